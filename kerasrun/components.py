@@ -1,0 +1,66 @@
+"""One grammar for every part of an experiment: a name, or a name with its arguments.
+
+`LeNet` and `{SGD: {learning_rate: 0.01}}` are both components. Parts of our own come in families (sources, models): a
+family is a package, a kind is a module in it, and the kinds are found by listing the folder. A module whose name
+starts with an underscore is not a kind.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True)
+class Component:
+    """A name with its arguments; an argument may hold components in turn, still as plain values."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def as_component(value: Any) -> Component:
+    """Read `Name`, `{Name: null}` or `{Name: {argument: value}}`.
+
+    Raises:
+        ValueError: if `value` has none of these forms; the message says which form was expected.
+    """
+    if isinstance(value, Component):
+        return value
+    if isinstance(value, str):
+        return Component(value)
+    if isinstance(value, Mapping) and len(value) == 1:
+        (name, arguments), *_ = value.items()
+        if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
+            return Component(name, dict(arguments or {}))
+    raise ValueError("expected a name, or one name with its arguments: {Name: {argument: value}}")
+
+
+def snake_case(name: str) -> str:
+    """`MeanSquaredError` → `mean_squared_error`, as Keras names its objects."""
+    split = re.sub(r"\W+", "", name)
+    split = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", split)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", split).lower()
+
+
+class Kind(BaseModel):
+    """The YAML fields of one kind of a family, frozen once read; a field that is not declared is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    kind: ClassVar[str]
+    """The name in YAML."""
+
+
+def kinds(package: str) -> dict[str, type[Kind]]:
+    """Every kind of a family, by its name in YAML. `package` is e.g. `kerasrun.sources`."""
+    folder = importlib.import_module(package).__path__
+    found: dict[str, type[Kind]] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(folder) if not info.name.startswith("_")):
+        for value in vars(importlib.import_module(f"{package}.{module}")).values():
+            if isinstance(value, type) and issubclass(value, Kind) and "kind" in vars(value):
+                found[value.kind] = value
+    return found

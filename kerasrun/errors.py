@@ -1,0 +1,72 @@
+"""What a user can cause, as one tree. Each leaf says what is wrong, where, and what to do.
+
+KerasrunError                    exit code 1: the run failed for a reason that the user can mend
+├── UsageError                   exit code 2: the command line is wrong
+│   └── ExperimentError          exit code 2: the experiment file is wrong (all problems at once)
+├── DataError                    a folder, an array, an image or a label is not as it must be
+├── RunDirectoryError            no run here, a foreign folder, a run that cannot be written
+│   ├── RunBusyError             another process is writing this run
+│   └── CheckpointError          no checkpoint can be read
+├── ModelError                   the network does not fit the data, or its weights do not fit it
+├── ModelFileError               a model file that kerasrun cannot use
+├── DeviceError                  a device that was asked for is not there
+├── OutOfMemoryError             the batch does not fit the device
+├── NotFiniteError               the loss became NaN or infinite
+└── MissingProgramError          a program that is not Python's (Graphviz) is missing
+"""
+
+
+class KerasrunError(Exception):
+    """Anything that the user can mend; printed without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(KerasrunError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class ExperimentError(UsageError):
+    """The experiment file is wrong; the message lists every problem with its place."""
+
+
+class DataError(KerasrunError):
+    """The data on disk cannot be used as the experiment says."""
+
+
+class RunDirectoryError(KerasrunError):
+    """A run directory is missing, foreign, or cannot be written."""
+
+
+class RunBusyError(RunDirectoryError):
+    """Another process is writing this run."""
+
+
+class CheckpointError(RunDirectoryError):
+    """No checkpoint of the run can be read."""
+
+
+class ModelError(KerasrunError):
+    """The network cannot be built for this data, or its weights are another network's."""
+
+
+class ModelFileError(KerasrunError):
+    """A model file is missing, damaged, or was not written by kerasrun."""
+
+
+class DeviceError(KerasrunError):
+    """The device that was asked for is not there."""
+
+
+class OutOfMemoryError(KerasrunError):
+    """The device has no memory left for this batch."""
+
+
+class NotFiniteError(KerasrunError):
+    """The loss became NaN or infinite."""
+
+
+class MissingProgramError(KerasrunError):
+    """A program outside Python is not installed."""
