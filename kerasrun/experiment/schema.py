@@ -1,0 +1,85 @@
+"""The experiment file as classes: a section is a class, a key is a field, its docstring is its documentation."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from kerasrun.components import Component, as_component
+from kerasrun.models._contract import Network
+from kerasrun.sources._contract import Source
+
+ComponentField = Annotated[Component, BeforeValidator(as_component)]
+
+
+class Section(BaseModel):
+    """Base of the sections: frozen, and a key that is not declared is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+
+class Compile(Section):
+    """The arguments of `Model.compile`."""
+
+    optimizer: ComponentField = Component("Adam")
+    """Any optimizer of `keras.optimizers`; its `learning_rate` may be a schedule of `keras.optimizers.schedules`."""
+    loss: ComponentField | None = None
+    """Any loss of `keras.losses`; by default the one that suits the labels."""
+    metrics: tuple[ComponentField, ...] | None = None
+    """Any metrics of `keras.metrics`; by default accuracy where the labels are classes."""
+
+
+class Fit(Section):
+    """The arguments of `Model.fit`."""
+
+    batch_size: int = Field(32, ge=1)
+    """Examples in one step, over all devices."""
+    epochs: int = Field(1, ge=1)
+    """How often every training example is seen."""
+    validation_split: float | None = Field(None, gt=0, lt=1)
+    """Share of the training examples kept for validation: seeded, the same share of every class."""
+    validation_data: Literal["validation", "test"] | None = None
+    """The split that validates; by default `validation` where the data has it."""
+
+
+class Checkpoint(Section):
+    """When the training state is saved, and what counts as the best model."""
+
+    monitor: str | None = None
+    """The value that decides which epoch is best; by default `val_loss`, or `loss` where nothing validates."""
+    mode: Literal["auto", "min", "max"] = "auto"
+    """Whether the best value is the smallest or the largest; `auto` asks the metric."""
+    epochs: int = Field(1, ge=1)
+    """A checkpoint is taken at the end of every so many epochs, and at the end of the last."""
+    seconds: float = Field(300, gt=0)
+    """In a long epoch, also after so many seconds of training."""
+    keep: int = Field(2, ge=1)
+    """How many checkpoints are kept."""
+
+
+class Experiment(Section):
+    """A whole experiment: data, model, training."""
+
+    name: str = ""
+    """Runs are named after it; by default the file's stem."""
+    seed: int = Field(1, ge=0, lt=2**32)
+    """Everything random follows from it."""
+    data: Source
+    """Where the examples are."""
+    preprocessing: tuple[ComponentField, ...] | None = None
+    """Keras layers in front of the network, saved with it; by default what suits the network and the examples."""
+    augmentation: tuple[ComponentField, ...] = ()
+    """Keras layers applied to training examples only, before `preprocessing`."""
+    model: Network
+    """The network: a kind of `kerasrun.models`, or Keras layers in order."""
+    compile: Compile = Compile()
+    """Optimizer, loss, metrics."""
+    fit: Fit = Fit()
+    """Batch size, epochs, validation."""
+    callbacks: tuple[ComponentField, ...] = ()
+    """Callbacks of `keras.callbacks`."""
+    checkpoint: Checkpoint = Checkpoint()
+    """When the state is saved."""
+    device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"
+    """Where to train: `auto` takes a GPU where there is one; a list of numbers takes those GPUs."""
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    """The `keras.dtype_policies` name under which the network is built."""

@@ -1,0 +1,1 @@
+"""Networks: one file per kind, with its YAML fields and `build()`. Light to import; Keras is imported in `build()`."""

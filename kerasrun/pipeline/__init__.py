@@ -1,0 +1,1 @@
+"""Examples → batches: order, decoding, augmentation."""

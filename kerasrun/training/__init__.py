@@ -1,0 +1,1 @@
+"""The loop, its state, the callbacks and the devices."""
