@@ -10,9 +10,10 @@ import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,23 @@ def snake_case(name: str) -> str:
     split = re.sub(r"\W+", "", name)
     split = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", split)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", split).lower()
+
+
+class CommandLineText(str):
+    """Text given with `--set`: as a path it is relative to the working directory, not to the experiment file."""
+
+    __slots__ = ()
+
+
+def _absolute(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    base = Path.cwd() if isinstance(value, CommandLineText) else Path((info.context or {}).get("folder", Path.cwd()))
+    return Path(base, Path(value).expanduser()).absolute()
+
+
+ExperimentPath = Annotated[Path, BeforeValidator(_absolute)]
+"""A path in an experiment file: relative to the file's folder (the validation context's `folder`), kept absolute."""
 
 
 class Kind(BaseModel):

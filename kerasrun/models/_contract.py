@@ -1,9 +1,18 @@
 """What every network offers: its YAML fields, what it needs of its input, and `build()`."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 from kerasrun.components import Component, Kind
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the last layer must be, following from the labels and the loss."""
+
+    units: int
+    activation: str
 
 
 class Network(Kind):
@@ -14,7 +23,7 @@ class Network(Kind):
         return None
 
     @abstractmethod
-    def build(self, inputs: Any, output: "Output") -> Any:
+    def build(self, inputs: Any, output: Output) -> Any:
         """Apply the network to a symbolic Keras tensor.
 
         Args:
@@ -28,7 +37,3 @@ class Network(Kind):
         Raises:
             ModelError: if the network cannot be built on this shape.
         """
-
-
-class Output:
-    """What the last layer must be."""
