@@ -1,0 +1,75 @@
+"""Write `digits/` beside this file from scikit-learn's copy of the UCI handwritten digits.
+
+Run once, by hand (scikit-learn is needed here and nowhere else):
+
+    pip install scikit-learn pillow
+    python data/make_digits.py
+
+The same 1,797 examples in the same split are written as PNG class folders, as one npz and as gzip IDX files. The file
+`png/<split>/<class>/<number>.png` is example `<number>` of that split in the other two forms.
+"""
+
+import gzip
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+FOLDER = Path(__file__).parent / "digits"
+SIDE = 32
+TEST_SHARE = 0.2
+SEED = 1
+IDX_NAMES = {"train": "train", "test": "t10k"}
+
+
+def main() -> None:
+    digits = load_digits()
+    images = np.stack([enlarge(image) for image in digits.images])
+    labels = digits.target.astype(np.uint8)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    arrays = {}
+    for split, indices in stratified_split(labels).items():
+        write_png(split, images[indices], labels[indices])
+        write_idx(split, images[indices], labels[indices])
+        arrays |= {f"x_{split}": images[indices], f"y_{split}": labels[indices].astype(np.int64)}
+    np.savez_compressed(FOLDER / "digits.npz", **arrays)
+
+
+def enlarge(image: np.ndarray) -> np.ndarray:
+    """8×8 values 0..16 → 32×32 values 0..255."""
+    grey = np.rint(image * (255 / 16)).astype(np.uint8)
+    return np.asarray(Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def stratified_split(labels: np.ndarray) -> dict[str, np.ndarray]:
+    """The examples of each split in the order of the original; a fifth of every class is for testing."""
+    generator = np.random.default_rng(SEED)
+    is_test = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        is_test[members[: round(TEST_SHARE * len(members))]] = True
+    return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
+
+
+def write_png(split: str, images: np.ndarray, labels: np.ndarray) -> None:
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        path = FOLDER / "png" / split / str(label) / f"{number:04}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path, optimize=True)
+
+
+def write_idx(split: str, images: np.ndarray, labels: np.ndarray) -> None:
+    folder = FOLDER / "idx"
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+        header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        # Without a fixed time the file would differ each time it is made.
+        content = gzip.compress(header + array.tobytes(), 9, mtime=0)
+        (folder / f"{IDX_NAMES[split]}-{kind}-ubyte.gz").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
