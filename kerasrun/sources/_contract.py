@@ -1,15 +1,18 @@
 """What every source yields: named splits of examples that can be read in any order."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kerasrun.components import Kind
+
+if TYPE_CHECKING:  # an experiment file is checked without NumPy: its import alone takes 0.1 s
+    import numpy as np
+    from numpy.typing import NDArray
 
 ColorMode = Literal["grayscale", "rgb", "rgba"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -40,13 +43,21 @@ class Inputs(Protocol):
         """Shape of one example: (height, width, channels) or (features,)."""
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         """uint8 for images from files; arrays keep uint8, every other dtype becomes float32."""
 
     def __len__(self) -> int: ...
 
-    def take(self, indices: NDArray[np.int64]) -> NDArray:
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """The examples at `indices`, in that order: shape (len(indices), *example_shape)."""
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file left out under `on_bad_file: skip`."""
+
+    path: Path
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -58,17 +69,10 @@ class Split:
     labels: NDArray[np.int64]
     names: tuple[str, ...] | None = None
     """Where each example comes from (a path relative to the data), for messages; None for arrays."""
+    skipped: tuple[SkippedFile, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
-
-
-@dataclass(frozen=True)
-class SkippedFile:
-    """A file left out under `on_bad_file: skip`."""
-
-    path: Path
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,10 @@ class Data:
     """How a file must be read to fit these examples; None where examples are not images."""
     fingerprint: str
     """sha256 over the names, sizes and contents of everything read; moving the data changes nothing."""
-    skipped: tuple[SkippedFile, ...] = ()
+
+    @property
+    def skipped(self) -> tuple[SkippedFile, ...]:
+        return tuple(file for split in self.splits.values() for file in split.skipped)
 
 
 class Source(Kind):

@@ -1,0 +1,32 @@
+"""YAML fields that several kinds of data share."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+Length = Annotated[int, Field(ge=1)]
+ImageSize = tuple[Length, Length]
+OnBadFile = Literal["error", "skip"]
+
+
+def _as_text(value: Any) -> Any:
+    """Class names are text, also where YAML reads a number or a truth value (`7`, `0001`, `1.10`, `no`)."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return getattr(value, "text", str(value))
+    return value
+
+
+def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"each class must be listed once; listed more than once: {', '.join(repeated)}")
+    return names
+
+
+ClassNames = Annotated[
+    tuple[Annotated[str, BeforeValidator(_as_text), Field(min_length=1)], ...],
+    Field(min_length=2),
+    AfterValidator(_without_repetition),
+]

@@ -1,0 +1,110 @@
+"""Finding files: what counts as an image, what is passed over, and what to say when something is not there."""
+
+import difflib
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kerasrun.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+"""Compared without regard to case."""
+
+IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+"""What operating systems leave in folders, beside names that begin with a dot; without regard to case."""
+
+
+def image_files(arguments: Iterable[str | Path]) -> list[Path]:
+    """The image files that files, folders (searched through all their folders) and globs stand for.
+
+    A file is taken as it is named; from folders and globs come the visible files with an image's extension, sorted.
+
+    Raises:
+        DataError: if something does not exist, or a folder or a glob yields no image.
+    """
+    return [file for argument in arguments for file in _stood_for(argument)]
+
+
+def _stood_for(argument: str | Path) -> list[Path]:
+    path = Path(argument)
+    expected = "an image file, a folder or a glob"
+    try:
+        if path.is_dir():
+            files = _images_below(path)
+        elif path.exists():
+            files = [path]
+        elif glob.has_magic(str(argument)):
+            # `Path.glob` takes no absolute pattern.
+            matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207
+            files = [match for match in matches if match.is_file() and is_visible(match.name) and is_image(match)]
+        else:
+            raise missing(path, expected)
+    except OSError as error:
+        raise unreadable(path, error, expected) from error
+    if not files:
+        raise DataError(f"{argument}: no image here; expected files ending in {listed(sorted(IMAGE_SUFFIXES))}")
+    return files
+
+
+def _images_below(folder: Path) -> list[Path]:
+    files, folders = list_folder(folder)
+    return [file for file in files if is_image(file)] + [file for sub in folders for file in _images_below(sub)]
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The visible files and the visible folders in `folder`, each sorted by name.
+
+    Raises:
+        DataError: if `folder` is missing, is a file, or may not be read.
+    """
+    files: list[Path] = []
+    folders: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if is_visible(entry.name):
+                    (folders if entry.is_dir() else files).append(folder / entry.name)
+    except OSError as error:
+        raise unreadable(folder, error, "a folder") from error
+    return files, folders
+
+
+def is_visible(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in IGNORED_NAMES
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def unreadable(path: Path, error: OSError, expected: str) -> DataError:
+    """The error for a path that the operating system does not open."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.exists():
+        return missing(path, expected)
+    return DataError(f"{path}: cannot be read: {error.strerror}; expected {expected}")
+
+
+def missing(path: Path, expected: str) -> DataError:
+    """The error for a path that does not exist: how far the path goes, and the nearest name there."""
+    parent, name = path.parent, path.name
+    while not parent.exists() and parent != parent.parent:
+        parent, name = parent.parent, parent.name
+    advice = f"{parent} exists, but has no {name!r}"
+    if not parent.is_dir():
+        return DataError(f"{path}: does not exist; expected {expected}; {parent} is a file, not a folder")
+    try:
+        names = [entry.name for entry in parent.iterdir() if is_visible(entry.name)]
+    except OSError:  # it may be entered, but not listed: there is nothing to suggest
+        names = []
+    near = difflib.get_close_matches(name, names, n=1)
+    return DataError(
+        f"{path}: does not exist; expected {expected}; {advice}"
+        + (f"; did you mean {parent / near[0]}?" if near else "")
+    )
+
+
+def listed(names: Sequence[str], limit: int = 10, separator: str = ", ") -> str:
+    """At most `limit` names, and how many more there are."""
+    more = len(names) - limit
+    return separator.join(names[:limit]) + (f"{separator}and {more} more" if more > 0 else "")

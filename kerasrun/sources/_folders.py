@@ -1,0 +1,113 @@
+"""The layout of class folders: which folder is which split, and which file is of which class."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kerasrun.errors import DataError
+from kerasrun.sources._files import IMAGE_SUFFIXES, is_image, list_folder, listed
+
+SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+"""How a folder's name, without regard to case, says which split it holds."""
+
+
+def split_folders(path: Path) -> dict[str, Path]:
+    """The folders of the splits below `path` by the split's name; none if `path` holds class folders itself.
+
+    Raises:
+        DataError: if `path` is not a folder, holds no folders, or has a split twice.
+    """
+    folders = list_folder(path)[1]
+    if not folders:
+        raise DataError(f"{path}: no class folders here; expected <class>/<image>, or train/<class>/<image> and so on")
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    # A class may be called `train` (beside `plane`); a split's folder is known by the class folders in it.
+    if len(splits) < len(folders) and not any(list_folder(folder)[1] for folder in splits):
+        return {}
+    found: dict[str, Path] = {}
+    for folder in splits:
+        name = SPLIT_NAMES[folder.name.lower()]
+        if name in found:
+            raise DataError(f"{path}: two folders for {name}: {found[name].name} and {folder.name}; keep one of them")
+        found[name] = folder
+    return {name: found[name] for name in dict.fromkeys(SPLIT_NAMES.values()) if name in found}
+
+
+def class_folders(folder: Path) -> dict[str, Path]:
+    """The class folders of a split, by name.
+
+    Raises:
+        DataError: if there is none.
+    """
+    files, folders = list_folder(folder)
+    if not folders:
+        images = sum(map(is_image, files))
+        raise DataError(f"{folder}: no class folders here, but {images} images; expected {folder.name}/<class>/<image>")
+    return {sub.name: sub for sub in folders}
+
+
+def match_classes(found: Mapping[str, Mapping[str, Path]], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """The classes, in the order of their numbers: those that are `wanted`, or all of `train`, sorted.
+
+    Args:
+        found: the class folders of every split, by name.
+        wanted: class names, or None.
+
+    Raises:
+        DataError: if `train` lacks a class that is wanted or that another split has, or has a single class.
+    """
+    trained = found["train"]
+    folder = next(iter(trained.values())).parent
+    for name in wanted or ():
+        if name not in trained:
+            near = difflib.get_close_matches(name, trained, n=1)
+            raise DataError(
+                f"{folder}: no folder for the class {name!r} of `classes`; there are {listed(list(trained))}"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+    for split in found:
+        check_classes(found[split], list(trained), f"train ({folder})")
+    if len(trained) < 2:
+        raise DataError(f"{folder}: a single class, {next(iter(trained))!r}; expected a folder for each class")
+    return tuple(wanted or trained)
+
+
+def check_classes(found: Mapping[str, Path], known: Sequence[str], origin: str) -> None:
+    """Refuse a class folder that is not `known`; `origin` says who knows them."""
+    unknown = [folder for name, folder in found.items() if name not in set(known)]
+    if unknown:
+        names = ("class " if len(unknown) == 1 else "classes ") + listed([repr(folder.name) for folder in unknown])
+        raise DataError(f"{unknown[0].parent}: {names}, which {origin} does not have; it has {listed(list(known))}")
+
+
+def labelled_files(folder: Path, found: Mapping[str, Path], classes: Sequence[str]) -> list[tuple[Path, int]]:
+    """Every image of a split with its class number, by class and name.
+
+    Args:
+        folder: the split, for messages.
+        found: its class folders.
+        classes: the classes to read.
+
+    Raises:
+        DataError: if there is no image, or a class folder holds files but no image, or images in folders of its own.
+    """
+    files = [
+        (image, number) for number, name in enumerate(classes) if name in found for image in _images_in(found[name])
+    ]
+    if not files:
+        raise DataError(f"{folder}: no images in this split; expected {folder.name}/<class>/<image>")
+    return files
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files, folders = list_folder(folder)
+    images = [file for file in files if is_image(file)]
+    for sub in folders:
+        if any(map(is_image, list_folder(sub)[0])):
+            raise DataError(f"{sub}: images in a folder inside the class folder {folder.name!r}; move them up into it")
+    if files and not images:
+        raise DataError(
+            f"{folder}: no image in this class folder; expected files ending in {listed(sorted(IMAGE_SUFFIXES))}; "
+            f"there are {listed([file.name for file in files], 3)}"
+        )
+    return images

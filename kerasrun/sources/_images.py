@@ -1,0 +1,174 @@
+"""The one decoder: an image file becomes uint8 of shape (height, width, channels), the same way everywhere.
+
+The rules, in the order in which they are applied:
+
+1. The first frame of an animation counts.
+2. The rotation that the EXIF data asks for is applied.
+3. Samples of 16 bits keep their high byte (value // 256), grey and colour alike; 32-bit samples are refused.
+4. Palettes and CMYK become RGB. For `grayscale` and `rgb` an alpha channel is dropped, as Keras does, not blended with
+   a background; for `rgba` a missing one is opaque. Grey is ITU-R 601: (299 R + 587 G + 114 B) / 1000.
+5. Resizing is Pillow's, on uint8, so that the values are rounded to uint8; `pad` keeps the aspect, centres, and fills
+   with zeros.
+"""
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
+
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import ColorMode, ImageFormat, Interpolation
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    ".jpg": ("JPEG", "MPO"),  # MPO: the several pictures in one JPEG that some cameras write
+    ".jpeg": ("JPEG", "MPO"),
+    ".png": ("PNG",),
+    ".bmp": ("BMP", "DIB"),
+    ".gif": ("GIF",),
+    ".webp": (WebPImagePlugin.WebPImageFile.format,),
+    ".tif": (TiffImagePlugin.TiffImageFile.format,),
+    ".tiff": (TiffImagePlugin.TiffImageFile.format,),
+}
+"""Pillow's names of what a file with this extension may hold."""
+
+_READERS = tuple(
+    {name: None for names in FORMATS.values() for name in names if name != "MPO"}
+)  # JPEG's reader reads it
+_MODES: dict[ColorMode, str] = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+_FILTERS: dict[Interpolation, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+# What Pillow's readers raise on damaged files.
+_DAMAGE: tuple[type[Exception], ...] = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError)
+_DAMAGE += (ArithmeticError, NotImplementedError, struct.error, zlib.error)
+
+# Pillow only warns of an image between one and two times its limit; a file that unpacks to more is an error here.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Pillow's remarks (a broken EXIF entry, a palette) name no file, and do not change the pixels.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+# Otherwise several threads would do it at once.
+Image.preinit()
+
+
+class UnreadableImageError(DataError):
+    """A file that is no image, damaged, empty or misnamed."""
+
+    def __init__(self, path: Path | None, reason: str) -> None:
+        super().__init__(f"{path or 'image'}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def decode_image(file: Path | bytes, image_format: ImageFormat) -> NDArray[np.uint8]:
+    """One image file, or its bytes, as uint8 of shape `image_format.shape`.
+
+    Raises:
+        UnreadableImageError: if it is no image, or damaged, empty or misnamed.
+    """
+    content, path = (file, None) if isinstance(file, bytes) else (read_bytes(file), file)
+    return as_array(fit(read_image(content, image_format.color_mode, path), image_format))
+
+
+def read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(path, f"cannot be read: {error.strerror}") from error
+
+
+def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) -> Image.Image:
+    """The image in its own size, upright and in 8-bit `color_mode`; `path` is for the check of its extension."""
+    if not content:
+        raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
+    try:
+        with Image.open(io.BytesIO(content), formats=_READERS) as image:
+            _check_extension(image, path)
+            image.load()
+            if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels
+                raise OSError("the end of the file is missing")
+            ImageOps.exif_transpose(image, in_place=True)
+            return _converted(image, color_mode)
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(path, f"is not an image; it begins with {content[:12]!r}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        reason = f"is larger than {Image.MAX_IMAGE_PIXELS:,} pixels; scale it down"
+        raise UnreadableImageError(path, reason) from error
+    except _DAMAGE as error:
+        raise UnreadableImageError(path, f"is damaged or truncated: {error}") from error
+
+
+def _check_extension(image: Image.Image, path: Path | None) -> None:
+    expected = FORMATS.get(path.suffix.lower()) if path else None
+    if path and expected and image.format not in expected:
+        right = next(suffix for suffix, names in FORMATS.items() if image.format in names)
+        raise UnreadableImageError(
+            path, f"is misnamed: its content is {image.format}, not {expected[0]}; rename it to {path.stem}{right}"
+        )
+
+
+def _converted(image: Image.Image, color_mode: ColorMode) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Colour of 16 bits arrives from Pillow as its high byte already.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ValueError("its samples have 32 bits, for which there is no range; expected 8 or 16 bits")
+    elif image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    elif image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGB")
+    return image if image.mode == _MODES[color_mode] else image.convert(_MODES[color_mode])
+
+
+def fit(image: Image.Image, image_format: ImageFormat) -> Image.Image:
+    """The image in the format's size."""
+    size = (image_format.width, image_format.height)
+    resampling = _FILTERS[image_format.interpolation]
+    if image.size == size:
+        return image
+    if image_format.fit_mode == "resize":
+        return image.resize(size, resampling)
+    inner = inner_size(image.size, size)
+    canvas = Image.new(image.mode, size)
+    canvas.paste(image.resize(inner, resampling), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    return canvas
+
+
+def inner_size(size: tuple[int, int], outer: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of the same aspect within `outer`, at least one pixel each way."""
+    scale = min(outer[0] / size[0], outer[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def as_array(image: Image.Image) -> NDArray[np.uint8]:
+    """uint8 of shape (height, width, channels)."""
+    array = np.asarray(image)
+    return array if array.ndim == 3 else array[..., np.newaxis]
+
+
+def resize_array(images: NDArray[Any], image_format: ImageFormat) -> NDArray[Any]:
+    """Images in the format's size: uint8 gives what files with these pixels would give, float32 stays float32.
+
+    Args:
+        images: uint8 or float32 of shape (examples, height, width, channels), any number of channels.
+        image_format: size, interpolation and fit mode; its colour mode does not matter here.
+    """
+    if images.shape[1:3] == (image_format.height, image_format.width):
+        return images
+    resized = np.empty((len(images), image_format.height, image_format.width, images.shape[3]), images.dtype)
+    whole = images.dtype == np.uint8 and images.shape[3] in (3, 4)
+    for image, target in zip(images, resized, strict=True):
+        if whole:
+            target[...] = np.asarray(fit(Image.fromarray(image), image_format))
+        else:
+            for channel in range(images.shape[3]):
+                target[..., channel] = np.asarray(fit(Image.fromarray(image[..., channel]), image_format))
+    return resized

@@ -1,0 +1,124 @@
+"""Images in class folders."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import ColorMode, Data, FitMode, ImageFormat, Interpolation, SkippedFile, Source, Split
+from kerasrun.sources._fields import ClassNames, ImageSize, OnBadFile
+from kerasrun.sources._files import listed
+from kerasrun.sources._folders import check_classes, class_folders, labelled_files, match_classes, split_folders
+
+if TYPE_CHECKING:
+    from kerasrun.sources._inputs import Scan
+
+LabelledFiles = Sequence[tuple[Path, int]]
+
+
+class Directory(Source):
+    """Image files in one folder per class: `<path>/{train,validation,test}/<class>/*`, or `<path>/<class>/*`.
+
+    `validation` may be spelt `valid` or `val`. Without such folders every image is for training. The class of an image
+    is its folder's name; a split may lack classes, but every class must be in `train`. Hidden files and files that are
+    no images by their extension (.jpg .jpeg .png .bmp .gif .webp .tif .tiff) are passed over. The order of the
+    examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read; samples of
+    16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
+    """
+
+    kind: ClassVar[str] = "directory"
+
+    path: ExperimentPath
+    """The folder that holds the class folders, or the folders of the splits."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought; by default all images must have one size."""
+    color_mode: ColorMode = "rgb"
+    """`grayscale` (1 channel), `rgb` (3) or `rgba` (4)."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    classes: ClassNames | None = None
+    """The class folders to use, in the order of the class numbers; by default all, sorted by name."""
+    on_bad_file: OnBadFile = "error"
+    """What a file that is no image, damaged, empty or misnamed does: stop the run, or be left out and listed."""
+
+    def open(self) -> Data:
+        from kerasrun.sources._inputs import first_size, scan_images
+
+        folders = split_folders(self.path) or {"train": self.path}
+        if "train" not in folders:
+            raise DataError(f"{self.path}: no folder train beside {listed([path.name for path in folders.values()])}")
+        found = {name: class_folders(folder) for name, folder in folders.items()}
+        classes = match_classes(found, self.classes)
+        files = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
+        paths = [path for split in files.values() for path, _ in split]
+        height, width = self.image_size or first_size(paths)
+        image_format = ImageFormat(height, width, self.color_mode, self.interpolation, self.fit_mode)
+        scan = scan_images(paths, image_format, resize=self.image_size is not None)
+        splits = _splits(scan, files, self.path, self.on_bad_file)
+        for number in set(range(len(classes))) - set(splits["train"].labels.tolist()):
+            raise DataError(f"{found['train'][classes[number]]}: no image to train on in this class folder")
+        return Data(splits, classes, image_format, _fingerprint(scan, files, classes))
+
+
+def open_folder_with(
+    image_format: ImageFormat, classes: Sequence[str], folder: Path, on_bad_file: OnBadFile = "error"
+) -> Split:
+    """A folder of class folders, read as a trained model's classes and image format say.
+
+    Args:
+        image_format: every image is brought to it.
+        classes: the model's classes; a label is an index into them.
+        folder: class folders, or folders of splits, of which `test` is read, else `validation`, else `train`.
+        on_bad_file: as in the experiment file.
+
+    Raises:
+        DataError: as `Directory.open` does, and if there is a class that is not in `classes`.
+    """
+    from kerasrun.sources._inputs import scan_images
+
+    folders = split_folders(folder)
+    name = next((name for name in ("test", "validation", "train") if name in folders), folder.resolve().name)
+    root = folders.get(name, folder)
+    found = class_folders(root)
+    check_classes(found, classes, "the model")
+    files = labelled_files(root, found, classes)
+    scan = scan_images([path for path, _ in files], image_format, resize=True)
+    return _splits(scan, {name: files}, folder, on_bad_file)[name]
+
+
+def _splits(scan: "Scan", files: Mapping[str, LabelledFiles], root: Path, on_bad_file: OnBadFile) -> dict[str, Split]:
+    """The splits without the files that cannot be read, which are an error unless they may be skipped."""
+    import numpy as np
+
+    if on_bad_file == "error":
+        scan.require_all_readable("Repair or remove them, or set `on_bad_file: skip` to leave them out.")
+    splits, start = {}, 0
+    for name, split in files.items():
+        errors = scan.errors[start : start + len(split)]
+        kept = [place for place, error in enumerate(errors) if error is None]
+        skipped = tuple(SkippedFile(split[place][0], error.reason) for place, error in enumerate(errors) if error)
+        if not kept:
+            first = f"{skipped[0].path}: {skipped[0].reason}"
+            raise DataError(f"{root}: none of the {len(split)} images for {name} can be read, among them {first}")
+        splits[name] = Split(
+            name,
+            scan.inputs([start + place for place in kept]),
+            np.array([split[place][1] for place in kept], np.int64),
+            tuple(split[place][0].relative_to(root).as_posix() for place in kept),
+            skipped,
+        )
+        start += len(split)
+    return splits
+
+
+def _fingerprint(scan: "Scan", files: Mapping[str, LabelledFiles], classes: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    examples = ((name, path, number) for name, split in files.items() for path, number in split)
+    for (name, path, number), content, error in zip(examples, scan.digests, scan.errors, strict=True):
+        if error is None:
+            digest.update(f"{name}/{classes[number]}/{path.name}\n{content}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,161 @@
+"""Files in the format of MNIST."""
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import Data, FitMode, Interpolation, Source
+from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources._files import list_folder, listed, unreadable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation",),
+    "test": ("t10k", "test"),
+}
+"""How the files of a split begin."""
+
+DIMENSIONS = {"images": 3, "labels": 1}
+
+
+class Idx(Source):
+    """Images and labels in IDX files, as MNIST comes: 8-bit greyscale images, a byte for each label.
+
+    In the folder `path` the files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, and for testing the same
+    with `t10k` or `test`, for validation with `validation`; `.idx3` and `.idx1` serve as well, and each file may be
+    gzipped (`.gz`); where both are there, the one that is not gzipped is read. Images are used as they are unless
+    `image_size` is given. The format is the one that Yann LeCun describes beside MNIST (a big-endian header of magic
+    number and dimensions, then the values).
+    """
+
+    kind: ClassVar[str] = "idx"
+
+    path: ExperimentPath | None = None
+    """The folder with the files of MNIST's names; not needed where the files are named one by one."""
+    train_images: ExperimentPath | None = None
+    """The file of training images, whatever its name."""
+    train_labels: ExperimentPath | None = None
+    """The file of their labels."""
+    validation_images: ExperimentPath | None = None
+    """The file of validation images."""
+    validation_labels: ExperimentPath | None = None
+    """The file of their labels."""
+    test_images: ExperimentPath | None = None
+    """The file of test images."""
+    test_labels: ExperimentPath | None = None
+    """The file of their labels."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    classes: ClassNames | None = None
+    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
+
+    @model_validator(mode="after")
+    def _names_whole_splits(self) -> Self:
+        for split in PREFIXES:
+            images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
+            if (images is None) != (labels is None):
+                given, lacking = ("images", "labels") if images else ("labels", "images")
+                raise ValueError(f"{split}_{given} is given without {split}_{lacking}")
+        if self.path is None and self.train_images is None:
+            raise ValueError("expected path (a folder with MNIST's file names), or train_images and train_labels")
+        return self
+
+    def open(self) -> Data:
+        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+
+        arrays = {}
+        for split in PREFIXES:
+            images, labels = self._file(split, "images"), self._file(split, "labels")
+            if images and labels:
+                arrays[split] = LabelledArrays(
+                    read_idx(images, "images"), read_idx(labels, "labels"), str(images), str(labels)
+                )
+            elif images or labels:
+                lacking = "labels" if images else "images"
+                raise DataError(f"{images or labels}: no file of {split} {lacking} beside it")
+        if "train" not in arrays and self.path:
+            there = listed([file.name for file in list_folder(self.path)[0]]) or "no files"
+            raise DataError(f"{self.path}: no train-images-idx3-ubyte[.gz] here; there are {there}")
+        return data_from_arrays(
+            arrays,
+            classes=self.classes,
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            fit_mode=self.fit_mode,
+        )
+
+    def _file(self, split: str, content: str) -> Path | None:
+        """The file that is named in the experiment, or else the one in the folder; None if there is neither."""
+        given: Path | None = getattr(self, f"{split}_{content}")
+        if given or self.path is None:
+            return given
+        files = {file.name: file for file in list_folder(self.path)[0]}
+        found: dict[str, Path] = {}
+        for prefix in PREFIXES[split]:
+            for name in _spellings(prefix, content):
+                if name in files:
+                    found.setdefault(prefix, files[name])
+        if len(found) > 1:
+            raise DataError(
+                f"{self.path}: {listed([file.name for file in found.values()])} both name {split} {content}"
+            )
+        return next(iter(found.values()), None)
+
+
+def _spellings(prefix: str, content: str) -> list[str]:
+    stems = [f"{prefix}-{content}{mark}idx{DIMENSIONS[content]}-ubyte" for mark in "-."]
+    return [stem + suffix for suffix in ("", ".gz") for stem in stems]
+
+
+def read_idx(path: Path, content: str) -> "NDArray[Any]":
+    """The array in an IDX file of unsigned bytes, gzipped or not: `images` have 3 dimensions, `labels` 1.
+
+    Raises:
+        DataError: if the file is missing, is of another kind, or has not the length that its header says.
+    """
+    import numpy as np
+
+    data = _read_bytes(path)
+    dimensions = DIMENSIONS[content]
+    magic, size = 0x800 + dimensions, 4 + 4 * dimensions
+    if len(data) < 4:
+        raise DataError(f"{path}: has {len(data)} bytes; expected an IDX file of {content}")
+    (found,) = struct.unpack_from(">I", data)
+    if found != magic:
+        other = {0x800 + count: f", that of {name}" for name, count in DIMENSIONS.items()}.get(found, "")
+        raise DataError(f"{path}: wrong magic number {found}{other}; expected {magic} ({content} of unsigned bytes)")
+    if len(data) < size:
+        raise DataError(f"{path}: is truncated in its header: {len(data)} bytes; expected {size}")
+    shape = struct.unpack_from(f">{dimensions}I", data, 4)
+    expected = size + math.prod(shape)
+    if len(data) != expected:
+        problem = "is truncated" if len(data) < expected else "has trailing bytes"
+        raise DataError(
+            f"{path}: {problem}: {len(data)} bytes; expected {expected} for {' × '.join(map(str, shape))} {content}"
+        )
+    return np.frombuffer(data, np.uint8, offset=size).reshape(shape)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: its gzip stream is damaged or truncated: {error}") from error
+    except OSError as error:
+        raise unreadable(path, error, "an IDX file") from error

@@ -1,0 +1,143 @@
+"""Arrays in one NumPy archive."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import Data, FitMode, Interpolation, Source
+from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources._files import listed, unreadable
+
+if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
+    from numpy.typing import NDArray
+
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
+
+
+class Npz(Source):
+    """Arrays in one `.npz` file: images of shape (examples, height, width[, channels]), or rows of features.
+
+    Labels are class numbers from 0, or one-hot rows. uint8 stays uint8; all other numbers become float32. Nothing is
+    ever unpickled. Images are used as they are unless `image_size` is given.
+    """
+
+    kind: ClassVar[str] = "npz"
+
+    path: ExperimentPath
+    """The `.npz` file."""
+    x_train: str = "x_train"
+    """Name of the array of training examples."""
+    y_train: str = "y_train"
+    """Name of the array of their labels."""
+    x_validation: str | None = None
+    """Name of the validation examples; by default `x_validation`, `x_valid` or `x_val`, where there is one."""
+    y_validation: str | None = None
+    """Name of their labels; by default `y_validation`, `y_valid` or `y_val`."""
+    x_test: str | None = None
+    """Name of the test examples; by default `x_test`, where there is one."""
+    y_test: str | None = None
+    """Name of their labels; by default `y_test`."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    classes: ClassNames | None = None
+    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
+
+    def open(self) -> Data:
+        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+
+        with _opened(self.path) as archive:
+            arrays = {}
+            for split in SPELLINGS:
+                keys = self._keys(split, archive.files)
+                if keys:
+                    inputs, labels = (_read(archive, key, self.path) for key in keys)
+                    arrays[split] = LabelledArrays(inputs, labels, *(f"{self.path}: {key}" for key in keys))
+        return data_from_arrays(
+            arrays,
+            classes=self.classes,
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            fit_mode=self.fit_mode,
+        )
+
+    def _keys(self, split: str, present: Sequence[str]) -> tuple[str, str] | None:
+        """The names of a split's examples and labels; None if the file has neither and none was asked for."""
+        inputs, labels = self._key("x", split, present), self._key("y", split, present)
+        if inputs and labels:
+            return inputs, labels
+        if inputs or labels:
+            lacking = f"{'y' if inputs else 'x'}_{split}"
+            raise DataError(f"{self.path}: has {inputs or labels}, but no {lacking}; it has {listed(present)}")
+        return None
+
+    def _key(self, axis: str, split: str, present: Sequence[str]) -> str | None:
+        field = f"{axis}_{split}"
+        given: str | None = getattr(self, field)
+        if given is not None and given not in present:
+            raise DataError(
+                f"{self.path}: no array {given!r}; it has {listed(present) or 'no arrays'}; "
+                f"name the right one with `{field}`"
+            )
+        if given is not None:
+            return given
+        found = [key for key in (f"{axis}_{spelling}" for spelling in SPELLINGS[split]) if key in present]
+        if len(found) > 1:
+            raise DataError(f"{self.path}: {' and '.join(found)} both name {split} data; choose one with `{field}`")
+        return found[0] if found else None
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[NpzFile]":
+    import numpy as np
+
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise unreadable(path, error, "an .npz file") from error
+    with file:  # NumPy leaves a damaged file open if it opens it itself
+        _check_start(file.read(8), path)
+        file.seek(0)
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{path}: is damaged or truncated: {error}; expected an .npz file") from error
+        with archive:
+            yield archive
+
+
+def _check_start(start: bytes, path: Path) -> None:
+    if not start:
+        raise DataError(f"{path}: is empty (0 bytes); expected an .npz file")
+    if start[:6] == b"\x93NUMPY":
+        raise DataError(f"{path}: is a single array (.npy); expected an .npz file with x_train and y_train")
+    if start[:2] != b"PK":
+        raise DataError(f"{path}: is not an .npz file; it begins with {start!r}")
+
+
+def _read(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
+    import numpy as np
+
+    try:
+        array = archive[key]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        if "Object arrays" in str(error):
+            reason = "holds Python objects, which only unpickling could read, and that may run foreign code"
+            raise DataError(f"{path}: {key} {reason}; save it as an array of numbers of one shape") from error
+        raise DataError(f"{path}: {key} is damaged or truncated: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: {key} is not an array")
+    return array

@@ -1,0 +1,162 @@
+"""What every kind of data promises; a new kind adds its sample here."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrun.components import kinds
+
+KINDS = kinds("kerasrun.sources")
+
+
+def directory_sample(folder):
+    for number in range(6):
+        path = folder / ("train" if number < 4 else "test") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(number)).save(path)
+    return {"path": folder}
+
+
+def change_directory(folder):
+    path = folder / "train" / "a" / "0.png"
+    Image.fromarray(changed(np.asarray(Image.open(path)))).save(path)
+
+
+def npz_sample(folder):
+    images = np.stack([pixels(number) for number in range(6)])
+    labels = np.arange(6) % 2
+    np.savez(folder / "a.npz", x_train=images[:4], y_train=labels[:4], x_test=images[4:], y_test=labels[4:])
+    return {"path": folder / "a.npz"}
+
+
+def change_npz(folder):
+    with np.load(folder / "a.npz") as file:
+        arrays = dict(file)
+    np.savez(folder / "a.npz", **arrays | {"x_train": changed(arrays["x_train"])})
+
+
+def idx_sample(folder):
+    for prefix, numbers in (("train", range(4)), ("t10k", range(4, 6))):
+        images = b"".join(pixels(number).tobytes() for number in numbers)
+        header = [0, 0, 8, 3, 0, 0, 0, len(numbers), 0, 0, 0, 6, 0, 0, 0, 8]
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(bytes(header) + images)
+        labels = bytes(number % 2 for number in numbers)
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, len(numbers)]) + labels)
+    return {"path": folder}
+
+
+def change_idx(folder):
+    path = folder / "train-images-idx3-ubyte"
+    content = bytearray(path.read_bytes())
+    content[16] ^= 1
+    path.write_bytes(content)
+
+
+SAMPLES = {
+    "directory": (directory_sample, change_directory),
+    "npz": (npz_sample, change_npz),
+    "idx": (idx_sample, change_idx),
+}
+
+
+def pixels(seed):
+    return np.random.default_rng(seed).integers(0, 256, (6, 8), dtype=np.uint8)
+
+
+def changed(array):
+    array = array.copy()
+    array.flat[0] ^= 1
+    return array
+
+
+@pytest.fixture(params=KINDS)
+def sample(request, tmp_path):
+    """The kind's class, the arguments that open its sample, and the sample's folder."""
+    folder = tmp_path / "sample"
+    folder.mkdir()
+    return KINDS[request.param], SAMPLES[request.param][0](folder), folder
+
+
+def test_the_family_has_members():
+    assert {"directory", "npz", "idx"} <= set(KINDS)
+
+
+def test_it_opens_with_splits_of_examples_and_labels(sample):
+    source, arguments, _ = sample
+    data = source(**arguments).open()
+    assert list(data.splits) == ["train", "test"]
+    assert [len(split) for split in data.splits.values()] == [4, 2]
+    for name, split in data.splits.items():
+        assert split.name == name
+        assert split.labels.dtype == np.int64
+        assert split.labels.shape == (len(split),)
+        assert set(split.labels) <= set(range(len(data.classes)))
+        assert split.names is None or len(split.names) == len(split)
+    assert len(data.classes) == 2
+    assert data.skipped == ()
+
+
+def test_take_gives_the_asked_examples_in_the_asked_order(sample):
+    source, arguments, _ = sample
+    data = source(**arguments).open()
+    inputs = data.splits["train"].inputs
+    every = inputs.take(np.arange(4))
+    assert every.shape == (4, *inputs.example_shape)
+    assert every.dtype == inputs.dtype
+    assert len({image.tobytes() for image in every}) == 4
+    for indices in ([2, 0], [3, 3, 1], [0], []):
+        np.testing.assert_array_equal(inputs.take(np.array(indices, np.int64)), every[indices])
+
+
+def test_images_fit_the_image_format(sample):
+    source, arguments, _ = sample
+    data = source(**arguments).open()
+    assert data.image_format is not None
+    assert data.splits["train"].inputs.example_shape == data.image_format.shape
+
+
+def test_two_openings_are_equal(sample):
+    source, arguments, _ = sample
+    first, second = source(**arguments).open(), source(**arguments).open()
+    for name in first.splits:
+        everything = np.arange(len(first.splits[name]))
+        np.testing.assert_array_equal(first.splits[name].labels, second.splits[name].labels)
+        np.testing.assert_array_equal(
+            first.splits[name].inputs.take(everything), second.splits[name].inputs.take(everything)
+        )
+
+
+def test_moving_the_data_keeps_the_fingerprint(sample, tmp_path):
+    source, arguments, folder = sample
+    before = source(**arguments).open().fingerprint
+    shutil.move(folder, tmp_path / "elsewhere")
+    moved = {"path": tmp_path / "elsewhere" / arguments["path"].relative_to(folder)}
+    assert source(**moved).open().fingerprint == before
+
+
+def test_a_changed_pixel_changes_the_fingerprint(sample):
+    source, arguments, folder = sample
+    before = source(**arguments).open().fingerprint
+    SAMPLES[source.kind][1](folder)
+    assert source(**arguments).open().fingerprint != before
+
+
+def test_nothing_is_written_to_the_data(sample):
+    source, arguments, folder = sample
+
+    def state():
+        return {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in folder.rglob("*")}
+
+    before = state()
+    data = source(**arguments).open()
+    data.splits["train"].inputs.take(np.arange(4))
+    assert state() == before
+
+
+def test_examples_in_memory_cannot_be_changed(sample):
+    source, arguments, _ = sample
+    inputs = source(**arguments).open().splits["train"].inputs
+    with pytest.raises(ValueError, match="read-only"):
+        inputs.array[0] = 0

@@ -1,0 +1,57 @@
+import pytest
+
+from kerasrun.errors import DataError
+from kerasrun.sources._files import image_files, listed
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in (
+        "b.png",
+        "a.JPG",
+        "notes.txt",
+        ".hidden.png",
+        "sub/c.gif",
+        ".git/d.png",
+        "__MACOSX/e.png",
+        "Thumbs.db",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_a_folder_stands_for_the_visible_images_below_it(photos):
+    assert image_files([photos]) == [photos / "a.JPG", photos / "b.png", photos / "sub/c.gif"]
+
+
+def test_a_glob_stands_for_the_visible_images_it_matches(photos):
+    assert image_files([f"{photos}/*"]) == [photos / "a.JPG", photos / "b.png"]
+    assert image_files([f"{photos}/**/*.gif"]) == [photos / "sub/c.gif"]
+
+
+def test_a_file_is_taken_as_named(photos):
+    assert image_files([photos / "b.png", str(photos / "notes.txt")]) == [photos / "b.png", photos / "notes.txt"]
+
+
+def test_a_name_with_brackets_is_a_file_where_there_is_one(photos):
+    (photos / "x[1].png").touch()
+    assert image_files([photos / "x[1].png"]) == [photos / "x[1].png"]
+
+
+def test_a_missing_path_is_an_error_with_the_nearest_name(photos):
+    with pytest.raises(DataError, match=r"b\.pgn: does not exist; .*did you mean .*b\.png\?"):
+        image_files([photos / "b.pgn"])
+
+
+def test_a_glob_or_a_folder_without_images_is_an_error(photos):
+    with pytest.raises(DataError, match=r"\*\.bmp: no image here"):
+        image_files([f"{photos}/*.bmp"])
+    (photos / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: no image here"):
+        image_files([photos / "empty"])
+
+
+def test_long_lists_are_cut():
+    assert listed(list("abcd"), 2) == "a, b, and 2 more"
+    assert listed(list("ab"), 2) == "a, b"

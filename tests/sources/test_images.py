@@ -1,0 +1,220 @@
+import io
+import random
+import struct
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrun.sources._contract import ImageFormat
+from kerasrun.sources._images import UnreadableImageError, decode_image, resize_array
+
+GREY = ImageFormat(6, 8, "grayscale")
+RGB = ImageFormat(6, 8, "rgb")
+RGBA = ImageFormat(6, 8, "rgba")
+
+
+def encoded(pixels, file_format="PNG", **options):
+    buffer = io.BytesIO()
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def noise(*shape, dtype=np.uint8):
+    return np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".PNG"])
+def test_lossless_files_give_their_pixels(tmp_path, suffix):
+    pixels = noise(6, 8, 3)
+    Image.fromarray(pixels).save(tmp_path / f"a{suffix}")
+    decoded = decode_image(tmp_path / f"a{suffix}", RGB)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, pixels)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".gif", ".webp"])
+def test_other_formats_are_read(tmp_path, suffix):
+    Image.fromarray(np.full((6, 8, 3), 200, np.uint8)).save(tmp_path / f"a{suffix}")
+    decoded = decode_image(tmp_path / f"a{suffix}", RGB)
+    assert decoded.shape == (6, 8, 3)
+    assert abs(decoded.astype(int) - 200).max() <= 3
+
+
+def test_bytes_and_files_decode_alike(tmp_path):
+    content = encoded(noise(9, 9, 3), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(content)
+    np.testing.assert_array_equal(decode_image(content, RGB), decode_image(tmp_path / "a.jpg", RGB))
+
+
+def test_grey_is_itu_601():
+    pixels = noise(6, 8, 3)
+    grey = (pixels @ np.array([299, 587, 114])) / 1000
+    assert np.abs(decode_image(encoded(pixels), GREY)[..., 0] - grey).max() <= 1
+
+
+def test_grey_becomes_three_equal_channels():
+    pixels = noise(6, 8)
+    np.testing.assert_array_equal(decode_image(encoded(pixels), RGB), np.repeat(pixels[..., None], 3, axis=2))
+
+
+def test_alpha_is_dropped_not_blended():
+    pixels = noise(6, 8, 4)
+    content = encoded(pixels)
+    np.testing.assert_array_equal(decode_image(content, RGB), pixels[..., :3])
+    np.testing.assert_array_equal(decode_image(content, RGBA), pixels)
+    np.testing.assert_array_equal(decode_image(content, GREY), decode_image(encoded(pixels[..., :3]), GREY))
+
+
+def test_a_missing_alpha_is_opaque():
+    assert (decode_image(encoded(noise(6, 8, 3)), RGBA)[..., 3] == 255).all()
+
+
+def test_palettes_become_colours():
+    pixels = np.zeros((6, 8, 3), np.uint8)
+    pixels[2:, 3:] = (10, 200, 30)
+    palette = Image.fromarray(pixels).convert("P", palette=Image.Palette.ADAPTIVE)
+    np.testing.assert_array_equal(decode_image(encoded(palette), RGB), pixels)
+    transparent = encoded(palette, transparency=bytes([0, 128]))
+    np.testing.assert_array_equal(decode_image(transparent, RGB), pixels)
+    assert (decode_image(transparent, RGBA)[..., 3] != 255).any()
+
+
+def test_one_bit_is_black_and_white():
+    pixels = noise(6, 8) > 127
+    np.testing.assert_array_equal(decode_image(encoded(Image.fromarray(pixels)), GREY)[..., 0], pixels * 255)
+
+
+def test_cmyk_becomes_rgb():
+    image = Image.new("CMYK", (8, 6), (255, 0, 0, 0))
+    decoded = decode_image(encoded(image, "JPEG", quality=100), RGB)
+    assert abs(decoded.astype(int) - (0, 255, 255)).max() <= 3
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_16_bits_keep_their_high_byte(file_format):
+    pixels = noise(6, 8, dtype=np.uint16)
+    np.testing.assert_array_equal(decode_image(encoded(pixels, file_format), GREY)[..., 0], pixels // 256)
+
+
+def test_16_bit_colour_keeps_its_high_byte_too():
+    pixels = noise(6, 8, 3, dtype=np.uint16)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = ((b"IHDR", struct.pack(">IIBBBBB", 8, 6, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
+    )
+    np.testing.assert_array_equal(decode_image(content, RGB), pixels // 256)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_32_bits_are_refused(tmp_path, dtype):
+    Image.fromarray(np.zeros((6, 8), dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(UnreadableImageError, match=r"a\.tif: .*32 bits"):
+        decode_image(tmp_path / "a.tif", GREY)
+
+
+def test_rotation_by_exif_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90° clockwise
+    pixels = noise(8, 6, 3)
+    upright = decode_image(encoded(pixels, "PNG", exif=exif), RGB)
+    np.testing.assert_array_equal(upright, np.rot90(pixels, -1))
+
+
+def test_the_first_frame_of_an_animation_counts():
+    frames = [Image.new("L", (8, 6), value) for value in (7, 99)]
+    for file_format in ("GIF", "PNG", "TIFF"):
+        content = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
+        assert (decode_image(content, GREY) == 7).all()
+
+
+def test_resizing_is_pillows_on_8_bits():
+    pixels = noise(13, 17, 3)
+    expected = np.asarray(Image.fromarray(pixels).resize((8, 6), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(decode_image(encoded(pixels), ImageFormat(6, 8, "rgb", "bicubic")), expected)
+
+
+def test_padding_keeps_the_aspect_centred_on_zeros():
+    decoded = decode_image(encoded(np.full((4, 8), 9, np.uint8)), ImageFormat(8, 8, "grayscale", fit_mode="pad"))[
+        ..., 0
+    ]
+    assert (decoded[2:6] == 9).all()
+    assert not decoded[:2].any()
+    assert not decoded[6:].any()
+
+
+def test_padding_leaves_at_least_one_pixel():
+    decoded = decode_image(encoded(np.full((1, 300), 9, np.uint8)), ImageFormat(8, 8, "grayscale", fit_mode="pad"))
+    assert (decoded != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"hello, this is text", "is not an image; it begins with b'hello, this '"),
+        (encoded(noise(6, 8, 3), "JPEG"), r"is misnamed: its content is JPEG, not PNG; rename it to a\.jpg"),
+        (encoded(noise(6, 8, 3))[:-60], "is damaged or truncated"),
+        (encoded(noise(6, 8, 3))[:-12], "is damaged or truncated: the end of the file is missing"),
+    ],
+)
+def test_bad_files_are_told_with_their_path(tmp_path, content, words):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=words) as error:
+        decode_image(path, RGB)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+def test_half_a_file_is_truncated_in_every_format(file_format):
+    content = encoded(noise(60, 80, 3), file_format)
+    with pytest.raises(UnreadableImageError, match=r"image: is (damaged or truncated|not an image)"):
+        decode_image(content[: len(content) // 2], RGB)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+def test_damaged_bytes_never_end_in_another_error(file_format):
+    content = encoded(noise(20, 20, 3), file_format)
+    generator = random.Random(1)
+    for _ in range(300):
+        damaged = bytearray(content)
+        for _ in range(generator.randint(1, 4)):
+            damaged[generator.randrange(min(len(content), 400))] = generator.randrange(256)
+        with suppress(UnreadableImageError):
+            assert decode_image(bytes(damaged), RGB).shape == RGB.shape
+
+
+@pytest.mark.parametrize("limit", [30, 10])  # 48 pixels: above the limit, and above twice the limit
+def test_an_image_that_unpacks_to_too_much_is_an_error(monkeypatch, limit):
+    content = encoded(noise(6, 8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(UnreadableImageError, match=f"larger than {limit} pixels"):
+        decode_image(content, GREY)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(UnreadableImageError, match="cannot be read: No such file"):
+        decode_image(tmp_path / "a.png", RGB)
+
+
+@pytest.mark.parametrize("fit_mode", ["resize", "pad"])
+@pytest.mark.parametrize("color_mode", ["grayscale", "rgb", "rgba"])
+def test_arrays_are_resized_as_files_are(color_mode, fit_mode):
+    image_format = ImageFormat(5, 7, color_mode, "lanczos", fit_mode)
+    images = noise(3, 12, 9, image_format.shape[2])
+    files = [decode_image(encoded(image.squeeze()), image_format) for image in images]
+    np.testing.assert_array_equal(resize_array(images, image_format), files)
+
+
+def test_arrays_of_floats_and_of_many_channels_are_resized():
+    images = np.random.default_rng(1).normal(size=(2, 8, 8, 5)).astype(np.float32)
+    resized = resize_array(images, ImageFormat(4, 6, "rgb"))
+    assert resized.dtype == np.float32
+    assert resized.shape == (2, 4, 6, 5)
+    assert np.isclose(resized.mean(), images.mean(), atol=0.1)
