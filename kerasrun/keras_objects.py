@@ -1,0 +1,42 @@
+"""Components → Keras objects. Keras is imported when the first one is built."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from kerasrun.components import Component, as_component
+from kerasrun.errors import ModelError
+from kerasrun.keras_catalogue import FAMILIES, canonical, family_of_argument, signature
+
+
+def build(family: str, component: Component) -> Any:
+    """The object of `keras.<family>` that `component` describes; components among its arguments are built first.
+
+    Raises:
+        ModelError: if Keras has no such object, or refuses its arguments; with Keras's own sentence.
+    """
+    try:
+        name = canonical(family, component.name)
+    except KeyError:
+        raise ModelError(f"{FAMILIES[family]} has no '{component.name}'") from None
+    constructor = getattr(importlib.import_module(FAMILIES[family]), name)
+    arguments = {key: _argument(family, key, value) for key, value in component.arguments.items()}
+    try:
+        return constructor(**arguments)
+    except (ValueError, TypeError) as error:
+        required = [known.name for known in signature(family, name).parameters if known.required]
+        missing = [argument for argument in required if argument not in arguments]
+        told = f"'{missing[0]}' is missing" if missing else " ".join(str(error).split())
+        raise ModelError(f"{component.name}: {told}") from error
+
+
+def _argument(family: str, parameter: str, value: Any) -> Any:
+    """A component becomes an object where the parameter takes one; everything else is what it is."""
+    inner = family_of_argument(family, parameter)
+    if inner is None or value is None or inner == "activations":
+        return value
+    if isinstance(value, list | tuple):
+        return [_argument(family, parameter, item) for item in value]
+    if isinstance(value, str | Mapping | Component):
+        return build(inner, as_component(value))
+    return value
