@@ -12,6 +12,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── DeviceError                  a device that was asked for is not there
 ├── OutOfMemoryError             the batch does not fit the device
 ├── NotFiniteError               the loss became NaN or infinite
+├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
 └── MissingProgramError          a program that is not Python's (Graphviz) is missing
 """
 
@@ -66,6 +67,14 @@ class OutOfMemoryError(KerasrunError):
 
 class NotFiniteError(KerasrunError):
     """The loss became NaN or infinite."""
+
+
+class Interrupted(KerasrunError):  # noqa: N818  not an error: what was asked for
+    """Training was stopped by a signal after its state was saved; the message holds the resume command."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
 
 
 class MissingProgramError(KerasrunError):

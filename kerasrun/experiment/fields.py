@@ -1,0 +1,281 @@
+"""Values → the classes of `schema.py` and of the kinds of data and model; pydantic's errors in our words."""
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from kerasrun.components import Kind, as_component, kinds
+from kerasrun.experiment.document import Document
+from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
+from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.yaml_text import Node, Path, plain, walk
+
+FAMILIES = {"data": "kerasrun.sources", "model": "kerasrun.models"}
+"""The sections that hold one kind of a family of ours."""
+
+_SECTIONS = ("compile", "fit", "checkpoint", "callbacks", "augmentation", "preprocessing")
+
+
+def read_experiment(document: Document, folder: FilePath, stem: str, problems: list[Problem]) -> Experiment | None:
+    """The experiment, or None after adding to `problems` everything that is wrong with its keys and values."""
+    before = len(problems)
+    values = {key: value for key, value in plain(document.root).items() if value is not None or key not in _SECTIONS}
+    values.setdefault("name", stem)
+    broken = set()
+    for section, package in FAMILIES.items():
+        if values.get(section) is None:
+            broken.add(section)
+            what = "the kind of data" if section == "data" else "a network"
+            problems.append(
+                document.problem((section,), f"'{section}' is missing", f"expected {what}: {_kinds(package)}")
+            )
+            continue
+        values[section] = _read_kind(document, section, values[section], folder, problems)
+        if values[section] is None:
+            broken.add(section)
+    try:
+        experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
+    except _BrokenError as error:
+        problems += [problem for problem in error.problems if problem.key_path not in broken]
+        return None
+    return experiment if len(problems) == before else None
+
+
+def _kinds(package: str) -> str:
+    return listed(sorted(kinds(package)))
+
+
+def _read_kind(document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]) -> Kind | None:
+    known = kinds(FAMILIES[section])
+    path: Path = (section,)
+    name, arguments = _name_and_arguments(value)
+    if name not in known:
+        received = (
+            shown(value) if name is None else f"unknown {'kind of data' if section == 'data' else 'network'} '{name}'"
+        )
+        suggestion = closest(name, known) if name is not None else None
+        expected = f"expected {_kinds(FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
+        place = document.place(path) if name is None or isinstance(value, str) else document.key_place((*path, name))
+        problems.append(Problem(place, section, received, expected, suggestion))
+        return None
+    assert name is not None
+    if not isinstance(value, str):
+        path = (section, name)
+    if isinstance(value, dict) and takes_list(known[name]):
+        arguments, path = {name: arguments}, (section,)
+    if not isinstance(arguments, Mapping):
+        problems.append(document.problem(path, f"{shown(arguments)} for '{name}'", "expected its keys: {key: value}"))
+        return None
+    try:
+        return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments))
+    except _BrokenError as error:
+        problems += error.problems
+        return None
+
+
+def takes_list(kind: type[Kind]) -> bool:
+    """Whether a kind's only field has the kind's own name, so that its value is written without that key."""
+    return list(kind.model_fields) == [kind.kind]
+
+
+def _name_and_arguments(value: Any) -> tuple[str | None, Any]:
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, arguments),) = value.items()
+        return name, arguments if arguments is not None else {}
+    try:
+        component = as_component(value)
+    except ValueError:
+        return None, None
+    return component.name, component.arguments
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _BrokenError(Exception):
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+
+
+class _Reader(Generic[Model]):
+    """Validates the values at `path` as `model`."""
+
+    def __init__(self, document: Document, path: Path, model: type[Model], context: Mapping[str, Any]) -> None:
+        self.document, self.path, self.model, self.context = document, path, model, context
+
+    def read(self, values: dict[str, Any]) -> Model:
+        problems = self.prepare(values)
+        try:
+            found = self.model.model_validate(values, context=dict(self.context))
+        except ValidationError as error:
+            raise _BrokenError(problems + self.problems(error.errors(include_url=False))) from None
+        if problems:
+            raise _BrokenError(problems)
+        return found
+
+    def prepare(self, values: dict[str, Any]) -> list[Problem]:
+        """What YAML and pydantic would get wrong: `0.10` is text where text is wanted, and `true` is never 1."""
+        problems = []
+        node = self.document.node(self.path)
+        for path, scalar in walk(node, self.path) if node is not None else ():
+            if scalar.written is None or not isinstance(scalar.value, bool | int | float):
+                continue
+            wanted = self.types_at(path[len(self.path) :])
+            numbers = wanted & {int, float}
+            if str in wanted and type(scalar.value) not in wanted and not numbers:
+                _put(values, path[len(self.path) :], scalar.written)
+            elif isinstance(scalar.value, bool) and numbers and bool not in wanted:
+                problems.append(self.document.problem(path, f"received {shown(scalar.value)}", "expected a number"))
+        return problems
+
+    def problems(self, details: list[ErrorDetails]) -> list[Problem]:
+        """One problem for each place; a union's several errors are one."""
+        at: dict[Path, list[ErrorDetails]] = {}
+        for detail in details:
+            at.setdefault(self.written_path(detail["loc"]), []).append(detail)
+        return [self.problem(path, errors) for path, errors in at.items()]
+
+    def written_path(self, loc: tuple[int | str, ...]) -> Path:
+        """`loc` without the names that pydantic adds for the members of a union."""
+        path = self.path
+        for index, part in enumerate(loc):
+            known = self.document.node((*path, part)) is not None
+            missing = index == len(loc) - 1 and part in getattr(self.model_at(loc[:index]), "model_fields", {})
+            if known or missing:
+                path = (*path, part)
+        return path
+
+    def problem(self, path: Path, details: list[ErrorDetails]) -> Problem:
+        detail = details[0]
+        key = path[-1] if path else ""
+        if detail["type"] == "missing":
+            return self.document.problem(path, f"'{key}' is missing", self.meaning(detail["loc"]))
+        if detail["type"] == "extra_forbidden":
+            model = self.model_at(detail["loc"][:-1])
+            fields = list(model.model_fields) if model else []
+            expected = f"expected {listed(fields)}" if fields else "expected no keys"
+            place = self.document.key_place(path)
+            return Problem(place, dotted(path), f"unknown key '{key}'", expected, closest(str(key), fields))
+        expected = listed(dict.fromkeys(self.expected(one) for one in details))
+        node = self.document.node(path)
+        received = shown(plain(node)) if node is not None else shown(detail["input"])
+        return self.document.problem(
+            path, f"received {received}", f"expected {expected}", self.suggestion(node, details)
+        )
+
+    def meaning(self, loc: tuple[int | str, ...]) -> str:
+        """The first sentence of a field's documentation."""
+        field = self.field_at(loc)
+        return f"expected {_lower(field.description.split('.')[0])}" if field and field.description else ""
+
+    def suggestion(self, node: Node | None, details: list[ErrorDetails]) -> str | None:
+        choices = [choice for detail in details for choice in _choices(detail)]
+        return closest(node.value, choices) if node is not None and isinstance(node.value, str) else None
+
+    def expected(self, detail: ErrorDetails) -> str:
+        match detail["type"]:
+            case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
+                return f"a whole number{self.range(detail)}"
+            case "float_type" | "float_parsing" | "finite_number":
+                return f"a number{self.range(detail)}"
+            case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+                whole = float not in self.types_at(detail["loc"])
+                return f"a {'whole ' if whole else ''}number{self.range(detail)}"
+            case "bool_type" | "bool_parsing":
+                return "true or false"
+            case "string_type":
+                return "text"
+            case "literal_error":
+                return listed(_choices(detail))
+            case "list_type" | "tuple_type":
+                return "a list: [value, value]"
+            case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
+                return "keys with values: {key: value}"
+            case "path_type":
+                return "a path"
+            case "none_required":
+                return "null"
+            case "too_short" | "too_long":
+                bounds = detail.get("ctx", {})
+                number = bounds.get("min_length", bounds.get("max_length"))
+                values = "value" if number == 1 else "values"
+                return f"at {'least' if 'min_length' in bounds else 'most'} {number} {values}"
+            case "value_error":
+                return str(detail.get("ctx", {}).get("error", detail["msg"])).removeprefix("expected ")
+        return _lower(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+
+    def types_at(self, loc: tuple[int | str, ...]) -> set[object]:
+        """Every type in the annotation of the field at `loc`, or of the field that holds this list."""
+        field = self.field_at(loc)
+        return _types(field.annotation) if field else set()
+
+    def field_at(self, loc: tuple[int | str, ...]) -> FieldInfo | None:
+        while loc and isinstance(loc[-1], int):
+            loc = loc[:-1]
+        model = self.model_at(loc[:-1])
+        return model.model_fields.get(str(loc[-1])) if model and loc else None
+
+    def range(self, detail: ErrorDetails) -> str:
+        """` of at least 1`, ` above 0 and below 1`: every bound of the field, not only the one that was crossed."""
+        field = self.field_at(detail["loc"])
+        bounds = [words for limit in (field.metadata if field else []) if (words := _bound(limit))]
+        if not bounds:
+            names = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
+            bounds = [f"{names[key]} {value}" for key, value in detail.get("ctx", {}).items() if key in names]
+        return f" {' and '.join(bounds)}" if bounds else ""
+
+    def model_at(self, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
+        """The class of the section at `loc`."""
+        model: type[BaseModel] | None = self.model
+        for part in loc:
+            field = model.model_fields.get(str(part)) if model else None
+            if field is None:
+                return None
+            sections = (one for one in _types(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel))
+            model = next(sections, None)
+        return model
+
+
+def _put(values: Any, path: Path, value: str) -> None:
+    for part in path[:-1]:
+        values = values[part]
+    values[path[-1]] = value
+
+
+def _types(annotation: Any) -> set[object]:
+    """Every type in an annotation, without the choices of a `Literal` and what `Annotated` adds."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return {type(choice) for choice in arguments}
+    inner = arguments[:1] if origin is Annotated else arguments
+    return {annotation, *(one for argument in inner for one in _types(argument))}
+
+
+def _choices(detail: ErrorDetails) -> list[str]:
+    """The values of a `Literal`, out of pydantic's `'a', 'b' or 'c'`."""
+    if detail["type"] != "literal_error":
+        return []
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    return [choice.strip().strip("'") for part in expected.split(" or ") for choice in part.split(",")]
+
+
+def _bound(limit: object) -> str:
+    match limit:
+        case annotated_types.Ge(ge=value):
+            return f"of at least {value}"
+        case annotated_types.Gt(gt=value):
+            return f"above {value}"
+        case annotated_types.Le(le=value):
+            return f"of at most {value}"
+        case annotated_types.Lt(lt=value):
+            return f"below {value}"
+    return ""
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

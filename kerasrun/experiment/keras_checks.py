@@ -1,0 +1,238 @@
+"""Every name and argument of Keras in an experiment, checked against the installed Keras without importing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kerasrun.experiment.document import Document, Written, written_component, written_list
+from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
+from kerasrun.experiment.refused import refusal
+from kerasrun.experiment.yaml_text import Node, Path
+from kerasrun.keras_catalogue import FAMILIES, Parameter, canonical, family_of_argument, identifiers, signature
+from kerasrun.models.layers import INPUT
+
+LAYER_KEYS = ("inputs",)
+"""Arguments of an entry of `model: {layers: […]}` that are not Keras's."""
+
+_WORDS = {family: family[:-1] for family in FAMILIES} | {
+    "schedules": "learning-rate schedule",
+    "losses": "loss",
+}
+_FORMER_NAMES = {"lr": "learning_rate"}
+_NUMBERS = frozenset({"units", "filters", "kernel_size", "rate", "scale"})
+_CHOICES = {
+    ("callbacks", "mode"): ("auto", "min", "max"),
+    ("layers", "padding"): ("valid", "same", "causal"),
+    ("layers", "data_format"): ("channels_last", "channels_first"),
+}
+# Text is right for these, though their default is a number.
+_NOT_ONLY_NUMBERS = frozenset({"profile_batch", "verbose"})
+
+
+def check(document: Document) -> list[Problem]:
+    """Everything that is wrong with the components of Keras, and with the graph of the layers."""
+    checker = _Checker(document, [])
+    for section, key, family in (("compile", "optimizer", "optimizers"), ("compile", "loss", "losses")):
+        node = document.node((section, key))
+        if node is not None and node.value is not None:
+            checker.component(node, (section, key), family)
+    lists: tuple[tuple[Path, str], ...] = (
+        (("preprocessing",), "layers"),
+        (("augmentation",), "layers"),
+        (("compile", "metrics"), "metrics"),
+        (("callbacks",), "callbacks"),
+    )
+    for path, family in lists:
+        for item_path, item in written_list(document.node(path), path):
+            checker.component(item, item_path, family)
+    checker.layers(("model", "layers"))
+    checker.learning_rate()
+    return checker.problems
+
+
+@dataclass
+class _Checker:
+    document: Document
+    problems: list[Problem]
+
+    def component(self, node: Node, path: Path, family: str, extra: tuple[str, ...] = ()) -> None:
+        """Check a name, its arguments, and what these hold in turn."""
+        written = written_component(node, path)
+        if written is None:
+            self.malformed(node, path, family)
+            return
+        name = self.known_name(written, path, family)
+        if name is None:
+            return
+        known = signature(family, name)
+        names = [parameter.name for parameter in known.parameters]
+        meant = set()
+        for key, argument in written.arguments.items():
+            if key in names:
+                self.argument(argument, (*written.path, key), family, known.parameters[names.index(key)])
+            elif key not in extra and not known.open_ended:
+                meant.add(self.unknown_argument(argument, (*written.path, key), written.name, family, [*names, *extra]))
+        given = written.arguments.keys() | meant
+        missing = [one.name for one in known.parameters if one.required and one.name not in given]
+        if missing:
+            needed = listed([f"'{argument}'" for argument in missing], "and")
+            expected = f"expected {{{written.name}: {{{', '.join(f'{argument}: …' for argument in missing)}}}}}"
+            verb = "is" if len(missing) == 1 else "are"
+            self.problems.append(Problem(written.place, dotted(written.path), f"{needed} {verb} missing", expected))
+
+    def known_name(self, written: Written, path: Path, family: str) -> str | None:
+        """The catalogue's name; None after reporting one that is unknown or refused."""
+        section = str(path[0])
+        try:
+            name = canonical(family, written.name)
+        except KeyError:
+            name = written.name
+            reason = refusal(family, name, section)
+            if reason is None:
+                usable = [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]
+                received = f"unknown {_WORDS[family]} '{name}'"
+                expected = f"expected a name of {FAMILIES[family]}"
+                where = dotted(path)
+                self.problems.append(Problem(written.place, where, received, expected, closest(name, usable)))
+                return None
+        reason = refusal(family, name, section)
+        if reason is not None:
+            received = f"'{written.name}' is refused: {reason}"
+            self.problems.append(Problem(written.place, dotted(path), received))
+            return None
+        return name
+
+    def malformed(self, node: Node, path: Path, family: str) -> None:
+        """What is neither `Name` nor `{Name: {…}}`; forgotten indentation is told as such."""
+        word = _WORDS[family]
+        article = "an" if word[0] in "aeiou" else "a"
+        expected = f"expected {article} {word}: Name or {{Name: {{argument: value}}}}"
+        place, received = node.place, f"received {shown(node.value)}"
+        if isinstance(node.value, dict) and len(node.value) == 1:
+            ((name, value),) = node.value.items()
+            place, received = value.place, f"received {shown(value.value)} for '{name}'"
+            expected = f"expected its arguments: {{{name}: {{argument: value}}}}"
+        elif isinstance(node.value, dict) and node.value:
+            first, second, *_ = node.value
+            place = node.value[second].key or place
+            received = f"'{second}' beside '{first}'"
+            expected = f"expected one {word}, its arguments below it: indent '{second}' further than '{first}'"
+        self.problems.append(Problem(place, dotted(path), received, expected))
+
+    def unknown_argument(self, node: Node, path: Path, component: str, family: str, names: list[str]) -> str | None:
+        """Report an argument that Keras does not know; the one that was probably meant is returned."""
+        key = str(path[-1])
+        suggestion = _FORMER_NAMES.get(key) if _FORMER_NAMES.get(key) in names else closest(key, names)
+        whose = f"{FAMILIES[family]}.{component}"
+        expected = f"expected an argument of {whose}" if suggestion else f"expected {listed(names)}" if names else ""
+        received = f"unknown argument '{key}' of {component}"
+        if not names:
+            received, expected = f"the argument '{key}' of {component}", f"expected none: {whose} takes no arguments"
+        self.problems.append(Problem(node.key or node.place, dotted(path), received, expected, suggestion))
+        return suggestion
+
+    def argument(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
+        """Check a value: what it holds in turn, or that it is not text where a number is wanted."""
+        if node.value is None:
+            return
+        inner = family_of_argument(family, parameter.name)
+        if inner is None:
+            self.plain_value(node, path, family, parameter)
+        elif inner == "layers" and parameter.name in ("layers", "cells"):
+            for item_path, item in written_list(node, path):
+                self.component(item, item_path, inner)
+        elif inner == "schedules" and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            return
+        elif inner == "activations" and isinstance(node.value, str):
+            self.known_name(Written(node.value, path, node.place, {}), path, inner)
+        elif inner == "activations":
+            expected = "expected a name of keras.activations"
+            self.problems.append(Problem(node.place, dotted(path), f"received {shown(node.value)}", expected))
+        elif inner == "schedules" and not isinstance(node.value, dict):
+            expected = "expected a number, or a schedule: {ExponentialDecay: {argument: value}}"
+            self.problems.append(Problem(node.place, dotted(path), f"received {shown(node.value)}", expected))
+        else:
+            self.component(node, path, inner)
+
+    def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
+        if not isinstance(node.value, str):
+            return
+        default = parameter.plain_default
+        expected = None
+        choices = _CHOICES.get((family, parameter.name), ())
+        suggestion = closest(node.value, choices)
+        if isinstance(default, bool):
+            expected, suggestion = "expected true or false", _as_boolean(node.value)
+        elif (isinstance(default, int | float) and parameter.name not in _NOT_ONLY_NUMBERS) or (
+            parameter.required and family == "layers" and parameter.name in _NUMBERS
+        ):
+            expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
+        elif choices and (default is None or isinstance(default, str)) and node.value not in choices:
+            expected = f"expected {listed(choices)}"
+        if expected:
+            received = f"received the text {shown(node.value)}"
+            self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
+
+    def layers(self, path: Path) -> None:
+        """The entries of `model: {layers: […]}`: each layer, its name, and the earlier layers that it is applied to."""
+        entries = written_list(self.document.node(path), path)
+        all_names = [_text(entry, "name") for entry in (written_component(node, at) for at, node in entries) if entry]
+        earlier = [INPUT]
+        for entry_path, node in entries:
+            self.component(node, entry_path, "layers", extra=LAYER_KEYS)
+            entry = written_component(node, entry_path)
+            if entry is None:
+                continue
+            for input_path, one in self.inputs(entry):
+                self.input(one, input_path, earlier, all_names)
+            name = _text(entry, "name")
+            if name in earlier:
+                received = f"a second layer called '{name}'" if name != INPUT else f"a layer called '{INPUT}'"
+                expected = "expected every name once" if name != INPUT else "expected another name: it is the input's"
+                where = entry.arguments["name"]
+                self.problems.append(Problem(where.place, dotted((*entry.path, "name")), received, expected))
+            elif name:
+                earlier.append(name)
+
+    def inputs(self, entry: Written) -> list[tuple[Path, Node]]:
+        node = entry.arguments.get("inputs")
+        path = (*entry.path, "inputs")
+        if node is not None and not (isinstance(node.value, list) and node.value):
+            expected = "expected a list of names of earlier layers: [name, name]"
+            self.problems.append(Problem(node.place, dotted(path), f"received {shown(node.value)}", expected))
+        return written_list(node, path)
+
+    def input(self, node: Node, path: Path, earlier: list[str], all_names: list[str | None]) -> None:
+        if isinstance(node.value, str) and node.value in earlier:
+            return
+        expected = f"expected {listed(earlier)}"
+        received = f"no layer is called {shown(node.value)}"
+        if node.value in all_names:
+            received, expected = f"the layer {shown(node.value)} comes later", "expected a layer above this one"
+        suggestion = (
+            closest(node.value, earlier) if isinstance(node.value, str) and node.value not in all_names else None
+        )
+        self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
+
+    def learning_rate(self) -> None:
+        """`ReduceLROnPlateau` sets the learning rate, and Keras refuses that where a schedule does."""
+        optimizer = written_component(self.document.node(("compile", "optimizer")), ("compile", "optimizer"))
+        rate = optimizer.arguments.get("learning_rate") if optimizer else None
+        if optimizer is None or rate is None or not isinstance(rate.value, dict):
+            return
+        schedule = written_component(rate, (*optimizer.path, "learning_rate"))
+        for path, node in written_list(self.document.node(("callbacks",)), ("callbacks",)):
+            callback = written_component(node, path)
+            if schedule is not None and callback is not None and callback.name == "ReduceLROnPlateau":
+                received = f"ReduceLROnPlateau beside the schedule {schedule.name} of {dotted(schedule.path[:-1])}"
+                expected = "expected one of them: both set the learning rate"
+                self.problems.append(Problem(callback.place, dotted(path), received, expected))
+
+
+def _as_boolean(written: str) -> str | None:
+    words: dict[str, Iterable[str]] = {"true": ("yes", "on", "y", "t"), "false": ("no", "off", "n", "f")}
+    return next((value for value, spellings in words.items() if written.lower() in spellings), None)
+
+
+def _text(entry: Written, key: str) -> str | None:
+    node = entry.arguments.get(key)
+    return node.value if node is not None and isinstance(node.value, str) else None

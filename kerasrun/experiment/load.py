@@ -1,0 +1,119 @@
+"""An experiment file → a frozen `Experiment`, or every problem at once. Nothing heavy is imported."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrun.errors import ExperimentError
+from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
+from kerasrun.experiment.document import Document, accept_class_name_form
+from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
+from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.yaml_text import Node
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment, and the text that it was read from, for errors that are found later."""
+
+    experiment: Experiment
+    document: Document
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Read an experiment file; each override is `key.path=value`.
+
+    Raises:
+        ExperimentError: if anything is wrong; the message lists every problem with its place.
+    """
+    return parse(_read(Path(path)), path, overrides)
+
+
+def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Loaded:
+    """Read an experiment from its text; `file` names it in messages, and paths are relative to its folder.
+
+    Raises:
+        ExperimentError: if anything is wrong; the message lists every problem with its place.
+    """
+    problems: list[Problem] = []
+    content = content.removeprefix("\ufeff")
+    text = Text(str(file), yaml_text.split_lines(content))
+    root = yaml_text.parse(content, text, problems)
+    if root is None:
+        raise experiment_error(problems)
+    document = _changed(root, overrides, problems)
+    folder = Path(file).parent.absolute()
+    found = keras_checks.check(document) + logs.metric_problems(document) + _rule_problems(document)
+    typed: list[Problem] = []
+    experiment = fields.read_experiment(document, folder, Path(file).stem, typed)
+    if not any(problem.key_path.startswith("compile.metrics") for problem in found):
+        found += logs.monitor_problems(document, logs.validates_by_text(document))
+    # The checks of Keras's components say more than pydantic about what they hold.
+    reported = tuple(f"{problem.key_path}." for problem in found)
+    problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]
+    if problems or experiment is None:
+        raise experiment_error(problems)
+    return Loaded(experiment, document)
+
+
+def _read(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError:
+        raise ExperimentError(f"{path}: a folder; expected an experiment file{_offered(path)}") from None
+    except FileNotFoundError:
+        raise ExperimentError(
+            f"{path}: no such file; expected an experiment file{_offered(path.parent, path)}"
+        ) from None
+    except OSError as error:
+        raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        hint = "it is UTF-16; " if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise ExperimentError(f"{path}:{line}: not UTF-8 text; {hint}expected a YAML file saved as UTF-8") from None
+
+
+def _offered(folder: Path, wanted: Path | None = None) -> str:
+    """What else the folder holds: the file that was probably meant, or the first few."""
+    if not folder.is_dir():
+        return f" (there is no folder {folder})"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))
+    meant = closest(wanted.name, names) if wanted else None
+    if meant:
+        return f"; did you mean '{folder / meant}'?"
+    return f"; {folder} has {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else ""
+
+
+def _changed(root: Node, settings: Sequence[str], problems: list[Problem]) -> Document:
+    """The document with what the command line sets."""
+    if root.value is None and not settings:
+        problems.append(
+            Problem(root.place, "", "an empty experiment", "expected at least the sections 'data' and 'model'")
+        )
+        raise experiment_error(problems)
+    if root.value is None:
+        root.value = {}
+    if not isinstance(root.value, dict):
+        received = shown(root.value) if isinstance(root.value, str) else f"{shown(root.value)} at the top"
+        problems.append(Problem(root.place, "", received, "expected sections: 'data:', 'model:', …"))
+        raise experiment_error(problems)
+    accept_class_name_form(root)
+    overrides.apply(root, settings, problems)
+    return Document(root)
+
+
+def _rule_problems(document: Document) -> list[Problem]:
+    """What no single value can tell."""
+    problems = []
+    split, data = (document.node(("fit", key)) for key in ("validation_split", "validation_data"))
+    if split is not None and data is not None and split.value is not None and data.value is not None:
+        received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
+        problems.append(document.problem(("fit", "validation_data"), received, expected))
+    name = document.node(("name",))
+    if name is not None and isinstance(name.value, str) and not re.fullmatch(r"\w[\w.+ -]*", name.value):
+        expected = "expected letters, digits, '_', '-' and '.': runs are folders of this name"
+        problems.append(document.problem(("name",), f"received {shown(name.value)}", expected))
+    return problems

@@ -1,0 +1,186 @@
+"""The names that the logs of a run will have, and whether everything that watches one of them names it rightly."""
+
+import string
+from collections.abc import Sequence
+
+from kerasrun.components import Component, snake_case
+from kerasrun.experiment.document import Document, Written, written_component, written_list
+from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed, shown
+from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.yaml_text import Node, Path, plain
+from kerasrun.keras_catalogue import direction, identifiers, signature
+
+DEFAULT_METRICS = (Component("accuracy"),)
+
+_MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")
+_NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
+
+
+def metric_names(experiment: Experiment) -> tuple[str, ...]:
+    """What each metric is called: its `name`, else what was written in snake case; repeated ones get `_1`, `_2`."""
+    return _metric_names(DEFAULT_METRICS if experiment.compile.metrics is None else experiment.compile.metrics)
+
+
+def log_names(experiment: Experiment, validates: bool | None) -> tuple[str, ...]:
+    """The columns of `metrics.csv`; with `validates` None, as long as that is not known, the `val_` ones are in it."""
+    return _log_names(metric_names(experiment), validates)
+
+
+def check_monitors(document: Document, validates: bool) -> None:
+    """Check again what is monitored, once the data are open and it is known whether anything validates.
+
+    Raises:
+        ExperimentError: if a callback or `checkpoint` watches a value that the logs will not have.
+    """
+    problems = monitor_problems(document, validates)
+    if problems:
+        raise experiment_error(problems)
+
+
+def validates_by_text(document: Document) -> bool | None:
+    """True where the experiment says what validates; None where the data decide."""
+    given = (document.node(("fit", key)) for key in ("validation_split", "validation_data"))
+    return True if any(node is not None and node.value is not None for node in given) else None
+
+
+def metric_problems(document: Document) -> list[Problem]:
+    """Metrics whose name the logs use for something else."""
+    problems = []
+    for _, metric in _written_metrics(document):
+        name = metric.arguments.get("name") if metric else None
+        if name is None or not isinstance(name.value, str) or metric is None:
+            continue
+        if name.value in _NOT_METRICS or name.value.startswith("val_"):
+            received = f"a metric called {shown(name.value)}"
+            expected = f"expected another name: {listed(_NOT_METRICS)} and val_… mean something else in the logs"
+            problems.append(Problem(name.place, dotted((*metric.path, "name")), received, expected))
+    return problems
+
+
+def monitor_problems(document: Document, validates: bool | None) -> list[Problem]:
+    """Every `monitor` and every file name of a ModelCheckpoint that names no value of the logs."""
+    metrics = _metrics(document)
+    if metrics is None:
+        return []
+    check = _Check(document, metrics, validates)
+    node = document.node(("checkpoint", "monitor"))
+    if node is not None and isinstance(node.value, str):
+        found = Problem(node.place, "checkpoint.monitor", f"monitors '{node.value}'")
+        check.monitor(node.value, document.node(("checkpoint", "mode")), found)
+    for path, item in written_list(document.node(("callbacks",)), ("callbacks",)):
+        callback = written_component(item, path)
+        if callback is not None and callback.name in _MONITORING:
+            check.callback(callback)
+    return check.problems
+
+
+class _Check:
+    def __init__(self, document: Document, metrics: Sequence[Component], validates: bool | None) -> None:
+        self.metrics = dict(zip(_metric_names(metrics), metrics, strict=True))
+        self.names = _log_names(tuple(self.metrics), validates)
+        self.validates = validates
+        self.problems: list[Problem] = []
+
+    def callback(self, callback: Written) -> None:
+        given = callback.arguments.get("monitor")
+        mode = callback.arguments.get("mode")
+        best_only = callback.arguments.get("save_best_only")
+        where = (*callback.path, "monitor")
+        if given is not None and isinstance(given.value, str):
+            self.monitor(given.value, mode, Problem(given.place, dotted(where), f"monitors '{given.value}'"))
+        elif given is None and (callback.name != "ModelCheckpoint" or (best_only is not None and best_only.value)):
+            default = str(signature("callbacks", callback.name).default("monitor"))
+            received = f"monitors '{default}', the default of {callback.name}"
+            self.monitor(default, mode, Problem(callback.place, dotted(where), received))
+        if callback.name == "ModelCheckpoint":
+            self.file_name(callback)
+
+    def monitor(self, monitor: str, mode: Node | None, found: Problem) -> None:
+        """Check a monitor; `found` says where it is, and what."""
+        place, where, received = found.place, found.key_path, found.received
+        if monitor not in self.names:
+            own = monitor.removeprefix("val_")
+            if monitor.startswith("val_") and own in (*self.metrics, "loss"):
+                received += ", but nothing validates: the data have no split 'validation'"
+                expected = f"expected fit.validation_split, say 0.1, or fit.validation_data, or 'monitor: {own}'"
+                self.problems.append(Problem(place, where, received, expected))
+                return
+            expected = f"expected {listed(self.names)}"
+            self.problems.append(Problem(place, where, received, expected, closest(monitor, self.names)))
+        elif mode is None or mode.value == "auto":
+            self.direction(monitor, found)
+
+    def direction(self, monitor: str, problem: Problem) -> None:
+        """Keras looks for the direction of a metric at the end of the first epoch; we look now."""
+        own = monitor.removeprefix("val_")
+        if own == "loss":
+            return
+        if own not in self.metrics or direction(self.metrics[own].name) is None:
+            received = f"{problem.received}, of which Keras does not know whether more is better"
+            self.problems.append(
+                Problem(problem.place, problem.key_path, received, "expected 'mode: min' or 'mode: max'")
+            )
+
+    def file_name(self, callback: Written) -> None:
+        node = callback.arguments.get("filepath")
+        if node is None or not isinstance(node.value, str):
+            return
+        weights_only = callback.arguments.get("save_weights_only")
+        endings = (".weights.h5",) if weights_only is not None and weights_only.value is True else (".keras", ".h5")
+        where = dotted((*callback.path, "filepath"))
+        if not node.value.endswith(endings):
+            what = "weights alone" if len(endings) == 1 else "a whole model"
+            expected = f"expected a name that ends in {listed(endings)} for {what}"
+            self.problems.append(Problem(node.place, where, f"received {shown(node.value)}", expected))
+        frequency = callback.arguments.get("save_freq")
+        batch = ("batch",) if frequency is not None and isinstance(frequency.value, int) else ()
+        allowed = ("epoch", *batch, *self.names)
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(node.value) if field is not None]
+        except ValueError as error:
+            expected = "expected each { with its }: {epoch:02d}"
+            self.problems.append(Problem(node.place, where, f"received {shown(node.value)}: {error}", expected))
+            return
+        for field in fields:
+            if field not in allowed:
+                expected = f"expected {listed(allowed)} in braces"
+                self.problems.append(
+                    Problem(node.place, where, f"'{{{field}}}' in the file name", expected, closest(field, allowed))
+                )
+
+
+def _metric_names(metrics: Sequence[Component]) -> tuple[str, ...]:
+    names: list[str] = []
+    for metric in metrics:
+        name = str(metric.arguments.get("name") or snake_case(metric.name))
+        unique = name
+        number = 0
+        while unique in names:
+            number += 1
+            unique = f"{name}_{number}"
+        names.append(unique)
+    return tuple(names)
+
+
+def _log_names(metrics: tuple[str, ...], validates: bool | None) -> tuple[str, ...]:
+    trained = ("loss", *metrics)
+    validated = () if validates is False else tuple(f"val_{name}" for name in trained)
+    return (*trained, *validated, "learning_rate")
+
+
+def _written_metrics(document: Document) -> list[tuple[Path, Written | None]]:
+    path: Path = ("compile", "metrics")
+    return [(at, written_component(node, at)) for at, node in written_list(document.node(path), path)]
+
+
+def _metrics(document: Document) -> Sequence[Component] | None:
+    """The metrics as written; None where one is not known, so that no name in the logs is sure."""
+    node = document.node(("compile", "metrics"))
+    if node is None or plain(node) is None:
+        return DEFAULT_METRICS
+    metrics = [written for _, written in _written_metrics(document)]
+    if not isinstance(node.value, list) or any(
+        one is None or one.name not in identifiers("metrics") for one in metrics
+    ):
+        return None
+    return [one.component for one in metrics if one is not None]

@@ -1,0 +1,116 @@
+"""`--set key.path=value`: what the command line changes in an experiment before it is checked."""
+
+from collections.abc import Sequence
+
+from kerasrun.components import CommandLineText
+from kerasrun.experiment import yaml_text
+from kerasrun.experiment.document import accept_class_name_form
+from kerasrun.experiment.problems import Place, Problem, Text, closest, dotted
+from kerasrun.experiment.yaml_text import Node, Path
+
+_COMPONENTS = (("data",), ("model",), ("compile", "optimizer"), ("compile", "loss"))
+_COMPONENT_LISTS = (("compile", "metrics"), ("callbacks",), ("preprocessing",), ("augmentation",), ("model", "layers"))
+
+
+def apply(root: Node, overrides: Sequence[str], problems: list[Problem]) -> None:
+    """Set each `key.path=value` in `root`; the value is YAML, its text is marked as the command line's."""
+    for order, override in enumerate(overrides, 1):
+        _Override(override, order, problems).apply(root)
+
+
+class _Override:
+    def __init__(self, written: str, order: int, problems: list[Problem]) -> None:
+        self.problems = problems
+        self.key_path, self.equals, self.value = written.partition("=")
+        before = len(self.key_path) + len(self.equals)
+        self.text = Text(f"--set {written}", yaml_text.split_lines(written), order, before)
+
+    def apply(self, root: Node) -> None:
+        parts = self.key_path.split(".")
+        if not self.equals:
+            return self.problem(len(self.key_path), (), "no '='", "expected key.path=value, such as fit.epochs=3")
+        if not all(part.strip() == part != "" for part in parts):
+            return self.problem(0, (), f"the key path '{self.key_path}'", "expected names joined by '.'")
+        value = self.read_value()
+        holder: Node | None = root
+        path: Path = ()
+        starts = [sum(len(part) + 1 for part in parts[:index]) for index in range(len(parts))]
+        for index, (part, start) in enumerate(zip(parts, starts, strict=True)):
+            if holder is None or value is None:
+                return None
+            last = index == len(parts) - 1
+            holder, path = self.step(holder, path, part, start, value if last else None)
+        return None
+
+    def read_value(self) -> Node | None:
+        node = yaml_text.parse(self.value, self.text, self.problems, tuple(self.key_path.split(".")))
+        if node is None:
+            return None
+        for _, below in yaml_text.walk(node):
+            if isinstance(below.value, str):
+                below.value = CommandLineText(below.value)
+        accept_class_name_form(node)
+        return node
+
+    def step(self, holder: Node, path: Path, part: str, start: int, value: Node | None) -> tuple[Node | None, Path]:
+        """Go to `part` in `holder`, or put `value` there; a name without arguments is given some."""
+        here = Place(self.text, 1, start + 1)
+        if isinstance(holder.value, list):
+            return self.step_list(holder, holder.value, path, part, start, value)
+        if holder.value is None:
+            holder.value = {}
+        if isinstance(holder.value, str) and _is_component(path):
+            name = str(holder.value)
+            holder.value = {name: Node({}, holder.place, holder.place)}
+        if not isinstance(holder.value, dict):
+            self.problem(start, path, f"'{part}' under a value", f"expected {dotted(path) or 'it'} to hold keys")
+            return None, path
+        if _is_component(path) and part not in holder.value and holder.value:
+            self.other_component(next(iter(holder.value)), path, part, start)
+            return None, path
+        if value is not None:
+            value.key = here
+            holder.value[part] = value
+        return holder.value.setdefault(part, Node(None, here, here)), (*path, part)
+
+    def step_list(
+        self, holder: Node, items: list[Node], path: Path, part: str, start: int, value: Node | None
+    ) -> tuple[Node | None, Path]:
+        """Go to an item by its index, or by the name of its component."""
+        named = [index for index, item in enumerate(items) if _name(item) == part]
+        if not part.isdecimal() and len(named) == 1 and path in _COMPONENT_LISTS:
+            index = named[0]
+            return self.step(items[index], (*path, index), part, start, value)
+        if part.isdecimal() and int(part) < len(items):
+            if value is not None:
+                items[int(part)] = value
+            return items[int(part)], (*path, int(part))
+        names = [name for name in map(_name, items) if name]
+        count = f"an index from 0 to {len(items) - 1}" if items else "no index, the list is empty"
+        received = f"'{part}' {len(named)} times" if len(named) > 1 else f"'{part}' in a list"
+        expected = f"expected {count}{', or one of ' + ', '.join(names) if names else ''}"
+        self.problem(start, path, received, expected, None if part in names else closest(part, names))
+        return None, path
+
+    def other_component(self, present: str, path: Path, part: str, start: int) -> None:
+        where = dotted(path)
+        if part[:1].isupper():
+            received = f"'{part}' beside '{present}': two components in one place"
+            expected = f"expected one; set {where}={{{part}: {{…}}}} to replace '{present}'"
+        else:
+            received = f"'{part}' beside '{present}'"
+            expected = f"expected the arguments of '{present}' under {where}.{present}, or {where}={{{part}: {{…}}}}"
+        self.problem(start, path, received, expected)
+
+    def problem(self, column: int, path: Path, received: str, expected: str, suggestion: str | None = None) -> None:
+        self.problems.append(Problem(Place(self.text, 1, column + 1), dotted(path), received, expected, suggestion))
+
+
+def _is_component(path: Path) -> bool:
+    return path in _COMPONENTS or path[:-1] in _COMPONENT_LISTS or path[-1:] == ("learning_rate",)
+
+
+def _name(node: Node) -> str | None:
+    if isinstance(node.value, str):
+        return node.value
+    return next(iter(node.value)) if isinstance(node.value, dict) and len(node.value) == 1 else None

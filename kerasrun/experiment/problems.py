@@ -1,0 +1,117 @@
+"""What is wrong with an experiment: each problem with its place, all of them in one message."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kerasrun.errors import ExperimentError
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that was read: the experiment file, or one `--set key.path=value`."""
+
+    name: str
+    lines: tuple[str, ...]
+    order: int = 0
+    """0 for the file; 1, 2, … for what the command line sets."""
+    before: int = 0
+    """How many characters of the first line stand before the YAML."""
+
+    def place(self, line: int, column: int) -> "Place":
+        """A character of the YAML in this text."""
+        return Place(self, line, column + (self.before if line == 1 else 0))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A character of a text; line and column count from 1."""
+
+    text: Text
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        if self.text.order:
+            return f"{self.text.name}: column {self.column}"
+        return f"{self.text.name}:{self.line}:{self.column}"
+
+    @property
+    def excerpt(self) -> str:
+        """The line, and a caret under the column; empty where the text has no such line."""
+        if self.line > len(self.text.lines):
+            return ""
+        line = re.sub("[\x00-\x08\x0b-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", self.text.lines[self.line - 1])
+        before = "".join("\t" if character == "\t" else " " for character in line[: self.column - 1])
+        return f"    {line}\n    {before}^" if line.strip() else ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where, what was received, what was expected, and the nearest right name."""
+
+    place: Place
+    key_path: str
+    received: str
+    expected: str = ""
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.received, self.expected, f"did you mean '{self.suggestion}'?" if self.suggestion else ""]
+        sentence = "; ".join(part for part in parts if part)
+        heading = ": ".join(part for part in (str(self.place), self.key_path, sentence) if part)
+        return "\n".join(part for part in (heading, self.place.excerpt) if part)
+
+
+def experiment_error(problems: Iterable[Problem]) -> ExperimentError:
+    """All problems in the order of the text, with their number when there are several."""
+    ordered = sorted(problems, key=lambda problem: (problem.place.text.order, problem.place.line, problem.place.column))
+    lines = [str(problem) for problem in dict.fromkeys(ordered)]
+    if len(lines) > 1:
+        lines.append(f"{len(lines)} problems")
+    return ExperimentError("\n".join(lines))
+
+
+def closest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that was probably meant; upper case, `_` and `-` do not count."""
+    squashed: dict[str, list[str]] = {}
+    for candidate in candidates:
+        squashed.setdefault(_squash(candidate), []).append(candidate)
+    found = difflib.get_close_matches(_squash(name), squashed, n=1, cutoff=0.6)
+    if not found:  # `acc` is too short for that, but begins `accuracy`
+        begun = [one for one in squashed if one.startswith(_squash(name))] if len(name) > 1 else []
+        return min(squashed[min(begun, key=len)]) if begun else None
+    # Of `Accuracy` and `accuracy`, the one that is spelled more like `name`.
+    return max(squashed[found[0]], key=lambda one: difflib.SequenceMatcher(None, name, one).ratio())
+
+
+def _squash(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """`("callbacks", 0, "EarlyStopping")` → `callbacks.0.EarlyStopping`."""
+    return ".".join(str(part) for part in path)
+
+
+def shown(value: object) -> str:
+    """A received value in a few words."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}…'"
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    return str(value)
+
+
+def listed(names: Iterable[str], conjunction: str = "or") -> str:
+    """`a, b or c`."""
+    *front, last = list(names) or ["nothing"]
+    return f"{', '.join(front)} {conjunction} {last}" if front else last

@@ -1,0 +1,54 @@
+"""What Keras has and an experiment may not use, with the reason that the user is told."""
+
+_BASE = "it is a base class; name one of the classes that derive from it"
+_PYTHON = "it needs a Python object, which YAML cannot hold"
+
+_REFUSED: dict[str, dict[str, str]] = {
+    "callbacks": {
+        "BackupAndRestore": "every run can be resumed without it, exactly: kerasrun resume",
+        "ProgbarLogger": "progress is shown without it",
+        "CallbackList": "list the callbacks themselves",
+        "LambdaCallback": "it needs Python functions, which YAML cannot hold",
+        "OrbaxCheckpoint": "checkpoints are written without it; see the section 'checkpoint'",
+        "History": "metrics.csv in the run directory holds every epoch without it",
+        "RemoteMonitor": "it sends the metrics over the network",
+        "LearningRateScheduler": "it needs a Python function; give compile.optimizer a schedule as its learning_rate",
+        "Callback": _BASE,
+        "MonitorCallback": _BASE,
+    },
+    "optimizers": {"Optimizer": _BASE, "MultiOptimizer": _PYTHON, "OptimizerMap": _PYTHON},
+    "schedules": {"LearningRateSchedule": _BASE},
+    "losses": {"Loss": _BASE},
+    "metrics": {
+        "Metric": _BASE,
+        "MeanMetricWrapper": "it needs a Python function, which YAML cannot hold",
+        "Mean": "it averages values, and does not compare labels with predictions",
+        "Sum": "it adds values, and does not compare labels with predictions",
+    },
+    "layers": {
+        "Layer": _BASE,
+        "Wrapper": _BASE,
+        "InputSpec": "it is no layer",
+        "Input": "the data decide the shape of the input",
+        "InputLayer": "the data decide the shape of the input",
+        "Lambda": "it needs a Python function, which YAML cannot hold",
+        "TorchModuleWrapper": _PYTHON,
+        "FlaxLayer": _PYTHON,
+        "JaxLayer": _PYTHON,
+    },
+    "initializers": {"Initializer": _BASE},
+    "regularizers": {"Regularizer": _BASE},
+    "constraints": {"Constraint": _BASE},
+}
+
+_REFUSED_AS_AUGMENTATION = {
+    "MixUp": "it mixes the labels as well, which augmentation does not",
+    "CutMix": "it mixes the labels as well, which augmentation does not",
+}
+
+
+def refusal(family: str, name: str, section: str = "") -> str | None:
+    """Why an object of Keras is refused; None if it is not. `name` is the catalogue's, `section` the file's."""
+    if section == "augmentation" and name in _REFUSED_AS_AUGMENTATION:
+        return _REFUSED_AS_AUGMENTATION[name]
+    return _REFUSED.get(family, {}).get(name)

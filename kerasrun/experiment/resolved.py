@@ -1,0 +1,83 @@
+"""The experiment with every default filled in and absolute paths, as YAML that reads back to an equal experiment."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasrun.components import Component, Kind
+from kerasrun.experiment.fields import takes_list
+from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.experiment.yaml_text import read_scalar
+from kerasrun.models.layers import LayerEntry
+
+
+def resolved_yaml(experiment: Experiment) -> str:
+    """The experiment file that leaves nothing to defaults."""
+    return yaml.dump(as_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def as_plain(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as mappings, lists and scalars, in the form in which a file would say it."""
+    return {name: _plain(getattr(experiment, name)) for name in type(experiment).model_fields}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Kind():
+            arguments = {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+            return {value.kind: arguments[value.kind] if takes_list(type(value)) else arguments}
+        case Section():
+            return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        case LayerEntry():
+            return _plain(Component(value.component.name, value.arguments))
+        case Component():
+            name = str(value.name)
+            return {name: _plain(value.arguments)} if value.arguments else name
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case Path():
+            return str(value)
+        case str():
+            return str(value)  # text from the command line is written like any other
+    return value
+
+
+_TAGS = {type(None): "null", bool: "bool", int: "int", float: "float"}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that our reader, or another program's, would take for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode and implicit[0] and not isinstance(read_scalar(value), str):
+            return f"tag:yaml.org,2002:{_TAGS[type(read_scalar(value))]}"
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+
+
+def _number(dumper: _Dumper, value: float) -> yaml.ScalarNode:
+    special = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
+    return dumper.represent_scalar("tag:yaml.org,2002:float", special.get(repr(value), repr(value)))
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    # Rare line breaks are lost in any style but this one.
+    style = '"' if re.search("[\x85\u2028\u2029\ufeff]", value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _list(dumper: _Dumper, value: list[Any]) -> yaml.SequenceNode:
+    scalars = all(not isinstance(item, list | dict) for item in value)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=scalars)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(float, _number)
+_Dumper.add_representer(list, _list)

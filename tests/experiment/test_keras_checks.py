@@ -1,0 +1,201 @@
+import pytest
+
+from kerasrun.errors import ExperimentError
+from kerasrun.experiment.load import parse
+
+SMALLEST = "data: {folder: {path: x}}\nmodel: Small\n"
+
+
+def problems(content):
+    with pytest.raises(ExperimentError) as error:
+        parse(content, "e.yaml")
+    return [line for line in str(error.value).splitlines() if line.startswith("e.yaml:")]
+
+
+def only_problem(section, content=SMALLEST):
+    lines = problems(content + section)
+    assert len(lines) == 1
+    return lines[0]
+
+
+def layer_problem(*entries):
+    return only_problem(
+        "model:\n  layers:\n" + "".join(f"  - {entry}\n" for entry in entries), "data: {folder: {path: x}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "compile: {optimizer: adam, loss: mse, metrics: [acc, AUC, mse, {BinaryAccuracy: {threshold: 0.4}}]}",
+        "compile: {optimizer: {SGD: {learning_rate: {CosineDecay: {initial_learning_rate: 1, decay_steps: 5}}}}}",
+        "compile: {optimizer: {LossScaleOptimizer: {inner_optimizer: {Adam: {learning_rate: 1e-3}}}}}",
+        "compile: {loss: {CategoricalCrossentropy: {label_smoothing: 0.1}}, optimizer: {Adam: }}",
+        "compile: {loss: null}",
+        "callbacks: [TensorBoard, TerminateOnNaN, {CSVLogger: {filename: a.csv}}]",
+        "augmentation: [RandomFlip: {mode: horizontal}]\npreprocessing: [Rescaling: {scale: 0.1}]",
+        "callbacks: [TensorBoard: {profile_batch: '2,4'}]",
+    ],
+)
+def test_what_keras_takes_is_taken(section):
+    parse(SMALLEST + section, "e.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        (
+            "compile: {optimizer: Admm}",
+            "3:22: compile.optimizer: unknown optimizer 'Admm'; expected a name of keras.opt",
+        ),
+        ("compile: {metrics: [acuracy]}", "3:21: compile.metrics.0: unknown metric 'acuracy'; "),
+        ("compile: {metrics: [acuracy]}", "did you mean 'accuracy'?"),
+        ("callbacks: [early_stopping]", "did you mean 'EarlyStopping'?"),
+        ("augmentation: [RandomFlp: {mode: horizontal}]", "3:16: augmentation.0: unknown layer 'RandomFlp'"),
+        (
+            "compile: {optimizer: {SGD: {momentun: 1}}}",
+            "3:29: compile.optimizer.SGD.momentun: unknown argument 'momentun' of SGD; "
+            "expected an argument of keras.optimizers.SGD; did you mean 'momentum'?",
+        ),
+        ("callbacks: [TerminateOnNaN: {x: 1}]", "unknown argument 'x' of TerminateOnNaN; expected raise_error"),
+        (
+            "compile: {optimizer: {SGD: {learning_rate: {CosineDecay: {decay_steps: 3}}}}}",
+            "3:45: compile.optimizer.SGD.learning_rate.CosineDecay: 'initial_learning_rate' is missing; "
+            "expected {CosineDecay: {initial_learning_rate: …}}",
+        ),
+        ("compile: {optimizer: {SGD: {learning_rate: fast}}}", "received 'fast'; expected a number, or a schedule"),
+        (
+            "compile: {optimizer: {SGD: {learning_rate: {CosinDecay: {}}}}}",
+            "unknown learning-rate schedule 'CosinDecay'",
+        ),
+        (
+            "compile: {optimizer: {SGD: {momentum: much}}}",
+            "3:39: compile.optimizer.SGD.momentum: received the text 'much'",
+        ),
+        ("compile: {optimizer: {SGD: {nesterov: no}}}", "expected true or false; did you mean 'false'?"),
+        ("callbacks: [EarlyStopping: {mode: mni}]", "expected auto, min or max; did you mean 'min'?"),
+        ("preprocessing: [Rescaling: {scale: 1./255}]", "expected a number; YAML does not calculate"),
+        ("callbacks: [EarlyStopping: 3]", "3:28: callbacks.0: received 3 for 'EarlyStopping'; expected its arguments"),
+        (
+            "callbacks:\n- EarlyStopping:\n  monitor: loss",
+            "5:3: callbacks.0: 'monitor' beside 'EarlyStopping'; expected one callback, its arguments below it: "
+            "indent 'monitor' further than 'EarlyStopping'",
+        ),
+    ],
+)
+def test_a_wrong_name_or_argument_is_told_at_its_place(section, told):
+    assert told in only_problem(section)
+
+
+def test_an_argument_that_is_misspelt_is_not_missing_as_well():
+    assert "did you mean 'filters'?" in layer_problem("Conv2D: {filtres: 3, kernel_size: 3}", "Dense: {units: 3}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BackupAndRestore",
+        "ProgbarLogger",
+        "CallbackList",
+        "LambdaCallback",
+        "OrbaxCheckpoint",
+        "History",
+        "RemoteMonitor",
+        "LearningRateScheduler",
+        "Callback",
+        "MonitorCallback",
+    ],
+)
+def test_callbacks_that_cannot_be_used_are_refused_with_the_reason(name):
+    told = only_problem(f"callbacks: [{name}]")
+    assert told.startswith(f"e.yaml:3:13: callbacks.0: '{name}' is refused: ")
+    assert len(told) > 60
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ("augmentation: [CutMix]", "it mixes the labels"),
+        ("compile: {optimizer: MultiOptimizer}", "needs a Python object"),
+        ("compile: {metrics: [MeanMetricWrapper]}", "needs a Python function"),
+        ("compile: {loss: Loss}", "a base class"),
+        ("preprocessing: [Lambda: {function: x}]", "needs a Python function"),
+    ],
+)
+def test_objects_that_yaml_cannot_describe_are_refused(section, reason):
+    assert reason in only_problem(section)
+
+
+def test_a_schedule_and_reduce_lr_on_plateau_exclude_each_other():
+    told = only_problem(
+        "compile: {optimizer: {SGD: {learning_rate: {CosineDecay: {initial_learning_rate: 1, decay_steps: 5}}}}}\n"
+        "callbacks: [{ReduceLROnPlateau: {patience: 2}}]"
+    )
+    assert "4:14: callbacks.0: ReduceLROnPlateau beside the schedule CosineDecay of compile.optimizer.SGD" in told
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("Dense: {units: 3, kernel_initializer: he_norml}", "did you mean 'he_normal'?"),
+        ("Dense: {units: 3, kernel_regularizer: {L2: {l3: 1}}}", "unknown argument 'l3' of L2"),
+        ("Dense: {units: 3, kernel_constraint: MaxNrm}", "unknown constraint 'MaxNrm'"),
+        ("Dense: {units: 3, activation: rleu}", "unknown activation 'rleu'"),
+        ("Dense: {units: 3, activation: 3}", "received 3; expected a name of keras.activations"),
+        ("Dense: {units: many}", "model.layers.0.Dense.units: received the text 'many'; expected a number"),
+        ("Dense", "e.yaml:4:5: model.layers.0: 'units' is missing; expected {Dense: {units: …}}"),
+        ("Conv2D: {padding: sme, filters: 1, kernel_size: 1}", "expected valid, same or causal; did you mean 'same'?"),
+        ("Dense: {units: 3, kernel_constraint: {NonNeg: {a: 1}}}", "keras.constraints.NonNeg takes no arguments"),
+        ("TimeDistributed: {layer: {Dens: {units: 3}}}", "model.layers.0.TimeDistributed.layer: unknown layer 'Dens'"),
+        ("Pipeline: {layers: [{Dens: {units: 3}}]}", "model.layers.0.Pipeline.layers.0: unknown layer 'Dens'"),
+        ("InputLayer: {shape: [3]}", "the data decide the shape of the input"),
+        ("Input: {shape: [3]}", "the data decide the shape of the input"),
+        ("{class_name: Dens, config: {units: 3}}", "e.yaml:4:18: model.layers.0: unknown layer 'Dens'"),
+        ("{Dense: {units: 3}, name: x}", "'name' beside 'Dense'"),
+    ],
+)
+def test_a_mistake_in_a_layer_is_told(entry, told):
+    assert told in layer_problem(entry)
+
+
+def test_a_keyword_of_keras_json_is_read_as_a_component():
+    content = (
+        "data: {folder: {path: x}}\nmodel:\n  layers:\n"
+        "  - class_name: Dense\n    module: keras.layers\n    registered_name: null\n"
+        "    config: {name: d, units: 3, kernel_initializer: {class_name: HeNormal, config: {seed: null}}}\n"
+    )
+    entry = parse(content, "e.yaml").experiment.model.layers[0]
+    assert (entry.component.name, entry.name) == ("Dense", "d")
+    assert entry.component.arguments == {"units": 3, "kernel_initializer": {"HeNormal": {"seed": None}}}
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        (
+            ["Dense: {units: 3, name: first}", "Dense: {units: 3, inputs: [frist]}"],
+            "5:32: model.layers.1.Dense.inputs.0: no layer is called 'frist'; expected input or first; "
+            "did you mean 'first'?",
+        ),
+        (
+            ["Dense: {units: 3, inputs: [later]}", "Dense: {units: 3, name: later}"],
+            "the layer 'later' comes later; expected a layer above this one",
+        ),
+        (["Dense: {units: 3, inputs: first}"], "received 'first'; expected a list of names of earlier layers"),
+        (
+            ["Dense: {units: 3, name: a}", "ReLU: {name: a}"],
+            "5:18: model.layers.1.ReLU.name: a second layer called 'a'",
+        ),
+        (["Dense: {units: 3, name: input}"], "a layer called 'input'; expected another name"),
+    ],
+)
+def test_the_graph_of_the_layers_is_checked(entries, told):
+    assert told in layer_problem(*entries)
+
+
+def test_layers_may_skip_and_join():
+    layers = (
+        "data: {folder: {path: x}}\nmodel:\n  layers:\n  - Dense: {units: 3, name: a}\n"
+        "  - Dense: {units: 3, name: b, inputs: [input]}\n  - Add: {inputs: [a, b]}\n"
+    )
+    assert parse(layers, "e.yaml").experiment.model.layers[2].inputs == ("a", "b")
