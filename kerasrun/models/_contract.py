@@ -4,7 +4,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from kerasrun.components import Component, Kind
+from kerasrun.components import Kind
+from kerasrun.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,19 @@ class Output:
     units: int
     activation: str
 
+    def layer(self) -> Any:
+        """The last layer itself; float32 under mixed precision too, so that the loss keeps its precision."""
+        from keras import layers
+
+        return layers.Dense(self.units, activation=self.activation, name="output", dtype="float32")
+
 
 class Network(Kind):
     """Base of the kinds of network."""
 
-    def preprocessing(self) -> tuple[Component, ...] | None:
-        """Keras layers for 0–255 images in front of this network, or None for the default (to [0, 1])."""
+    def preprocess(self, inputs: Any) -> Any | None:
+        """Apply this network's own preprocessing to images of 0 to 255, or return None for the default (to [0, 1])."""
+        del inputs
         return None
 
     @abstractmethod
@@ -37,3 +45,33 @@ class Network(Kind):
         Raises:
             ModelError: if the network cannot be built on this shape.
         """
+
+    def load_pretrained(self, model: Any) -> None:
+        """Put pretrained weights into a new model; a model that is restored from a checkpoint does without.
+
+        Raises:
+            ModelError: if the weights are missing or are another network's.
+        """
+        del model
+
+
+def require_images(inputs: Any, network: str, least: int, channels: int | None = None) -> None:
+    """Refuse inputs that are not images of at least `least`×`least` pixels (and of `channels` channels).
+
+    Raises:
+        ModelError: naming the size that the data has and the one that the network needs.
+    """
+    shape = tuple(inputs.shape[1:])
+    if len(shape) != 3:
+        raise ModelError(f"{network} takes images, but an example has the shape {shape}; use MLP for rows of numbers")
+    height, width, depth = shape
+    if min(height, width) < least:
+        raise ModelError(
+            f"images of {height}×{width} are too small for {network}, which needs {least}×{least}; "
+            f"set image_size: [{least}, {least}] or larger in the data section"
+        )
+    if channels is not None and depth != channels:
+        raise ModelError(
+            f"{network} takes images of {channels} channels, but these have {depth}; "
+            "set color_mode: rgb in the data section"
+        )

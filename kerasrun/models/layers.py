@@ -1,0 +1,121 @@
+"""`model: {layers: [...]}`: any Keras layers, in order or as a graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from kerasrun import keras_objects
+from kerasrun.components import Component, as_component
+from kerasrun.errors import ModelError
+from kerasrun.keras_catalogue import canonical
+from kerasrun.models._contract import Network, Output
+
+INPUT = "input"
+"""What `inputs` calls the network's own input."""
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """A Keras layer, what it is called, and the earlier layers that it is applied to."""
+
+    component: Component
+    name: str | None = None
+    inputs: tuple[str, ...] | None = None
+    """Names of earlier layers; None for the layer before."""
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments as in YAML: Keras's, `name` and `inputs`."""
+        graph = {"name": self.name, "inputs": list(self.inputs) if self.inputs else None}
+        return {**self.component.arguments, **{key: value for key, value in graph.items() if value is not None}}
+
+
+def as_layer_entry(value: Any) -> LayerEntry:
+    """Read `Name` or `{Name: {argument: value, name: text, inputs: [names]}}`.
+
+    Raises:
+        ValueError: if `value` has none of these forms.
+    """
+    if isinstance(value, LayerEntry):
+        return value
+    component = as_component(value)
+    arguments = dict(component.arguments)
+    name, inputs = arguments.pop("name", None), arguments.pop("inputs", None)
+    if not isinstance(name, str | None):
+        raise ValueError(f"expected text as the name of {component.name}")
+    if inputs is not None and not (isinstance(inputs, list | tuple) and inputs and all(map(_is_text, inputs))):
+        raise ValueError(f"expected a list of names as the inputs of {component.name}")
+    return LayerEntry(Component(component.name, arguments), name, tuple(inputs) if inputs else None)
+
+
+class Layers(Network):
+    """Keras layers, applied one after the other or as their `inputs` say."""
+
+    kind = "layers"
+
+    layers: tuple[Annotated[LayerEntry, BeforeValidator(as_layer_entry)], ...] = Field(min_length=1)
+    """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph. The output
+    layer is added unless the last entry is one: softmax or sigmoid, or a `Dense` with as many units as needed."""
+
+    def build(self, inputs: Any, output: Output) -> Any:
+        tensors = {INPUT: inputs}
+        tensor = inputs
+        for number, entry in enumerate(self.layers, 1):
+            tensor = _apply(entry, number, tensor, tensors)
+            if entry.name:
+                tensors[entry.name] = tensor
+        return tensor if _is_output(self.layers[-1].component, output) else _with_output(tensor, output)
+
+
+def _apply(entry: LayerEntry, number: int, tensor: Any, tensors: Mapping[str, Any]) -> Any:
+    name = entry.component.name
+    where = f"layer {number} of the model{f' ({entry.name})' if entry.name else ''}"
+    named = {"name": entry.name} if entry.name else {}
+    if entry.inputs:
+        unknown = [name for name in entry.inputs if name not in tensors]
+        if unknown:
+            raise ModelError(
+                f"{where}: {name}: no earlier layer is called '{unknown[0]}'; there are {', '.join(tensors)}"
+            )
+        received = [tensors[name] for name in entry.inputs]
+        tensor = received if len(received) > 1 else received[0]
+    try:
+        layer = keras_objects.build("layers", Component(name, {**entry.component.arguments, **named}))
+        return layer(tensor)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
+    except (ValueError, TypeError) as error:
+        shapes = [tuple(one.shape[1:]) for one in (tensor if isinstance(tensor, list) else [tensor])]
+        received_shape = shapes[0] if len(shapes) == 1 else shapes
+        raise ModelError(
+            f"{where}: {name} cannot be applied to the shape {received_shape}: {_sentence(error)}"
+        ) from error
+
+
+def _is_output(last: Component, output: Output) -> bool:
+    name = canonical("layers", last.name)
+    if name == "Softmax" or (
+        name in ("Dense", "Activation") and last.arguments.get("activation") in ("softmax", "sigmoid")
+    ):
+        return True
+    return name == "Dense" and last.arguments.get("units") == output.units
+
+
+def _with_output(tensor: Any, output: Output) -> Any:
+    import keras
+
+    if len(tensor.shape) > 2:
+        tensor = keras.layers.Flatten(name="flatten_output")(tensor)
+    # float32 also under mixed precision: a softmax in float16 loses too much.
+    return keras.layers.Dense(output.units, activation=output.activation, name="output", dtype="float32")(tensor)
+
+
+def _sentence(error: Exception) -> str:
+    """The first paragraph of Keras's message, in one line."""
+    return " ".join(str(error).split("\n\n")[0].split())
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
