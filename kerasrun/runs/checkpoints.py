@@ -1,0 +1,184 @@
+"""Checkpoints: `checkpoints/<step>/` with `state.h5`, the whole training state, and `progress.json`, written last.
+
+A checkpoint is filled under a private name and then renamed, so that `<step>/` is whole or not there. `progress.json`
+holds the checksums of both files, so that whatever the disk does later is noticed; the generation before serves then.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasrun.errors import CheckpointError
+from kerasrun.runs import atomic
+from kerasrun.runs.directory import RunDirectory
+
+FORMAT_VERSION = 1
+_STATE = "state.h5"
+_PROGRESS = "progress.json"
+_ASIDE = ".replaced"
+"""Suffix of a checkpoint while a new one of the same step takes its place; it is read if a kill left it alone."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read and checked."""
+
+    step: int
+    state_file: Path
+    progress: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    """A sentence for each newer checkpoint that cannot be read, to be told to the user."""
+
+
+def save(run: RunDirectory, step: int, state: bytes | Path, progress: Mapping[str, Any], keep: int) -> None:
+    """Save a checkpoint, then remove all but the newest `keep` up to this step.
+
+    Later steps are removed as well: they are damaged, or belong to a future that was given up by resuming before them.
+
+    Args:
+        state: the content of `state.h5`, or a file that holds it, made under `private_state_file(run)`. The file is
+            gone afterwards, also after a failure.
+        progress: plain JSON values; they come back equal.
+
+    Raises:
+        RunDirectoryError: if the disk refuses; every checkpoint that was there still is.
+    """
+    assert keep >= 1, keep
+    try:
+        atomic.remove_leftovers(run.checkpoints, but=state if isinstance(state, Path) else None)
+        folder = _folder(run, step)
+        with atomic.replacing_folder(folder, aside=_aside(folder)) as private:
+            _fill(private, step, state, progress)
+    except BaseException:
+        if isinstance(state, Path):
+            atomic.discard(state)
+        raise
+    _prune(run, step, keep)
+
+
+def private_state_file(run: RunDirectory) -> Path:
+    """A name where `state.h5` can be written before it is given to `save`; its folder is there."""
+    atomic.make_folder(run.checkpoints)
+    return atomic.private_name(run.checkpoints / _STATE)
+
+
+def newest(run: RunDirectory) -> Checkpoint:
+    """The newest checkpoint that can be read; its notes say which newer ones cannot, and why.
+
+    Raises:
+        CheckpointError: if there is none, or none that can be read.
+    """
+    folders = sorted(_folders(run), key=_order, reverse=True)
+    if not folders:
+        raise CheckpointError(f"no checkpoint in {run.checkpoints}; {_start_again(run)}")
+    reasons: list[str] = []
+    for folder in folders:
+        try:
+            progress = _read(folder)
+        except CheckpointError as error:
+            reasons.append(f"checkpoint {folder} cannot be read: {error}")
+        else:
+            notes = tuple(f"{reason}; checkpoint {folder.name} serves instead" for reason in reasons)
+            return Checkpoint(_step(folder), folder / _STATE, progress, notes)
+    listed = "".join(f"\n  {reason}" for reason in reasons)
+    raise CheckpointError(
+        f"no checkpoint in {run.checkpoints} can be read:{listed}\nput one back from a copy, or {_start_again(run)}"
+    )
+
+
+def _start_again(run: RunDirectory) -> str:
+    return f"start again with kerasrun train {run.experiment_file}"
+
+
+def _fill(private: Path, step: int, state: bytes | Path, progress: Mapping[str, Any]) -> None:
+    state_file = private / _STATE
+    if isinstance(state, Path):
+        atomic.flush(state)
+        state.rename(state_file)
+    else:
+        atomic.write_private(state_file, state)
+    described = {
+        "format_version": FORMAT_VERSION,
+        "step": step,
+        "state_size": state_file.stat().st_size,
+        "state_sha256": _sha256(state_file),
+        "progress": progress,
+    }
+    text = json.dumps({**described, "sha256": _checksum(described)}, indent=2) + "\n"
+    atomic.write_private(private / _PROGRESS, text.encode())
+
+
+def _prune(run: RunDirectory, step: int, keep: int) -> None:
+    kept = sorted({_step(folder) for folder in _folders(run) if _step(folder) <= step})[-keep:]
+    for folder in _folders(run):
+        replaced = folder.name.endswith(_ASIDE) and _folder(run, _step(folder)).exists()
+        if _step(folder) not in kept or replaced:
+            atomic.remove_folder(folder)
+
+
+def _folder(run: RunDirectory, step: int) -> Path:
+    return run.checkpoints / f"{step:08d}"
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(folder.name + _ASIDE)
+
+
+def _folders(run: RunDirectory) -> list[Path]:
+    if not run.checkpoints.is_dir():
+        return []
+    return [entry for entry in run.checkpoints.iterdir() if re.fullmatch(rf"\d{{8,}}({_ASIDE})?", entry.name)]
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removesuffix(_ASIDE))
+
+
+def _order(folder: Path) -> tuple[int, bool]:
+    return _step(folder), not folder.name.endswith(_ASIDE)
+
+
+def _read(folder: Path) -> Mapping[str, Any]:
+    """The progress of a checkpoint whose two files are what was written; the error says what is not."""
+    described = _read_description(folder / _PROGRESS)
+    version = described.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"its format is {version!r}, and this kerasrun reads {FORMAT_VERSION}")
+    if described.pop("sha256", None) != _checksum(described) or described["step"] != _step(folder):
+        raise CheckpointError(f"{_PROGRESS} is not what was written (checksum or step differs)")
+    try:
+        size = (folder / _STATE).stat().st_size
+        digest = _sha256(folder / _STATE)
+    except OSError as error:
+        raise CheckpointError(f"{_STATE} cannot be read ({error.strerror})") from error
+    if size != described["state_size"]:
+        raise CheckpointError(f"{_STATE} has {size} bytes, expected {described['state_size']}")
+    if digest != described["state_sha256"]:
+        raise CheckpointError(f"{_STATE} is not what was written (checksum differs)")
+    progress: Mapping[str, Any] = described["progress"]
+    return progress
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        described = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} is not JSON ({error})") from error
+    if not isinstance(described, dict):
+        raise CheckpointError(f"{path.name} is not a JSON object")
+    return described
+
+
+def _checksum(described: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

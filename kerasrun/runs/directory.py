@@ -1,0 +1,264 @@
+"""The run directory: the names of its files, how it is made and opened, and what `run.json` says.
+
+`run.json` always holds `format_version`, `name`, `status`, `reason` (why it ended, or null) and `started`. Training
+adds `epochs` (how many were asked for), `best` ({monitor, value, epoch}) and whatever else it wants to keep.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from kerasrun.errors import RunDirectoryError
+from kerasrun.runs import atomic
+
+FORMAT_VERSION = 1
+Status = Literal["running", "finished", "interrupted", "failed", "paused"]
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A run on disk; `root` is absolute. Nobody else writes a file name of a run by hand."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        """As a user would type it: relative to the working directory where the run is inside it."""
+        cwd = Path.cwd()
+        return str(self.root.relative_to(cwd) if self.root.is_relative_to(cwd) else self.root)
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def experiment_file(self) -> Path:
+        """The experiment file as the user wrote it."""
+        return self.root / "experiment.yaml"
+
+    @property
+    def resolved_file(self) -> Path:
+        """The experiment with every default filled in and absolute paths."""
+        return self.root / "resolved.yaml"
+
+    @property
+    def run_file(self) -> Path:
+        """What makes a folder a run; see `read_run`."""
+        return self.root / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.root / "metrics.csv"
+
+    @property
+    def timings_file(self) -> Path:
+        return self.root / "timings.csv"
+
+    @property
+    def log_file(self) -> Path:
+        return self.root / "log.txt"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints; `kerasrun.runs.checkpoints` reads and writes them."""
+        return self.root / "checkpoints"
+
+    @property
+    def best_model(self) -> Path:
+        return self.root / "best.keras"
+
+    @property
+    def last_model(self) -> Path:
+        return self.root / "last.keras"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's event files, `train` and `validation` below it."""
+        return self.root / "tensorboard"
+
+    @property
+    def plots(self) -> Path:
+        return self.root / "plots"
+
+    def evaluation(self, split: str) -> Path:
+        """The file of the last evaluation of a split."""
+        return self.root / "evaluation" / f"{split}.json"
+
+    def read_run(self) -> dict[str, Any]:
+        """What `run.json` says.
+
+        Raises:
+            RunDirectoryError: if it cannot be read, is damaged, or has a format that this version does not read.
+        """
+        try:
+            content = json.loads(self.run_file.read_bytes())
+        except OSError as error:
+            raise RunDirectoryError(f"{self.run_file} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise RunDirectoryError(self._damaged(f"it is not JSON ({error})")) from error
+        if not isinstance(content, dict):
+            raise RunDirectoryError(self._damaged("it is not a JSON object"))
+        self._check_format(content.get("format_version"))
+        return content
+
+    def update_run(self, **fields: Any) -> None:
+        """Set fields of `run.json` and keep the others; for the owner of the run's lock."""
+        atomic.write_json(self.run_file, self.read_run() | fields)
+
+    def _check_format(self, version: object) -> None:
+        if type(version) is not int or version < 1:
+            raise RunDirectoryError(self._damaged(f"its format_version is {version!r}, expected {FORMAT_VERSION}"))
+        if version > FORMAT_VERSION:
+            raise RunDirectoryError(
+                f"{self.run_file} has format {version}, and this kerasrun reads up to {FORMAT_VERSION}: "
+                "the run was made by a newer version, so upgrade kerasrun to use it"
+            )
+
+    def _damaged(self, reason: str) -> str:
+        return (
+            f"{self.run_file} is damaged: {reason}; put it back from a copy, or start again with "
+            f"kerasrun train {self.experiment_file}"
+        )
+
+
+def create(output: Path, name: str) -> RunDirectory:
+    """Make `<output>/<name>-<n>` with the next free number, status `running`, and point `latest` at it.
+
+    Two processes that call this at once get two runs.
+
+    Raises:
+        RunDirectoryError: if the name is no file name or the folder cannot be written; nothing is left behind.
+    """
+    if not name or name.startswith(".") or re.search(r'[\x00-\x1f/\\:*?"<>|]', name):
+        raise RunDirectoryError(f"{name!r} cannot name a run: a run's folder is called after it, expected a file name")
+    output = output.absolute()
+    with atomic.explained(output):
+        output.mkdir(parents=True, exist_ok=True)
+        run = _make_next(output, name)
+    try:
+        with atomic.explained(output):
+            atomic.flush_folder(output)
+        started = datetime.now(UTC).isoformat(timespec="microseconds")
+        first = {"format_version": FORMAT_VERSION, "name": run.name, "status": "running", "reason": None}
+        atomic.write_json(run.run_file, first | {"started": started})
+        _point_latest_at(run)
+    except BaseException:
+        with suppress(RunDirectoryError):  # the failure itself is on its way up
+            atomic.remove_folder(run.root)
+        raise
+    return run
+
+
+def _make_next(output: Path, name: str) -> RunDirectory:
+    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    matches = (pattern.fullmatch(entry.name) for entry in output.iterdir())
+    number = max((int(match[1]) for match in matches if match), default=0)
+    while True:
+        number += 1
+        run = RunDirectory(output / f"{name}-{number}")
+        with suppress(FileExistsError):  # another process took this number in the meantime
+            run.root.mkdir()
+            return run
+
+
+def _point_latest_at(run: RunDirectory) -> None:
+    latest = run.root.parent / LATEST
+    private = atomic.private_name(latest)
+    with atomic.explained(latest):
+        try:
+            private.symlink_to(run.name, target_is_directory=True)
+        except (OSError, NotImplementedError):  # Windows without the right to, FAT, some network file systems
+            atomic.write_text(latest, run.name + "\n")
+        else:
+            _replace_link(private, latest)
+
+
+def _replace_link(private: Path, latest: Path) -> None:
+    try:
+        private.replace(latest)
+    except OSError:
+        atomic.discard(private)
+        raise
+
+
+def follow_latest(path: Path) -> Path:
+    """Where `path` leads if it is a `latest`, a link or a file that holds a name; else `path` itself."""
+    if path.name != LATEST:
+        return path
+    if path.is_symlink():
+        return path.parent / path.readlink()
+    if path.is_file():
+        return path.parent / path.read_text(encoding="utf-8").strip()
+    return path
+
+
+def open_run(path: Path) -> RunDirectory:
+    """The run at `path`.
+
+    Raises:
+        RunDirectoryError: if there is none, it is not a run, or its format is not read.
+    """
+    with _readable(path):
+        run = RunDirectory(follow_latest(path).absolute())
+        if not run.root.exists():
+            raise RunDirectoryError(_missing(run.root))
+        if not run.root.is_dir():
+            raise RunDirectoryError(f"{path} is a file; expected the folder of a run, such as runs/lenet-1")
+        if not run.run_file.exists():
+            raise RunDirectoryError(_foreign(run.root))
+    run.read_run()
+    return run
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _missing(root: Path) -> str:
+    siblings = run_names(root.parent)
+    close = get_close_matches(root.name, siblings, n=1)
+    if close:
+        return f"there is no run {root}; did you mean {root.parent / close[0]}?"
+    return f"there is no run {root}; {_what_is_there(root.parent, siblings)}"
+
+
+def _foreign(root: Path) -> str:
+    names = run_names(root)
+    if names or all(entry.name.startswith(".") for entry in root.iterdir()):
+        return f"{root} is not a run but a folder for runs; {_what_is_there(root, names)}"
+    return f"{root} is not a run: it has no run.json; expected a folder that kerasrun train made"
+
+
+def _what_is_there(folder: Path, names: list[str]) -> str:
+    if not names:
+        return f"{folder} holds no run yet, start one with kerasrun train FILE"
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{folder} holds {', '.join(names[:5])}{more}"
+
+
+def run_names(folder: Path) -> list[str]:
+    """The names of the runs in a folder, in the order of their names and numbers; empty where there is no folder."""
+    if not folder.is_dir():
+        return []
+    with _readable(folder):
+        entries = [entry for entry in folder.iterdir() if entry.name != LATEST and not entry.name.startswith(".")]
+        return sorted((entry.name for entry in entries if RunDirectory(entry).run_file.exists()), key=_natural)
+
+
+def _natural(name: str) -> tuple[str, int]:
+    stem, _, number = name.rpartition("-")
+    return (stem, int(number)) if number.isdecimal() else (name, 0)

@@ -1,0 +1,105 @@
+"""Which runs there are, and which one a command means."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from kerasrun.errors import RunDirectoryError
+from kerasrun.runs.directory import LATEST, RunDirectory, Status, follow_latest, open_run, run_names
+from kerasrun.runs.lock import owner
+from kerasrun.runs.metrics import Table
+
+ListedStatus = Status | Literal["killed", "damaged"]
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run as a line of a table."""
+
+    run: RunDirectory
+    status: ListedStatus
+    """As in `run.json`; `killed` if that says `running` and nobody writes it, `damaged` if it cannot be read."""
+    epochs_done: int | None = None
+    epochs: int | None = None
+    """How many were asked for."""
+    best_name: str | None = None
+    best_value: float | None = None
+    started: str | None = None
+    """ISO 8601, UTC."""
+    seconds: float | None = None
+    """Of training, summed over the epochs."""
+    problem: str | None = None
+    """Why it is `damaged`."""
+
+    @property
+    def name(self) -> str:
+        return self.run.name
+
+
+def find_run(argument: Path | None, output: Path) -> RunDirectory:
+    """The run that the user means: a path, the name of a run in `output`, or nothing for the newest.
+
+    Raises:
+        RunDirectoryError: if there is none such; says what is there instead.
+    """
+    if argument is None:
+        return _latest(output)
+    is_bare_name = argument.name == str(argument) and not argument.exists()
+    return open_run(output / argument if is_bare_name and run_names(output) else argument)
+
+
+def newest_unfinished(output: Path) -> RunDirectory:
+    """The run that `resume` means without an argument: the one begun last that is not finished and that nobody writes.
+
+    Where every run is finished it is the newest run, so that `resume` can say so and how to extend it.
+
+    Raises:
+        RunDirectoryError: if there is none.
+    """
+    waiting = [run for run in list_runs(output) if run.status in ("killed", "interrupted", "failed", "paused")]
+    return max(waiting, key=lambda summary: summary.started or "").run if waiting else _latest(output)
+
+
+def list_runs(output: Path) -> list[RunSummary]:
+    """Every run in `output` in the order of names and numbers; one that cannot be read is listed as `damaged`."""
+    return [_summary(RunDirectory((output / name).absolute())) for name in run_names(output)]
+
+
+def _latest(output: Path) -> RunDirectory:
+    if not run_names(output):
+        raise RunDirectoryError(f"no run in {output} yet; start one with kerasrun train FILE")
+    latest = output / LATEST
+    target = follow_latest(latest)
+    if target == latest or not target.exists():
+        state = "is missing" if target == latest else f"points at {target.name}, which is gone"
+        raise RunDirectoryError(f"{latest} {state}; name a run: {', '.join(run_names(output))}")
+    return open_run(target)
+
+
+def _summary(run: RunDirectory) -> RunSummary:
+    try:
+        content = run.read_run()
+        status = _status(run, content)
+        epochs_done = len(Table(run.metrics_file).rows())
+        seconds = math.fsum(row.get("seconds", 0.0) for row in Table(run.timings_file).rows())
+    except RunDirectoryError as error:
+        return RunSummary(run, "damaged", problem=str(error))
+    best = content.get("best") or {}
+    return RunSummary(
+        run=run,
+        status=status,
+        epochs_done=epochs_done,
+        epochs=content.get("epochs"),
+        best_name=best.get("monitor"),
+        best_value=best.get("value"),
+        started=content.get("started"),
+        seconds=seconds,
+    )
+
+
+def _status(run: RunDirectory, content: dict[str, Any]) -> ListedStatus:
+    status: ListedStatus = content.get("status", "damaged")
+    if status not in get_args(Status):
+        raise RunDirectoryError(f"{run.run_file} is damaged: its status is {status!r}")
+    return "killed" if status == "running" and owner(run) is None else status

@@ -1,0 +1,75 @@
+import json
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import pytest
+
+from kerasrun.runs import environment as module
+from kerasrun.runs.environment import environment
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", folder, *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    git(tmp_path, "init")
+    (tmp_path / "lenet.yaml").write_text("seed: 1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "x")
+    return tmp_path
+
+
+def test_it_is_plain_json_with_the_versions(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["kerasrun", "train", "my file.yaml"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    found = environment(tmp_path)
+    assert json.loads(json.dumps(found)) == found
+    assert found["command"] == "kerasrun train 'my file.yaml'"
+    assert found["versions"]["keras"] == version("keras")
+    assert found["versions"]["tensorflow"].startswith("2.")
+    assert found["variables"]["OMP_NUM_THREADS"] == "2"
+    assert found["variables"]["TF_ENABLE_ONEDNN_OPTS"] is None
+    assert found["processor"]["architecture"]
+
+
+def test_git_tells_commit_and_changes(repository):
+    clean = environment(repository)["git"]
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    (repository / "lenet.yaml").write_text("seed: 2\n")
+    assert environment(repository)["git"] == {"commit": clean["commit"], "dirty": True}
+
+
+def test_outside_a_repository_or_without_git_there_is_none(tmp_path, monkeypatch, repository):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.parent))
+    assert environment(tmp_path.parent)["git"] is None
+    assert environment(tmp_path / "none")["git"] is None
+    monkeypatch.setenv("PATH", "")
+    assert environment(repository)["git"] is None
+
+
+def test_a_git_that_hangs_is_given_up(tmp_path, monkeypatch):
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(module, "_GIT_SECONDS", 0.2)
+    begin = time.monotonic()
+    assert environment(tmp_path)["git"] is None
+    assert time.monotonic() - begin < 5
+
+
+def test_the_runs_package_is_light_to_import():
+    modules = "atomic, checkpoints, directory, environment, listing, lock, log, metrics"
+    code = f"from kerasrun.runs import {modules}; import sys; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+HEAVY = ["tensorflow", "keras", "numpy", "h5py", "PIL", "pydantic", "yaml"]

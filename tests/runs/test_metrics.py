@@ -1,0 +1,122 @@
+import errno
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerasrun.errors import RunDirectoryError
+from kerasrun.runs.metrics import Table, cut_back, sizes
+
+
+@pytest.fixture
+def table(tmp_path):
+    return Table(tmp_path / "metrics.csv")
+
+
+def test_a_table_is_plain_csv(table):
+    table.append({"epoch": 0, "loss": 0.1 + 0.2, "accuracy": np.float32(0.1)})
+    table.append({"accuracy": 1, "loss": float("nan"), "epoch": np.int64(1)})
+    assert table.path.read_bytes() == (b"epoch,loss,accuracy\n0,0.30000000000000004,0.10000000149011612\n1,nan,1.0\n")
+    assert [row["epoch"] for row in table.rows()] == [0, 1]
+    assert list(table.rows()[1]) == ["epoch", "loss", "accuracy"]
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_floats_come_back_bit_for_bit(tmp_path_factory, values):
+    table = Table(tmp_path_factory.mktemp("table") / "metrics.csv")
+    table.rewrite([{"epoch": epoch, "loss": value} for epoch, value in enumerate(values)])
+    assert [row["loss"].hex() for row in table.rows()] == [value.hex() for value in values]
+
+
+def test_cut_and_continued_it_has_the_bytes_of_one_that_never_was(tmp_path):
+    whole, cut = Table(tmp_path / "whole.csv"), Table(tmp_path / "cut.csv")
+    rows = [{"epoch": epoch, "loss": 1 / (epoch + 1), 'a,"b': 0.1} for epoch in range(4)]
+    for row in rows:
+        whole.append(row)
+    for kept in range(4):
+        cut.rewrite([])
+        for row in rows[:3]:
+            cut.append(row)
+        cut.truncate_to(min(kept, 3))
+        for row in rows[min(kept, 3) :]:
+            cut.append(row)
+        assert cut.path.read_bytes() == whole.path.read_bytes()
+
+
+def test_no_rows_is_no_file(table):
+    assert table.rows() == []
+    table.truncate_to(0)
+    table.append({"epoch": 0})
+    table.truncate_to(0)
+    assert not table.path.exists()
+
+
+def test_missing_rows_are_an_error(table):
+    table.append({"epoch": 0})
+    with pytest.raises(RunDirectoryError, match=r"metrics.csv has 1 rows, but the checkpoint was taken after 3"):
+        table.truncate_to(3)
+
+
+def test_a_row_with_other_columns_is_refused_and_changes_nothing(table):
+    table.append({"epoch": 0, "loss": 1.0})
+    before = table.path.read_bytes()
+    with pytest.raises(RunDirectoryError, match="has the columns epoch, loss, not epoch, auc"):
+        table.append({"epoch": 1, "auc": 1.0})
+    assert table.path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "essential"),
+    [
+        ("epoch,loss\n0,0.5\n1\n", "metrics.csv:3: 1 cells, expected 2"),
+        ("epoch,loss\n0,half\n", "metrics.csv:2: could not convert string to float: 'half'"),
+        ("epoch,loss\n0.5,1\n", "metrics.csv:2: invalid literal for int"),
+        (b"epoch\n\xff\n", "metrics.csv cannot be read"),
+    ],
+)
+def test_a_table_that_was_changed_by_hand_is_refused_with_the_place(table, text, essential):
+    table.path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(RunDirectoryError, match=essential):
+        table.rows()
+
+
+def test_any_operation_that_fails_leaves_the_table_as_it_was_or_with_the_row(table, failing_disk, leftovers):
+    for at in itertools.count():
+        failing_disk.fail(None)
+        table.rewrite([{"epoch": 0}])
+        failure = failing_disk.attempt(at, errno.ENOSPC, table.append, {"epoch": 1})
+        if not failing_disk.failed:
+            break
+        assert "No space left" in str(failure)
+        assert [row["epoch"] for row in table.rows()] in ([0], [0, 1])
+        assert leftovers(table.path.parent) == []
+    assert at >= 8
+
+
+def test_growing_outputs_are_taken_back_to_the_checkpoint(run, names):
+    train = run.tensorboard / "train"
+    train.mkdir(parents=True)
+    (train / "events.1").write_bytes(b"12345")
+    (run.tensorboard / "graph").write_bytes(b"")
+    recorded = sizes(run, run.tensorboard)
+    assert recorded == {"tensorboard/train/events.1": 5, "tensorboard/graph": 0}
+    (train / "events.1").write_bytes(b"1234567")
+    (train / "events.2").write_bytes(b"later")
+    assert cut_back(run, run.tensorboard, recorded) == ()
+    assert (train / "events.1").read_bytes() == b"12345"
+    assert sizes(run, run.tensorboard) == recorded
+    assert names(train) == ["events.1"]
+
+
+def test_outputs_that_are_gone_are_reported_and_stop_nothing(run):
+    run.tensorboard.mkdir()
+    (run.tensorboard / "short").write_bytes(b"123")
+    notes = cut_back(run, run.tensorboard, {"tensorboard/short": 5, "tensorboard/gone": 7})
+    assert [note.split("/")[-1] for note in notes] == [
+        *("short has 3 of 5 bytes; it is not complete any more", "gone is missing; it is not complete any more"),
+    ]
+    assert (run.tensorboard / "short").read_bytes() == b"123"
+    assert len(cut_back(run, run.plots, {"plots/a": 1})) == 1
+    assert sizes(run, run.plots) == {}
