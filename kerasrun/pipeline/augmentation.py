@@ -1,0 +1,76 @@
+"""Random changes to training examples, by Keras's own layers, as a function of the seed and the step.
+
+Keras's random layers draw from a `SeedGenerator`, a variable that counts its calls: prefetched batches would move it
+ahead of training, and a resumed run would have to replay it. Here each layer is handed a generator without state,
+whose draws follow from (seed, step, layer, draw).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasrun.components import Component
+from kerasrun.errors import ModelError
+from kerasrun.keras_objects import build
+
+# These draw from generators of their own inside the transformation, so that `seed=` does not reach every draw.
+STATEFUL = ("AugMix", "RandomColorJitter")
+# These mix the labels of two examples, which needs labels as probabilities.
+MIXES_LABELS = ("CutMix", "MixUp")
+
+
+class Augmentation:
+    """Keras's image augmentation layers, applied in order to a batch."""
+
+    def __init__(self, components: Sequence[Component], seed: int) -> None:
+        """
+        Raises:
+            ModelError: if a layer is not one that augments images, or its draws cannot be repeated.
+        """
+        self.seed = seed
+        self.layers = [_augmentation_layer(component) for component in components]
+
+    def __call__(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Change a batch of images, shape (batch, height, width, channels), values 0 to 255, as float32."""
+        images = tf.cast(images, tf.float32)
+        key = tf.random.experimental.stateless_fold_in([self.seed, 0], step)
+        for position, layer in enumerate(self.layers):
+            images = _transform(layer, images, tf.random.experimental.stateless_fold_in(key, position))
+        return images
+
+
+class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
+    """A seed generator whose n-th draw is a function of its key: it owns no variable."""
+
+    def __init__(self, key: tf.Tensor) -> None:
+        self._key = key
+        self._count = 0
+
+    def next(self, ordered: bool = True) -> tf.Tensor:
+        del ordered
+        self._count += 1
+        return tf.random.experimental.stateless_fold_in(self._key, self._count)
+
+
+def _transform(layer: Any, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    transformation = layer.get_random_transformation(images, training=True, seed=_Draws(key))
+    return layer.transform_images(images, transformation, training=True)
+
+
+def _augmentation_layer(component: Component) -> Any:
+    layer = build("layers", component)
+    if component.name in STATEFUL:
+        raise ModelError(
+            f"augmentation: {component.name} draws from random state of its own, so that a resumed run could not "
+            "repeat it; list the layers that it combines instead"
+        )
+    if component.name in MIXES_LABELS:
+        raise ModelError(f"augmentation: {component.name} changes labels as well as images, which is not supported yet")
+    if not hasattr(layer, "get_random_transformation"):
+        raise ModelError(
+            f"augmentation: {component.name} does not augment images; layers that belong to the network go into model: "
+            "{layers: …}"
+        )
+    return layer

@@ -1,0 +1,132 @@
+"""Batches as `tf.data` pipelines: training can begin at any step, evaluation pads every batch to one size."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasrun.errors import DataError
+from kerasrun.pipeline.augmentation import Augmentation
+from kerasrun.pipeline.order import epoch_order, steps_in_epoch
+from kerasrun.pipeline.selection import SelectedInputs
+from kerasrun.sources._contract import Inputs
+
+
+def training_batches(
+    inputs: Inputs,
+    labels: NDArray[Any],
+    *,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    epochs: int,
+    augmentation: Augmentation | None = None,
+) -> tf.data.Dataset:
+    """Every batch from global step `first_step` to the end of the last epoch.
+
+    What a batch holds depends on its global step and the seed alone, so the pipeline begins anywhere at no cost.
+
+    Args:
+        inputs: the training examples, (examples, …).
+        labels: as the loss takes them, (examples, …).
+        epochs: the number of the last epoch, counted from one.
+
+    Returns:
+        batches of (float32 (batch, …), labels (batch, …)); the last one of an epoch may be smaller.
+    """
+    examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
+    first_epoch, skipped = divmod(first_step, steps)
+    read = _reader(inputs)
+    labels = tf.constant(labels)
+
+    def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
+        return epoch_order(seed, int(epoch), examples)
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        indices = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64, stateful=False), [examples])
+        begin = tf.where(epoch == first_epoch, tf.constant(skipped, tf.int64), tf.constant(0, tf.int64))
+        numbers = tf.data.Dataset.range(begin, steps)
+        return numbers.map(
+            lambda number: (epoch * steps + number, indices[number * batch_size : (number + 1) * batch_size])
+        )
+
+    def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x = read(indices)
+        x = augmentation(x, step) if augmentation else tf.cast(x, tf.float32)
+        return x, tf.gather(labels, indices)
+
+    batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_batches)
+    return _loaded(batches, load)
+
+
+def padded_batches(inputs: Inputs, *, batch_size: int) -> tf.data.Dataset:
+    """The examples in order, in batches that all have `batch_size` rows: the last one is filled up with zeros.
+
+    Matrix products of other sizes round differently on a CPU; with one size, an example gives the same bits whether
+    it comes alone or among others.
+    """
+    examples = len(inputs)
+    read = _reader(inputs)
+
+    def load(number: tf.Tensor) -> tf.Tensor:
+        indices = tf.range(number * batch_size, tf.minimum((number + 1) * batch_size, examples))
+        x = tf.cast(read(indices), tf.float32)
+        missing = batch_size - tf.shape(x)[0]
+        x = tf.pad(x, [[0, missing], *([[0, 0]] * (x.shape.rank - 1))])
+        return tf.ensure_shape(x, [batch_size, *inputs.example_shape])
+
+    numbers = tf.data.Dataset.range(steps_in_epoch(examples, batch_size))
+    return _loaded(numbers, load)
+
+
+def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Read examples by index within the graph: from memory where they are kept there, else file by file."""
+    if isinstance(inputs, SelectedInputs):
+        read, chosen = _reader(inputs.inputs), tf.constant(inputs.indices)
+        return lambda indices: read(tf.gather(chosen, indices))
+    array = getattr(inputs, "array", None)
+    if array is not None:
+        kept = tf.constant(array)
+        return lambda indices: tf.gather(kept, indices)
+
+    def take(indices: NDArray[np.int64]) -> NDArray[Any]:
+        try:
+            return inputs.take(indices)
+        except DataError as error:
+            _read_errors.append(error)
+            raise
+
+    def from_files(indices: tf.Tensor) -> tf.Tensor:
+        x = tf.numpy_function(take, [indices], tf.as_dtype(inputs.dtype), stateful=False)
+        return tf.ensure_shape(x, [None, *inputs.example_shape])
+
+    return from_files
+
+
+_read_errors: list[DataError] = []
+
+
+@contextmanager
+def read_errors_as_they_were() -> Iterator[None]:
+    """Raise the `DataError` of a file that went bad while it was read, in place of TensorFlow's wrapping of it."""
+    _read_errors.clear()
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if _read_errors:
+            raise _read_errors[0] from error
+        raise
+
+
+def _loaded(numbers: tf.data.Dataset, load: Callable[..., Any]) -> tf.data.Dataset:
+    """Load batches ahead of time, in order."""
+    # AutoGraph would find nothing to convert, and takes longer to look than to load a few images.
+    load = tf.autograph.experimental.do_not_convert(load)
+    batches = numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    options = tf.data.Options()
+    # The training step has the intra-op threads; an operator of the pipeline is too small to gain from them.
+    options.threading.max_intra_op_parallelism = 1
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,66 @@
+"""The examples that train and those that validate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import DataError
+from kerasrun.pipeline.order import stratified_split
+from kerasrun.sources._contract import Inputs, Split
+
+
+@dataclass(frozen=True)
+class SelectedInputs:
+    """Some examples of others, without a copy of them."""
+
+    inputs: Inputs
+    indices: NDArray[np.int64]
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        return self.inputs.example_shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.inputs.dtype
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        return self.inputs.take(self.indices[indices])
+
+
+def training_and_validation(
+    splits: Mapping[str, Split], *, validation_split: float | None, validation_data: str | None, seed: int
+) -> tuple[Split, Split | None]:
+    """The split that trains, and the one that validates, if any.
+
+    Raises:
+        DataError: if the named split is not in the data, or a share of it would hold no example.
+    """
+    train = splits["train"]
+    if validation_split is not None:
+        kept, held_out = stratified_split(train.labels, validation_split, seed)
+        if not len(held_out):
+            raise DataError(
+                f"fit.validation_split: {validation_split} of {len(train)} training examples is less than one example: "
+                "set a larger share, or fit.validation_data"
+            )
+        return _select(train, kept, "train"), _select(train, held_out, "validation")
+    if validation_data is not None and validation_data not in splits:
+        raise DataError(
+            f"fit.validation_data: {validation_data}: the data has no such split, only {', '.join(splits)}; "
+            "set fit.validation_split to keep a share of the training examples"
+        )
+    return train, splits.get(validation_data or "validation")
+
+
+def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
+    names = tuple(split.names[i] for i in indices) if split.names else None
+    return replace(
+        split, name=name, inputs=SelectedInputs(split.inputs, indices), labels=split.labels[indices], names=names
+    )

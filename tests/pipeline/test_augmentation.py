@@ -1,0 +1,74 @@
+"""Keras's augmentation layers as functions of (seed, step)."""
+
+import numpy as np
+import pytest
+
+from kerasrun.components import Component
+from kerasrun.errors import KerasrunError
+
+pytestmark = pytest.mark.tensorflow
+
+LAYERS = {
+    "RandomBrightness": {"factor": 0.3},
+    "RandomContrast": {"factor": 0.4},
+    "RandomCrop": {"height": 12, "width": 12},
+    "RandomErasing": {"factor": 1.0},
+    "RandomFlip": {},
+    "RandomGaussianBlur": {"factor": 1.0},
+    "RandomHue": {"factor": 0.3},
+    "RandomPerspective": {"factor": 1.0},
+    "RandomRotation": {"factor": 0.2},
+    "RandomSaturation": {"factor": [0.2, 0.8]},
+    "RandomShear": {"x_factor": 0.3, "y_factor": 0.3},
+    "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
+    "RandomZoom": {"height_factor": 0.3},
+}
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype(np.float32)
+
+
+def augment(component, images, step, seed=1):
+    import tensorflow as tf
+
+    from kerasrun.pipeline.augmentation import Augmentation
+
+    augmentation = Augmentation([component], seed)
+    return tf.function(augmentation)(images, tf.constant(step, tf.int64)).numpy()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_repeats_itself_for_the_same_step_and_varies_with_it(name, images):
+    component = Component(name, LAYERS[name])
+    first = augment(component, images, step=3)
+    assert np.array_equal(first, augment(component, images, step=3))
+    assert not np.array_equal(first, augment(component, images, step=4))
+    assert not np.array_equal(first, augment(component, images, step=3, seed=2))
+
+
+def test_a_flip_is_keras_own_flip(images):
+    flipped = augment(Component("RandomFlip", {"mode": "horizontal"}), images, step=0)
+    mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(flipped, images, strict=True)]
+    kept = [np.array_equal(a, b) for a, b in zip(flipped, images, strict=True)]
+    assert all(m != k for m, k in zip(mirrored, kept, strict=True))
+    assert any(mirrored)
+    assert any(kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("AugMix", {}, "random state of its own"),
+        ("RandomColorJitter", {}, "random state of its own"),
+        ("MixUp", {}, "changes labels"),
+        ("Dense", {"units": 3}, "does not augment images"),
+        ("Dropout", {"rate": 0.5}, "does not augment images"),
+    ],
+)
+def test_a_layer_that_cannot_serve_is_refused_by_name(name, arguments, reason):
+    from kerasrun.pipeline.augmentation import Augmentation
+
+    with pytest.raises(KerasrunError, match=f"{name}.*{reason}"):
+        Augmentation([Component(name, arguments)], seed=1)

@@ -1,0 +1,110 @@
+"""Batches follow from the global step, and can begin at any."""
+
+import numpy as np
+import pytest
+
+from kerasrun.components import Component
+from kerasrun.pipeline.order import epoch_order
+from kerasrun.sources._inputs import ArrayInputs
+
+pytestmark = pytest.mark.tensorflow
+EXAMPLES, BATCH, EPOCHS, STEPS = 10, 4, 3, 3
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (EXAMPLES, 8, 8, 1), dtype=np.uint8)
+
+
+class FromFiles:
+    """Inputs without `.array`, as image files that do not fit into memory."""
+
+    def __init__(self, array):
+        self.array_like = array
+        self.example_shape, self.dtype = array.shape[1:], array.dtype
+
+    def __len__(self):
+        return len(self.array_like)
+
+    def take(self, indices):
+        return self.array_like[indices]
+
+
+def batches(inputs, first_step=0, augmentation=None):
+    from kerasrun.pipeline.batches import training_batches
+
+    labels = np.arange(len(inputs))
+    dataset = training_batches(
+        *(inputs, labels),
+        batch_size=BATCH,
+        seed=5,
+        first_step=first_step,
+        epochs=EPOCHS,
+        augmentation=augmentation,
+    )
+    return [(x.numpy(), y.numpy()) for x, y in dataset]
+
+
+def augmented(images, first_step=0):
+    from kerasrun.pipeline.augmentation import Augmentation
+
+    layers = [
+        Component("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
+        Component("RandomBrightness", {"factor": 0.3}),
+    ]
+    return batches(ArrayInputs(images), first_step, Augmentation(layers, seed=5))
+
+
+def same(these, those):
+    return len(these) == len(those) and all(
+        np.array_equal(x, u) and np.array_equal(y, v) for (x, y), (u, v) in zip(these, those, strict=True)
+    )
+
+
+def test_batches_are_the_examples_in_the_order_of_each_epoch(images):
+    for number, (x, y) in enumerate(batches(ArrayInputs(images))):
+        epoch, step = divmod(number, STEPS)
+        expected = epoch_order(5, epoch, EXAMPLES)[step * BATCH : (step + 1) * BATCH]
+        assert y.tolist() == expected.tolist()
+        assert x.dtype == np.float32
+        assert np.array_equal(x, images[expected])
+
+
+@pytest.mark.parametrize("step", range(EPOCHS * STEPS))
+def test_the_stream_begins_at_any_step(images, step):
+    assert same(batches(ArrayInputs(images), step), batches(ArrayInputs(images))[step:])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_augmented_batches_are_the_same_wherever_the_stream_began(images, step):
+    assert same(augmented(images, step), augmented(images)[step:])
+
+
+def test_an_example_is_augmented_differently_in_every_epoch(images):
+    seen = [x[list(y).index(0)] for x, y in augmented(images) if 0 in y]
+    assert len({x.tobytes() for x in seen}) == EPOCHS
+
+
+def test_files_and_memory_give_the_same_batches(images):
+    assert same(batches(FromFiles(images)), batches(ArrayInputs(images)))
+
+
+def test_evaluation_batches_all_have_one_size(images):
+    from kerasrun.pipeline.batches import padded_batches
+
+    padded = [x.numpy() for x in padded_batches(ArrayInputs(images), batch_size=BATCH)]
+    assert [x.shape for x in padded] == [(BATCH, 8, 8, 1)] * 3
+    assert np.array_equal(np.concatenate(padded)[:EXAMPLES], images)
+    assert not padded[-1][2:].any()
+
+
+def test_a_file_that_goes_bad_while_it_is_read_is_told_in_its_own_words(images):
+    from kerasrun.errors import DataError
+    from kerasrun.pipeline.batches import read_errors_as_they_were
+
+    class GoneBad(FromFiles):
+        def take(self, indices):
+            raise DataError("cat.png: truncated")
+
+    with pytest.raises(DataError, match=r"^cat\.png: truncated$"), read_errors_as_they_were():
+        batches(GoneBad(images))
