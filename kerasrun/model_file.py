@@ -1,0 +1,103 @@
+"""The self-contained `.keras` file: network, preprocessing, classes and how an image becomes its input.
+
+A `.keras` file is a zip (https://keras.io/api/models/model_saving_apis/model_saving_and_loading/); ours has one entry
+more, `kerasrun.json`, which `keras.models.load_model` passes over.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kerasrun.errors import ModelFileError
+from kerasrun.sources._contract import ImageFormat
+from kerasrun.version import VERSION
+
+ENTRY = "kerasrun.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file knows beside the network."""
+
+    classes: tuple[str, ...]
+    image_format: ImageFormat | None
+    """How an image becomes an input; None where examples are not images."""
+    batch_size: int
+    """Rows of every batch in evaluation and prediction; part of the file because bits depend on it."""
+    from_logits: bool
+    """Whether outputs come before the sigmoid or softmax, so that probabilities must still be made of them."""
+    experiment: str
+    epoch: int
+    """Epochs of training behind these weights."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The logs of that epoch."""
+    kerasrun: str = VERSION
+
+
+def save(model: Any, info: ModelInfo, path: Path) -> None:
+    """Write model and info to `path`, which must end in `.keras`."""
+    model.save(path)
+    text = json.dumps({"format": FORMAT_VERSION, **asdict(info)}, indent=2)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(ENTRY, text)
+
+
+def load(path: Path) -> tuple[Any, ModelInfo]:
+    """Read the model, not compiled, and what the file knows of it.
+
+    Raises:
+        ModelFileError: if the file is missing, damaged, of a newer format, or was not written by kerasrun.
+    """
+    info = read_info(path)
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=False), info
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+
+
+def read_info(path: Path) -> ModelInfo:
+    """What the file knows beside the network; Keras is not imported.
+
+    Raises:
+        ModelFileError: as `load`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ModelFileError(f"{path}: damaged: the checksum of {damaged} inside it is wrong")
+            if ENTRY not in archive.namelist():
+                raise ModelFileError(
+                    f"{path}: a Keras model that kerasrun did not write: it does not say which classes and which image "
+                    "size it was trained with; take best.keras or last.keras of a run"
+                )
+            content = json.loads(archive.read(ENTRY))
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such model file") from None
+    except IsADirectoryError:
+        raise ModelFileError(f"{path}: a folder, not a model file; name the .keras file in it") from None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        raise ModelFileError(f"{path}: not a readable .keras file: {error}") from error
+    return _info(content, path)
+
+
+def _info(content: dict[str, Any], path: Path) -> ModelInfo:
+    version = content.pop("format", None)
+    if version != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path}: format {version} of {ENTRY}, but this kerasrun ({VERSION}) reads format {FORMAT_VERSION}; "
+            "use the version that wrote it"
+        )
+    try:
+        image = content.pop("image_format")
+        return ModelInfo(
+            classes=tuple(content.pop("classes")), image_format=ImageFormat(**image) if image else None, **content
+        )
+    except (TypeError, KeyError) as error:
+        raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error

@@ -1,0 +1,118 @@
+"""From an experiment and its data to a compiled Keras model whose every variable exists."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrun.components import Component, snake_case
+from kerasrun.errors import ModelError
+from kerasrun.experiment.logs import metric_names
+from kerasrun.experiment.schema import Experiment
+from kerasrun.keras_catalogue import canonical
+from kerasrun.keras_objects import build
+from kerasrun.sources._contract import Data
+from kerasrun.training.targets import Targets, targets_for, wanted_output
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A compiled model with what its labels must look like."""
+
+    model: Any
+    targets: Targets
+
+
+def build_model(experiment: Experiment, data: Data, *, pretrained: bool, strategy: Any = None) -> BuiltModel:
+    """Build and compile the experiment's network for its data.
+
+    Everything random follows from the experiment's seed: the same experiment gives the same variables.
+
+    Args:
+        pretrained: put pretrained weights in; a model that is restored from a checkpoint does without.
+        strategy: the `tf.distribute` strategy whose devices hold the variables; None for one device.
+
+    Raises:
+        ModelError: if the network does not fit the data, or classes, last layer and loss contradict each other.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(experiment.seed)
+    keras.config.set_dtype_policy(experiment.precision)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return _build(experiment, data, pretrained)
+
+
+def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
+    train = data.splits["train"].inputs
+    inputs = keras.Input(train.example_shape, dtype="float32", name="input")
+    output = wanted_output(len(data.classes), experiment.compile.loss)
+    x = _preprocess(experiment, inputs, images=train.dtype == np.uint8)
+    model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
+    if pretrained:
+        experiment.model.load_pretrained(model)
+    targets = targets_for(model, len(data.classes), experiment.compile.loss)
+    compile_model(model, experiment, targets)
+    _create_every_variable(model, targets)
+    return BuiltModel(model, targets)
+
+
+def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
+    """Give the model its optimizer, loss and metrics, each metric under an explicit name."""
+    written = (Component("accuracy"),) if experiment.compile.metrics is None else experiment.compile.metrics
+    model.compile(
+        optimizer=build("optimizers", experiment.compile.optimizer),
+        loss=build("losses", targets.loss),
+        metrics=_metrics(written, metric_names(experiment), targets),
+    )
+
+
+def _preprocess(experiment: Experiment, inputs: Any, *, images: bool) -> Any:
+    """Put preprocessing in front of the network: what is written, else the network's own, else [0, 1] for images."""
+    if experiment.preprocessing is not None:
+        x = inputs
+        for component in experiment.preprocessing:
+            x = build("layers", component)(x)
+        return x
+    if not images:
+        return inputs
+    own = experiment.model.preprocess(inputs)
+    return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
+
+
+def _metrics(written: Sequence[Component], names: Sequence[str], targets: Targets) -> list[Any]:
+    return [
+        build("metrics", Component(_for_targets(component.name, targets), {**component.arguments, "name": name}))
+        for component, name in zip(written, names, strict=True)
+    ]
+
+
+def _for_targets(name: str, targets: Targets) -> str:
+    """Keras's `accuracy` and `crossentropy` stand for one of three classes, by what the targets look like."""
+    kind = {"accuracy": "Accuracy", "acc": "Accuracy", "crossentropy": "Crossentropy", "ce": "Crossentropy"}.get(name)
+    if kind is None:
+        return canonical("metrics", name)
+    if targets.units == 1:
+        return f"Binary{kind}"
+    return f"SparseCategorical{kind}" if targets.sparse else f"Categorical{kind}"
+
+
+def _create_every_variable(model: Any, targets: Targets) -> None:
+    """Optimizers, losses and metrics make their variables when first used; a restore must find them all."""
+    model.optimizer.build(model.trainable_variables)
+    y = targets.encode(np.zeros(1, np.int64))
+    x = np.zeros((1, *model.input.shape[1:]), np.float32)
+    y_pred = model(x, training=False)
+    try:
+        model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
+        model.compute_metrics(x=x, y=y, y_pred=y_pred)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
+    model.reset_metrics()
+
+
+def _identifier(name: str) -> str:
+    """Keras names may not hold slashes; the experiment's name becomes the model's in snake case."""
+    return snake_case(name) or "model"

@@ -1,0 +1,134 @@
+"""Keras callbacks under a loop that can begin anywhere: what each keeps, by name, and which need every step."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.components import Component
+from kerasrun.errors import UsageError
+from kerasrun.keras_objects import build
+
+# What changes in a callback while it trains. Named one by one: a sweep over attributes would also save `min_delta`,
+# which every `_set_monitor_op` negates again.
+STATE_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "CSVLogger": ("keys",),
+    "EarlyStopping": ("wait", "stopped_epoch", "best", "best_epoch"),
+    "ModelCheckpoint": ("best", "_batches_seen_since_last_saving", "_last_batch_seen", "_current_epoch"),
+    "ReduceLROnPlateau": ("wait", "cooldown_counter", "best"),
+    "SwapEMAWeights": ("_ema_weights_in_model",),
+    "TensorBoard": ("_global_train_batch", "_global_test_batch"),
+    "TerminateOnNaN": (),
+}
+# Arguments that name a file or folder; it lies in the run directory.
+FILE_ARGUMENTS = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
+DEFAULT_FILES = {"CSVLogger": "log.csv", "TensorBoard": "tensorboard"}
+
+
+def build_callbacks(components: Sequence[Component], run_root: Path) -> list[Any]:
+    """Make the callbacks; files that they write go into the run directory.
+
+    Raises:
+        UsageError: if the state of a callback is not known, so that it could not be resumed.
+    """
+    return [_build_callback(component, run_root) for component in components]
+
+
+def needs_every_step(callback: Any) -> bool:
+    """Whether its batch hooks must run at each step, so that steps cannot be fused."""
+    match type(callback).__name__:
+        case "ModelCheckpoint":
+            return bool(callback.save_freq != "epoch")
+        case "TensorBoard":
+            return bool(callback.update_freq != "epoch" or callback._should_trace or callback.write_steps_per_second)
+        case _:
+            return False
+
+
+class CallbackState:
+    """Reads and restores what callbacks keep; the restore comes after `on_train_begin`, which resets them."""
+
+    def __init__(self, callbacks: Sequence[Any]) -> None:
+        self.callbacks = callbacks
+
+    def values(self) -> list[dict[str, Any]]:
+        """Plain values of every callback, in order."""
+        return [
+            {
+                "callback": _name(callback),
+                **{field: _plain(getattr(callback, field, None)) for field in _fields(callback)},
+            }
+            for callback in self.callbacks
+        ]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The weights that EarlyStopping will put back."""
+        return {
+            f"callbacks/{position}/best_weights/{number:04d}": np.asarray(weight)
+            for position, callback in enumerate(self.callbacks)
+            for number, weight in enumerate(getattr(callback, "best_weights", None) or ())
+        }
+
+    def restore(self, values: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Put back what `values` and `arrays` gave; callbacks that were added since keep their fresh state."""
+        for position, (callback, saved) in enumerate(zip(self.callbacks, values, strict=False)):
+            if saved["callback"] != _name(callback):
+                raise UsageError(
+                    f"the checkpoint has {saved['callback']} as callback number {position + 1}, now it is "
+                    f"{_name(callback)}: callbacks cannot be exchanged in a resumed run"
+                )
+            for field in _fields(callback):
+                setattr(callback, field, saved[field])
+            prefix = f"callbacks/{position}/best_weights/"
+            if weights := [arrays[name] for name in sorted(arrays) if name.startswith(prefix)]:
+                callback.best_weights = weights
+
+
+def prepare_for_resume(callbacks: Sequence[Any]) -> None:
+    """Before `on_train_begin` of a resumed run: append to files, and do not write TensorBoard's graph again."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            callback.append = True
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            callback.write_graph = False
+
+
+def flush(callbacks: Sequence[Any]) -> None:
+    """Have everything that callbacks write on disk, so that the sizes of their files can be recorded."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            for writer in callback._writers.values():
+                writer.flush()
+        if isinstance(callback, keras.callbacks.CSVLogger) and callback.csv_file:
+            callback.csv_file.flush()
+
+
+def _build_callback(component: Component, run_root: Path) -> Any:
+    name = component.name
+    if name not in STATE_FIELDS:
+        raise UsageError(
+            f"callbacks: {name} is not supported: what it keeps while training is not known, so a resumed run could "
+            f"not continue it; supported are {', '.join(sorted(STATE_FIELDS))}"
+        )
+    arguments = dict(component.arguments)
+    if argument := FILE_ARGUMENTS.get(name):
+        arguments[argument] = str(Path(run_root, str(arguments.get(argument, DEFAULT_FILES.get(name, "")))))
+    return build("callbacks", Component(name, arguments))
+
+
+def _fields(callback: Any) -> tuple[str, ...]:
+    return STATE_FIELDS[_name(callback)]
+
+
+def _name(callback: Any) -> str:
+    return type(callback).__name__
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types: callbacks keep NumPy scalars and tensors among their values."""
+    if value is None or isinstance(value, bool | int | float | str | list | tuple):
+        return value
+    return float(value)

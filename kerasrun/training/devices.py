@@ -1,0 +1,192 @@
+"""Start TensorFlow quietly and choose where to compute. Light to import: TensorFlow is imported in `start`.
+
+Not run on a GPU yet: the choice is tested with several logical CPU devices.
+"""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kerasrun.errors import DeviceError
+
+# What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
+AUTOMATIC = 0
+
+DeviceRequest = Literal["auto", "cpu", "gpu"] | tuple[int, ...]
+
+# Reads what is written to descriptor 2 until its end. The last byte says whether the start succeeded; if it is
+# missing, the process failed or was aborted, and everything is passed on.
+_WATCHER = """
+import sys
+text = sys.stdin.buffer.read()
+if not text.endswith(b"\\0"):
+    sys.stderr.buffer.write(text)
+"""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a run computes on."""
+
+    kind: Literal["cpu", "gpu"]
+    names: tuple[str, ...]
+    """TensorFlow's names, such as `GPU:0`."""
+    description: str
+    """One line for the user."""
+    threads: Mapping[str, int]
+    """`intra_op` and `inter_op`: training bits depend on the first."""
+
+
+def start(request: DeviceRequest = "auto", threads: Mapping[str, int] | None = None) -> Device:
+    """Import TensorFlow and Keras without their start-up noise and make the asked-for devices usable.
+
+    Args:
+        threads: the thread counts to use, e.g. those of the run that is resumed; by default one for each core that
+            this process may use.
+
+    Raises:
+        DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    first_start = "tensorflow" not in sys.modules
+    with _held_back_stderr(first_start):
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        # MirroredStrategy tells of each of its reductions on the level INFO.
+        tf.get_logger().setLevel(logging.WARNING)
+        chosen = dict(threads or {"intra_op": _usable_cores(), "inter_op": _usable_cores()})
+        _set_threads(tf, chosen)
+        gpus = tf.config.list_physical_devices("GPU")
+    device = choose(gpus, request, chosen)
+    with _held_back_stderr(first_start):
+        _prepare(tf, device)
+    return device
+
+
+def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) -> Device:
+    """Decide between the GPUs that are there and the CPU.
+
+    Raises:
+        DeviceError: if a GPU was asked for that is not there.
+    """
+    if request == "cpu" or (request == "auto" and not gpus):
+        return Device("cpu", ("CPU:0",), f"CPU, {threads['intra_op']} threads", threads)
+    if not gpus:
+        raise DeviceError(
+            f"device: {_written(request)}: TensorFlow sees no GPU here. If this machine has one, install the extra "
+            "(pip install 'kerasrun[gpu]') and check the driver with nvidia-smi; else set device: cpu or auto"
+        )
+    numbers = (0,) if isinstance(request, str) else request
+    if missing := [number for number in numbers if number >= len(gpus)]:
+        raise DeviceError(
+            f"device: {_written(request)}: there is no GPU {missing[0]}; TensorFlow sees {len(gpus)}, "
+            f"numbered from 0 to {len(gpus) - 1}"
+        )
+    names = tuple(f"GPU:{number}" for number in numbers)
+    return Device("gpu", names, ", ".join(names), threads)
+
+
+def strategy(device: Device, examples: int, batch_size: int) -> Any:
+    """The `tf.distribute` strategy for several devices, which share each batch; None for one.
+
+    A run on several devices is not promised to resume to the same bits.
+
+    Raises:
+        DeviceError: if the smallest batch would leave a device without an example.
+    """
+    smallest = examples % batch_size or batch_size
+    if smallest < len(device.names):
+        raise DeviceError(
+            f"the last batch of {examples} examples in batches of {batch_size} has {smallest}, fewer than the "
+            f"{len(device.names)} devices that share it: set another fit.batch_size"
+        )
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(list(device.names)) if len(device.names) > 1 else None
+
+
+def _prepare(tf: Any, device: Device) -> None:
+    """Touch the device once, so that all it has to say is said now."""
+    try:
+        if device.kind == "gpu":
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
+            # On a GPU the order of additions varies from run to run unless TensorFlow is told otherwise.
+            tf.config.experimental.enable_op_determinism()
+        else:
+            tf.config.set_visible_devices([], "GPU")
+    except RuntimeError as error:
+        raise DeviceError(f"TensorFlow already uses other devices in this process: {error}") from error
+    with tf.device(device.names[0]):
+        tf.constant(0.0) + 1.0
+
+
+def _set_threads(tf: Any, threads: Mapping[str, int]) -> None:
+    setters = {
+        "intra_op": (
+            tf.config.threading.get_intra_op_parallelism_threads,
+            tf.config.threading.set_intra_op_parallelism_threads,
+        ),
+        "inter_op": (
+            tf.config.threading.get_inter_op_parallelism_threads,
+            tf.config.threading.set_inter_op_parallelism_threads,
+        ),
+    }
+    for name, (get, put) in setters.items():
+        if get() == threads[name]:
+            continue
+        try:
+            put(threads[name])
+        except RuntimeError as error:
+            if get() == AUTOMATIC and threads[name] == _usable_cores():
+                continue  # somebody used TensorFlow before us, with as many threads as we want
+            raise DeviceError(
+                f"TensorFlow was started with {get()} {name} threads in this process, but {threads[name]} are needed: "
+                "call kerasrun in a process of its own"
+            ) from error
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _written(request: DeviceRequest) -> str:
+    return request if isinstance(request, str) else str(list(request))
+
+
+@contextlib.contextmanager
+def _held_back_stderr(needed: bool = True) -> Iterator[None]:
+    """Keep what is written to descriptor 2 from the user, unless the start fails.
+
+    TensorFlow writes to the descriptor itself, whatever its log level. Another process holds the text, so that it
+    is passed on even if this process is aborted.
+    """
+    if not needed:
+        yield
+        return
+    sys.stderr.flush()
+    # In a session of its own: a Ctrl-C meant for this process must not end the watcher before it has spoken.
+    watcher = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCHER], stdin=subprocess.PIPE, start_new_session=True
+    )
+    if watcher.stdin is None:
+        raise AssertionError("a pipe was asked for")
+    stderr = os.dup(2)
+    os.dup2(watcher.stdin.fileno(), 2)
+    try:
+        yield
+        sys.stderr.flush()
+        os.write(2, b"\0")
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        watcher.stdin.close()
+        watcher.wait()

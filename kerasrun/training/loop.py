@@ -1,0 +1,390 @@
+"""The training loop: like `Model.fit`, but it can begin at any step and fuses many steps into one call.
+
+`fit` begins epochs at their start, its callbacks reset themselves when training begins, and it fetches the logs of
+every step; so the loop is our own, over Keras's public parts: `train_step`, `compute_loss`, `CallbackList`.
+"""
+
+import contextlib
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasrun import model_file
+from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfMemoryError, RunDirectoryError
+from kerasrun.experiment.schema import Experiment
+from kerasrun.model_file import ModelInfo
+from kerasrun.pipeline.augmentation import Augmentation
+from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
+from kerasrun.pipeline.order import steps_in_epoch
+from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs.checkpoints import Checkpoint
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.metrics import Table, cut_back, sizes
+from kerasrun.sources._contract import Data, Split
+from kerasrun.training import state
+from kerasrun.training.best import best_for
+from kerasrun.training.building import BuiltModel
+from kerasrun.training.callbacks import (
+    CallbackState,
+    build_callbacks,
+    flush,
+    needs_every_step,
+    prepare_for_resume,
+)
+from kerasrun.training.chunks import ChunkSize
+from kerasrun.training.evaluator import Evaluator
+from kerasrun.training.progress import TrainingProgress
+from kerasrun.training.signals import StopRequest
+from kerasrun.training.steps import FusedSteps
+
+logger = logging.getLogger("kerasrun")
+
+Logs = dict[str, float]
+
+
+@dataclass
+class Position:
+    """Where training stands: `step` counts the steps taken in `epoch`, which counts from zero."""
+
+    epoch: int = 0
+    step: int = 0
+
+
+class TrainingLoop:
+    """One run from its position to its end. Everything that changes while it trains is here or in the model."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        experiment: Experiment,
+        data: Data,
+        built: BuiltModel,
+        train: Split,
+        val: Split | None,
+        strategy: Any = None,
+    ) -> None:
+        self.run = run
+        self.experiment = experiment
+        self.data = data
+        self.model = built.model
+        self.strategy = strategy
+        self.train = train
+        self.from_logits = bool(built.targets.loss.arguments.get("from_logits"))
+        self.y = built.targets.encode(train.labels)
+        batch_size = experiment.fit.batch_size
+        self.steps = steps_in_epoch(len(train), batch_size)
+        self.evaluator = Evaluator(self.model, val, built.targets, batch_size) if val else None
+        self.augmentation = Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None
+        self.callbacks = build_callbacks(experiment.callbacks, run.root)
+        self.callback_state = CallbackState(self.callbacks)
+        every_step = any(needs_every_step(callback) for callback in self.callbacks)
+        self.chunks = ChunkSize(fixed=1 if every_step else None)
+        self.fused = FusedSteps(self.model, strategy)
+        monitor = experiment.checkpoint.monitor or ("val_loss" if val else "loss")
+        self.best = best_for(self.model, monitor, experiment.checkpoint.mode)
+        self.position = Position()
+        self.progress = TrainingProgress(experiment.fit.epochs, self.steps, batch_size, len(train))
+        self.stop = StopRequest()
+        self.saved_at = time.monotonic()
+        self.epoch_seconds = 0.0
+        self.stopped_by: str | None = None
+        """The callback that ended training early."""
+        # The sums behind the training metrics, while validation uses the same variables.
+        self.training_metrics: list[np.ndarray] | None = None
+
+    def start(self) -> None:
+        """Train from the first step to the end. A first checkpoint is saved before it."""
+        with self._announced():
+            self.listeners.on_train_begin()
+            self._save()
+            self._train()
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint to the end; what was written after it is taken back."""
+        prepare_for_resume(self.callbacks)
+        progress = checkpoint.progress
+        for note in self._cut_outputs(progress):
+            logger.warning("%s", note)
+        with self._announced():
+            self.listeners.on_train_begin()
+            self.position = Position(progress["epoch"], progress["step"])
+            if self.position.step:
+                self.listeners.on_epoch_begin(self.position.epoch)
+            arrays = state.from_hdf5(checkpoint.state_file)
+            state.restore_model(self.model, arrays)
+            self.callback_state.restore(progress["callbacks"], arrays)
+            self.best.restore(progress["best"])
+            self.epoch_seconds = progress["epoch_seconds"]
+            self.stopped_by = progress["stopped_by"]
+            self.model.stop_training = self.stopped_by is not None
+            self._train()
+
+    def try_one_batch(self) -> None:
+        """Train on one batch, save, restore, and look whether every variable came back."""
+        with self._announced():
+            self.listeners.on_train_begin()
+            begin = time.perf_counter()
+            self._chunk(iter(self._distributed(self._batches())))
+            seconds = time.perf_counter() - begin
+            self._save()
+        before = state.model_arrays(self.model)
+        saved = checkpoints.newest(self.run)
+        state.restore_model(self.model, state.from_hdf5(saved.state_file))
+        after = state.model_arrays(self.model)
+        if any(not np.array_equal(before[name], after[name], equal_nan=True) for name in before):
+            raise CheckpointError(f"{saved.state_file}: what was read back is not what was saved")
+        logger.info(
+            "one batch of %d trained in %.1f s (tracing included), %s parameters, %.1f MB saved and restored",
+            *(min(self.experiment.fit.batch_size, len(self.train)), seconds, f"{self.model.count_params():,}"),
+            saved.state_file.stat().st_size / 1e6,
+        )
+
+    @contextlib.contextmanager
+    def _announced(self) -> Any:
+        """Callbacks in place, signals caught, progress shown, stdout kept for results."""
+        self.model.stop_training = False
+        self.model.train_function = self.fused.function
+        self.listeners = keras.callbacks.CallbackList(
+            self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
+        )
+        with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr):
+            try:
+                yield
+            except tf.errors.OpError as error:
+                if "events file" not in str(error):
+                    raise
+                raise RunDirectoryError(
+                    f"TensorBoard's files in {self.run} cannot be written; the last good state is kept. Free "
+                    f"some space, then kerasrun resume {self.run}"
+                ) from error
+
+    def _train(self) -> None:
+        iterator = None
+        logs: Logs = {}
+        while self.position.epoch < self.experiment.fit.epochs and not self.model.stop_training:
+            if iterator is None:
+                iterator = iter(self._distributed(self._batches()))
+            logs = self._epoch(iterator)
+        self._finish(logs)
+
+    def _batches(self) -> tf.data.Dataset:
+        return training_batches(
+            self.train.inputs,
+            self.y,
+            batch_size=self.experiment.fit.batch_size,
+            seed=self.experiment.seed,
+            first_step=self._global_step(),
+            epochs=self.experiment.fit.epochs,
+            augmentation=self.augmentation,
+        )
+
+    def _distributed(self, batches: tf.data.Dataset) -> Any:
+        """Several devices share each batch; its size is the global one."""
+        return self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches
+
+    def _epoch(self, iterator: Any) -> Logs:
+        epoch = self.position.epoch
+        begin = time.perf_counter()
+        if self.position.step == 0:
+            self.epoch_seconds = 0.0
+            self.model.reset_metrics()
+            self.listeners.on_epoch_begin(epoch)
+        self.progress.begin_epoch(epoch, self.position.step)
+        while self.position.step < self.steps:
+            self._chunk(iterator)
+            if self.stop or self._checkpoint_is_due():
+                self.epoch_seconds += time.perf_counter() - begin
+                begin = time.perf_counter()
+                self._save()
+                self._raise_if_stopped()
+        logs = _floats(self.model.get_metrics_result())
+        logs |= self._validate(epoch)
+        logs["learning_rate"] = self._learning_rate()
+        self.listeners.on_epoch_end(epoch, logs)
+        self.epoch_seconds += time.perf_counter() - begin
+        self._end_epoch(epoch, logs)
+        return logs
+
+    def _chunk(self, iterator: Any) -> None:
+        count = self.chunks.next(self.steps - self.position.step)
+        if self.chunks.fixed:
+            self.listeners.on_train_batch_begin(self.position.step)
+        with self.chunks.measured(count), _explained(self.experiment.fit.batch_size):
+            bad = self.fused(iterator, count)
+        if bad is not None:
+            raise NotFiniteError(
+                f"the loss is not finite at step {self.position.step + bad + 1} of epoch {self.position.epoch + 1}, at "
+                f"a learning rate of {self._learning_rate():.4g}; the checkpoints before it are kept. Try a smaller "
+                "learning rate, clipnorm: 1.0 in the optimizer, and look at the data for extreme values"
+            )
+        first = self.position.step == 0 and self.position.epoch == 0
+        self.position.step += count
+        if self.chunks.fixed:
+            self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
+        elif first:
+            self._write_graph()
+        logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
+        self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
+
+    def _write_graph(self) -> None:
+        """TensorBoard writes the graph at the end of the first batch; it is the only batch hook it needs."""
+        for callback in self.callbacks:
+            if isinstance(callback, keras.callbacks.TensorBoard):
+                callback.on_train_batch_end(0)
+
+    def _validate(self, epoch: int) -> Logs:
+        if self.evaluator is None:
+            return {}
+        self.progress.validating(epoch)
+        self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
+        self.listeners.on_test_begin()
+        with _explained(self.experiment.fit.batch_size):
+            evaluation = self.evaluator.evaluate(lambda: bool(self.stop))
+        if evaluation is None:
+            self._give_up_validation()
+            raise AssertionError("a stop was asked for")
+        self.listeners.on_test_end(evaluation.metrics)
+        self.training_metrics = None
+        return {f"val_{name}": value for name, value in evaluation.metrics.items()}
+
+    def _give_up_validation(self) -> None:
+        """Save the state as it was before validation, which a resume does again from its beginning."""
+        for callback in self.callbacks:
+            if isinstance(callback, keras.callbacks.SwapEMAWeights):
+                callback.on_test_end()
+        for variable, value in zip(self.model.metrics_variables, self.training_metrics or [], strict=True):
+            variable.assign(value)
+        self._save()
+        self._raise_if_stopped()
+
+    def _end_epoch(self, epoch: int, logs: Logs) -> None:
+        is_best = self.best.improves(epoch, logs[self.best.monitor])
+        if is_best:
+            self._save_model(self.run.best_model, epoch + 1, logs)
+        Table(self.run.metrics_file).append({"epoch": epoch + 1, **logs})
+        examples = len(self.train) / self.epoch_seconds
+        Table(self.run.timings_file).append(
+            {"epoch": epoch + 1, "seconds": self.epoch_seconds, "examples_per_second": examples}
+        )
+        self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
+        self.position = Position(epoch + 1, 0)
+        if self.model.stop_training:
+            self.stopped_by = self._who_stopped(epoch)
+        last = self.model.stop_training or epoch + 1 == self.experiment.fit.epochs
+        if last or self.stop or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
+            self._save()
+        if not last:
+            self._raise_if_stopped()
+
+    def _who_stopped(self, epoch: int) -> str:
+        for callback in self.callbacks:
+            if isinstance(callback, keras.callbacks.EarlyStopping) and callback.stopped_epoch == epoch > 0:
+                return f"EarlyStopping on {callback.monitor}"
+        return "a callback"
+
+    def why_it_ended(self) -> str:
+        """One sentence for a run that is finished."""
+        epochs = self.experiment.fit.epochs
+        if self.stopped_by is None:
+            return f"all {epochs} epochs done"
+        return f"stopped early by {self.stopped_by} after epoch {self.position.epoch} of {epochs}"
+
+    def _finish(self, logs: Logs) -> None:
+        """What `fit` does after its last epoch, then `last.keras`."""
+        self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        self.listeners.on_train_end(logs)
+        rows = Table(self.run.metrics_file).rows()
+        last = {name: float(value) for name, value in rows[-1].items() if name != "epoch"} if rows else {}
+        self._save_model(self.run.last_model, self.position.epoch, last)
+
+    def _save(self) -> None:
+        flush(self.callbacks)
+        arrays = state.model_arrays(self.model) | self.callback_state.arrays()
+        progress = {
+            "epoch": self.position.epoch,
+            "step": self.position.step,
+            "stopped_by": self.stopped_by,
+            "epoch_seconds": self.epoch_seconds,
+            "best": self.best.state(),
+            "callbacks": self.callback_state.values(),
+            "rows": self.position.epoch,
+            "outputs": {str(path): sizes(self.run, self.run.root / path) for path in self._outputs()},
+        }
+        keep = self.experiment.checkpoint.keep
+        checkpoints.save(self.run, self._global_step(), state.to_hdf5(arrays), progress, keep)
+        self.run.update_run(best=self.best.state(), epochs_done=self.position.epoch)
+        self.saved_at = time.monotonic()
+
+    def _cut_outputs(self, progress: Any) -> list[str]:
+        """Take everything that grows back to where it was at the checkpoint."""
+        for file in (self.run.metrics_file, self.run.timings_file):
+            Table(file).truncate_to(progress["rows"])
+        notes: list[str] = []
+        for path, recorded in progress["outputs"].items():
+            notes += cut_back(self.run, self.run.root / path, recorded)
+        return notes
+
+    def _outputs(self) -> list[Path]:
+        """What callbacks append to, relative to the run."""
+        found = []
+        for callback in self.callbacks:
+            if isinstance(callback, keras.callbacks.TensorBoard):
+                found.append(Path(callback.log_dir))
+            if isinstance(callback, keras.callbacks.CSVLogger):
+                found.append(Path(callback.filename))
+        return [path.relative_to(self.run.root) for path in found]
+
+    def _save_model(self, path: Path, epoch: int, logs: Logs) -> None:
+        info = ModelInfo(
+            classes=self.data.classes,
+            image_format=self.data.image_format,
+            batch_size=self.experiment.fit.batch_size,
+            from_logits=self.from_logits,
+            experiment=self.experiment.name,
+            epoch=epoch,
+            metrics=logs,
+        )
+        with atomic.replacing(path) as private:
+            model_file.save(self.model, info, private)
+
+    def _checkpoint_is_due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
+
+    def _raise_if_stopped(self) -> None:
+        if self.stop.signal is not None:
+            raise Interrupted(
+                f"stopped after step {self.position.step} of {self.steps} in epoch {self.position.epoch + 1} of "
+                f"{self.experiment.fit.epochs}; everything is saved. Go on with: kerasrun resume {self.run}",
+                self.stop.signal,
+            )
+
+    def _global_step(self) -> int:
+        return self.position.epoch * self.steps + self.position.step
+
+    def _learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+def _floats(logs: Any) -> Logs:
+    return {name: float(value) for name, value in logs.items()}
+
+
+@contextlib.contextmanager
+def _explained(batch_size: int) -> Any:
+    """Turn TensorFlow's out-of-memory error into advice, and a file that went bad into its own error."""
+    try:
+        with read_errors_as_they_were():
+            yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemoryError(
+            f"the device has no memory left for a batch of {batch_size}: try "
+            f"-s fit.batch_size={max(1, batch_size // 2)}, "
+            "a smaller image_size, or on a GPU precision: mixed_float16; the last checkpoint is kept"
+        ) from error

@@ -1,0 +1,101 @@
+"""What the user sees while training, on stderr: a live bar in a terminal, a line for each epoch elsewhere."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerasrun.training.chunks import ChunkSize
+
+logger = logging.getLogger("kerasrun")
+
+# The first steps are slower than the rest: memory is touched for the first time, the pipeline is not full.
+SETTLED_SECONDS = 1.0
+# Below this, an estimate would be read after the run has ended.
+WORTH_ESTIMATING_SECONDS = 5
+
+
+class TrainingProgress:
+    """Told of every chunk and every epoch; shows both and says early how long the run will take."""
+
+    def __init__(self, epochs: int, steps: int, batch_size: int, examples: int) -> None:
+        self.epochs = epochs
+        self.steps = steps
+        self.batch_size = batch_size
+        self.examples = examples
+        self._estimated = False
+        self._bar: Progress | None = None
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show a live bar while entered, if stderr is a terminal."""
+        console = Console(file=sys.stderr)
+        if not console.is_terminal:
+            yield
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[logs]}"),
+        )
+        with Progress(*columns, console=console, transient=True) as self._bar:
+            yield
+        self._bar = None
+
+    def begin_epoch(self, epoch: int, step: int) -> None:
+        """An epoch begins, or goes on, at a step."""
+        if self._bar:
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            description = f"epoch {epoch + 1}/{self.epochs}"
+            self._bar.add_task(description, total=self.steps, completed=step, rate="", logs="")
+
+    def steps_done(self, epoch: int, step: int, chunks: ChunkSize, logs: Mapping[str, float]) -> None:
+        """A chunk is done; `step` counts within the epoch."""
+        seconds_per_step = chunks.seconds_per_step
+        if seconds_per_step is None:
+            return
+        rate = self.batch_size / seconds_per_step
+        if not self._estimated and chunks.measured_seconds >= SETTLED_SECONDS:
+            self._estimated = True
+            remaining = self.steps * (self.epochs - epoch) - step
+            if (seconds := remaining * seconds_per_step) > WORTH_ESTIMATING_SECONDS:
+                logger.info("about %s to go, at %s examples/s", duration(seconds), f"{rate:,.0f}")
+        if self._bar:
+            (task,) = self._bar.task_ids
+            self._bar.update(task, completed=step, rate=f"{rate:,.0f} examples/s", logs=_line(logs))
+
+    def wants_logs(self) -> bool:
+        """Whether the metrics of a chunk are shown at all; reading them costs."""
+        return self._bar is not None
+
+    def validating(self, epoch: int) -> None:
+        """The steps of an epoch are done and validation begins."""
+        if self._bar:
+            (task,) = self._bar.task_ids
+            self._bar.update(task, description=f"epoch {epoch + 1}/{self.epochs}, validating")
+
+    def end_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool) -> None:
+        """An epoch is done, validation included."""
+        mark = "  (best)" if best else ""
+        logger.info("epoch %d/%d: %s, in %s%s", epoch + 1, self.epochs, _line(logs), duration(seconds), mark)
+
+
+def duration(seconds: float) -> str:
+    """`0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _line(logs: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in logs.items())

@@ -1,0 +1,77 @@
+"""The whole training state as named arrays: every variable of model, optimizer and metrics, and what callbacks keep."""
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+from numpy.typing import NDArray
+
+from kerasrun.errors import CheckpointError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def model_arrays(model: Any) -> Arrays:
+    """Every variable by a name that is unique and stable: its place in the model, and its path.
+
+    `model.variables` holds what `.keras` files leave out: the state of Dropout's and other seed generators.
+    """
+    return {name: variable.value.numpy() for name, variable in _variables(model)}
+
+
+def restore_model(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Assign every variable; nothing is left out and nothing is left over.
+
+    Raises:
+        CheckpointError: if the checkpoint's variables are not exactly the model's; the model is then unchanged.
+    """
+    variables = dict(_variables(model))
+    saved = {name for name in arrays if name.split("/")[0] in ("model", "optimizer", "metrics")}
+    if different := sorted(saved ^ variables.keys()):
+        raise CheckpointError(
+            f"the checkpoint is of another model: {len(different)} variables are not in both, the first is "
+            f"{different[0]}"
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise CheckpointError(
+                f"the checkpoint is of another model: {name} has the shape {arrays[name].shape}, "
+                f"the model needs {tuple(variable.shape)}"
+            )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def to_hdf5(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The arrays as an HDF5 file in memory: a dataset for each, under its name."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+    return buffer.getvalue()
+
+
+def from_hdf5(path: Path) -> Arrays:
+    """Read what `to_hdf5` wrote."""
+    arrays: Arrays = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return arrays
+
+
+def _variables(model: Any) -> Iterator[tuple[str, Any]]:
+    groups = {
+        "model": model.variables,
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }
+    for group, variables in groups.items():
+        for number, variable in enumerate(variables):
+            yield f"{group}/{number:04d}/{variable.path}", variable

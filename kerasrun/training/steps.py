@@ -1,0 +1,119 @@
+"""Many training steps in one call: the loop over steps is inside the graph."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+NEVER = -1
+
+
+class FusedSteps:
+    """Runs steps of `model.train_step` in one `tf.function`, and says where the loss stopped being finite."""
+
+    def __init__(self, model: Any, strategy: tf.distribute.Strategy | None = None) -> None:
+        self.model = model
+        self.strategy = strategy
+        self.function = tf.function(self._run, reduce_retracing=True)
+
+    def __call__(self, iterator: Any, steps: int) -> int | None:
+        """Take `steps` batches from the iterator and train on each.
+
+        Returns:
+            how many of these steps were taken when the loss (its mean over the epoch) was first not finite, counted
+            from zero, or None.
+        """
+        first = int(self.function(iterator, tf.constant(steps, tf.int64)))
+        return None if first == NEVER else first
+
+    def _run(self, iterator: Any, steps: tf.Tensor) -> tf.Tensor:
+        first_bad = tf.constant(NEVER, tf.int64)
+        for step in tf.range(steps):
+            loss = self._step(next(iterator))
+            bad = tf.logical_and(first_bad == NEVER, tf.logical_not(tf.math.is_finite(loss)))
+            first_bad = tf.where(bad, step, first_bad)
+        return first_bad
+
+    def _step(self, batch: Any) -> tf.Tensor:
+        if self.strategy is None:
+            return self.model.train_step(batch)["loss"]
+        per_replica = self.strategy.run(self.model.train_step, args=(batch,))["loss"]
+        return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
+
+
+class Inference:
+    """The network's outputs for padded batches; evaluation and prediction both come through here.
+
+    The graph is the same for both, so an example's output has the same bits in both.
+    """
+
+    def __init__(self, model: Any, batch_size: int) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        shape = (batch_size, *model.input.shape[1:])
+        # `tf.while_loop` by hand: to have AutoGraph write it would take longer than to predict a few images.
+        self.function = tf.function(
+            self._run,
+            autograph=False,
+            input_signature=[tf.data.IteratorSpec(tf.TensorSpec(shape)), tf.TensorSpec([], tf.int32)],
+        )
+
+    def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The outputs for the iterator's next `batches`, and their logits (the outputs again, where there are none)."""
+        y_pred, logits = self.function(iterator, tf.constant(batches, tf.int32))
+        return y_pred.numpy(), logits.numpy()
+
+    def _run(self, iterator: Any, batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        shape = [self.batch_size, *self.model.output.shape[1:]]
+
+        def add_batch(number: tf.Tensor, y_pred: tf.TensorArray, logits: tf.TensorArray) -> tuple[Any, ...]:
+            output = self.model(next(iterator), training=False)
+            y_pred = y_pred.write(number, tf.cast(output, tf.float32))
+            logits = logits.write(number, tf.cast(_logits(output), tf.float32))
+            return number + 1, y_pred, logits
+
+        empty = [tf.TensorArray(tf.float32, size=batches, element_shape=shape) for _ in range(2)]
+        _, y_pred, logits = tf.while_loop(lambda number, *_: number < batches, add_batch, (0, *empty))
+        return y_pred.concat(), logits.concat()
+
+
+class Scoring:
+    """Loss and metrics from outputs that are already there, batch by batch as `Model.evaluate` computes them."""
+
+    def __init__(self, model: Any, batch_size: int) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.has_logits = _ends_in_logits(model)
+        self.function = tf.function(self._run, reduce_retracing=True)
+
+    def __call__(self, y: NDArray[Any], y_pred: NDArray[np.float32], logits: NDArray[np.float32]) -> dict[str, float]:
+        """Values by name, `loss` first; `y`, `y_pred` and `logits` have one row for each example."""
+        self.model.reset_metrics()
+        self.function(tf.constant(y), tf.constant(y_pred), tf.constant(logits))
+        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def _run(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
+        for begin in tf.range(0, tf.shape(y)[0], self.batch_size):
+            end = begin + self.batch_size
+            self._batch(y[begin:end], y_pred[begin:end], logits[begin:end])
+
+    def _batch(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
+        if self.has_logits:
+            y_pred._keras_logits = logits
+        loss = self.model.compute_loss(x=None, y=y, y_pred=y_pred, training=False)
+        tracker = next(metric for metric in self.model.metrics if metric.name == "loss")
+        tracker.update_state(loss, sample_weight=tf.shape(y)[0])
+        self.model.compute_metrics(x=None, y=y, y_pred=y_pred)
+
+
+def _logits(output: tf.Tensor) -> tf.Tensor:
+    """What softmax or sigmoid was applied to: Keras's activations leave it on the tensor for its losses."""
+    return getattr(output, "_keras_logits", output)
+
+
+def _ends_in_logits(model: Any) -> bool:
+    found: list[bool] = []
+    look = tf.function(lambda x: found.append(hasattr(model(x, training=False), "_keras_logits")))
+    look.get_concrete_function(tf.TensorSpec((1, *model.input.shape[1:])))
+    return found[0]

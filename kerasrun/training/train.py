@@ -1,0 +1,257 @@
+"""`train` and `resume` as Python calls: from an experiment file, or a run directory, to a finished run.
+
+Light to import: everything in the file is checked before TensorFlow is loaded.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.errors import DataError, ExperimentError, Interrupted, KerasrunError, RunDirectoryError
+from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.logs import check_monitors
+from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.experiment.schema import Experiment
+from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.runs import atomic, checkpoints, directory
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.environment import environment
+from kerasrun.runs.lock import lock
+from kerasrun.runs.log import attach
+from kerasrun.sources._contract import Data, Split
+from kerasrun.training import devices
+from kerasrun.training.changes import check_changes
+from kerasrun.training.devices import Device
+
+if TYPE_CHECKING:
+    from kerasrun.training.loop import TrainingLoop
+
+logger = logging.getLogger("kerasrun")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data open and checked, before TensorFlow is loaded."""
+
+    experiment: Experiment
+    data: Data
+    train: Split
+    validation: Split | None
+
+
+def train(file: Path, *, overrides: Sequence[str] = (), output: Path = Path("runs")) -> RunDirectory:
+    """Train the experiment in `file` and return its new run.
+
+    Args:
+        overrides: `key.path=value`, as after `--set`.
+        output: the folder in which the run directory is made.
+
+    Raises:
+        KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
+    """
+    loaded = load(file, overrides)
+    prepared = prepare(loaded)
+    device = devices.start(prepared.experiment.device)
+    loop_for = _builder(prepared, device, pretrained=True)
+    run = directory.create(output, prepared.experiment.name)
+    with _owned(run) as status:
+        status.is_mine = True
+        atomic.write_bytes(run.experiment_file, file.read_bytes())
+        atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
+        run.update_run(**_description(file, overrides, prepared, device))
+        logger.info("%s on %s", run, device.description)
+        loop = loop_for(run)
+        loop.start()
+        _finished(run, loop)
+    return run
+
+
+def resume(run: RunDirectory, *, overrides: Sequence[str] = ()) -> RunDirectory:
+    """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
+
+    Args:
+        overrides: as for `train`, but only what leaves the finished steps true may change.
+
+    Raises:
+        KerasrunError: as `train`; above all if the data have changed, or no checkpoint can be read.
+    """
+    with _owned(run) as status:
+        loaded = load(run.resolved_file, overrides)
+        recorded = run.read_run()
+        check_changes(load(run.resolved_file).experiment, loaded.experiment)
+        checkpoint = checkpoints.newest(run)
+        for note in checkpoint.notes:
+            logger.warning("%s", note)
+        if recorded["status"] == "finished" and _nothing_left(run, loaded.experiment, checkpoint.progress):
+            return run
+        prepared = prepare(loaded)
+        if prepared.data.fingerprint != recorded["data_fingerprint"]:
+            raise RunDirectoryError(
+                f"the data have changed since {run} began: their fingerprint is {prepared.data.fingerprint[:12]}, it "
+                f"was {recorded['data_fingerprint'][:12]}. Put the data back, or start a new run with kerasrun train"
+            )
+        _restore_variables(recorded)
+        device = devices.start(prepared.experiment.device, recorded["device"]["threads"])
+        loop = _builder(prepared, device, pretrained=False)(run)
+        if overrides:
+            atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
+        status.is_mine = True
+        run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs)
+        epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
+        logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
+        loop.resume(checkpoint)
+        _finished(run, loop)
+    return run
+
+
+def dry_run(file: Path, *, overrides: Sequence[str] = (), output: Path = Path("runs")) -> None:
+    """Everything up to one real batch forward and back, one save and one restore; then what was written is removed."""
+    prepared = prepare(load(file, overrides))
+    device = devices.start(prepared.experiment.device)
+    loop_for = _builder(prepared, device, pretrained=True)
+    parent = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
+    with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=".dry-run-", dir=parent) as private:
+        run = directory.create(Path(private), prepared.experiment.name)
+        loop_for(run).try_one_batch()
+
+
+def prepare(loaded: Loaded) -> Prepared:
+    """Open the data and check what the text alone could not tell.
+
+    Raises:
+        KerasrunError: if the data cannot be used, or something monitors a value that will not be logged.
+    """
+    experiment = loaded.experiment
+    data = experiment.data.open()
+    for skipped in data.skipped:
+        logger.warning("skipped %s: %s", skipped.path, skipped.reason)
+    fit = experiment.fit
+    train_split, validation = training_and_validation(
+        data.splits,
+        validation_split=fit.validation_split,
+        validation_data=fit.validation_data,
+        seed=experiment.seed,
+    )
+    try:
+        check_monitors(loaded.document, validates=validation is not None)
+    except ExperimentError as error:
+        # The text alone could not tell: it took the data to know that nothing validates.
+        raise DataError(str(error)) from None
+    return Prepared(experiment, data, train_split, validation)
+
+
+def _builder(prepared: Prepared, device: Device, *, pretrained: bool) -> Any:
+    """Build the model, which may fail, before a run directory is made for it."""
+    from kerasrun.training.building import build_model
+    from kerasrun.training.loop import TrainingLoop
+
+    strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells there of downloads
+        built = build_model(prepared.experiment, prepared.data, pretrained=pretrained, strategy=strategy)
+
+    def loop_for(run: RunDirectory) -> "TrainingLoop":
+        return TrainingLoop(
+            run, prepared.experiment, prepared.data, built, prepared.train, prepared.validation, strategy
+        )
+
+    return loop_for
+
+
+def _description(file: Path, overrides: Sequence[str], prepared: Prepared, device: Device) -> dict[str, Any]:
+    """What `run.json` says beside its status."""
+    return {
+        **environment(file.absolute().parent),
+        "overrides": list(overrides),
+        "experiment": prepared.experiment.name,
+        "seed": prepared.experiment.seed,
+        "epochs": prepared.experiment.fit.epochs,
+        "device": {"kind": device.kind, "names": list(device.names), "threads": dict(device.threads)},
+        "classes": list(prepared.data.classes),
+        "data_fingerprint": prepared.data.fingerprint,
+        "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
+        "examples": {
+            "train": len(prepared.train),
+            "validation": len(prepared.validation) if prepared.validation else 0,
+        },
+    }
+
+
+@dataclass
+class _Status:
+    """Whether this process trains the run; until then its status is not this process's to change."""
+
+    run: RunDirectory
+    is_mine: bool = False
+
+    def ended(self, status: directory.Status, reason: str) -> None:
+        if not self.is_mine:
+            return
+        try:
+            self.run.update_run(status=status, reason=reason)
+        except RunDirectoryError as error:
+            # Where the disk is full this fails as well, and must not hide why the run ended.
+            logger.warning("that the run %s could not be noted: %s", status, error)
+
+
+@contextlib.contextmanager
+def _owned(run: RunDirectory) -> Iterator[_Status]:
+    """Hold the run's lock and log; `run.json` says how it ended, whatever happens short of a kill."""
+    status = _Status(run)
+    with lock(run), attach(run):
+        try:
+            with atomic.explained(run.root):
+                yield status
+        except Interrupted as interruption:
+            status.ended("interrupted", str(interruption))
+            raise
+        except KerasrunError as error:
+            status.ended("failed", str(error))
+            raise
+        except KeyboardInterrupt:
+            status.ended("interrupted", "interrupted before the first step of this process")
+            raise
+        except Exception as error:
+            logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())
+            status.ended("failed", f"{type(error).__name__}: {error}")
+            raise
+
+
+def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
+    reason, best = loop.why_it_ended(), loop.best.state()
+    run.update_run(status="finished", reason=reason, best=best)
+    if not math.isfinite(best["value"]):
+        logger.warning("%s was never finite, so the best model is that of epoch %d", best["monitor"], best["epoch"])
+    logger.info("%s; best epoch %d by %s %.4g", reason, best["epoch"], best["monitor"], best["value"])
+    logger.info("model: %s/%s", run, run.best_model.name)
+
+
+def _nothing_left(run: RunDirectory, experiment: Experiment, progress: Any) -> bool:
+    if progress["stopped_by"] is not None:
+        epoch, callback = progress["epoch"], progress["stopped_by"]
+        logger.info("%s is finished: %s stopped it after epoch %d; nothing to resume", run, callback, epoch)
+        return True
+    if progress["epoch"] >= experiment.fit.epochs:
+        more = 2 * experiment.fit.epochs
+        logger.info(
+            "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s fit.epochs=%d",
+            *(run, progress["epoch"], run, more),
+        )
+        return True
+    return False
+
+
+def _restore_variables(recorded: dict[str, Any]) -> None:
+    """Environment variables that change the bits of a result are set as they were."""
+    for name, value in recorded["variables"].items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,61 @@
+"""The self-contained model file; without Keras, which is tried in tests/results."""
+
+import json
+import zipfile
+
+import pytest
+
+from kerasrun.errors import ModelFileError
+from kerasrun.model_file import ENTRY, read_info
+
+INFO = {
+    "format": 1,
+    "classes": ["cat", "dog"],
+    "image_format": {"height": 8, "width": 8, "color_mode": "rgb", "interpolation": "bilinear", "fit_mode": "resize"},
+    "batch_size": 32,
+    "from_logits": False,
+    "experiment": "pets",
+    "epoch": 3,
+    "metrics": {"loss": 0.5},
+    "kerasrun": "0.1.0",
+}
+
+
+def model_file(tmp_path, info):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+        if info is not None:
+            archive.writestr(ENTRY, json.dumps(info))
+    return path
+
+
+def test_it_says_what_the_network_was_trained_on(tmp_path):
+    info = read_info(model_file(tmp_path, INFO))
+    assert info.classes == ("cat", "dog")
+    assert info.image_format.shape == (8, 8, 3)
+    assert (info.batch_size, info.epoch, info.metrics) == (32, 3, {"loss": 0.5})
+
+
+def test_a_newer_format_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(ModelFileError, match=r"format 2 .*reads format 1; use the version that wrote it"):
+        read_info(model_file(tmp_path, {**INFO, "format": 2}))
+
+
+def test_a_foreign_keras_file_is_refused(tmp_path):
+    with pytest.raises(ModelFileError, match="kerasrun did not write"):
+        read_info(model_file(tmp_path, None))
+
+
+@pytest.mark.parametrize("missing", ["classes", "batch_size", "image_format"])
+def test_an_entry_that_lacks_something_is_damaged(tmp_path, missing):
+    with pytest.raises(ModelFileError, match="damaged"):
+        read_info(model_file(tmp_path, {key: value for key, value in INFO.items() if key != missing}))
+
+
+def test_a_missing_file_a_folder_and_no_zip_are_told_apart(tmp_path):
+    (tmp_path / "text.keras").write_text("no zip")
+    (tmp_path / "folder.keras").mkdir()
+    for name, words in [("none", "no such model file"), ("folder", "a folder"), ("text", "not a readable .keras file")]:
+        with pytest.raises(ModelFileError, match=words):
+            read_info(tmp_path / f"{name}.keras")

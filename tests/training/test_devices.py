@@ -1,0 +1,90 @@
+"""Which device is used, and that only real errors of the start reach the user."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kerasrun.errors import DeviceError
+from kerasrun.training.devices import choose
+
+THREADS = {"intra_op": 2, "inter_op": 2}
+GPUS = ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "request_", "names"),
+    [
+        ([], "auto", ("CPU:0",)),
+        ([], "cpu", ("CPU:0",)),
+        (GPUS, "cpu", ("CPU:0",)),
+        (GPUS, "auto", ("GPU:0",)),
+        (GPUS, "gpu", ("GPU:0",)),
+        (GPUS, (1,), ("GPU:1",)),
+        (GPUS, (0, 1), ("GPU:0", "GPU:1")),
+    ],
+)
+def test_the_device_that_was_asked_for_is_used(gpus, request_, names):
+    assert choose(gpus, request_, THREADS).names == names
+
+
+@pytest.mark.parametrize("request_", ["gpu", (0,), (0, 1)])
+def test_a_gpu_that_is_not_there_is_an_error(request_):
+    with pytest.raises(DeviceError, match="sees no GPU"):
+        choose([], request_, THREADS)
+
+
+def test_a_gpu_number_that_is_not_there_is_an_error():
+    with pytest.raises(DeviceError, match="no GPU 2; TensorFlow sees 2, numbered from 0 to 1"):
+        choose(GPUS, (0, 2), THREADS)
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.tensorflow
+def test_tensorflows_start_says_nothing():
+    code = "from kerasrun.training import devices; devices.start(); import sys; print('after', file=sys.stderr)"
+    done = run(code)
+    assert (done.returncode, done.stderr) == (0, "after\n")
+
+
+HELD_BACK = "import os\nfrom kerasrun.training.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
+
+
+def test_noise_is_dropped_when_the_start_succeeds():
+    assert run(HELD_BACK + "os.write(2, b'noise')").stderr == ""
+
+
+def test_what_was_written_is_passed_on_when_the_start_fails():
+    assert "the reason" in run(HELD_BACK + "os.write(2, b'the reason'); raise SystemExit(1)").stderr
+
+
+def test_what_was_written_is_passed_on_when_the_process_aborts():
+    done = run(HELD_BACK + "os.write(2, b'the reason'); os.abort()")
+    assert done.returncode < 0
+    assert "the reason" in done.stderr
+
+
+@pytest.mark.tensorflow
+def test_other_threads_than_those_of_the_process_are_an_error():
+    code = (
+        "from kerasrun.training import devices; devices.start(threads={'intra_op': 1, 'inter_op': 1});"
+        "devices.start(threads={'intra_op': 2, 'inter_op': 1})"
+    )
+    assert "a process of its own" in run(code).stderr
+
+
+@pytest.mark.tensorflow
+def test_a_process_that_already_uses_tensorflow_may_call_kerasrun():
+    code = "import tensorflow as tf; tf.constant(0.0) + 1; from kerasrun.training import devices; devices.start()"
+    assert run(code).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
+def test_threads_follow_the_cores_that_the_process_may_use():
+    from kerasrun.training.devices import _usable_cores
+
+    assert _usable_cores() == len(os.sched_getaffinity(0))

@@ -1,0 +1,192 @@
+"""The loop does what `Model.fit` does, and says so where it cannot go on."""
+
+import csv
+import json
+import logging
+
+import numpy as np
+import pytest
+
+import kerasrun
+from kerasrun.errors import NotFiniteError, OutOfMemoryError
+from kerasrun.runs.metrics import Table
+
+pytestmark = pytest.mark.tensorflow
+
+
+def rows(run):
+    return Table(run.metrics_file).rows()
+
+
+def test_the_logs_are_those_of_fit(train, digits):
+    """On the same batches in the same order, from the same weights, with dropout left out."""
+    import keras
+    import tensorflow as tf
+
+    from kerasrun.pipeline.order import epoch_order
+
+    run = train(
+        "fit: {epochs: 3, batch_size: 32, validation_data: test}\ncompile: {optimizer: {SGD: {learning_rate: 0.1}}}"
+    )
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((32, 32, 1))
+    x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs)))
+    model = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"])
+    one_hot = np.eye(10, dtype=np.float32)
+    x_train, y_train = digits["x_train"][..., np.newaxis].astype(np.float32), one_hot[digits["y_train"]]
+    validation = (digits["x_test"][..., np.newaxis].astype(np.float32), one_hot[digits["y_test"]])
+    for epoch, row in enumerate(rows(run)):
+        order = epoch_order(1, epoch, 200)
+        batches = tf.data.Dataset.from_tensor_slices((x_train[order], y_train[order])).batch(32)
+        logs = model.fit(batches, validation_data=validation, epochs=1, shuffle=False, verbose=0).history
+        assert row["epoch"] == epoch + 1
+        for name, (value,) in logs.items():
+            assert row[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_how_steps_are_fused_changes_no_bit(train, monkeypatch):
+    from kerasrun.training import chunks
+    from tests.training.exactness import variables_digest
+
+    text = "model: {MLP: {units: [8], dropout: 0.3}}\nfit: {epochs: 2, batch_size: 16}"
+    digests = set()
+    for target in (0.0, 0.001, 10.0):
+        monkeypatch.setattr(chunks, "TARGET_SECONDS", target)
+        digests.add(variables_digest(train(text).last_model))
+    assert len(digests) == 1
+
+
+def test_another_seed_gives_another_run(train):
+    assert rows(train("seed: 1")) == rows(train("seed: 1"))
+    assert rows(train("seed: 1")) != rows(train("seed: 2"))
+
+
+def test_the_best_epoch_is_kept_beside_the_last(train):
+    from kerasrun.model_file import read_info
+
+    run = train(
+        "fit: {epochs: 4, validation_data: test}\ncompile: {optimizer: {SGD: {learning_rate: 2.0}}}\n"
+        "checkpoint: {monitor: val_accuracy}"
+    )
+    values = [row["val_accuracy"] for row in rows(run)]
+    best = run.read_run()["best"]
+    assert best == {"monitor": "val_accuracy", "value": max(values), "epoch": values.index(max(values)) + 1}
+    assert read_info(run.best_model).epoch == best["epoch"]
+    assert read_info(run.last_model).epoch == 4
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(train):
+    with pytest.raises(
+        NotFiniteError, match=r"not finite at step \d+ of epoch 1, at a learning rate of 1e\+2"
+    ) as error:
+        train("compile: {optimizer: {SGD: {learning_rate: 1.0e+20}}, loss: mse}\nmodel: {MLP: {units: [8, 8]}}")
+    assert "clipnorm" in str(error.value)
+
+
+def test_a_run_that_failed_says_why_and_keeps_its_checkpoint(train, tmp_path):
+    with pytest.raises(NotFiniteError):
+        train("compile: {optimizer: {SGD: {learning_rate: 1.0e+20}}, loss: mse}\nmodel: {MLP: {units: [8, 8]}}")
+    run = kerasrun.open_run(tmp_path / "runs" / "latest")
+    assert run.read_run()["status"] == "failed"
+    assert "not finite" in run.read_run()["reason"]
+    assert (run.checkpoints / "00000000" / "progress.json").exists()
+
+
+def test_no_memory_on_the_device_is_told_with_the_batch_size(train, monkeypatch):
+    import tensorflow as tf
+
+    from kerasrun.training.steps import FusedSteps
+
+    def exhausted(self, iterator, steps):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(FusedSteps, "__call__", exhausted)
+    with pytest.raises(OutOfMemoryError, match=r"batch of 64: try -s fit.batch_size=32"):
+        train("fit: {batch_size: 64}")
+
+
+def test_early_stopping_ends_the_run_and_says_so(train):
+    run = train(
+        "fit: {epochs: 9, validation_data: test}\ncompile: {optimizer: {SGD: {learning_rate: 0.0}}}\n"
+        "callbacks: [{EarlyStopping: {monitor: val_loss, patience: 2}}]"
+    )
+    assert len(rows(run)) == 3
+    assert run.read_run()["status"] == "finished"
+    assert "stopped early by EarlyStopping on val_loss after epoch 3 of 9" in run.read_run()["reason"]
+
+
+def test_batch_hooks_run_at_every_step_for_those_that_need_them(train):
+    run = train(
+        "fit: {epochs: 1, batch_size: 50}\n"
+        "callbacks: [{ModelCheckpoint: {filepath: 'steps/{batch:02d}.keras', save_freq: 2}}]"
+    )
+    assert sorted(path.name for path in (run.root / "steps").iterdir()) == ["02.keras", "04.keras"]
+
+
+def test_callbacks_write_into_the_run(train):
+    run = train(
+        "fit: {epochs: 2, validation_data: test}\n"
+        "callbacks: [{CSVLogger: {filename: log.csv}}, {ModelCheckpoint: {filepath: 'w-{epoch}.weights.h5', "
+        "save_weights_only: true}}]"
+    )
+    with (run.root / "log.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    assert (run.root / "w-1.weights.h5").exists()
+    assert (run.root / "w-2.weights.h5").exists()
+
+
+def test_a_frozen_learning_rate_schedule_is_logged(train):
+    run = train(
+        "fit: {epochs: 2, batch_size: 100}\n"
+        "compile: {optimizer: {SGD: {learning_rate: {ExponentialDecay: {initial_learning_rate: 0.1, "
+        "decay_steps: 2, decay_rate: 0.5, staircase: true}}}}}"
+    )
+    assert [row["learning_rate"] for row in rows(run)] == pytest.approx([0.05, 0.025])
+
+
+def test_what_callbacks_print_goes_to_stderr(train, capsys):
+    train(
+        "fit: {epochs: 3, validation_data: test}\ncompile: {optimizer: {SGD: {learning_rate: 0.0}}}\n"
+        "callbacks: [{EarlyStopping: {monitor: val_loss, patience: 1, verbose: 1}}]"
+    )
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "early stopping" in printed.err
+
+
+def test_an_epoch_is_one_line_where_stderr_is_no_terminal(train, caplog):
+    with caplog.at_level(logging.INFO, "kerasrun"):
+        train("fit: {epochs: 2}")
+    lines = [message for message in caplog.messages if message.startswith("epoch ")]
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all("loss " in line and "accuracy " in line for line in lines)
+
+
+def test_the_run_says_what_it_was_made_of(train):
+    run = train("seed: 5\nfit: {validation_split: 0.1}", "fit.epochs=2")
+    content = run.read_run()
+    assert (content["seed"], content["epochs"], content["overrides"]) == (5, 2, ["fit.epochs=2"])
+    assert content["device"]["kind"] in ("cpu", "gpu")
+    assert content["examples"]["train"] + content["examples"]["validation"] == 200
+    assert content["versions"]["keras"]
+    assert json.dumps(content)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_resumes(train, precision):
+    run = train(f"precision: {precision}\nfit: {{epochs: 1}}")
+    kerasrun.resume(run, overrides=["fit.epochs=2"])
+    assert len(rows(run)) == 2
+    assert run.read_run()["status"] == "finished"
+
+
+def test_a_dry_run_tries_everything_and_leaves_nothing(tmp_path, digits, caplog):
+    file = tmp_path / "dry.yaml"
+    file.write_text("data: {npz: {path: digits.npz}}\nmodel: LeNet\n", encoding="utf-8")
+    before = sorted(tmp_path.iterdir())
+    with caplog.at_level(logging.INFO, "kerasrun"):
+        kerasrun.dry_run(file, output=tmp_path / "runs")
+    assert sorted(tmp_path.iterdir()) == before
+    assert any("one batch of 32" in message and "saved and restored" in message for message in caplog.messages)

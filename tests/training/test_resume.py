@@ -1,0 +1,112 @@
+"""What `resume` accepts, refuses and says."""
+
+import json
+import logging
+import shutil
+
+import pytest
+
+import kerasrun
+from kerasrun.errors import CheckpointError, RunDirectoryError, UsageError
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture
+def finished(train):
+    return train("fit: {epochs: 2, validation_data: test}")
+
+
+def test_a_finished_run_is_told_so_with_how_to_extend_it(finished, caplog):
+    with caplog.at_level(logging.INFO, "kerasrun"):
+        kerasrun.resume(finished)
+    assert "finished: all 2 epochs are done" in caplog.text
+    assert f"kerasrun resume {finished} -s fit.epochs=4" in caplog.text
+    assert finished.read_run()["status"] == "finished"
+
+
+def test_more_epochs_give_what_they_would_have_given_from_the_start(train, finished):
+    from tests.training.exactness import variables_digest
+
+    kerasrun.resume(finished, overrides=["fit.epochs=4"])
+    whole = train("fit: {epochs: 4, validation_data: test}")
+    assert finished.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    assert variables_digest(finished.last_model) == variables_digest(whole.last_model)
+    assert finished.read_run()["reason"] == "all 4 epochs done"
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [("fit.batch_size=16", "fit.batch_size"), ("seed=2", "seed"), ("compile.optimizer=SGD", "compile.optimizer")],
+)
+def test_what_would_make_the_steps_taken_untrue_is_refused(finished, override, key):
+    with pytest.raises(UsageError, match=f"cannot change {key}"):
+        kerasrun.resume(finished, overrides=[override])
+    assert finished.read_run()["status"] == "finished"
+
+
+def test_moved_data_are_found_with_a_new_path(finished, tmp_path):
+    (tmp_path / "digits.npz").rename(tmp_path / "moved.npz")
+    kerasrun.resume(finished, overrides=["fit.epochs=3", f"data.npz.path={tmp_path / 'moved.npz'}"])
+    assert finished.read_run()["status"] == "finished"
+
+
+def test_a_moved_run_resumes(finished, tmp_path):
+    shutil.move(finished.root, tmp_path / "elsewhere")
+    run = kerasrun.open_run(tmp_path / "elsewhere")
+    kerasrun.resume(run, overrides=["fit.epochs=3"])
+    assert len(run.metrics_file.read_text().splitlines()) == 4
+
+
+def test_changed_data_are_refused(finished, tmp_path, digits):
+    import numpy as np
+
+    np.savez(tmp_path / "digits.npz", **{**digits, "x_train": digits["x_train"][::-1]})
+    with pytest.raises(RunDirectoryError, match="the data have changed"):
+        kerasrun.resume(finished, overrides=["fit.epochs=3"])
+    assert finished.read_run()["status"] == "finished"
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(finished, train, caplog):
+    newest = max(finished.checkpoints.iterdir())
+    state = newest / "state.h5"
+    state.write_bytes(state.read_bytes()[:-100])
+    with caplog.at_level(logging.WARNING, "kerasrun"):
+        kerasrun.resume(finished)
+    assert newest.name in caplog.text
+    assert "serves instead" in caplog.text
+    whole = train("fit: {epochs: 2, validation_data: test}")
+    assert finished.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_never_begins_at_zero(finished):
+    for folder in finished.checkpoints.iterdir():
+        (folder / "progress.json").write_text(json.dumps({}))
+    before = finished.metrics_file.read_bytes()
+    with pytest.raises(CheckpointError, match="can be read"):
+        kerasrun.resume(finished)
+    assert finished.metrics_file.read_bytes() == before
+
+
+def test_a_full_disk_while_saving_keeps_the_last_good_state(train, tmp_path, monkeypatch):
+    import errno
+
+    from kerasrun.runs import atomic
+
+    write = atomic.write_private
+
+    def full(path, data):
+        if path.name == "state.h5" and full.saves:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        full.saves += path.name == "state.h5"
+        write(path, data)
+
+    full.saves = 0
+    monkeypatch.setattr(atomic, "write_private", full)
+    with pytest.raises(RunDirectoryError, match="free some space"):
+        train("fit: {epochs: 2}")
+    monkeypatch.undo()
+    run = kerasrun.open_run(tmp_path / "runs" / "latest")
+    assert run.read_run()["status"] == "failed"
+    kerasrun.resume(run)
+    assert run.metrics_file.read_bytes() == train("fit: {epochs: 2}").metrics_file.read_bytes()

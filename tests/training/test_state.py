@@ -1,0 +1,53 @@
+"""The training state is restored whole or not at all."""
+
+import numpy as np
+import pytest
+
+from kerasrun.errors import CheckpointError
+from kerasrun.training import state
+
+pytestmark = pytest.mark.tensorflow
+
+
+def model(units=3):
+    import keras
+
+    keras.utils.clear_session()
+    inputs = keras.Input((4,))
+    x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(units)(inputs)))
+    built = keras.Model(inputs, x)
+    built.compile("adam", "mse", metrics=[keras.metrics.MeanAbsoluteError(name="mae")])
+    built.fit(np.ones((8, 4)), np.ones((8, units)), verbose=0)
+    return built
+
+
+def test_everything_comes_back_from_the_file(tmp_path):
+    trained, fresh = model(), model()
+    (tmp_path / "state.h5").write_bytes(state.to_hdf5(state.model_arrays(trained)))
+    state.restore_model(fresh, state.from_hdf5(tmp_path / "state.h5"))
+    before, after = state.model_arrays(trained), state.model_arrays(fresh)
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_it_holds_what_keras_files_leave_out():
+    names = " ".join(state.model_arrays(model()))
+    assert all(part in names for part in ("seed_generator_state", "moving_mean", "iteration", "momentum", "mae"))
+
+
+@pytest.mark.parametrize("change", ["lacks one", "has one more", "has another shape"])
+def test_another_models_state_is_refused_and_nothing_is_assigned(change):
+    built = model()
+    arrays = {name: array + 1 for name, array in state.model_arrays(built).items()}
+    kernel = next(name for name in arrays if name.endswith("dense/kernel"))
+    if change == "lacks one":
+        del arrays[kernel]
+    elif change == "has one more":
+        arrays["model/9999/extra"] = np.zeros(3)
+    else:
+        arrays[kernel] = np.zeros((2, 2))
+    before = state.model_arrays(built)
+    with pytest.raises(CheckpointError, match="another model"):
+        state.restore_model(built, arrays)
+    after = state.model_arrays(built)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
