@@ -1,0 +1,71 @@
+"""A trained model ready to evaluate or to predict, with what its file knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun import model_file
+from kerasrun.errors import ModelFileError
+from kerasrun.model_file import ModelInfo
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.training import devices
+from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A loaded model file."""
+
+    path: Path
+    model: Any
+    info: ModelInfo
+
+
+def model_of(run: RunDirectory, *, last: bool = False) -> Path:
+    """The file of a run's best model, or of its last.
+
+    Raises:
+        ModelFileError: if training has not come so far.
+    """
+    path = run.last_model if last else run.best_model
+    if not path.exists():
+        raise ModelFileError(
+            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}"
+        )
+    return path
+
+
+def open_model(path: Path, device: devices.DeviceRequest = "auto", threads: Any = None) -> TrainedModel:
+    """Load a model file; TensorFlow is started for it.
+
+    Raises:
+        ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
+    """
+    model_file.read_info(path)
+    devices.start(device, threads)
+    model, info = model_file.load(path)
+    return TrainedModel(path, model, info)
+
+
+def probabilities(outputs: NDArray[np.float32], from_logits: bool) -> NDArray[np.float64]:
+    """Class probabilities from the network's outputs.
+
+    Args:
+        outputs: shape (examples, 1) for two classes with one sigmoid unit, else (examples, classes).
+        from_logits: whether the outputs come before the sigmoid or softmax.
+
+    Returns:
+        shape (examples, classes).
+    """
+    values = outputs.astype(np.float64)
+    if values.shape[1] == 1:
+        second = 1 / (1 + np.exp(-values)) if from_logits else values
+        return np.hstack([1 - second, second])
+    if not from_logits:
+        return values
+    exponentials = np.exp(values - values.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return shares

@@ -1,0 +1,106 @@
+"""Pictures of a run: curves, confusion matrix, the graph of the model. Nothing opens a window."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kerasrun import model_file
+from kerasrun.errors import MissingProgramError, RunDirectoryError
+from kerasrun.runs import atomic
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.metrics import Table
+from kerasrun.training import devices
+
+logger = logging.getLogger("kerasrun")
+
+# Above this many classes the numbers in the cells of a confusion matrix cannot be read.
+READABLE_CLASSES = 30
+
+
+def plot_run(run: RunDirectory) -> list[Path]:
+    """Draw what can be drawn of a run; without Graphviz the model's graph is left out, with a warning."""
+    pictures = [plot_curves(run)]
+    try:
+        pictures.append(plot_model(run))
+    except MissingProgramError as error:
+        logger.warning("%s", error)
+    return pictures
+
+
+def plot_curves(run: RunDirectory) -> Path:
+    """Every column of `metrics.csv` over the epochs, training and validation in one panel: `plots/curves.png`.
+
+    Raises:
+        RunDirectoryError: if no epoch is done.
+    """
+    rows = Table(run.metrics_file).rows()
+    if not rows:
+        raise RunDirectoryError(f"{run} has no curves yet: no epoch is done")
+    names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]
+    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    epochs = [row["epoch"] for row in rows]
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+        for column, label in ((name, "training"), (f"val_{name}", "validation")):
+            if column in rows[0]:
+                axes.plot(epochs, [row[column] for row in rows], marker="o", markersize=3, label=label)
+        axes.set(title=name, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        if f"val_{name}" in rows[0]:
+            axes.legend()
+    figure.suptitle(run.name)
+    return _save(figure, run.plots / "curves.png")
+
+
+def plot_confusion_matrix(confusions: NDArray[np.int64], classes: Sequence[str], path: Path) -> Path:
+    """Counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
+    count = len(classes)
+    side = max(4.0, min(0.5 * count + 2, 20.0))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes: Any = figure.subplots()
+    shares = confusions / np.maximum(confusions.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(count), yticks=range(count))
+    axes.set_xticklabels(classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticklabels(classes)
+    if count <= READABLE_CLASSES:
+        for (row, column), number in np.ndenumerate(confusions):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(number), ha="center", va="center", color=color, fontsize=8)
+    return _save(figure, path)
+
+
+def plot_model(run: RunDirectory) -> Path:
+    """The layers of `best.keras` as a graph: `plots/model.png`.
+
+    Raises:
+        MissingProgramError: if Graphviz's `dot` is not installed.
+    """
+    if shutil.which("dot") is None:
+        raise MissingProgramError(
+            "the picture of the model needs Graphviz's dot, which is not installed: apt install graphviz, or "
+            "brew install graphviz. Everything else works without it; kerasrun summary lists the layers as text"
+        )
+    model_file.read_info(run.best_model)
+    devices.start("cpu")
+    import keras
+
+    model, _ = model_file.load(run.best_model)
+    path = run.plots / "model.png"
+    with atomic.replacing(path) as private:
+        keras.utils.plot_model(
+            model, to_file=str(private), show_shapes=True, show_layer_names=True, show_layer_activations=True
+        )
+    return path
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with atomic.replacing(path) as private:
+        figure.savefig(private, dpi=120)
+    return path

@@ -1,0 +1,50 @@
+"""`runs`: a line for each run."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from kerasrun.results.text_table import text_table
+from kerasrun.runs.listing import RunSummary
+from kerasrun.training.progress import duration
+
+
+def to_text(runs: Sequence[RunSummary]) -> str:
+    """Name, status, epochs, best value, start and seconds of training."""
+    if not runs:
+        return "no runs here yet; start one with kerasrun train FILE"
+    return text_table(
+        ["run", "status", "epochs", "best", "value", "started", "training"],
+        [
+            [
+                run.name,
+                run.status,
+                "-" if run.epochs_done is None else f"{run.epochs_done}/{run.epochs}",
+                run.best_name or "-",
+                "-" if run.best_value is None else f"{run.best_value:.4g}",
+                "-" if run.started is None else f"{datetime.fromisoformat(run.started).astimezone():%Y-%m-%d %H:%M}",
+                "-" if run.seconds is None else duration(run.seconds),
+            ]
+            for run in runs
+        ],
+    )
+
+
+def to_json(runs: Sequence[RunSummary]) -> str:
+    """A list of objects."""
+    return json.dumps(
+        [
+            {
+                "run": run.name,
+                "status": run.status,
+                "epochs_done": run.epochs_done,
+                "epochs": run.epochs,
+                "best": {"monitor": run.best_name, "value": run.best_value},
+                "started": run.started,
+                "seconds": run.seconds,
+                "problem": run.problem,
+            }
+            for run in runs
+        ],
+        indent=2,
+    )

@@ -1,0 +1,114 @@
+"""What `evaluate` reports, and that `predict` sees the same numbers."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import kerasrun
+from kerasrun.errors import DataError, ModelFileError, UsageError
+from kerasrun.runs.directory import create
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def report(run):
+    return kerasrun.evaluate(run)
+
+
+def test_the_numbers_are_those_of_keras(run, report, png):
+    """`Model.evaluate` of the saved file on arrays that were read by hand."""
+    import keras
+    from PIL import Image
+
+    files = sorted((png / "test").glob("*/*.png"))
+    x = np.stack([np.asarray(Image.open(file), np.float32) for file in files])[..., np.newaxis]
+    y = np.eye(10, dtype=np.float32)[[int(file.parent.name) for file in files]]
+    logs = keras.models.load_model(run.best_model).evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    assert report.examples == len(files)
+    assert report.metrics == pytest.approx(logs, rel=1e-5)
+    assert report.accuracy == pytest.approx(logs["accuracy"])
+
+
+def test_validation_in_training_and_evaluate_agree_to_the_bit(run):
+    evaluated = kerasrun.evaluate(run, split="validation")
+    assert {f"val_{k}": v for k, v in evaluated.metrics.items()} == {
+        k: v for k, v in _info(run).metrics.items() if k.startswith("val_")
+    }
+
+
+def test_predict_gives_the_very_numbers_that_evaluate_saw(run, report, png, monkeypatch):
+    from kerasrun.training import evaluator
+
+    seen = []
+    scoring = evaluator.Scoring.__call__
+    monkeypatch.setattr(
+        evaluator.Scoring,
+        "__call__",
+        lambda self, y, y_pred, logits: (seen.append(y_pred), scoring(self, y, y_pred, logits))[1],
+    )
+    kerasrun.evaluate(run)
+    (outputs,) = seen
+    files = sorted((png / "test").glob("*/*.png"))
+    whole = kerasrun.predict([png / "test"], model=run.best_model, top=10)
+    assert [p.path for p in whole] == [str(file) for file in files]
+    for prediction, row in zip(whole, outputs, strict=True):
+        assert dict(prediction.top) == {str(i): float(value) for i, value in enumerate(row)}
+    (alone,) = kerasrun.predict([files[200]], model=run.best_model, top=10)
+    assert alone == whole[200]
+
+
+def test_the_report_adds_up(report):
+    confusions = report.confusion_matrix
+    assert confusions.sum() == report.examples
+    assert report.accuracy == pytest.approx(np.trace(confusions) / confusions.sum())
+    assert sum(score.support for score in report.classes) == report.examples
+    assert [score.name for score in report.classes] == [str(digit) for digit in range(10)]
+
+
+def test_the_report_is_kept_in_the_run(run, report):
+    assert json.loads(run.evaluation("test").read_text()) == json.loads(report.to_json())
+    assert (run.plots / "confusion_test.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_outside_the_experiment_is_evaluated_with_the_models_classes(run, png, tmp_path):
+    for name in ("3", "7"):
+        shutil.copytree(png / "test" / name, tmp_path / "mine" / name)
+    report = kerasrun.evaluate(run, data=tmp_path / "mine")
+    assert [score.support for score in report.classes if score.support] == [
+        len(list((png / "test" / name).iterdir())) for name in ("3", "7")
+    ]
+    assert report.split == "data-mine"
+
+
+def test_a_class_that_the_model_does_not_know_is_an_error(run, png, tmp_path):
+    shutil.copytree(png / "test" / "3", tmp_path / "mine" / "three")
+    with pytest.raises(DataError, match="three"):
+        kerasrun.evaluate(run, data=tmp_path / "mine")
+
+
+def test_a_split_that_is_not_there_names_those_that_are(run):
+    with pytest.raises(DataError, match="no split tset, only train, test, validation"):
+        kerasrun.evaluate(run, split="tset")
+
+
+def test_split_and_data_exclude_each_other(run, png):
+    with pytest.raises(UsageError, match="--data and --split"):
+        kerasrun.evaluate(run, split="test", data=png)
+
+
+def test_a_run_without_a_model_yet_says_so(tmp_path):
+    with pytest.raises(ModelFileError, match="no epoch is done"):
+        kerasrun.evaluate(create(tmp_path, "new"))
+
+
+def test_the_last_model_can_be_asked_for(run):
+    assert kerasrun.evaluate(run, last=True).epoch == 2
+
+
+def _info(run):
+    from kerasrun.model_file import read_info
+
+    return read_info(run.best_model)

@@ -1,0 +1,41 @@
+"""Pictures of a run."""
+
+import pytest
+
+from kerasrun.errors import MissingProgramError, RunDirectoryError
+from kerasrun.results import plots
+from kerasrun.results.summary import summarize
+from kerasrun.runs.directory import create
+
+pytestmark = pytest.mark.tensorflow
+PNG_SIGNATURE = b"\x89PNG"
+
+
+def test_curves_are_drawn(run):
+    assert plots.plot_curves(run).read_bytes().startswith(PNG_SIGNATURE)
+
+
+def test_a_run_without_an_epoch_has_no_curves(tmp_path):
+    with pytest.raises(RunDirectoryError, match="no epoch is done"):
+        plots.plot_curves(create(tmp_path, "new"))
+
+
+def test_without_graphviz_the_message_names_the_package_and_curves_are_drawn(run, monkeypatch, caplog):
+    monkeypatch.setattr(plots.shutil, "which", lambda program: None)
+    with pytest.raises(MissingProgramError, match="apt install graphviz"):
+        plots.plot_model(run)
+    with caplog.at_level("WARNING", "kerasrun"):
+        assert [path.name for path in plots.plot_run(run)] == ["curves.png"]
+    assert "graphviz" in caplog.text
+
+
+@pytest.mark.skipif(plots.shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_the_model_is_drawn(run):
+    assert plots.plot_model(run).read_bytes().startswith(PNG_SIGNATURE)
+
+
+def test_the_summary_lists_layers_parameters_and_classes(run):
+    text = summarize(run.best_model)
+    assert "61,706" in text
+    assert "conv1" in text
+    assert "classes: 0, 1, 2" in text
