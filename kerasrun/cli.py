@@ -1,0 +1,106 @@
+"""The command line: lists the commands, catches every error in one place, and alone sets exit codes.
+
+0 done · 1 the run failed for a reason that the user can mend · 2 the command line or the experiment file is wrong ·
+3 a bug in kerasrun · 130, 143 interrupted.
+"""
+
+import gc
+import logging
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrun.commands import evaluate, plot, predict, resume, runs, summary, train, validate
+from kerasrun.errors import KerasrunError
+from kerasrun.version import VERSION
+
+BUG = 3
+
+app = typer.Typer(
+    name="kerasrun",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    *(train.train, resume.resume, evaluate.evaluate, predict.predict),
+    *(validate.validate, summary.summary, plot.plot, runs.runs),
+):
+    app.command()(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kerasrun {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def kerasrun(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+) -> None:
+    """Train Keras models from a YAML file: exact resume, evaluation and prediction.
+
+    Results go to stdout, progress and messages to stderr.
+    """
+    if quiet:
+        logging.getLogger("kerasrun").setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    _log_to_stderr()
+    try:
+        app()
+    except KerasrunError as error:
+        print(f"{_prefix(error)}{error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of stdout (head, less) has seen enough; closing it keeps Python from complaining at exit.
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  the one place where a bug ends
+        print(_bug_report(error), file=sys.stderr)
+        sys.exit(BUG)
+    finally:
+        # The process ends here. Collecting TensorFlow's objects one by one would take it another half second.
+        gc.freeze()
+
+
+class _CurrentStderr(logging.Handler):
+    """Writes to whatever `sys.stderr` is at the moment: a live progress bar replaces it for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+def _log_to_stderr() -> None:
+    handler = _CurrentStderr()
+    # Tracebacks of bugs go to log.txt; the user gets one sentence.
+    handler.addFilter(lambda record: record.name != "kerasrun.bug")
+    logger = logging.getLogger("kerasrun")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _prefix(error: KerasrunError) -> str:
+    """Problems of a file begin with their place, so that editors can jump there."""
+    return "" if error.exit_code == 2 or error.exit_code > 128 else "error: "
+
+
+def _bug_report(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="kerasrun-", suffix=".txt", delete=False) as file:
+        file.write(f"kerasrun {VERSION}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}")
+    return (
+        f"this is a bug in kerasrun {VERSION}: {type(error).__name__}: {error}\n"
+        f"Please report it with the file {Path(file.name)} (the run's log.txt has it too)."
+    )

@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.", show_default=False)
+]
+Run = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN]", help="A run directory, or its name; by default the newest.", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY.PATH=VALUE", help="Change a value of the experiment.", show_default=False),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the runs are.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Last = Annotated[bool, typer.Option("--last", help="Take last.keras, not best.keras.")]
+
+RUNS = Path("runs")

@@ -1,0 +1,33 @@
+"""`kerasrun evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrun.commands._options import RUNS, Json, Last, Output, Run
+
+
+def evaluate(
+    run: Run = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, validation or test; by default test, else validation.", show_default=False),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Class folders outside the experiment, instead.", show_default=False),
+    ] = None,
+    last: Last = False,
+    as_json: Json = False,
+    output: Output = RUNS,
+) -> None:
+    """Measure a run's best model: loss, metrics, and for each class precision, recall, F1 and confusions.
+
+    Example: kerasrun evaluate runs/lenet-1 --split validation
+    """
+    from kerasrun.results.evaluation import evaluate as evaluate_run
+    from kerasrun.runs.listing import find_run
+
+    report = evaluate_run(find_run(run, output), split=split, data=data, last=last)
+    typer.echo(report.to_json() if as_json else report.to_text())

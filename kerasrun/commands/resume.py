@@ -1,0 +1,19 @@
+"""`kerasrun resume`."""
+
+import typer
+
+from kerasrun.commands._options import RUNS, Output, Overrides, Run
+
+
+def resume(run: Run = None, overrides: Overrides = None, output: Output = RUNS) -> None:
+    """Go on with a run that was interrupted; by default the newest unfinished one.
+
+    It ends with the same bits as if it had never been interrupted.
+
+    Example: kerasrun resume runs/lenet-1
+    """
+    from kerasrun.runs.listing import find_run, newest_unfinished
+    from kerasrun.training.train import resume as resume_training
+
+    found = find_run(run, output) if run else newest_unfinished(output)
+    typer.echo(resume_training(found, overrides=overrides or ()))

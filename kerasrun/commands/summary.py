@@ -1,0 +1,17 @@
+"""`kerasrun summary`."""
+
+import typer
+
+from kerasrun.commands._options import RUNS, Last, Output, Run
+
+
+def summary(run: Run = None, last: Last = False, output: Output = RUNS) -> None:
+    """List the layers of a run's model with their shapes and parameters.
+
+    Example: kerasrun summary runs/lenet-1
+    """
+    from kerasrun.results.model import model_of
+    from kerasrun.results.summary import summarize
+    from kerasrun.runs.listing import find_run
+
+    typer.echo(summarize(model_of(find_run(run, output), last=last)))

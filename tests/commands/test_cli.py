@@ -1,0 +1,138 @@
+"""The command line: exit codes, and what goes to stdout and to stderr."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("train", "resume", "evaluate", "predict", "validate", "summary", "plot", "runs")
+
+
+def kerasrun(*arguments, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, "-m", "kerasrun", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_lists_every_command():
+    done = kerasrun("--help")
+    assert done.returncode == 0
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_ends_in_an_example(name):
+    done = kerasrun(name, "--help")
+    assert done.returncode == 0
+    assert f"Example: kerasrun {name}" in " ".join(done.stdout.split())
+
+
+def test_the_version_is_printed():
+    from kerasrun.version import VERSION
+
+    assert kerasrun("--version").stdout == f"kerasrun {VERSION}\n"
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["train", "a.yaml", "--fast"], ["evaluate", "--json=3"]])
+def test_a_wrong_command_line_is_exit_2(arguments):
+    done = kerasrun(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_experiment_is_exit_2_with_every_problem_at_its_place(tmp_path):
+    (tmp_path / "wrong.yaml").write_text("data: {npz: {path: a.npz}}\nmodel: LeNte\nfit: {epoch: 3}\n")
+    done = kerasrun("train", "wrong.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "wrong.yaml:2:8: model" in done.stderr
+    assert "did you mean 'LeNet'?" in done.stderr
+    assert "wrong.yaml:3:7: fit.epoch" in done.stderr
+    assert "did you mean 'epochs'?" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_missing_data_are_exit_1_and_leave_no_run(tmp_path):
+    (tmp_path / "a.yaml").write_text("data: {npz: {path: none.npz}}\nmodel: LeNet\n")
+    done = kerasrun("train", "a.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert str(tmp_path / "none.npz") in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["resume", "evaluate", "summary", "plot"])
+def test_no_run_yet_is_exit_1_and_says_how_to_begin(command, tmp_path):
+    done = kerasrun(command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no run in runs yet; start one with kerasrun train FILE" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["resume", "evaluate", "summary", "plot"])
+def test_a_foreign_folder_is_not_taken_for_a_run(command, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"")
+    done = kerasrun(command, "photos", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "is not a run: it has no run.json" in done.stderr
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
+
+
+def test_runs_lists_nothing_where_there_is_nothing(tmp_path):
+    assert "no runs here yet" in kerasrun("runs", cwd=tmp_path).stdout
+    assert json.loads(kerasrun("runs", "--json", cwd=tmp_path).stdout) == []
+
+
+def test_a_bug_is_exit_3_with_a_report_and_without_a_traceback(tmp_path):
+    code = (
+        "import kerasrun.runs.listing as listing\n"
+        "def broken(output): raise KeyError('something nobody thought of')\n"
+        "listing.list_runs = broken\n"
+        "import sys; sys.argv = ['kerasrun', 'runs']\n"
+        "from kerasrun.cli import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "this is a bug in kerasrun" in done.stderr
+    assert "Traceback" not in done.stderr
+    (report,) = tmp_path.glob("kerasrun-*.txt")
+    assert "something nobody thought of" in report.read_text()
+    assert str(report) in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    pipe = f"{sys.executable} -m kerasrun validate configs/cnn_layers.yaml --resolved | head -1"
+    done = subprocess.run(pipe, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.tensorflow
+def test_the_whole_path_from_the_command_line(tmp_path):
+    """Train, evaluate, predict, list: results on stdout, everything else on stderr."""
+    config = ROOT / "configs" / "lenet_directory.yaml"
+    trained = kerasrun("train", config, "-s", "fit.epochs=2", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout == "runs/lenet_directory-1\n"
+    assert "epoch 2/2" in trained.stderr
+    evaluated = kerasrun("evaluate", "--json", cwd=tmp_path)
+    report = json.loads(evaluated.stdout)
+    assert (report["run"], report["split"], report["examples"]) == ("runs/lenet_directory-1", "test", 359)
+    assert set(report["metrics"]) == {"loss", "accuracy"}
+    image = ROOT / "data" / "digits" / "png" / "test" / "7"
+    predicted = kerasrun("predict", image, "--json", cwd=tmp_path)
+    assert all(prediction["class"] in "0123456789" for prediction in json.loads(predicted.stdout))
+    (run,) = json.loads(kerasrun("runs", "--json", cwd=tmp_path).stdout)
+    assert (run["run"], run["status"], run["epochs_done"]) == ("lenet_directory-1", "finished", 2)
+    resumed = kerasrun("resume", cwd=tmp_path)
+    assert resumed.returncode == 0
+    assert "-s fit.epochs=4" in resumed.stderr
