@@ -1,0 +1,38 @@
+"""Every shipped experiment explains itself and trains."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import kerasrun
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+IDS = [file.stem for file in CONFIGS]
+
+
+def test_the_experiments_were_found():
+    assert {"lenet_directory", "lenet_idx", "mlp_npz", "vgg16_finetune", "cnn_layers"} <= set(IDS)
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=IDS)
+def test_its_header_has_the_command_and_the_measured_result(file):
+    header = re.match(r"(#.*\n)+", file.read_text(encoding="utf-8"))
+    assert header, "no header comment"
+    assert f"kerasrun train configs/{file.name}" in header[0]
+    assert re.search(r"test accuracy of [01]\.\d+", header[0]), "the header does not say what was measured"
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=IDS)
+def test_it_has_no_mistakes(file):
+    assert kerasrun.load(file).experiment.name == file.stem
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("file", CONFIGS, ids=IDS)
+def test_it_trains_a_few_steps(file, tmp_path):
+    # Batches of 400 make an epoch of all the digits a few steps.
+    kept = ["fit.epochs=1", "fit.batch_size=400"] if "vgg16" not in file.stem else ["fit.epochs=1"]
+    run = kerasrun.train(file, overrides=kept, output=tmp_path)
+    assert run.read_run()["status"] == "finished"
+    assert run.best_model.exists()
