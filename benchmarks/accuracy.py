@@ -1,0 +1,98 @@
+"""Accuracy on MNIST's test images: kerasrun beside a hand-written Keras script, for several seeds.
+
+Both train the same network with the same optimizer, batch size and epochs on all training images; the draws that
+follow from a seed are not the same in both. Differences are in points of a hundred.
+
+Example: python -m benchmarks.accuracy --data FOLDER --seeds 1 2 3
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._table import print_table
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = Path(__file__).parent / "experiments"
+BATCH_SIZES = {"lenet": 32, "mlp": 256}
+HEADER = ["", "last.keras", "best.keras", "Keras script", "last − script"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train everything and print a table for each network."""
+    given = _arguments(argv)
+    for network in given.networks:
+        rows = [_accuracies(network, seed, given.data.absolute(), given.epochs) for seed in given.seeds]
+        print_table(
+            f"{network} on MNIST, batch {BATCH_SIZES[network]}, {given.epochs} epochs: test accuracy",
+            HEADER,
+            table_rows(given.seeds, rows),
+        )
+        print()
+
+
+def table_rows(seeds: Sequence[int], accuracies: Sequence[Sequence[float]]) -> list[list[str]]:
+    """A row for each seed and one of medians.
+
+    Args:
+        accuracies: for each seed those of `last.keras`, of `best.keras` and of the script.
+    """
+    medians = [statistics.median(column) for column in zip(*accuracies, strict=True)]
+    names = [*(f"seed {seed}" for seed in seeds), "median"]
+    return [
+        [name, *(f"{value:.4f}" for value in row), f"{100 * (row[0] - row[2]):+.2f}"]
+        for name, row in zip(names, [*accuracies, medians], strict=True)
+    ]
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder with MNIST's four IDX files")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("--epochs", type=int, default=5, help="default: 5")
+    parser.add_argument("--networks", nargs="+", choices=list(BATCH_SIZES), default=list(BATCH_SIZES))
+    return parser.parse_args(argv)
+
+
+def _accuracies(network: str, seed: int, data: Path, epochs: int) -> list[float]:
+    """Of `last.keras`, of `best.keras` and of the script."""
+    with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
+        file = EXPERIMENTS / f"{network}_mnist.yaml"
+        overrides = (
+            *(f"seed={seed}", f"fit.epochs={epochs}", f"fit.batch_size={BATCH_SIZES[network]}"),
+            f"data.idx.path={data}",
+        )
+        options = [argument for override in overrides for argument in ("-s", override)]
+        _output("kerasrun", "train", str(file), *options, "-o", folder)
+        run = next(path for path in Path(folder).iterdir() if path.is_dir() and not path.is_symlink())
+        last = _json("kerasrun", "evaluate", str(run), "--last", "--json")["metrics"]["accuracy"]
+        best = _json("kerasrun", "evaluate", str(run), "--json")["metrics"]["accuracy"]
+    script = _json(
+        *("benchmarks.peers.mnist_accuracy", "--network", network, "--data", str(data)),
+        *("--batch-size", str(BATCH_SIZES[network]), "--epochs", str(epochs), "--seed", str(seed)),
+    )["accuracy"]
+    print(f"{network}, seed {seed}: {last:.4f} {best:.4f} {script:.4f}", file=sys.stderr, flush=True)
+    return [last, best, script]
+
+
+def _json(*module: str) -> Any:
+    return json.loads(_output(*module))
+
+
+def _output(*module: str) -> str:
+    """What `python -m …` writes to stdout."""
+    command = [sys.executable, "-m", *module]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

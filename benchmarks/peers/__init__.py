@@ -1,0 +1,1 @@
+"""What kerasrun is measured against: scripts of a page, as tutorials and practitioners write them."""

@@ -1,0 +1,17 @@
+"""The tutorials' first script: all of MNIST as a float32 array, and `fit` on it."""
+
+import keras
+
+from benchmarks._mnist import read_mnist
+from benchmarks.peers._networks import build
+from benchmarks.peers._paced import Paced, arguments
+
+if __name__ == "__main__":
+    given = arguments(__doc__)
+    keras.utils.set_random_seed(1)
+    images, labels = read_mnist(given.data, "train")
+    x = images[..., None].astype("float32") / 255
+    y = keras.utils.to_categorical(labels, 10)
+    build(given.network).fit(
+        x, y, batch_size=given.batch_size, epochs=given.epochs, verbose=0, callbacks=[Paced(len(x))]
+    )

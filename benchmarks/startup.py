@@ -1,0 +1,113 @@
+"""Seconds from typing a command to its end: kerasrun beside a bare `import keras` and the shortest predicting script.
+
+Commands are run one after the other, each once a round, after a round that does not count; all read the same files.
+A ratio below 1 says that kerasrun is faster.
+
+Example: python -m benchmarks.startup --rounds 9
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks._rounds import ratio, spread, take_turns
+from benchmarks._table import print_table, with_spread
+
+ROOT = Path(__file__).parents[1]
+PEERS = Path(__file__).parent / "peers"
+KERASRUN = [sys.executable, "-m", "kerasrun"]
+IMPORT_KERAS = 'python -c "import keras"'
+HELP = "kerasrun --help"
+VALIDATE = "kerasrun validate CONFIG"
+PREDICT = "kerasrun predict one.png"
+SCRIPT = "script: load_model, load_img, model.predict(x)"
+SCRIPT_CALL = "script: load_model, load_img, model(x)"
+COMPARED = {
+    HELP: [IMPORT_KERAS],
+    VALIDATE: [IMPORT_KERAS],
+    PREDICT: [IMPORT_KERAS, SCRIPT, SCRIPT_CALL],
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print both tables."""
+    given = _arguments(argv)
+    with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
+        model = given.model or _train_a_model(Path(folder))
+        commands = _commands(given.config, model, given.image)
+        for command in commands.values():
+            _seconds(command)
+        measured = take_turns(list(commands), given.rounds, lambda name: _seconds(commands[name]))
+    print_table(
+        f"Start-up, {given.rounds} rounds",
+        ["", "seconds", "least–most"],
+        [[name, *with_spread(spread(seconds))] for name, seconds in measured.items()],
+    )
+    print()
+    print_table(
+        "Start-up compared",
+        ["", "ratio", "in single rounds"],
+        [
+            [f"{ours} / {theirs}", *with_spread(ratio(measured[ours], measured[theirs]))]
+            for ours, peers in COMPARED.items()
+            for theirs in peers
+        ],
+    )
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    digits = ROOT / "data" / "digits" / "png" / "test" / "7"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each command that count; default: 5")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=ROOT / "configs" / "lenet_directory.yaml",
+        help="the experiment to validate; default: configs/lenet_directory.yaml",
+    )
+    parser.add_argument(
+        "--model", type=Path, help="a .keras file of a run; default: LeNet, trained for an epoch on the shipped digits"
+    )
+    parser.add_argument(
+        "--image", type=Path, default=digits / "0000.png", help="the image to predict; default: a shipped digit"
+    )
+    return parser.parse_args(argv)
+
+
+def _train_a_model(folder: Path) -> Path:
+    print("training a model to predict with", file=sys.stderr)
+    file = ROOT / "configs" / "lenet_directory.yaml"
+    _run([*KERASRUN, "train", str(file), "-s", "fit.epochs=1", "-o", str(folder)])
+    return next(folder.glob("*/best.keras"))
+
+
+def _commands(config: Path, model: Path, image: Path) -> dict[str, list[str]]:
+    script = [sys.executable, str(PEERS / "predict_script.py"), str(model), str(image)]
+    return {
+        IMPORT_KERAS: [sys.executable, "-c", "import keras"],
+        HELP: [*KERASRUN, "--help"],
+        VALIDATE: [*KERASRUN, "validate", str(config)],
+        PREDICT: [*KERASRUN, "predict", str(image), "--model", str(model)],
+        SCRIPT: script,
+        SCRIPT_CALL: [*script, "call"],
+    }
+
+
+def _seconds(command: Sequence[str]) -> float:
+    begin = time.perf_counter()
+    _run(command)
+    return time.perf_counter() - begin
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr}")
+
+
+if __name__ == "__main__":
+    main()

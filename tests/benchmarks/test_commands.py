@@ -1,0 +1,55 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import accuracy, training
+from kerasrun.experiment.load import load
+
+FOLDER = Path(training.__file__).parent
+BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+EXPERIMENTS = sorted((FOLDER / "experiments").glob("*.yaml"))
+
+
+def test_there_are_benchmarks_and_experiments():
+    assert BENCHMARKS
+    assert EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_help_is_there_and_imports_no_tensorflow(name):
+    code = (
+        f"import sys, benchmarks.{name} as benchmark\n"
+        "try: benchmark.main(['--help'])\n"
+        "finally: print('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent, capture_output=True, text=True, check=True)
+    assert f"python -m benchmarks.{name}" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda path: path.name)
+def test_experiment_has_no_mistakes_and_validates_on_nothing(file):
+    fit = load(file).experiment.fit
+    assert fit.validation_split is None
+    assert fit.validation_data is None
+
+
+@pytest.mark.parametrize("network", accuracy.BATCH_SIZES)
+def test_experiment_has_the_batch_size_of_the_script_beside_it(network):
+    assert (
+        load(FOLDER / "experiments" / f"{network}_mnist.yaml").experiment.fit.batch_size
+        == (accuracy.BATCH_SIZES[network])
+    )
+
+
+@pytest.mark.parametrize("name", training.PEERS)
+def test_every_peer_is_a_script(name):
+    assert (FOLDER / "peers" / f"{name}.py").is_file()
+
+
+def test_accuracies_are_compared_by_their_medians():
+    rows = accuracy.table_rows([1, 2, 3], [[0.98, 0.9, 0.97], [0.99, 0.9, 0.98], [0.97, 0.9, 0.975]])
+    assert rows[0] == ["seed 1", "0.9800", "0.9000", "0.9700", "+1.00"]
+    assert rows[-1] == ["median", "0.9800", "0.9000", "0.9750", "+0.50"]
