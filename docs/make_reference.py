@@ -1,0 +1,477 @@
+"""Write what the documentation says of the code from the code: `make docs`, or `python docs/make_reference.py`.
+
+- `docs/experiment.md`: every section and key of an experiment, from the classes that read it.
+- `docs/commands.md`: every command, argument and option, from the command line itself.
+- The parts of `README.md` between `<!-- made: … -->` and `<!-- end -->`: the example and a real error message.
+
+A test makes all of them in memory and compares. Neither TensorFlow nor Keras is imported.
+"""
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+import typer.main
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from kerasrun.cli import app
+from kerasrun.components import Component, kinds
+from kerasrun.errors import ExperimentError
+from kerasrun.experiment.load import parse
+from kerasrun.experiment.refused import refusal
+from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.keras_catalogue import FAMILIES, names
+from kerasrun.models._contract import Network
+from kerasrun.models.layers import LayerEntry
+from kerasrun.sources._contract import Source
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "configs" / "lenet_directory.yaml"
+MADE = "<!-- Made by docs/make_reference.py from the code: edit there, then `make docs`. -->"
+
+
+def main() -> None:
+    """Write every page whose text has changed."""
+    for path, text in pages().items():
+        if path.read_text(encoding="utf-8") != text if path.exists() else True:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is made from the code, as it should be."""
+    return {
+        ROOT / "docs" / "experiment.md": experiment_page(),
+        ROOT / "docs" / "commands.md": commands_page(),
+        ROOT / "README.md": readme_page((ROOT / "README.md").read_text(encoding="utf-8")),
+    }
+
+
+# docs/experiment.md
+
+EXPERIMENT_TOP = """\
+# The experiment file
+
+A YAML file is the whole experiment: `kerasrun train FILE` makes a run of it, `kerasrun validate FILE` checks it without
+loading data or TensorFlow, and `kerasrun validate FILE --resolved` prints it with every default filled in. Only `data`
+and `model` are required. [configs/](../configs) holds runnable examples.
+
+## One grammar
+
+Whatever has a name, of kerasrun or of Keras, is written as the name, or as the name with its arguments:
+
+```yaml
+model: LeNet                                             # a name
+compile:
+  optimizer: {SGD: {learning_rate: 0.01, momentum: 0.9}} # a name with arguments
+callbacks:
+  - TerminateOnNaN
+  - EarlyStopping:                                       # the same on several lines
+      monitor: val_loss
+      patience: 3
+fit: {validation_split: 0.1}
+```
+
+Below, **component** means this form. Arguments may be components in turn:
+
+```yaml
+compile:
+  optimizer:
+    AdamW:
+      learning_rate: {CosineDecay: {initial_learning_rate: 0.001, decay_steps: 5000}}
+model:
+  layers:
+    - Dense: {units: 64, activation: relu, kernel_regularizer: {L2: {l2: 1e-4}}}
+```
+
+Names and arguments of Keras are those of the installed Keras, by any of the spellings that Keras takes (`Adam`, `adam`;
+`mse`, `MeanSquaredError`). They are read from Keras's source, so that checking takes a fraction of a second.
+`{class_name: Dense, config: {units: 64}}`, as Keras writes it, is read as well.
+
+## What YAML means here
+
+- `1e-3` is a number (YAML 1.1 takes it for text).
+- `true` and `false` are the only truth values; `no`, `on` and `off` are text.
+- Decimal numbers without leading zeros are numbers; everything else is text: `0001`, `12:30:00`, `0x1F`. Where text is
+  wanted, a number is kept as it was written: a class may be called `1.10` or `7`.
+- A key that stands twice is an error that names both lines. So are tabs in the indentation and tags (`!!python/…`).
+- Anchors, aliases and merges (`&name`, `*name`, `<<`) are read. The file is UTF-8.
+
+## Paths
+
+A path in the file is relative to the file. A path given with `--set` is relative to the working directory.
+
+## Changing values on the command line
+
+`-s KEY.PATH=VALUE` (`--set`) changes a value before anything is checked; the value is YAML. It may be given often.
+
+```console
+$ kerasrun train configs/lenet_directory.yaml -s fit.epochs=3 -s compile.optimizer.Adam.learning_rate=0.01
+$ kerasrun train configs/lenet_directory.yaml -s callbacks.EarlyStopping.patience=2
+$ kerasrun train configs/lenet_directory.yaml -s 'model={MLP: {units: [64]}}' -s callbacks=null
+```
+
+An entry of a list is named by its number from 0, or by its component's name. To replace a component by another one,
+set the whole of it.
+
+## Mistakes
+
+Every mistake is told at once, as `file:line:column: key.path: what was received; what was expected`, with the nearest
+right name where there is one, the line, and a caret; the exit code is 2. What only the data can show (a missing folder,
+a class without images) is told when they are opened, before TensorFlow is loaded.
+"""
+
+EXPERIMENT_RULES = """\
+## What follows from the data
+
+- **Last layer and loss.** Two classes: one sigmoid unit and binary cross-entropy. More: softmax and categorical
+  cross-entropy. A `loss`, or a last layer in `model: {layers: …}`, that is given decides instead; where they contradict
+  each other or the labels, the run stops before training with one sentence that says what to change.
+- **Labels** are class numbers inside; each loss gets them as it takes them (`categorical_crossentropy` gets one-hot).
+- **Preprocessing.** The model takes raw examples, pixels of 0 to 255. In front of the network stand, and are saved with
+  it: what `preprocessing` lists; else the network's own (VGG16); else `Rescaling` to [0, 1] for images of 8 bits, and
+  nothing for other arrays.
+- **Validation.** `validation_split` keeps a share of every class, by the seed; `validation_data` names a split; without
+  either, the data's own `validation` split serves, and without that nothing validates.
+- **Training never reads a split that it was not given.**
+
+## Augmentation
+
+Layers of `keras.layers` that change images at random (`RandomTranslation`, `RandomRotation`, `RandomContrast`, …), in
+order, on raw pixels (0 to 255) of training examples only. They are applied to whole batches, and every draw is a
+function of the seed, the step, the layer's place and the draw's number, so that a resumed run repeats it. Not possible:
+`MixUp` and `CutMix` (they mix labels too), `AugMix` and `RandomColorJitter` (their draws cannot be repeated).
+
+## Names in the logs
+
+The columns of `metrics.csv`, and what `monitor` may name: `loss`, each metric, the same with `val_` where something
+validates, and `learning_rate`. A metric is called by its `name`, else by its own name in snake case (`AUC` is `auc`); a
+second one of the same name gets `_1`. A `monitor` that names nothing is an error in the file, also where it is a
+callback's default. `mode: auto` asks the metric which direction is better; where Keras does not know, say `min` or
+`max`.
+"""
+
+CALLBACKS = """\
+What they keep while training is saved in every checkpoint and restored exactly. Files that they write (`TensorBoard`'s
+`log_dir`, `CSVLogger`'s `filename`, `ModelCheckpoint`'s `filepath`) lie in the run directory, by default `tensorboard/`
+and `log.csv`. A callback that must hear of every step (`ModelCheckpoint` with a number as its `save_freq`;
+`TensorBoard` with `update_freq` other than `epoch`, `write_steps_per_second` or `profile_batch`) keeps steps from being
+fused: the results are the same, training is slower.
+"""
+
+
+def experiment_page() -> str:
+    """`docs/experiment.md`."""
+    sections = {
+        name: annotation
+        for name, field in Experiment.model_fields.items()
+        if isinstance(annotation := field.annotation, type) and issubclass(annotation, Section)
+    }
+    return _joined(
+        MADE,
+        EXPERIMENT_TOP,
+        "## The keys at the top",
+        _fields_table(Experiment),
+        *(part for name, section in sections.items() for part in _section(f"`{name}`", section)),
+        "## Kinds of `data`",
+        *_family("kerasrun.sources", "data"),
+        "## Kinds of `model`",
+        *_family("kerasrun.models", "model"),
+        EXPERIMENT_RULES,
+        *_callbacks(),
+        *_refused_names(),
+    )
+
+
+def _section(title: str, section: type[BaseModel]) -> list[str]:
+    return [f"## {title}", inspect.cleandoc(section.__doc__ or ""), _fields_table(section)]
+
+
+def _family(package: str, section: str) -> Iterable[str]:
+    for name, kind in kinds(package).items():
+        is_list = list(kind.model_fields) == [name]
+        form = f"`{section}: {{{name}: {'[…]' if is_list else '{…}'}}}`"
+        yield f"### `{name}`"
+        yield inspect.cleandoc(kind.__doc__ or "")
+        yield f"{form}:"
+        yield _fields_table(kind)
+
+
+def _fields_table(model: type[BaseModel]) -> str:
+    return _table(
+        ["key", "value", "default", "meaning"],
+        [
+            [f"`{name}`", value_in_words(field), _default(field), " ".join((field.description or "").split())]
+            for name, field in model.model_fields.items()
+        ],
+    )
+
+
+def value_in_words(field: FieldInfo) -> str:
+    """What a key takes: `whole number, at least 1`, `list of 2: whole number, at least 1; or null`."""
+    return _in_words(field.annotation, tuple(field.metadata))
+
+
+def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        inner, *extra = arguments
+        return _in_words(inner, [one for item in extra for one in (getattr(item, "metadata", None) or [item])])
+    if origin in (Union, types.UnionType):
+        return "; or ".join(_in_words(one, () if one is type(None) else limits) for one in arguments)
+    if origin is Literal:
+        *front, last = (f"`{value}`" for value in arguments)
+        return f"{', '.join(front)} or {last}" if front else last
+    bounds = [words for limit in limits if (words := _bound(limit, is_list=origin is tuple))]
+    return ", ".join([_list(arguments) if origin is tuple else _plain_type(annotation), *bounds])
+
+
+def _list(arguments: tuple[Any, ...]) -> str:
+    if arguments[-1] is Ellipsis:
+        return f"list of: {_in_words(arguments[0])}"
+    return f"list of {len(arguments)}: {_in_words(arguments[0])}"
+
+
+_WORDS: Mapping[Any, str] = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "`true` or `false`",
+    type(None): "`null`",
+    Path: "path",
+    Component: "component",
+    LayerEntry: "component",
+    Source: "one of the kinds of `data` below",
+    Network: "one of the kinds of `model` below",
+}
+
+
+def _plain_type(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "keys: see below"
+    return _WORDS[annotation]
+
+
+def _bound(limit: Any, *, is_list: bool) -> str:
+    match limit:
+        case annotated_types.Ge(ge=value):
+            return f"at least {value}"
+        case annotated_types.Gt(gt=value):
+            return f"above {value}"
+        case annotated_types.Le(le=value):
+            return f"at most {value}"
+        case annotated_types.Lt(lt=value):
+            return f"below {value}"
+        case annotated_types.MinLen(min_length=value):
+            return f"at least {value} of them" if is_list else ""
+    return ""
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if isinstance(value, Section) or value == "":
+        return ""
+    return f"`{_as_yaml(value)}`"
+
+
+def _as_yaml(value: Any) -> str:
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case Component():
+            return value.name
+        case tuple():
+            return f"[{', '.join(map(_as_yaml, value))}]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _callbacks() -> Iterable[str]:
+    usable = [f"`{name}`" for name in names("callbacks") if refusal("callbacks", name) is None]
+    yield "## Callbacks"
+    yield f"{', '.join(usable)}, with Keras's own arguments."
+    yield CALLBACKS
+
+
+def _refused_names() -> Iterable[str]:
+    rows = [
+        [f"`{name}`", f"`{family}`", reason]
+        for family in FAMILIES
+        for name in names(family)
+        if (reason := refusal(family, name)) is not None
+    ]
+    yield "## What Keras has and an experiment may not use"
+    yield _table(["name", "of `keras.…`", "reason"], rows)
+
+
+# docs/commands.md
+
+COMMANDS_TOP = """\
+# The commands
+
+Every command has `-h`. Results go to stdout; progress, messages and errors go to stderr. In a terminal training shows a
+live bar, elsewhere a line for each epoch. The start of TensorFlow is held back unless it fails.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | the run failed for a reason that you can mend: data, run directory, checkpoint, memory, a loss that is NaN |
+| 2 | the command line or the experiment file is wrong |
+| 3 | a bug in kerasrun: the message names the file with the traceback |
+| 130, 143 | interrupted by Ctrl-C or SIGTERM: everything is saved, the message has the command that goes on |
+
+**RUN** is the path of a run directory, or its name in the folder of runs (`runs`, or what `-o` says); without it the
+newest run is meant.
+
+From Python each of these is one call:
+
+```python
+from pathlib import Path
+
+import kerasrun
+
+run = kerasrun.train(Path("configs/lenet_directory.yaml"), overrides=["fit.epochs=3"])
+report = kerasrun.evaluate(run, split="validation")
+predictions = kerasrun.predict(["data/digits/png/test/7"], model=run.best_model, top=3)
+```
+
+`kerasrun.resume(run)` takes what `kerasrun.open_run(path)` returns; `kerasrun.load(path)` checks a file as `validate`
+does; `kerasrun.dry_run(path)` is `train --dry-run`. All of them raise the errors of
+[kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread counts can be set once in a process:
+resume a run of other counts in a process of its own.
+"""
+
+NOTES: Mapping[str, str] = {
+    "train": """\
+The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM) finishes the steps at hand, about half a
+second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
+`--dry-run` does everything up to one real batch forward and back, one save and one restore, then removes it.""",
+    "resume": """\
+With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
+fingerprint is compared; they may have moved: `-s data.directory.path=…`), and `-s` may change only `fit.epochs`,
+`checkpoint` and where the data are. A finished run is left as it is, with exit code 0 and a line that says so, and how
+to add epochs where all of them are done.""",
+    "evaluate": """\
+Besides what is printed, `evaluation/<split>.json` and `plots/confusion_<split>.png` are written into the run. With
+`--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the experiment's
+metrics), `accuracy`, `classes` (precision, recall, F1 and support of each), `confusion_matrix` (rows are true classes)
+and `picture`. The data are those of the experiment, where they were when the run began, or the class folders that
+`--data` names.""",
+    "predict": """\
+Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. With `--model`
+nothing but that file is needed. `--json` prints one list of objects: `path`, `class`, `probability` and `top`. The
+probabilities are those of `evaluate` to the last bit: both decode images by the same rules and run batches of one size
+through the same graph.""",
+    "validate": """\
+Takes a fraction of a second. What only the data can show is told by `train`, and by `train --dry-run` without
+training.""",
+    "plot": """\
+Writes `plots/curves.png` and, with Graphviz, `plots/model.png` into the run.""",
+    "runs": """\
+`killed` is a run that nobody writes and that did not come to its end; `kerasrun resume` goes on with it.""",
+}
+"""What the command's own help has no room for."""
+
+
+def commands_page() -> str:
+    """`docs/commands.md`."""
+    group: Any = typer.main.get_command(app)
+    unknown = NOTES.keys() - group.commands.keys()
+    assert not unknown, f"notes on commands that do not exist: {unknown}"
+    parts = [part for name, command in group.commands.items() for part in _command(name, command)]
+    return _joined(
+        MADE, COMMANDS_TOP, *parts, "## Options before the command", _parameters(group), "`kerasrun -q train FILE`"
+    )
+
+
+def _command(name: str, command: Any) -> Iterable[str]:
+    help_text, _, example = inspect.cleandoc(command.help).partition("Example: ")
+    arguments = [one.metavar for one in command.params if one.param_type_name == "argument"]
+    yield f"## `kerasrun {name}`"
+    yield help_text.strip()
+    yield f"```console\n$ {example.strip()}\n```"
+    yield f"`kerasrun {' '.join([name, *arguments, '[OPTIONS]'])}`"
+    yield _parameters(command)
+    if name in NOTES:
+        yield NOTES[name]
+
+
+def _parameters(command: Any) -> str:
+    return _table(
+        ["argument or option", "meaning", "default"],
+        [[f"`{_spelling(one)}`", one.help, _option_default(one)] for one in command.params],
+    )
+
+
+def _spelling(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar)
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
+    return ", ".join(sorted(parameter.opts, key=len)) + value
+
+
+def _option_default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    return "" if parameter.default in (None, False) else f"`{parameter.default}`"
+
+
+# README.md
+
+MISTAKES = (
+    ("model: LeNet\n", "model: LeNett\n"),
+    ("batch_size: 32", "batch_size: many"),
+    ("monitor: val_loss", "monitor: val_los"),
+)
+
+
+def readme_page(text: str) -> str:
+    """`README.md` with the parts that are made from the code."""
+    parts: Mapping[str, Callable[[], str]] = {"example": _example, "mistakes": _mistakes}
+    for name, make in parts.items():
+        begin, end = f"<!-- made: {name} -->\n", "<!-- end -->"
+        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        assert len(pattern.findall(text)) == 1, f"README.md must have one part {begin.strip()}"
+        before, _, after = pattern.sub("\0", text).partition("\0")
+        text = before + begin + make() + end + after
+    return text
+
+
+def _example() -> str:
+    return f"```yaml\n{EXAMPLE.read_text(encoding='utf-8').rstrip()}\n```\n"
+
+
+def _mistakes() -> str:
+    """What the command line prints for the example with three slips in it."""
+    content = EXAMPLE.read_text(encoding="utf-8")
+    for right, wrong in MISTAKES:
+        assert right in content, f"{EXAMPLE.name} has no {right!r} to make a mistake in"
+        content = content.replace(right, wrong, 1)
+    try:
+        parse(content, "lenet.yaml")
+    except ExperimentError as error:
+        return f"```console\n$ kerasrun train lenet.yaml\n{error}\n```\n"
+    raise AssertionError("the mistakes were not noticed")
+
+
+# Markdown
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What the documents say of the code is made from the code, and current."""
+
+import difflib
+import re
+
+import pytest
+
+from kerasrun.components import kinds
+from kerasrun.experiment.schema import Experiment
+from tests.docs.conftest import ROOT
+
+PAGES = ("docs/experiment.md", "docs/commands.md", "README.md")
+
+
+def test_every_made_page_is_named_here(reference):
+    assert {str(path.relative_to(ROOT)) for path in reference.pages()} == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_made_page_is_current(reference, page):
+    written = (ROOT / page).read_text(encoding="utf-8")
+    made = reference.pages()[ROOT / page]
+    changes = "\n".join(difflib.unified_diff(written.splitlines(), made.splitlines(), page, "made", lineterm="", n=0))
+    assert written == made, f"{page} is not what the code says now; run `make docs`\n{changes}"
+
+
+def test_every_kind_and_every_key_has_a_meaning():
+    classes = [Experiment, *kinds("kerasrun.sources").values(), *kinds("kerasrun.models").values()]
+    assert len(classes) > 5
+    without = [
+        f"{one.__name__}.{name}" for one in classes for name, field in one.model_fields.items() if not field.description
+    ]
+    assert without == []
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "words"),
+    [
+        ("fit", "batch_size", "whole number, at least 1"),
+        ("fit", "validation_split", "number, above 0, below 1; or `null`"),
+        ("checkpoint", "mode", "`auto`, `min` or `max`"),
+    ],
+)
+def test_types_and_ranges_are_told_in_words(reference, section, key, words):
+    model = Experiment.model_fields[section].annotation
+    assert reference.value_in_words(model.model_fields[key]) == words
+
+
+def test_the_readme_shows_a_shipped_experiment_and_what_its_mistakes_print(reference):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert reference.EXAMPLE.read_text(encoding="utf-8").strip() in text
+    assert len(reference.MISTAKES) == 3
+    assert re.search(r"^lenet\.yaml:\d+:\d+: model: unknown network 'LeNett'", text, re.MULTILINE)
+    assert "\n3 problems\n" in text
+
+
+def test_a_page_that_has_lost_its_marks_is_noticed(reference):
+    with pytest.raises(AssertionError, match="must have one part"):
+        reference.readme_page("# kerasrun\n")
+
+
+@pytest.mark.tensorflow
+def test_the_callbacks_that_are_listed_are_those_whose_state_is_known(reference):
+    from kerasrun.training.callbacks import STATE_FIELDS
+
+    listed = re.search(r"## Callbacks\n\n(.*), with", reference.experiment_page())[1]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(STATE_FIELDS)
