@@ -1,0 +1,57 @@
+# The two commands of the README, and what a developer runs. CI runs `make check test`.
+#   make demo     train, evaluate and predict on the shipped handwritten digits
+#   make test     the whole test suite;  make test-fast  the part without TensorFlow
+#   make check    ruff and mypy
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test test-fast check format docs clean
+
+demo: $(VENV)/installed
+	@echo "== training LeNet on 1,438 handwritten digits, configs/lenet_directory.yaml"
+	$(BIN)/kerasrun train configs/lenet_directory.yaml
+	@echo "== evaluating it on the 359 test digits"
+	$(BIN)/kerasrun evaluate
+	@echo "== predicting one image of a 7, three images of a 3"
+	$(BIN)/kerasrun predict data/digits/png/test/7/0000.png 'data/digits/png/test/3/00[0-2]*.png' --top 2
+	@echo
+	@echo "The run is in runs/latest: its curves with '$(BIN)/kerasrun plot', TensorBoard with"
+	@echo "'$(BIN)/tensorboard --logdir runs', all runs with '$(BIN)/kerasrun runs'. Change something:"
+	@echo "'$(BIN)/kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q
+
+test-fast: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -m "not tensorflow"
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/make_reference.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "kerasrun needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "== installing kerasrun and the versions it was tested with into $(VENV) (TensorFlow is large)"
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
