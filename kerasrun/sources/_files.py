@@ -49,7 +49,9 @@ def _stood_for(argument: str | Path) -> list[Path]:
 
 def _images_below(folder: Path) -> list[Path]:
     files, folders = list_folder(folder)
-    return [file for file in files if is_image(file)] + [file for sub in folders for file in _images_below(sub)]
+    here = folder.resolve()
+    below = [sub for sub in folders if sub.resolve() not in (here, *here.parents)]  # a link may lead back up
+    return [file for file in files if is_image(file)] + [file for sub in below for file in _images_below(sub)]
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -90,7 +92,7 @@ def missing(path: Path, expected: str) -> DataError:
     parent, name = path.parent, path.name
     while not parent.exists() and parent != parent.parent:
         parent, name = parent.parent, parent.name
-    advice = f"{parent} exists, but has no {name!r}"
+    advice = f"{parent.absolute()} exists, but has no {name!r}"
     if not parent.is_dir():
         return DataError(f"{path}: does not exist; expected {expected}; {parent} is a file, not a folder")
     try:

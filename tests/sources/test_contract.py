@@ -1,6 +1,8 @@
 """What every kind of data promises; a new kind adds its sample here."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -81,6 +83,16 @@ def sample(request, tmp_path):
 
 def test_the_family_has_members():
     assert {"directory", "npz", "idx"} <= set(KINDS)
+
+
+def test_checking_the_fields_needs_neither_numpy_nor_pillow():
+    code = (
+        "import sys; from kerasrun.components import kinds;"
+        "[kind(path='x') for kind in kinds('kerasrun.sources').values()];"
+        "print({'numpy', 'PIL'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
 
 
 def test_it_opens_with_splits_of_examples_and_labels(sample):

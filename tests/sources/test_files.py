@@ -1,7 +1,8 @@
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.sources._files import image_files, listed
+from kerasrun.sources._files import IMAGE_SUFFIXES, image_files, listed
+from kerasrun.sources._images import FORMATS
 
 
 @pytest.fixture
@@ -50,6 +51,15 @@ def test_a_glob_or_a_folder_without_images_is_an_error(photos):
     (photos / "empty").mkdir()
     with pytest.raises(DataError, match="empty: no image here"):
         image_files([photos / "empty"])
+
+
+def test_a_link_that_leads_back_up_is_not_followed(photos):
+    (photos / "sub/again").symlink_to(photos)
+    assert len(image_files([photos])) == 3
+
+
+def test_every_image_extension_has_a_format_to_check_it_by():
+    assert set(FORMATS) == IMAGE_SUFFIXES
 
 
 def test_long_lists_are_cut():
