@@ -93,18 +93,19 @@ def _cell(column: str, value: int | float) -> str:
     return repr(int(value) if column == "epoch" else float(value))  # a NumPy scalar's own repr names its type
 
 
-def sizes(run: RunDirectory, folder: Path) -> dict[str, int]:
-    """Bytes of every file below `folder`, by its path relative to the run; a checkpoint records it of what grows."""
-    return {_relative(run, path): path.stat().st_size for path in _files(folder)}
+def sizes(run: RunDirectory, output: Path) -> dict[str, int]:
+    """Bytes of a file that grows, or of every file in a folder, by its path relative to the run."""
+    return {_relative(run, path): path.stat().st_size for path in _files(output)}
 
 
-def cut_back(run: RunDirectory, folder: Path, recorded: Mapping[str, int]) -> tuple[str, ...]:
-    """Take the files below `folder` back to the sizes that `sizes` recorded: younger files go, longer ones are cut.
+def cut_back(run: RunDirectory, output: Path, recorded: Mapping[str, int]) -> tuple[str, ...]:
+    """Take a file, or the files of a folder, back to the sizes that `sizes` recorded: younger files go, longer ones are
+    cut.
 
     What is missing or too short cannot be brought back. Nothing is computed from these outputs, and a user may have
     removed them to make room, so that this stops no resume: it is returned as sentences for the user.
     """
-    present = {_relative(run, path): path for path in _files(folder)}
+    present = {_relative(run, path): path for path in _files(output)}
     for name, path in present.items():
         if name not in recorded:
             atomic.remove_file(path)
@@ -117,8 +118,10 @@ def cut_back(run: RunDirectory, folder: Path, recorded: Mapping[str, int]) -> tu
     )
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+def _files(output: Path) -> list[Path]:
+    if output.is_file():
+        return [output]
+    return sorted(path for path in output.rglob("*") if path.is_file()) if output.is_dir() else []
 
 
 def _relative(run: RunDirectory, path: Path) -> str:

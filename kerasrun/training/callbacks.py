@@ -1,11 +1,14 @@
 """Keras callbacks under a loop that can begin anywhere: what each keeps, by name, and which need every step."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasrun.components import Component
@@ -106,6 +109,22 @@ def flush(callbacks: Sequence[Any]) -> None:
             callback.csv_file.flush()
 
 
+@contextlib.contextmanager
+def closed_if_interrupted(callbacks: Sequence[Any]) -> Iterator[None]:
+    """Close the files of callbacks whose `on_train_end` does not come, because something was raised in the block."""
+    try:
+        yield
+    except BaseException:
+        for callback in callbacks:
+            # Closing writes what is left, which fails once more on a full disk; why it ended is on its way up.
+            with contextlib.suppress(OSError, tf.errors.OpError):
+                if isinstance(callback, keras.callbacks.TensorBoard):
+                    callback._close_writers()
+                if isinstance(callback, keras.callbacks.CSVLogger) and callback.csv_file:
+                    callback.csv_file.close()
+        raise
+
+
 def _build_callback(component: Component, run_root: Path) -> Any:
     name = component.name
     if name not in STATE_FIELDS:
@@ -115,7 +134,14 @@ def _build_callback(component: Component, run_root: Path) -> Any:
         )
     arguments = dict(component.arguments)
     if argument := FILE_ARGUMENTS.get(name):
-        arguments[argument] = str(Path(run_root, str(arguments.get(argument, DEFAULT_FILES.get(name, "")))))
+        written = str(arguments.get(argument, DEFAULT_FILES.get(name, "")))
+        path = Path(os.path.normpath(run_root / written))
+        if not path.is_relative_to(run_root):
+            raise UsageError(
+                f"callbacks: {name}: {argument}: {written}: expected a path in the run directory, where a resume can "
+                "take it back; give a relative one"
+            )
+        arguments[argument] = str(path)
     return build("callbacks", Component(name, arguments))
 
 

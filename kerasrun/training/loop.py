@@ -9,24 +9,20 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrun import model_file
 from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfMemoryError, RunDirectoryError
 from kerasrun.experiment.schema import Experiment
-from kerasrun.model_file import ModelInfo
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
 from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.runs.metrics import Table, cut_back, sizes
 from kerasrun.sources._contract import Data, Split
 from kerasrun.training import state
 from kerasrun.training.best import best_for
@@ -34,7 +30,7 @@ from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import (
     CallbackState,
     build_callbacks,
-    flush,
+    closed_if_interrupted,
     needs_every_step,
     prepare_for_resume,
 )
@@ -43,6 +39,7 @@ from kerasrun.training.evaluator import Evaluator
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
 from kerasrun.training.steps import FusedSteps
+from kerasrun.training.writer import RunWriter
 
 logger = logging.getLogger("kerasrun")
 
@@ -72,11 +69,9 @@ class TrainingLoop:
     ) -> None:
         self.run = run
         self.experiment = experiment
-        self.data = data
         self.model = built.model
         self.strategy = strategy
         self.train = train
-        self.from_logits = bool(built.targets.loss.arguments.get("from_logits"))
         self.y = built.targets.encode(train.labels)
         batch_size = experiment.fit.batch_size
         self.steps = steps_in_epoch(len(train), batch_size)
@@ -84,6 +79,7 @@ class TrainingLoop:
         self.augmentation = Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
+        self.writer = RunWriter(run, experiment, data, built, self.callbacks)
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.fused = FusedSteps(self.model, strategy)
@@ -110,7 +106,7 @@ class TrainingLoop:
         """Go on from a checkpoint to the end; what was written after it is taken back."""
         prepare_for_resume(self.callbacks)
         progress = checkpoint.progress
-        for note in self._cut_outputs(progress):
+        for note in self.writer.take_back(progress):
             logger.warning("%s", note)
         with self._announced():
             self.listeners.on_train_begin()
@@ -156,7 +152,8 @@ class TrainingLoop:
         )
         with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr):
             try:
-                yield
+                with closed_if_interrupted(self.callbacks):
+                    yield
             except tf.errors.OpError as error:
                 if "events file" not in str(error):
                     raise
@@ -267,12 +264,8 @@ class TrainingLoop:
     def _end_epoch(self, epoch: int, logs: Logs) -> None:
         is_best = self.best.improves(epoch, logs[self.best.monitor])
         if is_best:
-            self._save_model(self.run.best_model, epoch + 1, logs)
-        Table(self.run.metrics_file).append({"epoch": epoch + 1, **logs})
-        examples = len(self.train) / self.epoch_seconds
-        Table(self.run.timings_file).append(
-            {"epoch": epoch + 1, "seconds": self.epoch_seconds, "examples_per_second": examples}
-        )
+            self.writer.save_model(self.run.best_model, epoch + 1, logs)
+        self.writer.append_epoch(epoch + 1, logs, self.epoch_seconds, len(self.train))
         self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
         self.position = Position(epoch + 1, 0)
         if self.model.stop_training:
@@ -300,13 +293,9 @@ class TrainingLoop:
         """What `fit` does after its last epoch, then `last.keras`."""
         self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
         self.listeners.on_train_end(logs)
-        rows = Table(self.run.metrics_file).rows()
-        last = {name: float(value) for name, value in rows[-1].items() if name != "epoch"} if rows else {}
-        self._save_model(self.run.last_model, self.position.epoch, last)
+        self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.last_logs())
 
     def _save(self) -> None:
-        flush(self.callbacks)
-        arrays = state.model_arrays(self.model) | self.callback_state.arrays()
         progress = {
             "epoch": self.position.epoch,
             "step": self.position.step,
@@ -314,45 +303,10 @@ class TrainingLoop:
             "epoch_seconds": self.epoch_seconds,
             "best": self.best.state(),
             "callbacks": self.callback_state.values(),
-            "rows": self.position.epoch,
-            "outputs": {str(path): sizes(self.run, self.run.root / path) for path in self._outputs()},
         }
-        keep = self.experiment.checkpoint.keep
-        checkpoints.save(self.run, self._global_step(), state.to_hdf5(arrays), progress, keep)
-        self.run.update_run(best=self.best.state(), epochs_done=self.position.epoch)
+        arrays = state.model_arrays(self.model) | self.callback_state.arrays()
+        self.writer.save_checkpoint(self._global_step(), arrays, progress)
         self.saved_at = time.monotonic()
-
-    def _cut_outputs(self, progress: Any) -> list[str]:
-        """Take everything that grows back to where it was at the checkpoint."""
-        for file in (self.run.metrics_file, self.run.timings_file):
-            Table(file).truncate_to(progress["rows"])
-        notes: list[str] = []
-        for path, recorded in progress["outputs"].items():
-            notes += cut_back(self.run, self.run.root / path, recorded)
-        return notes
-
-    def _outputs(self) -> list[Path]:
-        """What callbacks append to, relative to the run."""
-        found = []
-        for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.TensorBoard):
-                found.append(Path(callback.log_dir))
-            if isinstance(callback, keras.callbacks.CSVLogger):
-                found.append(Path(callback.filename))
-        return [path.relative_to(self.run.root) for path in found]
-
-    def _save_model(self, path: Path, epoch: int, logs: Logs) -> None:
-        info = ModelInfo(
-            classes=self.data.classes,
-            image_format=self.data.image_format,
-            batch_size=self.experiment.fit.batch_size,
-            from_logits=self.from_logits,
-            experiment=self.experiment.name,
-            epoch=epoch,
-            metrics=logs,
-        )
-        with atomic.replacing(path) as private:
-            model_file.save(self.model, info, private)
 
     def _checkpoint_is_due(self) -> bool:
         return time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds

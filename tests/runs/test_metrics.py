@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasrun.errors import RunDirectoryError
+from kerasrun.runs.directory import create
 from kerasrun.runs.metrics import Table, cut_back, sizes
 
 
@@ -120,3 +121,13 @@ def test_outputs_that_are_gone_are_reported_and_stop_nothing(run):
     assert (run.tensorboard / "short").read_bytes() == b"123"
     assert len(cut_back(run, run.plots, {"plots/a": 1})) == 1
     assert sizes(run, run.plots) == {}
+
+
+def test_a_single_file_is_cut_back_too(tmp_path):
+    run = create(tmp_path, "lenet")
+    log = run.root / "log.csv"
+    log.write_text("one\n")
+    recorded = sizes(run, log)
+    log.write_text("one\ntwo\n")
+    assert cut_back(run, log, recorded) == ()
+    assert log.read_text() == "one\n"

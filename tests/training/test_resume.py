@@ -110,3 +110,27 @@ def test_a_full_disk_while_saving_keeps_the_last_good_state(train, tmp_path, mon
     assert run.read_run()["status"] == "failed"
     kerasrun.resume(run)
     assert run.metrics_file.read_bytes() == train("fit: {epochs: 2}").metrics_file.read_bytes()
+
+
+def test_what_callbacks_wrote_after_the_checkpoint_is_taken_back(train, tmp_path, monkeypatch):
+    """Stopped when an epoch is over and written everywhere, but before its checkpoint."""
+    from kerasrun.training.writer import RunWriter
+
+    text = "fit: {epochs: 3}\ncallbacks: [TensorBoard, {CSVLogger: {filename: log.csv}}]"
+    save = RunWriter.save_checkpoint
+
+    def killed(self, step, arrays, progress):
+        if progress["epoch"] == 2:
+            raise KeyboardInterrupt
+        save(self, step, arrays, progress)
+
+    monkeypatch.setattr(RunWriter, "save_checkpoint", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(text)
+    monkeypatch.undo()
+    run = kerasrun.open_run(tmp_path / "runs" / "latest")
+    assert len((run.root / "log.csv").read_text().splitlines()) == 3
+    kerasrun.resume(run)
+    whole = train(text)
+    for name in ("metrics.csv", "log.csv"):
+        assert (run.root / name).read_bytes() == (whole.root / name).read_bytes()

@@ -1,0 +1,90 @@
+"""What training writes into its run: checkpoints, models, a row for each epoch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from kerasrun import model_file
+from kerasrun.experiment.schema import Experiment
+from kerasrun.model_file import ModelInfo
+from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.metrics import Table, cut_back, sizes
+from kerasrun.sources._contract import Data
+from kerasrun.training.building import BuiltModel
+from kerasrun.training.callbacks import flush
+from kerasrun.training.state import to_hdf5
+
+
+class RunWriter:
+    """Writes a run, and takes it back to a checkpoint."""
+
+    def __init__(
+        self, run: RunDirectory, experiment: Experiment, data: Data, built: BuiltModel, callbacks: Sequence[Any]
+    ) -> None:
+        self.run = run
+        self.experiment = experiment
+        self.data = data
+        self.model = built.model
+        self.from_logits = bool(built.targets.loss.arguments.get("from_logits"))
+        self.callbacks = callbacks
+
+    def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
+        """Save the state at a global step.
+
+        Args:
+            progress: plain values; `epoch` counts the epochs that are done, and so the rows of the tables.
+        """
+        flush(self.callbacks)
+        outputs = {path.as_posix(): sizes(self.run, self.run.root / path) for path in self._outputs()}
+        keep = self.experiment.checkpoint.keep
+        checkpoints.save(self.run, step, to_hdf5(arrays), {**progress, "outputs": outputs}, keep)
+        self.run.update_run(best=progress["best"])
+
+    def take_back(self, progress: Mapping[str, Any]) -> list[str]:
+        """Take everything that grows back to where it was at the checkpoint; sentences for what cannot be."""
+        for file in (self.run.metrics_file, self.run.timings_file):
+            Table(file).truncate_to(progress["epoch"])
+        return [
+            note
+            for path, recorded in progress["outputs"].items()
+            for note in cut_back(self.run, self.run.root / path, recorded)
+        ]
+
+    def append_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, examples: int) -> None:
+        """A row in `metrics.csv`, and one in `timings.csv`; `epoch` counts from one."""
+        Table(self.run.metrics_file).append({"epoch": epoch, **logs})
+        speed = {"seconds": seconds, "examples_per_second": examples / seconds}
+        Table(self.run.timings_file).append({"epoch": epoch, **speed})
+
+    def last_logs(self) -> dict[str, float]:
+        """The logs of the last epoch that is done."""
+        rows = Table(self.run.metrics_file).rows()
+        return {name: float(value) for name, value in rows[-1].items() if name != "epoch"} if rows else {}
+
+    def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
+        """The model as it is, self-contained."""
+        info = ModelInfo(
+            classes=self.data.classes,
+            image_format=self.data.image_format,
+            batch_size=self.experiment.fit.batch_size,
+            from_logits=self.from_logits,
+            experiment=self.experiment.name,
+            epoch=epoch,
+            metrics=logs,
+        )
+        with atomic.replacing(path) as private:
+            model_file.save(self.model, info, private)
+
+    def _outputs(self) -> list[Path]:
+        """What callbacks append to, relative to the run."""
+        found = []
+        for callback in self.callbacks:
+            if isinstance(callback, keras.callbacks.TensorBoard):
+                found += [Path(callback.log_dir, "train"), Path(callback.log_dir, "validation")]
+            if isinstance(callback, keras.callbacks.CSVLogger):
+                found.append(Path(callback.filename))
+        return [path.relative_to(self.run.root) for path in found]
