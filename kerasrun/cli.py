@@ -19,6 +19,7 @@ from kerasrun.errors import KerasrunError
 from kerasrun.version import VERSION
 
 BUG = 3
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="kerasrun",
@@ -52,7 +53,8 @@ def kerasrun(
     Results go to stdout, progress and messages to stderr.
     """
     if quiet:
-        logging.getLogger("kerasrun").setLevel(logging.WARNING)
+        for handler in logging.getLogger("kerasrun").handlers:
+            handler.setLevel(logging.WARNING)  # not the logger's own: log.txt is never quiet
 
 
 def main() -> None:
@@ -63,6 +65,10 @@ def main() -> None:
     except KerasrunError as error:
         print(f"{_prefix(error)}{error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("interrupted before training began, or after it; nothing was lost", file=sys.stderr)
+        raise
     except BrokenPipeError:
         # The reader of stdout (head, less) has seen enough; closing it keeps Python from complaining at exit.
         sys.stderr.close()
@@ -102,5 +108,5 @@ def _bug_report(error: Exception) -> str:
         file.write(f"kerasrun {VERSION}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}")
     return (
         f"this is a bug in kerasrun {VERSION}: {type(error).__name__}: {error}\n"
-        f"Please report it with the file {Path(file.name)} (the run's log.txt has it too)."
+        f"Please report it with the file {Path(file.name)} ; if training had begun, the run's log.txt has it too."
     )

@@ -16,7 +16,7 @@ from kerasrun.errors import ModelError
 from kerasrun.keras_objects import build
 
 # These draw from generators of their own inside the transformation, so that `seed=` does not reach every draw.
-STATEFUL = ("AugMix", "RandomColorJitter")
+STATEFUL = ("AugMix", "RandAugment", "RandomColorJitter")
 # These mix the labels of two examples, which needs labels as probabilities.
 MIXES_LABELS = ("CutMix", "MixUp")
 
@@ -60,7 +60,8 @@ def _transform(layer: Any, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
 
 def _augmentation_layer(component: Component) -> Any:
-    layer = build("layers", component)
+    # Under mixed precision too: raw pixels are rounded to whole numbers in 16 bits.
+    layer = build("layers", Component(component.name, {"dtype": "float32", **component.arguments}))
     if component.name in STATEFUL:
         raise ModelError(
             f"augmentation: {component.name} draws from random state of its own, so that a resumed run could not "

@@ -1,5 +1,6 @@
 """Batches as `tf.data` pipelines: training can begin at any step, evaluation pads every batch to one size."""
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -89,7 +90,7 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
         return lambda indices: read(tf.gather(chosen, indices))
     array = getattr(inputs, "array", None)
     if array is not None:
-        kept = tf.constant(array)
+        kept = _in_memory(inputs, array)
         return lambda indices: tf.gather(kept, indices)
 
     def take(indices: NDArray[np.int64]) -> NDArray[Any]:
@@ -106,19 +107,31 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
     return from_files
 
 
+# Training and validation may be shares of one array; TensorFlow then keeps one copy of it.
+_kept: weakref.WeakKeyDictionary[Inputs, tf.Tensor] = weakref.WeakKeyDictionary()
+
+
+def _in_memory(inputs: Inputs, array: NDArray[Any]) -> tf.Tensor:
+    if inputs not in _kept:
+        _kept[inputs] = tf.constant(array)
+    return _kept[inputs]
+
+
+# Batches are read ahead, so an error may wait here for several calls until training comes to its batch.
 _read_errors: list[DataError] = []
 
 
 @contextmanager
 def read_errors_as_they_were() -> Iterator[None]:
     """Raise the `DataError` of a file that went bad while it was read, in place of TensorFlow's wrapping of it."""
-    _read_errors.clear()
     try:
         yield
     except tf.errors.OpError as error:
-        if _read_errors:
-            raise _read_errors[0] from error
-        raise
+        if not _read_errors:
+            raise
+        first = _read_errors[0]
+        _read_errors.clear()
+        raise first from error
 
 
 def _loaded(numbers: tf.data.Dataset, load: Callable[..., Any]) -> tf.data.Dataset:

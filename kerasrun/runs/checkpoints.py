@@ -90,8 +90,13 @@ def newest(run: RunDirectory) -> Checkpoint:
     )
 
 
+def any_saved(run: RunDirectory) -> bool:
+    """Whether there is a checkpoint, readable or not: a run that was killed before its first one cannot be resumed."""
+    return bool(_folders(run))
+
+
 def _start_again(run: RunDirectory) -> str:
-    return f"start again with kerasrun train {run.experiment_file}"
+    return f"start again with kerasrun train {run.resolved_file}"
 
 
 def _fill(private: Path, step: int, state: bytes | Path, progress: Mapping[str, Any]) -> None:

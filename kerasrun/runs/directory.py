@@ -127,7 +127,7 @@ class RunDirectory:
     def _damaged(self, reason: str) -> str:
         return (
             f"{self.run_file} is damaged: {reason}; put it back from a copy, or start again with "
-            f"kerasrun train {self.experiment_file}"
+            f"kerasrun train {self.resolved_file}"
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from kerasrun.errors import RunDirectoryError
+from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import LATEST, RunDirectory, Status, follow_latest, open_run, run_names
 from kerasrun.runs.lock import owner
 from kerasrun.runs.metrics import Table
@@ -57,7 +58,11 @@ def newest_unfinished(output: Path) -> RunDirectory:
     Raises:
         RunDirectoryError: if there is none.
     """
-    waiting = [run for run in list_runs(output) if run.status in ("killed", "interrupted", "failed", "paused")]
+    waiting = [
+        summary
+        for summary in list_runs(output)
+        if summary.status in ("killed", "interrupted", "failed", "paused") and checkpoints.any_saved(summary.run)
+    ]
     return max(waiting, key=lambda summary: summary.started or "").run if waiting else _latest(output)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasrun.components import Component, snake_case
 from kerasrun.errors import ModelError
@@ -39,6 +40,10 @@ def build_model(experiment: Experiment, data: Data, *, pretrained: bool, strateg
         ModelError: if the network does not fit the data, or classes, last layer and loss contradict each other.
     """
     keras.utils.clear_session()
+    # The experiment decides, not the settings that a user keeps in keras.json.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
     keras.utils.set_random_seed(experiment.seed)
     keras.config.set_dtype_policy(experiment.precision)
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -102,14 +107,20 @@ def _for_targets(name: str, targets: Targets) -> str:
 def _create_every_variable(model: Any, targets: Targets) -> None:
     """Optimizers, losses and metrics make their variables when first used; a restore must find them all."""
     model.optimizer.build(model.trainable_variables)
-    y = targets.encode(np.zeros(1, np.int64))
-    x = np.zeros((1, *model.input.shape[1:]), np.float32)
+    # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
+    examples = targets.classes + 1
+    y = targets.encode(np.zeros(examples, np.int64))
+    x = np.zeros((examples, *model.input.shape[1:]), np.float32)
     y_pred = model(x, training=False)
     try:
         model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
-        model.compute_metrics(x=x, y=y, y_pred=y_pred)
-    except (ValueError, TypeError) as error:
+        values = model.compute_metrics(x=x, y=y, y_pred=y_pred)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
+    if several := [name for name, value in values.items() if tf.size(value) != 1]:
+        raise ModelError(
+            f"the metric {several[0]} gives a value for each class, but the logs hold one number: set average: macro"
+        )
     model.reset_metrics()
 
 

@@ -28,6 +28,10 @@ STATE_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 # Arguments that name a file or folder; it lies in the run directory.
 FILE_ARGUMENTS = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
+OWN_NAMES = (
+    *("experiment.yaml", "resolved.yaml", "run.json", "metrics.csv", "timings.csv", "log.txt", ".lock"),
+    *("best.keras", "last.keras", "checkpoints", "evaluation", "plots"),
+)
 DEFAULT_FILES = {"CSVLogger": "log.csv", "TensorBoard": "tensorboard"}
 
 
@@ -37,7 +41,11 @@ def build_callbacks(components: Sequence[Component], run_root: Path) -> list[Any
     Raises:
         UsageError: if the state of a callback is not known, so that it could not be resumed.
     """
-    return [_build_callback(component, run_root) for component in components]
+    callbacks = [_build_callback(component, run_root) for component in components]
+    paths = [path for callback in callbacks if (path := _output(callback))]
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UsageError(f"callbacks: two of them write {Path(twice[0]).name}; give each a name of its own")
+    return callbacks
 
 
 def needs_every_step(callback: Any) -> bool:
@@ -90,12 +98,22 @@ class CallbackState:
                 callback.best_weights = weights
 
 
-def prepare_for_resume(callbacks: Sequence[Any]) -> None:
-    """Before `on_train_begin` of a resumed run: append to files, and do not write TensorBoard's graph again."""
+def check_average(callbacks: Sequence[Any], optimizer: Any) -> None:
+    """
+    Raises:
+        UsageError: if SwapEMAWeights has no average to put in.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in callbacks) and not inner.use_ema:
+        raise UsageError("callbacks: SwapEMAWeights needs an average of the weights: give the optimizer use_ema: true")
+
+
+def prepare_for_resume(callbacks: Sequence[Any], *, graph_written: bool) -> None:
+    """Before `on_train_begin` of a resumed run: append to files, and write TensorBoard's graph only once."""
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.CSVLogger):
             callback.append = True
-        if isinstance(callback, keras.callbacks.TensorBoard):
+        if isinstance(callback, keras.callbacks.TensorBoard) and graph_written:
             callback.write_graph = False
 
 
@@ -141,8 +159,20 @@ def _build_callback(component: Component, run_root: Path) -> Any:
                 f"callbacks: {name}: {argument}: {written}: expected a path in the run directory, where a resume can "
                 "take it back; give a relative one"
             )
+        if (path.name in OWN_NAMES and path.parent == run_root) or path == run_root:
+            raise UsageError(f"callbacks: {name}: {argument}: {written}: kerasrun writes this itself; name another")
         arguments[argument] = str(path)
+    if name == "ModelCheckpoint" and arguments.get("save_best_only") and arguments.get("save_freq", "epoch") != "epoch":
+        raise UsageError(
+            "callbacks: ModelCheckpoint: save_best_only needs save_freq: epoch; Keras compares values when an epoch "
+            "ends"
+        )
     return build("callbacks", Component(name, arguments))
+
+
+def _output(callback: Any) -> str | None:
+    argument = FILE_ARGUMENTS.get(_name(callback))
+    return str(getattr(callback, argument)) if argument else None
 
 
 def _fields(callback: Any) -> tuple[str, ...]:

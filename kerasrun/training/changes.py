@@ -1,13 +1,14 @@
 """What may change between a run and its resumption: only what leaves the steps already taken true."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import UsageError
 from kerasrun.experiment.resolved import as_plain
 from kerasrun.experiment.schema import Experiment
 
-ALLOWED = ("fit.epochs", "checkpoint")
+ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep")
 
 
 def check_changes(before: Experiment, after: Experiment) -> None:
@@ -16,12 +17,28 @@ def check_changes(before: Experiment, after: Experiment) -> None:
         UsageError: naming every key that may not change.
     """
     old, new = as_plain(before), as_plain(after)
-    changed = [key for key in _differences(old, new, "") if not _is_allowed(key)]
+    changed = [key for key in _differences(old, new, "") if not _is_allowed(key, after)]
     if changed:
         raise UsageError(
             f"a resumed run cannot change {', '.join(changed)}: the steps already taken would no longer be true. "
-            "It may change fit.epochs, paths of the data, and checkpoint; for the rest start a new run with "
+            f"It may change {', '.join(ALLOWED)} and paths of the data; for the rest start a new run with "
             "kerasrun train"
+        )
+
+
+def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        UsageError: if another number of epochs cannot be honoured from this checkpoint on.
+    """
+    begun = progress["epoch"] + bool(progress["step"])
+    if after.fit.epochs < begun:
+        raise UsageError(f"fit.epochs: {after.fit.epochs} is less than the {begun} epochs that have begun")
+    swaps = any(callback.name == "SwapEMAWeights" for callback in after.callbacks)
+    if swaps and after.fit.epochs != before.fit.epochs and progress["epoch"] >= before.fit.epochs:
+        raise UsageError(
+            "fit.epochs: a finished run with SwapEMAWeights cannot be extended: in its last epoch the averages took "
+            "the place of the weights, which are gone; start a new run with kerasrun train"
         )
 
 
@@ -33,7 +50,9 @@ def _differences(old: Any, new: Any, key: str) -> Iterator[str]:
         yield key
 
 
-def _is_allowed(key: str) -> bool:
-    if key.startswith("data."):
-        return True  # the data's fingerprint tells whether they are the same
-    return any(key == allowed or key.startswith(f"{allowed}.") for allowed in ALLOWED)
+def _is_allowed(key: str, after: Experiment) -> bool:
+    if key in ALLOWED:
+        return True
+    section, _, field = key.partition(f".{after.data.kind}.")
+    # Data may lie elsewhere; their fingerprint tells whether they are the same.
+    return section == "data" and isinstance(getattr(after.data, field, None), Path)

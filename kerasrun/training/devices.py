@@ -184,6 +184,9 @@ def _held_back_stderr(needed: bool = True) -> Iterator[None]:
         yield
         sys.stderr.flush()
         os.write(2, b"\0")
+    except KeyboardInterrupt:
+        os.write(2, b"\0")  # that is no failure to explain
+        raise
     finally:
         sys.stderr.flush()
         os.dup2(stderr, 2)

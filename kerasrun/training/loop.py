@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,11 +26,12 @@ from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.sources._contract import Data, Split
 from kerasrun.training import state
-from kerasrun.training.best import best_for
+from kerasrun.training.best import Best, best_for
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import (
     CallbackState,
     build_callbacks,
+    check_average,
     closed_if_interrupted,
     needs_every_step,
     prepare_for_resume,
@@ -54,6 +56,27 @@ class Position:
     step: int = 0
 
 
+@dataclass(frozen=True)
+class LoopParts:
+    """What can be wrong with an experiment although its model was built; made before there is a run."""
+
+    augmentation: Augmentation | None
+    best: Best
+
+
+def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> LoopParts:
+    """
+    Raises:
+        KerasrunError: if the augmentation, a callback or what decides the best model cannot serve.
+    """
+    check_average(build_callbacks(experiment.callbacks, Path.cwd()), built.model.optimizer)
+    monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
+    return LoopParts(
+        augmentation=Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None,
+        best=best_for(built.model, monitor, experiment.checkpoint.mode),
+    )
+
+
 class TrainingLoop:
     """One run from its position to its end. Everything that changes while it trains is here or in the model."""
 
@@ -65,6 +88,7 @@ class TrainingLoop:
         built: BuiltModel,
         train: Split,
         val: Split | None,
+        parts: "LoopParts",
         strategy: Any = None,
     ) -> None:
         self.run = run
@@ -76,15 +100,14 @@ class TrainingLoop:
         batch_size = experiment.fit.batch_size
         self.steps = steps_in_epoch(len(train), batch_size)
         self.evaluator = Evaluator(self.model, val, built.targets, batch_size) if val else None
-        self.augmentation = Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None
+        self.augmentation = parts.augmentation
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
         self.writer = RunWriter(run, experiment, data, built, self.callbacks)
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.fused = FusedSteps(self.model, strategy)
-        monitor = experiment.checkpoint.monitor or ("val_loss" if val else "loss")
-        self.best = best_for(self.model, monitor, experiment.checkpoint.mode)
+        self.best = parts.best
         self.position = Position()
         self.progress = TrainingProgress(experiment.fit.epochs, self.steps, batch_size, len(train))
         self.stop = StopRequest()
@@ -104,8 +127,8 @@ class TrainingLoop:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint to the end; what was written after it is taken back."""
-        prepare_for_resume(self.callbacks)
         progress = checkpoint.progress
+        prepare_for_resume(self.callbacks, graph_written=bool(progress["epoch"] or progress["step"]))
         for note in self.writer.take_back(progress):
             logger.warning("%s", note)
         with self._announced():
@@ -130,8 +153,11 @@ class TrainingLoop:
             self._chunk(iter(self._distributed(self._batches())))
             seconds = time.perf_counter() - begin
             self._save()
+        if self.stop:
+            raise KeyboardInterrupt
         before = state.model_arrays(self.model)
         saved = checkpoints.newest(self.run)
+        state.restore_model(self.model, {name: np.zeros_like(array) for name, array in before.items()})
         state.restore_model(self.model, state.from_hdf5(saved.state_file))
         after = state.model_arrays(self.model)
         if any(not np.array_equal(before[name], after[name], equal_nan=True) for name in before):
@@ -221,11 +247,10 @@ class TrainingLoop:
                 f"a learning rate of {self._learning_rate():.4g}; the checkpoints before it are kept. Try a smaller "
                 "learning rate, clipnorm: 1.0 in the optimizer, and look at the data for extreme values"
             )
-        first = self.position.step == 0 and self.position.epoch == 0
         self.position.step += count
         if self.chunks.fixed:
             self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
-        elif first:
+        else:
             self._write_graph()
         logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
         self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
@@ -233,7 +258,7 @@ class TrainingLoop:
     def _write_graph(self) -> None:
         """TensorBoard writes the graph at the end of the first batch; it is the only batch hook it needs."""
         for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.TensorBoard):
+            if isinstance(callback, keras.callbacks.TensorBoard) and callback._should_write_train_graph:
                 callback.on_train_batch_end(0)
 
     def _validate(self, epoch: int) -> Logs:
@@ -245,13 +270,12 @@ class TrainingLoop:
         with _explained(self.experiment.fit.batch_size):
             evaluation = self.evaluator.evaluate(lambda: bool(self.stop))
         if evaluation is None:
-            self._give_up_validation()
-            raise AssertionError("a stop was asked for")
+            raise self._given_up_validation()
         self.listeners.on_test_end(evaluation.metrics)
         self.training_metrics = None
         return {f"val_{name}": value for name, value in evaluation.metrics.items()}
 
-    def _give_up_validation(self) -> None:
+    def _given_up_validation(self) -> Interrupted:
         """Save the state as it was before validation, which a resume does again from its beginning."""
         for callback in self.callbacks:
             if isinstance(callback, keras.callbacks.SwapEMAWeights):
@@ -259,7 +283,7 @@ class TrainingLoop:
         for variable, value in zip(self.model.metrics_variables, self.training_metrics or [], strict=True):
             variable.assign(value)
         self._save()
-        self._raise_if_stopped()
+        return self._interrupted()
 
     def _end_epoch(self, epoch: int, logs: Logs) -> None:
         is_best = self.best.improves(epoch, logs[self.best.monitor])
@@ -312,12 +336,16 @@ class TrainingLoop:
         return time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
 
     def _raise_if_stopped(self) -> None:
-        if self.stop.signal is not None:
-            raise Interrupted(
-                f"stopped after step {self.position.step} of {self.steps} in epoch {self.position.epoch + 1} of "
-                f"{self.experiment.fit.epochs}; everything is saved. Go on with: kerasrun resume {self.run}",
-                self.stop.signal,
-            )
+        if self.stop:
+            raise self._interrupted()
+
+    def _interrupted(self) -> Interrupted:
+        assert self.stop.signal is not None
+        return Interrupted(
+            f"stopped after step {self.position.step} of {self.steps} in epoch {self.position.epoch + 1} of "
+            f"{self.experiment.fit.epochs}; everything is saved. Go on with: kerasrun resume {self.run}",
+            self.stop.signal,
+        )
 
     def _global_step(self) -> int:
         return self.position.epoch * self.steps + self.position.step

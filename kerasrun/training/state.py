@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
 from numpy.typing import NDArray
 
 from kerasrun.errors import CheckpointError
@@ -69,9 +70,17 @@ def from_hdf5(path: Path) -> Arrays:
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:
     groups = {
         "model": model.variables,
-        "optimizer": model.optimizer.variables,
+        "optimizer": _optimizer_variables(model.optimizer),
         "metrics": model.metrics_variables,
     }
     for group, variables in groups.items():
         for number, variable in enumerate(variables):
             yield f"{group}/{number:04d}/{variable.path}", variable
+
+
+def _optimizer_variables(optimizer: Any) -> list[Any]:
+    """Every variable of an optimizer; `LossScaleOptimizer.variables` leaves out Nadam's running product."""
+    listed = list(optimizer.variables)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    known = {id(variable) for variable in listed}
+    return listed + [v for v in vars(inner).values() if isinstance(v, keras.Variable) and id(v) not in known]

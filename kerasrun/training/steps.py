@@ -69,6 +69,8 @@ class Inference:
 
         def add_batch(number: tf.Tensor, y_pred: tf.TensorArray, logits: tf.TensorArray) -> tuple[Any, ...]:
             output = self.model(next(iterator), training=False)
+            # Activity regularizers leave their loss on the layers; it belongs to this graph, not to that of Scoring.
+            self.model._clear_losses()
             y_pred = y_pred.write(number, tf.cast(output, tf.float32))
             logits = logits.write(number, tf.cast(_logits(output), tf.float32))
             return number + 1, y_pred, logits

@@ -4,6 +4,7 @@ Light to import: everything in the file is checked before TensorFlow is loaded.
 """
 
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasrun.errors import DataError, ExperimentError, Interrupted, KerasrunError, RunDirectoryError
+from kerasrun.errors import CheckpointError, DataError, ExperimentError, Interrupted, KerasrunError, RunDirectoryError
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
 from kerasrun.experiment.resolved import resolved_yaml
@@ -28,7 +29,7 @@ from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
 from kerasrun.sources._contract import Data, Split
 from kerasrun.training import devices
-from kerasrun.training.changes import check_changes
+from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.devices import Device
 
 if TYPE_CHECKING:
@@ -84,10 +85,16 @@ def resume(run: RunDirectory, *, overrides: Sequence[str] = ()) -> RunDirectory:
         KerasrunError: as `train`; above all if the data have changed, or no checkpoint can be read.
     """
     with _owned(run) as status:
+        if not run.resolved_file.exists():
+            raise CheckpointError(
+                f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
+            )
         loaded = load(run.resolved_file, overrides)
         recorded = run.read_run()
-        check_changes(load(run.resolved_file).experiment, loaded.experiment)
+        before = load(run.resolved_file).experiment
+        check_changes(before, loaded.experiment)
         checkpoint = checkpoints.newest(run)
+        check_epochs(before, loaded.experiment, checkpoint.progress)
         for note in checkpoint.notes:
             logger.warning("%s", note)
         if recorded["status"] == "finished" and _nothing_left(run, loaded.experiment, checkpoint.progress):
@@ -100,6 +107,7 @@ def resume(run: RunDirectory, *, overrides: Sequence[str] = ()) -> RunDirectory:
             )
         _restore_variables(recorded)
         device = devices.start(prepared.experiment.device, recorded["device"]["threads"])
+        _compare(recorded, device)
         loop = _builder(prepared, device, pretrained=False)(run)
         if overrides:
             atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
@@ -151,15 +159,17 @@ def prepare(loaded: Loaded) -> Prepared:
 def _builder(prepared: Prepared, device: Device, *, pretrained: bool) -> Any:
     """Build the model, which may fail, before a run directory is made for it."""
     from kerasrun.training.building import build_model
-    from kerasrun.training.loop import TrainingLoop
+    from kerasrun.training.loop import TrainingLoop, loop_parts
 
     strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells there of downloads
         built = build_model(prepared.experiment, prepared.data, pretrained=pretrained, strategy=strategy)
 
+        parts = loop_parts(prepared.experiment, built, validates=prepared.validation is not None)
+
     def loop_for(run: RunDirectory) -> "TrainingLoop":
         return TrainingLoop(
-            run, prepared.experiment, prepared.data, built, prepared.train, prepared.validation, strategy
+            run, prepared.experiment, prepared.data, built, prepared.train, prepared.validation, parts, strategy
         )
 
     return loop_for
@@ -207,14 +217,18 @@ def _owned(run: RunDirectory) -> Iterator[_Status]:
     status = _Status(run)
     with lock(run), attach(run):
         try:
-            with atomic.explained(run.root):
-                yield status
+            yield status
         except Interrupted as interruption:
             status.ended("interrupted", str(interruption))
             raise
         except KerasrunError as error:
             status.ended("failed", str(error))
             raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            with atomic.explained(run.root):  # a callback's own file, written by Keras
+                raise
         except KeyboardInterrupt:
             status.ended("interrupted", "interrupted before the first step of this process")
             raise
@@ -246,6 +260,28 @@ def _nothing_left(run: RunDirectory, experiment: Experiment, progress: Any) -> b
         )
         return True
     return False
+
+
+def _compare(recorded: dict[str, Any], device: Device) -> None:
+    """Say what is not as it was when the run began.
+
+    Raises:
+        RunDirectoryError: if the kind of device differs: a GPU and a CPU do not give the same bits.
+    """
+    if device.kind != recorded["device"]["kind"]:
+        raise RunDirectoryError(
+            f"this run began on a {recorded['device']['kind'].upper()}, and here it would go on with "
+            f"{device.description}, which gives other numbers: resume it where it began, or "
+            "start a new run with kerasrun train"
+        )
+    now = environment(Path.cwd())
+    for what in ("versions", "processor"):
+        if now[what] != recorded[what]:
+            different = [key for key in now[what] if now[what][key] != recorded[what].get(key)]
+            logger.warning(
+                "%s is not as it was when this run began (%s): it goes on, but may not end with the same bits",
+                *(what, ", ".join(f"{key} {recorded[what].get(key)} → {now[what][key]}" for key in different)),
+            )
 
 
 def _restore_variables(recorded: dict[str, Any]) -> None:

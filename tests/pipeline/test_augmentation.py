@@ -8,17 +8,28 @@ from kerasrun.errors import KerasrunError
 
 pytestmark = pytest.mark.tensorflow
 
+# These do the same to every image, whatever they draw.
+NOT_RANDOM = {
+    *("AutoContrast", "CenterCrop", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"),
+    *("MaxNumBoundingBoxes", "Resizing", "Solarization"),
+}
 LAYERS = {
     "RandomBrightness": {"factor": 0.3},
+    "RandomColorDegeneration": {"factor": [0.2, 0.9]},
     "RandomContrast": {"factor": 0.4},
     "RandomCrop": {"height": 12, "width": 12},
+    "RandomElasticTransform": {},
     "RandomErasing": {"factor": 1.0},
     "RandomFlip": {},
     "RandomGaussianBlur": {"factor": 1.0},
+    "RandomGrayscale": {},
     "RandomHue": {"factor": 0.3},
+    "RandomInvert": {"factor": 0.5},
     "RandomPerspective": {"factor": 1.0},
+    "RandomPosterization": {"factor": [1, 7]},
     "RandomRotation": {"factor": 0.2},
     "RandomSaturation": {"factor": [0.2, 0.8]},
+    "RandomSharpness": {"factor": [0.2, 0.9]},
     "RandomShear": {"x_factor": 0.3, "y_factor": 0.3},
     "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
     "RandomZoom": {"height_factor": 0.3},
@@ -37,6 +48,20 @@ def augment(component, images, step, seed=1):
 
     augmentation = Augmentation([component], seed)
     return tf.function(augmentation)(images, tf.constant(step, tf.int64)).numpy()
+
+
+def test_every_augmentation_layer_of_keras_is_tried_or_refused():
+    import keras
+
+    from kerasrun.experiment.refused import refusal
+
+    found = {
+        name
+        for name, layer in vars(keras.layers).items()
+        if isinstance(layer, type) and hasattr(layer, "get_random_transformation")
+    }
+    refused = {name for name in found if refusal("layers", name, "augmentation")}
+    assert found - refused - NOT_RANDOM == set(LAYERS)
 
 
 @pytest.mark.parametrize("name", LAYERS)

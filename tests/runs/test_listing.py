@@ -1,6 +1,7 @@
 import pytest
 
 from kerasrun.errors import RunDirectoryError
+from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import create
 from kerasrun.runs.listing import find_run, list_runs, newest_unfinished
 from kerasrun.runs.lock import lock
@@ -47,6 +48,7 @@ def test_resume_takes_the_newest_unfinished_run(tmp_path, status):
     runs = [create(tmp_path, name) for name in ("z", "b", "a", "m")]
     for run, value in zip(runs, ["interrupted", status, "finished", "running"], strict=True):
         run.update_run(status=value)
+        checkpoints.save(run, 0, b"state", {}, keep=1)
     with lock(runs[3]):  # another process trains this one
         assert newest_unfinished(tmp_path) == runs[1]
     assert newest_unfinished(tmp_path) == runs[3]

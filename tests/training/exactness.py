@@ -41,6 +41,7 @@ callbacks:
   - EarlyStopping: {monitor: val_loss, patience: 3, restore_best_weights: true}
   - TensorBoard
   - CSVLogger: {filename: log.csv}
+checkpoint: {epochs: 2}
 """
 
 

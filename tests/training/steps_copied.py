@@ -2,7 +2,9 @@
 
     python -m tests.training.steps_copied FOLDER
 
-A copy is what a kill right after that step's checkpoint would leave behind.
+A copy is what a kill at that moment would leave behind. Checkpoints are taken at every second step and at the end of
+every second epoch, so that some copies lie at a checkpoint, and others beyond one: what was written since then must be
+taken back.
 """
 
 import shutil
@@ -17,16 +19,27 @@ def main(folder: Path) -> None:
     file = write_experiment(folder)
     kerasrun.train(file, output=folder / "whole")
     from kerasrun.training import loop
+    from kerasrun.training.callbacks import flush
 
-    take_chunk = loop.TrainingLoop._chunk
+    take_chunk, end_epoch = loop.TrainingLoop._chunk, loop.TrainingLoop._end_epoch
 
     def one_step_and_copy(self: loop.TrainingLoop, iterator: object) -> None:
         self.chunks.fixed = 1
         take_chunk(self, iterator)
-        self._save()
-        shutil.copytree(self.run.root, folder / "cut" / f"exact-{self._global_step()}", symlinks=True)
+        if self.position.step % 2 == 0:
+            self._save()
+        copy(self, f"step-{self._global_step()}")
+
+    def end_and_copy(self: loop.TrainingLoop, epoch: int, logs: dict[str, float]) -> None:
+        end_epoch(self, epoch, logs)
+        copy(self, f"epoch-{epoch + 1}")
+
+    def copy(self: loop.TrainingLoop, name: str) -> None:
+        flush(self.callbacks)
+        shutil.copytree(self.run.root, folder / "cut" / name, symlinks=True)
 
     loop.TrainingLoop._chunk = one_step_and_copy
+    loop.TrainingLoop._end_epoch = end_and_copy
     kerasrun.train(file, output=folder / "stepped")
 
 

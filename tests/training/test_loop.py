@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import NotFiniteError, OutOfMemoryError
+from kerasrun.errors import KerasrunError, NotFiniteError, OutOfMemoryError
 from kerasrun.runs.metrics import Table
 
 pytestmark = pytest.mark.tensorflow
@@ -190,3 +190,93 @@ def test_a_dry_run_tries_everything_and_leaves_nothing(tmp_path, digits, caplog)
         kerasrun.dry_run(file, output=tmp_path / "runs")
     assert sorted(tmp_path.iterdir()) == before
     assert any("one batch of 32" in message and "saved and restored" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("compile: {metrics: [F1Score]}", "f1_score gives a value for each class.*average: macro"),
+        ("callbacks: [SwapEMAWeights]\nfit: {validation_data: test}", "use_ema: true"),
+        ("callbacks: [{TensorBoard: {log_dir: .}}]", "kerasrun writes this itself"),
+        ("callbacks: [{CSVLogger: {filename: metrics.csv}}]", "kerasrun writes this itself"),
+        ("callbacks: [{CSVLogger: {filename: a.csv}}, {CSVLogger: {filename: a.csv}}]", "two of them write a.csv"),
+        (
+            "callbacks: [{ModelCheckpoint: {filepath: a.keras, monitor: loss, save_best_only: true, save_freq: 2}}]",
+            "save_best_only needs",
+        ),
+        ("compile: {metrics: [SparseCategoricalAccuracy]}", "does not take this network's output"),
+    ],
+)
+def test_what_cannot_work_is_told_before_there_is_a_run(train, tmp_path, text, words):
+    with pytest.raises(KerasrunError, match=words):
+        train(text)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_activity_regularizers_train_and_validate(train):
+    run = train(
+        "model: {layers: [Flatten, {Dense: {units: 4, activity_regularizer: {L2: {l2: 0.001}}}}]}\n"
+        "fit: {epochs: 1, validation_data: test}"
+    )
+    assert rows(run)[0]["val_loss"] > 0
+
+
+def test_settings_in_keras_json_change_nothing(train):
+    import keras
+
+    before = rows(train())
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_floatx("float64")
+    assert rows(train()) == before
+
+
+def test_the_dry_run_notices_a_restore_that_restores_nothing(tmp_path, digits, monkeypatch):
+    from kerasrun.errors import CheckpointError
+    from kerasrun.training import state
+
+    restore = state.restore_model
+
+    def forgetful(model, arrays):
+        if not any(array.any() for array in arrays.values()):
+            restore(model, arrays)
+
+    monkeypatch.setattr(state, "restore_model", forgetful)
+    file = tmp_path / "dry.yaml"
+    file.write_text("data: {npz: {path: digits.npz}}\nmodel: LeNet\n", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="not what was saved"):
+        kerasrun.dry_run(file, output=tmp_path / "runs")
+
+
+def _optimizers():
+    from kerasrun.experiment.refused import refusal
+    from kerasrun.keras_catalogue import names
+
+    return [name for name in names("optimizers") if name != "LossScaleOptimizer" and not refusal("optimizers", name)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("optimizer", _optimizers())
+def test_the_state_has_every_variable_that_a_step_changes(optimizer, precision):
+    """Found by looking at what the traced step captures, so that nothing has to be remembered here."""
+    import keras
+    import tensorflow as tf
+
+    from kerasrun.training import state
+    from kerasrun.training.steps import FusedSteps
+
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(precision)
+    try:
+        inputs = keras.Input((6,))
+        x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(5)(inputs)))
+        model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(x))
+        model.compile(getattr(keras.optimizers, optimizer)(), "mse", metrics=[keras.metrics.MeanAbsoluteError()])
+        model.optimizer.build(model.trainable_variables)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    fused = FusedSteps(model)
+    batches = tf.data.Dataset.from_tensors((tf.ones((4, 6)), tf.ones((4, 1)))).repeat()
+    graph = fused.function.get_concrete_function(iter(batches), tf.constant(1, tf.int64)).graph
+    kept = {id(variable.value) for _, variable in state._variables(model)}
+    assert graph.variables
+    assert [variable.name for variable in graph.variables if id(variable) not in kept] == []

@@ -37,12 +37,59 @@ def test_more_epochs_give_what_they_would_have_given_from_the_start(train, finis
 
 @pytest.mark.parametrize(
     ("override", "key"),
-    [("fit.batch_size=16", "fit.batch_size"), ("seed=2", "seed"), ("compile.optimizer=SGD", "compile.optimizer")],
+    [
+        ("fit.batch_size=16", "fit.batch_size"),
+        ("seed=2", "seed"),
+        ("compile.optimizer=SGD", "compile.optimizer"),
+        ("checkpoint.monitor=loss", "checkpoint.monitor"),
+        ("checkpoint.mode=max", "checkpoint.mode"),
+        ("data.npz.image_size=[32,32]", "data.npz.image_size"),
+        ("data.npz.interpolation=nearest", "data.npz.interpolation"),
+    ],
 )
 def test_what_would_make_the_steps_taken_untrue_is_refused(finished, override, key):
     with pytest.raises(UsageError, match=f"cannot change {key}"):
         kerasrun.resume(finished, overrides=[override])
     assert finished.read_run()["status"] == "finished"
+
+
+def test_fewer_epochs_than_have_begun_are_refused(finished):
+    with pytest.raises(UsageError, match="1 is less than the 2 epochs that have begun"):
+        kerasrun.resume(finished, overrides=["fit.epochs=1"])
+
+
+def test_another_kind_of_device_is_refused(finished):
+    recorded = finished.read_run()["device"]
+    finished.update_run(device={**recorded, "kind": "gpu"})
+    with pytest.raises(RunDirectoryError, match="began on a GPU"):
+        kerasrun.resume(finished, overrides=["fit.epochs=3"])
+
+
+def test_other_versions_are_told(finished, caplog):
+    finished.update_run(versions={**finished.read_run()["versions"], "keras": "3.14.0"})
+    with caplog.at_level(logging.WARNING, "kerasrun"):
+        kerasrun.resume(finished, overrides=["fit.epochs=3"])
+    assert "keras 3.14.0 → 3.15" in caplog.text
+
+
+def test_an_extended_average_is_refused(train):
+    run = train(
+        "fit: {epochs: 2, validation_data: test}\ncallbacks: [{SwapEMAWeights: {swap_on_epoch: true}}]\n"
+        "compile: {optimizer: {SGD: {learning_rate: 0.1, use_ema: true}}}"
+    )
+    with pytest.raises(UsageError, match="SwapEMAWeights cannot be extended"):
+        kerasrun.resume(run, overrides=["fit.epochs=3"])
+
+
+def test_a_run_that_never_began_does_not_hide_the_one_to_resume(tmp_path):
+    from kerasrun.runs import checkpoints
+    from kerasrun.runs.directory import create
+    from kerasrun.runs.listing import newest_unfinished
+
+    resumable = create(tmp_path, "a")
+    checkpoints.save(resumable, 0, b"state", {}, keep=2)
+    create(tmp_path, "b")
+    assert newest_unfinished(tmp_path) == resumable
 
 
 def test_moved_data_are_found_with_a_new_path(finished, tmp_path):
