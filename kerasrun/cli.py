@@ -5,6 +5,7 @@
 """
 
 import gc
+import io
 import logging
 import sys
 import tempfile
@@ -60,6 +61,10 @@ def kerasrun(
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _log_to_stderr()
+    # A class name that the terminal's encoding lacks is shown escaped, rather than not at all.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except KerasrunError as error:

@@ -21,6 +21,8 @@ def build(family: str, component: Component) -> Any:
         raise ModelError(f"{FAMILIES[family]} has no '{component.name}'") from None
     constructor = getattr(importlib.import_module(FAMILIES[family]), name)
     arguments = {key: _argument(family, key, value) for key, value in component.arguments.items()}
+    if family == "optimizers" and isinstance(arguments.get("learning_rate"), int):
+        arguments["learning_rate"] = float(arguments["learning_rate"])  # Keras takes 1.0, but not 1
     try:
         return constructor(**arguments)
     except (ValueError, TypeError) as error:

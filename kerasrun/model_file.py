@@ -9,13 +9,15 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kerasrun.errors import ModelFileError
 from kerasrun.sources._contract import ImageFormat
 from kerasrun.version import VERSION
 
 ENTRY = "kerasrun.json"
+OutputKind = Literal["probabilities", "sigmoid logits", "softmax logits", "scores"]
+"""`scores`, of hinge losses: the larger the surer, but no probabilities."""
 FORMAT_VERSION = 1
 
 
@@ -28,8 +30,8 @@ class ModelInfo:
     """How an image becomes an input; None where examples are not images."""
     batch_size: int
     """Rows of every batch in evaluation and prediction; part of the file because bits depend on it."""
-    from_logits: bool
-    """Whether outputs come before the sigmoid or softmax, so that probabilities must still be made of them."""
+    outputs: OutputKind
+    """What the network's outputs are, and so what makes probabilities of them."""
     experiment: str
     epoch: int
     """Epochs of training behind these weights."""

@@ -13,7 +13,7 @@ INFO = {
     "classes": ["cat", "dog"],
     "image_format": {"height": 8, "width": 8, "color_mode": "rgb", "interpolation": "bilinear", "fit_mode": "resize"},
     "batch_size": 32,
-    "from_logits": False,
+    "outputs": "probabilities",
     "experiment": "pets",
     "epoch": 3,
     "metrics": {"loss": 0.5},

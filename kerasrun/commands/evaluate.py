@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Last, Output, Run
+from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run
 
 
 def evaluate(
@@ -19,6 +19,7 @@ def evaluate(
         typer.Option(metavar="FOLDER", help="Class folders outside the experiment, instead.", show_default=False),
     ] = None,
     last: Last = False,
+    overrides: Overrides = None,
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
@@ -29,5 +30,5 @@ def evaluate(
     from kerasrun.results.evaluation import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
-    report = evaluate_run(find_run(run, output), split=split, data=data, last=last)
+    report = evaluate_run(find_run(run, output), split=split, data=data, last=last, overrides=overrides or ())
     typer.echo(report.to_json() if as_json else report.to_text())

@@ -58,6 +58,7 @@ class VGG16(Network):
         """RGB to BGR, minus the mean colour of ImageNet, not scaled: as the weights were trained."""
         from keras.applications import vgg16
 
+        require_images(inputs, "VGG16", least=32, channels=3)
         return vgg16.preprocess_input(inputs)
 
     def build(self, inputs: Any, output: Output) -> Any:

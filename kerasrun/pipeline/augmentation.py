@@ -32,6 +32,26 @@ class Augmentation:
         self.seed = seed
         self.layers = [_augmentation_layer(component) for component in components]
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Try two examples of this shape.
+
+        Raises:
+            ModelError: if a layer does not take such examples, or gives them another shape.
+        """
+        for layer in self.layers:
+            try:
+                given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0])).shape[1:])
+            except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
+                reason = " ".join(str(error).split())
+                raise ModelError(
+                    f"augmentation: {layer.name} does not take examples of shape {shape}: {reason}"
+                ) from error
+            if given != tuple(shape):
+                raise ModelError(
+                    f"augmentation: {layer.name} makes examples of shape {given} from {shape}, but the network takes "
+                    f"{shape} in evaluation too; set image_size in the data section instead"
+                )
+
     def __call__(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Change a batch of images, shape (batch, height, width, channels), values 0 to 255, as float32."""
         images = tf.cast(images, tf.float32)

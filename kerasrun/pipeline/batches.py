@@ -136,6 +136,7 @@ def read_errors_as_they_were() -> Iterator[None]:
 
 def _loaded(numbers: tf.data.Dataset, load: Callable[..., Any]) -> tf.data.Dataset:
     """Load batches ahead of time, in order."""
+    _read_errors.clear()  # of a pipeline that is given up
     # AutoGraph would find nothing to convert, and takes longer to look than to load a few images.
     load = tf.autograph.experimental.do_not_convert(load)
     batches = numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.errors import DataError, UsageError
+from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.results.classification import ClassScore, class_scores, confusion_matrix
-from kerasrun.results.model import TrainedModel, model_of, open_model, probabilities
+from kerasrun.results.model import TrainedModel, class_values, model_of, open_model
 from kerasrun.results.text_table import text_table
 from kerasrun.runs import atomic
-from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.sources._contract import Split
 from kerasrun.sources.directory import open_folder_with
+from kerasrun.training.changes import check_changes
 
 logger = logging.getLogger("kerasrun")
 
@@ -82,7 +83,12 @@ class EvaluationReport:
 
 
 def evaluate(
-    run: RunDirectory, *, split: str | None = None, data: Path | None = None, last: bool = False
+    run: RunDirectory | str | Path,
+    *,
+    split: str | None = None,
+    data: Path | None = None,
+    last: bool = False,
+    overrides: Sequence[str] = (),
 ) -> EvaluationReport:
     """Evaluate a run's model and keep the report in the run directory.
 
@@ -90,14 +96,17 @@ def evaluate(
         split: `train`, `validation` or `test`; by default `test` where there is one, else `validation`.
         data: a folder of class folders outside the experiment, instead of its data.
         last: take `last.keras`, not `best.keras`.
+        overrides: `data.….path=…` where the data have moved.
 
     Raises:
         KerasrunError: if the run has no model yet, or the data cannot be used.
     """
+    run = run if isinstance(run, RunDirectory) else open_run(run)
     path = model_of(run, last=last)
     if data is not None and split is not None:
         raise UsageError("--data and --split both say what to evaluate on; give one of them")
-    experiment = load(run.resolved_file).experiment
+    experiment = load(run.resolved_file, overrides).experiment
+    check_changes(load(run.resolved_file).experiment, experiment)
     examples = None if data else _split(experiment, split)
     trained = open_model(path, experiment.device, run.read_run()["device"]["threads"])
     if examples is None:
@@ -147,9 +156,9 @@ def _report(
     evaluation = Evaluator(trained.model, split, targets, trained.info.batch_size).evaluate()
     if evaluation is None:
         raise AssertionError("nothing asked to stop")
-    predicted = probabilities(evaluation.outputs, trained.info.from_logits).argmax(axis=1)
+    predicted = class_values(evaluation.outputs, trained.info.outputs).argmax(axis=1)
     confusions = confusion_matrix(split.labels, predicted, len(classes))
-    picture = plot_confusion_matrix(confusions, classes, run.plots / f"confusion_{split_name}.png")
+    picture = run.plots / f"confusion_{split_name}.png"
     report = EvaluationReport(
         run=str(run),
         model=f"{run}/{trained.path.name}",
@@ -162,5 +171,9 @@ def _report(
         confusion_matrix=confusions,
         picture=f"{run}/{picture.relative_to(run.root)}",
     )
-    atomic.write_json(run.evaluation(split_name), report.as_dict())
+    try:
+        plot_confusion_matrix(confusions, classes, picture)
+        atomic.write_json(run.evaluation(split_name), report.as_dict())
+    except RunDirectoryError as error:
+        logger.warning("the report is not kept in the run: %s", error)  # it was computed, and is shown all the same
     return report

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError
-from kerasrun.model_file import ModelInfo
+from kerasrun.model_file import ModelInfo, OutputKind
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training import devices
 from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
@@ -50,21 +50,21 @@ def open_model(path: Path, device: devices.DeviceRequest = "auto", threads: Any 
     return TrainedModel(path, model, info)
 
 
-def probabilities(outputs: NDArray[np.float32], from_logits: bool) -> NDArray[np.float64]:
-    """Class probabilities from the network's outputs.
+def class_values(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.float64]:
+    """A value for each class: its probability, or its score where the loss makes no probabilities.
 
     Args:
-        outputs: shape (examples, 1) for two classes with one sigmoid unit, else (examples, classes).
-        from_logits: whether the outputs come before the sigmoid or softmax.
+        outputs: shape (examples, 1) for two classes with one unit, else (examples, classes).
 
     Returns:
-        shape (examples, classes).
+        shape (examples, classes); the largest value of a row is the predicted class.
     """
     values = outputs.astype(np.float64)
+    if kind == "sigmoid logits":
+        values = 1 / (1 + np.exp(-values))
     if values.shape[1] == 1:
-        second = 1 / (1 + np.exp(-values)) if from_logits else values
-        return np.hstack([1 - second, second])
-    if not from_logits:
+        return np.hstack([-values if kind == "scores" else 1 - values, values])
+    if kind != "softmax logits":
         return values
     exponentials = np.exp(values - values.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)

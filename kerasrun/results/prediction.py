@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import ModelFileError
-from kerasrun.results.model import open_model, probabilities
+from kerasrun.results.model import class_values, open_model
 from kerasrun.results.text_table import text_table
 from kerasrun.sources._files import image_files
 from kerasrun.sources._inputs import scan_images
@@ -22,14 +22,16 @@ class Prediction:
     path: str
     top: tuple[tuple[str, float], ...]
     """The most probable classes with their probabilities, best first."""
+    value: str = "probability"
+    """`score` where the loss (hinge) makes no probabilities."""
 
     def as_dict(self) -> dict[str, Any]:
-        name, probability = self.top[0]
+        name, number = self.top[0]
         return {
             "path": self.path,
             "class": name,
-            "probability": probability,
-            "top": [{"class": name, "probability": probability} for name, probability in self.top],
+            self.value: number,
+            "top": [{"class": name, self.value: number} for name, number in self.top],
         }
 
 
@@ -63,18 +65,19 @@ def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[
     outputs = Predictor(trained.model, batch_size).predict(padded_batches(inputs, batch_size=batch_size), len(files))
     if outputs is None:
         raise AssertionError("nothing asked to stop")
-    chances = probabilities(outputs[0], trained.info.from_logits)
-    ranked = (-chances).argsort(axis=1, kind="stable")[:, :top]
+    values = class_values(outputs[0], trained.info.outputs)
+    ranked = (-values).argsort(axis=1, kind="stable")[:, :top]
+    value = "score" if trained.info.outputs == "scores" else "probability"
     return [
-        Prediction(str(path), tuple((trained.info.classes[i], float(row[i])) for i in order))
-        for path, row, order in zip(files, chances, ranked, strict=True)
+        Prediction(str(path), tuple((trained.info.classes[i], float(row[i])) for i in order), value)
+        for path, row, order in zip(files, values, ranked, strict=True)
     ]
 
 
 def to_text(predictions: Sequence[Prediction]) -> str:
     """A line for each image."""
     return text_table(
-        ["image", "class", "probability"],
+        ["image", "class", _value(predictions)],
         [[p.path, ", ".join(n for n, _ in p.top), ", ".join(f"{v:.4f}" for _, v in p.top)] for p in predictions],
     )
 
@@ -88,8 +91,12 @@ def to_csv(predictions: Sequence[Prediction]) -> str:
     """`path,class,probability`, then `class_2,probability_2` and so on for more than one class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    count = len(predictions[0].top) if predictions else 1
-    more = [f"{column}_{place}" for place in range(2, count + 1) for column in ("class", "probability")]
-    writer.writerow(["path", "class", "probability", *more])
+    count, value = len(predictions[0].top) if predictions else 1, _value(predictions)
+    more = [f"{column}_{place}" for place in range(2, count + 1) for column in ("class", value)]
+    writer.writerow(["path", "class", value, *more])
     writer.writerows([p.path, *(cell for pair in p.top for cell in pair)] for p in predictions)
     return text.getvalue().rstrip("\n")
+
+
+def _value(predictions: Sequence[Prediction]) -> str:
+    return predictions[0].value if predictions else "probability"

@@ -21,7 +21,7 @@ from kerasrun.errors import RunDirectoryError
 
 _PRIVATE = ".tmp-"
 _LARGEST_WRITE = 1 << 26  # macOS refuses writes of 2 GiB and more
-_NO_SPACE = "the last good state is kept; free some space, then kerasrun resume RUN"
+_NO_SPACE = "the last good state is kept; free some space, then resume the run with kerasrun resume"
 _NO_RIGHT = "kerasrun must be able to write there: see who owns it and whether the disk is mounted read-only"
 _WHAT_TO_DO = {
     errno.ENOSPC: _NO_SPACE,

@@ -202,12 +202,13 @@ def follow_latest(path: Path) -> Path:
     return path
 
 
-def open_run(path: Path) -> RunDirectory:
+def open_run(path: str | Path) -> RunDirectory:
     """The run at `path`.
 
     Raises:
         RunDirectoryError: if there is none, it is not a run, or its format is not read.
     """
+    path = Path(path)
     with _readable(path):
         run = RunDirectory(follow_latest(path).absolute())
         if not run.root.exists():

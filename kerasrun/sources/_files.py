@@ -27,6 +27,8 @@ def image_files(arguments: Iterable[str | Path]) -> list[Path]:
 
 
 def _stood_for(argument: str | Path) -> list[Path]:
+    if not str(argument):
+        raise DataError("an empty name; expected an image file, a folder or a glob")
     path = Path(argument)
     expected = "an image file, a folder or a glob"
     try:

@@ -1,6 +1,7 @@
 """From an experiment and its data to a compiled Keras model whose every variable exists."""
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrun.components import Component, snake_case
+from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.experiment.logs import metric_names
 from kerasrun.experiment.schema import Experiment
@@ -17,6 +18,9 @@ from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.sources._contract import Data
 from kerasrun.training.targets import Targets, targets_for, wanted_output
+
+ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
+CLASS_NUMBER_METRICS = ("BinaryIoU", "IoU", "MeanIoU")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,10 @@ def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     output = wanted_output(len(data.classes), experiment.compile.loss)
     x = _preprocess(experiment, inputs, images=train.dtype == np.uint8)
-    model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
+    try:
+        model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
+    except ValueError as error:  # such as two layers of one name
+        raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
         experiment.model.load_pretrained(model)
     targets = targets_for(model, len(data.classes), experiment.compile.loss)
@@ -88,10 +95,34 @@ def _preprocess(experiment: Experiment, inputs: Any, *, images: bool) -> Any:
 
 
 def _metrics(written: Sequence[Component], names: Sequence[str], targets: Targets) -> list[Any]:
-    return [
-        build("metrics", Component(_for_targets(component.name, targets), {**component.arguments, "name": name}))
-        for component, name in zip(written, names, strict=True)
-    ]
+    return [_metric(component, name, targets) for component, name in zip(written, names, strict=True)]
+
+
+def _metric(component: Component, name: str, targets: Targets) -> Any:
+    kind = _for_targets(component.name, targets)
+    _check_metric(kind, targets)
+    arguments = {**component.arguments, "name": name}
+    if kind == "BinaryAccuracy" and targets.from_logits:
+        arguments.setdefault("threshold", 0.0)  # where the sigmoid is a half
+    return build("metrics", Component(kind, arguments))
+
+
+def _check_metric(name: str, targets: Targets) -> None:
+    """Keras takes targets of another form without a word, and gives numbers that mean nothing."""
+    one_hot = not targets.sparse and targets.units > 1
+    if name.startswith("Sparse") and not targets.sparse:
+        wants, instead = "class numbers", "accuracy" if targets.units == 1 else name.removeprefix("Sparse")
+    elif name in ONE_HOT_METRICS and not one_hot:
+        wants, instead = "one-hot targets", "accuracy" if targets.units == 1 else f"Sparse{name}"
+    elif name in CLASS_NUMBER_METRICS:
+        wants, instead = "class numbers on both sides", "OneHotMeanIoU"
+    else:
+        return
+    given = "one-hot" if one_hot else "class numbers" if targets.sparse else "one 0 or 1 each"
+    raise ModelError(
+        f"compile.metrics: {name} compares {wants}, but with {targets.loss.name} on {targets.classes} classes the "
+        f"targets are {given}: take {instead}"
+    )
 
 
 def _for_targets(name: str, targets: Targets) -> str:
@@ -125,5 +156,5 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
 
 
 def _identifier(name: str) -> str:
-    """Keras names may not hold slashes; the experiment's name becomes the model's in snake case."""
-    return snake_case(name) or "model"
+    """TensorFlow's names are ASCII letters, digits and few signs; the experiment's may be anything."""
+    return "model_" + re.sub(r"[^A-Za-z0-9_]", "_", name)

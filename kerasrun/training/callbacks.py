@@ -117,6 +117,13 @@ def prepare_for_resume(callbacks: Sequence[Any], *, graph_written: bool) -> None
             callback.write_graph = False
 
 
+def make_folders(callbacks: Sequence[Any]) -> None:
+    """CSVLogger opens its file without making the folder for it."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            Path(callback.filename).parent.mkdir(parents=True, exist_ok=True)
+
+
 def flush(callbacks: Sequence[Any]) -> None:
     """Have everything that callbacks write on disk, so that the sizes of their files can be recorded."""
     for callback in callbacks:

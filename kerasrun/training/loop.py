@@ -33,6 +33,7 @@ from kerasrun.training.callbacks import (
     build_callbacks,
     check_average,
     closed_if_interrupted,
+    make_folders,
     needs_every_step,
     prepare_for_resume,
 )
@@ -71,8 +72,11 @@ def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> Lo
     """
     check_average(build_callbacks(experiment.callbacks, Path.cwd()), built.model.optimizer)
     monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
+    augmentation = Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None
+    if augmentation:
+        augmentation.check(built.model.input.shape[1:])
     return LoopParts(
-        augmentation=Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None,
+        augmentation=augmentation,
         best=best_for(built.model, monitor, experiment.checkpoint.mode),
     )
 
@@ -176,6 +180,7 @@ class TrainingLoop:
         self.listeners = keras.callbacks.CallbackList(
             self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
         )
+        make_folders(self.callbacks)
         with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr):
             try:
                 with closed_if_interrupted(self.callbacks):
@@ -228,11 +233,10 @@ class TrainingLoop:
                 self._save()
                 self._raise_if_stopped()
         logs = _floats(self.model.get_metrics_result())
-        logs |= self._validate(epoch)
-        logs["learning_rate"] = self._learning_rate()
+        is_best = self._validate(epoch, logs) if self.evaluator else self._keep_if_best(epoch, logs)
         self.listeners.on_epoch_end(epoch, logs)
         self.epoch_seconds += time.perf_counter() - begin
-        self._end_epoch(epoch, logs)
+        self._end_epoch(epoch, logs, is_best)
         return logs
 
     def _chunk(self, iterator: Any) -> None:
@@ -261,9 +265,16 @@ class TrainingLoop:
             if isinstance(callback, keras.callbacks.TensorBoard) and callback._should_write_train_graph:
                 callback.on_train_batch_end(0)
 
-    def _validate(self, epoch: int) -> Logs:
-        if self.evaluator is None:
-            return {}
+    def _keep_if_best(self, epoch: int, logs: Logs) -> bool:
+        logs["learning_rate"] = self._learning_rate()
+        is_best = self.best.improves(epoch, logs[self.best.monitor])
+        if is_best:
+            self.writer.save_model(self.run.best_model, epoch + 1, logs)
+        return is_best
+
+    def _validate(self, epoch: int, logs: Logs) -> bool:
+        """Add the validation's values to the logs, and keep the model if it is the best so far."""
+        assert self.evaluator is not None
         self.progress.validating(epoch)
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.listeners.on_test_begin()
@@ -271,9 +282,12 @@ class TrainingLoop:
             evaluation = self.evaluator.evaluate(lambda: bool(self.stop))
         if evaluation is None:
             raise self._given_up_validation()
+        logs |= {f"val_{name}": value for name, value in evaluation.metrics.items()}
+        # Before `on_test_end`, where SwapEMAWeights takes the averages out again: best.keras is what was measured.
+        is_best = self._keep_if_best(epoch, logs)
         self.listeners.on_test_end(evaluation.metrics)
         self.training_metrics = None
-        return {f"val_{name}": value for name, value in evaluation.metrics.items()}
+        return is_best
 
     def _given_up_validation(self) -> Interrupted:
         """Save the state as it was before validation, which a resume does again from its beginning."""
@@ -285,10 +299,7 @@ class TrainingLoop:
         self._save()
         return self._interrupted()
 
-    def _end_epoch(self, epoch: int, logs: Logs) -> None:
-        is_best = self.best.improves(epoch, logs[self.best.monitor])
-        if is_best:
-            self.writer.save_model(self.run.best_model, epoch + 1, logs)
+    def _end_epoch(self, epoch: int, logs: Logs, is_best: bool) -> None:
         self.writer.append_epoch(epoch + 1, logs, self.epoch_seconds, len(self.train))
         self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
         self.position = Position(epoch + 1, 0)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
+from kerasrun.model_file import OutputKind
 from kerasrun.models._contract import Output
 
 BINARY = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
-SPARSE = ("SparseCategoricalCrossentropy",)
+SPARSE = ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy", "Circle")
 # Losses on a score that is no probability: the last layer stays linear.
 LINEAR = ("Hinge", "SquaredHinge", "CategoricalHinge")
 
@@ -29,6 +30,20 @@ class Targets:
     classes: int
     units: int
     """Units of the last layer."""
+
+    @property
+    def from_logits(self) -> bool:
+        return bool(self.loss.arguments.get("from_logits"))
+
+    @property
+    def outputs(self) -> OutputKind:
+        """What the network's outputs are, so that probabilities can be made of them."""
+        name = canonical("losses", self.loss.name)
+        if name in LINEAR:
+            return "scores"
+        if not self.from_logits:
+            return "probabilities"
+        return "sigmoid logits" if name in BINARY else "softmax logits"
 
     @property
     def sparse(self) -> bool:

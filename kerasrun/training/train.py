@@ -48,7 +48,7 @@ class Prepared:
     validation: Split | None
 
 
-def train(file: Path, *, overrides: Sequence[str] = (), output: Path = Path("runs")) -> RunDirectory:
+def train(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path = Path("runs")) -> RunDirectory:
     """Train the experiment in `file` and return its new run.
 
     Args:
@@ -58,11 +58,12 @@ def train(file: Path, *, overrides: Sequence[str] = (), output: Path = Path("run
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
+    file = Path(file)
     loaded = load(file, overrides)
     prepared = prepare(loaded)
     device = devices.start(prepared.experiment.device)
     loop_for = _builder(prepared, device, pretrained=True)
-    run = directory.create(output, prepared.experiment.name)
+    run = directory.create(Path(output), prepared.experiment.name)
     with _owned(run) as status:
         status.is_mine = True
         atomic.write_bytes(run.experiment_file, file.read_bytes())
@@ -75,7 +76,7 @@ def train(file: Path, *, overrides: Sequence[str] = (), output: Path = Path("run
     return run
 
 
-def resume(run: RunDirectory, *, overrides: Sequence[str] = ()) -> RunDirectory:
+def resume(run: RunDirectory | str | Path, *, overrides: Sequence[str] = ()) -> RunDirectory:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
     Args:
@@ -84,6 +85,7 @@ def resume(run: RunDirectory, *, overrides: Sequence[str] = ()) -> RunDirectory:
     Raises:
         KerasrunError: as `train`; above all if the data have changed, or no checkpoint can be read.
     """
+    run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with _owned(run) as status:
         if not run.resolved_file.exists():
             raise CheckpointError(
@@ -120,12 +122,12 @@ def resume(run: RunDirectory, *, overrides: Sequence[str] = ()) -> RunDirectory:
     return run
 
 
-def dry_run(file: Path, *, overrides: Sequence[str] = (), output: Path = Path("runs")) -> None:
+def dry_run(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path = Path("runs")) -> None:
     """Everything up to one real batch forward and back, one save and one restore; then what was written is removed."""
     prepared = prepare(load(file, overrides))
     device = devices.start(prepared.experiment.device)
     loop_for = _builder(prepared, device, pretrained=True)
-    parent = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
+    parent = next(folder for folder in (Path(output).absolute(), *Path(output).absolute().parents) if folder.is_dir())
     with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=".dry-run-", dir=parent) as private:
         run = directory.create(Path(private), prepared.experiment.name)
         loop_for(run).try_one_batch()
@@ -253,7 +255,7 @@ def _nothing_left(run: RunDirectory, experiment: Experiment, progress: Any) -> b
         logger.info("%s is finished: %s stopped it after epoch %d; nothing to resume", run, callback, epoch)
         return True
     if progress["epoch"] >= experiment.fit.epochs:
-        more = 2 * experiment.fit.epochs
+        more = 2 * progress["epoch"]
         logger.info(
             "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s fit.epochs=%d",
             *(run, progress["epoch"], run, more),

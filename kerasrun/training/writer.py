@@ -29,7 +29,7 @@ class RunWriter:
         self.experiment = experiment
         self.data = data
         self.model = built.model
-        self.from_logits = bool(built.targets.loss.arguments.get("from_logits"))
+        self.targets = built.targets
         self.callbacks = callbacks
 
     def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ class RunWriter:
             classes=self.data.classes,
             image_format=self.data.image_format,
             batch_size=self.experiment.fit.batch_size,
-            from_logits=self.from_logits,
+            outputs=self.targets.outputs,
             experiment=self.experiment.name,
             epoch=epoch,
             metrics=logs,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrun.results.classification import class_scores, confusion_matrix
-from kerasrun.results.model import probabilities
+from kerasrun.results.model import class_values
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 PREDICTED = np.array([0, 0, 1, 1, 1, 0])
@@ -23,11 +23,16 @@ def test_scores_by_hand():
     assert [score.support for score in scores] == [3, 2, 1]
 
 
-def test_one_sigmoid_unit_gives_the_probability_of_the_second_class():
-    assert probabilities(np.array([[0.25]], np.float32), from_logits=False).tolist() == [[0.75, 0.25]]
-
-
-def test_logits_become_probabilities():
-    assert probabilities(np.array([[0.0]], np.float32), from_logits=True).tolist() == [[0.5, 0.5]]
-    shares = probabilities(np.array([[1000.0, 1000.0]], np.float32), from_logits=True)
-    assert shares.tolist() == [[0.5, 0.5]]
+@pytest.mark.parametrize(
+    ("outputs", "kind", "values"),
+    [
+        ([0.25], "probabilities", [0.75, 0.25]),
+        ([0.0], "sigmoid logits", [0.5, 0.5]),
+        ([0.0, 0.0], "sigmoid logits", [0.5, 0.5]),
+        ([1000.0, 1000.0], "softmax logits", [0.5, 0.5]),
+        ([-0.5], "scores", [0.5, -0.5]),
+        ([2.0, -3.0], "scores", [2.0, -3.0]),
+    ],
+)
+def test_every_class_gets_a_value(outputs, kind, values):
+    assert class_values(np.array([outputs], np.float32), kind).tolist() == [values]

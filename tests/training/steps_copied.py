@@ -30,8 +30,8 @@ def main(folder: Path) -> None:
             self._save()
         copy(self, f"step-{self._global_step()}")
 
-    def end_and_copy(self: loop.TrainingLoop, epoch: int, logs: dict[str, float]) -> None:
-        end_epoch(self, epoch, logs)
+    def end_and_copy(self: loop.TrainingLoop, epoch: int, logs: dict[str, float], is_best: bool) -> None:
+        end_epoch(self, epoch, logs, is_best)
         copy(self, f"epoch-{epoch + 1}")
 
     def copy(self: loop.TrainingLoop, name: str) -> None:

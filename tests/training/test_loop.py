@@ -204,7 +204,16 @@ def test_a_dry_run_tries_everything_and_leaves_nothing(tmp_path, digits, caplog)
             "callbacks: [{ModelCheckpoint: {filepath: a.keras, monitor: loss, save_best_only: true, save_freq: 2}}]",
             "save_best_only needs",
         ),
-        ("compile: {metrics: [SparseCategoricalAccuracy]}", "does not take this network's output"),
+        ("compile: {metrics: [SparseCategoricalAccuracy]}", "targets are one-hot: take CategoricalAccuracy"),
+        (
+            "compile: {loss: sparse_categorical_crossentropy, metrics: [TopKCategoricalAccuracy]}",
+            "targets are class numbers: take SparseTopKCategoricalAccuracy",
+        ),
+        ("compile: {metrics: [{MeanIoU: {num_classes: 10}}]}", "take OneHotMeanIoU"),
+        ("augmentation: [{RandomCrop: {height: 8, width: 8}}]", r"makes examples of shape \(8, 8, 1\).*image_size"),
+        ("augmentation: [{RandomHue: {factor: 0.1}}]", "does not take examples of shape"),
+        ("model: {layers: [Flatten, {Dense: {units: 4, name: output}}]}", "cannot build this network.*output"),
+        ("model: VGG16", "VGG16 takes images of 3 channels, but these have 1; set color_mode: rgb"),
     ],
 )
 def test_what_cannot_work_is_told_before_there_is_a_run(train, tmp_path, text, words):
@@ -280,3 +289,50 @@ def test_the_state_has_every_variable_that_a_step_changes(optimizer, precision):
     kept = {id(variable.value) for _, variable in state._variables(model)}
     assert graph.variables
     assert [variable.name for variable in graph.variables if id(variable) not in kept] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: été 日本\n",
+        "compile: {optimizer: {SGD: {learning_rate: 1}}}\n",
+        "callbacks: [{CSVLogger: {filename: logs/log.csv}}]\n",
+        "compile: {loss: Circle}\n",
+    ],
+)
+def test_what_users_write_trains(train, text):
+    assert len(rows(train(text))) == 1
+
+
+def test_the_best_model_is_the_one_that_was_measured_also_with_averaged_weights(train):
+    run = train(
+        "fit: {epochs: 3, validation_data: test}\ncallbacks: [SwapEMAWeights]\n"
+        "compile: {optimizer: {SGD: {learning_rate: 0.1, use_ema: true, ema_momentum: 0.9}}}"
+    )
+    evaluated = kerasrun.evaluate(run, split="test").metrics
+    best = rows(run)[run.read_run()["best"]["epoch"] - 1]
+    assert {f"val_{name}": value for name, value in evaluated.items()}.items() <= best.items()
+
+
+def test_accuracy_counts_logits_by_their_sign(train, tmp_path, digits):
+    kept = {}
+    for name in ("train", "test"):
+        chosen = digits[f"y_{name}"] < 2
+        kept |= {f"{axis}_{name}": digits[f"{axis}_{name}"][chosen] for axis in "xy"}
+    np.savez(tmp_path / "two.npz", **kept)
+    run = train(
+        "data: {npz: {path: two.npz}}\nfit: {epochs: 2, validation_data: test}\n"
+        "compile: {loss: {BinaryCrossentropy: {from_logits: true}}}"
+    )
+    report = kerasrun.evaluate(run)
+    assert report.metrics["accuracy"] == pytest.approx(report.accuracy)
+
+
+def test_hinge_gives_scores_and_no_probabilities(train, tmp_path, digits):
+    from PIL import Image
+
+    run = train("compile: {loss: categorical_hinge}")
+    Image.fromarray(digits["x_test"][0]).save(tmp_path / "a.png")
+    (prediction,) = kerasrun.predict([tmp_path / "a.png"], model=run.best_model)
+    assert "score" in prediction.as_dict()
+    assert "probability" not in prediction.as_dict()
