@@ -1,14 +1,22 @@
 """Ctrl-C and SIGTERM: the first one asks training to save and stop, the second one ends it at once."""
 
+import logging
+import os
 import signal
+import socket
 import threading
 from types import FrameType, TracebackType
+
+logger = logging.getLogger("kerasrun")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
     """While entered, holds the number of the signal that asked to stop, or None.
+
+    Python runs its handlers between two lines of Python; a step of a large network may be minutes away from the next.
+    So signals are heard by a thread, through the descriptor that the interpreter writes each signal's number to.
 
     In a thread other than the main one, where Python delivers no signals, it never asks.
     """
@@ -19,21 +27,48 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            # Who began this process with a signal ignored (nohup, a job in the background) wants it ignored.
-            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-            self._before = {number: signal.signal(number, self._ask) for number in heard}
+            self._listen()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._before:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        signal.set_wakeup_fd(self._descriptor_before)
+        self._writer.close()
+        self._thread.join()
+        self._before = {}
 
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        for again in self._before:
-            signal.signal(again, signal.SIG_DFL)
+    def _listen(self) -> None:
+        # Who began this process with a signal ignored (nohup, a job in the background) wants it ignored.
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        if not heard:
+            return
+        reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._descriptor_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _leave_to_the_thread) for number in heard}
+        self._thread = threading.Thread(target=self._hear, args=(reader, heard), daemon=True)
+        self._thread.start()
+
+    def _hear(self, reader: socket.socket, heard: list[signal.Signals]) -> None:
+        with reader:
+            while received := reader.recv(1):
+                number = received[0]
+                if number not in heard:
+                    continue
+                if self.signal is not None:
+                    # At once: every file is whole or not there, and the system releases the run's lock.
+                    os._exit(128 + number)
+                self.signal = number
+                logger.info("stopping after the steps at hand; once more ends it at once")
+
+
+def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
+    """Without a handler of Python's own, the interpreter would not write the signal's number."""

@@ -1,0 +1,79 @@
+"""Stopping, also in the middle of a long call into C."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from kerasrun.training.signals import StopRequest
+
+# Some minutes in C, during which no line of Python runs in the main thread.
+BUSY = """
+import hashlib
+from kerasrun.training.signals import StopRequest
+with StopRequest() as stop:
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+
+
+@pytest.fixture
+def busy():
+    process = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_the_process_at_once(busy, number, code):
+    busy.send_signal(number)
+    time.sleep(0.3)
+    assert busy.poll() is None
+    busy.send_signal(number)
+    assert busy.wait(timeout=10) == code
+
+
+def test_the_first_signal_is_noted():
+    with StopRequest() as stop:
+        assert not stop
+        signal.raise_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while not stop and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert stop.signal == signal.SIGTERM
+
+
+def test_handlers_are_as_before_afterwards():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with StopRequest():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            assert not stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_another_thread_it_never_asks():
+    seen = []
+
+    def enter():
+        with StopRequest() as stop:
+            seen.append(bool(stop))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [False]
