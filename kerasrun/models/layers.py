@@ -108,8 +108,7 @@ def _with_output(tensor: Any, output: Output) -> Any:
 
     if len(tensor.shape) > 2:
         tensor = keras.layers.Flatten(name="flatten_output")(tensor)
-    # float32 also under mixed precision: a softmax in float16 loses too much.
-    return keras.layers.Dense(output.units, activation=output.activation, name="output", dtype="float32")(tensor)
+    return output.layer()(tensor)
 
 
 def _sentence(error: Exception) -> str:
