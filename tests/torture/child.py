@@ -1,0 +1,174 @@
+"""`python -m tests.torture.child KILL STEPS train FILE`: kerasrun's command, in a process that may kill itself.
+
+KILL is `-`, or `<name of POINTS>:<n>`: the process gets SIGKILL the n-th time it comes to that point. How many steps
+each call of the fused function took is appended to the file STEPS. Everything else is `python -m kerasrun train FILE`.
+"""
+
+import importlib
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+
+def main() -> None:
+    """Run kerasrun with the point armed once TensorFlow has started, which is then as it always is."""
+    kill, steps, *arguments = sys.argv[1:]
+    training = importlib.import_module("kerasrun.training.train")
+    builder = training._builder
+
+    def armed(*given: Any, **named: Any) -> Any:
+        _count_steps(Path(steps))
+        if kill != "-":
+            name, _, nth = kill.partition(":")
+            POINTS[name](int(nth))
+        return builder(*given, **named)
+
+    training._builder = armed
+    sys.argv = ["kerasrun", *arguments]
+    runpy.run_module("kerasrun", run_name="__main__")
+
+
+def _at(
+    place: str,
+    when: Literal["before", "after"] = "before",
+    matches: Callable[..., bool] = lambda *given, **named: True,
+) -> Callable[[int], None]:
+    """Die before or after the n-th call of `place` (`module:name` or `module:Class.name`) that matches."""
+
+    def dies(real: Callable[..., Any], *given: Any, **named: Any) -> None:
+        if when == "after":
+            real(*given, **named)
+
+    return _instead_of(place, dies, matches)
+
+
+def _instead_of(
+    place: str, last: Callable[..., object], matches: Callable[..., bool] = lambda *given, **named: True
+) -> Callable[[int], None]:
+    """In the n-th matching call of `place`, call `last` with the real function and its arguments, then die."""
+
+    def arm(nth: int) -> None:
+        module, _, path = place.partition(":")
+        *owners, name = path.split(".")
+        owner = importlib.import_module(module)
+        for each in owners:
+            owner = getattr(owner, each)
+        real = getattr(owner, name)
+        seen = 0
+
+        def counted(*given: Any, **named: Any) -> Any:
+            nonlocal seen
+            seen += matches(*given, **named)
+            if seen == nth:
+                last(real, *given, **named)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*given, **named)
+
+        setattr(owner, name, counted)
+
+    return arm
+
+
+def _half_written(name: str) -> Callable[[int], None]:
+    """Die when half of the file's bytes are on the disk."""
+
+    def half(real: Callable[[Path, bytes], None], path: Path, data: bytes) -> None:
+        real(path, data[: len(data) // 2])
+
+    return _instead_of("kerasrun.runs.atomic:_write", half, lambda path, data: path.name.endswith(name))
+
+
+def _half_model(name: str) -> Callable[[int], None]:
+    """The same for a model, which Keras writes."""
+
+    def half(real: Callable[..., None], model: Any, info: Any, path: Path) -> None:
+        real(model, info, path)
+        os.truncate(path, path.stat().st_size // 2)
+
+    return _instead_of("kerasrun.model_file:save", half, lambda model, info, path: path.name.endswith(name))
+
+
+def _half_of_the_chunk(real: Callable[..., Any], fused: Any, iterator: Any, steps: int) -> None:
+    real(fused, iterator, (steps + 1) // 2)
+
+
+def _half_saved_by_keras(real: Callable[..., None], callback: Any, epoch: int, batch: Any, logs: Any) -> None:
+    real(callback, epoch, batch, logs)
+    path = Path(callback._get_file_path(epoch, batch, logs))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _half_removed(real: Callable[[Path], None], folder: Path) -> None:
+    next(folder.iterdir()).unlink()
+
+
+def _is(name: str) -> Callable[..., bool]:
+    return lambda private, path: bool(path.name == name)
+
+
+def _says_finished(run: Any, **fields: Any) -> bool:
+    return fields.get("status") == "finished"
+
+
+_FUSED = "kerasrun.training.steps:FusedSteps.__call__"
+_WRITER = "kerasrun.training.writer:RunWriter"
+_KERAS = "keras.callbacks"
+
+POINTS: Mapping[str, Callable[[int], None]] = {
+    # Steps.
+    "before the first checkpoint": _at(f"{_WRITER}.save_checkpoint"),
+    "in a step": _instead_of(_FUSED, _half_of_the_chunk),
+    "after a step": _at(_FUSED, "after"),
+    # A checkpoint.
+    "half of state.h5": _half_written("state.h5"),
+    "half of progress.json": _half_written("progress.json"),
+    "before a checkpoint is in place": _at("kerasrun.runs.atomic:_exchange"),
+    "after a checkpoint is in place": _at("kerasrun.runs.checkpoints:_prune"),
+    "half of an old checkpoint removed": _instead_of(
+        "kerasrun.runs.atomic:_remove", _half_removed, lambda entry: entry.is_dir() and any(entry.iterdir())
+    ),
+    "half of run.json": _half_written("run.json"),
+    # The end of an epoch.
+    "in validation": _at("kerasrun.training.evaluator:Predictor.predict", "after"),
+    "after validation": _at("kerasrun.training.steps:Scoring.__call__", "after"),
+    "half of a ModelCheckpoint": _instead_of(f"{_KERAS}:ModelCheckpoint._save_model", _half_saved_by_keras),
+    "after the callbacks": _at(f"{_KERAS}:CallbackList.on_epoch_end", "after"),
+    "half of best.keras": _half_model("best.keras"),
+    "before best.keras is in place": _at("kerasrun.runs.atomic:replace_from", "before", _is("best.keras")),
+    "after best.keras is in place": _at("kerasrun.runs.atomic:replace_from", "after", _is("best.keras")),
+    "half of metrics.csv": _half_written("metrics.csv"),
+    "after the row of metrics.csv": _at(f"{_WRITER}.append_epoch", "after"),
+    "between epochs": _at("kerasrun.training.loop:TrainingLoop._end_epoch", "after"),
+    # A resume before its first step.
+    "before the outputs are taken back": _at(f"{_WRITER}.take_back"),
+    "while the outputs are taken back": _at("kerasrun.training.writer:cut_back", "after"),
+    "before the state is restored": _at("kerasrun.training.state:restore_model"),
+    "after the state is restored": _at("kerasrun.training.best:Best.restore", "after"),
+    # The end of training.
+    "after on_train_end": _at(f"{_KERAS}:CallbackList.on_train_end", "after"),
+    "half of last.keras": _half_model("last.keras"),
+    "after last.keras": _at("kerasrun.runs.directory:RunDirectory.update_run", "before", _says_finished),
+    "after the run is finished": _at("kerasrun.runs.directory:RunDirectory.update_run", "after", _says_finished),
+}
+"""Where a process can be told to die; the names are what reports say."""
+
+
+def _count_steps(file: Path) -> None:
+    fused = importlib.import_module("kerasrun.training.steps").FusedSteps
+    real = fused.__call__
+
+    def counted(self: Any, iterator: Any, steps: int) -> Any:
+        done = real(self, iterator, steps)
+        with file.open("a", encoding="ascii") as opened:
+            opened.write(f"{steps}\n")
+        return done
+
+    fused.__call__ = counted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Trains in child processes that are killed, resumes until the run ends, and compares it with the one left alone."""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kerasrun.runs.directory import RunDirectory
+from tests.torture.cells import STEPS_PER_EPOCH, Cell
+from tests.torture.child import POINTS
+from tests.torture.evidence import differences, evidence
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_SECONDS = 300
+_TRAINS = " on CPU"
+"""What a child says when TensorFlow has started and training is about to begin."""
+
+
+@dataclass(frozen=True)
+class AtPoint:
+    """Death the n-th time that the process comes to a point of `child.POINTS`."""
+
+    name: str
+    nth: int = 1
+
+    def __str__(self) -> str:
+        return self.name if self.nth == 1 else f"{self.name} ({self.nth})"
+
+
+@dataclass(frozen=True)
+class AtMoment:
+    """Death at a share of the time that the run left alone took, counted from where training begins (or, with
+    `starting`, at a share of the time that it took to begin)."""
+
+    share: float
+    starting: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} of {'the start' if self.starting else 'training'}"
+
+
+Kill = AtPoint | AtMoment
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A run that was left alone."""
+
+    evidence: dict[str, str]
+    steps: int
+    starting_seconds: float
+    training_seconds: float
+
+
+@dataclass
+class Tortured:
+    """What became of a run that was killed, and its difference from the whole one."""
+
+    cell: Cell
+    killed: list[Kill] = field(default_factory=list)
+    resumes: int = 0
+    restarts: int = 0
+    """Kills before the first checkpoint: nothing was trained yet, and training begins anew."""
+    steps_twice: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
+    """Train the cell with `python -m kerasrun train`, as a user would."""
+    folder.mkdir(parents=True)
+    file = cell.write(folder, data)
+    begin = time.monotonic()
+    process = _start(folder, ["-m", "kerasrun", "train", file.name])
+    starting = _wait_until_it_trains(folder, process) - begin
+    code = process.wait(TIMEOUT_SECONDS)
+    assert code == 0, _said(folder)
+    whole = evidence(_run(cell, folder))
+    return Whole(whole, int(whole["checkpoint step"]), starting, time.monotonic() - begin - starting)
+
+
+def torture(cell: Cell, folder: Path, data: Path, whole: Whole, kills: Iterable[Kill]) -> Tortured:
+    """Train the cell, kill it again and again, resume it until it ends; kills that are left over are not used."""
+    folder.mkdir(parents=True)
+    cell.write(folder, data)
+    result = Tortured(cell)
+    for kill in (*kills, None):
+        code = _one_process(cell, folder, whole, kill, result)
+        if code == 0:
+            break
+        if code != -signal.SIGKILL:
+            result.differences.append(f"exit code {code}: {_said(folder)}")
+            return result
+        assert kill is not None, "killed by somebody else"
+        result.killed.append(kill)
+    result.differences += differences(whole.evidence, evidence(_run(cell, folder)))
+    steps = folder / "steps.txt"
+    result.steps_twice = sum(map(int, steps.read_text(encoding="ascii").split())) - whole.steps
+    return result
+
+
+def random_kills(seed: int | str) -> Iterator[Kill]:
+    """Points and moments without end; three in ten at a point, one in ten while the process starts."""
+    draw = random.Random(seed)
+    while True:
+        kind = draw.random()
+        if kind < 0.3:
+            yield AtPoint(draw.choice(list(POINTS)), draw.randint(1, 2))
+        elif kind < 0.4:
+            yield AtMoment(draw.random(), starting=True)
+        else:
+            # A process that resumes takes a good part of that time to trace: later moments would rarely come.
+            yield AtMoment(0.5 * draw.random())
+
+
+def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured) -> int:
+    """One child from its start to its death or its end; its exit code, negative for a signal."""
+    before = _newest_checkpoint(cell, folder)
+    if before is None and (folder / "runs").exists():
+        _check_the_refusal(cell, folder, result)
+        shutil.rmtree(folder / "runs")
+        result.restarts += 1
+    command = ["train", f"{cell.name}.yaml"] if before is None else ["resume", f"runs/{cell.name}-1"]
+    result.resumes += before is not None
+    point = f"{kill.name}:{kill.nth}" if isinstance(kill, AtPoint) else "-"
+    process = _start(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
+    if isinstance(kill, AtMoment):
+        if kill.starting:
+            _sleep(kill.share * whole.starting_seconds, process)
+        else:
+            _wait_until_it_trains(folder, process)
+            _sleep(kill.share * whole.training_seconds, process)
+        process.kill()
+    code = process.wait(TIMEOUT_SECONDS)
+    if before is not None:
+        result.differences += _resumed_elsewhere(folder, before)
+    return code
+
+
+def _check_the_refusal(cell: Cell, folder: Path, result: Tortured) -> None:
+    """A run without a checkpoint must say that it has none, and change nothing."""
+    if not _run(cell, folder).run_file.exists():
+        return
+    process = _start(folder, ["-m", "kerasrun", "resume", f"runs/{cell.name}-1"])
+    code, said = process.wait(TIMEOUT_SECONDS), _said(folder)
+    if code != 1 or "start again with kerasrun train" not in said:
+        result.differences.append(f"a resume without a checkpoint ended with {code}: {said}")
+
+
+def _resumed_elsewhere(folder: Path, before: int) -> Iterator[str]:
+    """The steps run twice are those since the newest checkpoint, so a resume must begin there."""
+    said = re.search(r"at step (\d+) of epoch (\d+)", _said(folder))
+    if said and (begun := int(said[1]) + (int(said[2]) - 1) * STEPS_PER_EPOCH) != before:
+        yield f"resumed at step {begun}, the newest checkpoint was that of step {before}"
+
+
+def _start(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (folder / "stderr.txt").open("wb") as stderr:
+        return subprocess.Popen(
+            [sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+        )
+
+
+def _wait_until_it_trains(folder: Path, process: subprocess.Popen[bytes]) -> float:
+    """When it said so, or ended."""
+    while process.poll() is None and _TRAINS not in _said(folder):
+        time.sleep(0.01)
+    return time.monotonic()
+
+
+def _sleep(seconds: float, process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _said(folder: Path) -> str:
+    return (folder / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+
+
+def _run(cell: Cell, folder: Path) -> RunDirectory:
+    return RunDirectory((folder / "runs" / f"{cell.name}-1").absolute())
+
+
+def _newest_checkpoint(cell: Cell, folder: Path) -> int | None:
+    present = _run(cell, folder).checkpoints
+    return max((int(path.name[:8]) for path in present.glob("[0-9]*")), default=None)

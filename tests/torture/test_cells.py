@@ -1,0 +1,30 @@
+"""The matrix is whole, and each of its experiments is one."""
+
+import itertools
+
+import pytest
+
+from kerasrun.experiment.load import load
+from tests.torture.cells import FACTORS, cells, pairs, write_data
+
+
+def test_every_pair_of_choices_meets_in_some_cell():
+    met = {pair for cell in cells() for pair in itertools.combinations(cell.choices, 2)}
+    assert met == set(pairs(FACTORS))
+    assert len(met) > 500
+
+
+def test_the_cells_are_few():
+    assert 25 <= len(cells()) <= 30
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("cells") / "data")
+
+
+@pytest.mark.parametrize("cell", cells(), ids=str)
+def test_every_cell_is_an_experiment_on_the_same_digits(cell, data, tmp_path):
+    experiment = load(cell.write(tmp_path, data)).experiment
+    splits = experiment.data.open().splits
+    assert {name: len(split) for name, split in splits.items()} == {"train": 100, "test": 40}
