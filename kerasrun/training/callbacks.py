@@ -108,13 +108,20 @@ def check_average(callbacks: Sequence[Any], optimizer: Any) -> None:
         raise UsageError("callbacks: SwapEMAWeights needs an average of the weights: give the optimizer use_ema: true")
 
 
-def prepare_for_resume(callbacks: Sequence[Any], *, graph_written: bool) -> None:
-    """Before `on_train_begin` of a resumed run: append to files, and write TensorBoard's graph only once."""
+def prepare_for_resume(callbacks: Sequence[Any], *, graph_written: bool) -> list[Any]:
+    """Before the callbacks get the model of a resumed run: append to files, and write TensorBoard's graphs only once.
+
+    Returns:
+        the TensorBoards that still have to write the graph of the steps; that of the layers is there from the start.
+    """
+    without_graph = []
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.CSVLogger):
             callback.append = True
-        if isinstance(callback, keras.callbacks.TensorBoard) and graph_written:
+        if isinstance(callback, keras.callbacks.TensorBoard) and callback.write_graph:
             callback.write_graph = False
+            without_graph += [] if graph_written else [callback]
+    return without_graph
 
 
 def make_folders(callbacks: Sequence[Any]) -> None:

@@ -132,10 +132,13 @@ class TrainingLoop:
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint to the end; what was written after it is taken back."""
         progress = checkpoint.progress
-        prepare_for_resume(self.callbacks, graph_written=bool(progress["epoch"] or progress["step"]))
+        begun = bool(progress["epoch"] or progress["step"])
+        without_graph = prepare_for_resume(self.callbacks, graph_written=begun)
         for note in self.writer.take_back(progress):
             logger.warning("%s", note)
         with self._announced():
+            for callback in without_graph:
+                callback._should_write_train_graph = True
             self.listeners.on_train_begin()
             self.position = Position(progress["epoch"], progress["step"])
             if self.position.step:

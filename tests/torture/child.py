@@ -17,7 +17,7 @@ from typing import Any, Literal
 def main() -> None:
     """Run kerasrun with the point armed once TensorFlow has started, which is then as it always is."""
     kill, steps, *arguments = sys.argv[1:]
-    training = importlib.import_module("kerasrun.training.train")
+    training: Any = importlib.import_module("kerasrun.training.train")
     builder = training._builder
 
     def armed(*given: Any, **named: Any) -> Any:
