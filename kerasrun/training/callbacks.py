@@ -93,6 +93,11 @@ class CallbackState:
                 )
             for field in _fields(callback):
                 setattr(callback, field, saved[field])
+            if isinstance(callback, keras.callbacks.TensorBoard):
+                # With a number as its `update_freq`, whether it writes at the end of an epoch follows from the batch
+                # that this context was entered with; `on_train_begin` entered it with batch 0.
+                callback._pop_writer()
+                callback._push_writer(callback._train_writer, callback._global_train_batch)
             prefix = f"callbacks/{position}/best_weights/"
             if weights := [arrays[name] for name in sorted(arrays) if name.startswith(prefix)]:
                 callback.best_weights = weights

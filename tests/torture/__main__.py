@@ -99,7 +99,7 @@ def _table(chosen: Sequence[Cell], results: Sequence[Tortured]) -> str:
             "steps run twice": sum(result.steps_twice for result in own),
         }
         total.update(counts)
-        equal = "no" if any(result.differences for result in own) else "yes" if own else "not tried"
+        equal = "no" if any(result.differences for result in own) else "yes" if counts["kills"] else "never killed"
         lines.append(f"| {cell.name} | {cell} | {' | '.join(map(str, counts.values()))} | {equal} |")
     all_equal = "no" if any(result.differences for result in results) else "yes"
     lines.append(f"| all | | {' | '.join(str(total[name]) for name in counts)} | {all_equal} |")

@@ -116,7 +116,7 @@ def random_kills(seed: int | str) -> Iterator[Kill]:
             yield AtMoment(draw.random(), starting=True)
         else:
             # A process that resumes takes a good part of that time to trace: later moments would rarely come.
-            yield AtMoment(0.5 * draw.random())
+            yield AtMoment(0.4 * draw.random())
 
 
 def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured) -> int:
