@@ -219,24 +219,32 @@ def _owned(run: RunDirectory) -> Iterator[_Status]:
     status = _Status(run)
     with lock(run), attach(run):
         try:
-            yield status
+            with _full_disk_explained(run):
+                yield status
         except Interrupted as interruption:
             status.ended("interrupted", str(interruption))
             raise
         except KerasrunError as error:
             status.ended("failed", str(error))
             raise
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            with atomic.explained(run.root):  # a callback's own file, written by Keras
-                raise
         except KeyboardInterrupt:
             status.ended("interrupted", "interrupted before the first step of this process")
             raise
         except Exception as error:
             logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())
             status.ended("failed", f"{type(error).__name__}: {error}")
+            raise
+
+
+@contextlib.contextmanager
+def _full_disk_explained(run: RunDirectory) -> Iterator[None]:
+    """A callback's own file is written by Keras, so a full disk meets us as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with atomic.explained(run.root):
             raise
 
 

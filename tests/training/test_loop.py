@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import KerasrunError, NotFiniteError, OutOfMemoryError
+from kerasrun.errors import KerasrunError, NotFiniteError, OutOfMemoryError, RunDirectoryError
 from kerasrun.runs.metrics import Table
 
 pytestmark = pytest.mark.tensorflow
@@ -336,3 +336,20 @@ def test_hinge_gives_scores_and_no_probabilities(train, tmp_path, digits):
     (prediction,) = kerasrun.predict([tmp_path / "a.png"], model=run.best_model)
     assert "score" in prediction.as_dict()
     assert "probability" not in prediction.as_dict()
+
+
+@pytest.mark.parametrize(("number", "kind"), [("ENOSPC", RunDirectoryError), ("ENOENT", OSError)])
+def test_a_file_that_a_callback_cannot_write_ends_the_run_as_failed(train, tmp_path, monkeypatch, number, kind):
+    import errno
+    import os
+
+    from kerasrun.training.loop import TrainingLoop
+
+    def cannot_write(self, *arguments):
+        code = getattr(errno, number)
+        raise OSError(code, os.strerror(code), "w.keras")
+
+    monkeypatch.setattr(TrainingLoop, "_end_epoch", cannot_write)
+    with pytest.raises(kind):
+        train()
+    assert kerasrun.open_run(tmp_path / "runs" / "latest").read_run()["status"] == "failed"
