@@ -139,13 +139,12 @@ def private_name(path: Path) -> Path:
     return path.with_name(f"{_PRIVATE}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
-def remove_leftovers(folder: Path, but: Path | None = None) -> None:
-    """Remove what killed processes left in `folder`; only for who holds the run's lock. `but` is still needed."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left in `folder`; only for who holds the run's lock."""
     with explained(folder):
         if folder.is_dir():
             for entry in folder.glob(f"{_PRIVATE}*"):
-                if entry != but:
-                    _remove(entry)
+                _remove(entry)
 
 
 def remove_file(path: Path) -> None:

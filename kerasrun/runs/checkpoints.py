@@ -34,36 +34,24 @@ class Checkpoint:
     """A sentence for each newer checkpoint that cannot be read, to be told to the user."""
 
 
-def save(run: RunDirectory, step: int, state: bytes | Path, progress: Mapping[str, Any], keep: int) -> None:
+def save(run: RunDirectory, step: int, state: bytes, progress: Mapping[str, Any], keep: int) -> None:
     """Save a checkpoint, then remove all but the newest `keep` up to this step.
 
     Later steps are removed as well: they are damaged, or belong to a future that was given up by resuming before them.
 
     Args:
-        state: the content of `state.h5`, or a file that holds it, made under `private_state_file(run)`. The file is
-            gone afterwards, also after a failure.
+        state: the content of `state.h5`.
         progress: plain JSON values; they come back equal.
 
     Raises:
         RunDirectoryError: if the disk refuses; every checkpoint that was there still is.
     """
     assert keep >= 1, keep
-    try:
-        atomic.remove_leftovers(run.checkpoints, but=state if isinstance(state, Path) else None)
-        folder = _folder(run, step)
-        with atomic.replacing_folder(folder, aside=_aside(folder)) as private:
-            _fill(private, step, state, progress)
-    except BaseException:
-        if isinstance(state, Path):
-            atomic.discard(state)
-        raise
+    atomic.remove_leftovers(run.checkpoints)
+    folder = _folder(run, step)
+    with atomic.replacing_folder(folder, aside=_aside(folder)) as private:
+        _fill(private, step, state, progress)
     _prune(run, step, keep)
-
-
-def private_state_file(run: RunDirectory) -> Path:
-    """A name where `state.h5` can be written before it is given to `save`; its folder is there."""
-    atomic.make_folder(run.checkpoints)
-    return atomic.private_name(run.checkpoints / _STATE)
 
 
 def newest(run: RunDirectory) -> Checkpoint:
@@ -99,18 +87,13 @@ def _start_again(run: RunDirectory) -> str:
     return f"start again with kerasrun train {run.resolved_file}"
 
 
-def _fill(private: Path, step: int, state: bytes | Path, progress: Mapping[str, Any]) -> None:
-    state_file = private / _STATE
-    if isinstance(state, Path):
-        atomic.flush(state)
-        state.rename(state_file)
-    else:
-        atomic.write_private(state_file, state)
+def _fill(private: Path, step: int, state: bytes, progress: Mapping[str, Any]) -> None:
+    atomic.write_private(private / _STATE, state)
     described = {
         "format_version": FORMAT_VERSION,
         "step": step,
-        "state_size": state_file.stat().st_size,
-        "state_sha256": _sha256(state_file),
+        "state_size": len(state),
+        "state_sha256": hashlib.sha256(state).hexdigest(),
         "progress": progress,
     }
     text = json.dumps({**described, "sha256": _checksum(described)}, indent=2) + "\n"

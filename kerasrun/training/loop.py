@@ -184,7 +184,7 @@ class TrainingLoop:
             self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
         )
         make_folders(self.callbacks)
-        with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr):
+        with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr), self.writer:
             try:
                 with closed_if_interrupted(self.callbacks):
                     yield
@@ -248,6 +248,7 @@ class TrainingLoop:
             self.listeners.on_train_batch_begin(self.position.step)
         with self.chunks.measured(count), _explained(self.experiment.fit.batch_size):
             bad = self.fused(iterator, count)
+        self.writer.check()
         if bad is not None:
             raise NotFiniteError(
                 f"the loss is not finite at step {self.position.step + bad + 1} of epoch {self.position.epoch + 1}, at "
@@ -334,6 +335,7 @@ class TrainingLoop:
         self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.last_logs())
 
     def _save(self) -> None:
+        self.writer.wait_for_checkpoint()
         progress = {
             "epoch": self.position.epoch,
             "step": self.position.step,
@@ -347,7 +349,9 @@ class TrainingLoop:
         self.saved_at = time.monotonic()
 
     def _checkpoint_is_due(self) -> bool:
-        return time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
+        # One that is still being written when the next is due goes before it: training does not wait.
+        is_late = time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
+        return is_late and not self.writer.is_saving()
 
     def _raise_if_stopped(self) -> None:
         if self.stop:
@@ -355,6 +359,7 @@ class TrainingLoop:
 
     def _interrupted(self) -> Interrupted:
         assert self.stop.signal is not None
+        self.writer.finish()
         return Interrupted(
             f"stopped after step {self.position.step} of {self.steps} in epoch {self.position.epoch + 1} of "
             f"{self.experiment.fit.epochs}; everything is saved. Go on with: kerasrun resume {self.run}",

@@ -1,6 +1,7 @@
 """What training writes into its run: checkpoints, models, a row for each epoch."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +12,52 @@ from kerasrun import model_file
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
 from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.runs.metrics import Table, cut_back, sizes
+from kerasrun.runs.metrics import Row, Table, cut_back, sizes
 from kerasrun.sources._contract import Data
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import flush
 from kerasrun.training.state import to_hdf5
 
 
-class RunWriter:
-    """Writes a run, and takes it back to a checkpoint."""
+class RunWriter(BackgroundWriter):
+    """Writes a run while it trains, and takes it back to a checkpoint.
+
+    Training stops for as long as it takes to copy what is to be saved; the rest is done in the background.
+    """
 
     def __init__(
         self, run: RunDirectory, experiment: Experiment, data: Data, built: BuiltModel, callbacks: Sequence[Any]
     ) -> None:
+        super().__init__()
         self.run = run
         self.experiment = experiment
         self.data = data
         self.model = built.model
         self.targets = built.targets
         self.callbacks = callbacks
+        self._checkpoint: Future[None] | None = None
+
+    def is_saving(self) -> bool:
+        """Whether a checkpoint is still being written."""
+        return self._checkpoint is not None and not self._checkpoint.done()
+
+    def wait_for_checkpoint(self) -> None:
+        """Before the next state is copied: at most one more than training's own is in memory."""
+        if self._checkpoint is not None:
+            self._checkpoint.result()
 
     def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
         """Save the state at a global step.
 
         Args:
+            arrays: copies, which nobody changes any more.
             progress: plain values; `epoch` counts the epochs that are done, and so the rows of the tables.
         """
         flush(self.callbacks)
         outputs = {path.as_posix(): sizes(self.run, self.run.root / path) for path in self._outputs()}
-        keep = self.experiment.checkpoint.keep
-        checkpoints.save(self.run, step, to_hdf5(arrays), {**progress, "outputs": outputs}, keep)
-        self.run.update_run(best=progress["best"])
+        self._checkpoint = self.submit(lambda: self._write_checkpoint(step, arrays, {**progress, "outputs": outputs}))
 
     def take_back(self, progress: Mapping[str, Any]) -> list[str]:
         """Take everything that grows back to where it was at the checkpoint; sentences for what cannot be."""
@@ -56,17 +71,18 @@ class RunWriter:
 
     def append_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, examples: int) -> None:
         """A row in `metrics.csv`, and one in `timings.csv`; `epoch` counts from one."""
-        Table(self.run.metrics_file).append({"epoch": epoch, **logs})
         speed = {"seconds": seconds, "examples_per_second": examples / seconds}
-        Table(self.run.timings_file).append({"epoch": epoch, **speed})
+        rows = {self.run.metrics_file: {"epoch": epoch, **logs}, self.run.timings_file: {"epoch": epoch, **speed}}
+        self.submit(lambda: _append(rows))
 
     def last_logs(self) -> dict[str, float]:
         """The logs of the last epoch that is done."""
+        self.finish()
         rows = Table(self.run.metrics_file).rows()
         return {name: float(value) for name, value in rows[-1].items() if name != "epoch"} if rows else {}
 
     def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
-        """The model as it is, self-contained."""
+        """The model as it is, self-contained: to a private file now, which is put in place in the background."""
         info = ModelInfo(
             classes=self.data.classes,
             image_format=self.data.image_format,
@@ -76,8 +92,18 @@ class RunWriter:
             epoch=epoch,
             metrics=logs,
         )
-        with atomic.replacing(path) as private:
-            model_file.save(self.model, info, private)
+        private = atomic.private_name(path)
+        with atomic.explained(path):
+            try:
+                model_file.save(self.model, info, private)
+            except BaseException:
+                atomic.discard(private)
+                raise
+        self.submit(lambda: atomic.replace_from(private, path))
+
+    def _write_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
+        checkpoints.save(self.run, step, to_hdf5(arrays), progress, self.experiment.checkpoint.keep)
+        self.run.update_run(best=progress["best"])
 
     def _outputs(self) -> list[Path]:
         """What callbacks append to, relative to the run."""
@@ -88,3 +114,8 @@ class RunWriter:
             if isinstance(callback, keras.callbacks.CSVLogger):
                 found.append(Path(callback.filename))
         return [path.relative_to(self.run.root) for path in found]
+
+
+def _append(rows: Mapping[Path, Row]) -> None:
+    for file, row in rows.items():
+        Table(file).append(row)

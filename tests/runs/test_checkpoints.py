@@ -34,14 +34,6 @@ def test_a_checkpoint_comes_back_as_it_was_saved(run):
     assert steps(run) == ["00000012"]
 
 
-def test_a_state_may_be_a_file_which_is_moved(run):
-    made = checkpoints.private_state_file(run)
-    made.write_bytes(b"large")
-    checkpoints.save(run, 1, made, {}, keep=1)
-    assert checkpoints.newest(run).state_file.read_bytes() == b"large"
-    assert steps(run) == ["00000001"]
-
-
 def test_only_the_newest_are_kept(run):
     for step in (1, 2, 9, 10, 100_000_000):
         save(run, step, keep=3)
@@ -186,17 +178,15 @@ def test_leftovers_are_ignored_and_removed_by_the_next_save(run, leftovers):
 
 @pytest.mark.parametrize("step", [7, 10])  # a new step, and one that replaces the newest
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES])
-@pytest.mark.parametrize("as_file", [False, True])
 def test_any_operation_that_fails_leaves_a_good_newest_checkpoint(
-    tmp_path, failing_disk, leftovers, open_files, step, error, as_file
+    tmp_path, failing_disk, leftovers, open_files, step, error
 ):
     for at in itertools.count():
         failing_disk.fail(None)
         run = run_before(tmp_path / str(at), step)
         before = checkpoints.newest(run)
-        state = as_private_file(run, b"new") if as_file else b"new"
         opened = open_files()
-        failure = failing_disk.attempt(at, error, checkpoints.save, run, step, state, {"saved": "new"}, keep=2)
+        failure = failing_disk.attempt(at, error, checkpoints.save, run, step, b"new", {"saved": "new"}, keep=2)
         failed = failing_disk.failed
         if not failed:
             break
@@ -221,12 +211,6 @@ def run_before(root, step):
     save(run, 5)
     save(run, 10 if step == 10 else 6)
     return run
-
-
-def as_private_file(run, content):
-    path = checkpoints.private_state_file(run)
-    path.write_bytes(content)
-    return path
 
 
 def assert_old_or_new(found, before, step):

@@ -36,6 +36,7 @@ def main(folder: Path) -> None:
 
     def copy(self: loop.TrainingLoop, name: str) -> None:
         flush(self.callbacks)
+        self.writer.finish()  # while it writes, no copy is the folder at one moment
         shutil.copytree(self.run.root, folder / "cut" / name, symlinks=True)
 
     loop.TrainingLoop._chunk = one_step_and_copy
