@@ -2,7 +2,8 @@
 
 - `docs/experiment.md`: every section and key of an experiment, from the classes that read it.
 - `docs/commands.md`: every command, argument and option, from the command line itself.
-- The parts of `README.md` between `<!-- made: … -->` and `<!-- end -->`: the example and a real error message.
+- The parts of `README.md` and `docs/exact-resume.md` between `<!-- made: … -->` and `<!-- end -->`: the example and a
+  real error message; what a resume compares.
 
 A test makes all of them in memory and compares. Neither TensorFlow nor Keras is imported.
 """
@@ -29,10 +30,13 @@ from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._contract import Network
 from kerasrun.models.layers import LayerEntry
+from kerasrun.runs.environment import VARIABLES
 from kerasrun.sources._contract import Source
+from kerasrun.training.compatibility import FIELDS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "configs" / "lenet_directory.yaml"
+EXACT_RESUME = ROOT / "docs" / "exact-resume.md"
 MADE = "<!-- Made by docs/make_reference.py from the code: edit there, then `make docs`. -->"
 
 
@@ -49,7 +53,8 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "experiment.md": experiment_page(),
         ROOT / "docs" / "commands.md": commands_page(),
-        ROOT / "README.md": readme_page((ROOT / "README.md").read_text(encoding="utf-8")),
+        ROOT / "README.md": with_made_parts(ROOT / "README.md", {"example": _example, "mistakes": _mistakes}),
+        EXACT_RESUME: with_made_parts(EXACT_RESUME, {"compared": _compared, "variables": _variables}),
     }
 
 
@@ -356,9 +361,10 @@ second of them, saves everything and ends with 130 (143); a second one ends at o
 `--dry-run` does everything up to one real batch forward and back, one save and one restore, then removes it.""",
     "resume": """\
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
-fingerprint is compared; they may have moved: `-s data.directory.path=…`), and `-s` may change only `fit.epochs`,
-`checkpoint` and where the data are. A finished run is left as it is, with exit code 0 and a line that says so, and how
-to add epochs where all of them are done.""",
+fingerprint is compared; they may have moved: `-s data.directory.path=…`), and so must the versions and the machine;
+[exact-resume.md](exact-resume.md#what-a-resume-compares) lists what is compared and what `--accept-changes` accepts.
+`-s` may change only `fit.epochs`, `checkpoint`, `device` and where the data are. A finished run is left as it is, with
+exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
     "evaluate": """\
 Besides what is printed, `evaluation/<split>.json` and `plots/confusion_<split>.png` are written into the run. With
 `--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the experiment's
@@ -424,7 +430,7 @@ def _option_default(parameter: Any) -> str:
     return "" if parameter.default in (None, False) else f"`{parameter.default}`"
 
 
-# README.md
+# Parts of README.md and docs/exact-resume.md
 
 MISTAKES = (
     ("model: LeNet\n", "model: LeNett\n"),
@@ -433,16 +439,25 @@ MISTAKES = (
 )
 
 
-def readme_page(text: str) -> str:
-    """`README.md` with the parts that are made from the code."""
-    parts: Mapping[str, Callable[[], str]] = {"example": _example, "mistakes": _mistakes}
+def with_made_parts(path: Path, parts: Mapping[str, Callable[[], str]]) -> str:
+    """A page with the parts that are made from the code."""
+    text = path.read_text(encoding="utf-8")
     for name, make in parts.items():
         begin, end = f"<!-- made: {name} -->\n", "<!-- end -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        assert len(pattern.findall(text)) == 1, f"README.md must have one part {begin.strip()}"
+        assert len(pattern.findall(text)) == 1, f"{path.name} must have one part {begin.strip()}"
         before, _, after = pattern.sub("\0", text).partition("\0")
         text = before + begin + make() + end + after
     return text
+
+
+def _compared() -> str:
+    rows = [[field.name, field.verdict, field.why] for field in FIELDS]
+    return f"\n{_table(['field', 'a difference', 'why'], rows)}\n\n"
+
+
+def _variables() -> str:
+    return f"\n{', '.join(f'`{name}`' for name in VARIABLES)}\n\n"
 
 
 def _example() -> str:

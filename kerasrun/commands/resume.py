@@ -1,11 +1,19 @@
 """`kerasrun resume`."""
 
+from typing import Annotated
+
 import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run
 
+AcceptChanges = Annotated[
+    bool, typer.Option("--accept-changes", help="Go on although data, versions or machine have changed: other bits.")
+]
 
-def resume(run: Run = None, overrides: Overrides = None, output: Output = RUNS) -> None:
+
+def resume(
+    run: Run = None, overrides: Overrides = None, accept_changes: AcceptChanges = False, output: Output = RUNS
+) -> None:
     """Go on with a run that was interrupted; by default the newest unfinished one.
 
     It ends with the same bits as if it had never been interrupted.
@@ -16,4 +24,4 @@ def resume(run: Run = None, overrides: Overrides = None, output: Output = RUNS) 
     from kerasrun.training.train import resume as resume_training
 
     found = find_run(run, output) if run else newest_unfinished(output)
-    typer.echo(resume_training(found, overrides=overrides or ()))
+    typer.echo(resume_training(found, overrides=overrides or (), accept_changes=accept_changes))

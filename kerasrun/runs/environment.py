@@ -18,8 +18,24 @@ _INSTRUCTION_SETS = (
     *("asimd", "asimddp", "bf16", "i8mm", "sve", "sve2"),
 )
 """Those by which TensorFlow and oneDNN choose their kernels, hence the bits of a result."""
-_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS")
+VARIABLES = (
+    # How work is divided among threads.
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "TF_ONEDNN_THREADPOOL_USE_CALLER_THREAD"),
+    # Which kernels compute on a CPU, and in which precision.
+    *("TF_ENABLE_ONEDNN_OPTS", "TF_ENABLE_ZENDNN_OPTS", "TF_USE_DEEP_CONV2D", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"),
+    *("TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    # On a GPU: the order of additions, the choice of algorithms, the precision.
+    *("TF_DETERMINISTIC_OPS", "TF_CUDNN_DETERMINISTIC", "TF_CUDNN_USE_AUTOTUNE", "TF_MATMUL_AUTOTUNE_ENABLE"),
+    *("TF_CUDNN_WORKSPACE_LIMIT_IN_MB", "TF_CUBLAS_WORKSPACE_LIMIT_IN_MB", "TF_USE_CUBLASLT"),
+    *("TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT", "TF_ENABLE_WINOGRAD_NONFUSED", "TF_USE_DEFAULT_CONV_ALGO"),
+    *("NVIDIA_TF32_OVERRIDE", "TF_CONV2D_USE_FP16_ACCUMULATE"),
+    *("TF_FP16_CONV_USE_FP32_COMPUTE", "TF_FP16_MATMUL_USE_FP32_COMPUTE"),
+    *("XLA_FLAGS", "TF_XLA_FLAGS"),
+)
+"""Those that change the bits of a result; a resume sets them again as they were."""
 _GIT_SECONDS = 5.0
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+"""Where Linux tells of the caches."""
 
 
 def environment(folder: Path) -> dict[str, Any]:
@@ -33,9 +49,10 @@ def environment(folder: Path) -> dict[str, Any]:
         "working_directory": str(Path.cwd()),
         "versions": _versions(),
         "platform": platform.platform(),
+        "libc": " ".join(filter(None, platform.libc_ver())) or None,
         "host": socket.gethostname(),
         "processor": _processor(),
-        "variables": {name: os.environ.get(name) for name in _VARIABLES},
+        "variables": {name: os.environ.get(name) for name in VARIABLES},
         "git": _git(folder),
     }
 
@@ -47,6 +64,7 @@ def _versions() -> dict[str, str | None]:
         "keras": _version("keras"),
         "tensorflow": _version("tensorflow") or _version("tensorflow-cpu"),
         "numpy": _version("numpy"),
+        "pillow": _version("pillow"),
     }
 
 
@@ -64,8 +82,22 @@ def _processor() -> dict[str, Any]:
         "architecture": platform.machine(),
         "model": described.get("model name") or platform.processor() or None,
         "instruction_sets": [name for name in _INSTRUCTION_SETS if name in flags],
+        "caches": _caches(),
         "count": os.cpu_count(),
     }
+
+
+def _caches() -> dict[str, str]:
+    """Sizes of the first core's own caches for data, such as `{"L1": "32K", "L2": "512K"}`; empty where not told."""
+    found = {}
+    for folder in sorted(CACHES.glob("index*")):
+        try:
+            level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if kind != "Instruction" and level in ("1", "2"):
+            found[f"L{level}"] = size
+    return found
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -8,7 +8,8 @@ from kerasrun.errors import UsageError
 from kerasrun.experiment.resolved import as_plain
 from kerasrun.experiment.schema import Experiment
 
-ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep")
+# Another device is refused, unless accepted, where it is compared: `kerasrun/training/compatibility.py`.
+ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep", "device")
 
 
 def check_changes(before: Experiment, after: Experiment) -> None:

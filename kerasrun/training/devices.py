@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kerasrun.errors import DeviceError
@@ -40,6 +40,18 @@ class Device:
     """One line for the user."""
     threads: Mapping[str, int]
     """`intra_op` and `inter_op`: training bits depend on the first."""
+    models: tuple[str, ...] = ()
+    """What the GPUs are called by their maker, one for each."""
+
+    def recorded(self) -> dict[str, Any]:
+        """What `run.json` keeps of it."""
+        return {
+            "kind": self.kind,
+            "count": len(self.names),
+            "names": list(self.names),
+            "models": list(self.models),
+            "threads": dict(self.threads),
+        }
 
 
 def start(request: DeviceRequest = "auto", threads: Mapping[str, int] | None = None) -> Device:
@@ -67,7 +79,7 @@ def start(request: DeviceRequest = "auto", threads: Mapping[str, int] | None = N
     device = choose(gpus, request, chosen)
     with _held_back_stderr(first_start):
         _prepare(tf, device)
-    return device
+    return replace(device, models=_models(tf, device))
 
 
 def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) -> Device:
@@ -91,6 +103,14 @@ def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) 
         )
     names = tuple(f"GPU:{number}" for number in numbers)
     return Device("gpu", names, ", ".join(names), threads)
+
+
+def _models(tf: Any, device: Device) -> tuple[str, ...]:
+    if device.kind == "cpu":
+        return ()
+    gpus = tf.config.list_physical_devices("GPU")
+    chosen = [gpus[int(name.removeprefix("GPU:"))] for name in device.names]
+    return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in chosen)
 
 
 def strategy(device: Device, examples: int, batch_size: int) -> Any:

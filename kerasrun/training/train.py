@@ -7,7 +7,6 @@ import contextlib
 import errno
 import logging
 import math
-import os
 import sys
 import tempfile
 import traceback
@@ -28,7 +27,7 @@ from kerasrun.runs.environment import environment
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
 from kerasrun.sources._contract import Data, Split
-from kerasrun.training import devices
+from kerasrun.training import compatibility, devices
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.devices import Device
 
@@ -76,14 +75,18 @@ def train(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path
     return run
 
 
-def resume(run: RunDirectory | str | Path, *, overrides: Sequence[str] = ()) -> RunDirectory:
+def resume(
+    run: RunDirectory | str | Path, *, overrides: Sequence[str] = (), accept_changes: bool = False
+) -> RunDirectory:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
     Args:
         overrides: as for `train`, but only what leaves the finished steps true may change.
+        accept_changes: go on although the data, the versions or the machine are not what they were when the run began,
+            so that it will not end with the same bits; `run.json` says so.
 
     Raises:
-        KerasrunError: as `train`; above all if the data have changed, or no checkpoint can be read.
+        KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
     """
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with _owned(run) as status:
@@ -102,19 +105,15 @@ def resume(run: RunDirectory | str | Path, *, overrides: Sequence[str] = ()) -> 
         if recorded["status"] == "finished" and _nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded)
-        if prepared.data.fingerprint != recorded["data_fingerprint"]:
-            raise RunDirectoryError(
-                f"the data have changed since {run} began: their fingerprint is {prepared.data.fingerprint[:12]}, it "
-                f"was {recorded['data_fingerprint'][:12]}. Put the data back, or start a new run with kerasrun train"
-            )
-        _restore_variables(recorded)
+        compatibility.restore_variables(recorded)
         device = devices.start(prepared.experiment.device, recorded["device"]["threads"])
-        _compare(recorded, device)
+        now = _description(run.resolved_file, overrides, prepared, device)
+        accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step)
         loop = _builder(prepared, device, pretrained=False)(run)
         if overrides:
             atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
         status.is_mine = True
-        run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs)
+        run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs, **accepted)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
         loop.resume(checkpoint)
@@ -185,13 +184,15 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
         "experiment": prepared.experiment.name,
         "seed": prepared.experiment.seed,
         "epochs": prepared.experiment.fit.epochs,
-        "device": {"kind": device.kind, "names": list(device.names), "threads": dict(device.threads)},
+        "device": device.recorded(),
         "classes": list(prepared.data.classes),
         "data_fingerprint": prepared.data.fingerprint,
         "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
         "examples": {
             "train": len(prepared.train),
             "validation": len(prepared.validation) if prepared.validation else 0,
+            "shape": list(prepared.train.inputs.example_shape),
+            "dtype": str(prepared.train.inputs.dtype),
         },
     }
 
@@ -270,34 +271,3 @@ def _nothing_left(run: RunDirectory, experiment: Experiment, progress: Any) -> b
         )
         return True
     return False
-
-
-def _compare(recorded: dict[str, Any], device: Device) -> None:
-    """Say what is not as it was when the run began.
-
-    Raises:
-        RunDirectoryError: if the kind of device differs: a GPU and a CPU do not give the same bits.
-    """
-    if device.kind != recorded["device"]["kind"]:
-        raise RunDirectoryError(
-            f"this run began on a {recorded['device']['kind'].upper()}, and here it would go on with "
-            f"{device.description}, which gives other numbers: resume it where it began, or "
-            "start a new run with kerasrun train"
-        )
-    now = environment(Path.cwd())
-    for what in ("versions", "processor"):
-        if now[what] != recorded[what]:
-            different = [key for key in now[what] if now[what][key] != recorded[what].get(key)]
-            logger.warning(
-                "%s is not as it was when this run began (%s): it goes on, but may not end with the same bits",
-                *(what, ", ".join(f"{key} {recorded[what].get(key)} → {now[what][key]}" for key in different)),
-            )
-
-
-def _restore_variables(recorded: dict[str, Any]) -> None:
-    """Environment variables that change the bits of a result are set as they were."""
-    for name, value in recorded["variables"].items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -9,7 +9,7 @@ from kerasrun.components import kinds
 from kerasrun.experiment.schema import Experiment
 from tests.docs.conftest import ROOT
 
-PAGES = ("docs/experiment.md", "docs/commands.md", "README.md")
+PAGES = ("docs/experiment.md", "docs/commands.md", "docs/exact-resume.md", "README.md")
 
 
 def test_every_made_page_is_named_here(reference):
@@ -54,9 +54,15 @@ def test_the_readme_shows_a_shipped_experiment_and_what_its_mistakes_print(refer
     assert "\n3 problems\n" in text
 
 
-def test_a_page_that_has_lost_its_marks_is_noticed(reference):
+def test_a_page_that_has_lost_its_marks_is_noticed(reference, tmp_path):
+    (tmp_path / "page.md").write_text("# kerasrun\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="must have one part"):
-        reference.readme_page("# kerasrun\n")
+        reference.with_made_parts(tmp_path / "page.md", {"example": str})
+
+
+def test_the_table_of_what_a_resume_compares_has_a_row_for_each_field(reference):
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| .+ \|$", reference.pages()[reference.EXACT_RESUME], re.MULTILINE)
+    assert rows[2:] == [(field.name, field.verdict.value) for field in reference.FIELDS]
 
 
 @pytest.mark.tensorflow

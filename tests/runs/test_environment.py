@@ -1,4 +1,5 @@
 import json
+import platform
 import subprocess
 import sys
 import time
@@ -36,6 +37,24 @@ def test_it_is_plain_json_with_the_versions(tmp_path, monkeypatch):
     assert found["variables"]["OMP_NUM_THREADS"] == "2"
     assert found["variables"]["TF_ENABLE_ONEDNN_OPTS"] is None
     assert found["processor"]["architecture"]
+
+
+def test_pillow_and_the_c_library_are_told(tmp_path):
+    found = environment(tmp_path)
+    assert found["versions"]["pillow"] == version("pillow")
+    assert found["libc"] == (" ".join(platform.libc_ver()).strip() or None)
+
+
+def test_the_caches_are_those_that_hold_data_and_belong_to_one_core(tmp_path, monkeypatch):
+    caches = [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("2", "Unified", "2048K"), ("3", "Unified", "32M")]
+    for number, values in enumerate(caches):
+        (tmp_path / f"index{number}").mkdir()
+        for name, value in zip(("level", "type", "size"), values, strict=True):
+            (tmp_path / f"index{number}" / name).write_text(f"{value}\n")
+    monkeypatch.setattr(module, "CACHES", tmp_path)
+    assert environment(tmp_path)["processor"]["caches"] == {"L1": "48K", "L2": "2048K"}
+    monkeypatch.setattr(module, "CACHES", tmp_path / "none")
+    assert environment(tmp_path)["processor"]["caches"] == {}
 
 
 def test_git_tells_commit_and_changes(repository):

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from kerasrun.errors import DeviceError
-from kerasrun.training.devices import choose
+from kerasrun.training.devices import _models, choose
 
 THREADS = {"intra_op": 2, "inter_op": 2}
 GPUS = ["first", "second"]
@@ -38,6 +39,22 @@ def test_a_gpu_that_is_not_there_is_an_error(request_):
 def test_a_gpu_number_that_is_not_there_is_an_error():
     with pytest.raises(DeviceError, match="no GPU 2; TensorFlow sees 2, numbered from 0 to 1"):
         choose(GPUS, (0, 2), THREADS)
+
+
+def test_the_models_of_the_chosen_gpus_are_recorded():
+    class Experimental:
+        def get_device_details(self, gpu):
+            return {"device_name": f"the {gpu}"}
+
+    class Config:
+        experimental = Experimental()
+
+        def list_physical_devices(self, kind):
+            return GPUS
+
+    tensorflow = SimpleNamespace(config=Config())
+    assert _models(tensorflow, choose(GPUS, (1,), THREADS)) == ("the second",)
+    assert _models(tensorflow, choose(GPUS, "cpu", THREADS)) == ()
 
 
 def run(code):
