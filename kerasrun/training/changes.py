@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasrun.components import Component
 from kerasrun.errors import UsageError
 from kerasrun.experiment.resolved import as_plain
 from kerasrun.experiment.schema import Experiment
@@ -35,12 +36,24 @@ def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, A
     begun = progress["epoch"] + bool(progress["step"])
     if after.fit.epochs < begun:
         raise UsageError(f"fit.epochs: {after.fit.epochs} is less than the {begun} epochs that have begun")
-    swaps = any(callback.name == "SwapEMAWeights" for callback in after.callbacks)
-    if swaps and after.fit.epochs != before.fit.epochs and progress["epoch"] >= before.fit.epochs:
+    if progress["step"] or not any(_changes_last_epoch(callback) for callback in after.callbacks):
+        return
+    done = progress["epoch"]
+    if done >= before.fit.epochs and after.fit.epochs > before.fit.epochs:
         raise UsageError(
-            "fit.epochs: a finished run with SwapEMAWeights cannot be extended: in its last epoch the averages took "
-            "the place of the weights, which are gone; start a new run with kerasrun train"
+            "fit.epochs: a finished run with SwapEMAWeights and swap_on_epoch cannot be extended: in its last epoch "
+            "the averages took the place of the weights, which are gone; start a new run with kerasrun train"
         )
+    if done == after.fit.epochs < before.fit.epochs:
+        raise UsageError(
+            "fit.epochs: with SwapEMAWeights and swap_on_epoch the averages are put in place in the last epoch, and "
+            f"epoch {done} is over: give at least {done + 1}"
+        )
+
+
+def _changes_last_epoch(callback: Component) -> bool:
+    """Whether the state after the last epoch is not what it would be in a longer run."""
+    return callback.name == "SwapEMAWeights" and bool(callback.arguments.get("swap_on_epoch"))
 
 
 def _differences(old: Any, new: Any, key: str) -> Iterator[str]:

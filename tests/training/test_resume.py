@@ -25,16 +25,6 @@ def test_a_finished_run_is_told_so_with_how_to_extend_it(finished, caplog):
     assert finished.read_run()["status"] == "finished"
 
 
-def test_more_epochs_give_what_they_would_have_given_from_the_start(train, finished):
-    from tests.training.exactness import variables_digest
-
-    kerasrun.resume(finished, overrides=["fit.epochs=4"])
-    whole = train("fit: {epochs: 4, validation_data: test}")
-    assert finished.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
-    assert variables_digest(finished.last_model) == variables_digest(whole.last_model)
-    assert finished.read_run()["reason"] == "all 4 epochs done"
-
-
 @pytest.mark.parametrize(
     ("override", "key"),
     [
@@ -56,15 +46,6 @@ def test_what_would_make_the_steps_taken_untrue_is_refused(finished, override, k
 def test_fewer_epochs_than_have_begun_are_refused(finished):
     with pytest.raises(UsageError, match="1 is less than the 2 epochs that have begun"):
         kerasrun.resume(finished, overrides=["fit.epochs=1"])
-
-
-def test_an_extended_average_is_refused(train):
-    run = train(
-        "fit: {epochs: 2, validation_data: test}\ncallbacks: [{SwapEMAWeights: {swap_on_epoch: true}}]\n"
-        "compile: {optimizer: {SGD: {learning_rate: 0.1, use_ema: true}}}"
-    )
-    with pytest.raises(UsageError, match="SwapEMAWeights cannot be extended"):
-        kerasrun.resume(run, overrides=["fit.epochs=3"])
 
 
 def test_a_run_that_never_began_does_not_hide_the_one_to_resume(tmp_path):
