@@ -331,7 +331,7 @@ live bar, elsewhere a line for each epoch. The start of TensorFlow is held back 
 | 1 | the run failed for a reason that you can mend: data, run directory, checkpoint, memory, a loss that is NaN |
 | 2 | the command line or the experiment file is wrong |
 | 3 | a bug in kerasrun: the message names the file with the traceback |
-| 130, 143 | interrupted by Ctrl-C or SIGTERM: everything is saved, the message has the command that goes on |
+| 130, 143 | interrupted by Ctrl-C (130), SIGTERM or SIGUSR1 (143): everything is saved, the message has the command that goes on |
 
 **RUN** is the path of a run directory, or its name in the folder of runs (`runs`, or what `-o` says); without it the
 newest run is meant.
@@ -356,8 +356,8 @@ resume a run of other counts in a process of its own.
 
 NOTES: Mapping[str, str] = {
     "train": """\
-The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM) finishes the steps at hand, about half a
-second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
+The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the steps at hand, about
+half a second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
 `--dry-run` does everything up to one real batch forward and back, one save and one restore, then removes it.""",
     "resume": """\
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their

@@ -17,10 +17,10 @@ import typer
 
 from kerasrun.commands import evaluate, plot, predict, resume, runs, summary, train, validate
 from kerasrun.errors import KerasrunError
+from kerasrun.training import signals
 from kerasrun.version import VERSION
 
 BUG = 3
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="kerasrun",
@@ -66,13 +66,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        signals.interrupt_on_preemption()
         app()
     except KerasrunError as error:
         print(f"{_prefix(error)}{error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt as interruption:
+        sys.exit(_interrupted(interruption))
     except SystemExit as end:
-        if end.code == INTERRUPTED:
-            print("interrupted before training began, or after it; nothing was lost", file=sys.stderr)
+        if cause := _behind(end):
+            sys.exit(_interrupted(cause))
         raise
     except BrokenPipeError:
         # The reader of stdout (head, less) has seen enough; closing it keeps Python from complaining at exit.
@@ -106,6 +109,22 @@ def _log_to_stderr() -> None:
 def _prefix(error: KerasrunError) -> str:
     """Problems of a file begin with their place, so that editors can jump there."""
     return "" if error.exit_code == 2 or error.exit_code > 128 else "error: "
+
+
+def _behind(end: SystemExit) -> KeyboardInterrupt | None:
+    """The interruption that Typer made an exit code of, which knows no other signal than Ctrl-C."""
+    cause: BaseException | None = end
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__context__
+    return cause
+
+
+def _interrupted(interruption: KeyboardInterrupt) -> int:
+    number = signals.number_of(interruption)
+    print(
+        f"interrupted by {signals.name(number)} before training began, or after it; nothing was lost", file=sys.stderr
+    )
+    return signals.exit_code(number)
 
 
 def _bug_report(error: Exception) -> str:

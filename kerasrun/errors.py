@@ -72,9 +72,9 @@ class NotFiniteError(KerasrunError):
 class Interrupted(KerasrunError):  # noqa: N818  not an error: what was asked for
     """Training was stopped by a signal after its state was saved; the message holds the resume command."""
 
-    def __init__(self, message: str, signal_number: int) -> None:
+    def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signal_number
+        self.exit_code = exit_code
 
 
 class MissingProgramError(KerasrunError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kerasrun.errors import DeviceError
+from kerasrun.training import signals
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
 AUTOMATIC = 0
@@ -192,10 +193,11 @@ def _held_back_stderr(needed: bool = True) -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    # In a session of its own: a Ctrl-C meant for this process must not end the watcher before it has spoken.
-    watcher = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _WATCHER], stdin=subprocess.PIPE, start_new_session=True
-    )
+    # A signal meant for this process must not end the watcher before it has spoken.
+    with signals.deaf_children():
+        watcher = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _WATCHER], stdin=subprocess.PIPE, start_new_session=True
+        )
     if watcher.stdin is None:
         raise AssertionError("a pipe was asked for")
     stderr = os.dup(2)

@@ -25,7 +25,7 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.sources._contract import Data, Split
-from kerasrun.training import state
+from kerasrun.training import signals, state
 from kerasrun.training.best import Best, best_for
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import (
@@ -160,8 +160,8 @@ class TrainingLoop:
             self._chunk(iter(self._distributed(self._batches())))
             seconds = time.perf_counter() - begin
             self._save()
-        if self.stop:
-            raise KeyboardInterrupt
+        if self.stop.signal is not None:
+            raise signals.Stopped(self.stop.signal)
         before = state.model_arrays(self.model)
         saved = checkpoints.newest(self.run)
         state.restore_model(self.model, {name: np.zeros_like(array) for name, array in before.items()})
@@ -361,10 +361,14 @@ class TrainingLoop:
         assert self.stop.signal is not None
         self.writer.finish()
         return Interrupted(
-            f"stopped after step {self.position.step} of {self.steps} in epoch {self.position.epoch + 1} of "
-            f"{self.experiment.fit.epochs}; everything is saved. Go on with: kerasrun resume {self.run}",
-            self.stop.signal,
+            f"stopped by {signals.name(self.stop.signal)} after {self._place()}; everything is saved. "
+            f"Go on with: kerasrun resume {self.run}",
+            signals.exit_code(self.stop.signal),
         )
+
+    def _place(self) -> str:
+        step, epoch = self.position.step, self.position.epoch + 1
+        return f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
 
     def _global_step(self) -> int:
         return self.position.epoch * self.steps + self.position.step

@@ -1,15 +1,83 @@
-"""Ctrl-C and SIGTERM: the first one asks training to save and stop, the second one ends it at once."""
+"""Ctrl-C, SIGTERM and SIGUSR1: the first one asks training to save and stop, the second one ends it at once.
+
+SIGUSR1 is what Slurm sends some time before it takes the machine away (`--signal=USR1@120`).
+"""
 
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 logger = logging.getLogger("kerasrun")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+if sys.platform == "win32":
+    PREEMPTION = (signal.SIGTERM,)
+else:
+    PREEMPTION = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, *PREEMPTION)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal where there is nothing to save; like Ctrl-C, it passes every `except Exception` on its way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def number_of(interruption: KeyboardInterrupt) -> int:
+    """The signal behind an interruption."""
+    return interruption.number if isinstance(interruption, Stopped) else signal.SIGINT
+
+
+def name(number: int) -> str:
+    """As users call it."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+
+
+def exit_code(number: int) -> int:
+    """130 for Ctrl-C; 143 for the others, so that a job script need not know which of them came."""
+    return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+
+
+def interrupt_on_preemption() -> None:
+    """Have SIGTERM and SIGUSR1 interrupt this process as Ctrl-C does, instead of ending it without a word.
+
+    For the command line: the main thread of a process that is ours. Training listens in its own way meanwhile.
+    """
+    for number in PREEMPTION:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, _end_at_once)
+    raise Stopped(number)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    os._exit(exit_code(number))
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """A process that is begun in the block never hears the signals; for this one they wait until the block ends.
+
+    A scheduler signals every process of a job, and a helper must outlive the process that it helps.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class StopRequest:
@@ -65,9 +133,9 @@ class StopRequest:
                     continue
                 if self.signal is not None:
                     # At once: every file is whole or not there, and the system releases the run's lock.
-                    os._exit(128 + number)
+                    os._exit(exit_code(number))
                 self.signal = number
-                logger.info("stopping after the steps at hand; once more ends it at once")
+                logger.info("%s: stopping after the steps at hand; once more ends it at once", name(number))
 
 
 def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:

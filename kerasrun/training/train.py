@@ -27,7 +27,7 @@ from kerasrun.runs.environment import environment
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
 from kerasrun.sources._contract import Data, Split
-from kerasrun.training import compatibility, devices
+from kerasrun.training import compatibility, devices, signals
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.devices import Device
 
@@ -228,8 +228,9 @@ def _owned(run: RunDirectory) -> Iterator[_Status]:
         except KerasrunError as error:
             status.ended("failed", str(error))
             raise
-        except KeyboardInterrupt:
-            status.ended("interrupted", "interrupted before the first step of this process")
+        except KeyboardInterrupt as interruption:
+            signal = signals.name(signals.number_of(interruption))
+            status.ended("interrupted", f"stopped by {signal} before the first step of this process, or after the last")
             raise
         except Exception as error:
             logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,23 @@ def test_a_bug_is_exit_3_with_a_report_and_without_a_traceback(tmp_path):
     (report,) = tmp_path.glob("kerasrun-*.txt")
     assert "something nobody thought of" in report.read_text()
     assert str(report) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGUSR1, "SIGUSR1", 143)],
+)
+def test_a_signal_outside_training_ends_with_its_exit_code_and_a_message(number, name, code):
+    program = (
+        "import os, sys, kerasrun.runs.listing as listing\n"
+        f"listing.list_runs = lambda output: os.kill(os.getpid(), {number:d})\n"
+        "sys.argv = ['kerasrun', 'runs']\n"
+        "from kerasrun.cli import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr == f"interrupted by {name} before training began, or after it; nothing was lost\n"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):

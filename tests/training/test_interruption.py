@@ -1,4 +1,4 @@
-"""Real processes that are stopped: by Ctrl-C, by SIGTERM, by kill."""
+"""Real processes that are stopped: by Ctrl-C, by SIGTERM, by SIGUSR1, by kill."""
 
 import os
 import re
@@ -51,19 +51,44 @@ def start(tmp_path, digits):
             process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_names_the_resume_command(start, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGUSR1, "SIGUSR1", 143)],
+)
+def test_a_signal_saves_and_names_the_resume_command(start, tmp_path, number, name, code):
     process = start()
     begin = time.monotonic()
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == code
     assert time.monotonic() - begin < 10
-    assert re.search(r"stopped after step \d+ of 200 in epoch \d+ of 40; everything is saved", stderr)
+    assert re.search(rf"stopped by {name} after step \d+ of 200 in epoch \d+ of 40; everything is saved", stderr)
     assert "kerasrun resume runs/long-1" in stderr
     assert "Traceback" not in stderr
     run = open_run(tmp_path / "runs" / "long-1")
     assert run.read_run()["status"] == "interrupted"
+    assert run.read_run()["reason"].startswith(f"stopped by {name} after step")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_while_tensorflow_loads_leaves_the_run_as_it_was(start, tmp_path, number):
+    process = start()
+    process.kill()
+    process.communicate()
+    run = open_run(tmp_path / "runs" / "long-1")
+    before = run.run_file.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir())
+    command = [sys.executable, "-m", "kerasrun", "resume", "runs/long-1"]
+    second = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while f'"pid": {second.pid}' not in run.lock_file.read_text():  # taken just before TensorFlow is imported
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    second.send_signal(number)
+    _, stderr = second.communicate(timeout=30)
+    assert second.returncode == 143
+    assert f"interrupted by {number.name} before training began" in stderr
+    assert "Traceback" not in stderr
+    assert (run.run_file.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir())) == before
 
 
 def test_a_killed_run_resumes_to_the_same_bits(start, tmp_path):

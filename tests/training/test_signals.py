@@ -1,5 +1,6 @@
 """Stopping, also in the middle of a long call into C."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from kerasrun.training.signals import StopRequest
+from kerasrun.training.signals import SIGNALS, StopRequest, deaf_children
 
 # Some minutes in C, during which no line of Python runs in the main thread.
 BUSY = """
@@ -29,7 +30,7 @@ def busy():
     process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
 def test_the_second_signal_ends_the_process_at_once(busy, number, code):
     busy.send_signal(number)
     time.sleep(0.3)
@@ -48,11 +49,25 @@ def test_the_first_signal_is_noted():
         assert stop.signal == signal.SIGTERM
 
 
+def test_a_helper_hears_no_signal_that_is_meant_for_the_whole_job():
+    with deaf_children():
+        helper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True)
+    for number in SIGNALS:
+        helper.send_signal(number)
+    helper.communicate("go on\n")
+    assert helper.returncode == 0
+
+
+def test_a_signal_that_came_while_a_helper_was_begun_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), deaf_children():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_handlers_are_as_before_afterwards():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with StopRequest():
         pass
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 def test_a_signal_that_was_ignored_stays_ignored():
