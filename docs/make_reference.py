@@ -24,6 +24,7 @@ from pydantic_core import PydanticUndefined
 from kerasrun.cli import app
 from kerasrun.components import Component, kinds
 from kerasrun.errors import ExperimentError
+from kerasrun.experiment.durations import Duration
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
@@ -226,6 +227,8 @@ def value_in_words(field: FieldInfo) -> str:
 
 def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation == Duration:
+        return "number of seconds, or `45s`, `90m`, `3h`, `2h30m`, `1d`"
     if origin is Annotated:
         inner, *extra = arguments
         return _in_words(inner, [one for item in extra for one in (getattr(item, "metadata", None) or [item])])
@@ -331,7 +334,7 @@ live bar, elsewhere a line for each epoch. The start of TensorFlow is held back 
 | 1 | the run failed for a reason that you can mend: data, run directory, checkpoint, memory, a loss that is NaN |
 | 2 | the command line or the experiment file is wrong |
 | 3 | a bug in kerasrun: the message names the file with the traceback |
-| 130, 143 | interrupted by Ctrl-C (130), SIGTERM or SIGUSR1 (143): everything is saved, the message has the command that goes on |
+| 130, 143 | Ctrl-C (130), SIGTERM or SIGUSR1 (143): everything is saved, the message has the command that goes on |
 
 **RUN** is the path of a run directory, or its name in the folder of runs (`runs`, or what `-o` says); without it the
 newest run is meant.
@@ -358,13 +361,14 @@ NOTES: Mapping[str, str] = {
     "train": """\
 The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the steps at hand, about
 half a second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
+With `time_limit` it ends before so much time is over, with the run `paused` and exit code 0.
 `--dry-run` does everything up to one real batch forward and back, one save and one restore, then removes it.""",
     "resume": """\
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
 fingerprint is compared; they may have moved: `-s data.directory.path=…`), and so must the versions and the machine;
 [exact-resume.md](exact-resume.md#what-a-resume-compares) lists what is compared and what `--accept-changes` accepts.
-`-s` may change only `fit.epochs`, `checkpoint`, `device` and where the data are. A finished run is left as it is, with
-exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
+`-s` may change only `fit.epochs`, `checkpoint`, `time_limit`, `device` and where the data are. A finished run is left as it is,
+with exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
     "evaluate": """\
 Besides what is printed, `evaluation/<split>.json` and `plots/confusion_<split>.png` are written into the run. With
 `--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the experiment's

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kerasrun.components import Component, as_component
+from kerasrun.experiment.durations import Duration
 from kerasrun.models._contract import Network
 from kerasrun.sources._contract import Source
 
@@ -79,6 +80,8 @@ class Experiment(Section):
     """Callbacks of `keras.callbacks`."""
     checkpoint: Checkpoint = Checkpoint()
     """When the state is saved."""
+    time_limit: Duration | None = None
+    """How long one `train` or `resume` may take: training ends in time, the run is `paused`, and `resume` goes on."""
     device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"
     """Where to train: `auto` takes a GPU where there is one; a list of numbers takes those GPUs."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"

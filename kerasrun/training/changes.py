@@ -10,7 +10,7 @@ from kerasrun.experiment.resolved import as_plain
 from kerasrun.experiment.schema import Experiment
 
 # Another device is refused, unless accepted, where it is compared: `kerasrun/training/compatibility.py`.
-ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep", "device")
+ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep", "time_limit", "device")
 
 
 def check_changes(before: Experiment, after: Experiment) -> None:

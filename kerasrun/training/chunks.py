@@ -19,9 +19,15 @@ class ChunkSize:
         self.seconds_per_step: float | None = None
         """Of the last chunk; None before anything was measured: the first call, which traces, does not count."""
         self.measured_seconds = 0.0
+        self.first_seconds = 0.0
+        """Of the first call, tracing included."""
 
     def next(self, remaining: int) -> int:
         return min(self.fixed or self._size, remaining)
+
+    def expected_seconds(self, remaining: int) -> float | None:
+        """What the next chunk takes; None before anything was measured."""
+        return None if self.seconds_per_step is None else self.next(remaining) * self.seconds_per_step
 
     @contextmanager
     def measured(self, steps: int) -> Iterator[None]:
@@ -31,6 +37,7 @@ class ChunkSize:
         seconds = time.perf_counter() - begin
         if not self._measured:
             self._measured = True
+            self.first_seconds = seconds
             return
         self.measured_seconds += seconds
         self.seconds_per_step = seconds / steps

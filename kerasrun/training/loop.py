@@ -42,6 +42,7 @@ from kerasrun.training.evaluator import Evaluator
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
 from kerasrun.training.steps import FusedSteps
+from kerasrun.training.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 
 logger = logging.getLogger("kerasrun")
@@ -94,6 +95,7 @@ class TrainingLoop:
         val: Split | None,
         parts: "LoopParts",
         strategy: Any = None,
+        limit: TimeLimit | None = None,
     ) -> None:
         self.run = run
         self.experiment = experiment
@@ -115,8 +117,11 @@ class TrainingLoop:
         self.position = Position()
         self.progress = TrainingProgress(experiment.fit.epochs, self.steps, batch_size, len(train))
         self.stop = StopRequest()
+        self.limit = limit or TimeLimit()
         self.saved_at = time.monotonic()
         self.epoch_seconds = 0.0
+        self.ending_seconds: float | None = None
+        """What came after the steps of the last epoch: validation, the best model, the callbacks."""
         self.stopped_by: str | None = None
         """The callback that ended training early."""
         # The sums behind the training metrics, while validation uses the same variables.
@@ -230,14 +235,17 @@ class TrainingLoop:
         self.progress.begin_epoch(epoch, self.position.step)
         while self.position.step < self.steps:
             self._chunk(iterator)
-            if self.stop or self._checkpoint_is_due():
+            pause = not self._has_time_to_go_on()
+            if self.stop or pause or self._checkpoint_is_due():
                 self.epoch_seconds += time.perf_counter() - begin
                 begin = time.perf_counter()
                 self._save()
-                self._raise_if_stopped()
+                self._raise_if_stopped(pause)
+        ending = time.perf_counter()
         logs = _floats(self.model.get_metrics_result())
         is_best = self._validate(epoch, logs) if self.evaluator else self._keep_if_best(epoch, logs)
         self.listeners.on_epoch_end(epoch, logs)
+        self.ending_seconds = time.perf_counter() - ending
         self.epoch_seconds += time.perf_counter() - begin
         self._end_epoch(epoch, logs, is_best)
         return logs
@@ -256,6 +264,7 @@ class TrainingLoop:
                 "learning rate, clipnorm: 1.0 in the optimizer, and look at the data for extreme values"
             )
         self.position.step += count
+        self.limit.progressed()
         if self.chunks.fixed:
             self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
         else:
@@ -283,9 +292,10 @@ class TrainingLoop:
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.listeners.on_test_begin()
         with _explained(self.experiment.fit.batch_size):
-            evaluation = self.evaluator.evaluate(lambda: bool(self.stop))
+            evaluation = self.evaluator.evaluate(self._gives_up_validation)
         if evaluation is None:
-            raise self._given_up_validation()
+            self._save_as_before_validation()
+            raise self._interrupted() if self.stop else self._paused()
         logs |= {f"val_{name}": value for name, value in evaluation.metrics.items()}
         # Before `on_test_end`, where SwapEMAWeights takes the averages out again: best.keras is what was measured.
         is_best = self._keep_if_best(epoch, logs)
@@ -293,7 +303,13 @@ class TrainingLoop:
         self.training_metrics = None
         return is_best
 
-    def _given_up_validation(self) -> Interrupted:
+    def _gives_up_validation(self) -> bool:
+        assert self.evaluator is not None
+        # What is given up is the whole of it; what follows it writes the best model, and a checkpoint.
+        time_is_left = self._has_time_for_chunk(self.evaluator.predictor.chunks, len(self.evaluator.split), saves=2)
+        return bool(self.stop) or not time_is_left
+
+    def _save_as_before_validation(self) -> None:
         """Save the state as it was before validation, which a resume does again from its beginning."""
         for callback in self.callbacks:
             if isinstance(callback, keras.callbacks.SwapEMAWeights):
@@ -301,7 +317,6 @@ class TrainingLoop:
         for variable, value in zip(self.model.metrics_variables, self.training_metrics or [], strict=True):
             variable.assign(value)
         self._save()
-        return self._interrupted()
 
     def _end_epoch(self, epoch: int, logs: Logs, is_best: bool) -> None:
         self.writer.append_epoch(epoch + 1, logs, self.epoch_seconds, len(self.train))
@@ -310,10 +325,12 @@ class TrainingLoop:
         if self.model.stop_training:
             self.stopped_by = self._who_stopped(epoch)
         last = self.model.stop_training or epoch + 1 == self.experiment.fit.epochs
-        if last or self.stop or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
+        self.limit.progressed()
+        pause = not last and not self._has_time_to_go_on()
+        if last or self.stop or pause or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
             self._save()
         if not last:
-            self._raise_if_stopped()
+            self._raise_if_stopped(pause)
 
     def _who_stopped(self, epoch: int) -> str:
         for callback in self.callbacks:
@@ -353,9 +370,35 @@ class TrainingLoop:
         is_late = time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
         return is_late and not self.writer.is_saving()
 
-    def _raise_if_stopped(self) -> None:
+    def _has_time_to_go_on(self) -> bool:
+        """Whether the time limit leaves time for what comes next, and for saving the state after it."""
+        if self.position.step < self.steps:
+            return self._has_time_for_chunk(self.chunks, self.steps - self.position.step)
+        # The epoch may be the last one, which ends with one model more.
+        return self._has_time_for(self.ending_seconds, saves=2)
+
+    def _has_time_for_chunk(self, chunks: ChunkSize, remaining: int, saves: int = 1) -> bool:
+        return self._has_time_for(chunks.expected_seconds(remaining), saves)
+
+    def _has_time_for(self, seconds: float | None, saves: int) -> bool:
+        if not self.limit.binds():
+            return True
+        # What has not been timed yet traces first, as training's first chunk did.
+        work = self.chunks.first_seconds if seconds is None else seconds
+        return self.limit.leaves(work + saves * self.writer.seconds_to_save())
+
+    def _raise_if_stopped(self, pause: bool) -> None:
         if self.stop:
             raise self._interrupted()
+        if pause:
+            raise self._paused()
+
+    def _paused(self) -> Paused:
+        self.writer.finish()
+        return Paused(
+            f"paused after {self._place()}: the time limit of {self.limit} is near; everything is saved. "
+            f"Go on with: kerasrun resume {self.run}"
+        )
 
     def _interrupted(self) -> Interrupted:
         assert self.stop.signal is not None

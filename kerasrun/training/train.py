@@ -9,8 +9,9 @@ import logging
 import math
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from kerasrun.sources._contract import Data, Split
 from kerasrun.training import compatibility, devices, signals
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.devices import Device
+from kerasrun.training.time_limit import Paused, TimeLimit
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
@@ -57,6 +59,7 @@ def train(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
+    begun = time.monotonic()
     file = Path(file)
     loaded = load(file, overrides)
     prepared = prepare(loaded)
@@ -69,9 +72,8 @@ def train(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path
         atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
         run.update_run(**_description(file, overrides, prepared, device))
         logger.info("%s on %s", run, device.description)
-        loop = loop_for(run)
-        loop.start()
-        _finished(run, loop)
+        loop = loop_for(run, TimeLimit(prepared.experiment.time_limit, begun))
+        _to_its_end(run, loop, loop.start)
     return run
 
 
@@ -88,6 +90,7 @@ def resume(
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
     """
+    begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with _owned(run) as status:
         if not run.resolved_file.exists():
@@ -109,15 +112,15 @@ def resume(
         device = devices.start(prepared.experiment.device, recorded["device"]["threads"])
         now = _description(run.resolved_file, overrides, prepared, device)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step)
-        loop = _builder(prepared, device, pretrained=False)(run)
+        limit = TimeLimit(prepared.experiment.time_limit, begun)
+        loop = _builder(prepared, device, pretrained=False)(run, limit)
         if overrides:
             atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
         status.is_mine = True
         run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs, **accepted)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
-        loop.resume(checkpoint)
-        _finished(run, loop)
+        _to_its_end(run, loop, lambda: loop.resume(checkpoint))
     return run
 
 
@@ -168,10 +171,9 @@ def _builder(prepared: Prepared, device: Device, *, pretrained: bool) -> Any:
 
         parts = loop_parts(prepared.experiment, built, validates=prepared.validation is not None)
 
-    def loop_for(run: RunDirectory) -> "TrainingLoop":
-        return TrainingLoop(
-            run, prepared.experiment, prepared.data, built, prepared.train, prepared.validation, parts, strategy
-        )
+    def loop_for(run: RunDirectory, limit: TimeLimit | None = None) -> "TrainingLoop":
+        parties = (prepared.data, built, prepared.train, prepared.validation)
+        return TrainingLoop(run, prepared.experiment, *parties, parts, strategy, limit)
 
     return loop_for
 
@@ -248,6 +250,17 @@ def _full_disk_explained(run: RunDirectory) -> Iterator[None]:
             raise
         with atomic.explained(run.root):
             raise
+
+
+def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
+    """Train until the experiment or its time is at an end."""
+    try:
+        begin()
+    except Paused as pause:
+        run.update_run(status="paused", reason=str(pause))
+        logger.info("%s", pause)
+    else:
+        _finished(run, loop)
 
 
 def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:

@@ -1,5 +1,6 @@
 """What training writes into its run: checkpoints, models, a row for each epoch."""
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -38,6 +39,7 @@ class RunWriter(BackgroundWriter):
         self.targets = built.targets
         self.callbacks = callbacks
         self._checkpoint: Future[None] | None = None
+        self._checkpoint_seconds: float | None = None
 
     def is_saving(self) -> bool:
         """Whether a checkpoint is still being written."""
@@ -47,6 +49,13 @@ class RunWriter(BackgroundWriter):
         """Before the next state is copied: at most one more than training's own is in memory."""
         if self._checkpoint is not None:
             self._checkpoint.result()
+
+    def seconds_to_save(self) -> float:
+        """What saving one more checkpoint takes, by the last one: an earlier process's if this one has written none."""
+        if self._checkpoint_seconds is None:
+            self.wait_for_checkpoint()
+            self._checkpoint_seconds = float(self.run.read_run().get("checkpoint_seconds", 0.0))
+        return self._checkpoint_seconds * (2 if self.is_busy() else 1)
 
     def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
         """Save the state at a global step.
@@ -102,8 +111,10 @@ class RunWriter(BackgroundWriter):
         self.submit(lambda: atomic.replace_from(private, path))
 
     def _write_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
+        begin = time.monotonic()
         checkpoints.save(self.run, step, to_hdf5(arrays), progress, self.experiment.checkpoint.keep)
-        self.run.update_run(best=progress["best"])
+        self._checkpoint_seconds = time.monotonic() - begin
+        self.run.update_run(best=progress["best"], checkpoint_seconds=self._checkpoint_seconds)
 
     def _outputs(self) -> list[Path]:
         """What callbacks append to, relative to the run."""

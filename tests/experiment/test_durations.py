@@ -1,0 +1,41 @@
+"""How long `time_limit` may be, and how it is written."""
+
+import pytest
+
+from kerasrun.errors import ExperimentError
+from kerasrun.experiment.load import parse
+from kerasrun.experiment.resolved import resolved_yaml
+
+SMALLEST = "data: {folder: {path: x}}\nmodel: Small\ntime_limit: "
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        *(("90", 90), ("0.5", 0.5), ("45s", 45), ("90m", 5400), ("3h", 10800), ("1d", 86400)),
+        *(("2h30m", 9000), ("1d2h3m4s", 93784), ("1.5h", 5400)),
+    ],
+)
+def test_seconds_or_a_duration(written, seconds):
+    experiment = parse(SMALLEST + written, "e.yaml").experiment
+    assert experiment.time_limit == seconds
+    assert parse(resolved_yaml(experiment), "e.yaml").experiment.time_limit == seconds
+
+
+def test_there_is_none_unless_it_is_written():
+    assert parse(SMALLEST + "null", "e.yaml").experiment.time_limit is None
+
+
+@pytest.mark.parametrize("written", ["3x", "h", "30m2h", "3 h", "-1h", "12:30:00", "[3]", "''"])
+def test_another_form_is_an_error_at_its_place_that_says_what_is_expected(written):
+    with pytest.raises(ExperimentError) as error:
+        parse(SMALLEST + written, "e.yaml")
+    (line,) = (line for line in str(error.value).splitlines() if line.startswith("e.yaml:"))
+    assert line.startswith("e.yaml:3:13: time_limit: received ")
+    assert line.endswith("; expected a number of seconds, or a duration such as 45s, 90m, 3h, 2h30m or 1d")
+
+
+@pytest.mark.parametrize("written", ["0", "-3", ".inf", "true", "0s"])
+def test_no_time_at_all_is_an_error(written):
+    with pytest.raises(ExperimentError, match=r"e\.yaml:3:13: time_limit: received .*; expected a number"):
+        parse(SMALLEST + written, "e.yaml")
