@@ -351,8 +351,9 @@ report = kerasrun.evaluate(run, split="validation")
 predictions = kerasrun.predict(["data/digits/png/test/7"], model=run.best_model, top=3)
 ```
 
-`kerasrun.resume(run)` takes what `kerasrun.open_run(path)` returns; `kerasrun.load(path)` checks a file as `validate`
-does; `kerasrun.dry_run(path)` is `train --dry-run`. All of them raise the errors of
+`kerasrun.train(path, branch=kerasrun.Branch(run, "best"))` is `train --from`, with `"last"` or the number of an epoch
+for the other weights. `kerasrun.resume(run)` takes what `kerasrun.open_run(path)` returns; `kerasrun.load(path)` checks
+a file as `validate` does; `kerasrun.dry_run(path)` is `train --dry-run`. All of them raise the errors of
 [kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread counts can be set once in a process:
 resume a run of other counts in a process of its own.
 """
@@ -361,14 +362,19 @@ NOTES: Mapping[str, str] = {
     "train": """\
 The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the steps at hand, about
 half a second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
-With `time_limit` it ends before so much time is over, with the run `paused` and exit code 0.
-`--dry-run` does everything up to one real batch forward and back, one save and one restore, then removes it.""",
+`--from RUN` begins with the weights of another run, by default of its best model: of the network alone, statistics of
+batch normalization included; optimizer, random state and epochs begin anew, and pretrained weights are not loaded.
+Data, learning rate, augmentation and what is frozen may differ; the layers with weights must have the same names and
+shapes, else the first one that differs is named and no run is made. `--epoch N` takes the checkpoint at the end of an
+epoch, of which `checkpoint.keep` are kept. `run.json` says where the weights came from; the other run is not needed
+afterwards. With `time_limit` it ends before so much time is over, with the run `paused` and exit code 0. `--dry-run`
+does everything up to one real batch forward and back, one save and one restore, then removes it.""",
     "resume": """\
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
 fingerprint is compared; they may have moved: `-s data.directory.path=…`), and so must the versions and the machine;
 [exact-resume.md](exact-resume.md#what-a-resume-compares) lists what is compared and what `--accept-changes` accepts.
-`-s` may change only `fit.epochs`, `checkpoint`, `time_limit`, `device` and where the data are. A finished run is left as it is,
-with exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
+`-s` may change only `fit.epochs`, `checkpoint`, `time_limit`, `device` and where the data are. A finished run is left
+as it is, with exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
     "evaluate": """\
 Besides what is printed, `evaluation/<split>.json` and `plots/confusion_<split>.png` are written into the run. With
 `--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the experiment's

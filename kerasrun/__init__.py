@@ -11,6 +11,7 @@ from kerasrun.version import VERSION
 __version__ = VERSION
 
 _CALLS = {
+    "Branch": "kerasrun.training.branching",
     "dry_run": "kerasrun.training.train",
     "evaluate": "kerasrun.results.evaluation",
     "load": "kerasrun.experiment.load",

@@ -1,16 +1,31 @@
 """`kerasrun train`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides
+from kerasrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from kerasrun.training.branching import Branch
 
 
 def train(
     file: ExperimentFile,
     overrides: Overrides = None,
     output: Output = RUNS,
+    from_run: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Begin with the weights of another run.", show_default=False),
+    ] = None,
+    best: Annotated[bool, typer.Option("--best", help="With --from: those of best.keras, as by default.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="With --from: those of last.keras.")] = False,
+    epoch: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --from: of the checkpoint at the end of epoch N."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
 ) -> None:
     """Train the experiment in FILE into a new run directory.
@@ -20,7 +35,23 @@ def train(
     from kerasrun.training.train import dry_run as try_out
     from kerasrun.training.train import train as run_training
 
+    branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     if dry_run:
-        try_out(file, overrides=overrides or (), output=output)
+        try_out(file, overrides=overrides or (), output=output, branch=branch)
     else:
-        typer.echo(run_training(file, overrides=overrides or (), output=output))
+        typer.echo(run_training(file, overrides=overrides or (), output=output, branch=branch))
+
+
+def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":
+    from kerasrun.runs.listing import find_run
+    from kerasrun.training.branching import Branch
+
+    given = {"--best": best, "--last": last, "--epoch": epoch is not None}
+    named = [name for name, is_given in given.items() if is_given]
+    if named and run is None:
+        raise UsageError(f"{named[0]} says which weights of a run: name the run with --from RUN")
+    if len(named) > 1:
+        raise UsageError(f"{' and '.join(named)} all name weights of the run; give one of them")
+    if run is None:
+        return None
+    return Branch(find_run(run, output), epoch if epoch is not None else "last" if last else "best")

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,22 +60,33 @@ def newest(run: RunDirectory) -> Checkpoint:
     Raises:
         CheckpointError: if there is none, or none that can be read.
     """
-    folders = sorted(_folders(run), key=_order, reverse=True)
+    folders = _newest_first(run)
     if not folders:
         raise CheckpointError(f"no checkpoint in {run.checkpoints}; {_start_again(run)}")
     reasons: list[str] = []
     for folder in folders:
         try:
-            progress = _read(folder)
+            found = _checkpoint(folder)
         except CheckpointError as error:
-            reasons.append(f"checkpoint {folder} cannot be read: {error}")
+            reasons.append(str(error))
         else:
             notes = tuple(f"{reason}; checkpoint {folder.name} serves instead" for reason in reasons)
-            return Checkpoint(_step(folder), folder / _STATE, progress, notes)
+            return replace(found, notes=notes)
     listed = "".join(f"\n  {reason}" for reason in reasons)
     raise CheckpointError(
         f"no checkpoint in {run.checkpoints} can be read:{listed}\nput one back from a copy, or {_start_again(run)}"
     )
+
+
+def readable(run: RunDirectory) -> tuple[list[Checkpoint], list[str]]:
+    """Every checkpoint that can be read, the newest first, and a sentence for each that cannot."""
+    found, reasons = [], []
+    for folder in _newest_first(run):
+        try:
+            found.append(_checkpoint(folder))
+        except CheckpointError as error:
+            reasons.append(str(error))
+    return found, reasons
 
 
 def any_saved(run: RunDirectory) -> bool:
@@ -84,7 +95,11 @@ def any_saved(run: RunDirectory) -> bool:
 
 
 def _start_again(run: RunDirectory) -> str:
-    return f"start again with kerasrun train {run.resolved_file}"
+    command = f"start again with kerasrun train {run.resolved_file}"
+    if branch := run.read_run().get("from"):
+        which = {"best.keras": "--best", "last.keras": "--last"}.get(branch["weights"], f"--epoch {branch['epoch']}")
+        command += f" --from {branch['run']} {which}"
+    return command
 
 
 def _fill(private: Path, step: int, state: bytes, progress: Mapping[str, Any]) -> None:
@@ -126,8 +141,19 @@ def _step(folder: Path) -> int:
     return int(folder.name.removesuffix(_ASIDE))
 
 
+def _newest_first(run: RunDirectory) -> list[Path]:
+    return sorted(_folders(run), key=_order, reverse=True)
+
+
 def _order(folder: Path) -> tuple[int, bool]:
     return _step(folder), not folder.name.endswith(_ASIDE)
+
+
+def _checkpoint(folder: Path) -> Checkpoint:
+    try:
+        return Checkpoint(_step(folder), folder / _STATE, _read(folder))
+    except CheckpointError as error:
+        raise CheckpointError(f"checkpoint {folder} cannot be read: {error}") from error
 
 
 def _read(folder: Path) -> Mapping[str, Any]:

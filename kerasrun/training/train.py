@@ -28,7 +28,8 @@ from kerasrun.runs.environment import environment
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
 from kerasrun.sources._contract import Data, Split
-from kerasrun.training import compatibility, devices, signals
+from kerasrun.training import branching, compatibility, devices, signals
+from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.devices import Device
 from kerasrun.training.time_limit import Paused, TimeLimit
@@ -49,12 +50,19 @@ class Prepared:
     validation: Split | None
 
 
-def train(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path = Path("runs")) -> RunDirectory:
+def train(
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    output: str | Path = Path("runs"),
+    branch: Branch | None = None,
+) -> RunDirectory:
     """Train the experiment in `file` and return its new run.
 
     Args:
         overrides: `key.path=value`, as after `--set`.
         output: the folder in which the run directory is made.
+        branch: the run whose weights the new one begins with.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
@@ -62,16 +70,19 @@ def train(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path
     begun = time.monotonic()
     file = Path(file)
     loaded = load(file, overrides)
+    origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
     device = devices.start(prepared.experiment.device)
-    loop_for = _builder(prepared, device, pretrained=True)
+    loop_for = _builder(prepared, device, pretrained=True, origin=origin)
     run = directory.create(Path(output), prepared.experiment.name)
     with _owned(run) as status:
         status.is_mine = True
         atomic.write_bytes(run.experiment_file, file.read_bytes())
         atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
-        run.update_run(**_description(file, overrides, prepared, device))
-        logger.info("%s on %s", run, device.description)
+        description = _description(file, overrides, prepared, device)
+        run.update_run(**description, **({"from": origin.description()} if origin else {}))
+        begins = f", with the weights of {origin}" if origin else ""
+        logger.info("%s on %s%s", run, device.description, begins)
         loop = loop_for(run, TimeLimit(prepared.experiment.time_limit, begun))
         _to_its_end(run, loop, loop.start)
     return run
@@ -124,11 +135,19 @@ def resume(
     return run
 
 
-def dry_run(file: str | Path, *, overrides: Sequence[str] = (), output: str | Path = Path("runs")) -> None:
+def dry_run(
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    output: str | Path = Path("runs"),
+    branch: Branch | None = None,
+) -> None:
     """Everything up to one real batch forward and back, one save and one restore; then what was written is removed."""
-    prepared = prepare(load(file, overrides))
+    loaded = load(file, overrides)
+    origin = branching.find(branch) if branch else None
+    prepared = prepare(loaded)
     device = devices.start(prepared.experiment.device)
-    loop_for = _builder(prepared, device, pretrained=True)
+    loop_for = _builder(prepared, device, pretrained=True, origin=origin)
     parent = next(folder for folder in (Path(output).absolute(), *Path(output).absolute().parents) if folder.is_dir())
     with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=".dry-run-", dir=parent) as private:
         run = directory.create(Path(private), prepared.experiment.name)
@@ -160,15 +179,20 @@ def prepare(loaded: Loaded) -> Prepared:
     return Prepared(experiment, data, train_split, validation)
 
 
-def _builder(prepared: Prepared, device: Device, *, pretrained: bool) -> Any:
+def _builder(prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None) -> Any:
     """Build the model, which may fail, before a run directory is made for it."""
     from kerasrun.training.building import build_model
     from kerasrun.training.loop import TrainingLoop, loop_parts
 
     strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells there of downloads
+        # Read before the model is built, which resets the names and the random numbers that loading uses.
+        weights = branching.read(origin) if origin else None
+        pretrained = pretrained and origin is None
         built = build_model(prepared.experiment, prepared.data, pretrained=pretrained, strategy=strategy)
-
+        if origin and weights:
+            branching.put(weights, built.model, origin)
+            branching.note_other_classes(prepared.data.classes, origin)
         parts = loop_parts(prepared.experiment, built, validates=prepared.validation is not None)
 
     def loop_for(run: RunDirectory, limit: TimeLimit | None = None) -> "TrainingLoop":

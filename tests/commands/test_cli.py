@@ -51,6 +51,23 @@ def test_a_wrong_command_line_is_exit_2(arguments):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--epoch", "3"], "--epoch says which weights of a run: name the run with --from RUN"),
+        (["--best"], "--best says which weights of a run: name the run with --from RUN"),
+        (["--from", "a-1", "--best", "--last"], "--best and --last all name weights of the run; give one of them"),
+        (
+            ["--from", "a-1", "--last", "--epoch", "3"],
+            "--last and --epoch all name weights of the run; give one of them",
+        ),
+    ],
+)
+def test_which_weights_of_which_run_is_said_once(options, said):
+    done = kerasrun("train", "a.yaml", *options)
+    assert (done.returncode, done.stderr) == (2, f"{said}\n")
+
+
 def test_a_wrong_experiment_is_exit_2_with_every_problem_at_its_place(tmp_path):
     (tmp_path / "wrong.yaml").write_text("data: {npz: {path: a.npz}}\nmodel: LeNte\nfit: {epoch: 3}\n")
     done = kerasrun("train", "wrong.yaml", cwd=tmp_path)

@@ -71,7 +71,7 @@ def ended_by(error):
 
 def test_an_interruption_does_not_say_that_all_is_saved_when_it_is_not():
     with pytest.raises(RunDirectoryError, match="no space"):
-        write_and(ended_by(Interrupted("everything is saved", 2)))
+        write_and(ended_by(Interrupted("everything is saved", 130)))
 
 
 def test_why_training_ended_is_not_hidden_by_a_failure(caplog):

@@ -64,6 +64,25 @@ def test_no_checkpoint_is_an_error(run):
         checkpoints.newest(run)
 
 
+@pytest.mark.parametrize(
+    ("weights", "option"), [("best.keras", "--best"), ("last.keras", "--last"), ("checkpoint 00000120", "--epoch 3")]
+)
+def test_a_branch_without_a_checkpoint_is_told_to_begin_again_as_a_branch(run, weights, option):
+    run.update_run(**{"from": {"run": "/runs/first-1", "weights": weights, "epoch": 3, "sha256": ""}})
+    with pytest.raises(CheckpointError, match=rf"kerasrun train .*resolved\.yaml --from /runs/first-1 {option}$"):
+        checkpoints.newest(run)
+
+
+def test_every_readable_checkpoint_is_found_and_every_other_one_named(run):
+    for step in (1, 2, 3):
+        checkpoints.save(run, step, b"state", {"epoch": step}, keep=3)
+    (run.checkpoints / "00000002" / "state.h5").write_bytes(b"")
+    found, reasons = checkpoints.readable(run)
+    assert [(each.step, each.progress) for each in found] == [(3, {"epoch": 3}), (1, {"epoch": 1})]
+    (reason,) = reasons
+    assert "00000002 cannot be read: state.h5 has 0 bytes" in reason
+
+
 def flip_a_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
