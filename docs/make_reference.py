@@ -147,6 +147,19 @@ EXPERIMENT_RULES = """\
   either, the data's own `validation` split serves, and without that nothing validates.
 - **Training never reads a split that it was not given.**
 
+## Class weights
+
+`fit.class_weight` does what it does in `Model.fit`: the loss of each training example is multiplied by the weight of
+its class. Metrics and validation are not weighted.
+
+```yaml
+fit:
+  class_weight: {cat: 2.5, dog: 0.5}  # every other class counts 1
+```
+
+`balanced` gives each class examples / (classes × examples of the class), as scikit-learn does, from the examples that
+train; `run.json` has the numbers.
+
 ## Augmentation
 
 Layers of `keras.layers` that change images at random (`RandomTranslation`, `RandomRotation`, `RandomContrast`, …), in
@@ -237,6 +250,8 @@ def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
     if origin is Literal:
         *front, last = (f"`{value}`" for value in arguments)
         return f"{', '.join(front)} or {last}" if front else last
+    if origin is Mapping:
+        return f"weights by name: {{{_in_words(arguments[0])}: {_in_words(arguments[1])}}}"
     bounds = [words for limit in limits if (words := _bound(limit, is_list=origin is tuple))]
     return ", ".join([_list(arguments) if origin is tuple else _plain_type(annotation), *bounds])
 

@@ -138,7 +138,9 @@ class _Reader(Generic[Model]):
         at: dict[Path, list[ErrorDetails]] = {}
         for detail in details:
             at.setdefault(self.written_path(detail["loc"]), []).append(detail)
-        return [self.problem(path, errors) for path, errors in at.items()]
+        # What is wrong within a list or a mapping says more than that it is not another member of the union.
+        within = {path[:length] for path in at for length in range(len(path))}
+        return [self.problem(path, errors) for path, errors in at.items() if path not in within]
 
     def written_path(self, loc: tuple[int | str, ...]) -> Path:
         """`loc` without the names that pydantic adds for the members of a union."""
@@ -210,12 +212,12 @@ class _Reader(Generic[Model]):
         return _lower(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
 
     def types_at(self, loc: tuple[int | str, ...]) -> set[object]:
-        """Every type in the annotation of the field at `loc`, or of the field that holds this list."""
+        """Every type in the annotation of the field at `loc`, or of the field whose list or mapping holds it."""
         field = self.field_at(loc)
         return _types(field.annotation) if field else set()
 
     def field_at(self, loc: tuple[int | str, ...]) -> FieldInfo | None:
-        while loc and isinstance(loc[-1], int):
+        while len(loc) > 1 and self.model_at(loc[:-1]) is None:
             loc = loc[:-1]
         model = self.model_at(loc[:-1])
         return model.model_fields.get(str(loc[-1])) if model and loc else None

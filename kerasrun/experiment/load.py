@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
+from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
 from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
@@ -45,6 +46,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     document = _changed(root, overrides, problems)
     folder = Path(file).parent.absolute()
     found = keras_checks.check(document) + logs.metric_problems(document) + _rule_problems(document)
+    found += class_weight_problems(document)
     typed: list[Problem] = []
     experiment = fields.read_experiment(document, folder, Path(file).stem, typed)
     if not any(problem.key_path.startswith("compile.metrics") for problem in found):

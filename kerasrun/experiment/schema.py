@@ -1,5 +1,6 @@
 """The experiment file as classes: a section is a class, a key is a field, its docstring is its documentation."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,6 +11,7 @@ from kerasrun.models._contract import Network
 from kerasrun.sources._contract import Source
 
 ComponentField = Annotated[Component, BeforeValidator(as_component)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -40,6 +42,8 @@ class Fit(Section):
     """Share of the training examples kept for validation: seeded, the same share of every class."""
     validation_data: Literal["validation", "test"] | None = None
     """The split that validates; by default `validation` where the data has it."""
+    class_weight: Literal["balanced"] | Annotated[Mapping[str, Weight], Field(min_length=1)] | None = None
+    """How much an example of each class counts in the training loss: by name (others count 1), or `balanced`."""
 
 
 class Checkpoint(Section):

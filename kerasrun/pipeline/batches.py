@@ -25,6 +25,7 @@ def training_batches(
     first_step: int,
     epochs: int,
     augmentation: Augmentation | None = None,
+    sample_weight: NDArray[np.float32] | None = None,
 ) -> tf.data.Dataset:
     """Every batch from global step `first_step` to the end of the last epoch.
 
@@ -34,14 +35,17 @@ def training_batches(
         inputs: the training examples, (examples, …).
         labels: as the loss takes them, (examples, …).
         epochs: the number of the last epoch, counted from one.
+        sample_weight: how much each example counts in the loss, (examples,).
 
     Returns:
-        batches of (float32 (batch, …), labels (batch, …)); the last one of an epoch may be smaller.
+        batches of (float32 (batch, …), labels (batch, …)), and (batch,) of `sample_weight` where it is given; the last
+        one of an epoch may be smaller.
     """
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
     first_epoch, skipped = divmod(first_step, steps)
     read = _reader(inputs)
-    labels = tf.constant(labels)
+    # What goes with an example, beside the example itself.
+    along = [tf.constant(array) for array in (labels, sample_weight) if array is not None]
 
     def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
         return epoch_order(seed, int(epoch), examples)
@@ -54,10 +58,10 @@ def training_batches(
             lambda number: (epoch * steps + number, indices[number * batch_size : (number + 1) * batch_size])
         )
 
-    def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         x = read(indices)
         x = augmentation(x, step) if augmentation else tf.cast(x, tf.float32)
-        return x, tf.gather(labels, indices)
+        return x, *(tf.gather(array, indices) for array in along)
 
     batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_batches)
     return _loaded(batches, load)

@@ -144,6 +144,7 @@ def check(run: RunDirectory, recorded: Recorded, now: Recorded, *, accept: bool,
     return {
         **{key: now[key] for key in sorted(keys)},
         "examples": now["examples"],
+        "class_weight": now["class_weight"],
         "accepted_changes": [*recorded.get("accepted_changes", ()), entry],
     }
 

@@ -38,6 +38,7 @@ from kerasrun.training.callbacks import (
     prepare_for_resume,
 )
 from kerasrun.training.chunks import ChunkSize
+from kerasrun.training.class_weight import sample_weight
 from kerasrun.training.evaluator import Evaluator
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
@@ -103,6 +104,7 @@ class TrainingLoop:
         self.strategy = strategy
         self.train = train
         self.y = built.targets.encode(train.labels)
+        self.sample_weight = sample_weight(experiment.fit.class_weight, train.labels, data.classes)
         batch_size = experiment.fit.batch_size
         self.steps = steps_in_epoch(len(train), batch_size)
         self.evaluator = Evaluator(self.model, val, built.targets, batch_size) if val else None
@@ -219,6 +221,7 @@ class TrainingLoop:
             first_step=self._global_step(),
             epochs=self.experiment.fit.epochs,
             augmentation=self.augmentation,
+            sample_weight=self.sample_weight,
         )
 
     def _distributed(self, batches: tf.data.Dataset) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.errors import CheckpointError, DataError, ExperimentError, Interrupted, KerasrunError, RunDirectoryError
+from kerasrun.experiment.class_weight import check_class_weight
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
 from kerasrun.experiment.resolved import resolved_yaml
@@ -31,6 +32,7 @@ from kerasrun.sources._contract import Data, Split
 from kerasrun.training import branching, compatibility, devices, signals
 from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
+from kerasrun.training.class_weight import class_weights
 from kerasrun.training.devices import Device
 from kerasrun.training.time_limit import Paused, TimeLimit
 
@@ -172,9 +174,10 @@ def prepare(loaded: Loaded) -> Prepared:
         seed=experiment.seed,
     )
     try:
+        check_class_weight(loaded.document, data.classes)
         check_monitors(loaded.document, validates=validation is not None)
     except ExperimentError as error:
-        # The text alone could not tell: it took the data to know that nothing validates.
+        # The text alone could not tell: it took the data to know the classes, and that nothing validates.
         raise DataError(str(error)) from None
     return Prepared(experiment, data, train_split, validation)
 
@@ -212,6 +215,9 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
         "epochs": prepared.experiment.fit.epochs,
         "device": device.recorded(),
         "classes": list(prepared.data.classes),
+        "class_weight": class_weights(
+            prepared.experiment.fit.class_weight, prepared.train.labels, prepared.data.classes
+        ),
         "data_fingerprint": prepared.data.fingerprint,
         "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
         "examples": {

@@ -71,7 +71,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      epochs: ten\n"
         "              ^\n"
         "e.yaml:9:3: fit.epoch: unknown key 'epoch'; "
-        "expected batch_size, epochs, validation_split or validation_data; did you mean 'epochs'?\n"
+        "expected batch_size, epochs, validation_split, validation_data or class_weight; did you mean 'epochs'?\n"
         "      epoch: 3\n"
         "      ^\n"
         "e.yaml:11:30: callbacks.0.EarlyStopping.monitor: monitors 'val_los'; "
@@ -99,6 +99,18 @@ def test_every_problem_is_told_at_once_with_its_place():
         ("callbacks: [3]", "3:13: callbacks.0: received 3; expected a callback: Name or {Name: {argument: value}}"),
         ("seed: -1", "3:7: seed: received -1; expected a whole number of at least 0 and below 4294967296"),
         ("name: a/b", "3:7: name: received 'a/b'; expected letters"),
+        ("device: [0, -1]", "3:13: device.1: received -1; expected a whole number of at least 0"),
+        (
+            "fit: {class_weight: balancd}",
+            "received 'balancd'; expected balanced or keys with values",
+        ),
+        (
+            "fit: {class_weight: {a: 1, b: -1}}",
+            "3:31: fit.class_weight.b: received -1; expected a number of",
+        ),
+        ("fit: {class_weight: {a: true}}", "3:25: fit.class_weight.a: received true; expected a number"),
+        ("fit: {class_weight: {a: .inf}}", "3:25: fit.class_weight.a: received inf; expected a number"),
+        ("fit: {class_weight: {}}", "fit.class_weight: received a mapping; expected balanced or at least 1 value"),
         ("device: gpuu", "3:9: device: received 'gpuu'; expected auto, cpu or gpu or a list: [value, value]"),
         ("checkpoint: {mode: mni}", "received 'mni'; expected auto, min or max; did you mean 'min'?"),
         ("checkpoint: {seconds: x}", "received 'x'; expected a number above 0"),
@@ -143,6 +155,11 @@ def test_the_kinds_of_data_and_network_are_checked(content, words):
 def test_class_names_stay_as_they_are_written():
     content = "data: {folder: {path: x, classes: [no, 0001, 1.10, 7, TRUE, 60_000, 'a']}}\nmodel: Small\n"
     assert parse(content, "e.yaml").experiment.data.classes == ("no", "0001", "1.10", "7", "TRUE", "60_000", "a")
+
+
+def test_classes_are_weighted_by_the_names_that_they_have():
+    content = SMALLEST + "fit: {class_weight: {1.10: 2, no: 0.5}}\n"
+    assert parse(content, "e.yaml").experiment.fit.class_weight == {"1.10": 2.0, "no": 0.5}
 
 
 def test_a_name_that_looks_like_a_number_is_text():

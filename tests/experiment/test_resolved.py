@@ -39,6 +39,12 @@ def test_layers_are_written_as_the_list_they_are():
     assert parse(resolved_yaml(experiment), "/elsewhere/f.yaml").experiment == experiment
 
 
+def test_weights_are_written_under_the_names_of_their_classes():
+    experiment = parse(SMALLEST + "fit: {class_weight: {1.10: 2, no: 0.5}}\n", "/configs/e.yaml").experiment
+    assert as_plain(experiment)["fit"]["class_weight"] == {"1.10": 2.0, "no": 0.5}
+    assert parse(resolved_yaml(experiment), "/elsewhere/f.yaml").experiment == experiment
+
+
 def test_text_of_the_command_line_is_written_like_any_other():
     experiment = parse(SMALLEST, "/configs/e.yaml", ["callbacks=[{CSVLogger: {filename: a.csv}}]"]).experiment
     assert "filename: a.csv\n" in resolved_yaml(experiment)

@@ -70,6 +70,19 @@ def test_batches_are_the_examples_in_the_order_of_each_epoch(images):
         assert np.array_equal(x, images[expected])
 
 
+def test_weights_go_with_their_examples(images):
+    from kerasrun.pipeline.batches import training_batches
+
+    weights = np.arange(EXAMPLES, dtype=np.float32) / 7
+    weighted = training_batches(
+        *(ArrayInputs(images), np.arange(EXAMPLES)),
+        **{"batch_size": BATCH, "seed": 5, "first_step": 2, "epochs": EPOCHS, "sample_weight": weights},
+    )
+    seen = [(x.numpy(), y.numpy(), weight.numpy()) for x, y, weight in weighted]
+    assert same([(x, y) for x, y, _ in seen], batches(ArrayInputs(images), 2))
+    assert all(np.array_equal(weight, weights[y]) for _, y, weight in seen)
+
+
 @pytest.mark.parametrize("step", range(EPOCHS * STEPS))
 def test_the_stream_begins_at_any_step(images, step):
     assert same(batches(ArrayInputs(images), step), batches(ArrayInputs(images))[step:])

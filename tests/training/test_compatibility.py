@@ -30,6 +30,7 @@ def now(tmp_path):
         **environment(tmp_path),
         "device": device.recorded(),
         "classes": ["cat", "dog"],
+        "class_weight": {"cat": 1.25, "dog": 0.8},
         "data_fingerprint": "0" * 64,
         "examples": {"train": 100, "validation": 20, "shape": [8, 8, 1], "dtype": "uint8"},
     }
@@ -85,6 +86,7 @@ def test_what_refuses_is_told_with_before_and_now_and_may_be_accepted(run, now, 
     (accepted,) = fields["accepted_changes"]
     assert accepted["step"] == 3
     assert len(accepted["changes"]) == 1
+    assert fields["class_weight"] == now["class_weight"]  # balanced anew by the examples that are there now
     # What was accepted is now what the run is held to.
     assert check(run, {**recorded, **fields}, now, accept=False, step=4) == {}
 

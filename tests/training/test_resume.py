@@ -33,6 +33,7 @@ def test_a_finished_run_is_told_so_with_how_to_extend_it(finished, caplog):
         ("compile.optimizer=SGD", "compile.optimizer"),
         ("checkpoint.monitor=loss", "checkpoint.monitor"),
         ("checkpoint.mode=max", "checkpoint.mode"),
+        ("fit.class_weight=balanced", "fit.class_weight"),
         ("data.npz.image_size=[32,32]", "data.npz.image_size"),
         ("data.npz.interpolation=nearest", "data.npz.interpolation"),
     ],

@@ -33,7 +33,8 @@ def test_two_devices_learn_what_one_learns(tmp_path, digits):
     """Without dropout or batch normalization a batch has the same mean gradient however it is shared."""
     (tmp_path / "small.yaml").write_text(
         "data: {npz: {path: digits.npz}}\nmodel: {MLP: {units: [8]}}\n"
-        "compile: {optimizer: {SGD: {learning_rate: 0.1}}}\nfit: {epochs: 3, batch_size: 40, validation_data: test}\n",
+        "compile: {optimizer: {SGD: {learning_rate: 0.1}}}\nfit: {epochs: 3, batch_size: 40, "
+        "validation_data: test, class_weight: balanced}\n",
         encoding="utf-8",
     )
     tables = []
