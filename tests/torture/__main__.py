@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.torture.cells import Cell, cells, write_data
-from tests.torture.harness import AtPoint, Tortured, Whole, leave_alone, random_kills, torture
+from tests.torture.harness import AtPoint, Kill, Tortured, Whole, leave_alone, planned_kills, random_kills, torture
 
-KILLS_IN_A_RUN = 8
+MOST_KILLS_IN_A_RUN = 8
 
 
 def main() -> int:
@@ -56,10 +56,11 @@ def _leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
 def _until_enough(
     kills: int, seed: int, folder: Path, data: Path, wholes: dict[Cell, Whole], pool: ThreadPoolExecutor, ahead: int
 ) -> list[Tortured]:
-    """Round after round over the cells; each run is killed up to `KILLS_IN_A_RUN` times, or until it ends."""
+    """Round after round over the cells; the first one kills every cell and, given kills enough, has every point."""
     results: list[Tortured] = []
     lock = threading.Lock()
     work = ((cell, turn) for turn in itertools.count(1) for cell in wholes)
+    in_a_run = max(1, min(MOST_KILLS_IN_A_RUN, kills // len(wholes)))
 
     def one_after_the_other() -> None:
         while True:
@@ -67,7 +68,7 @@ def _until_enough(
                 if sum(len(result.killed) for result in results) >= kills:
                     return
                 cell, turn = next(work)
-            planned = itertools.islice(random_kills(f"{seed} {cell.number} {turn}"), KILLS_IN_A_RUN)
+            planned = _kills(cell, turn, in_a_run, f"{seed} {cell.number} {turn}")
             own = folder / cell.name / f"killed-{turn}"
             result = torture(cell, own, data, wholes[cell], planned)
             with lock:
@@ -80,6 +81,10 @@ def _until_enough(
     for worker in [pool.submit(one_after_the_other) for _ in range(ahead)]:
         worker.result()
     return results
+
+
+def _kills(cell: Cell, turn: int, count: int, seed: str) -> list[Kill]:
+    return planned_kills(cell, count, seed) if turn == 1 else list(itertools.islice(random_kills(seed), count))
 
 
 def _table(chosen: Sequence[Cell], results: Sequence[Tortured]) -> str:

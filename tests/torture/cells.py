@@ -1,7 +1,4 @@
-"""The matrix: everything that a run can contain, in so few experiments that every pair of choices meets in one of them.
-
-Class weights are left out: an experiment cannot ask for them yet.
-"""
+"""The matrix: all that a run can contain, in so few experiments that every pair of choices meets in one of them."""
 
 import functools
 import itertools
@@ -16,7 +13,7 @@ import yaml
 from PIL import Image
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits" / "digits.npz"
-TRAIN, TEST, BATCH_SIZE, EPOCHS = 100, 40, 16, 10
+TEST, BATCH_SIZE, EPOCHS = 40, 16, 10
 STEPS_PER_EPOCH = 7  # the last one has 4 examples
 
 NONE = "none"
@@ -37,11 +34,13 @@ FACTORS: Mapping[str, tuple[str, ...]] = {
     "EarlyStopping": (NONE, "restores", "stops"),
     "TensorBoard": (NONE, "histograms", "steps"),
     "checkpoint": ("epochs", "seconds", "seldom"),
+    "class weights": (NONE, "balanced", "by name"),
     "BatchNormalization": (NONE, "yes"),
 }
 
 _RATES = {"SGD": 0.02, "Adam": 0.005, "RMSprop": 0.002, "AdamW": 0.005}
 _ARGUMENTS: Mapping[str, Mapping[str, object]] = {"SGD": {"momentum": 0.9}, "AdamW": {"weight_decay": 0.01}}
+_CLASS_WEIGHT: Mapping[str, object] = {NONE: None, "balanced": "balanced", "by name": {"3": 4.0, "8": 0.25}}
 _AUGMENTATION = {
     "geometry": [
         {"RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1}},
@@ -57,7 +56,7 @@ _MODEL_CHECKPOINT = {
 _EARLY_STOPPING = {
     "restores": {"monitor": "val_loss", "patience": EPOCHS, "restore_best_weights": True},
     # So much improvement is asked for that some epoch before the last one fails to bring it.
-    "stops": {"monitor": "loss", "patience": 3, "min_delta": 0.3, "restore_best_weights": True},
+    "stops": {"monitor": "loss", "patience": 3, "min_delta": 1.0, "restore_best_weights": True},
 }
 _TENSORBOARD = {"histograms": {"histogram_freq": 1}, "steps": {"histogram_freq": 2, "update_freq": 3}}
 _CHECKPOINT: Mapping[str, Mapping[str, object]] = {
@@ -65,6 +64,9 @@ _CHECKPOINT: Mapping[str, Mapping[str, object]] = {
     "seconds": {"epochs": 2, "seconds": 0.001},  # after every chunk of steps
     "seldom": {"epochs": 3, "keep": 1},
 }
+
+
+_NOT_TOLD_BY_CHOICE = ("ModelCheckpoint", "EarlyStopping", "TensorBoard", "checkpoint", "class weights")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ class Cell:
             "augmentation": _AUGMENTATION.get(self["augmentation"], []),
             "model": {"layers": list(self._layers())},
             "compile": {"optimizer": self._optimizer(), "metrics": ["accuracy", "AUC"]},
-            "fit": {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "validation_data": "test"},
+            "fit": {
+                **{"batch_size": BATCH_SIZE, "epochs": EPOCHS, "validation_data": "test"},
+                "class_weight": _CLASS_WEIGHT[self["class weights"]],
+            },
             "callbacks": list(self._callbacks()),
             "checkpoint": _CHECKPOINT[self["checkpoint"]],
             "device": "cpu",
@@ -187,10 +192,14 @@ def pairs(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Pair]:
 
 
 def write_data(folder: Path) -> Path:
-    """100 + 40 of the shipped digits as `png/`, `digits.npz` and `idx/` in a folder, which is made and returned."""
+    """100 + 40 of the shipped digits as `png/`, `digits.npz` and `idx/` in a folder, which is made and returned.
+
+    Of the digit d, 2 d + 1 are for training, so that weights of classes have something to balance.
+    """
     folder.mkdir(parents=True)
     with np.load(DIGITS) as digits:
-        arrays = {name: digits[name][: TRAIN if "train" in name else TEST] for name in digits}
+        unequal = np.sort(np.concatenate([np.flatnonzero(digits["y_train"] == d)[: 2 * d + 1] for d in range(10)]))
+        arrays = {name: digits[name][unequal if "train" in name else slice(TEST)] for name in digits}
     np.savez(folder / "digits.npz", **arrays)
     (folder / "idx").mkdir()
     for split, prefix in (("train", "train"), ("test", "t10k")):
@@ -208,9 +217,7 @@ def write_data(folder: Path) -> Path:
 def _word(factor: str, choice: str) -> str:
     if choice == NONE:
         return ""
-    return (
-        f"{factor} {choice}" if factor in ("ModelCheckpoint", "EarlyStopping", "TensorBoard", "checkpoint") else choice
-    )
+    return f"{factor} {choice}" if factor in _NOT_TOLD_BY_CHOICE else choice
 
 
 def _best(

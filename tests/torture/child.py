@@ -4,11 +4,13 @@ KILL is `-`, or `<name of POINTS>:<n>`: the process gets SIGKILL the n-th time i
 each call of the fused function took is appended to the file STEPS. Everything else is `python -m kerasrun train FILE`.
 """
 
+import gc
 import importlib
 import os
 import runpy
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +18,13 @@ from typing import Any, Literal
 
 def main() -> None:
     """Run kerasrun with the point armed once TensorFlow has started, which is then as it always is."""
+    gc.disable()  # while TensorFlow is imported there is nothing to collect, and looking takes a seventh of the time
     kill, steps, *arguments = sys.argv[1:]
     training: Any = importlib.import_module("kerasrun.training.train")
     builder = training._builder
 
     def armed(*given: Any, **named: Any) -> Any:
+        gc.enable()
         _count_steps(Path(steps))
         if kill != "-":
             name, _, nth = kill.partition(":")
@@ -92,6 +96,39 @@ def _half_model(name: str) -> Callable[[int], None]:
     return _instead_of("kerasrun.model_file:save", half, lambda model, info, path: path.name.endswith(name))
 
 
+def _step_while_saving(nth: int) -> None:
+    """Die in a step that began when half of the n-th state.h5, or of a later one, was on the disk.
+
+    The thread that writes it waits so long for a step; where none follows, it writes the whole and goes on.
+    """
+    atomic: Any = importlib.import_module("kerasrun.runs.atomic")
+    steps: Any = importlib.import_module("kerasrun.training.steps")
+    write, train = atomic._write, steps.FusedSteps.__call__
+    half_written, step_begun = threading.Event(), threading.Event()
+    seen = 0
+
+    def waits(path: Path, data: bytes) -> None:
+        nonlocal seen
+        seen += path.name == "state.h5"
+        if path.name == "state.h5" and seen >= nth:
+            write(path, data[: len(data) // 2])
+            half_written.set()
+            if step_begun.wait(timeout=5):
+                threading.Event().wait()  # for death
+            half_written.clear()
+            path.unlink()
+        write(path, data)
+
+    def trains(fused: Any, iterator: Any, chunk: int) -> Any:
+        if half_written.is_set():
+            step_begun.set()
+            _half_of_the_chunk(train, fused, iterator, chunk)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return train(fused, iterator, chunk)
+
+    atomic._write, steps.FusedSteps.__call__ = waits, trains
+
+
 def _half_of_the_chunk(real: Callable[..., Any], fused: Any, iterator: Any, steps: int) -> None:
     real(fused, iterator, (steps + 1) // 2)
 
@@ -119,9 +156,10 @@ _WRITER = "kerasrun.training.writer:RunWriter"
 _KERAS = "keras.callbacks"
 
 POINTS: Mapping[str, Callable[[int], None]] = {
-    # Steps.
+    # Steps. Checkpoints and best.keras reach their places in a thread, while training goes on.
     "before the first checkpoint": _at(f"{_WRITER}.save_checkpoint"),
     "in a step": _instead_of(_FUSED, _half_of_the_chunk),
+    "in a step while a checkpoint is written": _step_while_saving,
     "after a step": _at(_FUSED, "after"),
     # A checkpoint.
     "half of state.h5": _half_written("state.h5"),
@@ -139,9 +177,12 @@ POINTS: Mapping[str, Callable[[int], None]] = {
     "after the callbacks": _at(f"{_KERAS}:CallbackList.on_epoch_end", "after"),
     "half of best.keras": _half_model("best.keras"),
     "before best.keras is in place": _at("kerasrun.runs.atomic:replace_from", "before", _is("best.keras")),
+    "while best.keras is put in place": _at(
+        "kerasrun.runs.atomic:flush", "after", lambda private: private.name.endswith("best.keras")
+    ),
     "after best.keras is in place": _at("kerasrun.runs.atomic:replace_from", "after", _is("best.keras")),
     "half of metrics.csv": _half_written("metrics.csv"),
-    "after the row of metrics.csv": _at(f"{_WRITER}.append_epoch", "after"),
+    "after the row of metrics.csv": _at("kerasrun.training.writer:_append", "after"),
     "between epochs": _at("kerasrun.training.loop:TrainingLoop._end_epoch", "after"),
     # A resume before its first step.
     "before the outputs are taken back": _at(f"{_WRITER}.take_back"),
@@ -155,6 +196,13 @@ POINTS: Mapping[str, Callable[[int], None]] = {
     "after the run is finished": _at("kerasrun.runs.directory:RunDirectory.update_run", "after", _says_finished),
 }
 """Where a process can be told to die; the names are what reports say."""
+IN_A_RESUME = (
+    *("before the outputs are taken back", "while the outputs are taken back"),
+    *("before the state is restored", "after the state is restored"),
+)
+"""Points that no other process comes to."""
+AT_THE_END = ("after on_train_end", "half of last.keras", "after last.keras", "after the run is finished")
+"""Points after which nothing is left to train."""
 
 
 def _count_steps(file: Path) -> None:

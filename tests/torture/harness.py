@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from kerasrun.runs.directory import RunDirectory
-from tests.torture.cells import STEPS_PER_EPOCH, Cell
-from tests.torture.child import POINTS
+from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
+from tests.torture.child import AT_THE_END, IN_A_RESUME, POINTS
 from tests.torture.evidence import differences, evidence
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,20 @@ def torture(cell: Cell, folder: Path, data: Path, whole: Whole, kills: Iterable[
     return result
 
 
+def planned_kills(cell: Cell, kills: int, seed: int | str) -> list[Kill]:
+    """Kills of which most are sure to come, and which have every point among them if each cell has at least four.
+
+    First at a point of training, then between epochs, so that there is a checkpoint to resume from, then in a resume,
+    last at the end of training; random ones before that.
+    """
+    training = [name for name in POINTS if name not in (*IN_A_RESUME, *AT_THE_END)]
+    turn = cell.number - 1
+    first, resuming, last = (AtPoint(names[turn % len(names)]) for names in (training, IN_A_RESUME, AT_THE_END))
+    if first.name == "half of a ModelCheckpoint" and cell["ModelCheckpoint"] == NONE:
+        first = AtPoint("after the callbacks")
+    return [first, AtPoint("between epochs"), resuming, *islice(random_kills(seed), max(kills - 4, 0)), last][:kills]
+
+
 def random_kills(seed: int | str) -> Iterator[Kill]:
     """Points and moments without end; three in ten at a point, one in ten while the process starts."""
     draw = random.Random(seed)
@@ -112,11 +127,20 @@ def random_kills(seed: int | str) -> Iterator[Kill]:
         kind = draw.random()
         if kind < 0.3:
             yield AtPoint(draw.choice(list(POINTS)), draw.randint(1, 2))
-        elif kind < 0.4:
-            yield AtMoment(draw.random(), starting=True)
         else:
-            # A process that resumes takes a good part of that time to trace: later moments would rarely come.
-            yield AtMoment(0.4 * draw.random())
+            yield _moment(draw, starting=kind < 0.4)
+
+
+def random_moments(seed: int | str) -> Iterator[AtMoment]:
+    """Moments of training without end."""
+    draw = random.Random(seed)
+    while True:
+        yield _moment(draw, starting=False)
+
+
+def _moment(draw: random.Random, *, starting: bool) -> AtMoment:
+    # A process that resumes takes a good part of that time to trace: later moments would rarely come.
+    return AtMoment(draw.random() * (1 if starting else 0.4), starting)
 
 
 def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured) -> int:
@@ -149,7 +173,8 @@ def _check_the_refusal(cell: Cell, folder: Path, result: Tortured) -> None:
         return
     process = _start(folder, ["-m", "kerasrun", "resume", f"runs/{cell.name}-1"])
     code, said = process.wait(TIMEOUT_SECONDS), _said(folder)
-    if code != 1 or "start again with kerasrun train" not in said:
+    # The second one where it died before the experiment was in the run.
+    if code != 1 or not ("start again with kerasrun train" in said or "train it again" in said):
         result.differences.append(f"a resume without a checkpoint ended with {code}: {said}")
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from kerasrun.experiment.load import load
 from tests.torture.cells import FACTORS, cells, pairs, write_data
+from tests.torture.child import POINTS
+from tests.torture.harness import AtPoint, planned_kills
 
 
 def test_every_pair_of_choices_meets_in_some_cell():
@@ -16,6 +18,12 @@ def test_every_pair_of_choices_meets_in_some_cell():
 
 def test_the_cells_are_few():
     assert 25 <= len(cells()) <= 30
+
+
+def test_the_first_round_of_the_long_version_has_every_point_and_kills_every_cell():
+    planned = {cell: planned_kills(cell, 4, seed=1) for cell in cells()}
+    assert {kill.name for kills in planned.values() for kill in kills} == set(POINTS)
+    assert all(isinstance(kills[0], AtPoint) and kills[0].nth == 1 for kills in planned.values())
 
 
 @pytest.fixture(scope="module")
