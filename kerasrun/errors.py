@@ -9,7 +9,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 │   └── CheckpointError          no checkpoint can be read
 ├── ModelError                   the network does not fit the data, or its weights do not fit it
 ├── ModelFileError               a model file that kerasrun cannot use
-├── DeviceError                  a device that was asked for is not there
+├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
 ├── OutOfMemoryError             the batch does not fit the device
 ├── NotFiniteError               the loss became NaN or infinite
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
@@ -58,7 +58,7 @@ class ModelFileError(KerasrunError):
 
 
 class DeviceError(KerasrunError):
-    """The device that was asked for is not there."""
+    """The device that was asked for is not there, or cannot compute as was asked for."""
 
 
 class OutOfMemoryError(KerasrunError):

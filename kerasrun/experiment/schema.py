@@ -88,5 +88,7 @@ class Experiment(Section):
     """How long one `train` or `resume` may take: training ends in time, the run is `paused`, and `resume` goes on."""
     device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"
     """Where to train: `auto` takes a GPU where there is one; a list of numbers takes those GPUs."""
+    deterministic: bool = True
+    """Compute with TensorFlow's deterministic operations; without them a resumed run may end with other bits."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """The `keras.dtype_policies` name under which the network is built."""

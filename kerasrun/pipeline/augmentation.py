@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_objects import build
+from kerasrun.pipeline.determinism import missing_kernels_explained
 
 # These draw from generators of their own inside the transformation, so that `seed=` does not reach every draw.
 STATEFUL = ("AugMix", "RandAugment", "RandomColorJitter")
@@ -40,7 +41,8 @@ class Augmentation:
         """
         for layer in self.layers:
             try:
-                given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0])).shape[1:])
+                with missing_kernels_explained():
+                    given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0])).shape[1:])
             except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
                 reason = " ".join(str(error).split())
                 raise ModelError(

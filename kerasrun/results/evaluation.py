@@ -108,7 +108,7 @@ def evaluate(
     experiment = load(run.resolved_file, overrides).experiment
     check_changes(load(run.resolved_file).experiment, experiment)
     examples = None if data else _split(experiment, split)
-    trained = open_model(path, experiment.device, run.read_run()["device"]["threads"])
+    trained = open_model(path, experiment.device, run.read_run()["device"]["threads"], experiment.deterministic)
     if examples is None:
         examples = _outside(trained, Path(str(data)))
     return _report(run, experiment, trained, examples, split_name=f"data-{data.name}" if data else examples.name)

@@ -1,5 +1,6 @@
 """A trained model ready to evaluate or to predict, with what its file knows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,19 @@ def model_of(run: RunDirectory, *, last: bool = False) -> Path:
     return path
 
 
-def open_model(path: Path, device: devices.DeviceRequest = "auto", threads: Any = None) -> TrainedModel:
-    """Load a model file; TensorFlow is started for it.
+def open_model(
+    path: Path,
+    device: devices.DeviceRequest = "auto",
+    threads: Mapping[str, int] | None = None,
+    deterministic: bool | None = None,
+) -> TrainedModel:
+    """Load a model file; TensorFlow is started for it, as `devices.start` says.
 
     Raises:
         ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
     """
     model_file.read_info(path)
-    devices.start(device, threads)
+    devices.start(device, threads, deterministic)
     model, info = model_file.load(path)
     return TrainedModel(path, model, info)
 

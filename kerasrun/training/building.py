@@ -16,6 +16,7 @@ from kerasrun.experiment.logs import metric_names
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
+from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.sources._contract import Data
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
@@ -142,10 +143,12 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     examples = targets.classes + 1
     y = targets.encode(np.zeros(examples, np.int64))
     x = np.zeros((examples, *model.input.shape[1:]), np.float32)
-    y_pred = model(x, training=False)
+    with missing_kernels_explained():
+        y_pred = model(x, training=False)
     try:
-        model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
-        values = model.compute_metrics(x=x, y=y, y_pred=y_pred)
+        with missing_kernels_explained():
+            model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
+            values = model.compute_metrics(x=x, y=y, y_pred=y_pred)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
     if several := [name for name, value in values.items() if tf.size(value) != 1]:

@@ -77,6 +77,10 @@ FIELDS = (
         "set again as they were; a process whose TensorFlow already has others is refused",
     ),
     Field(
+        *("deterministic operations", "device.deterministic", Verdict.PASSES),
+        "the experiment says which, and that cannot change; a process that has begun otherwise is refused",
+    ),
+    Field(
         *("environment variable", "variables", Verdict.REFUSES),
         "those that change bits are set again as they were; only where TensorFlow was loaded before, in a Python "
         "process, does a difference stay",

@@ -43,6 +43,8 @@ class Device:
     """`intra_op` and `inter_op`: training bits depend on the first."""
     models: tuple[str, ...] = ()
     """What the GPUs are called by their maker, one for each."""
+    deterministic: bool = True
+    """Whether what it computes has the same bits each time."""
 
     def recorded(self) -> dict[str, Any]:
         """What `run.json` keeps of it."""
@@ -52,18 +54,24 @@ class Device:
             "names": list(self.names),
             "models": list(self.models),
             "threads": dict(self.threads),
+            "deterministic": self.deterministic,
         }
 
 
-def start(request: DeviceRequest = "auto", threads: Mapping[str, int] | None = None) -> Device:
+def start(
+    request: DeviceRequest = "auto", threads: Mapping[str, int] | None = None, deterministic: bool | None = None
+) -> Device:
     """Import TensorFlow and Keras without their start-up noise and make the asked-for devices usable.
 
     Args:
         threads: the thread counts to use, e.g. those of the run that is resumed; by default one for each core that
             this process may use.
+        deterministic: whether the bits of a result must not vary from run to run; by default as this process began,
+            and yes where it begins here.
 
     Raises:
-        DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads.
+        DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
+            deterministic operations where others are wanted or the other way round.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -76,8 +84,9 @@ def start(request: DeviceRequest = "auto", threads: Mapping[str, int] | None = N
         tf.get_logger().setLevel(logging.WARNING)
         chosen = dict(threads or {"intra_op": _usable_cores(), "inter_op": _usable_cores()})
         _set_threads(tf, chosen)
+        deterministic = _set_determinism(tf, deterministic)
         gpus = tf.config.list_physical_devices("GPU")
-    device = choose(gpus, request, chosen)
+    device = replace(choose(gpus, request, chosen), deterministic=deterministic)
     with _held_back_stderr(first_start):
         _prepare(tf, device)
     return replace(device, models=_models(tf, device))
@@ -139,8 +148,6 @@ def _prepare(tf: Any, device: Device) -> None:
         if device.kind == "gpu":
             for gpu in tf.config.list_physical_devices("GPU"):
                 tf.config.experimental.set_memory_growth(gpu, True)
-            # On a GPU the order of additions varies from run to run unless TensorFlow is told otherwise.
-            tf.config.experimental.enable_op_determinism()
         else:
             tf.config.set_visible_devices([], "GPU")
     except RuntimeError as error:
@@ -172,6 +179,40 @@ def _set_threads(tf: Any, threads: Mapping[str, int]) -> None:
                 f"TensorFlow was started with {get()} {name} threads in this process, but {threads[name]} are needed: "
                 "call kerasrun in a process of its own"
             ) from error
+
+
+_process_is_deterministic: bool | None = None
+"""What this process began with; None before that."""
+
+
+def _set_determinism(tf: Any, wanted: bool | None) -> bool:
+    """Have the order of additions fixed, on a GPU and on a CPU, unless it may vary; returns whether it is fixed.
+
+    TensorFlow has no public way back, and what it has traced and chosen so far would stay as it is.
+    """
+    global _process_is_deterministic
+    # There is no public way to ask; Keras asks there too.
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    begun = _process_is_deterministic
+    if begun is None and is_op_determinism_enabled():
+        begun = True  # by the caller, or by TF_DETERMINISTIC_OPS
+    if wanted is None:
+        wanted = begun is not False
+    if begun is not None and begun != wanted:
+        raise DeviceError(
+            f"this process has begun with deterministic: {_yaml(begun)}, and TensorFlow cannot change that, but "
+            f"deterministic: {_yaml(wanted)} is asked for: call kerasrun in a process of its own, without "
+            "TF_DETERMINISTIC_OPS in its environment"
+        )
+    if wanted:
+        tf.config.experimental.enable_op_determinism()
+    _process_is_deterministic = wanted
+    return wanted
+
+
+def _yaml(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _usable_cores() -> int:

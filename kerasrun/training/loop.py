@@ -20,6 +20,7 @@ from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfM
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
+from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
@@ -429,9 +430,9 @@ def _floats(logs: Any) -> Logs:
 
 @contextlib.contextmanager
 def _explained(batch_size: int) -> Any:
-    """Turn TensorFlow's out-of-memory error into advice, and a file that went bad into its own error."""
+    """Turn what TensorFlow lacks (memory, a kernel) into advice, and a file that went bad into its own error."""
     try:
-        with read_errors_as_they_were():
+        with read_errors_as_they_were(), missing_kernels_explained():
             yield
     except tf.errors.ResourceExhaustedError as error:
         raise OutOfMemoryError(

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ def train(
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
-    device = devices.start(prepared.experiment.device)
+    device = _start(prepared.experiment)
     loop_for = _builder(prepared, device, pretrained=True, origin=origin)
     run = directory.create(Path(output), prepared.experiment.name)
     with _owned(run) as status:
@@ -122,7 +122,7 @@ def resume(
             return run
         prepared = prepare(loaded)
         compatibility.restore_variables(recorded)
-        device = devices.start(prepared.experiment.device, recorded["device"]["threads"])
+        device = _start(prepared.experiment, recorded["device"]["threads"])
         now = _description(run.resolved_file, overrides, prepared, device)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step)
         limit = TimeLimit(prepared.experiment.time_limit, begun)
@@ -148,7 +148,7 @@ def dry_run(
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
-    device = devices.start(prepared.experiment.device)
+    device = _start(prepared.experiment)
     loop_for = _builder(prepared, device, pretrained=True, origin=origin)
     parent = next(folder for folder in (Path(output).absolute(), *Path(output).absolute().parents) if folder.is_dir())
     with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=".dry-run-", dir=parent) as private:
@@ -180,6 +180,10 @@ def prepare(loaded: Loaded) -> Prepared:
         # The text alone could not tell: it took the data to know the classes, and that nothing validates.
         raise DataError(str(error)) from None
     return Prepared(experiment, data, train_split, validation)
+
+
+def _start(experiment: Experiment, threads: Mapping[str, int] | None = None) -> Device:
+    return devices.start(experiment.device, threads, experiment.deterministic)
 
 
 def _builder(prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None) -> Any:

@@ -79,7 +79,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      - EarlyStopping: {monitor: val_los}\n"
         "                                 ^\n"
         "e.yaml:12:1: seeed: unknown key 'seeed'; expected name, seed, data, preprocessing, augmentation, model, "
-        "compile, fit, callbacks, checkpoint, device or precision; did you mean 'seed'?\n"
+        "compile, fit, callbacks, checkpoint, time_limit, device, deterministic or precision; did you mean 'seed'?\n"
         "    seeed: 1\n"
         "    ^\n"
         "8 problems"

@@ -105,3 +105,25 @@ def test_threads_follow_the_cores_that_the_process_may_use():
     from kerasrun.training.devices import _usable_cores
 
     assert _usable_cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.tensorflow
+def test_operations_are_deterministic_by_default():
+    asked = (
+        "from tensorflow.python.framework.config import is_op_determinism_enabled; print(is_op_determinism_enabled())"
+    )
+    assert run(f"from kerasrun.training import devices; devices.start(); {asked}").stdout == "True\n"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("before", "wanted"),
+    [
+        ("devices.start(deterministic=True)", "False"),
+        ("devices.start(deterministic=False)", "True"),
+        ("import tensorflow as tf; tf.config.experimental.enable_op_determinism()", "False"),
+    ],
+)
+def test_a_process_computes_deterministically_from_its_start_or_never(before, wanted):
+    done = run(f"from kerasrun.training import devices; {before}; devices.start(deterministic={wanted})")
+    assert f"deterministic: {wanted.lower()} is asked for: call kerasrun in a process of its own" in done.stderr

@@ -30,6 +30,7 @@ def test_a_finished_run_is_told_so_with_how_to_extend_it(finished, caplog):
     [
         ("fit.batch_size=16", "fit.batch_size"),
         ("seed=2", "seed"),
+        ("deterministic=false", "deterministic"),
         ("compile.optimizer=SGD", "compile.optimizer"),
         ("checkpoint.monitor=loss", "checkpoint.monitor"),
         ("checkpoint.mode=max", "checkpoint.mode"),
