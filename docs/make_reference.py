@@ -368,9 +368,9 @@ predictions = kerasrun.predict(["data/digits/png/test/7"], model=run.best_model,
 
 `kerasrun.train(path, branch=kerasrun.Branch(run, "best"))` is `train --from`, with `"last"` or the number of an epoch
 for the other weights. `kerasrun.resume(run)` takes what `kerasrun.open_run(path)` returns; `kerasrun.load(path)` checks
-a file as `validate` does; `kerasrun.dry_run(path)` is `train --dry-run`. All of them raise the errors of
-[kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread counts can be set once in a process:
-resume a run of other counts in a process of its own.
+a file as `validate` does; `kerasrun.dry_run(path)` is `train --dry-run`, and `kerasrun.verify(path_or_run)` returns a
+report. All of them raise the errors of [kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread
+counts and `deterministic` can be set once in a process: resume a run of others in a process of its own.
 """
 
 NOTES: Mapping[str, str] = {
@@ -404,6 +404,16 @@ through the same graph.""",
     "validate": """\
 Takes a fraction of a second. What only the data can show is told by `train`, and by `train --dry-run` without
 training.""",
+    "verify": """\
+Three processes train one after the other, in a folder beside that of the runs which is removed afterwards: the first
+trains twice, the second is stopped as by Ctrl-C, the third resumes it. The steps are taken in two or more short epochs
+on as many of the training examples as they need, with everything else that the experiment has: augmentation,
+validation, callbacks. After each step every variable of model, optimizer and metrics is compared bit for bit, at the
+end `metrics.csv` too. Exit code 0 if all are equal; otherwise 1, and a line on stdout for each training that differed:
+which variable, after which step, and by how much at the end. With `--json` one object: `exact`, `device`, `devices`,
+`deterministic`, `steps`, `cut` (after so many steps), `variables`, `differences` (`training`, `variable`, `when`,
+`largest`). Of a RUN the resolved experiment, the thread counts and the environment variables count; its data must be
+there. The run itself is only read.""",
     "plot": """\
 Writes `plots/curves.png` and, with Graphviz, `plots/model.png` into the run.""",
     "runs": """\

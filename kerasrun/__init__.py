@@ -19,6 +19,7 @@ _CALLS = {
     "predict": "kerasrun.results.prediction",
     "resume": "kerasrun.training.train",
     "train": "kerasrun.training.train",
+    "verify": "kerasrun.training.verification",
 }
 
 __all__ = ["__version__", *sorted(_CALLS)]

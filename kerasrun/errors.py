@@ -12,6 +12,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
 ├── OutOfMemoryError             the batch does not fit the device
 ├── NotFiniteError               the loss became NaN or infinite
+├── NotExactError                training again, or going on after a cut, did not give the same bits
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
 └── MissingProgramError          a program that is not Python's (Graphviz) is missing
 """
@@ -67,6 +68,10 @@ class OutOfMemoryError(KerasrunError):
 
 class NotFiniteError(KerasrunError):
     """The loss became NaN or infinite."""
+
+
+class NotExactError(KerasrunError):
+    """Training again, or going on after a cut, did not give the same bits."""
 
 
 class Interrupted(KerasrunError):  # noqa: N818  not an error: what was asked for

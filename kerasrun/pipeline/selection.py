@@ -59,6 +59,12 @@ def training_and_validation(
     return train, splits.get(validation_data or "validation")
 
 
+def spread(split: Split, examples: int) -> Split:
+    """So many examples of a split, or all if it has fewer; evenly spaced, because some splits are sorted by class."""
+    count = min(examples, len(split))
+    return _select(split, np.arange(count) * len(split) // count, split.name)
+
+
 def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
     names = tuple(split.names[i] for i in indices) if split.names else None
     return replace(

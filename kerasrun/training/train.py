@@ -74,7 +74,7 @@ def train(
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
-    device = _start(prepared.experiment)
+    device = start_device(prepared.experiment)
     loop_for = _builder(prepared, device, pretrained=True, origin=origin)
     run = directory.create(Path(output), prepared.experiment.name)
     with _owned(run) as status:
@@ -122,7 +122,7 @@ def resume(
             return run
         prepared = prepare(loaded)
         compatibility.restore_variables(recorded)
-        device = _start(prepared.experiment, recorded["device"]["threads"])
+        device = start_device(prepared.experiment, recorded["device"]["threads"])
         now = _description(run.resolved_file, overrides, prepared, device)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step)
         limit = TimeLimit(prepared.experiment.time_limit, begun)
@@ -148,12 +148,19 @@ def dry_run(
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
-    device = _start(prepared.experiment)
+    device = start_device(prepared.experiment)
     loop_for = _builder(prepared, device, pretrained=True, origin=origin)
-    parent = next(folder for folder in (Path(output).absolute(), *Path(output).absolute().parents) if folder.is_dir())
-    with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=".dry-run-", dir=parent) as private:
-        run = directory.create(Path(private), prepared.experiment.name)
+    with temporary_folder(Path(output), ".dry-run-") as private:
+        run = directory.create(private, prepared.experiment.name)
         loop_for(run).try_one_batch()
+
+
+@contextlib.contextmanager
+def temporary_folder(output: Path, prefix: str) -> Iterator[Path]:
+    """A folder on the disk of `output`, which is removed with everything in it."""
+    parent = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
+    with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as private:
+        yield Path(private)
 
 
 def prepare(loaded: Loaded) -> Prepared:
@@ -182,7 +189,8 @@ def prepare(loaded: Loaded) -> Prepared:
     return Prepared(experiment, data, train_split, validation)
 
 
-def _start(experiment: Experiment, threads: Mapping[str, int] | None = None) -> Device:
+def start_device(experiment: Experiment, threads: Mapping[str, int] | None = None) -> Device:
+    """Start TensorFlow as the experiment asks for; `threads` as for `devices.start`."""
     return devices.start(experiment.device, threads, experiment.deterministic)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.pipeline.selection import spread, training_and_validation
 from kerasrun.sources._contract import Split
 from kerasrun.sources._inputs import ArrayInputs
 
@@ -50,3 +50,10 @@ def test_a_share_is_kept_with_labels_and_names_in_step():
 def test_a_share_of_less_than_one_example_is_an_error():
     with pytest.raises(DataError, match="less than one example"):
         choose({"train": split("train", 4)}, share=0.01)
+
+
+@pytest.mark.parametrize(("asked", "numbers"), [(4, [0, 2, 4, 6]), (3, [0, 2, 5]), (8, range(8)), (99, range(8))])
+def test_a_few_examples_are_taken_from_all_over_a_split(asked, numbers):
+    few = spread(split("train", 8), asked)
+    assert few.inputs.take(np.arange(len(few)))[:, 0].tolist() == list(numbers)
+    assert list(few.names) == [f"train/{i}" for i in numbers]

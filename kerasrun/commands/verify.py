@@ -1,0 +1,34 @@
+"""`kerasrun verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrun.commands._options import RUNS, Json, Output, Overrides
+from kerasrun.errors import NotExactError
+
+
+def verify(
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE|RUN", help="An experiment, or a run directory.", show_default=False)
+    ],
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option("--steps", "-n", min=4, metavar="N", help="How many steps to train.")] = 20,
+    as_json: Json = False,
+    output: Output = RUNS,
+) -> None:
+    """Find out whether this machine gives the same bits: train some steps twice, and once cut and resumed.
+
+    Example: kerasrun verify configs/lenet_directory.yaml
+    """
+    from kerasrun.runs.listing import find_run
+    from kerasrun.training.verification import verify as verify_bits
+
+    is_file = target.is_file() or target.suffix in (".yaml", ".yml")
+    report = verify_bits(
+        target if is_file else find_run(target, output), overrides=overrides or (), steps=steps, output=output
+    )
+    typer.echo(report.to_json() if as_json else report.to_text())
+    if not report.exact:
+        raise NotExactError(report.advice())

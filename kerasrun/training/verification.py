@@ -1,0 +1,203 @@
+"""Whether this machine gives the same bits: some steps of an experiment, trained twice and once cut and resumed.
+
+Light to import: the training is done by processes of their own (`kerasrun.training.trial`), as a resume is one.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrun import errors
+from kerasrun.errors import OutOfMemoryError
+from kerasrun.experiment.load import load
+from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.runs import atomic
+from kerasrun.runs.directory import RunDirectory, open_run
+from kerasrun.training.progress import duration
+from kerasrun.training.train import temporary_folder
+
+logger = logging.getLogger("kerasrun")
+
+EXPERIMENT, SETTINGS, ERROR = "experiment.yaml", "settings.json", "error.json"
+"""What this process and those that train leave for each other in the folder."""
+METRICS = "metrics.csv"
+
+Digests = Mapping[str, str]
+"""sha256 of every variable, by name."""
+Records = Sequence[tuple[str, Digests]]
+"""When, and what the variables were then."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a training parts from the first one."""
+
+    training: str
+    variable: str
+    when: str
+    largest: float | None
+    """The largest difference of the variable's numbers at the end; None if there is none left."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was trained, and where it differed."""
+
+    device: str
+    devices: int
+    deterministic: bool
+    steps: int
+    cut: int
+    """After how many steps one training was cut."""
+    variables: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def exact(self) -> bool:
+        return not self.differences
+
+    def to_json(self) -> str:
+        return json.dumps({"exact": self.exact, **asdict(self)}, indent=2)
+
+    def to_text(self) -> str:
+        if self.exact:
+            return (
+                f"this machine keeps the promise: {self.steps} steps trained twice, and once cut after step {self.cut} "
+                f"and resumed, gave the same bits ({self.variables} variables, {self.device})"
+            )
+        return "\n".join(
+            f"{one.training}: {one.variable} differs first, {one.when}"
+            + (f"; at the end by up to {one.largest:.2g}" if one.largest else "")
+            for one in self.differences
+        )
+
+    def advice(self) -> str:
+        """What to do where the bits are not the same."""
+        says = f"this machine does not keep the promise of equal bits in {self.steps} steps on {self.device}: "
+        if not self.deterministic:
+            return says + "the experiment has deterministic: false; set it to true"
+        if self.devices > 1:
+            return says + "on several devices nothing is promised; name one of them in device"
+        return says + (
+            "operations are deterministic, so something else is random or varies from process to process. Try device: "
+            "cpu, an environment without other extensions of TensorFlow, and the installed versions on another machine"
+        )
+
+
+def verify(
+    target: RunDirectory | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    steps: int = 20,
+    output: str | Path = Path("runs"),
+) -> Verification:
+    """Train at least `steps` steps of an experiment twice, and once cut and resumed, and compare every variable.
+
+    The steps are taken in short epochs on as many of the training examples as they need, so that the end of an epoch,
+    validation and callbacks are tried as well.
+
+    Args:
+        target: an experiment file, or a run, which is left as it is: its threads and environment variables count.
+        overrides: `key.path=value`, as after `--set`.
+        output: the folder of runs; beside it lies what is written meanwhile.
+
+    Raises:
+        KerasrunError: if the experiment cannot be trained.
+    """
+    path = target.root if isinstance(target, RunDirectory) else Path(target)
+    run = open_run(path) if path.is_dir() else None
+    recorded = run.read_run() if run else None
+    experiment = load(run.resolved_file if run else path, overrides).experiment
+    logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)
+    with temporary_folder(Path(output), ".verify-") as folder:
+        atomic.write_text(folder / EXPERIMENT, resolved_yaml(experiment))
+        threads, variables = (recorded["device"]["threads"], recorded["variables"]) if recorded else (None, {})
+        atomic.write_json(folder / SETTINGS, {"steps": steps, "threads": threads, "variables": variables})
+        for trials, done in ((("once", "again"), "trained twice"), (("cut",), "cut"), (("resumed",), "resumed")):
+            begin = time.perf_counter()
+            _train(folder, trials)
+            logger.info("%s in %s", done, duration(time.perf_counter() - begin))
+        return _compared(folder)
+
+
+def first_difference(reference: Records, other: Records) -> tuple[str, str] | None:
+    """When the two first differ, and in which variable; None if `other` has nothing that is not so in `reference`."""
+    expected = dict(reference)
+    for when, digests in other:
+        before = expected.get(when, {})
+        for name in (*before, *(digests.keys() - before.keys())):
+            if before.get(name) != digests.get(name):
+                return when, name
+    return None
+
+
+def _train(folder: Path, trials: Sequence[str]) -> None:
+    """
+    Raises:
+        KerasrunError: the one that ended training in that process.
+    """
+    # In a session of its own, where Ctrl-C does not reach it: it is ended from here, and has nothing to save.
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasrun.training.trial", str(folder), *trials],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="backslashreplace",
+        check=False,
+        start_new_session=True,
+    )
+    if (folder / ERROR).exists():
+        error = json.loads((folder / ERROR).read_bytes())
+        raise getattr(errors, error["kind"])(error["message"])
+    if done.returncode == -9:  # SIGKILL, which not every system has
+        raise OutOfMemoryError(
+            "the system ended the process that trained, most likely for want of memory: try a smaller fit.batch_size"
+        )
+    if done.returncode:
+        raise RuntimeError(f"the process that trained ended with {done.returncode}:\n{done.stdout}")
+
+
+def _compared(folder: Path) -> Verification:
+    once, again, cut, resumed = (_result(folder, trial) for trial in ("once", "again", "cut", "resumed"))
+    trainings = {
+        "trained again": ("again", again["records"]),
+        f"cut after step {cut['steps']} and resumed": ("resumed", [*cut["records"], *resumed["records"]]),
+    }
+    differences = [
+        Difference(training, variable, when, _largest_difference(folder, trial, variable))
+        for training, (trial, records) in trainings.items()
+        for when, variable in [first_difference(once["records"], records) or (None, None)]
+        if when and variable
+    ]
+    return Verification(
+        device=once["device"],
+        devices=once["devices"],
+        deterministic=once["deterministic"],
+        steps=once["steps"],
+        cut=cut["steps"],
+        variables=len(once["records"][0][1]),
+        differences=tuple(differences),
+    )
+
+
+def _result(folder: Path, trial: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / f"{trial}.json").read_bytes())
+    return result
+
+
+def _largest_difference(folder: Path, trial: str, variable: str) -> float | None:
+    with np.load(folder / "once.npz") as expected, np.load(folder / f"{trial}.npz") as found:
+        if variable not in expected or variable not in found or expected[variable].shape != found[variable].shape:
+            return None
+        difference = np.abs(expected[variable].astype(np.float64) - found[variable].astype(np.float64))
+    largest = float(difference.max(initial=0.0))
+    return largest or None
