@@ -5,6 +5,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 │   └── ExperimentError          exit code 2: the experiment file is wrong (all problems at once)
 ├── DataError                    a folder, an array, an image or a label is not as it must be
 ├── RunDirectoryError            no run here, a foreign folder, a run that cannot be written
+│   ├── DamagedFileError         a file of the run is missing, or is not what was written
 │   ├── RunBusyError             another process is writing this run
 │   └── CheckpointError          no checkpoint can be read
 ├── ModelError                   the network does not fit the data, or its weights do not fit it
@@ -40,6 +41,10 @@ class DataError(KerasrunError):
 
 class RunDirectoryError(KerasrunError):
     """A run directory is missing, foreign, or cannot be written."""
+
+
+class DamagedFileError(RunDirectoryError):
+    """A file of a run is missing, or is not what was written; a checkpoint may have it."""
 
 
 class RunBusyError(RunDirectoryError):

@@ -6,6 +6,7 @@ more, `kerasrun.json`, which `keras.models.load_model` passes over.
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def read_info(path: Path) -> ModelInfo:
         raise ModelFileError(f"{path}: no such model file") from None
     except IsADirectoryError:
         raise ModelFileError(f"{path}: a folder, not a model file; name the .keras file in it") from None
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{path}: not a readable .keras file: {error}") from error
     return _info(content, path)
 

@@ -53,6 +53,28 @@ def test_an_entry_that_lacks_something_is_damaged(tmp_path, missing):
         read_info(model_file(tmp_path, {key: value for key, value in INFO.items() if key != missing}))
 
 
+def test_every_flipped_bit_is_noticed_or_is_one_that_nobody_reads(tmp_path):
+    path = model_file(tmp_path, INFO)
+    content, info, config = path.read_bytes(), read_info(path), entry(path, "config.json")
+    noticed = 0
+    for place in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            assert read_info(path) == info, place
+            assert entry(path, "config.json") == config, place
+        except ModelFileError as error:
+            assert str(path) in str(error)  # noqa: PT017  either will do
+            noticed += 1
+    assert noticed > 8 * len(json.dumps(INFO))
+
+
+def entry(path, name):
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)
+
+
 def test_a_missing_file_a_folder_and_no_zip_are_told_apart(tmp_path):
     (tmp_path / "text.keras").write_text("no zip")
     (tmp_path / "folder.keras").mkdir()

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError, RunDirectoryError, UsageError
-from kerasrun.experiment.load import load
+from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.results.classification import ClassScore, class_scores, confusion_matrix
 from kerasrun.results.model import TrainedModel, class_values, model_of, open_model
 from kerasrun.results.text_table import text_table
-from kerasrun.runs import atomic
+from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.sources._contract import Split
 from kerasrun.sources.directory import open_folder_with
@@ -105,17 +105,25 @@ def evaluate(
     path = model_of(run, last=last)
     if data is not None and split is not None:
         raise UsageError("--data and --split both say what to evaluate on; give one of them")
-    experiment = load(run.resolved_file, overrides).experiment
-    check_changes(load(run.resolved_file).experiment, experiment)
-    examples = None if data else _split(experiment, split)
-    trained = open_model(path, experiment.device, run.read_run()["device"]["threads"], experiment.deterministic)
+    recorded = recovery.read(run)
+    for note in recorded.notes:
+        logger.warning("%s; kerasrun resume %s puts it back", note, run)
+    experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
+    check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
+    examples = None if data else _split(experiment, split, recorded.content["data_fingerprint"])
+    trained = open_model(path, experiment.device, recorded.content["device"]["threads"], experiment.deterministic)
     if examples is None:
         examples = _outside(trained, Path(str(data)))
     return _report(run, experiment, trained, examples, split_name=f"data-{data.name}" if data else examples.name)
 
 
-def _split(experiment: Experiment, name: str | None) -> Split:
+def _split(experiment: Experiment, name: str | None, fingerprint: str) -> Split:
     opened = experiment.data.open()
+    if opened.fingerprint != fingerprint:
+        logger.warning(
+            "the data are not those of training: their fingerprint is %s, it was %s",
+            *(opened.fingerprint[:12], fingerprint[:12]),
+        )
     fit = experiment.fit
     train, validation = training_and_validation(
         opened.splits,

@@ -34,7 +34,8 @@ def model_of(run: RunDirectory, *, last: bool = False) -> Path:
     path = run.last_model if last else run.best_model
     if not path.exists():
         raise ModelFileError(
-            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}"
+            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}, or it was "
+            f"removed; kerasrun resume {run} makes it again where a checkpoint has it"
         )
     return path
 

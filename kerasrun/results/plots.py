@@ -41,7 +41,10 @@ def plot_curves(run: RunDirectory) -> Path:
     """
     rows = Table(run.metrics_file).rows()
     if not rows:
-        raise RunDirectoryError(f"{run} has no curves yet: no epoch is done")
+        raise RunDirectoryError(
+            f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume {run} "
+            "puts back"
+        )
     names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
     epochs = [row["epoch"] for row in rows]

@@ -16,7 +16,7 @@ from kerasrun.errors import CheckpointError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _STATE = "state.h5"
 _PROGRESS = "progress.json"
 _ASIDE = ".replaced"
@@ -87,6 +87,12 @@ def readable(run: RunDirectory) -> tuple[list[Checkpoint], list[str]]:
         except CheckpointError as error:
             reasons.append(str(error))
     return found, reasons
+
+
+def at_end_of_epoch(run: RunDirectory, epoch: int) -> Checkpoint | None:
+    """The checkpoint that was taken when `epoch` (counted from one) was done, if it is kept and can be read."""
+    found, _ = readable(run)
+    return next((one for one in found if (one.progress["epoch"], one.progress["step"]) == (epoch, 0)), None)
 
 
 def any_saved(run: RunDirectory) -> bool:

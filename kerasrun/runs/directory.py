@@ -1,12 +1,14 @@
 """The run directory: the names of its files, how it is made and opened, and what `run.json` says.
 
-`run.json` always holds `format_version`, `name`, `status`, `reason` (why it ended, or null) and `started`. Training
-adds `epochs` (how many were asked for), `best` ({monitor, value, epoch}) and whatever else it wants to keep.
+`run.json` always holds `format_version`, `name`, `status`, `reason` (why it ended, or null), `started`, and `sha256`,
+the checksum of its other fields. Training adds `epochs` (how many were asked for), `best` ({monitor, value, epoch}),
+`resolved_sha256` (of `resolved.yaml`) and whatever else it wants to keep.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from kerasrun.errors import RunDirectoryError
+from kerasrun.errors import DamagedFileError, RunDirectoryError
 from kerasrun.runs import atomic
 
 FORMAT_VERSION = 1
@@ -94,41 +96,79 @@ class RunDirectory:
         """The file of the last evaluation of a split."""
         return self.root / "evaluation" / f"{split}.json"
 
+    def is_run(self) -> bool:
+        """Whether the folder is a run, also one whose `run.json` is lost but kept in a checkpoint."""
+        return self.run_file.exists() or any(self.checkpoints.glob(8 * "[0-9]"))
+
     def read_run(self) -> dict[str, Any]:
         """What `run.json` says.
 
         Raises:
-            RunDirectoryError: if it cannot be read, is damaged, or has a format that this version does not read.
+            DamagedFileError: if it is missing, or is not what was written.
+            RunDirectoryError: if it may not be read, or has a format that this version does not read.
         """
         try:
-            content = json.loads(self.run_file.read_bytes())
-        except OSError as error:
-            raise RunDirectoryError(f"{self.run_file} cannot be read: {error.strerror}") from error
+            content = json.loads(_read(self.run_file))
         except ValueError as error:
-            raise RunDirectoryError(self._damaged(f"it is not JSON ({error})")) from error
+            raise DamagedFileError(f"{self.run_file} is damaged: it is not JSON ({error})") from error
         if not isinstance(content, dict):
-            raise RunDirectoryError(self._damaged("it is not a JSON object"))
-        self._check_format(content.get("format_version"))
+            raise DamagedFileError(f"{self.run_file} is damaged: it is not a JSON object")
+        # Before the format, which a flipped bit changes as well; this checksum is that of every format.
+        if content.pop("sha256", None) != _checksum(content):
+            raise DamagedFileError(f"{self.run_file} is damaged: it is not what was written (its checksum differs)")
+        version = content.get("format_version")
+        if version != FORMAT_VERSION:
+            raise RunDirectoryError(
+                f"{self.run_file} has format {version}, and this kerasrun reads {FORMAT_VERSION}: "
+                "the run was made by a newer version, so upgrade kerasrun to use it"
+            )
         return content
 
     def update_run(self, **fields: Any) -> None:
         """Set fields of `run.json` and keep the others; for the owner of the run's lock."""
-        atomic.write_json(self.run_file, self.read_run() | fields)
+        self.write_run(self.read_run() | fields)
 
-    def _check_format(self, version: object) -> None:
-        if type(version) is not int or version < 1:
-            raise RunDirectoryError(self._damaged(f"its format_version is {version!r}, expected {FORMAT_VERSION}"))
-        if version > FORMAT_VERSION:
-            raise RunDirectoryError(
-                f"{self.run_file} has format {version}, and this kerasrun reads up to {FORMAT_VERSION}: "
-                "the run was made by a newer version, so upgrade kerasrun to use it"
+    def write_run(self, content: Mapping[str, Any]) -> None:
+        """Write `run.json` anew."""
+        atomic.write_json(self.run_file, {**content, "sha256": _checksum(content)})
+
+    def read_resolved(self, content: Mapping[str, Any]) -> str:
+        """The text of `resolved.yaml`.
+
+        Args:
+            content: what `run.json` says.
+
+        Raises:
+            DamagedFileError: if it is missing, or is not what was written.
+            RunDirectoryError: if it may not be read.
+        """
+        text = _read(self.resolved_file)
+        if hashlib.sha256(text).hexdigest() != content.get("resolved_sha256"):
+            raise DamagedFileError(
+                f"{self.resolved_file} is not what kerasrun wrote: it is damaged, or was edited (a resume takes "
+                "changes from -s only)"
             )
+        return text.decode()
 
-    def _damaged(self, reason: str) -> str:
-        return (
-            f"{self.run_file} is damaged: {reason}; put it back from a copy, or start again with "
-            f"kerasrun train {self.resolved_file}"
-        )
+    def write_resolved(self, text: str) -> None:
+        """Write `resolved.yaml`, and its checksum into `run.json`."""
+        atomic.write_text(self.resolved_file, text)
+        self.update_run(resolved_sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DamagedFileError(f"{path} is missing") from error
+    except PermissionError as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def create(output: Path, name: str) -> RunDirectory:
@@ -150,7 +190,7 @@ def create(output: Path, name: str) -> RunDirectory:
             atomic.flush_folder(output)
         started = datetime.now(UTC).isoformat(timespec="microseconds")
         first = {"format_version": FORMAT_VERSION, "name": run.name, "status": "running", "reason": None}
-        atomic.write_json(run.run_file, first | {"started": started})
+        run.write_run(first | {"started": started})
         _point_latest_at(run)
     except BaseException:
         with suppress(RunDirectoryError):  # the failure itself is on its way up
@@ -198,15 +238,20 @@ def follow_latest(path: Path) -> Path:
     if path.is_symlink():
         return path.parent / path.readlink()
     if path.is_file():
-        return path.parent / path.read_text(encoding="utf-8").strip()
+        name = path.read_text(encoding="utf-8", errors="replace").strip()
+        if re.fullmatch(r"[^\x00/\\]+", name):
+            return path.parent / name
+        raise RunDirectoryError(f"{path} is damaged: it does not hold the name of a run; name the run instead")
     return path
 
 
 def open_run(path: str | Path) -> RunDirectory:
     """The run at `path`.
 
+    What is in it is read, and found damaged, only by who needs it: prediction needs no more than the model file.
+
     Raises:
-        RunDirectoryError: if there is none, it is not a run, or its format is not read.
+        RunDirectoryError: if there is none, or it is not a run.
     """
     path = Path(path)
     with _readable(path):
@@ -215,9 +260,8 @@ def open_run(path: str | Path) -> RunDirectory:
             raise RunDirectoryError(_missing(run.root))
         if not run.root.is_dir():
             raise RunDirectoryError(f"{path} is a file; expected the folder of a run, such as runs/lenet-1")
-        if not run.run_file.exists():
+        if not run.is_run():
             raise RunDirectoryError(_foreign(run.root))
-    run.read_run()
     return run
 
 
@@ -257,7 +301,7 @@ def run_names(folder: Path) -> list[str]:
         return []
     with _readable(folder):
         entries = [entry for entry in folder.iterdir() if entry.name != LATEST and not entry.name.startswith(".")]
-        return sorted((entry.name for entry in entries if RunDirectory(entry).run_file.exists()), key=_natural)
+        return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=_natural)
 
 
 def _natural(name: str) -> tuple[str, int]:

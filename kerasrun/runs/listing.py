@@ -1,6 +1,7 @@
 """Which runs there are, and which one a command means."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -58,17 +59,22 @@ def newest_unfinished(output: Path) -> RunDirectory:
     Raises:
         RunDirectoryError: if there is none.
     """
-    waiting = [
-        summary
-        for summary in list_runs(output)
-        if summary.status in ("killed", "interrupted", "failed", "paused") and checkpoints.any_saved(summary.run)
-    ]
-    return max(waiting, key=lambda summary: summary.started or "").run if waiting else _latest(output)
+    waiting: dict[str, RunDirectory] = {}
+    for run in _runs(output):
+        with suppress(RunDirectoryError):  # a run whose `run.json` is damaged has to be named, or to be the latest
+            content = run.read_run()
+            if _status(run, content) in ("killed", "interrupted", "failed", "paused") and checkpoints.any_saved(run):
+                waiting[content["started"]] = run
+    return waiting[max(waiting)] if waiting else _latest(output)
 
 
 def list_runs(output: Path) -> list[RunSummary]:
     """Every run in `output` in the order of names and numbers; one that cannot be read is listed as `damaged`."""
-    return [_summary(RunDirectory((output / name).absolute())) for name in run_names(output)]
+    return [_summary(run) for run in _runs(output)]
+
+
+def _runs(output: Path) -> list[RunDirectory]:
+    return [RunDirectory((output / name).absolute()) for name in run_names(output)]
 
 
 def _latest(output: Path) -> RunDirectory:

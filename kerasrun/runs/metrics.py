@@ -7,6 +7,7 @@ resumed run cuts off what came after its checkpoint; a run that was never killed
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from kerasrun.errors import RunDirectoryError
@@ -14,7 +15,7 @@ from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
 Row = Mapping[str, int | float]
-_CHANGED = "the file was changed by hand; put it back from a copy"
+_CHANGED = "the file is damaged, or was changed by hand; kerasrun resume puts it back from a checkpoint"
 
 
 class Table:
@@ -29,14 +30,22 @@ class Table:
         Raises:
             RunDirectoryError: if the file cannot be read, or a line has a wrong number of cells or a cell is no number.
         """
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        text = self.text()
+        if not text:
             return []
+        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+        if header[:1] != ["epoch"] or len(set(header)) < len(header):
+            raise RunDirectoryError(f"{self.path}:1: no columns, expected 'epoch' and others; {_CHANGED}")
+        return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
+
+    def text(self) -> str:
+        """The whole file; empty where there is none."""
+        try:
+            return self.path.read_bytes().decode()
+        except FileNotFoundError:
+            return ""
         except (OSError, UnicodeDecodeError) as error:
             raise RunDirectoryError(f"{self.path} cannot be read: {error}") from error
-        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
-        return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
 
     def append(self, row: Row) -> None:
         """Add a row; the first one sets the columns and their order, and a later one must have the same.
@@ -46,20 +55,26 @@ class Table:
         """
         self.rewrite([*self.rows(), row])
 
-    def truncate_to(self, rows: int) -> None:
-        """Keep the first `rows` rows.
+    def damage(self, text: str) -> str | None:
+        """What is wrong with a file that should begin with `text`, as a sentence; None if nothing is."""
+        try:
+            present = self.path.read_bytes()
+        except FileNotFoundError:
+            return f"{self.path} is missing" if text else None
+        except OSError as error:
+            return f"{self.path} cannot be read: {error.strerror}"
+        if present.startswith(text.encode()):
+            return None
+        rows = zip_longest(text.encode().splitlines(), present.splitlines())
+        line = next(number for number, (written, found) in enumerate(rows, start=1) if written != found)
+        return f"{self.path}:{line} is not what was written"
 
-        Raises:
-            RunDirectoryError: if there are fewer.
-        """
-        present = self.rows()
-        if len(present) < rows:
-            raise RunDirectoryError(
-                f"{self.path} has {len(present)} rows, but the checkpoint was taken after {rows}; "
-                "put the file back from a copy"
-            )
-        if len(present) > rows:
-            self.rewrite(present[:rows])
+    def take_back(self, text: str) -> None:
+        """Make `text` the whole file; no text, no file."""
+        if text:
+            atomic.write_text(self.path, text)
+        else:
+            atomic.remove_file(self.path)
 
     def rewrite(self, rows: Sequence[Row]) -> None:
         """Replace the whole table at once."""

@@ -137,14 +137,20 @@ class TrainingLoop:
             self._save()
             self._train()
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint to the end; what was written after it is taken back."""
+    def resume(self, checkpoint: Checkpoint, best_from: Checkpoint | None = None) -> None:
+        """Go on from a checkpoint to the end; what was written after it is taken back.
+
+        Args:
+            best_from: the checkpoint from which a lost `best.keras` is made again.
+        """
         progress = checkpoint.progress
         begun = bool(progress["epoch"] or progress["step"])
         without_graph = prepare_for_resume(self.callbacks, graph_written=begun)
         for note in self.writer.take_back(progress):
             logger.warning("%s", note)
         with self._announced():
+            if best_from:
+                self._rebuild_best(best_from)
             for callback in without_graph:
                 callback._should_write_train_graph = True
             self.listeners.on_train_begin()
@@ -289,6 +295,11 @@ class TrainingLoop:
             self.writer.save_model(self.run.best_model, epoch + 1, logs)
         return is_best
 
+    def _rebuild_best(self, checkpoint: Checkpoint) -> None:
+        state.restore_model(self.model, state.from_hdf5(checkpoint.state_file))
+        epoch = checkpoint.progress["epoch"]
+        self.writer.save_model(self.run.best_model, epoch, self.writer.logs_of(epoch))
+
     def _validate(self, epoch: int, logs: Logs) -> bool:
         """Add the validation's values to the logs, and keep the model if it is the best so far."""
         assert self.evaluator is not None
@@ -353,7 +364,7 @@ class TrainingLoop:
         """What `fit` does after its last epoch, then `last.keras`."""
         self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
         self.listeners.on_train_end(logs)
-        self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.last_logs())
+        self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.logs_of(self.position.epoch))
 
     def _save(self) -> None:
         self.writer.wait_for_checkpoint()

@@ -23,7 +23,7 @@ from kerasrun.experiment.logs import check_monitors
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
-from kerasrun.runs import atomic, checkpoints, directory
+from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.environment import environment
 from kerasrun.runs.lock import lock
@@ -34,6 +34,7 @@ from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.class_weight import class_weights
 from kerasrun.training.devices import Device
+from kerasrun.training.kept_models import best_to_rebuild, last_is_whole
 from kerasrun.training.time_limit import Paused, TimeLimit
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def train(
     with _owned(run) as status:
         status.is_mine = True
         atomic.write_bytes(run.experiment_file, file.read_bytes())
-        atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
+        run.write_resolved(resolved_yaml(prepared.experiment))
         description = _description(file, overrides, prepared, device)
         run.update_run(**description, **({"from": origin.description()} if origin else {}))
         begins = f", with the weights of {origin}" if origin else ""
@@ -106,19 +107,21 @@ def resume(
     begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with _owned(run) as status:
-        if not run.resolved_file.exists():
+        if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
             )
+        checkpoint = checkpoints.newest(run)
+        for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
+            logger.warning("%s", note)
         loaded = load(run.resolved_file, overrides)
         recorded = run.read_run()
         before = load(run.resolved_file).experiment
         check_changes(before, loaded.experiment)
-        checkpoint = checkpoints.newest(run)
         check_epochs(before, loaded.experiment, checkpoint.progress)
-        for note in checkpoint.notes:
-            logger.warning("%s", note)
-        if recorded["status"] == "finished" and _nothing_left(run, loaded.experiment, checkpoint.progress):
+        best_from = best_to_rebuild(run, loaded.experiment, checkpoint)
+        whole = recorded["status"] == "finished" and best_from is None and last_is_whole(run)
+        if whole and _nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded)
         compatibility.restore_variables(recorded)
@@ -128,12 +131,12 @@ def resume(
         limit = TimeLimit(prepared.experiment.time_limit, begun)
         loop = _builder(prepared, device, pretrained=False)(run, limit)
         if overrides:
-            atomic.write_text(run.resolved_file, resolved_yaml(prepared.experiment))
+            run.write_resolved(resolved_yaml(prepared.experiment))
         status.is_mine = True
         run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs, **accepted)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
-        _to_its_end(run, loop, lambda: loop.resume(checkpoint))
+        _to_its_end(run, loop, lambda: loop.resume(checkpoint, best_from))
     return run
 
 

@@ -10,9 +10,10 @@ import keras
 from numpy.typing import NDArray
 
 from kerasrun import model_file
+from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
-from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
@@ -70,8 +71,7 @@ class RunWriter(BackgroundWriter):
 
     def take_back(self, progress: Mapping[str, Any]) -> list[str]:
         """Take everything that grows back to where it was at the checkpoint; sentences for what cannot be."""
-        for file in (self.run.metrics_file, self.run.timings_file):
-            Table(file).truncate_to(progress["epoch"])
+        recovery.take_tables_back(self.run, progress["files"])
         return [
             note
             for path, recorded in progress["outputs"].items()
@@ -84,11 +84,11 @@ class RunWriter(BackgroundWriter):
         rows = {self.run.metrics_file: {"epoch": epoch, **logs}, self.run.timings_file: {"epoch": epoch, **speed}}
         self.submit(lambda: _append(rows))
 
-    def last_logs(self) -> dict[str, float]:
-        """The logs of the last epoch that is done."""
+    def logs_of(self, epoch: int) -> dict[str, float]:
+        """The logs of an epoch, counted from one; none for epoch 0, of a run that ended before its first epoch did."""
         self.finish()
-        rows = Table(self.run.metrics_file).rows()
-        return {name: float(value) for name, value in rows[-1].items() if name != "epoch"} if rows else {}
+        rows = [row for row in Table(self.run.metrics_file).rows() if row["epoch"] == epoch]
+        return {name: float(value) for name, value in rows[0].items() if name != "epoch"} if rows else {}
 
     def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
         """The model as it is, self-contained: to a private file now, which is put in place in the background."""
@@ -111,8 +111,10 @@ class RunWriter(BackgroundWriter):
         self.submit(lambda: atomic.replace_from(private, path))
 
     def _write_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
+        # Here, after the rows of the epochs before, and before those of later ones.
+        files = recovery.files(self.run, resolved_yaml(self.experiment))
         begin = time.monotonic()
-        checkpoints.save(self.run, step, to_hdf5(arrays), progress, self.experiment.checkpoint.keep)
+        checkpoints.save(self.run, step, to_hdf5(arrays), {**progress, "files": files}, self.experiment.checkpoint.keep)
         self._checkpoint_seconds = time.monotonic() - begin
         self.run.update_run(best=progress["best"], checkpoint_seconds=self._checkpoint_seconds)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasrun.errors import RunDirectoryError
+from kerasrun.errors import DamagedFileError, RunDirectoryError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, create, open_run, run_names
 
@@ -95,19 +95,69 @@ def test_run_json_is_updated_field_by_field(run):
         ('{"format_version": 1', "is damaged: it is not JSON"),
         (b"\xff\xfe\x00", "is damaged: it is not JSON"),
         ("[]", "is damaged: it is not a JSON object"),
-        ("{}", "its format_version is None, expected 1"),
-        ('{"format_version": "1"}', "its format_version is '1', expected 1"),
-        ('{"format_version": true}', "its format_version is True, expected 1"),
-        ('{"format_version": 0}', "its format_version is 0, expected 1"),
-        ('{"format_version": 2}', "made by a newer version, so upgrade kerasrun"),
+        ("{}", "is damaged: it is not what was written"),
+        ('{"format_version": 1, "sha256": null}', "is damaged: it is not what was written"),
+        (None, "is missing"),
     ],
 )
 def test_a_run_file_that_cannot_be_trusted_is_refused(run, text, essential):
-    run.run_file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RunDirectoryError, match=essential) as caught:
-        open_run(run.root)
+    if text is None:
+        run.run_file.unlink()
+    else:
+        run.run_file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DamagedFileError, match=essential) as caught:
+        run.read_run()
     assert str(run.run_file) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_every_flipped_bit_of_a_run_file_is_noticed(run):
+    content, before = run.run_file.read_bytes(), run.read_run()
+    for place in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        run.run_file.write_bytes(damaged)
+        try:
+            assert run.read_run() == before, place  # white space between the values
+        except DamagedFileError as error:
+            assert str(run.run_file) in str(error)  # noqa: PT017  either will do
+
+
+def test_a_newer_format_is_refused_in_one_sentence(run):
+    run.update_run(format_version=2)
+    with pytest.raises(RunDirectoryError, match="made by a newer version, so upgrade kerasrun") as caught:
+        run.read_run()
+    assert not isinstance(caught.value, DamagedFileError)
+
+
+def test_the_resolved_experiment_is_known_by_its_checksum(run):
+    run.write_resolved("seed: 1\n")
+    assert run.read_resolved(run.read_run()) == "seed: 1\n"
+    run.resolved_file.write_text("seed: 2\n")
+    with pytest.raises(DamagedFileError, match=r"resolved.yaml is not what kerasrun wrote: .*changes from -s only"):
+        run.read_resolved(run.read_run())
+    run.resolved_file.unlink()
+    with pytest.raises(DamagedFileError, match=r"resolved.yaml is missing"):
+        run.read_resolved(run.read_run())
+
+
+def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(run, monkeypatch):
+    def read_bytes(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(RunDirectoryError, match=r"run.json cannot be read: Permission denied") as caught:
+        run.read_run()
+    assert not isinstance(caught.value, DamagedFileError)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\x00b", b"../x"])
+def test_a_damaged_latest_file_is_named(run, content):
+    latest = run.root.parent / "latest"
+    latest.unlink()
+    latest.write_bytes(content)
+    with pytest.raises(RunDirectoryError, match=r"latest|there is no run"):
+        open_run(latest)
 
 
 def test_a_missing_run_is_told_with_the_nearest_name(run):

@@ -40,24 +40,39 @@ def test_cut_and_continued_it_has_the_bytes_of_one_that_never_was(tmp_path):
         cut.rewrite([])
         for row in rows[:3]:
             cut.append(row)
-        cut.truncate_to(min(kept, 3))
-        for row in rows[min(kept, 3) :]:
+        cut.take_back("".join(whole.text().splitlines(keepends=True)[: kept + 1 if kept else 0]))
+        for row in rows[kept:]:
             cut.append(row)
         assert cut.path.read_bytes() == whole.path.read_bytes()
 
 
 def test_no_rows_is_no_file(table):
-    assert table.rows() == []
-    table.truncate_to(0)
+    assert (table.rows(), table.text()) == ([], "")
+    table.take_back("")
     table.append({"epoch": 0})
-    table.truncate_to(0)
+    table.take_back("")
     assert not table.path.exists()
 
 
-def test_missing_rows_are_an_error(table):
-    table.append({"epoch": 0})
-    with pytest.raises(RunDirectoryError, match=r"metrics.csv has 1 rows, but the checkpoint was taken after 3"):
-        table.truncate_to(3)
+@pytest.mark.parametrize(
+    ("content", "damage"),
+    [
+        (b"epoch,loss\n1,0.5\n2,0.25\n", None),
+        (b"epoch,loss\n1,0.5\n2,0.25\n3,0.1", None),
+        (b"epoch,loss\n1,0.5\n2,0.2", "metrics.csv:3 is not what was written"),
+        (b"epoch,loss\n1,0.7\n2,0.25\n", "metrics.csv:2 is not what was written"),
+        (b"epoch,loss\n1,0.5\n", "metrics.csv:3 is not what was written"),
+        (b"\xff", "metrics.csv:1 is not what was written"),
+        (b"", "metrics.csv:1 is not what was written"),
+        (None, "metrics.csv is missing"),
+    ],
+)
+def test_a_table_that_does_not_begin_as_it_was_written_is_damaged(table, content, damage):
+    if content is not None:
+        table.path.write_bytes(content)
+    found = table.damage("epoch,loss\n1,0.5\n2,0.25\n")
+    assert found == (damage and str(table.path.parent / damage))
+    assert table.damage("") is None
 
 
 def test_a_row_with_other_columns_is_refused_and_changes_nothing(table):
@@ -75,6 +90,8 @@ def test_a_row_with_other_columns_is_refused_and_changes_nothing(table):
         ("epoch,loss\n0,half\n", "metrics.csv:2: could not convert string to float: 'half'"),
         ("epoch,loss\n0.5,1\n", "metrics.csv:2: invalid literal for int"),
         (b"epoch\n\xff\n", "metrics.csv cannot be read"),
+        ("epocj,loss\n0,1\n", "metrics.csv:1: no columns"),
+        ("epoch,loss,loss\n0,1,1\n", "metrics.csv:1: no columns"),
     ],
 )
 def test_a_table_that_was_changed_by_hand_is_refused_with_the_place(table, text, essential):

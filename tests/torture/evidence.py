@@ -14,8 +14,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import RunDirectory
 
-# How long an epoch took, and how long TensorBoard's files have become, differ between any two runs.
-_NOT_COMPARED = ("epoch_seconds", "outputs")
+# How long an epoch took, how long TensorBoard's files have become, and when the run began differ between any two runs.
+_NOT_COMPARED = ("epoch_seconds", "outputs", "files")
 
 
 def evidence(run: RunDirectory) -> dict[str, str]:
