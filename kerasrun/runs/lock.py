@@ -73,13 +73,15 @@ def lock(run: RunDirectory) -> Iterator[None]:
         _take(run, descriptor)
         try:
             atomic.remove_leftovers(run.root)
+            atomic.remove_leftovers(run.checkpoints)
             yield
         finally:
             # Emptied, not removed: who opened the old file and who makes a new one would both have "the" lock.
             with suppress(OSError):  # what it says is for messages only, closing it is what frees the run
                 os.ftruncate(descriptor, 0)
     finally:
-        os.close(descriptor)
+        with suppress(OSError):  # the descriptor is gone in any case, and the kernel's lock with it
+            os.close(descriptor)
 
 
 def owner(run: RunDirectory) -> Owner | None:

@@ -54,7 +54,10 @@ class _RunLog(logging.Handler):
             self._failed = False
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        try:
+            os.close(self._descriptor)
+        except OSError as error:
+            self._report(error)
         super().close()
 
     def _report(self, error: OSError) -> None:

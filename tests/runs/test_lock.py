@@ -165,3 +165,17 @@ def test_a_process_has_one_start_and_a_dead_one_none():
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     assert process_start(child.pid) is None
+
+
+def test_damage_to_what_a_killed_process_left_is_no_obstacle_or_is_told(run):
+    leave(run)
+    content = run.lock_file.read_bytes()
+    for place in range(0, 8 * len(content), 5):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        run.lock_file.write_bytes(damaged)
+        try:
+            with lock(run):
+                pass
+        except RunBusyError as error:
+            assert str(run.lock_file) in str(error)  # noqa: PT017  either will do

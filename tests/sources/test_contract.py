@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from kerasrun.components import kinds
+from kerasrun.errors import DataError
 
 KINDS = kinds("kerasrun.sources")
 
@@ -172,3 +173,44 @@ def test_examples_in_memory_cannot_be_changed(sample):
     inputs = source(**arguments).open().splits["train"].inputs
     with pytest.raises(ValueError, match="read-only"):
         inputs.array[0] = 0
+
+
+def test_damage_to_a_file_is_told_or_is_in_bytes_that_nobody_reads(sample):
+    source, arguments, folder = sample
+    before = source(**arguments).open()
+    noticed = 0
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for damaged in (
+            None,
+            b"",
+            content[: len(content) // 2],
+            *(flipped(content, n) for n in range(0, 8 * 999, 157)),
+        ):
+            path.unlink() if damaged is None else path.write_bytes(damaged)
+            try:
+                data = source(**arguments).open()
+            except DataError as error:
+                assert str(folder) in str(error)  # noqa: PT017  either will do
+                noticed += 1
+            else:
+                assert data.fingerprint != before.fingerprint or holds_the_same(data, before), path
+                noticed += data.fingerprint != before.fingerprint
+            path.write_bytes(content)
+    assert noticed > 20
+
+
+def flipped(content, number):
+    damaged = bytearray(content)
+    damaged[number // 8 % len(content)] ^= 1 << number % 8
+    return bytes(damaged)
+
+
+def holds_the_same(data, other):
+    return all(
+        np.array_equal(split.labels, other.splits[name].labels)
+        and np.array_equal(
+            split.inputs.take(np.arange(len(split))), other.splits[name].inputs.take(np.arange(len(split)))
+        )
+        for name, split in data.splits.items()
+    )

@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import kerasrun
@@ -152,13 +153,13 @@ def before_training(run, caplog, monkeypatch):
     return caplog.text, begun_in[0] if begun_in else None
 
 
-def before_outputs(run, monkeypatch, model="best.keras"):
+def before_outputs(run, monkeypatch, model="best.keras", overrides=()):
     """What an evaluation knows when all that it reads of a run has been read: experiment, model, examples."""
     with monkeypatch.context() as patch:
         patch.setattr(results_model.devices, "start", lambda *_: None)
         patch.setattr(results_model.model_file, "load", lambda path: (None, model_file.read_info(path)))
         patch.setattr(evaluation, "_report", lambda _, experiment, trained, *rest, **__: (experiment, trained.info))
-        return kerasrun.evaluate(run.root, last=model == "last.keras")
+        return kerasrun.evaluate(run.root, last=model == "last.keras", overrides=overrides)
 
 
 def damaged_copy(folder, tmp_path, name, number):
@@ -268,6 +269,15 @@ def test_an_evaluation_takes_what_is_lost_from_the_checkpoint(folder, tmp_path, 
     assert str(copy.root / name) in caplog.text
     assert f"kerasrun resume {copy} puts it back" in caplog.text
     assert contents(copy) == before
+
+
+def test_an_evaluation_on_other_data_than_those_of_training_is_told(folder, tmp_path, monkeypatch, caplog):
+    with np.load(DIGITS / "digits.npz") as digits:
+        np.savez(tmp_path / "digits.npz", **{**digits, "y_test": digits["y_test"][::-1]})
+    run = RunDirectory(folder / "whole" / "run-1")
+    with caplog.at_level(logging.WARNING, "kerasrun"):
+        before_outputs(run, monkeypatch, overrides=[f"data.npz.path={tmp_path / 'digits.npz'}"])
+    assert "the data are not those of training" in caplog.text
 
 
 @pytest.mark.parametrize("damage", WAYS)
