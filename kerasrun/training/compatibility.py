@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -118,7 +118,9 @@ def restore_variables(recorded: Recorded) -> None:
             os.environ[name] = value
 
 
-def check(run: RunDirectory, recorded: Recorded, now: Recorded, *, accept: bool, step: int) -> dict[str, Any]:
+def check(
+    run: RunDirectory, recorded: Recorded, now: Recorded, *, accept: bool, step: int, lost: Sequence[str] = ()
+) -> dict[str, Any]:
     """Compare every field; warn, refuse, or take note of what the user accepts.
 
     Args:
@@ -126,6 +128,7 @@ def check(run: RunDirectory, recorded: Recorded, now: Recorded, *, accept: bool,
         now: the same keys as they are here.
         accept: whether to go on although the run will not end with the same bits.
         step: the global step at which the run goes on.
+        lost: a sentence for each file of the run that is lost, and that it can go on without if the user accepts it.
 
     Returns:
         what `run.json` is to say from now on: nothing new unless a change was accepted.
@@ -136,7 +139,7 @@ def check(run: RunDirectory, recorded: Recorded, now: Recorded, *, accept: bool,
     found = {verdict: list(_changes(recorded, now, verdict)) for verdict in Verdict}
     for change in found[Verdict.WARNS]:
         logger.warning("not as it was when this run began: %s", change)
-    always, changes = found[Verdict.ALWAYS_REFUSES], found[Verdict.REFUSES]
+    always, changes = found[Verdict.ALWAYS_REFUSES], [*found[Verdict.REFUSES], *lost]
     if always or (changes and not accept):
         raise RunDirectoryError(_refusal(run, always, changes))
     if not changes:

@@ -34,7 +34,7 @@ from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.class_weight import class_weights
 from kerasrun.training.devices import Device
-from kerasrun.training.kept_models import best_to_rebuild, last_is_whole
+from kerasrun.training.kept_models import best_model, last_is_whole
 from kerasrun.training.time_limit import Paused, TimeLimit
 
 if TYPE_CHECKING:
@@ -119,15 +119,15 @@ def resume(
         before = load(run.resolved_file).experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
-        best_from = best_to_rebuild(run, loaded.experiment, checkpoint)
-        whole = recorded["status"] == "finished" and best_from is None and last_is_whole(run)
+        best = best_model(run, loaded.experiment, checkpoint)
+        whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
         if whole and _nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded)
         compatibility.restore_variables(recorded)
         device = start_device(prepared.experiment, recorded["device"]["threads"])
         now = _description(run.resolved_file, overrides, prepared, device)
-        accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step)
+        accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         limit = TimeLimit(prepared.experiment.time_limit, begun)
         loop = _builder(prepared, device, pretrained=False)(run, limit)
         if overrides:
@@ -136,7 +136,7 @@ def resume(
         run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs, **accepted)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
-        _to_its_end(run, loop, lambda: loop.resume(checkpoint, best_from))
+        _to_its_end(run, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
 
 

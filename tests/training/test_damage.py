@@ -23,7 +23,7 @@ import pytest
 
 import kerasrun
 from kerasrun import model_file
-from kerasrun.errors import ModelFileError, RunDirectoryError
+from kerasrun.errors import KerasrunError, ModelFileError, RunDirectoryError
 from kerasrun.results import evaluation
 from kerasrun.results import model as results_model
 from kerasrun.results.plots import plot_curves
@@ -32,7 +32,7 @@ from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.listing import list_runs
 from kerasrun.training import train as training
 from kerasrun.training.writer import RunWriter
-from tests.training.exactness import digests
+from tests.training.exactness import digests, variables_digest
 
 pytestmark = pytest.mark.tensorflow
 
@@ -326,20 +326,39 @@ def test_damaged_curves_are_drawn_or_named(folder, tmp_path, damage):
         assert str(copy) in str(error)  # noqa: PT017  either will do
 
 
-def test_a_best_model_that_no_checkpoint_has_is_refused_with_its_epoch(folder, tmp_path):
-    """The checkpoint of the best epoch is gone, as it is when later epochs were no better."""
+@pytest.fixture(params=["cut", "whole"])
+def without_best(folder, tmp_path, request):
+    """A run whose best model is lost, and whose best epoch no checkpoint has, because later ones were no better."""
     run = RunDirectory(tmp_path / "run-1")
-    shutil.copytree(folder / "whole" / "run-1", run.root)
-    progress = max(run.checkpoints.iterdir()) / "progress.json"
-    described = json.loads(progress.read_text())
+    shutil.copytree(folder / request.param / "run-1", run.root)
+    oldest, newest = sorted(run.checkpoints.iterdir())
+    shutil.rmtree(oldest)
+    described = json.loads((newest / "progress.json").read_text())
     described["progress"]["best"]["epoch"] = 1
     described["sha256"] = checkpoints._checksum({k: v for k, v in described.items() if k != "sha256"})
-    progress.write_text(json.dumps(described))
+    (newest / "progress.json").write_text(json.dumps(described))
     run.best_model.write_bytes(b"")
-    before = contents(run)
-    with pytest.raises(ModelFileError, match=r"best.keras: .*the model of epoch 1, .*put the file back from a copy"):
-        kerasrun.resume(run)
-    assert contents(run) == before
+    return run
+
+
+def test_a_best_model_that_no_checkpoint_has_is_refused_with_its_epoch(without_best):
+    before = contents(without_best)
+    with pytest.raises(KerasrunError, match=r"best.keras: .* It held the model of epoch 1, the best one") as caught:
+        kerasrun.resume(without_best)
+    assert contents(without_best) == before
+    finished = without_best.read_run()["status"] == "finished"
+    assert ("put the file back from a copy" if finished else "--accept-changes goes on") in str(caught.value)
+
+
+@pytest.mark.parametrize("without_best", ["cut"], indirect=True)
+def test_accepted_the_best_model_is_that_of_the_epochs_to_come(without_best, folder):
+    kerasrun.resume(without_best, accept_changes=True)
+    (entry,) = without_best.read_run()["accepted_changes"]
+    assert "best.keras" in entry["changes"][0]
+    assert without_best.read_run()["best"]["epoch"] == 3
+    assert model_file.read_info(without_best.best_model).epoch == 3
+    whole = RunDirectory(folder / "whole" / "run-1")
+    assert variables_digest(without_best.last_model) == variables_digest(whole.last_model)
 
 
 COMMANDS = [
