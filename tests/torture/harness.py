@@ -78,8 +78,8 @@ def leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
     folder.mkdir(parents=True)
     file = cell.write(folder, data)
     begin = time.monotonic()
-    process = _start(folder, ["-m", "kerasrun", "train", file.name])
-    starting = _wait_until_it_trains(folder, process) - begin
+    process = start_child(folder, ["-m", "kerasrun", "train", file.name])
+    starting = wait_until_it_trains(folder, process) - begin
     code = process.wait(TIMEOUT_SECONDS)
     assert code == 0, _said(folder)
     whole = evidence(_run(cell, folder))
@@ -153,12 +153,12 @@ def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, resu
     command = ["train", f"{cell.name}.yaml"] if before is None else ["resume", f"runs/{cell.name}-1"]
     result.resumes += before is not None
     point = f"{kill.name}:{kill.nth}" if isinstance(kill, AtPoint) else "-"
-    process = _start(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
+    process = start_child(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
     if isinstance(kill, AtMoment):
         if kill.starting:
             _sleep(kill.share * whole.starting_seconds, process)
         else:
-            _wait_until_it_trains(folder, process)
+            wait_until_it_trains(folder, process)
             _sleep(kill.share * whole.training_seconds, process)
         process.kill()
     code = process.wait(TIMEOUT_SECONDS)
@@ -171,7 +171,7 @@ def _check_the_refusal(cell: Cell, folder: Path, result: Tortured) -> None:
     """A run without a checkpoint must say that it has none, and change nothing."""
     if not _run(cell, folder).run_file.exists():
         return
-    process = _start(folder, ["-m", "kerasrun", "resume", f"runs/{cell.name}-1"])
+    process = start_child(folder, ["-m", "kerasrun", "resume", f"runs/{cell.name}-1"])
     code, said = process.wait(TIMEOUT_SECONDS), _said(folder)
     # The second one where it died before the experiment was in the run.
     if code != 1 or not ("start again with kerasrun train" in said or "train it again" in said):
@@ -185,7 +185,8 @@ def _resumed_elsewhere(folder: Path, before: int) -> Iterator[str]:
         yield f"resumed at step {begun}, the newest checkpoint was that of step {before}"
 
 
-def _start(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+def start_child(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Python with these arguments in `folder`; what it says on stderr goes to `stderr.txt` there."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (folder / "stderr.txt").open("wb") as stderr:
         return subprocess.Popen(
@@ -193,7 +194,7 @@ def _start(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_until_it_trains(folder: Path, process: subprocess.Popen[bytes]) -> float:
+def wait_until_it_trains(folder: Path, process: subprocess.Popen[bytes]) -> float:
     """When it said so, or ended."""
     while process.poll() is None and _TRAINS not in _said(folder):
         time.sleep(0.01)
