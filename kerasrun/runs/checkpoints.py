@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerasrun.errors import CheckpointError
+from kerasrun.errors import CheckpointError, DamagedFileError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
@@ -102,7 +102,11 @@ def any_saved(run: RunDirectory) -> bool:
 
 def _start_again(run: RunDirectory) -> str:
     command = f"start again with kerasrun train {run.resolved_file}"
-    if branch := run.read_run().get("from"):
+    try:
+        branch = run.read_run().get("from")
+    except DamagedFileError:  # which has been told, or will be
+        branch = None
+    if branch:
         which = {"best.keras": "--best", "last.keras": "--last"}.get(branch["weights"], f"--epoch {branch['epoch']}")
         command += f" --from {branch['run']} {which}"
     return command

@@ -101,7 +101,7 @@ def replayed(whole, monkeypatch):
             return "all 3 epochs done"
 
     def builder(prepared, *_, **__):
-        return lambda run: Loop(run, prepared.experiment)
+        return lambda run, limit: Loop(run, prepared.experiment)
 
     def save(model, info, path):
         path.write_bytes(files["last.keras" if "last" in path.name else "best.keras"])
@@ -192,7 +192,9 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
             kerasrun.train(folder / "run.yaml", output=output)
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)
-    monkeypatch.setattr(training, "_builder", lambda prepared, *_, **__: lambda run: Loop(run, prepared.experiment))
+    monkeypatch.setattr(
+        training, "_builder", lambda prepared, *_, **__: lambda run, limit: Loop(run, prepared.experiment)
+    )
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
     disk = FailingDisk(monkeypatch)
     output = tmp_path / "first"
