@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 	@echo "'$(BIN)/kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-fast: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -m "not tensorflow"

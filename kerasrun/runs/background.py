@@ -40,11 +40,11 @@ class BackgroundWriter:
             raise failure
         logger.warning("%s", failure)
 
-    def submit(self, job: Callable[[], None]) -> Future[None]:
-        """Do a job after those before it."""
+    def submit(self, job: Callable[[], None], otherwise: Callable[[], None] = lambda: None) -> Future[None]:
+        """Do a job after those before it; `otherwise` is done in its place where one of them failed."""
         self.check()
         self._jobs = [earlier for earlier in self._jobs if not earlier.done()]
-        self._jobs.append(self._thread.submit(self._do, job))
+        self._jobs.append(self._thread.submit(self._do, job, otherwise))
         return self._jobs[-1]
 
     def is_busy(self) -> bool:
@@ -62,8 +62,9 @@ class BackgroundWriter:
             job.result()
         self.check()
 
-    def _do(self, job: Callable[[], None]) -> None:
+    def _do(self, job: Callable[[], None], otherwise: Callable[[], None]) -> None:
         if self._failure is not None:
+            otherwise()
             return
         try:
             job()

@@ -135,6 +135,7 @@ class TrainingLoop:
         with self._announced():
             self.listeners.on_train_begin()
             self._save()
+            self.writer.finish()  # no step is taken that a resume could not follow
             self._train()
 
     def resume(self, checkpoint: Checkpoint, best_from: Checkpoint | None = None) -> None:

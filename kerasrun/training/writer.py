@@ -26,7 +26,8 @@ from kerasrun.training.state import to_hdf5
 class RunWriter(BackgroundWriter):
     """Writes a run while it trains, and takes it back to a checkpoint.
 
-    Training stops for as long as it takes to copy what is to be saved; the rest is done in the background.
+    For a checkpoint training stops while the state is copied, for a model until Keras has written it to a private file;
+    the rest is done in the background.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class RunWriter(BackgroundWriter):
         self.targets = built.targets
         self.callbacks = callbacks
         self._checkpoint: Future[None] | None = None
+        self._model: Future[None] | None = None
         self._checkpoint_seconds: float | None = None
 
     def is_saving(self) -> bool:
@@ -47,7 +49,7 @@ class RunWriter(BackgroundWriter):
         return self._checkpoint is not None and not self._checkpoint.done()
 
     def wait_for_checkpoint(self) -> None:
-        """Before the next state is copied: at most one more than training's own is in memory."""
+        """Before the next state is copied, so that no more than one is waiting in memory."""
         if self._checkpoint is not None:
             self._checkpoint.result()
 
@@ -91,7 +93,10 @@ class RunWriter(BackgroundWriter):
         return {name: float(value) for name, value in rows[0].items() if name != "epoch"} if rows else {}
 
     def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
-        """The model as it is, self-contained: to a private file now, which is put in place in the background."""
+        """The model as it is, self-contained.
+
+        Keras writes it now, to a private file; what takes long on a slow disk, the flush, is done in the background.
+        """
         info = ModelInfo(
             classes=self.data.classes,
             image_format=self.data.image_format,
@@ -101,14 +106,18 @@ class RunWriter(BackgroundWriter):
             epoch=epoch,
             metrics=logs,
         )
+        if self._model is not None:
+            self._model.result()  # or a slow disk would fill with models that wait for their place
         private = atomic.private_name(path)
         with atomic.explained(path):
             try:
                 model_file.save(self.model, info, private)
+                self._model = self.submit(
+                    lambda: atomic.replace_from(private, path), otherwise=lambda: atomic.discard(private)
+                )
             except BaseException:
                 atomic.discard(private)
                 raise
-        self.submit(lambda: atomic.replace_from(private, path))
 
     def _write_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
         # Here, after the rows of the epochs before, and before those of later ones.

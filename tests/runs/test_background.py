@@ -49,12 +49,12 @@ def test_after_a_failure_nothing_more_is_written():
         with BackgroundWriter() as writer:
             writer.submit(begin.wait)
             writer.submit(fails)
-            writer.submit(lambda: done.append("later"))
+            writer.submit(lambda: done.append("written"), otherwise=lambda: done.append("discarded"))
             begin.set()
 
     with pytest.raises(RunDirectoryError, match="no space"):
         two_jobs()
-    assert done == []
+    assert done == ["discarded"]
 
 
 def test_a_failure_that_nobody_asked_for_is_raised_at_the_end_of_the_block():

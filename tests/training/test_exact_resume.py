@@ -1,4 +1,7 @@
-"""A run that is stopped after any of its steps and resumed in a new process ends with the same bits."""
+"""A run that is stopped after any of its steps and resumed in another process ends with the same bits.
+
+Two processes resume all of them, which spares the starts of TensorFlow. `tests/torture` has a process for each resume.
+"""
 
 import subprocess
 import sys
@@ -21,12 +24,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exact")
     subprocess.run([sys.executable, "-m", "tests.training.steps_copied", folder], check=True)
 
-    def resume(cut: str) -> None:
-        run = folder / "cut" / cut
-        subprocess.run([sys.executable, "-m", "kerasrun", "resume", run], check=True, capture_output=True)
+    def resume(cuts: list[str]) -> None:
+        script = "import sys, kerasrun\nfor run in sys.argv[1:]: kerasrun.resume(run)"
+        runs = [folder / "cut" / cut for cut in cuts]
+        subprocess.run([sys.executable, "-c", script, *runs], check=True, capture_output=True)
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(resume, CUTS))
+        list(pool.map(resume, (CUTS[::2], CUTS[1::2])))
     return folder
 
 
