@@ -179,10 +179,10 @@ callback's default. `mode: auto` asks the metric which direction is better; wher
 
 CALLBACKS = """\
 What they keep while training is saved in every checkpoint and restored exactly. Files that they write (`TensorBoard`'s
-`log_dir`, `CSVLogger`'s `filename`, `ModelCheckpoint`'s `filepath`) lie in the run directory, by default `tensorboard/`
-and `log.csv`. A callback that must hear of every step (`ModelCheckpoint` with a number as its `save_freq`;
-`TensorBoard` with `update_freq` other than `epoch`, `write_steps_per_second` or `profile_batch`) keeps steps from being
-fused: the results are the same, training is slower.
+`log_dir`, by default `tensorboard`; `CSVLogger`'s `filename`; `ModelCheckpoint`'s `filepath`) lie in the run directory.
+A callback that must hear of every step (`ModelCheckpoint` with a number as its `save_freq`; `TensorBoard` with
+`update_freq` other than `epoch`, `write_steps_per_second` or `profile_batch`) keeps steps from being fused: the results
+are the same, training is slower.
 """
 
 

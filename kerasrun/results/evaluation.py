@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ class EvaluationReport:
     classes: tuple[ClassScore, ...]
     confusion_matrix: NDArray[np.int64]
     """Rows are true classes, columns predicted ones."""
-    picture: str
+    picture: str | None
+    """The path of the matrix as a picture; None where the run cannot be written."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -76,8 +77,7 @@ class EvaluationReport:
                 "",
                 "confusion matrix: rows are true classes, columns predicted ones",
                 text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)]),
-                "",
-                f"picture: {self.picture}",
+                *(["", f"picture: {self.picture}"] if self.picture else []),
             ]
         )
 
@@ -184,4 +184,5 @@ def _report(
         atomic.write_json(run.evaluation(split_name), report.as_dict())
     except RunDirectoryError as error:
         logger.warning("the report is not kept in the run: %s", error)  # it was computed, and is shown all the same
+        return replace(report, picture=None)
     return report

@@ -32,7 +32,7 @@ OWN_NAMES = (
     *("experiment.yaml", "resolved.yaml", "run.json", "metrics.csv", "timings.csv", "log.txt", ".lock"),
     *("best.keras", "last.keras", "checkpoints", "evaluation", "plots"),
 )
-DEFAULT_FILES = {"CSVLogger": "log.csv", "TensorBoard": "tensorboard"}
+DEFAULT_FILES = {"TensorBoard": "tensorboard"}
 
 
 def build_callbacks(components: Sequence[Component], run_root: Path) -> list[Any]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import DataError, ModelFileError, UsageError
+from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
+from kerasrun.results import plots
 from kerasrun.runs.directory import create
 
 pytestmark = pytest.mark.tensorflow
@@ -112,3 +113,14 @@ def _info(run):
     from kerasrun.model_file import read_info
 
     return read_info(run.best_model)
+
+
+def test_a_report_that_cannot_be_kept_is_shown_and_names_no_picture(run, monkeypatch, caplog):
+    def refuse(*arguments):
+        raise RunDirectoryError("read-only")
+
+    monkeypatch.setattr(plots, "plot_confusion_matrix", refuse)
+    report = kerasrun.evaluate(run)
+    assert report.picture is None
+    assert "picture" not in report.to_text()
+    assert "not kept in the run: read-only" in caplog.text
