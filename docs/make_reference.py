@@ -408,12 +408,13 @@ training.""",
 Three processes train one after the other, in a folder beside that of the runs which is removed afterwards: the first
 trains twice, the second is stopped as by Ctrl-C, the third resumes it. The steps are taken in two or more short epochs
 on as many of the training examples as they need, with everything else that the experiment has: augmentation,
-validation, callbacks. After each step every variable of model, optimizer and metrics is compared bit for bit, at the
-end `metrics.csv` too. Exit code 0 if all are equal; otherwise 1, and a line on stdout for each training that differed:
-which variable, after which step, and by how much at the end. With `--json` one object: `exact`, `device`, `devices`,
-`deterministic`, `steps`, `cut` (after so many steps), `variables`, `differences` (`training`, `variable`, `when`,
-`largest`). Of a RUN the resolved experiment, the thread counts and the environment variables count; its data must be
-there. The run itself is only read.""",
+validation, callbacks; if one of these ends training before so many steps, that is an error. Every variable of model,
+optimizer and metrics is compared bit for bit, at the end `metrics.csv` too: after each step where one is taken at a
+time (the first training, and the one that is stopped), after each call of several elsewhere. Exit code 0 if all are
+equal; otherwise 1, and a line on stdout for each training that differed: which variable, after which step, and by how
+much at the end. With `--json` one object: `exact`, `device`, `devices`, `deterministic`, `steps`, `cut` (after so many
+steps), `variables`, `differences` (`training`, `variable`, `when`, `largest`). Of a RUN the resolved experiment, the
+thread counts and the environment variables count; its data must be there. The run itself is only read.""",
     "plot": """\
 Writes `plots/curves.png` and, with Graphviz, `plots/model.png` into the run.""",
     "runs": """\

@@ -13,6 +13,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
 ├── OutOfMemoryError             the batch does not fit the device
 ├── NotFiniteError               the loss became NaN or infinite
+├── TooFewStepsError             training ended before there was enough to compare
 ├── NotExactError                training again, or going on after a cut, did not give the same bits
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
 └── MissingProgramError          a program that is not Python's (Graphviz) is missing
@@ -73,6 +74,10 @@ class OutOfMemoryError(KerasrunError):
 
 class NotFiniteError(KerasrunError):
     """The loss became NaN or infinite."""
+
+
+class TooFewStepsError(KerasrunError):
+    """Training ended before there was enough to compare."""
 
 
 class NotExactError(KerasrunError):

@@ -2,20 +2,24 @@
 
 A trial is `once` or `again` (a whole training), `cut` (one that is stopped on its way, as by Ctrl-C) or `resumed` (the
 rest of that one). The folder has the experiment and the settings; `<trial>.json` is the digest of every variable after
-every step, `<trial>.npz` the variables at the end.
+every call of the fused steps, `<trial>.npz` the variables at the end. `once` and `cut` take one step in a call, so that
+they can be looked at after any step; the others take as many as a user's training.
 """
 
 import hashlib
 import json
+import os
+import shutil
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrun.errors import Interrupted, KerasrunError
+from kerasrun.errors import Interrupted, KerasrunError, TooFewStepsError
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.pipeline.selection import spread
@@ -37,7 +41,9 @@ def main(folder: Path, trials: list[str]) -> None:
         restore_variables(settings)
         device = start_device(prepared.experiment, settings["threads"])
         for trial in trials:
-            _train(folder, trial, prepared, device, cut=steps // 2 + 1)
+            _train(folder, trial, prepared, device, steps)
+    except Interrupted as interruption:
+        sys.exit(interruption.exit_code)
     except KerasrunError as error:
         atomic.write_json(folder / ERROR, {"kind": type(error).__name__, "message": str(error)})
         sys.exit(1)
@@ -55,7 +61,11 @@ def _shortened(prepared: Prepared, steps: int) -> tuple[Prepared, int]:
     return replace(prepared, experiment=experiment, train=train, validation=validation), epochs * steps_each
 
 
-def _train(folder: Path, trial: str, prepared: Prepared, device: Device, cut: int) -> None:
+def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: int) -> None:
+    """
+    Raises:
+        TooFewStepsError: if a callback ends training before so many steps, so that nothing would be cut or compared.
+    """
     from kerasrun.training import state
 
     loop_for = _builder(prepared, device, pretrained=trial != "resumed")
@@ -64,7 +74,7 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, cut: in
     else:
         run = directory.create(folder / trial, prepared.experiment.name)
     loop = loop_for(run)
-    records = _recorded(loop, cut if trial == "cut" else None)
+    records = _recorded(loop, each_step=trial in ("once", "cut"), cut=steps // 2 + 1 if trial == "cut" else None)
     try:
         if trial == "resumed":
             loop.resume(checkpoints.newest(run))
@@ -77,18 +87,24 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, cut: in
     except Interrupted:
         if trial != "cut":
             raise
+    taken = loop.position.epoch * loop.steps + loop.position.step
+    if trial == "once" and taken < steps:
+        raise TooFewStepsError(
+            f"{taken} steps are fewer than the {steps} that were to be compared: {loop.why_it_ended()}. Ask for fewer "
+            "with --steps, or leave that callback out with -s callbacks=[]"
+        )
     result = {
         "device": device.description,
         "devices": len(device.names),
         "deterministic": device.deterministic,
-        "steps": loop.position.epoch * loop.steps + loop.position.step,
+        "steps": taken,
         "records": records,
     }
     atomic.write_json(folder / f"{trial}.json", result)
 
 
-def _recorded(loop: "TrainingLoop", cut: int | None) -> list[tuple[str, dict[str, str]]]:
-    """Have the loop train step by step; returns what will hold the variables' digests before and after each."""
+def _recorded(loop: "TrainingLoop", *, each_step: bool, cut: int | None) -> list[tuple[str, dict[str, str]]]:
+    """Have the loop record; returns what will hold the variables' digests before and after each of its calls."""
     from kerasrun.training import state
     from kerasrun.training.chunks import ChunkSize
     from kerasrun.training.steps import FusedSteps
@@ -112,7 +128,8 @@ def _recorded(loop: "TrainingLoop", cut: int | None) -> list[tuple[str, dict[str
             return bad
 
     loop.fused = RecordedSteps(loop.model, loop.strategy)
-    loop.chunks = ChunkSize(fixed=1)
+    if each_step:
+        loop.chunks = ChunkSize(fixed=1)
     return records
 
 
@@ -120,5 +137,17 @@ def _digests(arrays: Any) -> dict[str, str]:
     return {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
 
 
+def _end_with_the_parent(folder: Path) -> None:
+    """Stop when the process that waits is gone, whatever ended it: nobody would read what comes out, or remove it."""
+
+    def wait() -> None:
+        os.read(sys.stdin.fileno(), 1)  # nothing is ever written there: it returns when the other end is closed
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    _end_with_the_parent(Path(sys.argv[1]))
     main(Path(sys.argv[1]), sys.argv[2:])

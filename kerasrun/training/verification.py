@@ -5,6 +5,7 @@ Light to import: the training is done by processes of their own (`kerasrun.train
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -17,10 +18,11 @@ import numpy as np
 
 from kerasrun import errors
 from kerasrun.errors import OutOfMemoryError
-from kerasrun.experiment.load import load
+from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.runs import atomic
+from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
+from kerasrun.training import signals
 from kerasrun.training.progress import duration
 from kerasrun.training.train import temporary_folder
 
@@ -110,22 +112,29 @@ def verify(
         output: the folder of runs; beside it lies what is written meanwhile.
 
     Raises:
-        KerasrunError: if the experiment cannot be trained.
+        KerasrunError: if the experiment cannot be trained, or a callback ends it before so many steps.
     """
     path = target.root if isinstance(target, RunDirectory) else Path(target)
     run = open_run(path) if path.is_dir() else None
-    recorded = run.read_run() if run else None
-    experiment = load(run.resolved_file if run else path, overrides).experiment
+    recorded: Mapping[str, Any] = {}
+    if run:
+        record = recovery.read(run)
+        for note in record.notes:
+            logger.warning("%s; kerasrun resume %s puts it back", note, run)
+        recorded = record.content
+        experiment = parse(record.resolved, run.resolved_file, overrides).experiment
+    else:
+        experiment = load(path, overrides).experiment
     logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)
     with temporary_folder(Path(output), ".verify-") as folder:
         atomic.write_text(folder / EXPERIMENT, resolved_yaml(experiment))
-        threads, variables = (recorded["device"]["threads"], recorded["variables"]) if recorded else (None, {})
+        threads, variables = recorded.get("device", {}).get("threads"), recorded.get("variables", {})
         atomic.write_json(folder / SETTINGS, {"steps": steps, "threads": threads, "variables": variables})
         for trials, done in ((("once", "again"), "trained twice"), (("cut",), "cut"), (("resumed",), "resumed")):
             begin = time.perf_counter()
             _train(folder, trials)
             logger.info("%s in %s", done, duration(time.perf_counter() - begin))
-        return _compared(folder)
+        return compared(folder)
 
 
 def first_difference(reference: Records, other: Records) -> tuple[str, str] | None:
@@ -144,29 +153,37 @@ def _train(folder: Path, trials: Sequence[str]) -> None:
     Raises:
         KerasrunError: the one that ended training in that process.
     """
-    # In a session of its own, where Ctrl-C does not reach it: it is ended from here, and has nothing to save.
-    done = subprocess.run(
-        [sys.executable, "-m", "kerasrun.training.trial", str(folder), *trials],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="backslashreplace",
-        check=False,
-        start_new_session=True,
-    )
+    # It has nothing to save, so it hears no signal: it is ended from here, or ends when this pipe does.
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb"), os.fdopen(reader, "rb") as stdin:
+        with signals.deaf_children():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "kerasrun.training.trial", str(folder), *trials],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="backslashreplace",
+            )
+        with process:
+            try:
+                said, _ = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
     if (folder / ERROR).exists():
         error = json.loads((folder / ERROR).read_bytes())
         raise getattr(errors, error["kind"])(error["message"])
-    if done.returncode == -9:  # SIGKILL, which not every system has
+    if process.returncode == -9:  # SIGKILL, which not every system has
         raise OutOfMemoryError(
             "the system ended the process that trained, most likely for want of memory: try a smaller fit.batch_size"
         )
-    if done.returncode:
-        raise RuntimeError(f"the process that trained ended with {done.returncode}:\n{done.stdout}")
+    if process.returncode:
+        raise RuntimeError(f"the process that trained ended with {process.returncode}:\n{said}")
 
 
-def _compared(folder: Path) -> Verification:
+def compared(folder: Path) -> Verification:
+    """What the four trials in a folder have written down."""
     once, again, cut, resumed = (_result(folder, trial) for trial in ("once", "again", "cut", "resumed"))
     trainings = {
         "trained again": ("again", again["records"]),
@@ -178,6 +195,8 @@ def _compared(folder: Path) -> Verification:
         for when, variable in [first_difference(once["records"], records) or (None, None)]
         if when and variable
     ]
+    if not differences and not 0 < cut["steps"] < once["steps"]:
+        raise AssertionError("the training that was to be cut came to its end")
     return Verification(
         device=once["device"],
         devices=once["devices"],

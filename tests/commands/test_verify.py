@@ -1,6 +1,7 @@
-"""`kerasrun verify` from the command line, on a machine that keeps the promise and on one that does not."""
+"""`kerasrun verify` from the command line, on a machine that does not keep the promise; tests/training/test_trial.py
+has one that does.
+"""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,12 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kerasrun
-from tests.training.exactness import write_experiment
 
-pytestmark = pytest.mark.tensorflow
 ROOT = Path(__file__).parents[2]
 
 # In every process the examples come in another order.
@@ -23,6 +23,16 @@ import numpy
 seeded = numpy.random.default_rng
 numpy.random.default_rng = lambda seed=None: seeded([*seed, os.getpid()])
 """
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 256, (40, 4, 4), np.uint8), np.arange(40) % 4
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y)
+    file = tmp_path / "small.yaml"
+    file.write_text("data: {npz: {path: data.npz}}\nmodel: {MLP: {units: [2]}}\nfit: {batch_size: 8}\n")
+    return file
 
 
 def command(*arguments, cwd, path=""):
@@ -41,27 +51,15 @@ def contents(folder):
     return sorted(path.relative_to(folder) for path in folder.rglob("*"))
 
 
-def test_equal_bits_are_a_yes_and_leave_nothing(tmp_path):
-    """With augmentation, Dropout, BatchNormalization, validation and callbacks."""
-    write_experiment(tmp_path)
-    before = contents(tmp_path)
-    process = command("exact.yaml", "--steps", "8", "--json", cwd=tmp_path)
-    stdout, stderr = process.communicate()
-    assert process.returncode == 0, stderr
-    report = json.loads(stdout)
-    assert (report["exact"], report["steps"], report["cut"], report["differences"]) == (True, 8, 5, [])
-    assert "TensorFlow starts three times" in stderr
-    assert contents(tmp_path) == before
-
-
-def test_other_bits_are_a_no_that_names_the_variable(tmp_path):
-    write_experiment(tmp_path)
-    (tmp_path / "small.yaml").write_text("data: {npz: {path: digits.npz}}\nmodel: {MLP: {units: [8]}}\n")
-    run = kerasrun.train(tmp_path / "small.yaml", output=tmp_path / "runs")
+@pytest.mark.tensorflow
+def test_other_bits_are_a_no_that_names_the_variable(experiment, tmp_path):
+    """Of a run whose threads are others than this machine's, and whose resolved experiment somebody has edited."""
+    run = kerasrun.train(experiment, output=tmp_path / "runs")
     run.update_run(device={**run.read_run()["device"], "threads": {"intra_op": 1, "inter_op": 1}})
+    run.resolved_file.write_text(run.resolved_file.read_text().replace("batch_size: 8", "batch_size: 0"))
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(DIFFERENT_IN_EVERY_PROCESS)
-    before = contents(run.root)
+    before = contents(tmp_path)
     process = command(run.name, "--steps", "4", cwd=tmp_path, path=tmp_path / "site")
     stdout, stderr = process.communicate()
     assert process.returncode == 1, stderr
@@ -69,21 +67,42 @@ def test_other_bits_are_a_no_that_names_the_variable(tmp_path):
     assert stdout.startswith(
         "cut after step 3 and resumed: model/0000/dense1/kernel differs first, after step 1; at the"
     )
+    assert "TensorFlow starts three times" in stderr
+    assert "resolved.yaml is not what kerasrun wrote" in stderr
     assert "error: this machine does not keep the promise of equal bits in 4 steps on CPU, 1 threads" in stderr
-    assert contents(run.root) == before
+    assert contents(tmp_path) == before
 
 
-def test_ctrl_c_leaves_nothing(tmp_path):
-    write_experiment(tmp_path)
-    before = contents(tmp_path)
+@pytest.fixture
+def verifying(experiment, tmp_path):
+    """`kerasrun verify` when a process of its own has begun to train."""
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background inherits it ignored
-    process = command("exact.yaml", cwd=tmp_path)
+    process = command(experiment, cwd=tmp_path)
     signal.signal(signal.SIGINT, heard)
-    while not list(tmp_path.glob(".verify-*/settings.json")):
+    while not children(process.pid):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in stderr) == (130, False)
-    assert contents(tmp_path) == before
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux only")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_whatever_ends_it_leaves_nothing(verifying, tmp_path, number, code):
+    before = [Path("data.npz"), Path("small.yaml")]
+    (trainer,) = children(verifying.pid)
+    verifying.send_signal(number)
+    stderr = verifying.stderr.read()
+    assert (verifying.wait(60), "Traceback" in stderr) == (code, False)
+    ended = time.monotonic() + 20
+    while Path(f"/proc/{trainer}").exists() or contents(tmp_path) != before:
+        assert time.monotonic() < ended, contents(tmp_path)
+        time.sleep(0.05)
