@@ -399,8 +399,9 @@ and `picture`. The data are those of the experiment, where they were when the ru
     "predict": """\
 Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. With `--model`
 nothing but that file is needed. `--json` prints one list of objects: `path`, `class`, `probability` and `top`. The
-probabilities are those of `evaluate` to the last bit: both decode images by the same rules and run batches of one size
-through the same graph.""",
+probabilities are those of `evaluate` to the last bit where both compute on the same device with as many threads: they
+decode images by the same rules and run batches of one size through the same graph, with deterministic operations or
+without as the file says.""",
     "validate": """\
 Takes a fraction of a second. What only the data can show is told by `train`, and by `train --dry-run` without
 training.""",

@@ -38,6 +38,8 @@ class ModelInfo:
     """Epochs of training behind these weights."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The logs of that epoch."""
+    deterministic: bool = True
+    """Whether training and evaluation computed with deterministic operations, as prediction then does."""
     kerasrun: str = VERSION
 
 

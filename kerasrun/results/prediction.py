@@ -38,7 +38,8 @@ class Prediction:
 def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[Prediction]:
     """Predict the classes of image files.
 
-    Images are read, and batches are padded, exactly as when the model was evaluated: the outputs are the same bits.
+    Images are read, and batches are padded, exactly as when the model was evaluated: on the same device, with as many
+    threads, the outputs are the same bits.
 
     Args:
         images: files, folders (read with everything below) or globs.
@@ -51,13 +52,13 @@ def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[
     from kerasrun import model_file
 
     files = image_files(images)
-    image_format = model_file.read_info(model).image_format
-    if image_format is None:
+    info = model_file.read_info(model)
+    if info.image_format is None:
         raise ModelFileError(f"{model} was not trained on images, so it cannot predict image files")
-    scan = scan_images(files, image_format, resize=True)
+    scan = scan_images(files, info.image_format, resize=True)
     scan.require_all_readable("Name other files.")
     inputs = scan.inputs(range(len(files)))
-    trained = open_model(model)
+    trained = open_model(model, deterministic=info.deterministic)
     from kerasrun.pipeline.batches import padded_batches
     from kerasrun.training.evaluator import Predictor
 

@@ -84,9 +84,10 @@ def start(
         tf.get_logger().setLevel(logging.WARNING)
         chosen = dict(threads or {"intra_op": _usable_cores(), "inter_op": _usable_cores()})
         _set_threads(tf, chosen)
-        deterministic = _set_determinism(tf, deterministic)
         gpus = tf.config.list_physical_devices("GPU")
-    device = replace(choose(gpus, request, chosen), deterministic=deterministic)
+    # In this order, so that a device that is refused leaves the process free to begin in the other way.
+    device = choose(gpus, request, chosen)
+    device = replace(device, deterministic=_set_determinism(tf, deterministic))
     with _held_back_stderr(first_start):
         _prepare(tf, device)
     return replace(device, models=_models(tf, device))

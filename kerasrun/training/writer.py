@@ -103,6 +103,7 @@ class RunWriter(BackgroundWriter):
             batch_size=self.experiment.fit.batch_size,
             outputs=self.targets.outputs,
             experiment=self.experiment.name,
+            deterministic=self.experiment.deterministic,
             epoch=epoch,
             metrics=logs,
         )

@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import shutil
+import zipfile
 
 import pytest
 
 import kerasrun
-from kerasrun.errors import DataError, ModelFileError
+from kerasrun.errors import DataError, DeviceError, ModelFileError
+from kerasrun.model_file import ENTRY
 from kerasrun.results.prediction import to_csv, to_json, to_text
 
 pytestmark = pytest.mark.tensorflow
@@ -26,6 +28,19 @@ def test_most_sevens_are_called_sevens(predictions):
 def test_the_model_file_alone_predicts(run, png, tmp_path, predictions):
     shutil.copy(run.best_model, tmp_path / "moved.keras")
     assert kerasrun.predict([png / "test" / "7"], model=tmp_path / "moved.keras", top=3) == predictions
+
+
+def test_a_model_that_was_trained_without_deterministic_operations_predicts_without_them(run, png, tmp_path):
+    path = tmp_path / "without.keras"
+    with zipfile.ZipFile(run.best_model) as trained, zipfile.ZipFile(path, "w") as changed:
+        for name in trained.namelist():
+            content = trained.read(name)
+            changed.writestr(
+                name, json.dumps({**json.loads(content), "deterministic": False}) if name == ENTRY else content
+            )
+    # This process has begun with them.
+    with pytest.raises(DeviceError, match="deterministic: false is asked for"):
+        kerasrun.predict([png / "test" / "7"], model=path)
 
 
 def test_json_is_one_list_of_objects(predictions):

@@ -33,9 +33,11 @@ WITHOUT = """
 import sys
 import kerasrun
 from pathlib import Path
+from kerasrun.model_file import read_info
 run = kerasrun.train("a.yaml", overrides=["deterministic=false"], output=Path("runs"))
 kerasrun.resume(run, overrides=["fit.epochs=2"])
 kerasrun.evaluate(run, split="train")
+assert read_info(run.best_model).deterministic is False
 from tensorflow.python.framework.config import is_op_determinism_enabled
 assert not is_op_determinism_enabled()
 try:

@@ -100,6 +100,16 @@ def test_a_process_that_already_uses_tensorflow_may_call_kerasrun():
     assert run(code).returncode == 0
 
 
+@pytest.mark.tensorflow
+def test_a_refused_device_does_not_settle_how_the_process_computes():
+    from kerasrun.training import devices
+
+    before = devices._process_is_deterministic
+    with pytest.raises(DeviceError, match="no GPU"):
+        devices.start((99,), deterministic=False)
+    assert devices._process_is_deterministic is before
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
 def test_threads_follow_the_cores_that_the_process_may_use():
     from kerasrun.training.devices import _usable_cores
