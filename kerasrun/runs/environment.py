@@ -62,10 +62,16 @@ def _versions() -> dict[str, str | None]:
         "kerasrun": VERSION,
         "python": platform.python_version(),
         "keras": _version("keras"),
-        "tensorflow": _version("tensorflow") or _version("tensorflow-cpu"),
+        "tensorflow": _tensorflow(),
         "numpy": _version("numpy"),
         "pillow": _version("pillow"),
     }
+
+
+def _tensorflow() -> str | None:
+    """With its package where that is not the usual one: kernels are built for each anew."""
+    other = "tensorflow-cpu"
+    return _version("tensorflow") or ((built := _version(other)) and f"{built} ({other})")
 
 
 def _version(package: str) -> str | None:

@@ -39,6 +39,11 @@ def test_it_is_plain_json_with_the_versions(tmp_path, monkeypatch):
     assert found["processor"]["architecture"]
 
 
+def test_another_package_of_tensorflow_is_another_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_version", {"tensorflow-cpu": "2.21.0"}.get)
+    assert environment(tmp_path)["versions"]["tensorflow"] == "2.21.0 (tensorflow-cpu)"
+
+
 def test_pillow_and_the_c_library_are_told(tmp_path):
     found = environment(tmp_path)
     assert found["versions"]["pillow"] == version("pillow")

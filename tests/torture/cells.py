@@ -88,6 +88,11 @@ class Cell:
     def __getitem__(self, factor: str) -> str:
         return dict(self.choices)[factor]
 
+    @property
+    def most_steps_lost(self) -> int:
+        """By one kill: since the newest checkpoint in place, while the next one is still being written."""
+        return 2 * STEPS_PER_EPOCH * int(str(_CHECKPOINT[self["checkpoint"]]["epochs"]))
+
     def write(self, folder: Path, data: Path) -> Path:
         """Write the experiment file; `data` is what `write_data` made."""
         file = folder / f"{self.name}.yaml"

@@ -101,8 +101,7 @@ def torture(cell: Cell, folder: Path, data: Path, whole: Whole, kills: Iterable[
         assert kill is not None, "killed by somebody else"
         result.killed.append(kill)
     result.differences += differences(whole.evidence, evidence(_run(cell, folder)))
-    steps = folder / "steps.txt"
-    result.steps_twice = sum(map(int, steps.read_text(encoding="ascii").split())) - whole.steps
+    result.steps_twice = _steps(folder) - whole.steps
     return result
 
 
@@ -145,7 +144,7 @@ def _moment(draw: random.Random, *, starting: bool) -> AtMoment:
 
 def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured) -> int:
     """One child from its start to its death or its end; its exit code, negative for a signal."""
-    before = _newest_checkpoint(cell, folder)
+    before, taken = _newest_checkpoint(cell, folder), _steps(folder)
     if before is None and (folder / "runs").exists():
         _check_the_refusal(cell, folder, result)
         shutil.rmtree(folder / "runs")
@@ -162,6 +161,9 @@ def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, resu
             _sleep(kill.share * whole.training_seconds, process)
         process.kill()
     code = process.wait(TIMEOUT_SECONDS)
+    lost = (before or 0) + _steps(folder) - taken - (_newest_checkpoint(cell, folder) or 0)
+    if lost > cell.most_steps_lost:
+        result.differences.append(f"a kill lost {lost} steps, more than {cell.most_steps_lost}")
     if before is not None:
         result.differences += _resumed_elsewhere(folder, before)
     return code
@@ -214,6 +216,12 @@ def _said(folder: Path) -> str:
 
 def _run(cell: Cell, folder: Path) -> RunDirectory:
     return RunDirectory((folder / "runs" / f"{cell.name}-1").absolute())
+
+
+def _steps(folder: Path) -> int:
+    """How many were taken so far, by all processes together."""
+    file = folder / "steps.txt"
+    return sum(map(int, file.read_text(encoding="ascii").split())) if file.exists() else 0
 
 
 def _newest_checkpoint(cell: Cell, folder: Path) -> int | None:

@@ -73,5 +73,5 @@ def test_only_a_kill_before_the_first_checkpoint_begins_anew(tortured):
 
 
 def test_steps_are_run_twice_where_a_kill_came_between_checkpoints(tortured):
-    assert all(result.steps_twice >= 0 for result in tortured.values())
+    """How many at most, the harness holds each kill to."""
     assert sum(result.steps_twice for result in tortured.values()) > 0
