@@ -349,7 +349,7 @@ live bar, elsewhere a line for each epoch. The start of TensorFlow is held back 
 | 1 | the run failed for a reason that you can mend: data, run directory, checkpoint, memory, a loss that is NaN |
 | 2 | the command line or the experiment file is wrong |
 | 3 | a bug in kerasrun: the message names the file with the traceback |
-| 130, 143 | Ctrl-C (130), SIGTERM or SIGUSR1 (143): everything is saved, the message has the command that goes on |
+| 130, 143 | Ctrl-C (130), SIGTERM or SIGUSR1 (143): saved, and told how to go on; after a second one, as when killed |
 
 **RUN** is the path of a run directory, or its name in the folder of runs (`runs`, or what `-o` says); without it the
 newest run is meant.

@@ -54,6 +54,12 @@ def test_the_table_has_every_verdict_and_every_path_once():
     assert all(COMPARED.values())
 
 
+def test_what_is_not_compared_here_is_checked_when_it_is_read():
+    """By tests/runs/test_directory.py, tests/runs/test_checkpoints.py and tests/training/test_resume.py."""
+    elsewhere = [field.name for field in FIELDS if field.path is None]
+    assert elsewhere == ["format of `run.json`", "format of a checkpoint", "experiment"]
+
+
 def test_nothing_is_said_and_nothing_recorded_where_all_is_as_it_was(run, now, caplog):
     with caplog.at_level(logging.WARNING, "kerasrun"):
         assert check(run, now, now, accept=False, step=3) == {}

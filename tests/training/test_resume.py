@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import kerasrun
-from kerasrun.errors import CheckpointError, RunDirectoryError, UsageError
+from kerasrun.errors import CheckpointError, DeviceError, RunDirectoryError, UsageError
 
 pytestmark = pytest.mark.tensorflow
 
@@ -43,6 +43,15 @@ def test_what_would_make_the_steps_taken_untrue_is_refused(finished, override, k
     with pytest.raises(UsageError, match=f"cannot change {key}"):
         kerasrun.resume(finished, overrides=[override])
     assert finished.read_run()["status"] == "finished"
+
+
+def test_the_threads_of_the_run_are_asked_for_again(finished):
+    """Which a process that has others already cannot give."""
+    device = finished.read_run()["device"]
+    threads = {**device["threads"], "intra_op": device["threads"]["intra_op"] + 1}
+    finished.update_run(device={**device, "threads": threads})
+    with pytest.raises(DeviceError, match=f"but {threads['intra_op']} are needed"):
+        kerasrun.resume(finished, overrides=["fit.epochs=3"])
 
 
 def test_fewer_epochs_than_have_begun_are_refused(finished):
