@@ -65,7 +65,7 @@ class Table:
             return f"{self.path} cannot be read: {error.strerror}"
         if present.startswith(text.encode()):
             return None
-        rows = zip_longest(text.encode().splitlines(), present.splitlines())
+        rows = zip_longest(text.encode().splitlines(keepends=True), present.splitlines(keepends=True))
         line = next(number for number, (written, found) in enumerate(rows, start=1) if written != found)
         return f"{self.path}:{line} is not what was written"
 

@@ -60,6 +60,8 @@ def test_no_rows_is_no_file(table):
         (b"epoch,loss\n1,0.5\n2,0.25\n", None),
         (b"epoch,loss\n1,0.5\n2,0.25\n3,0.1", None),
         (b"epoch,loss\n1,0.5\n2,0.2", "metrics.csv:3 is not what was written"),
+        (b"epoch,loss\n1,0.5\n2,0.25", "metrics.csv:3 is not what was written"),
+        (b"epoch,loss\r\n1,0.5\r\n2,0.25\r\n", "metrics.csv:1 is not what was written"),
         (b"epoch,loss\n1,0.7\n2,0.25\n", "metrics.csv:2 is not what was written"),
         (b"epoch,loss\n1,0.5\n", "metrics.csv:3 is not what was written"),
         (b"\xff", "metrics.csv:1 is not what was written"),
