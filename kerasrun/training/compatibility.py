@@ -118,6 +118,11 @@ def restore_variables(recorded: Recorded) -> None:
             os.environ[name] = value
 
 
+def changes_bits(recorded: Recorded, now: Recorded) -> bool:
+    """Whether anything differs that refuses a resume unless it is accepted."""
+    return any(_changes(recorded, now, Verdict.REFUSES))
+
+
 def check(
     run: RunDirectory, recorded: Recorded, now: Recorded, *, accept: bool, step: int, lost: Sequence[str] = ()
 ) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Whether the model files of a run are what they were written, and what can be done where they are not."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError
@@ -34,35 +36,51 @@ class BestModel:
     """The checkpoint from which it is made again."""
     lost: tuple[str, ...] = ()
     """Why it cannot be; accepted, the best model is that of the epochs to come."""
+    known: Mapping[str, Any] | None = None
+    """Epoch and value of the best model, where they are not those that the checkpoint tells of."""
 
     @property
     def is_whole(self) -> bool:
-        return self == BestModel()
+        return self.made_from is None and not self.lost
 
     def begin_at(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint without a best epoch if its model is lost."""
-        if not self.lost:
+        """The checkpoint, with the best epoch whose model there is: none if it is lost."""
+        if self.known is None:
             return checkpoint
-        anew = {**checkpoint.progress["best"], "value": None, "epoch": None}
-        return replace(checkpoint, progress={**checkpoint.progress, "best": anew})
+        best = {**checkpoint.progress["best"], **self.known}
+        return replace(checkpoint, progress={**checkpoint.progress, "best": best})
 
 
-def best_model(run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint) -> BestModel:
+def best_model(
+    run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint, *, devices: int = 1, same_course: bool = True
+) -> BestModel:
     """Look whether `best.keras` is what the checkpoint tells of.
 
-    A file of a later epoch than the checkpoint knows is whole too: that epoch is about to be repeated.
+    A file of a later epoch than the checkpoint's is whole too: that epoch is about to be repeated. Where it is repeated
+    without a promise of the same bits, the model is the best until a better one comes: the same epoch need not improve
+    again.
+
+    Args:
+        devices: how many train.
+        same_course: whether the epochs after the checkpoint are repeated as they were. If changes were accepted, they
+            are not, and the model of such an epoch is none of this run.
 
     Raises:
         ModelFileError: if it is lost, no checkpoint has the weights of that epoch, and no epoch is to come.
     """
-    best = checkpoint.progress["best"]["epoch"]
+    progress = checkpoint.progress
+    monitor, best, epochs = progress["best"]["monitor"], progress["best"]["epoch"], experiment.fit.epochs
     if best is None:
         return BestModel()
     try:
-        found = model_file.read_info(run.best_model).epoch
-        if best <= found <= max(best, experiment.fit.epochs):
+        info = model_file.read_info(run.best_model)
+        if info.epoch == best:
             return BestModel()
-        lost = f"{run.best_model}: of epoch {found}, but the best one is epoch {best}"
+        if same_course and progress["epoch"] < info.epoch <= epochs and monitor in info.metrics:
+            if experiment.deterministic and devices == 1:
+                return BestModel()
+            return BestModel(known={"epoch": info.epoch, "value": info.metrics[monitor]})
+        lost = f"{run.best_model}: of epoch {info.epoch}, but the best one is epoch {best}"
     except ModelFileError as error:
         lost = f"{error}. It held the model of epoch {best}, the best one"
     source = None
@@ -72,7 +90,6 @@ def best_model(run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint
         logger.warning("%s; it is made again from checkpoint %08d", lost, source.step)
         return BestModel(made_from=source)
     lost += ", which no checkpoint has"
-    progress = checkpoint.progress
-    if progress["stopped_by"] is not None or progress["epoch"] >= experiment.fit.epochs:
+    if progress["stopped_by"] is not None or progress["epoch"] >= epochs:
         raise ModelFileError(f"{lost}: put the file back from a copy")
-    return BestModel(lost=(lost,))
+    return BestModel(lost=(lost,), known={"epoch": None, "value": None})

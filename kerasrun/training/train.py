@@ -119,7 +119,7 @@ def resume(
         before = load(run.resolved_file).experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
-        best = best_model(run, loaded.experiment, checkpoint)
+        best = best_model(run, loaded.experiment, checkpoint, devices=recorded["device"]["count"])
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
         if whole and _nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
@@ -127,12 +127,17 @@ def resume(
         compatibility.restore_variables(recorded)
         device = start_device(prepared.experiment, recorded["device"]["threads"])
         now = _description(run.resolved_file, overrides, prepared, device)
+        if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
+            best = best_model(run, loaded.experiment, checkpoint, same_course=False)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         limit = TimeLimit(prepared.experiment.time_limit, begun)
         loop = _builder(prepared, device, pretrained=False)(run, limit)
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))
         status.is_mine = True
+        if not best.is_whole:
+            # Before the changes are noted as accepted: a file of an epoch to come is then always one of this course.
+            atomic.remove_file(run.best_model)
         run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs, **accepted)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)

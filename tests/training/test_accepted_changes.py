@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 import kerasrun
+from kerasrun import model_file
 from kerasrun.errors import RunDirectoryError
+from kerasrun.runs import checkpoints
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.metrics import Table
+from kerasrun.training.kept_models import best_model
 from tests.training.conftest import DIGITS
 
 pytestmark = pytest.mark.tensorflow
@@ -25,7 +30,10 @@ STEP = 6
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """`runs/small-1` that is finished, and `runs/small-2` that was left in its second epoch."""
+    """`runs/small-1` that is finished, and `runs/small-2` that was left in its second epoch.
+
+    `runs/small-3` was left in its fourth epoch; its last checkpoint is that of the second, its best model of the third.
+    """
     from kerasrun.training.loop import TrainingLoop
 
     folder = tmp_path_factory.mktemp("trained")
@@ -46,6 +54,20 @@ def trained(tmp_path_factory):
         patched.setattr(TrainingLoop, "_chunk", left_in_the_second_epoch)
         with pytest.raises(KeyboardInterrupt):
             kerasrun.train(folder / "small.yaml", output=folder / "runs")
+
+    def left_in_the_fourth_epoch(self, iterator):
+        chunk(self, iterator)
+        if self.position.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TrainingLoop, "_chunk", left_in_the_fourth_epoch)
+        longer = ["fit.epochs=4", "checkpoint.epochs=2"]
+        with pytest.raises(KeyboardInterrupt):
+            kerasrun.train(folder / "small.yaml", overrides=longer, output=folder / "runs")
+    run = RunDirectory(folder / "runs" / "small-3")
+    assert (checkpoints.newest(run).progress["epoch"], checkpoints.newest(run).progress["best"]["epoch"]) == (2, 2)
+    assert model_file.read_info(run.best_model).epoch == 3
     return folder
 
 
@@ -54,6 +76,12 @@ def killed(trained, tmp_path):
     """The run that was left, and data of its own beside it."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True, symlinks=True)
     return kerasrun.open_run(tmp_path / "runs" / "small-2")
+
+
+@pytest.fixture
+def ahead(killed):
+    """The run whose best model is younger than its last checkpoint."""
+    return kerasrun.open_run(killed.root.parent / "small-3")
 
 
 def data(run):
@@ -128,6 +156,43 @@ def test_more_examples_to_validate_on_can_be_accepted(killed):
     resume(killed, accept_changes=True)
     examples = killed.read_run()["examples"]
     assert (examples["train"], examples["validation"]) == (60, 80)
+
+
+def test_a_best_model_of_an_epoch_that_is_trained_on_other_data_is_not_kept(ahead):
+    run = ahead
+    with np.load(data(run)) as archive:
+        change_data(run, y_test=(archive["y_test"] + 1) % 10)
+    was = Table(run.metrics_file).rows()[1]["val_loss"]
+    resume(run, accept_changes=True)
+    best = run.read_run()["best"]
+    assert (best["epoch"], best["value"]) == (2, was)
+    assert model_file.read_info(run.best_model).epoch == 2
+    assert model_file.read_info(run.best_model).metrics["val_loss"] == was
+
+
+def test_where_no_checkpoint_has_the_best_model_it_is_that_of_the_epochs_to_come(ahead):
+    run = ahead
+    with np.load(data(run)) as archive:
+        change_data(run, y_test=(archive["y_test"] + 1) % 10)
+    experiment = kerasrun.load(run.resolved_file).experiment
+    checkpoint = checkpoints.newest(run)
+    shutil.rmtree(run.checkpoints)
+    best = best_model(run, experiment, checkpoint, same_course=False)
+    assert "best.keras: of epoch 3, but the best one is epoch 2, which no checkpoint has" in best.lost[0]
+    assert best.begin_at(checkpoint).progress["best"]["epoch"] is None
+
+
+@pytest.mark.parametrize(("deterministic", "devices", "best"), [(True, 1, 2), (False, 1, 3), (True, 2, 3)])
+def test_where_an_epoch_may_not_be_repeated_with_the_same_bits_its_best_model_stays_the_best(
+    ahead, deterministic, devices, best
+):
+    run = ahead
+    experiment = kerasrun.load(run.resolved_file).experiment.model_copy(update={"deterministic": deterministic})
+    checkpoint = checkpoints.newest(run)
+    found = best_model(run, experiment, checkpoint, devices=devices)
+    assert found.is_whole
+    value = Table(run.metrics_file).rows()[best - 1]["val_loss"]
+    assert found.begin_at(checkpoint).progress["best"] == {"monitor": "val_loss", "value": value, "epoch": best}
 
 
 def test_examples_that_the_network_was_not_built_for_cannot_be_accepted(killed):
