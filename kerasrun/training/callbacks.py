@@ -14,18 +14,8 @@ from numpy.typing import NDArray
 from kerasrun.components import Component
 from kerasrun.errors import UsageError
 from kerasrun.keras_objects import build
+from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 
-# What changes in a callback while it trains. Named one by one: a sweep over attributes would also save `min_delta`,
-# which every `_set_monitor_op` negates again.
-STATE_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "CSVLogger": ("keys",),
-    "EarlyStopping": ("wait", "stopped_epoch", "best", "best_epoch"),
-    "ModelCheckpoint": ("best", "_batches_seen_since_last_saving", "_last_batch_seen", "_current_epoch"),
-    "ReduceLROnPlateau": ("wait", "cooldown_counter", "best"),
-    "SwapEMAWeights": ("_ema_weights_in_model",),
-    "TensorBoard": ("_global_train_batch", "_global_test_batch"),
-    "TerminateOnNaN": (),
-}
 # Arguments that name a file or folder; it lies in the run directory.
 FILE_ARGUMENTS = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
 OWN_NAMES = (
@@ -164,10 +154,10 @@ def closed_if_interrupted(callbacks: Sequence[Any]) -> Iterator[None]:
 
 def _build_callback(component: Component, run_root: Path) -> Any:
     name = component.name
-    if name not in STATE_FIELDS:
+    if name not in KNOWN_CALLBACKS:
         raise UsageError(
             f"callbacks: {name} is not supported: what it keeps while training is not known, so a resumed run could "
-            f"not continue it; supported are {', '.join(sorted(STATE_FIELDS))}"
+            f"not continue it; supported are {', '.join(sorted(KNOWN_CALLBACKS))}"
         )
     arguments = dict(component.arguments)
     if argument := FILE_ARGUMENTS.get(name):
@@ -195,7 +185,7 @@ def _output(callback: Any) -> str | None:
 
 
 def _fields(callback: Any) -> tuple[str, ...]:
-    return STATE_FIELDS[_name(callback)]
+    return KNOWN_CALLBACKS[_name(callback)].state
 
 
 def _name(callback: Any) -> str:

@@ -11,11 +11,9 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 
 logger = logging.getLogger("kerasrun")
-
-# In the epoch that a checkpoint ends, these have changed what was in the model when `best.keras` was written.
-_CHANGING = ("ReduceLROnPlateau", "SwapEMAWeights")
 
 
 def last_is_whole(run: RunDirectory) -> bool:
@@ -84,7 +82,7 @@ def best_model(
     except ModelFileError as error:
         lost = f"{error}. It held the model of epoch {best}, the best one"
     source = None
-    if not any(callback.name in _CHANGING for callback in experiment.callbacks):
+    if not any(KNOWN_CALLBACKS[callback.name].changes_model for callback in experiment.callbacks):
         source = checkpoints.at_end_of_epoch(run, best)
     if source is not None:
         logger.warning("%s; it is made again from checkpoint %08d", lost, source.step)
