@@ -25,10 +25,10 @@ def predict(
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
-    from kerasrun.results.model import model_of
     from kerasrun.results.prediction import predict as predict_images
     from kerasrun.results.prediction import to_csv, to_json, to_text
     from kerasrun.runs.listing import find_run
+    from kerasrun.training.kept_models import model_of
 
     if run and model:
         raise UsageError("--run and --model both name a model; give one of them")

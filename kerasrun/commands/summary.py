@@ -10,8 +10,8 @@ def summary(run: Run = None, last: Last = False, output: Output = RUNS) -> None:
 
     Example: kerasrun summary runs/lenet-1
     """
-    from kerasrun.results.model import model_of
     from kerasrun.results.summary import summarize
     from kerasrun.runs.listing import find_run
+    from kerasrun.training.kept_models import model_of
 
     typer.echo(summarize(model_of(find_run(run, output), last=last)))

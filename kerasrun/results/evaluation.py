@@ -15,13 +15,14 @@ from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.results.classification import ClassScore, class_scores, confusion_matrix
-from kerasrun.results.model import TrainedModel, class_values, model_of, open_model
+from kerasrun.results.model import TrainedModel, class_values, open_model
 from kerasrun.results.text_table import text_table
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.sources._contract import Split
 from kerasrun.sources.directory import open_folder_with
 from kerasrun.training.changes import check_changes
+from kerasrun.training.kept_models import model_of
 
 logger = logging.getLogger("kerasrun")
 

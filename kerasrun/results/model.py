@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun import model_file
-from kerasrun.errors import ModelFileError
 from kerasrun.model_file import ModelInfo, OutputKind
-from kerasrun.runs.directory import RunDirectory
 from kerasrun.training import devices
 from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
 
@@ -23,21 +21,6 @@ class TrainedModel:
     path: Path
     model: Any
     info: ModelInfo
-
-
-def model_of(run: RunDirectory, *, last: bool = False) -> Path:
-    """The file of a run's best model, or of its last.
-
-    Raises:
-        ModelFileError: if training has not come so far.
-    """
-    path = run.last_model if last else run.best_model
-    if not path.exists():
-        raise ModelFileError(
-            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}, or it was "
-            f"removed; kerasrun resume {run} makes it again where a checkpoint has it"
-        )
-    return path
 
 
 def open_model(

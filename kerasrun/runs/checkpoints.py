@@ -7,13 +7,13 @@ holds the checksums of both files, so that whatever the disk does later is notic
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import CheckpointError, DamagedFileError
-from kerasrun.runs import atomic
+from kerasrun.runs import atomic, checksums
 from kerasrun.runs.directory import RunDirectory
 
 FORMAT_VERSION = 2
@@ -60,18 +60,14 @@ def newest(run: RunDirectory) -> Checkpoint:
     Raises:
         CheckpointError: if there is none, or none that can be read.
     """
-    folders = _newest_first(run)
-    if not folders:
-        raise CheckpointError(f"no checkpoint in {run.checkpoints}; {_start_again(run)}")
     reasons: list[str] = []
-    for folder in folders:
-        try:
-            found = _checkpoint(folder)
-        except CheckpointError as error:
-            reasons.append(str(error))
-        else:
-            notes = tuple(f"{reason}; checkpoint {folder.name} serves instead" for reason in reasons)
-            return replace(found, notes=notes)
+    for found in _newest_first(run):
+        if isinstance(found, Checkpoint):
+            folder = found.state_file.parent
+            return replace(found, notes=tuple(f"{why}; checkpoint {folder.name} serves instead" for why in reasons))
+        reasons.append(str(found))
+    if not reasons:
+        raise CheckpointError(f"no checkpoint in {run.checkpoints}; {_start_again(run)}")
     listed = "".join(f"\n  {reason}" for reason in reasons)
     raise CheckpointError(
         f"no checkpoint in {run.checkpoints} can be read:{listed}\nput one back from a copy, or {_start_again(run)}"
@@ -80,13 +76,11 @@ def newest(run: RunDirectory) -> Checkpoint:
 
 def readable(run: RunDirectory) -> tuple[list[Checkpoint], list[str]]:
     """Every checkpoint that can be read, the newest first, and a sentence for each that cannot."""
-    found, reasons = [], []
-    for folder in _newest_first(run):
-        try:
-            found.append(_checkpoint(folder))
-        except CheckpointError as error:
-            reasons.append(str(error))
-    return found, reasons
+    found = list(_newest_first(run))
+    return (
+        [one for one in found if isinstance(one, Checkpoint)],
+        [str(one) for one in found if not isinstance(one, Checkpoint)],
+    )
 
 
 def at_end_of_epoch(run: RunDirectory, epoch: int) -> Checkpoint | None:
@@ -121,7 +115,7 @@ def _fill(private: Path, step: int, state: bytes, progress: Mapping[str, Any]) -
         "state_sha256": hashlib.sha256(state).hexdigest(),
         "progress": progress,
     }
-    text = json.dumps({**described, "sha256": _checksum(described)}, indent=2) + "\n"
+    text = json.dumps({**described, "sha256": checksums.of_fields(described)}, indent=2) + "\n"
     atomic.write_private(private / _PROGRESS, text.encode())
 
 
@@ -151,19 +145,21 @@ def _step(folder: Path) -> int:
     return int(folder.name.removesuffix(_ASIDE))
 
 
-def _newest_first(run: RunDirectory) -> list[Path]:
-    return sorted(_folders(run), key=_order, reverse=True)
+def _newest_first(run: RunDirectory) -> Iterator[Checkpoint | CheckpointError]:
+    """Every checkpoint, or why it cannot be read; each is read when it is asked for."""
+    for folder in sorted(_folders(run), key=_order, reverse=True):
+        yield _checkpoint(folder)
 
 
 def _order(folder: Path) -> tuple[int, bool]:
     return _step(folder), not folder.name.endswith(_ASIDE)
 
 
-def _checkpoint(folder: Path) -> Checkpoint:
+def _checkpoint(folder: Path) -> Checkpoint | CheckpointError:
     try:
         return Checkpoint(_step(folder), folder / _STATE, _read(folder))
     except CheckpointError as error:
-        raise CheckpointError(f"checkpoint {folder} cannot be read: {error}") from error
+        return CheckpointError(f"checkpoint {folder} cannot be read: {error}")
 
 
 def _read(folder: Path) -> Mapping[str, Any]:
@@ -172,11 +168,11 @@ def _read(folder: Path) -> Mapping[str, Any]:
     version = described.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(f"its format is {version!r}, and this kerasrun reads {FORMAT_VERSION}")
-    if described.pop("sha256", None) != _checksum(described) or described["step"] != _step(folder):
+    if described.pop("sha256", None) != checksums.of_fields(described) or described["step"] != _step(folder):
         raise CheckpointError(f"{_PROGRESS} is not what was written (checksum or step differs)")
     try:
         size = (folder / _STATE).stat().st_size
-        digest = _sha256(folder / _STATE)
+        digest = checksums.of_file(folder / _STATE)
     except OSError as error:
         raise CheckpointError(f"{_STATE} cannot be read ({error.strerror})") from error
     if size != described["state_size"]:
@@ -197,12 +193,3 @@ def _read_description(path: Path) -> dict[str, Any]:
     if not isinstance(described, dict):
         raise CheckpointError(f"{path.name} is not a JSON object")
     return described
-
-
-def _checksum(described: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

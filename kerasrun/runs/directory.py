@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.errors import DamagedFileError, RunDirectoryError
-from kerasrun.runs import atomic
+from kerasrun.runs import atomic, checksums
 
 FORMAT_VERSION = 1
 Status = Literal["running", "finished", "interrupted", "failed", "paused"]
@@ -114,7 +114,7 @@ class RunDirectory:
         if not isinstance(content, dict):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not a JSON object")
         # Before the format, which a flipped bit changes as well; this checksum is that of every format.
-        if content.pop("sha256", None) != _checksum(content):
+        if content.pop("sha256", None) != checksums.of_fields(content):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not what was written (its checksum differs)")
         version = content.get("format_version")
         if version != FORMAT_VERSION:
@@ -130,7 +130,7 @@ class RunDirectory:
 
     def write_run(self, content: Mapping[str, Any]) -> None:
         """Write `run.json` anew."""
-        atomic.write_json(self.run_file, {**content, "sha256": _checksum(content)})
+        atomic.write_json(self.run_file, {**content, "sha256": checksums.of_fields(content)})
 
     def read_resolved(self, content: Mapping[str, Any]) -> str:
         """The text of `resolved.yaml`.
@@ -165,10 +165,6 @@ def _read(path: Path) -> bytes:
         raise RunDirectoryError(f"{path} cannot be read: {error.strerror}") from error
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def create(output: Path, name: str) -> RunDirectory:

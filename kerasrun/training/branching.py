@@ -3,7 +3,6 @@
 Light to import, and to find the file: a run that is not there is told before TensorFlow is loaded.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from kerasrun import model_file
-from kerasrun.errors import CheckpointError, ModelError, ModelFileError, RunDirectoryError
-from kerasrun.runs import checkpoints, directory
+from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
+from kerasrun.runs import checkpoints, checksums, directory
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.training.kept_models import model_of
 
 logger = logging.getLogger("kerasrun")
 
@@ -73,10 +73,7 @@ def find(branch: Branch) -> Origin:
         found = _checkpoint(run, branch.weights)
         file, weights, epoch = found.state_file, f"checkpoint {found.step:08d}", branch.weights
     else:
-        file = run.last_model if branch.weights == "last" else run.best_model
-        if not file.exists():
-            missing = "training is not finished" if branch.weights == "last" else "no epoch is done"
-            raise ModelFileError(f"{run}/{file.name} is not there: {missing}")
+        file = model_of(run, last=branch.weights == "last")
         weights, epoch = file.name, model_file.read_info(file).epoch
     return Origin(run, file, weights, epoch, _sha256(file))
 
@@ -175,7 +172,6 @@ def _difference(place: tuple[Any, Any] | None, weight: Weight | None, origin: Or
 
 def _sha256(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return checksums.of_file(file)
     except OSError as error:
         raise RunDirectoryError(f"{file} cannot be read: {error.strerror}") from error

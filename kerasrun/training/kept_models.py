@@ -1,8 +1,9 @@
-"""Whether the model files of a run are what they were written, and what can be done where they are not."""
+"""The model files of a run: where they are, whether they are what was written, and what can be done if not."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from kerasrun import model_file
@@ -14,6 +15,21 @@ from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 
 logger = logging.getLogger("kerasrun")
+
+
+def model_of(run: RunDirectory, *, last: bool = False) -> Path:
+    """The file of a run's best model, or of its last.
+
+    Raises:
+        ModelFileError: if training has not come so far.
+    """
+    path = run.last_model if last else run.best_model
+    if not path.exists():
+        raise ModelFileError(
+            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}, or it was "
+            f"removed; kerasrun resume {run} makes it again where a checkpoint has it"
+        )
+    return path
 
 
 def last_is_whole(run: RunDirectory) -> bool:

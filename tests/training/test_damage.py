@@ -27,10 +27,11 @@ from kerasrun.errors import KerasrunError, ModelFileError, RunDirectoryError
 from kerasrun.results import evaluation
 from kerasrun.results import model as results_model
 from kerasrun.results.plots import plot_curves
-from kerasrun.runs import checkpoints
+from kerasrun.runs import checksums
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.listing import list_runs
 from kerasrun.training import train as training
+from kerasrun.training.kept_models import model_of
 from kerasrun.training.writer import RunWriter
 from tests.training.exactness import digests, variables_digest
 
@@ -296,14 +297,14 @@ def test_a_damaged_model_is_named_or_what_is_read_of_it_is_what_was_written(
     with pytest.raises(ModelFileError, match=f"{name}"):
         before_outputs(copy, monkeypatch, name)
     with pytest.raises(ModelFileError, match=f"{name}"):
-        kerasrun.predict([image], model=results_model.model_of(copy, last=name == "last.keras"))
+        kerasrun.predict([image], model=model_of(copy, last=name == "last.keras"))
 
 
 def test_nothing_else_of_a_run_is_read_for_an_evaluation_or_a_prediction(folder, monkeypatch, opened):
     run = RunDirectory(folder / "whole" / "run-1")
     before_outputs(run, monkeypatch)
     assert {path.name for path in opened(run)} == {"run.json", "resolved.yaml", "best.keras"}
-    kerasrun.predict([DIGITS / "png" / "test" / "0"], model=results_model.model_of(kerasrun.open_run(run.root)))
+    kerasrun.predict([DIGITS / "png" / "test" / "0"], model=model_of(kerasrun.open_run(run.root)))
     assert {path.name for path in opened(run)} == {"best.keras"}
 
 
@@ -337,7 +338,7 @@ def without_best(folder, tmp_path, request):
     shutil.rmtree(oldest)
     described = json.loads((newest / "progress.json").read_text())
     described["progress"]["best"]["epoch"] = 1
-    described["sha256"] = checkpoints._checksum({k: v for k, v in described.items() if k != "sha256"})
+    described["sha256"] = checksums.of_fields({k: v for k, v in described.items() if k != "sha256"})
     (newest / "progress.json").write_text(json.dumps(described))
     run.best_model.write_bytes(b"")
     return run
