@@ -2,7 +2,8 @@
 
 `run.json` always holds `format_version`, `name`, `status`, `reason` (why it ended, or null), `started`, and `sha256`,
 the checksum of its other fields. Training adds `epochs` (how many were asked for), `best` ({monitor, value, epoch}),
-`resolved_sha256` (of `resolved.yaml`) and whatever else it wants to keep.
+`resolved_sha256` (of `resolved.yaml`; while it is replaced, of the old text and the new) and whatever else it wants to
+keep.
 """
 
 import hashlib
@@ -19,7 +20,9 @@ from typing import Any, Literal
 from kerasrun.errors import DamagedFileError, RunDirectoryError
 from kerasrun.runs import atomic, checksums
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_WITHOUT_CHECKSUM = 1
+"""The first format, whose `run.json` had no checksum."""
 Status = Literal["running", "finished", "interrupted", "failed", "paused"]
 LATEST = "latest"
 
@@ -113,14 +116,21 @@ class RunDirectory:
             raise DamagedFileError(f"{self.run_file} is damaged: it is not JSON ({error})") from error
         if not isinstance(content, dict):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not a JSON object")
-        # Before the format, which a flipped bit changes as well; this checksum is that of every format.
-        if content.pop("sha256", None) != checksums.of_fields(content):
+        version = content.get("format_version", 0)
+        checksum = content.pop("sha256", None)
+        # Before the format, which a flipped bit changes as well; this checksum is that of every later format.
+        is_first = checksum is None and version == _WITHOUT_CHECKSUM
+        if not is_first and checksum != checksums.of_fields(content):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not what was written (its checksum differs)")
-        version = content.get("format_version")
         if version != FORMAT_VERSION:
+            what_to_do = (
+                "a newer version, so upgrade kerasrun to use it"
+                if version > FORMAT_VERSION
+                else "an older version, so use that version or train anew"
+            )
             raise RunDirectoryError(
-                f"{self.run_file} has format {version}, and this kerasrun reads {FORMAT_VERSION}: "
-                "the run was made by a newer version, so upgrade kerasrun to use it"
+                f"{self.run_file} has format {version}, and this kerasrun reads {FORMAT_VERSION}: the run was made by "
+                + what_to_do
             )
         return content
 
@@ -143,7 +153,7 @@ class RunDirectory:
             RunDirectoryError: if it may not be read.
         """
         text = _read(self.resolved_file)
-        if hashlib.sha256(text).hexdigest() != content.get("resolved_sha256"):
+        if hashlib.sha256(text).hexdigest() not in content.get("resolved_sha256", ()):
             raise DamagedFileError(
                 f"{self.resolved_file} is not what kerasrun wrote: it is damaged, or was edited (a resume takes "
                 "changes from -s only)"
@@ -151,9 +161,13 @@ class RunDirectory:
         return text.decode()
 
     def write_resolved(self, text: str) -> None:
-        """Write `resolved.yaml`, and its checksum into `run.json`."""
+        """Write `resolved.yaml`, and its checksum into `run.json`; a kill in between leaves the old text or the new."""
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        known = self.read_run().get("resolved_sha256", ())
+        if known:
+            self.update_run(resolved_sha256=[*known, digest])
         atomic.write_text(self.resolved_file, text)
-        self.update_run(resolved_sha256=hashlib.sha256(text.encode()).hexdigest())
+        self.update_run(resolved_sha256=[digest])
 
 
 def _read(path: Path) -> bytes:

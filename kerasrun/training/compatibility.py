@@ -48,7 +48,7 @@ class Field:
 
 
 FIELDS = (
-    Field("format of `run.json`", None, Verdict.ALWAYS_REFUSES, "a newer format is not guessed"),
+    Field("format of `run.json`", None, Verdict.ALWAYS_REFUSES, "another format is not guessed"),
     Field(
         *("format of a checkpoint", None, Verdict.ALWAYS_REFUSES),
         "the same; an older checkpoint of a format that is read serves, if there is one",

@@ -85,18 +85,19 @@ def test_run_json_is_updated_field_by_field(run):
     run.update_run(epochs=3)
     content = run.read_run()
     assert content.pop("started").endswith("+00:00")
-    assert content == {"format_version": 1, "name": "lenet-1", "status": "failed", "reason": "disk full", "epochs": 3}
+    assert content == {"format_version": 2, "name": "lenet-1", "status": "failed", "reason": "disk full", "epochs": 3}
 
 
 @pytest.mark.parametrize(
     ("text", "essential"),
     [
         ("", "is damaged: it is not JSON"),
-        ('{"format_version": 1', "is damaged: it is not JSON"),
+        ('{"format_version": 2', "is damaged: it is not JSON"),
         (b"\xff\xfe\x00", "is damaged: it is not JSON"),
         ("[]", "is damaged: it is not a JSON object"),
         ("{}", "is damaged: it is not what was written"),
-        ('{"format_version": 1, "sha256": null}', "is damaged: it is not what was written"),
+        ('{"format_version": 1, "sha256": "0"}', "is damaged: it is not what was written"),
+        ('{"format_version": 2, "sha256": null}', "is damaged: it is not what was written"),
         (None, "is missing"),
     ],
 )
@@ -123,9 +124,13 @@ def test_every_flipped_bit_of_a_run_file_is_noticed(run):
             assert str(run.run_file) in str(error)  # noqa: PT017  either will do
 
 
-def test_a_newer_format_is_refused_in_one_sentence(run):
-    run.update_run(format_version=2)
+def test_another_format_is_refused_in_one_sentence(run):
+    run.update_run(format_version=3)
     with pytest.raises(RunDirectoryError, match="made by a newer version, so upgrade kerasrun") as caught:
+        run.read_run()
+    assert not isinstance(caught.value, DamagedFileError)
+    run.run_file.write_text('{"format_version": 1, "name": "lenet-1"}')  # as the first format was: without a checksum
+    with pytest.raises(RunDirectoryError, match=r"format 1, .* made by an older version") as caught:
         run.read_run()
     assert not isinstance(caught.value, DamagedFileError)
 
@@ -139,6 +144,21 @@ def test_the_resolved_experiment_is_known_by_its_checksum(run):
     run.resolved_file.unlink()
     with pytest.raises(DamagedFileError, match=r"resolved.yaml is missing"):
         run.read_resolved(run.read_run())
+
+
+def test_a_resolved_experiment_whose_writing_was_cut_short_is_the_old_one_or_the_new_one(run, failing_disk):
+    run.write_resolved("seed: 0\n")
+    for at in itertools.count():
+        old, new = run.read_resolved(run.read_run()), f"seed: {at + 1}\n"
+        failing_disk.attempt(at, errno.EIO, run.write_resolved, new)
+        if not failing_disk.failed:
+            break
+        assert run.read_resolved(run.read_run()) in (old, new)
+    assert at > 15
+    content = run.read_run()
+    run.resolved_file.write_text("seed: 1\n")
+    with pytest.raises(DamagedFileError, match="is not what kerasrun wrote"):
+        run.read_resolved(content)
 
 
 def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(run, monkeypatch):
