@@ -43,6 +43,8 @@ class Origin:
     """As `run.json` says it: `best.keras`, `last.keras` or `checkpoint <step>`."""
     epoch: int
     """Epochs of training behind the weights."""
+    classes: tuple[str, ...]
+    """What the weights tell apart."""
     sha256: str
     """Of the file."""
 
@@ -72,10 +74,12 @@ def find(branch: Branch) -> Origin:
     if isinstance(branch.weights, int):
         found = _checkpoint(run, branch.weights)
         file, weights, epoch = found.state_file, f"checkpoint {found.step:08d}", branch.weights
+        classes = found.progress["files"]["run"]["classes"]
     else:
         file = model_of(run, last=branch.weights == "last")
-        weights, epoch = file.name, model_file.read_info(file).epoch
-    return Origin(run, file, weights, epoch, _sha256(file))
+        info = model_file.read_info(file)
+        weights, epoch, classes = file.name, info.epoch, info.classes
+    return Origin(run, file, weights, epoch, tuple(classes), _sha256(file))
 
 
 def read(origin: Origin) -> list[Weight]:
@@ -106,11 +110,10 @@ def put(weights: Sequence[Weight], model: Any, origin: Origin) -> None:
 
 def note_other_classes(classes: Sequence[str], origin: Origin) -> None:
     """Weights that fit may still have learned to tell other things apart."""
-    before = origin.run.read_run().get("classes")
-    if before is not None and list(classes) != list(before):
+    if tuple(classes) != origin.classes:
         logger.warning(
             "the classes are not those of %s: the last layer begins with weights that it learned for %s",
-            *(origin.run, ", ".join(before)),
+            *(origin.run, ", ".join(origin.classes)),
         )
 
 

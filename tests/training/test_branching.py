@@ -241,10 +241,13 @@ def test_damaged_files_are_named(source, branch, folder):
         branch(folder / "none", "best")
 
 
-def test_other_classes_of_the_same_number_are_told(source, branch, caplog):
+@pytest.mark.parametrize("weights", ["best", 3])
+def test_other_classes_of_the_same_number_are_told_also_where_run_json_is_lost(source, branch, folder, caplog, weights):
+    copied = shutil.copytree(source.root, folder / f"without-run-json-{weights}")
+    (copied / "run.json").unlink()
     names = ", ".join(f"digit {number}" for number in range(10))
     with caplog.at_level(logging.WARNING, "kerasrun"):
-        branch(source, "best", STILL.replace("path: digits.npz", f"path: digits.npz, classes: [{names}]"))
+        branch(copied, weights, STILL.replace("path: digits.npz", f"path: digits.npz, classes: [{names}]"))
     assert "the classes are not those of" in caplog.text
 
 
