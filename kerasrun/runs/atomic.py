@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,6 +127,14 @@ def _exchange(private: Path, path: Path, aside: Path) -> None:
         private.rename(path)
     flush_folder(path.parent)
     remove_folder(aside)
+
+
+@contextmanager
+def temporary_folder(output: Path, prefix: str) -> Iterator[Path]:
+    """A folder on the disk of `output`, which is removed with everything in it."""
+    parent = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
+    with explained(parent), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as private:
+        yield Path(private)
 
 
 def write_private(path: Path, data: bytes) -> None:

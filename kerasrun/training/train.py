@@ -4,19 +4,16 @@ Light to import: everything in the file is checked before TensorFlow is loaded.
 """
 
 import contextlib
-import errno
 import logging
 import math
 import sys
-import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from kerasrun.errors import CheckpointError, DataError, ExperimentError, Interrupted, KerasrunError, RunDirectoryError
+from kerasrun.errors import CheckpointError, DataError, ExperimentError
 from kerasrun.experiment.class_weight import check_class_weight
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
@@ -26,15 +23,14 @@ from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.environment import environment
-from kerasrun.runs.lock import lock
-from kerasrun.runs.log import attach
 from kerasrun.sources._contract import Data, Split
-from kerasrun.training import branching, compatibility, devices, signals
+from kerasrun.training import branching, compatibility, devices
 from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.class_weight import class_weights
 from kerasrun.training.devices import Device
 from kerasrun.training.kept_models import best_model, last_is_whole
+from kerasrun.training.ownership import owned
 from kerasrun.training.time_limit import Paused, TimeLimit
 
 if TYPE_CHECKING:
@@ -76,9 +72,9 @@ def train(
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
     device = start_device(prepared.experiment)
-    loop_for = _builder(prepared, device, pretrained=True, origin=origin)
+    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin)
     run = directory.create(Path(output), prepared.experiment.name)
-    with _owned(run) as status:
+    with owned(run) as status:
         status.is_mine = True
         atomic.write_bytes(run.experiment_file, file.read_bytes())
         run.write_resolved(resolved_yaml(prepared.experiment))
@@ -106,7 +102,7 @@ def resume(
     """
     begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    with _owned(run) as status:
+    with owned(run) as status:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -131,7 +127,7 @@ def resume(
             best = best_model(run, loaded.experiment, checkpoint, same_course=False)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         limit = TimeLimit(prepared.experiment.time_limit, begun)
-        loop = _builder(prepared, device, pretrained=False)(run, limit)
+        loop = loop_builder(prepared, device, pretrained=False)(run, limit)
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))
         status.is_mine = True
@@ -157,18 +153,10 @@ def dry_run(
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded)
     device = start_device(prepared.experiment)
-    loop_for = _builder(prepared, device, pretrained=True, origin=origin)
-    with temporary_folder(Path(output), ".dry-run-") as private:
+    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin)
+    with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         run = directory.create(private, prepared.experiment.name)
         loop_for(run).try_one_batch()
-
-
-@contextlib.contextmanager
-def temporary_folder(output: Path, prefix: str) -> Iterator[Path]:
-    """A folder on the disk of `output`, which is removed with everything in it."""
-    parent = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
-    with atomic.explained(parent), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as private:
-        yield Path(private)
 
 
 def prepare(loaded: Loaded) -> Prepared:
@@ -202,8 +190,22 @@ def start_device(experiment: Experiment, threads: Mapping[str, int] | None = Non
     return devices.start(experiment.device, threads, experiment.deterministic)
 
 
-def _builder(prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None) -> Any:
-    """Build the model, which may fail, before a run directory is made for it."""
+class LoopFor(Protocol):
+    """Makes the loop of a run, for a model that is built."""
+
+    def __call__(self, run: RunDirectory, limit: TimeLimit | None = None) -> "TrainingLoop": ...
+
+
+def loop_builder(prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None) -> LoopFor:
+    """Build the model, which may fail, before a run directory is made for it.
+
+    Args:
+        pretrained: whether to load the weights that a network comes with; a resume needs none.
+        origin: the weights to begin with instead.
+
+    Raises:
+        KerasrunError: if the experiment has no model for these data on this device, or the weights do not fit it.
+    """
     from kerasrun.training.building import build_model
     from kerasrun.training.loop import TrainingLoop, loop_parts
 
@@ -247,59 +249,6 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
             "dtype": str(prepared.train.inputs.dtype),
         },
     }
-
-
-@dataclass
-class _Status:
-    """Whether this process trains the run; until then its status is not this process's to change."""
-
-    run: RunDirectory
-    is_mine: bool = False
-
-    def ended(self, status: directory.Status, reason: str) -> None:
-        if not self.is_mine:
-            return
-        try:
-            self.run.update_run(status=status, reason=reason)
-        except RunDirectoryError as error:
-            # Where the disk is full this fails as well, and must not hide why the run ended.
-            logger.warning("that the run %s could not be noted: %s", status, error)
-
-
-@contextlib.contextmanager
-def _owned(run: RunDirectory) -> Iterator[_Status]:
-    """Hold the run's lock and log; `run.json` says how it ended, whatever happens short of a kill."""
-    status = _Status(run)
-    with lock(run), attach(run):
-        try:
-            with _full_disk_explained(run):
-                yield status
-        except Interrupted as interruption:
-            status.ended("interrupted", str(interruption))
-            raise
-        except KerasrunError as error:
-            status.ended("failed", str(error))
-            raise
-        except KeyboardInterrupt as interruption:
-            signal = signals.name(signals.number_of(interruption))
-            status.ended("interrupted", f"stopped by {signal} before the first step of this process, or after the last")
-            raise
-        except Exception as error:
-            logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())
-            status.ended("failed", f"{type(error).__name__}: {error}")
-            raise
-
-
-@contextlib.contextmanager
-def _full_disk_explained(run: RunDirectory) -> Iterator[None]:
-    """A callback's own file is written by Keras, so a full disk meets us as it is."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        with atomic.explained(run.root):
-            raise
 
 
 def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], None]) -> None:

@@ -26,7 +26,7 @@ from kerasrun.pipeline.selection import spread
 from kerasrun.runs import atomic, checkpoints, directory
 from kerasrun.training.compatibility import restore_variables
 from kerasrun.training.devices import Device
-from kerasrun.training.train import Prepared, _builder, prepare, start_device
+from kerasrun.training.train import Prepared, loop_builder, prepare, start_device
 from kerasrun.training.verification import ERROR, EXPERIMENT, METRICS, SETTINGS
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
     """
     from kerasrun.training import state
 
-    loop_for = _builder(prepared, device, pretrained=trial != "resumed")
+    loop_for = loop_builder(prepared, device, pretrained=trial != "resumed")
     if trial == "resumed":
         run = directory.open_run(folder / "cut" / directory.LATEST)
     else:

@@ -24,7 +24,6 @@ from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.training import signals
 from kerasrun.training.progress import duration
-from kerasrun.training.train import temporary_folder
 
 logger = logging.getLogger("kerasrun")
 
@@ -126,7 +125,7 @@ def verify(
     else:
         experiment = load(path, overrides).experiment
     logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)
-    with temporary_folder(Path(output), ".verify-") as folder:
+    with atomic.temporary_folder(Path(output), ".verify-") as folder:
         atomic.write_text(folder / EXPERIMENT, resolved_yaml(experiment))
         threads, variables = recorded.get("device", {}).get("threads"), recorded.get("variables", {})
         atomic.write_json(folder / SETTINGS, {"steps": steps, "threads": threads, "variables": variables})

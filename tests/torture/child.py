@@ -21,7 +21,7 @@ def main() -> None:
     gc.disable()  # while TensorFlow is imported there is nothing to collect, and looking takes a seventh of the time
     kill, steps, *arguments = sys.argv[1:]
     training: Any = importlib.import_module("kerasrun.training.train")
-    builder = training._builder
+    builder = training.loop_builder
 
     def armed(*given: Any, **named: Any) -> Any:
         gc.enable()
@@ -31,7 +31,7 @@ def main() -> None:
             POINTS[name](int(nth))
         return builder(*given, **named)
 
-    training._builder = armed
+    training.loop_builder = armed
     sys.argv = ["kerasrun", *arguments]
     runpy.run_module("kerasrun", run_name="__main__")
 

@@ -107,7 +107,7 @@ def replayed(whole, monkeypatch):
         path.write_bytes(files["last.keras" if "last" in path.name else "best.keras"])
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)  # a process of its own, with pipes that it closes
-    monkeypatch.setattr(training, "_builder", builder)
+    monkeypatch.setattr(training, "loop_builder", builder)
     monkeypatch.setattr(writing.model_file, "save", save)
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
 
@@ -193,7 +193,7 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)
     monkeypatch.setattr(
-        training, "_builder", lambda prepared, *_, **__: lambda run, limit: Loop(run, prepared.experiment)
+        training, "loop_builder", lambda prepared, *_, **__: lambda run, limit: Loop(run, prepared.experiment)
     )
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
     disk = FailingDisk(monkeypatch)

@@ -1,0 +1,70 @@
+"""The process that writes a run: its lock, its log, and what `run.json` says when it ends. Light to import."""
+
+import contextlib
+import errno
+import logging
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kerasrun.errors import Interrupted, KerasrunError, RunDirectoryError
+from kerasrun.runs import atomic, directory
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.lock import lock
+from kerasrun.runs.log import attach
+from kerasrun.training import signals
+
+logger = logging.getLogger("kerasrun")
+
+
+@dataclass
+class RunStatus:
+    """Whether this process trains the run; until then its status is not this process's to change."""
+
+    run: RunDirectory
+    is_mine: bool = False
+
+    def ended(self, status: directory.Status, reason: str) -> None:
+        if not self.is_mine:
+            return
+        try:
+            self.run.update_run(status=status, reason=reason)
+        except RunDirectoryError as error:
+            # Where the disk is full this fails as well, and must not hide why the run ended.
+            logger.warning("that the run %s could not be noted: %s", status, error)
+
+
+@contextlib.contextmanager
+def owned(run: RunDirectory) -> Iterator[RunStatus]:
+    """Hold the run's lock and log; `run.json` says how it ended, whatever happens short of a kill."""
+    status = RunStatus(run)
+    with lock(run), attach(run):
+        try:
+            with _full_disk_explained(run):
+                yield status
+        except Interrupted as interruption:
+            status.ended("interrupted", str(interruption))
+            raise
+        except KerasrunError as error:
+            status.ended("failed", str(error))
+            raise
+        except KeyboardInterrupt as interruption:
+            signal = signals.name(signals.number_of(interruption))
+            status.ended("interrupted", f"stopped by {signal} before the first step of this process, or after the last")
+            raise
+        except Exception as error:
+            logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())
+            status.ended("failed", f"{type(error).__name__}: {error}")
+            raise
+
+
+@contextlib.contextmanager
+def _full_disk_explained(run: RunDirectory) -> Iterator[None]:
+    """A callback's own file is written by Keras, so a full disk meets us as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with atomic.explained(run.root):
+            raise
