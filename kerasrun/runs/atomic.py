@@ -22,7 +22,7 @@ from kerasrun.errors import RunDirectoryError
 
 _PRIVATE = ".tmp-"
 _LARGEST_WRITE = 1 << 26  # macOS refuses writes of 2 GiB and more
-_NO_SPACE = "the last good state is kept; free some space, then resume the run with kerasrun resume"
+_NO_SPACE = "what was written before is kept; free some space"
 _NO_RIGHT = "kerasrun must be able to write there: see who owns it and whether the disk is mounted read-only"
 _WHAT_TO_DO = {
     errno.ENOSPC: _NO_SPACE,
@@ -30,7 +30,7 @@ _WHAT_TO_DO = {
     errno.EACCES: _NO_RIGHT,
     errno.EPERM: _NO_RIGHT,
     errno.EROFS: _NO_RIGHT,
-    errno.EIO: "the last good state is kept; the disk reports a fault, so copy the run to another one before going on",
+    errno.EIO: "what was written before is kept; the disk reports a fault, so copy the run to another one",
 }
 
 

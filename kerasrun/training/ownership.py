@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kerasrun.errors import Interrupted, KerasrunError, RunDirectoryError
-from kerasrun.runs import atomic, directory
+from kerasrun.runs import atomic, checkpoints, directory
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
@@ -40,7 +40,7 @@ def owned(run: RunDirectory) -> Iterator[RunStatus]:
     status = RunStatus(run)
     with lock(run), attach(run):
         try:
-            with _full_disk_explained(run):
+            with _how_to_go_on(status), _full_disk_explained(run):
                 yield status
         except Interrupted as interruption:
             status.ended("interrupted", str(interruption))
@@ -56,6 +56,22 @@ def owned(run: RunDirectory) -> Iterator[RunStatus]:
             logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())
             status.ended("failed", f"{type(error).__name__}: {error}")
             raise
+
+
+@contextlib.contextmanager
+def _how_to_go_on(status: RunStatus) -> Iterator[None]:
+    """Who mends the disk wants to know what to type then, and where there is nothing to resume, that too."""
+    try:
+        yield
+    except RunDirectoryError as error:
+        if not status.is_mine or not isinstance(error.__cause__, OSError):
+            raise
+        run = status.run
+        if not run.root.exists():
+            raise RunDirectoryError(f"{error}; the folder of the run was removed or moved while it trained") from error
+        if checkpoints.any_saved(run):
+            raise RunDirectoryError(f"{error}. Then go on with: kerasrun resume {run}") from error
+        raise RunDirectoryError(f"{error}. Nothing was trained yet: then train it again") from error
 
 
 @contextlib.contextmanager

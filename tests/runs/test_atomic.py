@@ -52,7 +52,7 @@ def test_any_operation_that_fails_leaves_the_old_content_or_the_new(
 
 def test_a_full_disk_says_what_to_do(tmp_path, failing_disk):
     failing_disk.fail(0, errno.ENOSPC)
-    with pytest.raises(RunDirectoryError, match=r"the last good state is kept; free some space, then resume the run"):
+    with pytest.raises(RunDirectoryError, match="what was written before is kept; free some space"):
         atomic.write_text(tmp_path / "a", "")
 
 

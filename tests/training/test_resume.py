@@ -1,5 +1,6 @@
 """What `resume` accepts, refuses and says."""
 
+import errno
 import json
 import logging
 import shutil
@@ -104,28 +105,54 @@ def test_a_run_whose_checkpoints_are_all_damaged_never_begins_at_zero(finished):
     assert finished.metrics_file.read_bytes() == before
 
 
-def test_a_full_disk_while_saving_keeps_the_last_good_state(train, tmp_path, monkeypatch):
-    import errno
-
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Lets the disk be full when the checkpoint of that number is written."""
     from kerasrun.runs import atomic
 
-    write = atomic.write_private
+    write, states = atomic.write_private, []
 
-    def full(path, data):
-        if path.name == "state.h5" and full.saves:
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        full.saves += path.name == "state.h5"
-        write(path, data)
+    def fill(at):
+        def write_or_fail(path, data):
+            states.extend([path] if path.name == "state.h5" else [])
+            if len(states) > at:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            write(path, data)
 
-    full.saves = 0
-    monkeypatch.setattr(atomic, "write_private", full)
-    with pytest.raises(RunDirectoryError, match="free some space"):
+        monkeypatch.setattr(atomic, "write_private", write_or_fail)
+
+    return fill
+
+
+def test_a_full_disk_while_saving_keeps_the_last_good_state(train, tmp_path, monkeypatch, full_disk):
+    full_disk(1)
+    with pytest.raises(RunDirectoryError, match=r"free some space\. Then go on with: kerasrun resume \S*small-1$"):
         train("fit: {epochs: 2}")
     monkeypatch.undo()
     run = kerasrun.open_run(tmp_path / "runs" / "latest")
     assert run.read_run()["status"] == "failed"
     kerasrun.resume(run)
     assert run.metrics_file.read_bytes() == train("fit: {epochs: 2}").metrics_file.read_bytes()
+
+
+def test_a_full_disk_before_the_first_step_advises_no_resume(train, full_disk):
+    full_disk(0)
+    with pytest.raises(RunDirectoryError, match=r"free some space\. Nothing was trained yet: then train it again$"):
+        train()
+
+
+def test_a_run_that_is_moved_while_it_trains_says_so(train, tmp_path, monkeypatch):
+    from kerasrun.training.loop import TrainingLoop
+
+    end = TrainingLoop._end_epoch
+
+    def moved(loop, *arguments):
+        loop.run.root.rename(tmp_path / "elsewhere")
+        end(loop, *arguments)
+
+    monkeypatch.setattr(TrainingLoop, "_end_epoch", moved)
+    with pytest.raises(RunDirectoryError, match="removed or moved while it trained"):
+        train()
 
 
 def test_what_callbacks_wrote_after_the_checkpoint_is_taken_back(train, tmp_path, monkeypatch):
