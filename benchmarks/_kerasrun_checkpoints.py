@@ -1,4 +1,4 @@
-"""`kerasrun train` with a checkpoint at the end of every fourth epoch, telling what it costs."""
+"""`kerasrun train` with a checkpoint at the end of every sixth epoch, telling what it costs."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from kerasrun.training.train import train
 
 
 class PacedLoop(loop.TrainingLoop):
-    """The training loop, four epochs a turn."""
+    """The training loop, six epochs a turn."""
 
     turn = Turn()
 

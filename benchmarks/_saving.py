@@ -1,17 +1,20 @@
-"""What a checkpoint costs, from the times of four epochs in a row, the first of which ends with one.
+"""What a checkpoint costs, from the times of six epochs in a row, the third of which ends with one.
 
-The first epoch holds what training stops for, the second what is written in the background meanwhile; the other two are
-as epochs are without. So near each other, they meet the machine in the same mood.
+The first two do not count: a process that waited for its turn finds its memory gone cold. The third holds what training
+stops for, the fourth what is written in the background meanwhile; the last two are as epochs are without. So near each
+other, they meet the machine in the same mood.
 """
 
 import time
 
 from benchmarks import _turn
 
-EPOCHS = 4
+EPOCHS = 6
 """In a turn."""
-WARM_UP = EPOCHS - 1
-"""Epochs before the first turn, so that every fourth epoch from the start, which saves, begins a turn."""
+SETTLING = 2
+"""Of these, before the one that saves."""
+WARM_UP = EPOCHS - 1 - SETTLING
+"""Epochs before the first turn, so that the one that saves is every sixth from the start."""
 
 
 class Turn:
@@ -25,13 +28,15 @@ class Turn:
 
     def end_epoch(self, epoch: int) -> None:
         self._seconds.append(time.perf_counter() - self._begin)
-        if self._place(epoch) == EPOCHS - 1:
-            *saving, one, other = self._seconds
-            _turn.report(lost=sum(saving) - one - other, epoch=(one + other) / 2)
+        if epoch == WARM_UP - 1:
+            _turn.report()
+        elif self._place(epoch) == EPOCHS - 1:
+            saving, writing, one, other = self._seconds[SETTLING:]
+            _turn.report(lost=saving + writing - one - other, epoch=(one + other) / 2)
 
     def writes_until_now(self, epoch: int) -> bool:
         """Whether what is written in the background must be done, so that the epochs to come are without."""
-        return self._place(epoch) == 1
+        return self._place(epoch) == SETTLING + 1
 
     def _place(self, epoch: int) -> int:
         return (epoch - WARM_UP) % EPOCHS

@@ -1,7 +1,7 @@
 """Seconds of training lost per checkpoint: kerasrun beside Keras's BackupAndRestore and ModelCheckpoint.
 
 VGG16's convolutions with Adam, a state of 178 MB. Contenders live in processes of their own and take turns; in a turn
-each trains four epochs, the first of which ends with a checkpoint: see `_saving`.
+each trains six epochs, the third of which ends with a checkpoint: see `_saving`.
 
 Example: python -m benchmarks.checkpoint --rounds 9
 """

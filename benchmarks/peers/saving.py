@@ -1,4 +1,4 @@
-"""`fit` on VGG16 with one of Keras's callbacks, which saves at the end of every fourth epoch."""
+"""`fit` on VGG16 with one of Keras's callbacks, which saves at the end of every sixth epoch."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from benchmarks._saving import EPOCHS, Turn
 
 
 class Paced(keras.callbacks.Callback):  # type: ignore[misc]
-    """Four epochs a turn; the last callback, so that what the other one saves is measured."""
+    """Six epochs a turn; the last callback, so that what the other one saves is measured."""
 
     turn = Turn()
 

@@ -3,12 +3,13 @@ import itertools
 from benchmarks import _saving, _turn
 
 
-def test_what_a_checkpoint_costs_is_told_after_every_fourth_epoch(monkeypatch):
+def test_what_a_checkpoint_costs_is_told_after_every_sixth_epoch(monkeypatch):
     told, waits = [], []
     monkeypatch.setattr(_turn, "report", lambda **values: told.append(values))
     monkeypatch.setattr(_turn, "wait", lambda: waits.append(len(told)))
-    # Three epochs before the first turn, then one of 5 s that saves, one of 3 s while that is written, two of 2 s.
-    seconds = [1, 1, 1, 5, 3, 2, 2]
+    # Three epochs before the first turn; in it two of 9 s that do not count, one of 5 s that saves, one of 3 s while
+    # that is written, two of 2 s.
+    seconds = [1, 1, 1, 9, 9, 5, 3, 2, 2]
     clock = itertools.accumulate(itertools.chain.from_iterable((0, length) for length in seconds))
     monkeypatch.setattr(_saving.time, "perf_counter", lambda: next(clock))
     turn = _saving.Turn()
@@ -16,5 +17,11 @@ def test_what_a_checkpoint_costs_is_told_after_every_fourth_epoch(monkeypatch):
         turn.begin_epoch(epoch)
         turn.end_epoch(epoch)
     assert waits == [0, 1]
-    assert told[1] == {"lost": 4, "epoch": 2}
-    assert [epoch for epoch in range(len(seconds)) if turn.writes_until_now(epoch)] == [0, 4]
+    assert told == [{}, {"lost": 4, "epoch": 2}]
+    assert [epoch for epoch in range(len(seconds)) if turn.writes_until_now(epoch)] == [0, 6]
+
+
+def test_the_epoch_that_saves_is_every_sixth_from_the_start():
+    """As `checkpoint.epochs: 6` and Keras's `save_freq` count."""
+    saving = [epoch for epoch in range(24) if (epoch - _saving.WARM_UP) % _saving.EPOCHS == _saving.SETTLING]
+    assert [epoch + 1 for epoch in saving] == [6, 12, 18, 24]
