@@ -27,15 +27,16 @@ class PacedLoop(loop.TrainingLoop):
         return logs
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def train_with(paced: type[loop.TrainingLoop], description: str | None) -> None:
+    """The command: `train` on the experiment that is given, with this loop."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="the experiment")
     parser.add_argument("output", type=Path, help="the folder for its run")
     parser.add_argument("--set", "-s", action="append", default=[], dest="overrides", help="key.path=value")
     arguments = parser.parse_args()
-    loop.TrainingLoop = PacedLoop  # type: ignore[misc]
+    loop.TrainingLoop = paced  # type: ignore[misc]
     train(arguments.file, overrides=arguments.overrides, output=arguments.output)
 
 
 if __name__ == "__main__":
-    main()
+    train_with(PacedLoop, __doc__)

@@ -110,7 +110,8 @@ def evaluate(
     for note in recorded.notes:
         logger.warning("%s; kerasrun resume %s puts it back", note, run)
     experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
-    check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
+    if overrides:
+        check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
     examples = None if data else _split(experiment, split, recorded.content["data_fingerprint"])
     trained = open_model(path, experiment.device, recorded.content["device"]["threads"], experiment.deterministic)
     if examples is None:

@@ -112,7 +112,7 @@ def resume(
             logger.warning("%s", note)
         loaded = load(run.resolved_file, overrides)
         recorded = run.read_run()
-        before = load(run.resolved_file).experiment
+        before = load(run.resolved_file).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
         best = best_model(run, loaded.experiment, checkpoint, devices=recorded["device"]["count"])

@@ -34,6 +34,7 @@ from kerasrun.training import train as training
 from kerasrun.training.kept_models import model_of
 from kerasrun.training.writer import RunWriter
 from tests.training.exactness import digests, variables_digest
+from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
 
@@ -56,20 +57,7 @@ class Reached(BaseException):
 def folder(tmp_path_factory):
     """`whole/run-1`, and `cut/run-1`, which was stopped after the second of its three epochs."""
     folder = tmp_path_factory.mktemp("damage")
-    file = folder / "run.yaml"
-    file.write_text(EXPERIMENT, encoding="utf-8")
-    kerasrun.train(file, output=folder / "whole")
-    save = RunWriter.save_checkpoint
-
-    def stopped(self, step, arrays, progress):
-        save(self, step, arrays, progress)
-        if progress["epoch"] == 2:
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunWriter, "save_checkpoint", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            kerasrun.train(file, output=folder / "cut")
+    train_whole_and_cut(folder, EXPERIMENT)
     for name in ("whole", "cut"):
         run = RunDirectory(folder / name / "run-1")
         kerasrun.evaluate(run)

@@ -28,6 +28,7 @@ from kerasrun.training.best import Best
 from kerasrun.training.writer import RunWriter
 from tests.runs.failing_disk import FailingDisk
 from tests.training.exactness import variables_digest
+from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
 
@@ -45,20 +46,7 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 def folder(tmp_path_factory):
     """`whole/run-1`, and `cut/run-1`, which was stopped after the second of its three epochs."""
     folder = tmp_path_factory.mktemp("failing")
-    file = folder / "run.yaml"
-    file.write_text(EXPERIMENT, encoding="utf-8")
-    kerasrun.train(file, output=folder / "whole")
-    save = RunWriter.save_checkpoint
-
-    def stopped(self, step, arrays, progress):
-        save(self, step, arrays, progress)
-        if progress["epoch"] == 2:
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunWriter, "save_checkpoint", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            kerasrun.train(file, output=folder / "cut")
+    train_whole_and_cut(folder, EXPERIMENT)
     return folder
 
 
