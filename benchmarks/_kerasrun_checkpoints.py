@@ -21,6 +21,10 @@ class PacedLoop(loop.TrainingLoop):
         self.turn.end_epoch(epoch)
         return logs
 
+    def _save(self) -> None:
+        with self.turn.stopped():
+            super()._save()
+
 
 if __name__ == "__main__":
     train_with(PacedLoop, __doc__)

@@ -3,6 +3,9 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Spread:
     most: float
 
 
-def take_turns(contenders: Sequence[str], rounds: int, measure: Callable[[str], float]) -> dict[str, list[float]]:
+def take_turns(contenders: Sequence[str], rounds: int, measure: Callable[[str], Measured]) -> dict[str, list[Measured]]:
     """Measure every contender once a round; each round begins with the next contender.
 
     Args:
@@ -24,7 +27,7 @@ def take_turns(contenders: Sequence[str], rounds: int, measure: Callable[[str], 
     Returns:
         for each contender its value in every round.
     """
-    values: dict[str, list[float]] = {name: [] for name in contenders}
+    values: dict[str, list[Measured]] = {name: [] for name in contenders}
     for number in range(rounds):
         first = number % len(contenders)
         for name in (*contenders[first:], *contenders[:first]):

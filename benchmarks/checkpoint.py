@@ -31,18 +31,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
     given = _arguments(argv)
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-", dir=given.folder) as folder:
-        lost = _measure(given, Path(folder))
+        costs = _measure(given, Path(folder))
+    ours = [measured["stopped"] for measured in costs[OURS]]
+    rows = []
+    for name, measured in costs.items():
+        stopped = [one["stopped"] for one in measured]
+        against = ("", "") if name == OURS else with_spread(ratio(ours, stopped))
+        lost = with_spread(spread([one["lost"] for one in measured]), ".1f")
+        rows.append([name, *with_spread(spread(stopped), ".3f"), *against, *lost])
     print_table(
-        f"Seconds of training lost per checkpoint, VGG16 with Adam, {given.side}×{given.side}, {given.rounds} rounds",
-        ["", "seconds", "least–most", "kerasrun / this", "in single rounds"],
-        [
-            [
-                name,
-                *with_spread(spread(values), ".3f"),
-                *(("", "") if name == OURS else with_spread(ratio(lost[OURS], values))),
-            ]
-            for name, values in lost.items()
-        ],
+        f"Seconds that a checkpoint costs, VGG16 with Adam, {given.side}×{given.side}, {given.rounds} rounds",
+        ["", "training stops", "least–most", "kerasrun / this", "in single rounds", "by epochs", "least–most"],
+        rows,
     )
 
 
@@ -56,22 +56,23 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _measure(given: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
+def _measure(given: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
     """What a checkpoint costs each contender, in every round."""
     data = _write_images(folder / "images.npz", given)
     commands = {OURS: _ours(given, data, folder), **{name: _peer(name, given, data, folder) for name in PEERS}}
 
-    def lost(name: str) -> float:
+    def cost(name: str) -> dict[str, float]:
         measured = workers[name].epoch()
-        print(f"{name}: {measured['lost']:.3f} s, an epoch {measured['epoch']:.2f} s", file=sys.stderr, flush=True)
-        return measured["lost"]
+        told = f"stops {measured['stopped']:.3f} s, by epochs {measured['lost']:.2f} of {measured['epoch']:.2f} s"
+        print(f"{name}: {told}", file=sys.stderr, flush=True)
+        return measured
 
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for name, command in commands.items():
             workers[name] = stack.enter_context(Worker(command, folder / f"{name}.log"))
             workers[name].epoch()  # traces, and writes what is written once
-        return take_turns(list(workers), given.rounds, lost)
+        return take_turns(list(workers), given.rounds, cost)
 
 
 def _write_images(path: Path, given: argparse.Namespace) -> Path:

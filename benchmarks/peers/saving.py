@@ -23,6 +23,17 @@ class Paced(keras.callbacks.Callback):  # type: ignore[misc]
         self.turn.end_epoch(epoch)
 
 
+def timed(saving: type[keras.callbacks.Callback]) -> type[keras.callbacks.Callback]:
+    """The callback, telling how long it keeps `fit` waiting when it saves."""
+
+    class Timed(saving):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            with Paced.turn.stopped():
+                super().on_train_batch_end(batch, logs)
+
+    return Timed
+
+
 def build(classes: int, side: int) -> keras.Model:
     """The network of benchmarks/experiments/vgg16_all.yaml."""
     base = keras.applications.VGG16(include_top=False, weights=None, input_shape=(side, side, 3))
@@ -46,9 +57,9 @@ if __name__ == "__main__":
     y = keras.utils.to_categorical(labels)
     every = EPOCHS * len(x) // given.batch_size  # steps
     if given.saving == "BackupAndRestore":
-        saving = keras.callbacks.BackupAndRestore(str(given.folder / "backup"), save_freq=every)
+        saving = timed(keras.callbacks.BackupAndRestore)(str(given.folder / "backup"), save_freq=every)
     else:
-        saving = keras.callbacks.ModelCheckpoint(str(given.folder / "model.keras"), save_freq=every)
+        saving = timed(keras.callbacks.ModelCheckpoint)(str(given.folder / "model.keras"), save_freq=every)
     build(y.shape[1], x.shape[1]).fit(
         x, y, batch_size=given.batch_size, epochs=given.epochs, verbose=0, callbacks=[saving, Paced()]
     )

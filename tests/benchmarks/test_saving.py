@@ -17,7 +17,7 @@ def test_what_a_checkpoint_costs_is_told_after_every_sixth_epoch(monkeypatch):
         turn.begin_epoch(epoch)
         turn.end_epoch(epoch)
     assert waits == [0, 1]
-    assert told == [{}, {"lost": 4, "epoch": 2}]
+    assert told == [{}, {"stopped": 0, "lost": 4, "epoch": 2}]
     assert [epoch for epoch in range(len(seconds)) if turn.writes_until_now(epoch)] == [0, 6]
 
 
@@ -25,3 +25,18 @@ def test_the_epoch_that_saves_is_every_sixth_from_the_start():
     """As `checkpoint.epochs: 6` and Keras's `save_freq` count."""
     saving = [epoch for epoch in range(24) if (epoch - _saving.WARM_UP) % _saving.EPOCHS == _saving.SETTLING]
     assert [epoch + 1 for epoch in saving] == [6, 12, 18, 24]
+
+
+def test_how_long_training_stops_is_counted_within_a_turn_alone(monkeypatch):
+    told = []
+    monkeypatch.setattr(_turn, "report", lambda **values: told.append(values))
+    monkeypatch.setattr(_turn, "wait", lambda: None)
+    clock = itertools.count()
+    monkeypatch.setattr(_saving.time, "perf_counter", lambda: next(clock))
+    turn = _saving.Turn()
+    for epoch in range(_saving.WARM_UP + 2 * _saving.EPOCHS):
+        turn.begin_epoch(epoch)
+        with turn.stopped():
+            pass
+        turn.end_epoch(epoch)
+    assert [one["stopped"] for one in told[1:]] == [_saving.EPOCHS, _saving.EPOCHS]
