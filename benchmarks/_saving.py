@@ -26,11 +26,14 @@ WARM_UP = EPOCHS - 1 - SETTLING
 class Turn:
     """Waits before the first epoch of a turn, and after the last tells what its checkpoint cost."""
 
+    def __init__(self) -> None:
+        self._seconds: list[float] = []
+        self._stopped = 0.0
+
     def begin_epoch(self, epoch: int) -> None:
         if epoch == 0 or self._place(epoch) == 0:
             _turn.wait()
-            self._seconds: list[float] = []
-            self._stopped = 0.0
+            self._seconds, self._stopped = [], 0.0
         self._begin = time.perf_counter()
 
     def end_epoch(self, epoch: int) -> None:

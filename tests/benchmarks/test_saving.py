@@ -40,3 +40,8 @@ def test_how_long_training_stops_is_counted_within_a_turn_alone(monkeypatch):
             pass
         turn.end_epoch(epoch)
     assert [one["stopped"] for one in told[1:]] == [_saving.EPOCHS, _saving.EPOCHS]
+
+
+def test_a_save_before_the_first_epoch_belongs_to_no_turn():
+    with _saving.Turn().stopped():
+        pass
