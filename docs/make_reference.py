@@ -136,16 +136,26 @@ a class without images) is told when they are opened, before TensorFlow is loade
 EXPERIMENT_RULES = """\
 ## What follows from the data
 
-- **Last layer and loss.** Two classes: one sigmoid unit and binary cross-entropy. More: softmax and categorical
-  cross-entropy. A `loss`, or a last layer in `model: {layers: …}`, that is given decides instead; where they contradict
-  each other or the labels, the run stops before training with one sentence that says what to change.
-- **Labels** are class numbers inside; each loss gets them as it takes them (`categorical_crossentropy` gets one-hot).
+- **Last layer and loss** suit the labels, by the table below. A `loss`, or a last layer in `model: {layers: …}`, that
+  is given decides instead; where they contradict each other or the labels, the run stops before training with one
+  sentence that says what to change.
+- **Labels** that are classes are numbers inside; each loss gets them as it takes them (`categorical_crossentropy` gets
+  one-hot).
 - **Preprocessing.** The model takes raw examples, pixels of 0 to 255. In front of the network stand, and are saved with
   it: what `preprocessing` lists; else the network's own (VGG16); else `Rescaling` to [0, 1] for images of 8 bits, and
   nothing for other arrays.
 - **Validation.** `validation_split` keeps a share of every class, by the seed; `validation_data` names a split; without
   either, the data's own `validation` split serves, and without that nothing validates.
 - **Training never reads a split that it was not given.**
+
+| labels | last layer | loss | metric |
+| --- | --- | --- | --- |
+| two classes | one sigmoid unit | `binary_crossentropy` | `accuracy` |
+| more classes | a softmax | `categorical_crossentropy` | `accuracy` |
+| `multi_label`: several may hold at once | a sigmoid unit for each | `binary_crossentropy` | `accuracy` |
+| `numbers` | a linear unit for each | `mean_squared_error` | `mae` |
+| masks of two classes | one sigmoid channel | `binary_crossentropy` | `accuracy` |
+| masks of more classes | a softmax over channels | `sparse_categorical_crossentropy` | `accuracy` |
 
 ## Class weights
 

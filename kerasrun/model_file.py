@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.errors import ModelFileError
-from kerasrun.sources._contract import ImageFormat
+from kerasrun.sources._contract import ImageFormat, LabelKind, RowFormat
 from kerasrun.version import VERSION
 
 ENTRY = "kerasrun.json"
-OutputKind = Literal["probabilities", "sigmoid logits", "softmax logits", "scores"]
-"""`scores`, of hinge losses: the larger the surer, but no probabilities."""
-FORMAT_VERSION = 1
+OutputKind = Literal["probabilities", "sigmoid logits", "softmax logits", "scores", "values"]
+"""`scores`, of hinge losses: the larger the surer, but no probabilities; `values`: the numbers that were asked for."""
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class ModelInfo:
     """What a model file knows beside the network."""
 
     classes: tuple[str, ...]
+    """Names of the classes, or of the columns of other labels, as in `Data`."""
     image_format: ImageFormat | None
     """How an image becomes an input; None where examples are not images."""
     batch_size: int
@@ -38,6 +39,10 @@ class ModelInfo:
     """Epochs of training behind these weights."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The logs of that epoch."""
+    label_kind: LabelKind = "classes"
+    """What the outputs stand for."""
+    row_format: RowFormat | None = None
+    """How a row of a text file becomes an input; None where examples come from elsewhere."""
     deterministic: bool = True
     """Whether training and evaluation computed with deterministic operations, as prediction then does."""
     kerasrun: str = VERSION
@@ -100,9 +105,12 @@ def _info(content: dict[str, Any], path: Path) -> ModelInfo:
             "use the version that wrote it"
         )
     try:
-        image = content.pop("image_format")
+        image, rows = content.pop("image_format"), content.pop("row_format")
         return ModelInfo(
-            classes=tuple(content.pop("classes")), image_format=ImageFormat(**image) if image else None, **content
+            classes=tuple(content.pop("classes")),
+            image_format=ImageFormat(**image) if image else None,
+            row_format=RowFormat(**{**rows, "features": tuple(rows["features"])}) if rows else None,
+            **content,
         )
     except (TypeError, KeyError) as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error

@@ -7,13 +7,16 @@ import pytest
 
 from kerasrun.errors import ModelFileError
 from kerasrun.model_file import ENTRY, read_info
+from kerasrun.sources._contract import RowFormat
 
 INFO = {
-    "format": 1,
+    "format": 2,
     "classes": ["cat", "dog"],
     "image_format": {"height": 8, "width": 8, "color_mode": "rgb", "interpolation": "bilinear", "fit_mode": "resize"},
     "batch_size": 32,
     "outputs": "probabilities",
+    "label_kind": "classes",
+    "row_format": None,
     "experiment": "pets",
     "epoch": 3,
     "metrics": {"loss": 0.5},
@@ -34,12 +37,13 @@ def test_it_says_what_the_network_was_trained_on(tmp_path):
     info = read_info(model_file(tmp_path, INFO))
     assert info.classes == ("cat", "dog")
     assert info.image_format.shape == (8, 8, 3)
+    assert info.row_format is None
     assert (info.batch_size, info.epoch, info.metrics) == (32, 3, {"loss": 0.5})
 
 
 def test_a_newer_format_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(ModelFileError, match=r"format 2 .*reads format 1; use the version that wrote it"):
-        read_info(model_file(tmp_path, {**INFO, "format": 2}))
+    with pytest.raises(ModelFileError, match=r"format 3 .*reads format 2; use the version that wrote it"):
+        read_info(model_file(tmp_path, {**INFO, "format": 3}))
 
 
 def test_a_foreign_keras_file_is_refused(tmp_path):
@@ -81,3 +85,9 @@ def test_a_missing_file_a_folder_and_no_zip_are_told_apart(tmp_path):
     for name, words in [("none", "no such model file"), ("folder", "a folder"), ("text", "not a readable .keras file")]:
         with pytest.raises(ModelFileError, match=words):
             read_info(tmp_path / f"{name}.keras")
+
+
+def test_it_says_how_a_row_of_a_text_file_is_read(tmp_path):
+    rows = {"features": ["width", "height"], "header": True, "delimiter": ","}
+    info = read_info(model_file(tmp_path, {**INFO, "image_format": None, "row_format": rows}))
+    assert info.row_format == RowFormat(("width", "height"), header=True, delimiter=",")

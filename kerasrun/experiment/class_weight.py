@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from kerasrun.experiment.document import Document
 from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed
 from kerasrun.experiment.yaml_text import Path, plain
+from kerasrun.sources._contract import LabelKind
 
 _KEY: Path = ("fit", "class_weight")
 _LISTED = 10
 """So many classes are named in a message."""
 
 
-def check_class_weight(document: Document, classes: Sequence[str]) -> None:
+def check_class_weight(document: Document, classes: Sequence[str], label_kind: LabelKind = "classes") -> None:
     """Check the names once the data are open.
 
     Raises:
-        ExperimentError: if a weight is given for a class that the data do not have.
+        ExperimentError: if a weight is given for a class that the data do not have, or its examples have no class.
     """
-    problems = _problems(document, classes)
+    problems = _problems(document, classes) if label_kind == "classes" else _without_classes(document, label_kind)
     if problems:
         raise experiment_error(problems)
 
@@ -29,6 +30,14 @@ def class_weight_problems(document: Document) -> list[Problem]:
     fields = next(iter(written.values()), None) if isinstance(written, dict) else None
     classes = fields.get("classes") if isinstance(fields, dict) else None
     return _problems(document, [str(name) for name in classes]) if isinstance(classes, list) else []
+
+
+def _without_classes(document: Document, label_kind: LabelKind) -> list[Problem]:
+    node = document.node(_KEY)
+    if node is None or node.value is None:
+        return []
+    expected = f"expected nothing here: labels that are {label_kind.replace('_', '-')} give no example a single class"
+    return [document.problem(_KEY, "received weights of classes", expected)]
 
 
 def _problems(document: Document, classes: Sequence[str]) -> list[Problem]:

@@ -9,16 +9,21 @@ from kerasrun.experiment.problems import Problem, closest, dotted, experiment_er
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.yaml_text import Node, Path, plain
 from kerasrun.keras_catalogue import direction, identifiers, signature
-
-DEFAULT_METRICS = (Component("accuracy"),)
+from kerasrun.sources._contract import LabelKind
 
 _MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")
 _NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
 
 
+def default_metrics(kind: LabelKind) -> tuple[Component, ...]:
+    """What is measured where `compile.metrics` does not say."""
+    return (Component("mae" if kind == "numbers" else "accuracy"),)
+
+
 def metric_names(experiment: Experiment) -> tuple[str, ...]:
     """What each metric is called: its `name`, else what was written in snake case; repeated ones get `_1`, `_2`."""
-    return _metric_names(DEFAULT_METRICS if experiment.compile.metrics is None else experiment.compile.metrics)
+    written = experiment.compile.metrics
+    return _metric_names(default_metrics(experiment.data.label_kind) if written is None else written)
 
 
 def log_names(experiment: Experiment, validates: bool | None) -> tuple[str, ...]:
@@ -173,11 +178,19 @@ def _written_metrics(document: Document) -> list[tuple[Path, Written | None]]:
     return [(at, written_component(node, at)) for at, node in written_list(document.node(path), path)]
 
 
+def _label_kind(document: Document) -> LabelKind:
+    """As far as the default metrics ask: a source says by `labels: numbers`, or by columns called `target`."""
+    source = written_component(document.node(("data",)), ("data",))
+    labels = source.arguments.get("labels") if source else None
+    numbers = (labels is not None and labels.value == "numbers") or (source and "target" in source.arguments)
+    return "numbers" if numbers else "classes"
+
+
 def _metrics(document: Document) -> Sequence[Component] | None:
     """The metrics as written; None where one is not known, so that no name in the logs is sure."""
     node = document.node(("compile", "metrics"))
     if node is None or plain(node) is None:
-        return DEFAULT_METRICS
+        return default_metrics(_label_kind(document))
     metrics = [written for _, written in _written_metrics(document)]
     if not isinstance(node.value, list) or any(
         one is None or one.name not in identifiers("metrics") for one in metrics

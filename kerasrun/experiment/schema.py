@@ -28,7 +28,7 @@ class Compile(Section):
     loss: ComponentField | None = None
     """Any loss of `keras.losses`; by default the one that suits the labels."""
     metrics: tuple[ComponentField, ...] | None = None
-    """Any metrics of `keras.metrics`; by default accuracy where the labels are classes."""
+    """Any metrics of `keras.metrics`; by default `mae` where the labels are numbers, else `accuracy`."""
 
 
 class Fit(Section):

@@ -14,11 +14,15 @@ class Output:
 
     units: int
     activation: str
+    per_pixel: bool = False
+    """Whether every pixel gets an output, as masks need; else every example does."""
 
     def layer(self) -> Any:
         """The last layer itself; float32 under mixed precision too, so that the loss keeps its precision."""
         from keras import layers
 
+        if self.per_pixel:
+            return layers.Conv2D(self.units, 1, activation=self.activation, name="output", dtype="float32")
         return layers.Dense(self.units, activation=self.activation, name="output", dtype="float32")
 
 

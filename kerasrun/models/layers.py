@@ -57,7 +57,8 @@ class Layers(Network):
 
     layers: tuple[Annotated[LayerEntry, BeforeValidator(as_layer_entry)], ...] = Field(min_length=1)
     """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph. The output
-    layer is added unless the last entry is one: softmax or sigmoid, or a `Dense` with as many units as needed."""
+    layer is added unless the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many
+    units as needed."""
 
     def build(self, inputs: Any, output: Output) -> Any:
         tensors = {INPUT: inputs}
@@ -100,13 +101,16 @@ def _is_output(last: Component, output: Output) -> bool:
         name in ("Dense", "Activation") and last.arguments.get("activation") in ("softmax", "sigmoid")
     ):
         return True
+    if output.per_pixel:
+        activated = last.arguments.get("activation") in ("softmax", "sigmoid")
+        return name == "Conv2D" and (activated or last.arguments.get("filters") == output.units)
     return name == "Dense" and last.arguments.get("units") == output.units
 
 
 def _with_output(tensor: Any, output: Output) -> Any:
     import keras
 
-    if len(tensor.shape) > 2:
+    if len(tensor.shape) > 2 and not output.per_pixel:
         tensor = keras.layers.Flatten(name="flatten_output")(tensor)
     return output.layer()(tensor)
 

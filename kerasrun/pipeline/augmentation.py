@@ -42,7 +42,7 @@ class Augmentation:
         for layer in self.layers:
             try:
                 with missing_kernels_explained():
-                    given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0])).shape[1:])
+                    given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]))[0].shape[1:])
             except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
                 reason = " ".join(str(error).split())
                 raise ModelError(
@@ -54,13 +54,19 @@ class Augmentation:
                     f"{shape} in evaluation too; set image_size in the data section instead"
                 )
 
-    def __call__(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        """Change a batch of images, shape (batch, height, width, channels), values 0 to 255, as float32."""
-        images = tf.cast(images, tf.float32)
+    def __call__(
+        self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Change a batch of images, and their masks with them.
+
+        Args:
+            images: float32 (batch, height, width, channels), values 0 to 255.
+            masks: class numbers, uint8 (batch, height, width, 1); None where there are none.
+        """
         key = tf.random.experimental.stateless_fold_in([self.seed, 0], step)
         for position, layer in enumerate(self.layers):
-            images = _transform(layer, images, tf.random.experimental.stateless_fold_in(key, position))
-        return images
+            images, masks = _transform(layer, images, tf.random.experimental.stateless_fold_in(key, position), masks)
+        return images, masks
 
 
 class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
@@ -76,9 +82,13 @@ class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
         return tf.random.experimental.stateless_fold_in(self._key, self._count)
 
 
-def _transform(layer: Any, images: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def _transform(
+    layer: Any, images: tf.Tensor, key: tf.Tensor, masks: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     transformation = layer.get_random_transformation(images, training=True, seed=_Draws(key))
-    return layer.transform_images(images, transformation, training=True)
+    if masks is not None:
+        masks = tf.cast(layer.transform_segmentation_masks(masks, transformation, training=True), tf.uint8)
+    return layer.transform_images(images, transformation, training=True), masks
 
 
 def _augmentation_layer(component: Component) -> Any:

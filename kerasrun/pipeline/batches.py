@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,19 @@ from kerasrun.pipeline.selection import SelectedInputs
 from kerasrun.sources._contract import Inputs
 
 
+@dataclass(frozen=True)
+class Masks:
+    """Labels that are as large as the examples: read with them, and changed with them."""
+
+    inputs: Inputs
+    """Class numbers, each uint8 (height, width, 1)."""
+    encode: Callable[[tf.Tensor], tf.Tensor]
+    """From a batch of them to what the loss takes."""
+
+
 def training_batches(
     inputs: Inputs,
-    labels: NDArray[Any],
+    labels: NDArray[Any] | Masks,
     *,
     batch_size: int,
     seed: int,
@@ -33,7 +44,7 @@ def training_batches(
 
     Args:
         inputs: the training examples, (examples, …).
-        labels: as the loss takes them, (examples, …).
+        labels: as the loss takes them, (examples, …); or masks.
         epochs: the number of the last epoch, counted from one.
         sample_weight: how much each example counts in the loss, (examples,).
 
@@ -44,8 +55,12 @@ def training_batches(
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
     first_epoch, skipped = divmod(first_step, steps)
     read = _reader(inputs)
+    change = augmentation or _unchanged
+    masks = labels if isinstance(labels, Masks) else None
+    read_masks = _reader(masks.inputs) if masks else None
     # What goes with an example, beside the example itself.
-    along = [tf.constant(array) for array in (labels, sample_weight) if array is not None]
+    arrays = (labels if masks is None else None, sample_weight)
+    along = [tf.constant(array) for array in arrays if array is not None]
 
     def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
         return epoch_order(seed, int(epoch), examples)
@@ -59,9 +74,12 @@ def training_batches(
         )
 
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        x = read(indices)
-        x = augmentation(x, step) if augmentation else tf.cast(x, tf.float32)
-        return x, *(tf.gather(array, indices) for array in along)
+        x = tf.cast(read(indices), tf.float32)
+        others = tuple(tf.gather(array, indices) for array in along)
+        if masks is None or read_masks is None:
+            return change(x, step)[0], *others
+        x, mask = change(x, step, read_masks(indices))
+        return x, masks.encode(mask), *others
 
     batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_batches)
     return _loaded(batches, load)
@@ -85,6 +103,13 @@ def padded_batches(inputs: Inputs, *, batch_size: int) -> tf.data.Dataset:
 
     numbers = tf.data.Dataset.range(steps_in_epoch(examples, batch_size))
     return _loaded(numbers, load)
+
+
+def _unchanged(
+    images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    del step
+    return images, masks
 
 
 def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -44,7 +44,7 @@ def training_and_validation(
     """
     train = splits["train"]
     if validation_split is not None:
-        kept, held_out = stratified_split(train.labels, validation_split, seed)
+        kept, held_out = stratified_split(_strata(train), validation_split, seed)
         if not len(held_out):
             raise DataError(
                 f"fit.validation_split: {validation_split} of {len(train)} training examples is less than one example: "
@@ -67,6 +67,20 @@ def spread(split: Split, examples: int) -> Split:
 
 def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
     names = tuple(split.names[i] for i in indices) if split.names else None
+    labels, weight = split.labels, split.sample_weight
     return replace(
-        split, name=name, inputs=SelectedInputs(split.inputs, indices), labels=split.labels[indices], names=names
+        split,
+        name=name,
+        inputs=SelectedInputs(split.inputs, indices),
+        labels=labels[indices] if isinstance(labels, np.ndarray) else SelectedInputs(labels, indices),
+        sample_weight=None if weight is None else weight[indices],
+        names=names,
     )
+
+
+def _strata(split: Split) -> NDArray[np.int64]:
+    """Class numbers where each example has one; where it has not, all examples are alike."""
+    labels = split.labels
+    if isinstance(labels, np.ndarray) and labels.dtype == np.int64:
+        return labels
+    return np.zeros(len(split), np.int64)

@@ -161,13 +161,15 @@ def _report(
     from kerasrun.training.targets import targets_for
 
     classes = trained.info.classes
-    targets = targets_for(trained.model, len(classes), experiment.compile.loss)
+    targets = targets_for(trained.model, len(classes), experiment.compile.loss, trained.info.label_kind)
     compile_model(trained.model, experiment, targets)
-    evaluation = Evaluator(trained.model, split, targets, trained.info.batch_size).evaluate()
-    if evaluation is None:
+    outputs: list[NDArray[np.float32]] = []
+    metrics = Evaluator(trained.model, split, targets, trained.info.batch_size).evaluate(see=outputs.append)
+    if metrics is None:
         raise AssertionError("nothing asked to stop")
-    predicted = class_values(evaluation.outputs, trained.info.outputs).argmax(axis=1)
-    confusions = confusion_matrix(split.labels, predicted, len(classes))
+    predicted = class_values(np.concatenate(outputs), trained.info.outputs).argmax(axis=1)
+    labels = split.label_array
+    confusions = confusion_matrix(labels, predicted, len(classes))
     picture = run.plots / f"confusion_{split_name}.png"
     report = EvaluationReport(
         run=str(run),
@@ -175,8 +177,8 @@ def _report(
         epoch=trained.info.epoch,
         split=split_name,
         examples=len(split),
-        metrics=evaluation.metrics,
-        accuracy=float(np.mean(predicted == split.labels)),
+        metrics=metrics,
+        accuracy=float(np.mean(predicted == labels)),
         classes=class_scores(confusions, classes),
         confusion_matrix=confusions,
         picture=f"{run}/{picture.relative_to(run.root)}",

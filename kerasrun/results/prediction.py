@@ -64,9 +64,7 @@ def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[
 
     batch_size = trained.info.batch_size
     outputs = Predictor(trained.model, batch_size).predict(padded_batches(inputs, batch_size=batch_size), len(files))
-    if outputs is None:
-        raise AssertionError("nothing asked to stop")
-    values = class_values(outputs[0], trained.info.outputs)
+    values = class_values(outputs, trained.info.outputs)
     ranked = (-values).argsort(axis=1, kind="stable")[:, :top]
     value = "score" if trained.info.outputs == "scores" else "probability"
     return [

@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import CHANNELS, ColorMode, Data, FitMode, ImageFormat, Inputs, Interpolation, Split
+from kerasrun.sources._contract import (
+    CHANNELS,
+    ColorMode,
+    Data,
+    FitMode,
+    ImageFormat,
+    Inputs,
+    Interpolation,
+    LabelKind,
+    Split,
+)
 from kerasrun.sources._images import resize_array
 from kerasrun.sources._inputs import ArrayInputs, ResizedArray, memory_budget
 
@@ -30,6 +40,7 @@ class LabelledArrays:
 def data_from_arrays(
     arrays: Mapping[str, LabelledArrays],
     *,
+    label_kind: LabelKind = "classes",
     classes: Sequence[str] | None,
     image_size: tuple[int, int] | None,
     interpolation: Interpolation,
@@ -39,9 +50,10 @@ def data_from_arrays(
 
     Args:
         arrays: by the split's name, `train` among them: inputs of shape (examples, height, width), (examples, height,
-            width, channels) or (examples, features); labels as class numbers of shape (examples,) or (examples, 1), or
-            one-hot of shape (examples, classes).
-        classes: names of the classes, or None for their numbers.
+            width, channels) or (examples, features); labels of `classes` as class numbers of shape (examples,) or
+            (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels).
+        label_kind: what the labels are; not `masks`.
+        classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
         interpolation: how images are resized.
         fit_mode: how images of another aspect are fitted.
@@ -50,26 +62,24 @@ def data_from_arrays(
         DataError: if an array cannot be used; the message has its name.
     """
     inputs = {name: _checked_inputs(split) for name, split in arrays.items()}
-    labels = {name: _checked_labels(split) for name, split in arrays.items()}
     for split in arrays.values():
         if len(split.inputs) != len(split.labels):
             raise DataError(
                 f"{split.inputs_name} has {len(split.inputs)} examples, but {split.labels_name} has "
                 f"{len(split.labels)} labels; expected a label for each example"
             )
-    count = len(classes) if classes else _class_count(arrays["train"], *labels["train"])
+    given = len(classes) if classes else None
+    labels, count = _classes(arrays, given) if label_kind == "classes" else _columns(arrays, label_kind, given)
     for name, split in arrays.items():
-        _check_range(split, *labels[name], count)
         _check_same_kind(split, inputs[name], arrays["train"], inputs["train"], image_size)
     image_format = _image_format(inputs["train"], image_size, interpolation, fit_mode)
     splits = {
-        name: Split(name, _resized(inputs[name], image_format if image_size else None), labels[name][0])
-        for name in arrays
+        name: Split(name, _resized(inputs[name], image_format if image_size else None), labels[name]) for name in arrays
     }
     names = tuple(classes or map(str, range(count)))
     is_8_bit = inputs["train"].dtype == np.uint8 and inputs["train"].shape[-1] in _COLOR_MODES
-    fingerprint = _fingerprint({name: (inputs[name], labels[name][0]) for name in arrays})
-    return Data(splits, names, image_format if is_8_bit else None, fingerprint)
+    fingerprint = _fingerprint({name: (inputs[name], labels[name]) for name in arrays})
+    return Data(splits, names, image_format if is_8_bit else None, fingerprint, label_kind)
 
 
 def _checked_inputs(split: LabelledArrays) -> NDArray[Any]:
@@ -99,7 +109,45 @@ def _checked_inputs(split: LabelledArrays) -> NDArray[Any]:
     return inputs
 
 
-def _checked_labels(split: LabelledArrays) -> tuple[NDArray[np.int64], int | None]:
+def _classes(arrays: Mapping[str, LabelledArrays], given: int | None) -> tuple[dict[str, NDArray[Any]], int]:
+    """The class numbers of every split, and how many classes there are."""
+    found = {name: _class_numbers(split) for name, split in arrays.items()}
+    count = given or _class_count(arrays["train"], *found["train"])
+    for name, split in arrays.items():
+        _check_range(split, *found[name], count)
+    return {name: numbers for name, (numbers, _) in found.items()}, count
+
+
+def _columns(
+    arrays: Mapping[str, LabelledArrays], kind: LabelKind, given: int | None
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """The rows of labels of every split, and how many labels each has."""
+    found = {name: _label_columns(split, kind) for name, split in arrays.items()}
+    count = given or found["train"].shape[1]
+    for name, split in arrays.items():
+        if found[name].shape[1] != count:
+            raise DataError(f"{split.labels_name}: {found[name].shape[1]} labels for each example; expected {count}")
+    return found, count
+
+
+def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
+    """Rows of numbers as float32, or of 0 and 1 as uint8."""
+    labels, name = split.labels, split.labels_name
+    if labels.dtype.kind not in "buif" or labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
+        raise DataError(
+            f"{name}: {labels.dtype} of shape {labels.shape}; expected numbers of shape (examples,) or (examples, "
+            "labels)"
+        )
+    labels = labels.reshape(len(labels), -1)
+    allowed = np.isin(labels, (0, 1)) if kind == "multi_label" else np.isfinite(labels.astype(np.float32))
+    wrong = np.flatnonzero(~allowed.all(axis=1))
+    if len(wrong):
+        expected = "0 or 1 for each label" if kind == "multi_label" else "finite numbers"
+        raise DataError(f"{name}: the row at index {wrong[0]} is {labels[wrong[0]].tolist()}; expected {expected}")
+    return labels.astype(np.uint8 if kind == "multi_label" else np.float32)
+
+
+def _class_numbers(split: LabelledArrays) -> tuple[NDArray[np.int64], int | None]:
     """Class numbers, and how many classes there are if the labels are one-hot."""
     labels, name = split.labels, split.labels_name
     expected = "class numbers of shape (examples,) or (examples, 1), or one-hot labels of shape (examples, classes)"
@@ -113,7 +161,8 @@ def _checked_labels(split: LabelledArrays) -> tuple[NDArray[np.int64], int | Non
     wrong = np.flatnonzero((labels < 0) | (labels != np.floor(labels)) | (labels >= 2**31))
     if len(wrong):
         raise DataError(
-            f"{name}: the label at index {wrong[0]} is {labels[wrong[0]]}; expected whole numbers from 0: {expected}"
+            f"{name}: the label at index {wrong[0]} is {labels[wrong[0]]}; expected whole numbers from 0: {expected}; "
+            "for numbers to be predicted set `labels: numbers`"
         )
     return labels.astype(np.int64), None
 
@@ -188,7 +237,7 @@ def _resized(inputs: NDArray[Any], image_format: ImageFormat | None) -> Inputs:
     return ArrayInputs(resize_array(inputs, image_format))
 
 
-def _fingerprint(splits: Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]]) -> str:
+def _fingerprint(splits: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> str:
     """sha256 over the arrays themselves: how they are packed into files does not matter."""
     digest = hashlib.sha256()
     for name, arrays in splits.items():

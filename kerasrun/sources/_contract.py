@@ -18,6 +18,8 @@ ColorMode = Literal["grayscale", "rgb", "rgba"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 FitMode = Literal["resize", "pad"]
 CHANNELS: Mapping[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
+LabelKind = Literal["classes", "multi_label", "numbers", "masks"]
+"""What is known of an example: its one class; which of several labels hold; numbers; the class of every pixel."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,17 @@ class ImageFormat:
     @property
     def shape(self) -> tuple[int, int, int]:
         return (self.height, self.width, CHANNELS[self.color_mode])
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """How a row of a text file becomes the features of an example, float32. Travels in the model file."""
+
+    features: tuple[str, ...]
+    """The columns, by the names in the header, or by their numbers from 0 where there is none."""
+    header: bool
+    delimiter: str | None
+    """What stands between two values; None for any run of blanks."""
 
 
 class Inputs(Protocol):
@@ -62,17 +75,35 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class Split:
-    """Examples with their labels; `labels` are class numbers, int64 of shape (examples,)."""
+    """Examples with their labels."""
 
     name: str
     inputs: Inputs
-    labels: NDArray[np.int64]
+    labels: NDArray[Any] | Inputs
+    """By `Data.label_kind`. `classes`: class numbers, int64 (examples,). `multi_label`: 0 and 1, uint8 (examples,
+    labels). `numbers`: float32 (examples, targets). `masks`: class numbers to be read as they are asked for, each uint8
+    (height, width, 1)."""
     names: tuple[str, ...] | None = None
     """Where each example comes from (a path relative to the data), for messages; None for arrays."""
     skipped: tuple[SkippedFile, ...] = ()
+    sample_weight: NDArray[np.float32] | None = None
+    """How much each example counts in the training loss, (examples,); None where the data do not say."""
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def label_array(self) -> NDArray[Any]:
+        """The labels of a kind that is held in memory.
+
+        Raises:
+            TypeError: for masks.
+        """
+        import numpy as np
+
+        if not isinstance(self.labels, np.ndarray):
+            raise TypeError("masks are read as they are asked for")
+        return self.labels
 
 
 @dataclass(frozen=True)
@@ -81,11 +112,15 @@ class Data:
 
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
-    """Class names; a label is an index into them. The order is the same in every split."""
+    """Names of the classes: a label, or a pixel of a mask, is an index into them, the same in every split. Of
+    `multi_label` and `numbers`, the names of the columns."""
     image_format: ImageFormat | None
     """How a file must be read to fit these examples; None where examples are not images."""
     fingerprint: str
     """sha256 over the names, sizes and contents of everything read; moving the data changes nothing."""
+    label_kind: LabelKind = "classes"
+    row_format: RowFormat | None = None
+    """How a file of rows must be read to fit these examples; None where they come from elsewhere."""
 
     @property
     def skipped(self) -> tuple[SkippedFile, ...]:
@@ -94,6 +129,11 @@ class Data:
 
 class Source(Kind):
     """Base of the kinds of data. Fields of type `Path` hold absolute paths once the experiment is loaded."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels are, as far as the experiment decides; `Data` has the same."""
+        return "classes"
 
     @abstractmethod
     def open(self) -> Data:

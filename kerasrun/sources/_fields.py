@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+ArrayLabels = Literal["classes", "multi_label", "numbers"]
+"""The kinds of labels that arrays can hold; for the others see `LabelKind`."""
 Length = Annotated[int, Field(ge=1)]
 ImageSize = tuple[Length, Length]
 OnBadFile = Literal["error", "skip"]

@@ -59,7 +59,7 @@ class Directory(Source):
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation, self.fit_mode)
         scan = scan_images(paths, image_format, resize=self.image_size is not None)
         splits = _splits(scan, files, self.path, self.on_bad_file)
-        for number in set(range(len(classes))) - set(splits["train"].labels.tolist()):
+        for number in set(range(len(classes))) - set(splits["train"].label_array.tolist()):
             raise DataError(f"{found['train'][classes[number]]}: no image to train on in this class folder")
         return Data(splits, classes, image_format, _fingerprint(scan, files, classes))
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, FitMode, Interpolation, Source
-from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
+from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
 from kerasrun.sources._files import listed, unreadable
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 class Npz(Source):
     """Arrays in one `.npz` file: images of shape (examples, height, width[, channels]), or rows of features.
 
-    Labels are class numbers from 0, or one-hot rows. uint8 stays uint8; all other numbers become float32. Nothing is
+    uint8 stays uint8; all other numbers become float32. Nothing is
     ever unpickled. Images are used as they are unless `image_size` is given.
     """
 
@@ -53,8 +53,14 @@ class Npz(Source):
     """How pixels are computed when an image is resized."""
     fit_mode: FitMode = "resize"
     """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    labels: ArrayLabels = "classes"
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
     classes: ClassNames | None = None
     """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.labels
 
     def open(self) -> Data:
         from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
@@ -68,6 +74,7 @@ class Npz(Source):
                     arrays[split] = LabelledArrays(inputs, labels, *(f"{self.path}: {key}" for key in keys))
         return data_from_arrays(
             arrays,
+            label_kind=self.labels,
             classes=self.classes,
             image_size=self.image_size,
             interpolation=self.interpolation,

@@ -12,12 +12,13 @@ import tensorflow as tf
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.experiment.logs import metric_names
+from kerasrun.experiment.logs import default_metrics, metric_names
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.sources._contract import Data
+from kerasrun.training.labels import encode_masks
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
@@ -58,7 +59,7 @@ def build_model(experiment: Experiment, data: Data, *, pretrained: bool, strateg
 def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
     train = data.splits["train"].inputs
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
-    output = wanted_output(len(data.classes), experiment.compile.loss)
+    output = wanted_output(len(data.classes), experiment.compile.loss, data.label_kind)
     x = _preprocess(experiment, inputs, images=train.dtype == np.uint8)
     try:
         model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
@@ -66,7 +67,7 @@ def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
         experiment.model.load_pretrained(model)
-    targets = targets_for(model, len(data.classes), experiment.compile.loss)
+    targets = targets_for(model, len(data.classes), experiment.compile.loss, data.label_kind)
     compile_model(model, experiment, targets)
     _create_every_variable(model, targets)
     return BuiltModel(model, targets)
@@ -74,7 +75,7 @@ def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
 
 def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     """Give the model its optimizer, loss and metrics, each metric under an explicit name."""
-    written = (Component("accuracy"),) if experiment.compile.metrics is None else experiment.compile.metrics
+    written = default_metrics(targets.kind) if experiment.compile.metrics is None else experiment.compile.metrics
     model.compile(
         optimizer=build("optimizers", experiment.compile.optimizer),
         loss=build("losses", targets.loss),
@@ -110,7 +111,10 @@ def _metric(component: Component, name: str, targets: Targets) -> Any:
 
 def _check_metric(name: str, targets: Targets) -> None:
     """Keras takes targets of another form without a word, and gives numbers that mean nothing."""
-    one_hot = not targets.sparse and targets.units > 1
+    one_hot = targets.one_hot
+    if targets.kind == "numbers":
+        _check_metric_of_numbers(name)
+        return
     if name.startswith("Sparse") and not targets.sparse:
         wants, instead = "class numbers", "accuracy" if targets.units == 1 else name.removeprefix("Sparse")
     elif name in ONE_HOT_METRICS and not one_hot:
@@ -126,12 +130,20 @@ def _check_metric(name: str, targets: Targets) -> None:
     )
 
 
+def _check_metric_of_numbers(name: str) -> None:
+    if name.endswith("Accuracy") or "Categorical" in name or name in CLASS_NUMBER_METRICS:
+        raise ModelError(
+            f"compile.metrics: {name} counts right classes, but the labels are numbers: take mean_absolute_error, "
+            "mean_squared_error or R2Score"
+        )
+
+
 def _for_targets(name: str, targets: Targets) -> str:
     """Keras's `accuracy` and `crossentropy` stand for one of three classes, by what the targets look like."""
     kind = {"accuracy": "Accuracy", "acc": "Accuracy", "crossentropy": "Crossentropy", "ce": "Crossentropy"}.get(name)
     if kind is None:
         return canonical("metrics", name)
-    if targets.units == 1:
+    if targets.units == 1 or targets.kind == "multi_label":
         return f"Binary{kind}"
     return f"SparseCategorical{kind}" if targets.sparse else f"Categorical{kind}"
 
@@ -141,7 +153,7 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
     examples = targets.classes + 1
-    y = targets.encode(np.zeros(examples, np.int64))
+    y = _any_labels(targets, examples, model.input.shape[1:3])
     x = np.zeros((examples, *model.input.shape[1:]), np.float32)
     with missing_kernels_explained():
         y_pred = model(x, training=False)
@@ -156,6 +168,14 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
             f"the metric {several[0]} gives a value for each class, but the logs hold one number: set average: macro"
         )
     model.reset_metrics()
+
+
+def _any_labels(targets: Targets, examples: int, size: tuple[int, ...]) -> Any:
+    """Labels of as many examples, encoded."""
+    if targets.kind == "masks":
+        return encode_masks(targets, tf.zeros((examples, *size, 1), tf.uint8))
+    shape = (examples,) if targets.kind == "classes" else (examples, targets.classes)
+    return targets.encode(np.zeros(shape, np.int64))
 
 
 def _identifier(name: str) -> str:

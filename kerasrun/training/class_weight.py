@@ -6,20 +6,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.sources._contract import Split
+
 ClassWeight = Literal["balanced"] | Mapping[str, float] | None
 """What `fit.class_weight` holds."""
 
 
-def class_weights(wanted: ClassWeight, labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, float] | None:
+def class_weights(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> dict[str, float] | None:
     """The weight of every class by name; None where nothing is weighted.
 
     Args:
         wanted: weights by name, a class without one counts 1; or `balanced`, as scikit-learn computes it: examples /
             (classes * examples of the class), so that in all every class counts the same.
-        labels: class numbers of the examples that train, (examples,).
+        split: the examples that train.
     """
     if wanted is None:
         return None
+    labels = split.label_array
     if wanted != "balanced":
         return {name: float(wanted.get(name, 1.0)) for name in classes}
     counts = np.bincount(labels, minlength=len(classes))
@@ -31,7 +34,10 @@ def class_weights(wanted: ClassWeight, labels: NDArray[np.int64], classes: Seque
     }
 
 
-def sample_weight(wanted: ClassWeight, labels: NDArray[np.int64], classes: Sequence[str]) -> NDArray[np.float32] | None:
-    """The weight of each example, (examples,)."""
-    weights = class_weights(wanted, labels, classes)
-    return None if weights is None else np.array(list(weights.values()), np.float32)[labels]
+def sample_weight(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> NDArray[np.float32] | None:
+    """The weight of each example, (examples,): that of its class times its own; None where nothing is weighted."""
+    weights = class_weights(wanted, split, classes)
+    if weights is None:
+        return split.sample_weight
+    by_class: NDArray[np.float32] = np.array(list(weights.values()), np.float32)[split.label_array]
+    return by_class if split.sample_weight is None else by_class * split.sample_weight

@@ -57,6 +57,7 @@ FIELDS = (
         *("experiment", None, Verdict.ALWAYS_REFUSES),
         "the steps already taken would not be its own; what `-s` may change leaves them true",
     ),
+    Field("kind of labels", "label_kind", Verdict.ALWAYS_REFUSES, "the network's outputs stand for them"),
     Field("classes", "classes", Verdict.ALWAYS_REFUSES, "a label is a place in their list"),
     Field(
         *("training examples", "examples.train", Verdict.ALWAYS_REFUSES),

@@ -1,7 +1,6 @@
 """Loss and metrics on a split: the outputs of padded batches, then Keras's own loss and metrics on them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,9 @@ from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.sources._contract import Split
 from kerasrun.training.chunks import ChunkSize
+from kerasrun.training.labels import labels_of
 from kerasrun.training.steps import Inference, Scoring
 from kerasrun.training.targets import Targets
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a model does on a split."""
-
-    metrics: dict[str, float]
-    """`loss` first."""
-    outputs: NDArray[np.float32]
-    """The network's outputs, shape (examples, units)."""
 
 
 class Evaluator:
@@ -30,18 +20,32 @@ class Evaluator:
 
     def __init__(self, model: Any, split: Split, targets: Targets, batch_size: int) -> None:
         self.split = split
-        self.y = targets.encode(split.labels)
+        self.targets = targets
         self.predictor = Predictor(model, batch_size)
         self.scoring = Scoring(model, batch_size)
         self.batches = padded_batches(split.inputs, batch_size=batch_size)
 
-    def evaluate(self, stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
-        """Evaluate the whole split; None if `stop` said so between two chunks of batches."""
-        outputs = self.predictor.predict(self.batches, len(self.split), stop)
-        if outputs is None:
-            return None
-        y_pred, logits = outputs
-        return Evaluation(self.scoring(self.y, y_pred, logits), y_pred)
+    def evaluate(
+        self, stop: Callable[[], bool] = lambda: False, see: Callable[[NDArray[np.float32]], None] | None = None
+    ) -> dict[str, float] | None:
+        """Evaluate the whole split.
+
+        Args:
+            stop: asked between two chunks of batches whether to give up.
+            see: gets the network's outputs of every chunk, (examples, …), in the order of the split.
+
+        Returns:
+            values by name, `loss` first; None if `stop` said so.
+        """
+        self.scoring.reset()
+        done = 0
+        for y_pred, logits in self.predictor.chunks_of(self.batches, len(self.split), stop):
+            end = done + len(y_pred)
+            self.scoring.add(labels_of(self.targets, self.split, done, end), y_pred, logits)
+            if see:
+                see(y_pred)
+            done = end
+        return self.scoring.result() if done == len(self.split) else None
 
 
 class Predictor:
@@ -51,19 +55,18 @@ class Predictor:
         self.inference = Inference(model, batch_size)
         self.chunks = ChunkSize()
 
-    def predict(
+    def predict(self, batches: Any, examples: int) -> NDArray[np.float32]:
+        """Outputs for `examples` rows, (examples, …)."""
+        return np.concatenate([y_pred for y_pred, _ in self.chunks_of(batches, examples)])
+
+    def chunks_of(
         self, batches: Any, examples: int, stop: Callable[[], bool] = lambda: False
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Outputs and logits for `examples` rows, each of shape (examples, units); None if `stop` said so."""
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Outputs and logits chunk by chunk, each (rows, …), `examples` rows in all; fewer if `stop` said so."""
         iterator = iter(batches)
-        remaining = steps_in_epoch(examples, self.inference.batch_size)
-        parts = []
-        while remaining:
-            if stop():
-                return None
-            count = self.chunks.next(remaining)
+        while examples > 0 and not stop():
+            count = self.chunks.next(steps_in_epoch(examples, self.inference.batch_size))
             with self.chunks.measured(count):
-                parts.append(self.inference(iterator, count))
-            remaining -= count
-        y_pred, logits = (np.concatenate(part)[:examples] for part in zip(*parts, strict=True))
-        return y_pred, logits
+                y_pred, logits = self.inference(iterator, count)
+            yield y_pred[:examples], logits[:examples]
+            examples -= len(y_pred)

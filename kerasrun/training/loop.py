@@ -41,6 +41,7 @@ from kerasrun.training.callbacks import (
 from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.class_weight import sample_weight
 from kerasrun.training.evaluator import Evaluator
+from kerasrun.training.labels import training_labels
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
 from kerasrun.training.steps import FusedSteps
@@ -104,8 +105,8 @@ class TrainingLoop:
         self.model = built.model
         self.strategy = strategy
         self.train = train
-        self.y = built.targets.encode(train.labels)
-        self.sample_weight = sample_weight(experiment.fit.class_weight, train.labels, data.classes)
+        self.labels = training_labels(built.targets, train)
+        self.sample_weight = sample_weight(experiment.fit.class_weight, train, data.classes)
         batch_size = experiment.fit.batch_size
         self.steps = steps_in_epoch(len(train), batch_size)
         self.evaluator = Evaluator(self.model, val, built.targets, batch_size) if val else None
@@ -223,7 +224,7 @@ class TrainingLoop:
     def _batches(self) -> tf.data.Dataset:
         return training_batches(
             self.train.inputs,
-            self.y,
+            self.labels,
             batch_size=self.experiment.fit.batch_size,
             seed=self.experiment.seed,
             first_step=self._global_step(),
@@ -308,14 +309,14 @@ class TrainingLoop:
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.listeners.on_test_begin()
         with _explained(self.experiment.fit.batch_size):
-            evaluation = self.evaluator.evaluate(self._gives_up_validation)
-        if evaluation is None:
+            metrics = self.evaluator.evaluate(self._gives_up_validation)
+        if metrics is None:
             self._save_as_before_validation()
             raise self._interrupted() if self.stop else self._paused()
-        logs |= {f"val_{name}": value for name, value in evaluation.metrics.items()}
+        logs |= {f"val_{name}": value for name, value in metrics.items()}
         # Before `on_test_end`, where SwapEMAWeights takes the averages out again: best.keras is what was measured.
         is_best = self._keep_if_best(epoch, logs)
-        self.listeners.on_test_end(evaluation.metrics)
+        self.listeners.on_test_end(metrics)
         self.training_metrics = None
         return is_best
 

@@ -89,10 +89,16 @@ class Scoring:
         self.has_logits = _ends_in_logits(model)
         self.function = tf.function(self._run, reduce_retracing=True)
 
-    def __call__(self, y: NDArray[Any], y_pred: NDArray[np.float32], logits: NDArray[np.float32]) -> dict[str, float]:
-        """Values by name, `loss` first; `y`, `y_pred` and `logits` have one row for each example."""
+    def reset(self) -> None:
+        """Begin anew."""
         self.model.reset_metrics()
+
+    def add(self, y: Any, y_pred: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
+        """Count whole batches, of which the very last may be smaller; each argument has a row for each example."""
         self.function(tf.constant(y), tf.constant(y_pred), tf.constant(logits))
+
+    def result(self) -> dict[str, float]:
+        """Values by name, `loss` first."""
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
     def _run(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:

@@ -177,7 +177,7 @@ def prepare(loaded: Loaded) -> Prepared:
         seed=experiment.seed,
     )
     try:
-        check_class_weight(loaded.document, data.classes)
+        check_class_weight(loaded.document, data.classes, data.label_kind)
         check_monitors(loaded.document, validates=validation is not None)
     except ExperimentError as error:
         # The text alone could not tell: it took the data to know the classes, and that nothing validates.
@@ -236,10 +236,9 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
         "seed": prepared.experiment.seed,
         "epochs": prepared.experiment.fit.epochs,
         "device": device.recorded(),
+        "label_kind": prepared.data.label_kind,
         "classes": list(prepared.data.classes),
-        "class_weight": class_weights(
-            prepared.experiment.fit.class_weight, prepared.train.labels, prepared.data.classes
-        ),
+        "class_weight": class_weights(prepared.experiment.fit.class_weight, prepared.train, prepared.data.classes),
         "data_fingerprint": prepared.data.fingerprint,
         "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
         "examples": {

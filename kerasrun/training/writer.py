@@ -100,6 +100,8 @@ class RunWriter(BackgroundWriter):
         info = ModelInfo(
             classes=self.data.classes,
             image_format=self.data.image_format,
+            label_kind=self.data.label_kind,
+            row_format=self.data.row_format,
             batch_size=self.experiment.fit.batch_size,
             outputs=self.targets.outputs,
             experiment=self.experiment.name,

@@ -47,7 +47,7 @@ def augment(component, images, step, seed=1):
     from kerasrun.pipeline.augmentation import Augmentation
 
     augmentation = Augmentation([component], seed)
-    return tf.function(augmentation)(images, tf.constant(step, tf.int64)).numpy()
+    return tf.function(augmentation)(images, tf.constant(step, tf.int64))[0].numpy()
 
 
 def test_every_augmentation_layer_of_keras_is_tried_or_refused():

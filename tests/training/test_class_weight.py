@@ -9,30 +9,36 @@ from kerasrun.components import Component
 from kerasrun.errors import DataError
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.runs.metrics import Table
+from kerasrun.sources._contract import Split
+from kerasrun.sources._inputs import ArrayInputs
 from kerasrun.training.class_weight import class_weights, sample_weight
 from kerasrun.training.targets import Targets
 
 LABELS = np.array([1, 1, 1, 1, 0, 0])
 
 
+def labelled(labels, weight=None):
+    return Split("train", ArrayInputs(np.zeros((len(labels), 2))), labels, sample_weight=weight)
+
+
 def test_balanced_is_the_formula_of_scikit_learn():
     # The example in the documentation of compute_class_weight.
-    assert class_weights("balanced", LABELS, ("a", "b")) == {"a": 1.5, "b": 0.75}
+    assert class_weights("balanced", labelled(LABELS), ("a", "b")) == {"a": 1.5, "b": 0.75}
 
 
 def test_every_class_that_there_is_counts_the_same_in_all_when_balanced():
     labels = np.array([0] * 7 + [1] * 2 + [3])
-    weights = sample_weight("balanced", labels, ("a", "b", "none", "d"))
+    weights = sample_weight("balanced", labelled(labels), ("a", "b", "none", "d"))
     assert [weights[labels == number].sum() for number in (0, 1, 3)] == pytest.approx([10 / 3] * 3)
 
 
 def test_a_class_without_a_weight_counts_1():
-    assert class_weights({"b": 3}, LABELS, ("a", "b")) == {"a": 1.0, "b": 3.0}
-    assert sample_weight({"b": 3}, LABELS, ("a", "b")).tolist() == [3, 3, 3, 3, 1, 1]
+    assert class_weights({"b": 3}, labelled(LABELS), ("a", "b")) == {"a": 1.0, "b": 3.0}
+    assert sample_weight({"b": 3}, labelled(LABELS), ("a", "b")).tolist() == [3, 3, 3, 3, 1, 1]
 
 
 def test_nothing_is_weighted_unless_asked_for():
-    assert sample_weight(None, LABELS, ("a", "b")) is None
+    assert sample_weight(None, labelled(LABELS), ("a", "b")) is None
 
 
 @pytest.fixture

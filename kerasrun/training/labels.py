@@ -1,0 +1,39 @@
+"""Labels as the loss takes them: of arrays at once, of masks batch by batch."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasrun.pipeline.batches import Masks
+from kerasrun.sources._contract import Split
+from kerasrun.training.targets import Targets
+
+
+def training_labels(targets: Targets, split: Split) -> NDArray[Any] | Masks:
+    """For `training_batches`."""
+    if isinstance(split.labels, np.ndarray):
+        return targets.encode(split.labels)
+    return Masks(split.labels, partial(encode_masks, targets))
+
+
+def labels_of(targets: Targets, split: Split, begin: int, end: int) -> Any:
+    """The labels of the examples from `begin` to before `end`."""
+    if isinstance(split.labels, np.ndarray):
+        return targets.encode(split.labels[begin:end])
+    return encode_masks(targets, tf.constant(split.labels.take(np.arange(begin, end))))
+
+
+def encode_masks(targets: Targets, masks: tf.Tensor) -> tf.Tensor:
+    """Class numbers, uint8 (batch, height, width, 1), as the loss takes them.
+
+    Returns:
+        for a sparse loss int32 (batch, height, width); for one channel float32 (batch, height, width, 1); else one-hot
+        float32 (batch, height, width, classes).
+    """
+    if targets.units == 1:
+        return tf.cast(masks, tf.float32)
+    numbers = tf.cast(masks[..., 0], tf.int32)
+    return numbers if targets.sparse else tf.one_hot(numbers, targets.classes)
