@@ -171,7 +171,7 @@ POINTS: Mapping[str, Callable[[int], None]] = {
     ),
     "half of run.json": _half_written("run.json"),
     # The end of an epoch.
-    "in validation": _at("kerasrun.training.evaluator:Predictor.predict", "after"),
+    "in validation": _at("kerasrun.training.steps:Scoring.add", "after"),
     "after validation": _at("kerasrun.training.steps:Scoring.__call__", "after"),
     "half of a ModelCheckpoint": _instead_of(f"{_KERAS}:ModelCheckpoint._save_model", _half_saved_by_keras),
     "after the callbacks": _at(f"{_KERAS}:CallbackList.on_epoch_end", "after"),
