@@ -22,9 +22,9 @@ def extended(tmp_path_factory):
         assert not (folder / name).exists()
         (folder / name).write_text(block.text, encoding="utf-8")
     assert len(examples) == 4
-    rows = "\n".join(f"{number},{-number},{number % 3}" for number in range(40))
-    for name in ("train.csv", "test.csv"):
-        (folder / name).write_text(f"a,b,class\n{rows}\n", encoding="utf-8")
+    lines = (f'{{"features": [{number}, {-number}], "label": {number % 3}}}\n' for number in range(40))
+    (folder / "train.jsonl").write_text("".join(lines), encoding="utf-8")
+    shutil.copy(folder / "train.jsonl", folder / "test.jsonl")
     return folder
 
 
@@ -35,7 +35,7 @@ def run(folder, *arguments):
     )
 
 
-@pytest.mark.parametrize("file", ["rows.yaml", "convolutions.yaml"])
+@pytest.mark.parametrize("file", ["lines.yaml", "convolutions.yaml"])
 def test_the_experiments_validate(extended, file):
     done = run(extended, "-m", "kerasrun", "validate", file)
     assert (done.returncode, done.stderr) == (0, "")
@@ -44,19 +44,19 @@ def test_the_experiments_validate(extended, file):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("data.csv.trian=train.csv", "did you mean 'train'?"),
-        ("data=csvs", "did you mean 'csv'?"),
+        ("data.jsonl.trian=train.jsonl", "did you mean 'train'?"),
+        ("data=jsonll", "did you mean 'jsonl'?"),
     ],
 )
 def test_their_keys_and_names_are_checked_like_any_other(extended, setting, words):
-    done = run(extended, "-m", "kerasrun", "validate", "rows.yaml", "-s", setting)
+    done = run(extended, "-m", "kerasrun", "validate", "lines.yaml", "-s", setting)
     assert done.returncode == 2
     assert words in done.stderr
 
 
 def test_the_source_opens_its_data(extended):
     code = (
-        "from kerasrun.experiment.load import load; data = load('rows.yaml').experiment.data.open(); "
+        "from kerasrun.experiment.load import load; data = load('lines.yaml').experiment.data.open(); "
         "print({name: (len(split), split.inputs.example_shape) for name, split in data.splits.items()}, data.classes)"
     )
     done = run(extended, "-c", code)
@@ -65,11 +65,14 @@ def test_the_source_opens_its_data(extended):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nothing.csv", "does not exist; expected a CSV file"), ("words.csv", "expected rows of numbers")],
+    [
+        ("nothing.jsonl", "does not exist; expected a file of JSON lines"),
+        ("words.jsonl", "expected lines with features"),
+    ],
 )
 def test_the_source_names_a_file_that_is_missing_or_wrong(extended, name, words):
-    (extended / "words.csv").write_text("a,b\none,two\n", encoding="utf-8")
-    done = run(extended, "-m", "kerasrun", "train", "rows.yaml", "-s", f"data.csv.train={name}")
+    (extended / "words.jsonl").write_text('{"label": 1}\n', encoding="utf-8")
+    done = run(extended, "-m", "kerasrun", "train", "lines.yaml", "-s", f"data.jsonl.train={name}")
     assert done.returncode == 1
     assert name in done.stderr
     assert words in done.stderr
@@ -79,7 +82,7 @@ def test_the_source_names_a_file_that_is_missing_or_wrong(extended, name, words)
 def test_both_train(extended):
     code = (
         "from pathlib import Path; import kerasrun; "
-        "kerasrun.dry_run(Path('rows.yaml')); kerasrun.dry_run(Path('convolutions.yaml'))"
+        "kerasrun.dry_run(Path('lines.yaml')); kerasrun.dry_run(Path('convolutions.yaml'))"
     )
     done = run(extended, "-c", code)
     assert done.returncode == 0, done.stderr

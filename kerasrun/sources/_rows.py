@@ -1,0 +1,353 @@
+"""Rows of text files: one scan checks and numbers all of them, and keeps their features if they fit into memory."""
+
+import csv
+import difflib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import Inputs
+from kerasrun.sources._files import listed, unreadable
+from kerasrun.sources._inputs import ArrayInputs, memory_budget
+
+_TOGETHER = 1024
+"""So many rows become numbers at once."""
+
+Place = tuple[int, int, int]
+"""The number of a row's line, from 1; its first byte in the file; the byte after it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A text file of rows, every row with as many values."""
+
+    path: Path
+    delimiter: str | None
+    """What stands between two values; None for any run of blanks."""
+    header: bool
+    columns: tuple[str, ...]
+    """The names in the header, or the numbers from 0."""
+
+    def position(self, wanted: int | str, key: str) -> int:
+        """Where a column stands that `key` of the experiment names, or numbers from 0, or from -1 at the end.
+
+        Raises:
+            DataError: if there is no such column.
+        """
+        if isinstance(wanted, int) and -len(self.columns) <= wanted < len(self.columns):
+            return wanted % len(self.columns)
+        if isinstance(wanted, str) and wanted in self.columns:
+            return self.columns.index(wanted)
+        if isinstance(wanted, int):
+            raise DataError(f"{self.path}: no column {wanted} for `{key}`: there are {len(self.columns)}, from 0")
+        if not self.header:
+            raise DataError(f"{self.path}: `{key}` names {wanted!r}, but without a header columns are numbers from 0")
+        near = difflib.get_close_matches(wanted, self.columns, n=1)
+        raise DataError(
+            f"{self.path}: no column {wanted!r} for `{key}`; the header has {listed(self.columns)}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+
+    def name(self, position: int) -> str:
+        """What a message calls a column."""
+        return f"column {self.columns[position]!r}" if self.header else f"column {position}"
+
+    def rows(self) -> Iterator[tuple[Place, list[str]]]:
+        """Every row below the header, with its place.
+
+        Raises:
+            DataError: if a row has more or fewer values than there are columns, or the file cannot be read as text.
+        """
+        rows = _rows(self.path, self.delimiter)
+        if self.header:
+            next(rows)
+        for place, values in rows:
+            self._check_length(values, place[0])
+            yield place, values
+
+    def rows_at(self, places: Iterable[Place]) -> list[list[str]]:
+        """The rows at these places, read anew.
+
+        Raises:
+            DataError: if they are no rows any more.
+        """
+        found = []
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for line, start, end in places:
+                    file.seek(start)
+                    text = _decoded(file.read(end - start), self.path, line)
+                    values = _stripped(next(_parsed([text], self.delimiter), []))
+                    self._check_length(values, line)
+                    found.append(values)
+        except OSError as error:
+            raise unreadable(self.path, error, "a text file of rows") from error
+        except csv.Error as error:
+            raise DataError(f"{self.path}:{line}: {error}") from error
+        return found
+
+    def numbers(
+        self, positions: Sequence[int], rows: Sequence[Sequence[str]], lines: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """The values in some columns, (rows, columns).
+
+        Raises:
+            DataError: if one is missing, is no number or is not finite; the message has its line and column.
+        """
+        texts = [[row[position] for position in positions] for row in rows]
+        # Python reads 1_000 as a number, which it is in no other program.
+        as_python = any("_" in text for values in texts for text in values)
+        try:
+            values = np.array([list(map(float, row)) for row in texts], np.float64).reshape(len(rows), len(positions))
+        except ValueError:
+            as_python = True
+        if not as_python:
+            with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+                numbers = values.astype(np.float32)
+            if np.isfinite(numbers).all():
+                return numbers
+        for row, line in zip(texts, lines, strict=True):
+            for position, text in zip(positions, row, strict=True):
+                if wrong := _what_is_wrong(text):
+                    raise DataError(f"{self.path}:{line}: {self.name(position)}: {wrong}{self._advice(text, line)}")
+        raise AssertionError("a number that was refused has nothing wrong")
+
+    def _advice(self, text: str, line: int) -> str:
+        if line == 1 and not self.header and text:
+            return "; set `header: true` if the first line names the columns"
+        return "; leave rows without it out of the file" if not text else ""
+
+    def _check_length(self, values: Sequence[str], line: int) -> None:
+        if len(values) != len(self.columns):
+            like = "as in the header" if self.header else "as in the first row"
+            raise DataError(f"{self.path}:{line}: {len(values)} values; expected {len(self.columns)}, {like}")
+
+
+@dataclass(frozen=True, eq=False)
+class RowsInFile:
+    """Rows that are read as they are asked for, to the same numbers that an array of them would hold."""
+
+    table: Table
+    features: tuple[int, ...]
+    places: NDArray[np.int64]
+    """(rows, 3): the `Place` of each."""
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        return (len(self.features),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        places = self.places[indices]
+        return self.table.numbers(self.features, self.table.rows_at(places.tolist()), places[:, 0].tolist())
+
+
+@dataclass(frozen=True)
+class ScannedRows:
+    """What reading every row of a table once has shown."""
+
+    table: Table
+    inputs: Inputs
+    """The features."""
+    lines: NDArray[np.int64]
+    """The number of each row's line."""
+    labels: NDArray[np.float32]
+    """The columns of labels that are numbers, (rows, columns)."""
+    texts: tuple[str, ...]
+    """What stands in the column of labels that are text, each once."""
+    text_numbers: NDArray[np.int64]
+    """For each row an index into `texts`, where there is such a column."""
+    weights: NDArray[np.float32] | None
+    """The column of weights, (rows,)."""
+
+
+def open_table(path: Path, delimiter: str | None, *, header: bool) -> Table:
+    """Read the header, or count the values of the first row.
+
+    Raises:
+        DataError: if the file cannot be read, has no row, or a name stands twice in its header.
+    """
+    first = next(_rows(path, delimiter), None)
+    if first is None:
+        raise DataError(f"{path}: is empty; expected {'a header and ' if header else ''}rows of values")
+    (line, _, _), values = first
+    if not header:
+        return Table(path, delimiter, header, tuple(map(str, range(len(values)))))
+    repeated = sorted({name for name in values if name and values.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{path}:{line}: the header has {listed([repr(name) for name in repeated])} more than once; rename the "
+            "columns, or set `header: false` if the first line holds values"
+        )
+    return Table(path, delimiter, header, tuple(values))
+
+
+def scan_rows(
+    table: Table,
+    features: Sequence[int],
+    *,
+    labels: Sequence[int] = (),
+    text: int | None = None,
+    weight: int | None = None,
+) -> ScannedRows:
+    """Read and check every row; the features are kept if they fit into `memory_budget()`.
+
+    Args:
+        features: columns of numbers.
+        labels: columns of numbers.
+        text: a column that is read as text.
+        weight: a column of numbers.
+
+    Raises:
+        DataError: if a row cannot be used; the message has its line and column.
+    """
+    others = (*labels, *(() if weight is None else (weight,)))
+    kept, numbers, texts = _Kept(memory_budget()), [np.empty((0, len(others)), np.float32)], _Texts(table, text)
+    places = array("q")
+    for block, rows in _blocks(table.rows()):
+        lines = [line for line, _, _ in block]
+        kept.add(table.numbers(features, rows, lines))
+        numbers.append(table.numbers(others, rows, lines))
+        texts.add(rows, lines)
+        places.extend(byte for place in block for byte in place)
+    if not places:
+        raise DataError(f"{table.path}: has a header, but no rows below it")
+    where = np.array(places, np.int64).reshape(-1, 3)
+    inputs = (
+        RowsInFile(table, tuple(features), where) if kept.blocks is None else ArrayInputs(np.concatenate(kept.blocks))
+    )
+    columns = np.concatenate(numbers)
+    return ScannedRows(
+        table,
+        inputs,
+        lines=where[:, 0],
+        labels=columns[:, : len(labels)],
+        texts=tuple(texts.found),
+        text_numbers=np.array(texts.numbers, np.int64),
+        weights=None if weight is None else columns[:, -1],
+    )
+
+
+class _Kept:
+    """Blocks of features, as long as they fit into memory; then None."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.blocks: list[NDArray[np.float32]] | None = []
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        self.budget -= block.nbytes
+        if self.budget < 0:
+            self.blocks = None
+        elif self.blocks is not None:
+            self.blocks.append(block)
+
+
+class _Texts:
+    """The texts in one column, numbered as they are found."""
+
+    def __init__(self, table: Table, position: int | None) -> None:
+        self.table, self.position = table, position
+        self.found: dict[str, int] = {}
+        self.numbers = array("q")
+
+    def add(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
+        if self.position is None:
+            return
+        for row, line in zip(rows, lines, strict=True):
+            text = row[self.position]
+            if not text:
+                raise DataError(f"{self.table.path}:{line}: {self.table.name(self.position)}: a missing value")
+            self.numbers.append(self.found.setdefault(text, len(self.found)))
+
+
+def _blocks(rows: Iterable[tuple[Place, list[str]]]) -> Iterator[tuple[list[Place], list[list[str]]]]:
+    places: list[Place] = []
+    values: list[list[str]] = []
+    for place, row in rows:
+        places.append(place)
+        values.append(row)
+        if len(places) == _TOGETHER:
+            yield places, values
+            places, values = [], []
+    if places:
+        yield places, values
+
+
+def _rows(path: Path, delimiter: str | None) -> Iterator[tuple[Place, list[str]]]:
+    """Every row that is not blank."""
+    try:
+        with path.open("rb") as file:
+            lines = _Lines(path, file)
+            rows = _parsed(lines, delimiter)
+            while True:
+                line, start = lines.number + 1, lines.end
+                try:
+                    values = next(rows, None)
+                except csv.Error as error:
+                    raise DataError(f"{path}:{line}: {error}; expected values between {delimiter!r}") from error
+                if values is None:
+                    return
+                values = _stripped(values)
+                if values not in ([], [""]):
+                    yield (line, start, lines.end), values
+    except OSError as error:
+        raise unreadable(path, error, "a text file of rows") from error
+
+
+class _Lines:
+    """The lines of a file as text, with the number of the last one and the byte where it ends."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path, self.file = path, file
+        self.number = self.end = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.file)
+        self.number += 1
+        self.end += len(line)
+        return _decoded(line, self.path, self.number)
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}:{number}: is not UTF-8 text; expected rows of values, saved as UTF-8") from None
+
+
+def _parsed(lines: Iterable[str], delimiter: str | None) -> Iterator[list[str]]:
+    if delimiter is None:
+        return (line.split() for line in lines)
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+
+
+def _stripped(values: list[str]) -> list[str]:
+    return [value.strip() for value in values]
+
+
+def _what_is_wrong(text: str) -> str | None:
+    if not text:
+        return "a missing value; expected a number"
+    try:
+        value = float("" if "_" in text else text)
+    except ValueError:
+        return f"{text!r}; expected a number"
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(np.float32(value))
+    return None if finite else f"{text!r}; expected a finite number (as float32)"
