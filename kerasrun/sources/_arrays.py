@@ -1,7 +1,7 @@
-"""Arrays that were read from somewhere become checked splits: what npz and idx have in common."""
+"""Arrays that were read from somewhere become checked splits: what the sources of arrays have in common."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from kerasrun.sources._contract import (
 )
 from kerasrun.sources._images import resize_array
 from kerasrun.sources._inputs import ArrayInputs, ResizedArray, memory_budget
+from kerasrun.sources._stored import StoredArray, StoredInputs, block_slices, converted, converted_form
+from kerasrun.sources._weights import checked_weights
 
 _COLOR_MODES: Mapping[int, ColorMode] = {channels: mode for mode, channels in CHANNELS.items()}
 _FEW_CLASSES = 1000
@@ -29,12 +31,14 @@ _FEW_CLASSES = 1000
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """The arrays of one split as they were read, and what a message calls each of them."""
+    """The arrays of one split as they were read, or can be, and what a message calls each of them."""
 
-    inputs: NDArray[Any]
+    inputs: NDArray[Any] | StoredArray
     labels: NDArray[Any]
     inputs_name: str
     labels_name: str
+    sample_weight: NDArray[Any] | None = None
+    weight_name: str = ""
 
 
 def data_from_arrays(
@@ -48,10 +52,13 @@ def data_from_arrays(
 ) -> Data:
     """Check the arrays of every split, and bring them to the form of `Data`.
 
+    What is not in memory is read once, in blocks, and kept if it fits into `memory_budget()`.
+
     Args:
         arrays: by the split's name, `train` among them: inputs of shape (examples, height, width), (examples, height,
             width, channels) or (examples, features); labels of `classes` as class numbers of shape (examples,) or
-            (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels).
+            (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels);
+            weights of shape (examples,) or (examples, 1).
         label_kind: what the labels are; not `masks`.
         classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
@@ -61,29 +68,32 @@ def data_from_arrays(
     Raises:
         DataError: if an array cannot be used; the message has its name.
     """
-    inputs = {name: _checked_inputs(split) for name, split in arrays.items()}
     for split in arrays.values():
-        if len(split.inputs) != len(split.labels):
-            raise DataError(
-                f"{split.inputs_name} has {len(split.inputs)} examples, but {split.labels_name} has "
-                f"{len(split.labels)} labels; expected a label for each example"
-            )
+        _check_form(split)
     given = len(classes) if classes else None
     labels, count = _classes(arrays, given) if label_kind == "classes" else _columns(arrays, label_kind, given)
+    weights = {name: _weights(split) for name, split in arrays.items()}
+    for split in arrays.values():
+        _check_same_kind(split, arrays["train"], image_size)
+    shape, dtype = converted_form(arrays["train"].inputs)
+    image_format = _image_format(shape, image_size, interpolation, fit_mode)
+    digest = hashlib.sha256()
+    splits = {}
     for name, split in arrays.items():
-        _check_same_kind(split, inputs[name], arrays["train"], inputs["train"], image_size)
-    image_format = _image_format(inputs["train"], image_size, interpolation, fit_mode)
-    splits = {
-        name: Split(name, _resized(inputs[name], image_format if image_size else None), labels[name]) for name in arrays
-    }
+        examples = _examples(name, split, digest)
+        for array in (labels[name], weights[name]):
+            if array is not None:
+                _hash_form(digest, name, array)
+                digest.update(np.ascontiguousarray(array).data)
+        inputs = _resized(examples, image_format if image_size else None)
+        splits[name] = Split(name, inputs, labels[name], sample_weight=weights[name])
     names = tuple(classes or map(str, range(count)))
-    is_8_bit = inputs["train"].dtype == np.uint8 and inputs["train"].shape[-1] in _COLOR_MODES
-    fingerprint = _fingerprint({name: (inputs[name], labels[name]) for name in arrays})
-    return Data(splits, names, image_format if is_8_bit else None, fingerprint, label_kind)
+    is_8_bit = dtype == np.uint8 and shape[-1] in _COLOR_MODES
+    return Data(splits, names, image_format if is_8_bit else None, digest.hexdigest(), label_kind)
 
 
-def _checked_inputs(split: LabelledArrays) -> NDArray[Any]:
-    """uint8 or float32 of shape (examples, height, width, channels) or (examples, features)."""
+def _check_form(split: LabelledArrays) -> None:
+    """The examples must be numbers in rows or images, and have a label each."""
     inputs, name = split.inputs, split.inputs_name
     if inputs.dtype.kind not in "buif":
         raise DataError(f"{name}: holds {inputs.dtype}; expected numbers")
@@ -94,19 +104,64 @@ def _checked_inputs(split: LabelledArrays) -> NDArray[Any]:
         )
     if not len(inputs):
         raise DataError(f"{name}: holds no examples; its shape is {inputs.shape}")
-    if inputs.ndim == 3:
-        inputs = inputs[..., np.newaxis]
-    if inputs.dtype == np.uint8:
-        return inputs
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is found below
-        inputs = inputs.astype(np.float32)
-    wrong = np.flatnonzero(~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+    if not split.labels.ndim or len(inputs) != len(split.labels):
+        count = len(split.labels) if split.labels.ndim else "no"
+        raise DataError(
+            f"{name} has {len(inputs)} examples, but {split.labels_name} has {count} labels; expected a label for each "
+            "example"
+        )
+
+
+def _examples(name: str, split: LabelledArrays, digest: "hashlib._Hash") -> NDArray[Any] | StoredInputs:
+    """The examples as uint8 or float32, checked and hashed: in memory if they are there, or fit into it."""
+    examples: NDArray[Any] | StoredInputs
+    blocks: Iterator[NDArray[Any]]
+    if not isinstance(split.inputs, StoredArray):
+        examples = whole = converted(split.inputs)
+        blocks = (whole[rows] for rows in block_slices(whole))
+    elif (stored := StoredInputs(split.inputs)).nbytes <= memory_budget():
+        examples = np.empty(stored.shape, stored.dtype)
+        blocks = _put(examples, stored.blocks())
+    else:
+        examples, blocks = stored, stored.blocks()
+    _hash_form(digest, name, examples)
+    wrong, start = np.empty(0, np.int64), 0
+    for block in blocks:
+        wrong = np.append(wrong, start + np.flatnonzero(~np.isfinite(block).reshape(len(block), -1).all(axis=1)))
+        digest.update(np.ascontiguousarray(block).data)
+        start += len(block)
     if len(wrong):
         raise DataError(
-            f"{name}: {len(wrong)} of {len(inputs)} examples hold NaN or infinity (as float32), the first at index "
-            f"{wrong[0]}; expected finite numbers"
+            f"{split.inputs_name}: {len(wrong)} of {len(examples)} examples hold NaN or infinity (as float32), the "
+            f"first at index {wrong[0]}; expected finite numbers"
         )
-    return inputs
+    return examples
+
+
+def _put(whole: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    """Keep every block on its way."""
+    start = 0
+    for block in blocks:
+        whole[start : start + len(block)] = block
+        start += len(block)
+        yield block
+
+
+def _hash_form(digest: "hashlib._Hash", name: str, array: NDArray[Any] | StoredInputs) -> None:
+    """What is hashed are the arrays themselves: how they are packed into files does not matter."""
+    digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+
+
+def _weights(split: LabelledArrays) -> NDArray[np.float32] | None:
+    weights, name = split.sample_weight, split.weight_name
+    if weights is None:
+        return None
+    if weights.dtype.kind not in "buif" or weights.shape not in ((len(split.inputs),), (len(split.inputs), 1)):
+        raise DataError(
+            f"{name}: {weights.dtype} of shape {weights.shape}; expected a number for each of the {len(split.inputs)} "
+            "training examples"
+        )
+    return checked_weights(weights.reshape(-1), lambda index: f"{name}: the weight at index {index}")
 
 
 def _classes(arrays: Mapping[str, LabelledArrays], given: int | None) -> tuple[dict[str, NDArray[Any]], int]:
@@ -201,18 +256,14 @@ def _check_range(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int 
         )
 
 
-def _check_same_kind(
-    split: LabelledArrays,
-    inputs: NDArray[Any],
-    train: LabelledArrays,
-    train_inputs: NDArray[Any],
-    image_size: tuple[int, int] | None,
-) -> None:
+def _check_same_kind(split: LabelledArrays, train: LabelledArrays, image_size: tuple[int, int] | None) -> None:
     """Every split must have the dtype and the shape of `train`; the size may differ if images are resized."""
-    if image_size and inputs.ndim != 4:
+    shape, dtype = converted_form(split.inputs)
+    train_shape, train_dtype = converted_form(train.inputs)
+    if image_size and len(shape) != 4:
         raise DataError(f"{split.inputs_name}: has shape {split.inputs.shape}; `image_size` needs images")
     free = 3 if image_size else 1
-    if inputs.shape[free:] != train_inputs.shape[free:] or inputs.dtype != train_inputs.dtype:
+    if shape[free:] != train_shape[free:] or dtype != train_dtype:
         raise DataError(
             f"{split.inputs_name}: {split.inputs.dtype} of shape {split.inputs.shape} does not go with "
             f"{train.inputs_name}: {train.inputs.dtype} of shape {train.inputs.shape}"
@@ -220,28 +271,20 @@ def _check_same_kind(
 
 
 def _image_format(
-    inputs: NDArray[Any], image_size: tuple[int, int] | None, interpolation: Interpolation, fit_mode: FitMode
+    shape: tuple[int, ...], image_size: tuple[int, int] | None, interpolation: Interpolation, fit_mode: FitMode
 ) -> ImageFormat | None:
-    if inputs.ndim != 4:
+    if len(shape) != 4:
         return None
-    height, width = image_size or inputs.shape[1:3]
-    return ImageFormat(height, width, _COLOR_MODES.get(inputs.shape[3], "rgb"), interpolation, fit_mode)
+    height, width = image_size or shape[1:3]
+    return ImageFormat(height, width, _COLOR_MODES.get(shape[3], "rgb"), interpolation, fit_mode)
 
 
-def _resized(inputs: NDArray[Any], image_format: ImageFormat | None) -> Inputs:
-    if image_format is None or inputs.shape[1:3] == (image_format.height, image_format.width):
-        return ArrayInputs(inputs)
-    needed = len(inputs) * image_format.height * image_format.width * inputs.shape[3] * inputs.itemsize
+def _resized(examples: NDArray[Any] | StoredInputs, image_format: ImageFormat | None) -> Inputs:
+    if isinstance(examples, StoredInputs):
+        return examples if image_format is None else examples.resized(image_format)
+    if image_format is None or examples.shape[1:3] == (image_format.height, image_format.width):
+        return ArrayInputs(examples)
+    needed = len(examples) * image_format.height * image_format.width * examples.shape[3] * examples.itemsize
     if needed > memory_budget():
-        return ResizedArray(inputs, image_format)
-    return ArrayInputs(resize_array(inputs, image_format))
-
-
-def _fingerprint(splits: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> str:
-    """sha256 over the arrays themselves: how they are packed into files does not matter."""
-    digest = hashlib.sha256()
-    for name, arrays in splits.items():
-        for array in arrays:
-            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+        return ResizedArray(examples, image_format)
+    return ArrayInputs(resize_array(examples, image_format))

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,17 +11,12 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
 from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
-from kerasrun.sources._files import listed, unreadable
+from kerasrun.sources._files import unreadable
+from kerasrun.sources._names import find_arrays
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
     from numpy.typing import NDArray
-
-SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
 
 
 class Npz(Source):
@@ -55,6 +50,8 @@ class Npz(Source):
     """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
     labels: ArrayLabels = "classes"
     """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    sample_weight: str | None = None
+    """Name of the array that says how much each training example counts in the loss."""
     classes: ClassNames | None = None
     """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
@@ -67,11 +64,12 @@ class Npz(Source):
 
         with _opened(self.path) as archive:
             arrays = {}
-            for split in SPELLINGS:
-                keys = self._keys(split, archive.files)
-                if keys:
-                    inputs, labels = (_read(archive, key, self.path) for key in keys)
-                    arrays[split] = LabelledArrays(inputs, labels, *(f"{self.path}: {key}" for key in keys))
+            for split, keys in find_arrays(self, self.path, archive.files).items():
+                inputs, labels, weight = (_read(archive, key, self.path) if key else None for key in keys)
+                assert inputs is not None
+                assert labels is not None
+                names = [f"{self.path}: {key}" for key in keys]
+                arrays[split] = LabelledArrays(inputs, labels, names[0], names[1], weight, names[2])
         return data_from_arrays(
             arrays,
             label_kind=self.labels,
@@ -80,31 +78,6 @@ class Npz(Source):
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
         )
-
-    def _keys(self, split: str, present: Sequence[str]) -> tuple[str, str] | None:
-        """The names of a split's examples and labels; None if the file has neither and none was asked for."""
-        inputs, labels = self._key("x", split, present), self._key("y", split, present)
-        if inputs and labels:
-            return inputs, labels
-        if inputs or labels:
-            lacking = f"{'y' if inputs else 'x'}_{split}"
-            raise DataError(f"{self.path}: has {inputs or labels}, but no {lacking}; it has {listed(present)}")
-        return None
-
-    def _key(self, axis: str, split: str, present: Sequence[str]) -> str | None:
-        field = f"{axis}_{split}"
-        given: str | None = getattr(self, field)
-        if given is not None and given not in present:
-            raise DataError(
-                f"{self.path}: no array {given!r}; it has {listed(present) or 'no arrays'}; "
-                f"name the right one with `{field}`"
-            )
-        if given is not None:
-            return given
-        found = [key for key in (f"{axis}_{spelling}" for spelling in SPELLINGS[split]) if key in present]
-        if len(found) > 1:
-            raise DataError(f"{self.path}: {' and '.join(found)} both name {split} data; choose one with `{field}`")
-        return found[0] if found else None
 
 
 @contextmanager

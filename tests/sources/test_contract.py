@@ -70,13 +70,27 @@ def change_csv(folder):
     path.write_text(path.read_text(encoding="utf-8").replace("\na,", "\na,1", 1), encoding="utf-8")
 
 
+def npy_sample(folder):
+    files = {f"{axis}_{split}": folder / f"{axis}_{split}.npy" for split in ("train", "test") for axis in "xy"}
+    for split, numbers in (("train", range(4)), ("test", range(4, 6))):
+        np.save(files[f"x_{split}"], np.stack([pixels(number) for number in numbers]))
+        np.save(files[f"y_{split}"], np.array(numbers) % 2)
+    return files
+
+
+def change_npy(folder):
+    path = folder / "x_train.npy"
+    np.save(path, changed(np.load(path)))
+
+
 SAMPLES = {
     "csv": (csv_sample, change_csv),
+    "npy": (npy_sample, change_npy),
     "directory": (directory_sample, change_directory),
     "npz": (npz_sample, change_npz),
     "idx": (idx_sample, change_idx),
 }
-IMAGES = {"directory", "npz", "idx"}
+IMAGES = {"directory", "npz", "npy", "idx"}
 
 
 def pixels(seed):
@@ -99,7 +113,7 @@ def sample(request, tmp_path):
 
 def test_the_family_has_members():
     assert set(SAMPLES) == set(KINDS)
-    assert {"directory", "npz", "idx", "csv"} <= set(KINDS)
+    assert {"directory", "npz", "npy", "idx", "csv"} <= set(KINDS)
 
 
 def test_checking_the_fields_needs_neither_numpy_nor_pillow(tmp_path):

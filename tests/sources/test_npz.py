@@ -164,6 +164,33 @@ def test_values_that_are_not_finite_are_an_error(fails, value):
     fails("x_train: 1 of 6 examples hold NaN or infinity", "index 4", x_train=array, y_train=Y)
 
 
+@pytest.mark.parametrize("weights", [[1, 2, 0, 1, 1, 0.5], [[1], [2], [0], [1], [1], [0.5]]])
+def test_training_examples_may_have_weights(opened, weights):
+    data = opened({"sample_weight": "w"}, x_train=X, y_train=Y, x_test=X, y_test=Y, w=np.array(weights))
+    assert data.splits["train"].sample_weight.tolist() == [1, 2, 0, 1, 1, 0.5]
+    assert data.splits["train"].sample_weight.dtype == np.float32
+    assert data.splits["test"].sample_weight is None
+    assert data.fingerprint != opened(x_train=X, y_train=Y, x_test=X, y_test=Y).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1, 1, -1, 1, 1, 1], "w: the weight at index 2 is -1; expected a finite number of at least 0"),
+        ([1, 1, 1, 1, 1, np.inf], "w: the weight at index 5 is inf"),
+        ([0, 0, 0, 0, 0, 0], "all others are 0"),
+        ([1, 1], "w: int64 of shape (2,); expected a number for each of the 6 training examples"),
+        (["a"] * 6, "w: <U1 of shape (6,)"),
+    ],
+)
+def test_weights_that_cannot_be_are_an_error(fails, weights, words):
+    fails(words, fields={"sample_weight": "w"}, x_train=X, y_train=Y, w=np.array(weights))
+
+
+def test_a_missing_array_of_weights_is_an_error(fails):
+    fails("no array 'w'", "`sample_weight`", fields={"sample_weight": "w"}, x_train=X, y_train=Y)
+
+
 @pytest.mark.parametrize("label", [-1, 0.5, np.nan, 2**40])
 def test_labels_must_be_whole_numbers_from_0(fails, label):
     labels = Y.astype(float)

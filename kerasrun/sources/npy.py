@@ -1,0 +1,131 @@
+"""Arrays in one NumPy file each."""
+
+from pathlib import Path
+from tokenize import TokenError
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
+from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
+from kerasrun.sources._files import unreadable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kerasrun.sources._stored import Rows, StoredArray
+
+
+class Npy(Source):
+    """Arrays in `.npy` files, one each: images of shape (examples, height, width[, channels]), or rows of features.
+
+    uint8 stays uint8; all other numbers become float32. Examples that would not fit into memory stay in their file
+    (a memory map) and are read as they are asked for. Nothing is ever unpickled.
+    """
+
+    kind: ClassVar[str] = "npy"
+
+    x_train: ExperimentPath
+    """The file of training examples."""
+    y_train: ExperimentPath
+    """The file of their labels."""
+    x_validation: ExperimentPath | None = None
+    """The file of validation examples."""
+    y_validation: ExperimentPath | None = None
+    """The file of their labels."""
+    x_test: ExperimentPath | None = None
+    """The file of test examples."""
+    y_test: ExperimentPath | None = None
+    """The file of their labels."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    labels: ArrayLabels = "classes"
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    sample_weight: ExperimentPath | None = None
+    """The file that says how much each training example counts in the loss."""
+    classes: ClassNames | None = None
+    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
+
+    @model_validator(mode="after")
+    def _names_whole_splits(self) -> Self:
+        for split in ("validation", "test"):
+            given = {axis: getattr(self, f"{axis}_{split}") is not None for axis in "xy"}
+            if given["x"] != given["y"]:
+                there, lacking = "xy" if given["x"] else "yx"
+                raise ValueError(f"{there}_{split} is given without {lacking}_{split}")
+        return self
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.labels
+
+    def open(self) -> Data:
+        import numpy as np
+
+        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+
+        arrays = {}
+        for split in ("train", "validation", "test"):
+            x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+            if x is not None:
+                weight = self.sample_weight if split == "train" else None
+                arrays[split] = LabelledArrays(
+                    _stored(_opened(x)),
+                    np.array(_opened(y)),
+                    str(x),
+                    str(y),
+                    None if weight is None else np.array(_opened(weight)),
+                    str(weight),
+                )
+        return data_from_arrays(
+            arrays,
+            label_kind=self.labels,
+            classes=self.classes,
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            fit_mode=self.fit_mode,
+        )
+
+
+def _stored(array: "NDArray[Any]") -> "StoredArray":
+    import numpy as np
+
+    from kerasrun.sources._stored import StoredArray
+
+    def read(rows: "Rows") -> "NDArray[Any]":
+        return np.array(array[rows])  # a copy in memory, where a slice would be a view of the file
+
+    return StoredArray(array.shape, array.dtype, read)
+
+
+def _opened(path: Path) -> "NDArray[Any]":
+    """A memory map of the array in a file."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise unreadable(path, error, "an .npy file") from error
+    if not start:
+        raise DataError(f"{path}: is empty (0 bytes); expected an .npy file")
+    if start[:2] == b"PK":
+        raise DataError(f"{path}: is an archive of arrays (.npz), which the source npz reads; expected an .npy file")
+    if start[:6] != b"\x93NUMPY":
+        raise DataError(f"{path}: is not an .npy file; it begins with {start!r}")
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, OverflowError, SyntaxError, TypeError, TokenError) as error:
+        if "Python objects" in str(error):
+            raise DataError(
+                f"{path}: holds Python objects, which only unpickling could read, and that may run foreign code; save "
+                "it as an array of numbers of one shape"
+            ) from error
+        raise DataError(f"{path}: is damaged or truncated: {error}") from error
+    return array

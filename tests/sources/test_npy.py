@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from kerasrun.errors import DataError
+from kerasrun.sources import _arrays, _stored
+from kerasrun.sources.npy import Npy
+from kerasrun.sources.npz import Npz
+
+X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
+Y = np.array([0, 1, 2, 0, 1, 2])
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Save arrays as `<name>.npy` and open them; `fields` are those of the experiment file."""
+
+    def open_arrays(fields=None, **arrays):
+        for name, array in arrays.items():
+            np.save(tmp_path / f"{name}.npy", array, allow_pickle=True)
+        return Npy(**{name: tmp_path / f"{name}.npy" for name in arrays}, **fields or {}).open()
+
+    return open_arrays
+
+
+@pytest.fixture
+def fails(opened):
+    def check(expected, fields=None, **arrays):
+        with pytest.raises(DataError) as error:
+            opened(fields, **arrays)
+        assert expected in str(error.value)
+
+    return check
+
+
+def everything(inputs):
+    return inputs.take(np.arange(len(inputs)))
+
+
+@pytest.mark.parametrize("array", [X, X[..., None], X.reshape(6, 20), X / 7, X.astype(">f4"), np.asfortranarray(X / 7)])
+@pytest.mark.parametrize("fields", [{}, {"image_size": [3, 7]}])
+def test_what_does_not_fit_into_memory_is_read_as_it_is_asked_for(opened, monkeypatch, array, fields):
+    if fields and array.ndim == 2:
+        return
+    monkeypatch.setattr(_stored, "_BLOCK", 70)
+    in_memory = opened(fields, x_train=array, y_train=Y)
+    monkeypatch.setattr(_arrays, "memory_budget", lambda: 0)
+    on_demand = opened(fields, x_train=array, y_train=Y)
+    kept, read = in_memory.splits["train"].inputs, on_demand.splits["train"].inputs
+    assert hasattr(kept, "array")
+    assert not hasattr(read, "array")
+    assert (read.dtype, read.example_shape, len(read)) == (kept.dtype, kept.example_shape, len(kept))
+    for indices in ([0, 1, 2, 3, 4, 5], [4, 1, 4], []):
+        indices = np.array(indices, np.int64)
+        np.testing.assert_array_equal(read.take(indices), kept.take(indices))
+    assert on_demand.fingerprint == in_memory.fingerprint
+    assert on_demand.image_format == in_memory.image_format
+
+
+def test_the_fingerprint_is_that_of_the_same_arrays_in_one_file(opened, tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2])
+    opened_here = opened(x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2])
+    assert opened_here.fingerprint == Npz(path=tmp_path / "a.npz").open().fingerprint
+
+
+def test_other_labels_and_weights_are_read(opened):
+    data = opened({"labels": "numbers"}, x_train=X, y_train=Y / 2, sample_weight=Y + 1)
+    assert data.label_kind == "numbers"
+    np.testing.assert_array_equal(data.splits["train"].labels[:, 0], Y / 2)
+    np.testing.assert_array_equal(data.splits["train"].sample_weight, Y + 1)
+
+
+@pytest.mark.parametrize("budget", [0, 2**30])
+def test_values_that_are_not_finite_are_found_in_every_block(fails, monkeypatch, budget):
+    monkeypatch.setattr(_stored, "_BLOCK", 70)
+    monkeypatch.setattr(_arrays, "memory_budget", lambda: budget)
+    array = X / 7
+    array[4, 2, 2] = np.nan
+    array[5, 0, 0] = 1e300
+    fails(
+        "x_train.npy: 2 of 6 examples hold NaN or infinity (as float32), the first at index 4", x_train=array, y_train=Y
+    )
+
+
+def test_arrays_that_cannot_be_are_told_with_their_file(fails):
+    fails("x_train.npy has 6 examples, but", x_train=X, y_train=Y[:5])
+    fails("y_train.npy has no labels", x_train=X, y_train=np.array(3))
+    fails("x_train.npy: has shape ()", x_train=np.array(3), y_train=Y)
+    fails("x_train.npy: holds no examples", x_train=X[:0], y_train=Y[:0])
+    fails("x_train.npy: holds <U4; expected numbers", x_train=np.full((6, 5), "text"), y_train=Y)
+    fails("x_train.npy: holds Python objects", x_train=np.full((6, 5), None), y_train=Y)
+    fails("x_test.npy: uint8 of shape (2, 4, 4) does not go", x_train=X, y_train=Y, x_test=X[:2, :4], y_test=Y[:2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda content: b"", "is empty"),
+        (lambda content: content[: len(content) // 2], "is damaged or truncated"),
+        (lambda content: content[:100], "is damaged or truncated"),
+        (lambda content: b"hello" + content, "is not an .npy file; it begins with b'hello"),
+        (lambda content: b"PK" + content, "is an archive of arrays"),
+    ],
+)
+def test_a_damaged_file_is_told_with_its_path(opened, tmp_path, damage, words):
+    opened(x_train=X, y_train=Y)
+    path = tmp_path / "x_train.npy"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError) as error:
+        Npy(x_train=path, y_train=tmp_path / "y_train.npy").open()
+    assert f"{path}: {words}" in str(error.value)
+
+
+def test_a_missing_file_is_told_with_the_nearest_name(opened, tmp_path):
+    opened(x_train=X, y_train=Y)
+    with pytest.raises(DataError, match=r"x_trian\.npy: does not exist; .*did you mean .*x_train\.npy"):
+        Npy(x_train=tmp_path / "x_trian.npy", y_train=tmp_path / "y_train.npy").open()
+
+
+@pytest.mark.parametrize(("given", "lacking"), [("x_test", "y_test"), ("y_validation", "x_validation")])
+def test_examples_come_with_labels(given, lacking):
+    with pytest.raises(ValidationError, match=f"{given} is given without {lacking}"):
+        Npy(x_train="a.npy", y_train="b.npy", **{given: "c.npy"})
