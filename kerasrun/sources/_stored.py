@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from kerasrun.sources._images import resize_array
 _BLOCK = 2**24
 """So many bytes are read at once where a whole array is looked through."""
 
-Rows = slice | NDArray[np.int64]
+Rows = slice | EllipsisType | NDArray[np.int64]
+"""Which rows of an array; an ellipsis means all, also where the array is a single number."""
 
 
 @dataclass(frozen=True, eq=False)

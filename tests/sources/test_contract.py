@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,14 +84,29 @@ def change_npy(folder):
     np.save(path, changed(np.load(path)))
 
 
+def hdf5_sample(folder):
+    images = np.stack([pixels(number) for number in range(6)])
+    labels = np.arange(6) % 2
+    with h5py.File(folder / "a.h5", "w", libver="latest") as file:
+        file.create_dataset("x_train", data=images[:4], chunks=(2, 6, 8), compression="gzip")
+        file.update({"y_train": labels[:4], "x_test": images[4:], "y_test": labels[4:]})
+    return {"path": folder / "a.h5"}
+
+
+def change_hdf5(folder):
+    with h5py.File(folder / "a.h5", "r+") as file:
+        file["x_train"][...] = changed(file["x_train"][...])
+
+
 SAMPLES = {
     "csv": (csv_sample, change_csv),
+    "hdf5": (hdf5_sample, change_hdf5),
     "npy": (npy_sample, change_npy),
     "directory": (directory_sample, change_directory),
     "npz": (npz_sample, change_npz),
     "idx": (idx_sample, change_idx),
 }
-IMAGES = {"directory", "npz", "npy", "idx"}
+IMAGES = {"directory", "npz", "npy", "hdf5", "idx"}
 
 
 def pixels(seed):
@@ -113,7 +129,7 @@ def sample(request, tmp_path):
 
 def test_the_family_has_members():
     assert set(SAMPLES) == set(KINDS)
-    assert {"directory", "npz", "npy", "idx", "csv"} <= set(KINDS)
+    assert {"directory", "npz", "npy", "hdf5", "idx", "csv"} <= set(KINDS)
 
 
 def test_checking_the_fields_needs_neither_numpy_nor_pillow(tmp_path):

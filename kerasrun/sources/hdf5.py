@@ -1,0 +1,145 @@
+"""Arrays in one HDF5 file."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
+from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
+from kerasrun.sources._files import unreadable
+from kerasrun.sources._names import find_arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kerasrun.sources._stored import Rows, StoredArray
+
+_CHUNK_CACHE = 2**26
+"""So many bytes of decompressed chunks are kept for each array: examples are read in any order."""
+
+
+class Hdf5(Source):
+    """Arrays in one HDF5 file (`.h5`): images of shape (examples, height, width[, channels]), or rows of features.
+
+    uint8 stays uint8; all other numbers become float32. Examples that would not fit into memory stay in the file and
+    are read as they are asked for, a batch at a time: fast where the array is stored in chunks of few examples, or in
+    one piece. An array in a group is named by its path, `group/x_train`.
+    """
+
+    kind: ClassVar[str] = "hdf5"
+
+    path: ExperimentPath
+    """The `.h5` file."""
+    x_train: str = "x_train"
+    """Name of the array of training examples."""
+    y_train: str = "y_train"
+    """Name of the array of their labels."""
+    x_validation: str | None = None
+    """Name of the validation examples; by default `x_validation`, `x_valid` or `x_val`, where there is one."""
+    y_validation: str | None = None
+    """Name of their labels; by default `y_validation`, `y_valid` or `y_val`."""
+    x_test: str | None = None
+    """Name of the test examples; by default `x_test`, where there is one."""
+    y_test: str | None = None
+    """Name of their labels; by default `y_test`."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    labels: ArrayLabels = "classes"
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    sample_weight: str | None = None
+    """Name of the array that says how much each training example counts in the loss."""
+    classes: ClassNames | None = None
+    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.labels
+
+    def open(self) -> Data:
+        from kerasrun.sources._stored import StoredInputs
+
+        with ExitStack() as stack:
+            data = self._data(_datasets(stack.enter_context(_opened(self.path)), self.path))
+            if any(isinstance(split.inputs, StoredInputs) for split in data.splits.values()):
+                stack.pop_all()  # the file stays open as long as examples are read from it
+        return data
+
+    def _data(self, datasets: Mapping[str, Any]) -> Data:
+        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+
+        arrays = {}
+        for split, keys in find_arrays(self, self.path, list(datasets)).items():
+            names = [f"{self.path}: {key}" for key in keys]
+            inputs, labels = (_stored(datasets[key], name) for key, name in zip(keys[:2], names, strict=False))
+            weights = _stored(datasets[keys.weight], names[2]).read(...) if keys.weight else None
+            arrays[split] = LabelledArrays(inputs, labels.read(...), names[0], names[1], weights, names[2])
+        return data_from_arrays(
+            arrays,
+            label_kind=self.labels,
+            classes=self.classes,
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            fit_mode=self.fit_mode,
+        )
+
+
+def _opened(path: Path) -> Any:
+    import h5py
+
+    try:
+        with path.open("rb"):  # what the system has to say is clearer than what HDF5 makes of it
+            pass
+    except OSError as error:
+        raise unreadable(path, error, "an HDF5 file") from error
+    with _told(path, "is no HDF5 file, or is damaged or truncated"):
+        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
+
+
+def _datasets(file: Any, path: Path) -> dict[str, Any]:
+    """Every array of the file, by its path in it."""
+    import h5py
+
+    found: dict[str, Any] = {}
+    with _told(path, "is damaged"):
+        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _stored(dataset: Any, name: str) -> "StoredArray":
+    import numpy as np
+
+    from kerasrun.sources._stored import StoredArray
+
+    # HDF5 reads for one thread at a time. Who waits for it here does not hold up the other files of the process.
+    lock = threading.Lock()
+
+    def read(rows: "Rows") -> "NDArray[Any]":
+        with lock, _told(name, "cannot be read"):
+            if isinstance(rows, np.ndarray):
+                # HDF5 takes the numbers of rows in increasing order, each once.
+                increasing, places = np.unique(rows, return_inverse=True)
+                return np.asarray(dataset[increasing][places])
+            return np.asarray(dataset[rows])
+
+    with _told(name, "is damaged"):
+        shape, dtype = dataset.shape, dataset.dtype
+    if shape is None:
+        raise DataError(f"{name}: is empty; expected an array")
+    return StoredArray(shape, dtype, read)
+
+
+@contextmanager
+def _told(name: object, problem: str) -> Iterator[None]:
+    """What HDF5 raises, as an error with the name of the file and the array."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{name}: {problem}: {error}") from error
