@@ -10,6 +10,7 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.yaml_text import Node, Path, plain
 from kerasrun.keras_catalogue import direction, identifiers, signature
 from kerasrun.sources._contract import LabelKind
+from kerasrun.sources.keras_dataset import NUMBERS
 
 _MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")
 _NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
@@ -179,11 +180,13 @@ def _written_metrics(document: Document) -> list[tuple[Path, Written | None]]:
 
 
 def _label_kind(document: Document) -> LabelKind:
-    """As far as the default metrics ask: a source says by `labels: numbers`, or by columns called `target`."""
+    """As far as the default metrics ask: whether the labels are numbers, as a source may say in several ways."""
     source = written_component(document.node(("data",)), ("data",))
-    labels = source.arguments.get("labels") if source else None
-    numbers = (labels is not None and labels.value == "numbers") or (source and "target" in source.arguments)
-    return "numbers" if numbers else "classes"
+    if source is None:
+        return "classes"
+    said = {key: node.value for key, node in source.arguments.items()}
+    by_name = source.name == "keras_dataset" and said.get("name") in NUMBERS
+    return "numbers" if said.get("labels") == "numbers" or said.get("target") is not None or by_name else "classes"
 
 
 def _metrics(document: Document) -> Sequence[Component] | None:

@@ -11,7 +11,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
 from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
-from kerasrun.sources._files import unreadable
+from kerasrun.sources._files import listed, unreadable
 from kerasrun.sources._names import find_arrays
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class Npz(Source):
     def open(self) -> Data:
         from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
 
-        with _opened(self.path) as archive:
+        with open_archive(self.path) as archive:
             arrays = {}
             for split, keys in find_arrays(self, self.path, archive.files).items():
-                inputs, labels, weight = (_read(archive, key, self.path) if key else None for key in keys)
+                inputs, labels, weight = (read_array(archive, key, self.path) if key else None for key in keys)
                 assert inputs is not None
                 assert labels is not None
                 names = [f"{self.path}: {key}" for key in keys]
@@ -81,7 +81,12 @@ class Npz(Source):
 
 
 @contextmanager
-def _opened(path: Path) -> "Iterator[NpzFile]":
+def open_archive(path: Path) -> "Iterator[NpzFile]":
+    """An `.npz` file, from which nothing is unpickled.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
     import numpy as np
 
     try:
@@ -108,9 +113,15 @@ def _check_start(start: bytes, path: Path) -> None:
         raise DataError(f"{path}: is not an .npz file; it begins with {start!r}")
 
 
-def _read(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
+def read_array(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
+    """
+    Raises:
+        DataError: if the array is not there, or cannot be read; the message has its name.
+    """
     import numpy as np
 
+    if key not in archive.files:
+        raise DataError(f"{path}: no array {key!r}; it has {listed(archive.files) or 'no arrays'}")
     try:
         array = archive[key]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:

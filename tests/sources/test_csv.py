@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
+from kerasrun.experiment.load import parse
 from kerasrun.sources import _rows
 from kerasrun.sources._contract import RowFormat
 from kerasrun.sources.csv import LABEL_KINDS, Csv
@@ -255,3 +256,8 @@ def test_the_experiment_must_say_where_the_labels_are():
 def test_a_delimiter_is_one_character(delimiter):
     with pytest.raises(ValidationError, match="expected one character, or whitespace"):
         Csv(train="a.csv", label="y", delimiter=delimiter)
+
+
+def test_the_text_tells_that_the_labels_are_numbers():
+    text = "data: {csv: {train: a.csv, target: y}}\nmodel: {MLP: {units: []}}\ncheckpoint: {monitor: val_mae}\n"
+    assert parse(text, "a.yaml").experiment.data.label_kind == "numbers"

@@ -1,0 +1,102 @@
+"""The small data sets that Keras downloads: images and tables of `keras.datasets`."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
+from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources._files import missing
+
+logger = logging.getLogger("kerasrun")
+
+NUMBERS = ("california_housing", "boston_housing")
+"""Those whose labels are numbers."""
+
+_PROGRAM = "import keras; keras.datasets.{name}.load_data()"
+
+
+class KerasDataset(Source):
+    """A data set of `keras.datasets`, from Keras's own cache; what is not there is downloaded with Keras.
+
+    The splits are those of `load_data()` in Keras: `train` and `test`. Of the tables a fifth is for testing. The files
+    are looked for where Keras keeps them, in `datasets` of the folder `~/.keras`, or of the one that the environment
+    variable `KERAS_HOME` names. `boston_housing` has a column that assumes people to segregate themselves by race;
+    Keras advises against it.
+    """
+
+    kind: ClassVar[str] = "keras_dataset"
+
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "california_housing", "boston_housing"]
+    """The data set."""
+    path: ExperimentPath | None = None
+    """The folder with the files, instead of Keras's own; then nothing is downloaded."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    classes: ClassNames | None = None
+    """Names of the classes, in the order of the class numbers; by default those of the data set."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return "numbers" if self.name in NUMBERS else "classes"
+
+    def open(self) -> Data:
+        from kerasrun.sources._arrays import data_from_arrays
+        from kerasrun.sources._keras_files import FILES
+
+        files = FILES[self.name]
+        folder = self._folder(files.last)
+        return data_from_arrays(
+            files.read(folder),
+            label_kind=self.label_kind,
+            classes=self.classes or files.classes(folder),
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            fit_mode=self.fit_mode,
+        )
+
+    def _folder(self, file: Path) -> Path:
+        """The folder that has the files, after a download where they are not there yet."""
+        if self.path is not None:
+            if not (self.path / file).exists():
+                raise missing(self.path / file, f"the file of {self.name}, as Keras downloads it")
+            return self.path
+        found = [folder for folder in _caches() if (folder / file).exists()]
+        if not found:
+            _download(self.name, _caches()[0] / file)
+            found = [folder for folder in _caches() if (folder / file).exists()]
+        if not found:
+            raise DataError(f"{_caches()[0] / file}: is not there, although Keras has downloaded {self.name}")
+        return found[0]
+
+
+def _caches() -> list[Path]:
+    """Where Keras keeps what it downloads: the second serves where the first cannot be written."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
+    return [home / "datasets", Path("/tmp/.keras/datasets")]
+
+
+def _download(name: str, file: Path) -> None:
+    """Let Keras download, in a process of its own: it loads TensorFlow, which is too early before the device is known.
+
+    Raises:
+        DataError: if that fails.
+    """
+    logger.info("downloading %s with Keras: %s is not there", name, file)
+    command = [sys.executable, "-P", "-c", _PROGRAM.format(name=name)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["for no reason that it gives"])[-1]
+        raise DataError(
+            f"{file}: is not there, and Keras cannot download it: {reason}; put it there, or name the folder that has "
+            "it with `path`"
+        )

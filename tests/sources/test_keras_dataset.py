@@ -1,0 +1,176 @@
+import gzip
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+from kerasrun.errors import DataError
+from kerasrun.experiment.load import parse
+from kerasrun.sources import keras_dataset
+from kerasrun.sources.keras_dataset import KerasDataset
+
+X = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype=np.uint8)
+Y = np.array([0, 1, 2, 0, 1, 2])
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder in which Keras would keep its downloads, and nowhere else to look."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    found = keras_dataset._caches()
+    monkeypatch.setattr(keras_dataset, "_caches", lambda: found[:1])
+    assert found[0] == tmp_path / "datasets"
+    found[0].mkdir()
+    return found[0]
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    def fail(name, file):
+        raise AssertionError(f"{name} would be downloaded")
+
+    monkeypatch.setattr(keras_dataset, "_download", fail)
+
+
+def write_cifar(path, labels, **others):
+    """Rows of red, green, blue pixels: the pixel at (row, column) of an image is (row, column, the image's label)."""
+    row, column = np.mgrid[:32, :32]
+    rows = [np.stack([row, column, np.full_like(row, label)]).reshape(-1) for label in labels]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {b"data": np.array(rows, np.uint8), b"labels": labels, b"fine_labels": labels}
+    path.write_bytes(pickle.dumps(content | others, protocol=4))
+
+
+@pytest.mark.usefixtures("no_download")
+def test_mnist_is_read_from_the_cache_of_keras(cache):
+    np.savez(cache / "mnist.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2])
+    data = KerasDataset(name="mnist").open()
+    np.testing.assert_array_equal(data.splits["train"].inputs.array[..., 0], X)
+    assert data.splits["test"].labels.tolist() == [0, 1]
+
+
+@pytest.mark.usefixtures("no_download")
+def test_fashion_mnist_knows_its_classes(cache):
+    (cache / "fashion-mnist").mkdir()
+    for prefix, images, labels in (("train", X, Y), ("t10k", X[:2], Y[:2])):
+        for name, magic, array in (("images-idx3", 0x803, images), ("labels-idx1", 0x801, labels)):
+            header = struct.pack(f">{1 + array.ndim}I", magic, *array.shape)
+            path = cache / "fashion-mnist" / f"{prefix}-{name}-ubyte.gz"
+            path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+    data = KerasDataset(name="fashion_mnist").open()
+    np.testing.assert_array_equal(data.splits["train"].inputs.array[..., 0], X)
+    assert len(data.classes) == 10
+    assert data.classes[9] == "Ankle boot"
+
+
+@pytest.mark.usefixtures("no_download")
+def test_the_channels_of_cifar_come_last(cache):
+    folder = cache / "cifar-10-batches-py-target" / "cifar-10-batches-py"
+    for number in range(1, 6):
+        write_cifar(folder / f"data_batch_{number}", [number, 0])
+    write_cifar(folder / "test_batch", [7])
+    data = KerasDataset(name="cifar10").open()
+    train = data.splits["train"]
+    assert train.inputs.array.shape == (10, 32, 32, 3)
+    assert train.inputs.array[4, 5, 6].tolist() == [5, 6, 3]
+    assert train.labels.tolist() == [1, 0, 2, 0, 3, 0, 4, 0, 5, 0]
+    assert data.splits["test"].labels.tolist() == [7]
+    assert data.classes[7] == "horse"
+    assert data.image_format.color_mode == "rgb"
+
+
+@pytest.mark.usefixtures("no_download")
+def test_cifar100_has_its_classes_in_a_file(cache):
+    folder = cache / "cifar-100-python-target" / "cifar-100-python"
+    for name in ("train", "test"):
+        write_cifar(folder / name, [99, 1])
+    names = [f"class {number}".encode() for number in range(100)]
+    (folder / "meta").write_bytes(pickle.dumps({b"fine_label_names": names}))
+    data = KerasDataset(name="cifar100").open()
+    assert data.splits["train"].labels.tolist() == [99, 1]
+    assert data.classes[99] == "class 99"
+
+
+@pytest.mark.usefixtures("no_download")
+@pytest.mark.parametrize("name", ["california_housing", "boston_housing"])
+def test_tables_are_divided_as_keras_divides_them(cache, name):
+    x = np.arange(40.0).reshape(20, 2)
+    np.savez(cache / f"{name}.npz", x=x, y=x[:, 0] * 1000)
+    data = KerasDataset(name=name).open()
+    assert data.label_kind == KerasDataset(name=name).label_kind == "numbers"
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 16, "test": 4}
+    # keras.datasets.boston_housing.load_data shuffles the rows with this generator.
+    order = np.arange(20)
+    np.random.RandomState(113).shuffle(order)
+    np.testing.assert_array_equal(data.splits["train"].inputs.array, x[order[:16]])
+    np.testing.assert_array_equal(data.splits["test"].labels[:, 0], x[order[16:], 0] * 1000)
+
+
+@pytest.mark.parametrize("x", [np.zeros((3, 2)), np.zeros(())])
+def test_a_table_that_does_not_go_with_its_numbers_is_told(tmp_path, x):
+    np.savez(tmp_path / "boston_housing.npz", x=x, y=np.zeros(2))
+    with pytest.raises(DataError, match=r"boston_housing\.npz: x has shape .* and y \(2,\)"):
+        KerasDataset(name="boston_housing", path=tmp_path).open()
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py-target" / "cifar-10-batches-py"
+    for number in range(1, 6):
+        write_cifar(folder / f"data_batch_{number}", [1])
+    write_cifar(folder / "test_batch", [1], foreign=print)
+    with pytest.raises(DataError, match=r"test_batch: is damaged, .*builtins\.print, which is not taken"):
+        KerasDataset(name="cifar10", path=tmp_path).open()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is damaged"),
+        (pickle.dumps([1]), "is no file of CIFAR"),
+        (pickle.dumps({b"data": 1}), "'data' is no rows of 3072 bytes"),
+        (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, 4), "has not 2 'labels'"),
+    ],
+)
+def test_a_damaged_file_of_cifar_is_told(tmp_path, content, words):
+    folder = tmp_path / "cifar-10-batches-py-target" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    (folder / "test_batch").touch()
+    (folder / "data_batch_1").write_bytes(content)
+    with pytest.raises(DataError, match="data_batch_1: ") as error:
+        KerasDataset(name="cifar10", path=tmp_path).open()
+    assert words in str(error.value)
+
+
+def test_a_folder_without_the_file_is_told_with_its_path(tmp_path):
+    with pytest.raises(DataError, match=r"mnist\.npz: does not exist; expected the file of mnist"):
+        KerasDataset(name="mnist", path=tmp_path).open()
+
+
+def test_a_download_that_fails_names_the_file(cache, monkeypatch):
+    monkeypatch.setattr(keras_dataset, "_PROGRAM", "import sys; sys.exit('no network for {name}')")
+    with pytest.raises(DataError) as error:
+        KerasDataset(name="mnist").open()
+    assert f"{cache / 'mnist.npz'}: is not there, and Keras cannot download it: no network for mnist" in str(
+        error.value
+    )
+    monkeypatch.setattr(keras_dataset, "_PROGRAM", "pass")
+    with pytest.raises(DataError, match=r"mnist\.npz: is not there, although Keras has downloaded mnist"):
+        KerasDataset(name="mnist").open()
+
+
+@pytest.mark.tensorflow
+def test_what_is_not_in_the_cache_is_asked_of_keras(cache, monkeypatch):
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody answers
+    with pytest.raises(
+        DataError, match=r"mnist\.npz: is not there, .* URL fetch failure .*put it there, or name the folder"
+    ):
+        KerasDataset(name="mnist").open()
+
+
+def test_the_text_tells_that_the_labels_are_numbers():
+    text = (
+        "data: {keras_dataset: {name: california_housing}}\nmodel: {MLP: {units: []}}\ncheckpoint: {monitor: val_mae}\n"
+    )
+    assert parse(text, "a.yaml").experiment.data.label_kind == "numbers"
