@@ -234,11 +234,13 @@ def _family(package: str, section: str) -> Iterable[str]:
 
 
 def _fields_table(model: type[BaseModel]) -> str:
+    # What every kind of data has stands below what is its own.
+    fields = sorted(model.model_fields.items(), key=lambda item: item[0] in Source.model_fields)
     return _table(
         ["key", "value", "default", "meaning"],
         [
             [f"`{name}`", value_in_words(field), _default(field), " ".join((field.description or "").split())]
-            for name, field in model.model_fields.items()
+            for name, field in fields
         ],
     )
 

@@ -22,6 +22,7 @@ from kerasrun.sources._contract import (
 )
 from kerasrun.sources._images import resize_array
 from kerasrun.sources._inputs import ArrayInputs, ResizedArray, memory_budget
+from kerasrun.sources._limit import within_limit
 from kerasrun.sources._stored import StoredArray, StoredInputs, block_slices, converted, converted_form
 from kerasrun.sources._weights import checked_weights
 
@@ -49,6 +50,7 @@ def data_from_arrays(
     image_size: tuple[int, int] | None,
     interpolation: Interpolation,
     fit_mode: FitMode,
+    limit: int | None,
 ) -> Data:
     """Check the arrays of every split, and bring them to the form of `Data`.
 
@@ -64,6 +66,7 @@ def data_from_arrays(
         image_size: height and width of the result, or None to leave images as they are.
         interpolation: how images are resized.
         fit_mode: how images of another aspect are fitted.
+        limit: how many examples of each split are taken, or None for all.
 
     Raises:
         DataError: if an array cannot be used; the message has its name.
@@ -80,13 +83,16 @@ def data_from_arrays(
     digest = hashlib.sha256()
     splits = {}
     for name, split in arrays.items():
-        examples = _examples(name, split, digest)
-        for array in (labels[name], weights[name]):
+        chosen = within_limit(labels[name], limit)
+        examples = _examples(name, split, chosen, digest)
+        kept, weight = labels[name][chosen], weights[name]
+        weight = None if weight is None else weight[chosen]
+        for array in (kept, weight):
             if array is not None:
                 _hash_form(digest, name, array)
                 digest.update(np.ascontiguousarray(array).data)
         inputs = _resized(examples, image_format if image_size else None)
-        splits[name] = Split(name, inputs, labels[name], sample_weight=weights[name])
+        splits[name] = Split(name, inputs, kept, sample_weight=weight)
     names = tuple(classes or map(str, range(count)))
     is_8_bit = dtype == np.uint8 and shape[-1] in _COLOR_MODES
     return Data(splits, names, image_format if is_8_bit else None, digest.hexdigest(), label_kind)
@@ -112,14 +118,17 @@ def _check_form(split: LabelledArrays) -> None:
         )
 
 
-def _examples(name: str, split: LabelledArrays, digest: "hashlib._Hash") -> NDArray[Any] | StoredInputs:
-    """The examples as uint8 or float32, checked and hashed: in memory if they are there, or fit into it."""
+def _examples(
+    name: str, split: LabelledArrays, chosen: NDArray[np.int64], digest: "hashlib._Hash"
+) -> NDArray[Any] | StoredInputs:
+    """The chosen examples as uint8 or float32, checked and hashed: in memory if they are there, or fit into it."""
+    given = split.inputs if len(chosen) == len(split.inputs) else split.inputs[chosen]
     examples: NDArray[Any] | StoredInputs
     blocks: Iterator[NDArray[Any]]
-    if not isinstance(split.inputs, StoredArray):
-        examples = whole = converted(split.inputs)
+    if not isinstance(given, StoredArray):
+        examples = whole = converted(given)
         blocks = (whole[rows] for rows in block_slices(whole))
-    elif (stored := StoredInputs(split.inputs)).nbytes <= memory_budget():
+    elif (stored := StoredInputs(given)).nbytes <= memory_budget():
         examples = np.empty(stored.shape, stored.dtype)
         blocks = _put(examples, stored.blocks())
     else:
@@ -133,7 +142,7 @@ def _examples(name: str, split: LabelledArrays, digest: "hashlib._Hash") -> NDAr
     if len(wrong):
         raise DataError(
             f"{split.inputs_name}: {len(wrong)} of {len(examples)} examples hold NaN or infinity (as float32), the "
-            f"first at index {wrong[0]}; expected finite numbers"
+            f"first at index {chosen[wrong[0]]}; expected finite numbers"
         )
     return examples
 

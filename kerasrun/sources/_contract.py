@@ -6,7 +6,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import Field
 
 from kerasrun.components import Kind
 
@@ -130,6 +132,9 @@ class Data:
 class Source(Kind):
     """Base of the kinds of data. Fields of type `Path` hold absolute paths once the experiment is loaded."""
 
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """For a quick try: at most so many examples of each split, evenly spaced, with the same share of every class."""
+
     @property
     def label_kind(self) -> LabelKind:
         """What the labels are, as far as the experiment decides; `Data` has the same."""
@@ -137,7 +142,7 @@ class Source(Kind):
 
     @abstractmethod
     def open(self) -> Data:
-        """Find and check everything; read what is small.
+        """Find and check everything; read what is small; leave out what is beyond `limit`.
 
         Raises:
             DataError: if anything is missing, damaged or contradicts itself; the message names the file.

@@ -4,7 +4,7 @@ import csv
 import difflib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -171,6 +171,12 @@ class ScannedRows:
     """For each row an index into `texts`, where there is such a column."""
     weights: NDArray[np.float32] | None
     """The column of weights, (rows,)."""
+
+    def chosen(self, rows: NDArray[np.int64]) -> Inputs:
+        """The features of some rows."""
+        if isinstance(self.inputs, RowsInFile):
+            return replace(self.inputs, places=self.inputs.places[rows])
+        return self.inputs if len(rows) == len(self.inputs) else ArrayInputs(self.inputs.take(rows))
 
 
 def open_table(path: Path, delimiter: str | None, *, header: bool) -> Table:

@@ -30,6 +30,11 @@ class StoredArray:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __getitem__(self, chosen: NDArray[np.int64]) -> "StoredArray":
+        """Some of its rows, which are not read yet."""
+        numbers = np.arange(len(self))[chosen]
+        return StoredArray((len(numbers), *self.shape[1:]), self.dtype, lambda rows: self.read(numbers[rows]))
+
     @property
     def ndim(self) -> int:
         return len(self.shape)

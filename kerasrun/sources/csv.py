@@ -111,18 +111,10 @@ class Csv(Source):
             for name, table in tables.items()
         }
         classes = self._classes(scanned["train"], [train.columns[position] for position in layout.labels])
-        splits = {
-            name: Split(
-                name,
-                rows.inputs,
-                self._labels(rows, classes),
-                sample_weight=_sample_weight(rows) if name == "train" and self.sample_weight is not None else None,
-            )
-            for name, rows in scanned.items()
-        }
+        splits = {name: self._split(name, rows, classes) for name, rows in scanned.items()}
         row_format = RowFormat(tuple(train.columns[position] for position in layout.features), self.header, delimiter)
         files = {name: table.path for name, table in tables.items()}
-        return Data(splits, classes, None, _fingerprint(files), self.label_kind, row_format)
+        return Data(splits, classes, None, _fingerprint(files, self.limit), self.label_kind, row_format)
 
     def _layout(self, train: "Table") -> "Layout":
         """Where in the file for training the columns stand that the experiment names."""
@@ -157,6 +149,14 @@ class Csv(Source):
         if key == "one_hot" and len(labels) < 2:
             raise DataError(f"{train.path}: `one_hot` is {train.name(labels[0])} alone; expected one for each class")
         return labels
+
+    def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
+        from kerasrun.sources._limit import within_limit
+
+        labels, weight = self._labels(rows, classes), _sample_weight(rows)
+        chosen = within_limit(labels, self.limit)
+        weight = None if weight is None else weight[chosen]
+        return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight)
 
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
         """The names of the classes, or of the columns of other labels."""
@@ -269,16 +269,17 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
     return labels
 
 
-def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32]":
+def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
     from kerasrun.sources._weights import checked_weights
 
-    assert rows.weights is not None
+    if rows.weights is None:
+        return None
     return checked_weights(rows.weights, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")
 
 
-def _fingerprint(files: Mapping[str, Path]) -> str:
-    """sha256 over the contents of the files."""
-    digest = hashlib.sha256()
+def _fingerprint(files: Mapping[str, Path], limit: int | None) -> str:
+    """sha256 over the contents of the files, and how much of them is taken."""
+    digest = hashlib.sha256(b"" if limit is None else f"limit {limit}\n".encode())
     for name, path in files.items():
         with path.open("rb") as file:
             digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())

@@ -53,13 +53,15 @@ class Directory(Source):
             raise DataError(f"{self.path}: no folder train beside {listed([path.name for path in folders.values()])}")
         found = {name: class_folders(folder) for name, folder in folders.items()}
         classes = match_classes(found, self.classes)
-        files = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
+        every = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
+        files = {name: _within_limit(split, self.limit) for name, split in every.items()}
         paths = [path for split in files.values() for path, _ in split]
         height, width = self.image_size or first_size(paths)
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation, self.fit_mode)
         scan = scan_images(paths, image_format, resize=self.image_size is not None)
         splits = _splits(scan, files, self.path, self.on_bad_file)
-        for number in set(range(len(classes))) - set(splits["train"].label_array.tolist()):
+        left_out = _numbers(every["train"]) - _numbers(files["train"])
+        for number in set(range(len(classes))) - left_out - set(splits["train"].label_array.tolist()):
             raise DataError(f"{found['train'][classes[number]]}: no image to train on in this class folder")
         return Data(splits, classes, image_format, _fingerprint(scan, files, classes))
 
@@ -88,6 +90,18 @@ def open_folder_with(
     files = labelled_files(root, found, classes)
     scan = scan_images([path for path, _ in files], image_format, resize=True)
     return _splits(scan, {name: files}, folder, on_bad_file)[name]
+
+
+def _within_limit(files: LabelledFiles, limit: int | None) -> LabelledFiles:
+    import numpy as np
+
+    from kerasrun.sources._limit import within_limit
+
+    return [files[index] for index in within_limit(np.array([number for _, number in files]), limit)]
+
+
+def _numbers(files: LabelledFiles) -> set[int]:
+    return {number for _, number in files}
 
 
 def _splits(scan: "Scan", files: Mapping[str, LabelledFiles], root: Path, on_bad_file: OnBadFile) -> dict[str, Split]:

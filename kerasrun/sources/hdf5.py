@@ -88,6 +88,7 @@ class Hdf5(Source):
             image_size=self.image_size,
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
+            limit=self.limit,
         )
 
 

@@ -97,6 +97,7 @@ class Idx(Source):
             image_size=self.image_size,
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
+            limit=self.limit,
         )
 
     def _file(self, split: str, content: str) -> Path | None:

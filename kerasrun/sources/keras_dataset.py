@@ -62,6 +62,7 @@ class KerasDataset(Source):
             image_size=self.image_size,
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
+            limit=self.limit,
         )
 
     def _folder(self, file: Path) -> Path:

@@ -90,6 +90,7 @@ class Npy(Source):
             image_size=self.image_size,
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
+            limit=self.limit,
         )
 
 

@@ -77,6 +77,7 @@ class Npz(Source):
             image_size=self.image_size,
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
+            limit=self.limit,
         )
 
 

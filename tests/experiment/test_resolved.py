@@ -23,7 +23,10 @@ def test_every_default_is_written_and_paths_are_absolute():
     written = as_plain(parse(SMALLEST, "/configs/e.yaml").experiment)
     assert written["name"] == "e"
     assert written["data"] == {
-        "folder": {"path": "/configs/x", "image_size": None, "color_mode": "rgb", "classes": None, "shuffle": True}
+        "folder": {
+            **{"limit": None, "path": "/configs/x"},
+            **{"image_size": None, "color_mode": "rgb", "classes": None, "shuffle": True},
+        }
     }
     assert written["model"] == {"Small": {"units": 8, "dropout": 0.0}}
     assert written["compile"] == {"optimizer": "Adam", "loss": None, "metrics": None}

@@ -223,6 +223,19 @@ def test_a_changed_pixel_changes_the_fingerprint(sample):
     assert source(**arguments).open().fingerprint != before
 
 
+def test_a_limit_takes_the_same_share_of_every_class_and_changes_the_fingerprint(sample):
+    source, arguments, _ = sample
+    whole = source(**arguments).open()
+    data = source(**arguments, limit=2).open()
+    assert {name: sorted(split.labels) for name, split in data.splits.items()} == {"train": [0, 1], "test": [0, 1]}
+    assert data.classes == whole.classes
+    assert data.fingerprint != whole.fingerprint
+    every = {bytes(example) for example in whole.splits["train"].inputs.take(np.arange(4))}
+    kept = {bytes(example) for example in data.splits["train"].inputs.take(np.arange(2))}
+    assert len(kept) == 2
+    assert kept < every
+
+
 def test_nothing_is_written_to_the_data(sample):
     source, arguments, folder = sample
 
