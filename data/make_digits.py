@@ -2,11 +2,11 @@
 
 Run once, by hand (scikit-learn is needed here and nowhere else):
 
-    pip install scikit-learn pillow
+    pip install scikit-learn pillow h5py
     python data/make_digits.py
 
-The same 1,797 examples in the same split are written as PNG class folders, as one npz and as gzip IDX files. The file
-`png/<split>/<class>/<number>.png` is example `<number>` of that split in the other two forms.
+The same 1,797 examples in the same split are written as PNG class folders, as one npz, as one HDF5 file and as gzip IDX
+files. The file `png/<split>/<class>/<number>.png` is example `<number>` of that split in the other forms.
 """
 
 import gzip
@@ -14,6 +14,7 @@ import shutil
 import struct
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -36,6 +37,16 @@ def main() -> None:
         write_idx(split, images[indices], labels[indices])
         arrays |= {f"x_{split}": images[indices], f"y_{split}": labels[indices].astype(np.int64)}
     np.savez_compressed(FOLDER / "digits.npz", **arrays)
+    write_hdf5(arrays)
+
+
+def write_hdf5(arrays: dict[str, np.ndarray]) -> None:
+    with h5py.File(FOLDER / "digits.h5", "w") as file:
+        for name, array in arrays.items():
+            # Chunks of few examples: a batch in any order decompresses little that it does not need.
+            options = {"chunks": (16, SIDE, SIDE), "compression": "gzip", "compression_opts": 9}
+            # Without times in it the file comes out the same each time it is made.
+            file.create_dataset(name, data=array, track_times=False, **options if array.ndim == 3 else {})
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:

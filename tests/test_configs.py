@@ -13,6 +13,7 @@ IDS = [file.stem for file in CONFIGS]
 
 def test_the_experiments_were_found():
     assert {"lenet_directory", "lenet_idx", "mlp_npz", "vgg16_finetune", "cnn_layers"} <= set(IDS)
+    assert {"linear_regression", "table_csv", "hdf5_larger_than_memory", "mlp_400"} <= set(IDS)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=IDS)
@@ -20,7 +21,7 @@ def test_its_header_has_the_command_and_the_measured_result(file):
     header = re.match(r"(#.*\n)+", file.read_text(encoding="utf-8"))
     assert header, "no header comment"
     assert f"kerasrun train configs/{file.name}" in header[0]
-    assert re.search(r"test accuracy of [01]\.\d+", header[0]), "the header does not say what was measured"
+    assert re.search(r"(test accuracy|slope) of [01]\.\d+", header[0]), "the header does not say what was measured"
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=IDS)
@@ -36,3 +37,13 @@ def test_it_trains_a_few_steps(file, tmp_path):
     run = kerasrun.train(file, overrides=kept, output=tmp_path)
     assert run.read_run()["status"] == "finished"
     assert run.best_model.exists()
+
+
+@pytest.mark.tensorflow
+def test_linear_regression_finds_the_line(tmp_path):
+    import keras
+
+    run = kerasrun.train(CONFIGS[IDS.index("linear_regression")], output=tmp_path)
+    kernel, bias = keras.saving.load_model(run.best_model).get_weights()
+    assert kernel.item() == pytest.approx(0.5, abs=0.02)
+    assert bias.item() == pytest.approx(2, abs=0.02)

@@ -1,8 +1,9 @@
-"""The shipped digits hold the same examples in all three forms."""
+"""The shipped digits hold the same examples in all its forms."""
 
 import gzip
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,6 +37,14 @@ def test_png_files_equal_the_arrays(arrays, split):
     paths = sorted((DIGITS / "png" / split).glob("*/*.png"), key=lambda path: path.stem)
     assert [int(path.parent.name) for path in paths] == arrays[f"y_{split}"].tolist()
     np.testing.assert_array_equal([np.asarray(Image.open(path)) for path in paths], arrays[f"x_{split}"])
+
+
+def test_the_hdf5_file_equals_the_arrays(arrays):
+    with h5py.File(DIGITS / "digits.h5") as file:
+        assert set(file) == set(arrays)
+        for name, array in arrays.items():
+            assert file[name].dtype == array.dtype
+            np.testing.assert_array_equal(file[name][...], array)
 
 
 @pytest.mark.parametrize(("split", "prefix"), SPLITS.items())
