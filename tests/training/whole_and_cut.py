@@ -10,9 +10,14 @@ from kerasrun.training.writer import RunWriter
 
 def train_whole_and_cut(folder: Path, experiment: str) -> None:
     """Train the text of an experiment as `whole/run-1`, and as `cut/run-1` until the checkpoint of epoch 2."""
+    train_cut(folder, experiment)
+    kerasrun.train(folder / "run.yaml", output=folder / "whole")
+
+
+def train_cut(folder: Path, experiment: str) -> None:
+    """Train the text of an experiment as `cut/run-1` until the checkpoint of epoch 2."""
     file = folder / "run.yaml"
     file.write_text(experiment, encoding="utf-8")
-    kerasrun.train(file, output=folder / "whole")
     save = RunWriter.save_checkpoint
 
     def stopped(self, step, arrays, progress):
