@@ -180,7 +180,7 @@ def first_size(paths: Sequence[Path]) -> tuple[int, int]:
 
 
 def memory_budget() -> int:
-    """How many bytes of images are kept in memory: a quarter of what is available now, in this container if in one."""
+    """How many bytes of examples are kept in memory: a quarter of what is available to this process now."""
     return _available_memory() // 4
 
 
@@ -194,7 +194,20 @@ def _available_memory() -> int:
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     if (CONTAINER / "memory.max").exists() and (limit := (CONTAINER / "memory.max").read_text().strip()) != "max":
         known.append(max(0, int(limit) - int((CONTAINER / "memory.current").read_text())))
+    known += _within_own_limits()
     return min(known, default=_UNKNOWN_MEMORY)
+
+
+def _within_own_limits() -> list[int]:
+    """What is left to this process of `ulimit -v` and `ulimit -d`, where these are set."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return []
+    import resource  # not there on every system that has no /proc either
+
+    size, *_, data, _ = (int(pages) * resource.getpagesize() for pages in statm.read_text().split())
+    limits = ((resource.getrlimit(resource.RLIMIT_AS)[0], size), (resource.getrlimit(resource.RLIMIT_DATA)[0], data))
+    return [max(0, limit - used) for limit, used in limits if limit != resource.RLIM_INFINITY]
 
 
 def _check_sizes(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> None:

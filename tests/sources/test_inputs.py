@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,16 @@ def test_a_container_bounds_the_budget(monkeypatch, tmp_path):
     assert memory_budget() == 100
     (tmp_path / "memory.max").write_text("max\n")
     assert memory_budget() > 100
+
+
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_a_limit_of_the_process_bounds_the_budget(limit):
+    code = (
+        f"import resource; resource.setrlimit(resource.{limit}, (2**30, 2**30));"
+        "from kerasrun.sources._inputs import memory_budget; print(memory_budget())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 2**28
 
 
 def test_files_are_decoded_in_the_asked_order(tmp_path, write_image):
