@@ -124,11 +124,14 @@ def _stored(dataset: Any, name: str) -> "StoredArray":
 
     def read(rows: "Rows") -> "NDArray[Any]":
         with lock, _told(name, "cannot be read"):
-            if isinstance(rows, np.ndarray):
-                # HDF5 takes the numbers of rows in increasing order, each once.
-                increasing, places = np.unique(rows, return_inverse=True)
-                return np.asarray(dataset[increasing][places])
-            return np.asarray(dataset[rows])
+            if not isinstance(rows, np.ndarray):
+                return np.asarray(dataset[rows])
+            # Row by row is up to fifty times as fast as a list of rows, which HDF5 makes a selection of points of. In
+            # increasing order, those of one chunk follow each other.
+            found = np.empty((len(rows), *dataset.shape[1:]), dataset.dtype)
+            for place in np.argsort(rows):
+                found[place] = dataset[int(rows[place])]
+            return found
 
     with _told(name, "is damaged"):
         shape, dtype = dataset.shape, dataset.dtype
