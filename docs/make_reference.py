@@ -30,6 +30,8 @@ from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._contract import Network
+from kerasrun.models._keras_applications import application, application_names
+from kerasrun.models.applications import OWN_MEANINGS, FineTuned
 from kerasrun.models.layers import LayerEntry
 from kerasrun.runs.environment import VARIABLES
 from kerasrun.sources._contract import Source
@@ -142,8 +144,8 @@ EXPERIMENT_RULES = """\
 - **Labels** that are classes are numbers inside; each loss gets them as it takes them (`categorical_crossentropy` gets
   one-hot).
 - **Preprocessing.** The model takes raw examples, pixels of 0 to 255. In front of the network stand, and are saved with
-  it: what `preprocessing` lists; else the network's own (VGG16); else `Rescaling` to [0, 1] for images of 8 bits, and
-  nothing for other arrays.
+  it: what `preprocessing` lists; else the network's own (those of `keras.applications`); else `Rescaling` to [0, 1] for
+  images of 8 bits, and nothing for other arrays.
 - **Validation.** `validation_split` keeps a share of every class, by the seed; `validation_data` names a split; without
   either, the data's own `validation` split serves, and without that nothing validates.
 - **Training never reads a split that it was not given.**
@@ -213,6 +215,7 @@ def experiment_page() -> str:
         *_family("kerasrun.sources", "data"),
         "## Kinds of `model`",
         *_family("kerasrun.models", "model"),
+        *_applications(),
         EXPERIMENT_RULES,
         *_callbacks(),
         *_refused_names(),
@@ -225,12 +228,50 @@ def _section(title: str, section: type[BaseModel]) -> list[str]:
 
 def _family(package: str, section: str) -> Iterable[str]:
     for name, kind in kinds(package).items():
+        if issubclass(kind, FineTuned):
+            continue
         is_list = list(kind.model_fields) == [name]
         form = f"`{section}: {{{name}: {'[…]' if is_list else '{…}'}}}`"
         yield f"### `{name}`"
         yield inspect.cleandoc(kind.__doc__ or "")
         yield f"{form}:"
         yield _fields_table(kind)
+
+
+APPLICATIONS = """\
+### Networks of `keras.applications`
+
+Each is a kind by its own name, without its top and with a new head for one's own classes: `model: {MobileNet: {…}}`:
+"""
+FINE_TUNING = """\
+A layer that does not learn computes as in inference: frozen batch normalization uses the statistics that came with the
+weights, and keeps them. Where such layers learn (`trainable`), theirs are those of each batch, as everywhere in Keras.
+
+Weights of a file are read in the layout of Keras's own files, with the top (which is then left away) or without. For
+`imagenet`, EfficientNetB0 to B7 scale pixels once more, as in Keras; with the same file by its path they do not, as in
+Keras. A network that has its own preprocessing takes raw pixels; where an experiment lists `preprocessing`, that comes
+before it. Images have three channels, and at least the height and width below. Arguments of Keras that not every
+network has are keys beside the others:
+"""
+_PIXELS = {
+    "tf": "to [-1, 1]",
+    "caffe": "BGR, minus ImageNet's mean colour",
+    "torch": "to [0, 1], minus ImageNet's mean colour, divided by its deviation",
+    None: "by layers of the network",
+}
+
+
+def _applications() -> Iterable[str]:
+    known = [application(name) for name in application_names()]
+    yield APPLICATIONS
+    yield _fields_table(FineTuned)
+    yield FINE_TUNING
+    yield _table(["key", "meaning"], [[f"`{name}`", meaning] for name, meaning in OWN_MEANINGS.items()])
+    rows = [
+        [f"`{one.name}`", str(one.least), _PIXELS[one.preprocessing], ", ".join(f"`{own.name}`" for own in one.own)]
+        for one in known
+    ]
+    yield _table(["network", "least height and width", "preprocessing", "own keys"], rows)
 
 
 def _fields_table(model: type[BaseModel]) -> str:

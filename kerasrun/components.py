@@ -2,13 +2,15 @@
 
 `LeNet` and `{SGD: {learning_rate: 0.01}}` are both components. Parts of our own come in families (sources, models): a
 family is a package, a kind is a module in it, and the kinds are found by listing the folder. A module whose name
-starts with an underscore is not a kind.
+starts with an underscore is not a kind. A module that has many kinds lists their names and makes each when it is asked
+for: `kind_names()` and `kind(name)`; `MANY` says in a few words what they are.
 """
 
+import functools
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -73,12 +75,40 @@ class Kind(BaseModel):
     """The name in YAML."""
 
 
-def kinds(package: str) -> dict[str, type[Kind]]:
+class Kinds(Mapping[str, type[Kind]]):
+    """The kinds of a family by name; those that are made by a function are made when they are asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], type[Kind]]], in_words: Sequence[str]) -> None:
+        self._makers = makers
+        self.in_words = in_words
+        """What to choose from, in a message: each name, and what the names of each function have in common."""
+
+    def __getitem__(self, name: str) -> type[Kind]:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def kinds(package: str) -> Kinds:
     """Every kind of a family, by its name in YAML. `package` is e.g. `kerasrun.sources`."""
     folder = importlib.import_module(package).__path__
-    found: dict[str, type[Kind]] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(folder) if not info.name.startswith("_")):
-        for value in vars(importlib.import_module(f"{package}.{module}")).values():
+    found: dict[str, Callable[[], type[Kind]]] = {}
+    made: dict[str, Callable[[], type[Kind]]] = {}
+    many = []
+    for name in sorted(info.name for info in pkgutil.iter_modules(folder) if not info.name.startswith("_")):
+        module = importlib.import_module(f"{package}.{name}")
+        for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Kind) and "kind" in vars(value):
-                found[value.kind] = value
-    return found
+                found[value.kind] = functools.partial(_itself, value)
+        if hasattr(module, "kind_names"):
+            made |= {one: functools.partial(module.kind, one) for one in module.kind_names()}
+            many.append(module.MANY)
+    return Kinds(found | made, [*sorted(found), *many])
+
+
+def _itself(kind: type[Kind]) -> type[Kind]:
+    return kind

@@ -121,9 +121,9 @@ def signature(family: str, name: str) -> Signature:
     if place is None:
         return Signature(own, (), open_ended=True)
     if isinstance(place.node, ast.FunctionDef):
-        return Signature(own, tuple(_parameters(place.node.args)), open_ended=False)
-    parameters, open_ended = _constructor(_ancestors(place))
-    return Signature(own, tuple(parameters), open_ended)
+        return Signature(own, tuple(parameters(place.node.args)), open_ended=False)
+    taken, open_ended = _constructor(_ancestors(place))
+    return Signature(own, tuple(taken), open_ended)
 
 
 @functools.cache
@@ -161,14 +161,16 @@ def family_of_argument(family: str, parameter: str) -> str | None:
 # Which names are public.
 
 
-@functools.cache
 def _exports(family: str) -> Mapping[str, tuple[str, str]]:
-    """Public name → (module, name there), from the lines `from keras.src.x import Y as Z`."""
-    path = _file(FAMILIES[family])
-    assert path is not None
+    return exports(FAMILIES[family])
+
+
+@functools.cache
+def exports(module: str) -> Mapping[str, tuple[str, str]]:
+    """Public name → (module, name there), from the lines `from keras.src.x import Y as Z` of a module of Keras."""
     return {
         alias.asname or alias.name: (node.module or "", alias.name)
-        for node in _parse(path).body
+        for node in parse(module).body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras.src")
         for alias in node.names
     }
@@ -229,6 +231,13 @@ def _file(module: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+def parse(module: str) -> ast.Module:
+    """The source of a module of Keras, such as `keras.layers`."""
+    path = _file(module)
+    assert path is not None, f"{module} is no module of the installed Keras"
+    return _parse(path)
 
 
 @functools.cache
@@ -310,7 +319,7 @@ def _constructor(ancestors: list[_Place]) -> tuple[list[Parameter], bool]:
 
 def _completed(init: ast.FunctionDef, bases: list[_Place]) -> tuple[list[Parameter], bool]:
     """The parameters of `init`, with those of the base's to which its `**kwargs` go."""
-    own = _parameters(init.args)[1:]
+    own = parameters(init.args)[1:]
     if init.args.kwarg is None:
         return own, False
     rest = init.args.kwarg.arg
@@ -328,7 +337,8 @@ def _completed(init: ast.FunctionDef, bases: list[_Place]) -> tuple[list[Paramet
     return own, False
 
 
-def _parameters(arguments: ast.arguments) -> list[Parameter]:
+def parameters(arguments: ast.arguments) -> list[Parameter]:
+    """What a function takes by name."""
     positional = arguments.posonlyargs + arguments.args
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     defaults += arguments.defaults + arguments.kw_defaults

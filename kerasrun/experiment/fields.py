@@ -47,7 +47,7 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
 
 
 def _kinds(package: str) -> str:
-    return listed(sorted(kinds(package)))
+    return listed(kinds(package).in_words)
 
 
 def _read_kind(document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]) -> Kind | None:

@@ -50,13 +50,17 @@ class Network(Kind):
             ModelError: if the network cannot be built on this shape.
         """
 
-    def load_pretrained(self, model: Any) -> None:
+    def load_pretrained(self, model: Any, inputs: Any) -> None:
         """Put pretrained weights into a new model; a model that is restored from a checkpoint does without.
+
+        Args:
+            model: the whole Keras model, preprocessing and head included.
+            inputs: the symbolic tensor that `build` was given.
 
         Raises:
             ModelError: if the weights are missing or are another network's.
         """
-        del model
+        del model, inputs
 
 
 def require_images(inputs: Any, network: str, least: int, channels: int | None = None) -> None:

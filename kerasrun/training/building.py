@@ -66,7 +66,7 @@ def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
     except ValueError as error:  # such as two layers of one name
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
-        experiment.model.load_pretrained(model)
+        experiment.model.load_pretrained(model, x)
     targets = targets_for(model, len(data.classes), experiment.compile.loss, data.label_kind)
     compile_model(model, experiment, targets)
     _create_every_variable(model, targets)

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from kerasrun.components import ExperimentPath
+from kerasrun.components import ExperimentPath, Kinds
 from kerasrun.experiment import fields
 from kerasrun.models._contract import Network
 from kerasrun.models.layers import Layers
@@ -47,7 +47,7 @@ class Small(Network):
 @pytest.fixture(autouse=True)
 def _kinds(monkeypatch):
     known = {
-        "kerasrun.sources": {"folder": Folder},
-        "kerasrun.models": {"Small": Small, "layers": Layers},
+        "kerasrun.sources": Kinds({"folder": lambda: Folder}, ["folder"]),
+        "kerasrun.models": Kinds({"Small": lambda: Small, "layers": lambda: Layers}, ["Small", "layers"]),
     }
     monkeypatch.setattr(fields, "kinds", lambda package: known[package])

@@ -90,7 +90,7 @@ def weights_of(model_file):
 def test_a_branch_begins_with_the_weights_of_the_model_and_loads_no_others(source, branch, monkeypatch, which):
     from kerasrun.models.layers import Layers
 
-    def load_pretrained(self, model):
+    def load_pretrained(self, model, inputs):
         raise AssertionError("the branch needs no pretrained weights")
 
     monkeypatch.setattr(Layers, "load_pretrained", load_pretrained)

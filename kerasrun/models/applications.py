@@ -1,0 +1,179 @@
+"""Every network of `keras.applications` by its name, with a head of one's own, for fine-tuning."""
+
+import difflib
+import functools
+import importlib
+import math
+import traceback
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, create_model, field_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import ModelError
+from kerasrun.keras_catalogue import Parameter
+from kerasrun.models._contract import Network, Output, require_images
+from kerasrun.models._head import freeze, layers_after, with_head
+from kerasrun.models._keras_applications import Application, application, application_names
+
+MANY = "a network of keras.applications"
+OWN_MEANINGS = {
+    "alpha": "Width of the network: so many times the filters in each layer.",
+    "depth_multiplier": "Filters of each depthwise convolution for one channel.",
+    "minimalistic": "Without squeeze-and-excite blocks, hard-swish and 5×5 convolutions.",
+    "include_preprocessing": "Whether the network's first layers scale pixels of 0 to 255; else nothing does.",
+}
+"""What the arguments that not every network has mean; others are told by name alone."""
+
+
+class FineTuned(Network):
+    """The convolutions of a network of `keras.applications` and a new head for one's own classes."""
+
+    application: ClassVar[Application]
+
+    weights: Literal["imagenet"] | ExperimentPath | None = "imagenet"
+    """`imagenet` (through Keras's own download and cache), the path of a `.h5` file in its layout, or null."""
+    trainable: bool | str = False
+    """Whether the convolutions learn; the name of a layer freezes everything before it."""
+    pooling: Literal["avg", "max"] | None = None
+    """Global pooling after the convolutions; null flattens them."""
+    head: tuple[Annotated[int, Field(ge=1)], ...] = (256,)
+    """Units of the dense layers between the convolutions and the output."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of units dropped after each layer of the head in training; 0 adds no layer."""
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _keep_the_name(cls, value: Any) -> Any:
+        """`imagenet` is a name, so it must not be read as a path."""
+        return "imagenet" if value == "imagenet" else value
+
+    @field_validator("trainable")
+    @classmethod
+    def _name_a_layer(cls, value: bool | str) -> bool | str:
+        layers = cls.application.layers
+        if isinstance(value, str) and layers is not None and value not in layers:
+            near = difflib.get_close_matches(value, layers, n=1)
+            raise ValueError(
+                f"expected true, false or one of {', '.join(layers)}" + (f"; did you mean {near[0]}?" if near else "")
+            )
+        return value
+
+    def preprocess(self, inputs: Any) -> Any:
+        """As the weights were trained; several networks have their own layers for it and take pixels as they are."""
+        require_images(inputs, self.kind, self.application.least, channels=3)
+        return importlib.import_module(self.application.module).preprocess_input(inputs)
+
+    def build(self, inputs: Any, output: Output) -> Any:
+        require_images(inputs, self.kind, self.application.least, channels=3)
+        base = self._base(include_top=False, weights=None, input_tensor=inputs, pooling=self.pooling)
+        freeze(layers_after(inputs, base.output), self.trainable, self.kind)
+        x = self._scaled_once_more(base) if self.weights == "imagenet" else base.output
+        return with_head(x, self.head, self.dropout, output, self.kind)
+
+    def load_pretrained(self, model: Any, inputs: Any) -> None:
+        if self.weights is None:
+            return
+        shape = tuple(inputs.shape[1:])
+        pretrained = self._imagenet(shape) if self.weights == "imagenet" else self._local(Path(self.weights), shape)
+        own = [layer for layer in layers_after(inputs, model.output) if layer.weights]
+        own = own[: len(own) - len(self.head) - 1]
+        there = [layer for layer in pretrained.layers if layer.weights][: len(own)]
+        for layer, trained in zip(own, there, strict=True):
+            layer.set_weights(trained.get_weights())
+
+    def _base(self, **arguments: Any) -> Any:
+        from keras import applications
+
+        own = {one.name: getattr(self, one.name) for one in self.application.own}
+        return getattr(applications, self.kind)(**own, **arguments)
+
+    def _scaled_once_more(self, base: Any) -> Any:
+        """EfficientNet was trained with pixels divided by the deviation where Keras divides by its root.
+
+        Keras mends that with a layer that it adds for its own weights alone; here they are loaded later.
+        """
+        from keras import Model, layers
+
+        if self.application.module != "keras.applications.efficientnet":
+            return base.output
+        normalized = next(layer for layer in base.layers if isinstance(layer, layers.Normalization)).output
+        scale = [1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)]
+        return Model(normalized, base.output).call(layers.Rescaling(scale, name="rescaling_imagenet")(normalized))
+
+    def _imagenet(self, shape: tuple[int, ...]) -> Any:
+        try:
+            with warnings.catch_warnings(action="error", category=UserWarning):
+                # Of another size than those that weights were trained on, Keras takes those for 224×224.
+                warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+                return self._base(include_top=False, weights="imagenet", input_shape=shape)
+        except Exception as error:  # Keras's get_file raises a bare Exception where the download fails
+            file = _looked_for(error)
+            if file is None:
+                raise ModelError(f"model.{self.kind}: {_sentence(error)}") from error
+            raise ModelError(
+                f"{self.kind}'s ImageNet weights are not at hand: {file} is missing or damaged, and Keras could not "
+                f"download it ({_sentence(error)}). Put {file.name} into {file.parent} by hand, or set weights: to "
+                "the path of a .h5 file in the same layout, or weights: null to begin with random weights"
+            ) from error
+
+    def _local(self, path: Path, shape: tuple[int, ...]) -> Any:
+        name = self.kind
+        if not path.is_file():
+            raise ModelError(f"{path}: no such weights file; set model.{name}.weights to a .h5 file, imagenet or null")
+        if not path.name.endswith(".h5"):
+            raise ModelError(f"{path}: Keras reads {name}'s weights from a file that ends in .h5")
+        layouts: list[dict[str, Any]] = [{"include_top": False, "input_shape": shape}, {"include_top": True}]
+        errors = []
+        for layout in layouts:
+            try:
+                # Where a file lacks a layer, Keras warns and leaves that layer's random weights.
+                with warnings.catch_warnings(action="error", category=UserWarning):
+                    return self._base(weights=str(path), **layout)
+            except (ValueError, OSError, KeyError, UserWarning) as error:
+                errors.append(error)
+        raise ModelError(
+            f"{path}: these are not the weights of {name}, neither without its top nor with it: {_sentence(errors[0])}"
+        ) from errors[0]
+
+
+def kind_names() -> tuple[str, ...]:
+    """Every network of the installed Keras."""
+    return application_names()
+
+
+@functools.cache
+def kind(name: str) -> type[FineTuned]:
+    """The kind for a network of `keras.applications`, with the arguments that only it has.
+
+    Raises:
+        KeyError: if Keras has no such network.
+    """
+    found = application(name)
+    fields: dict[str, Any] = {one.name: _field(one, name) for one in found.own}
+    made = create_model(name, __base__=FineTuned, __module__=__name__, **fields)
+    made.kind, made.application = name, found
+    made.__doc__ = f"`keras.applications.{name}` without its top, and a new head for one's own classes."
+    return made
+
+
+def _field(parameter: Parameter, network: str) -> tuple[type, Any]:
+    default = parameter.plain_default
+    limits: dict[str, Any] = {} if isinstance(default, bool) else {"ge": 1} if isinstance(default, int) else {"gt": 0}
+    meaning = OWN_MEANINGS.get(parameter.name, f"As in `keras.applications.{network}`.")
+    field: Any = Field(default, description=meaning, **limits)
+    return type(default), field
+
+
+def _looked_for(error: Exception) -> Path | None:
+    """The file of Keras's cache that was wanted, which no message of Keras names; None where none was."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "get_file":
+            return Path(frame.f_locals["download_target"])
+    return None
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
