@@ -144,8 +144,8 @@ EXPERIMENT_RULES = """\
 - **Labels** that are classes are numbers inside; each loss gets them as it takes them (`categorical_crossentropy` gets
   one-hot).
 - **Preprocessing.** The model takes raw examples, pixels of 0 to 255. In front of the network stand, and are saved with
-  it: what `preprocessing` lists; else the network's own (those of `keras.applications`); else `Rescaling` to [0, 1] for
-  images of 8 bits, and nothing for other arrays.
+  it: what `preprocessing` lists; else the network's own (those of `keras.applications`, and a saved network that
+  begins with it); else `Rescaling` to [0, 1] for images of 8 bits, and nothing for other arrays.
 - **Validation.** `validation_split` keeps a share of every class, by the seed; `validation_data` names a split; without
   either, the data's own `validation` split serves, and without that nothing validates.
 - **Training never reads a split that it was not given.**

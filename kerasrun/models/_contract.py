@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from kerasrun.components import Kind
 from kerasrun.errors import ModelError
@@ -28,6 +28,14 @@ class Output:
 
 class Network(Kind):
     """Base of the kinds of network."""
+
+    def settled(self) -> Self:
+        """The same network with everything in it that a run needs of other files, but for weights.
+
+        Raises:
+            ModelError: if such a file cannot be used.
+        """
+        return self
 
     def preprocess(self, inputs: Any) -> Any | None:
         """Apply this network's own preprocessing to images of 0 to 255, or return None for the default (to [0, 1])."""

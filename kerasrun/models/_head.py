@@ -1,7 +1,7 @@
 """What networks with weights of their own share: which layers learn, and a new head for one's own classes."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from kerasrun.errors import ModelError
@@ -34,8 +34,13 @@ def freeze(layers: Sequence[Any], trainable: bool | str, network: str) -> None:
         layer.trainable = number >= first
 
 
-def with_head(x: Any, units: Sequence[int], dropout: float, output: Output, network: str) -> Any:
+def with_head(
+    x: Any, units: Sequence[int], dropout: float, output: Output, network: str, taken: Container[str] = ()
+) -> Any:
     """Dense layers and the output on what a network gives; maps of features are flattened.
+
+    Args:
+        taken: names of layers that the network has already.
 
     Raises:
         ModelError: if an output for each pixel is asked for.
@@ -48,9 +53,15 @@ def with_head(x: Any, units: Sequence[int], dropout: float, output: Output, netw
             "network that keeps the size, or brings it back, under model: {layers: […]}"
         )
     if len(x.shape) > 2:
-        x = layers.Flatten(name="flatten")(x)
+        x = layers.Flatten(name=_free("flatten", taken))(x)
     for number, count in enumerate(units, start=1):
-        x = layers.Dense(count, activation="relu", name=f"head{number}")(x)
+        x = layers.Dense(count, activation="relu", name=_free(f"head{number}", taken))(x)
         if dropout:
-            x = layers.Dropout(dropout, name=f"dropout{number}")(x)
+            x = layers.Dropout(dropout, name=_free(f"dropout{number}", taken))(x)
     return output.layer()(x)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name += "_new"
+    return name

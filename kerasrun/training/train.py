@@ -160,12 +160,12 @@ def dry_run(
 
 
 def prepare(loaded: Loaded) -> Prepared:
-    """Open the data and check what the text alone could not tell.
+    """Open the files that the experiment names and check what the text alone could not tell.
 
     Raises:
-        KerasrunError: if the data cannot be used, or something monitors a value that will not be logged.
+        KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
     """
-    experiment = loaded.experiment
+    experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled()})
     data = experiment.data.open()
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)

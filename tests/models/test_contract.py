@@ -1,5 +1,7 @@
 """What every network promises, and the sizes that the literature gives."""
 
+import json
+
 import pytest
 
 from kerasrun.components import kinds
@@ -11,9 +13,12 @@ pytestmark = pytest.mark.tensorflow
 KINDS = kinds("kerasrun.models")
 # Of the networks of one file, two that take little time.
 NETWORKS = [name for name in KINDS if name not in application_names() or name in ("MobileNet", "VGG16")]
+CONVOLUTION = {"module": "keras.layers", "class_name": "Conv2D", "config": {"filters": 2, "kernel_size": 3}}
+SEQUENTIAL = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [CONVOLUTION]}}
 FIELDS = {
     "MobileNet": {"weights": None, "alpha": 0.25},
     "VGG16": {"weights": None, "head": [8]},
+    "saved": {"path": "a.json", "architecture": json.dumps(SEQUENTIAL), "head": [4]},
     "layers": {"layers": [{"Conv2D": {"filters": 2, "kernel_size": 3}}, "GlobalAveragePooling2D"]},
 }
 

@@ -1,0 +1,100 @@
+"""The architecture of a saved network as JSON, read from its file without Keras."""
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kerasrun.errors import ModelError
+
+FILES = "a .keras, .h5, .json or .yaml file"
+_MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional", "Model": "keras.src.models.functional"}
+_PREPROCESSING = ("Rescaling", "Normalization")
+
+
+def read_architecture(path: Path) -> str:
+    """The network of a file as `model.to_json()` gives it.
+
+    Raises:
+        ModelError: if there is no such file, it holds no network, or its network holds code.
+    """
+    try:
+        config = _READERS[path.suffix](path)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file; expected {FILES}") from None
+    except KeyError:
+        raise ModelError(f"{path}: expected {FILES} with a network of Keras") from None
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, yaml.YAMLError) as error:
+        raise ModelError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
+        raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
+    if config["class_name"] not in _MODULES:
+        raise ModelError(
+            f"{path}: a {config['class_name']} is a class of someone's own, whose code is not in the file; expected a "
+            "Sequential or functional network"
+        )
+    if code := next(_code(config), None):
+        raise ModelError(
+            f"{path}: the layer '{code}' is a Lambda, code that came with the file and would be run; write the "
+            "network with layers that Keras has"
+        )
+    plain = {**config, "class_name": "Functional" if config["class_name"] == "Model" else config["class_name"]}
+    # Files of older layouts do not say in which module the class of the network is.
+    return json.dumps({"module": _MODULES[config["class_name"]], "registered_name": None, **plain})
+
+
+def preprocesses(architecture: str) -> bool:
+    """Whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
+    layers: list[dict[str, Any]] = json.loads(architecture)["config"].get("layers", [])
+    first = next((layer for layer in layers if layer["class_name"] != "InputLayer"), {})
+    return first.get("class_name") in _PREPROCESSING or ".ops." in (first.get("module") or "")
+
+
+def _of_keras(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def _of_h5(path: Path) -> Any:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return json.loads(file.attrs["model_config"])
+
+
+def _of_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, in which `1e-3` is a number, and no tags."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _of_yaml(path: Path) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+
+
+_READERS = {".keras": _of_keras, ".h5": _of_h5, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}
+
+
+def _code(value: Any) -> Iterator[str]:
+    """The names of layers that hold code."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "Lambda":
+            config = value.get("config")
+            yield str(config.get("name")) if isinstance(config, dict) else "Lambda"
+        for item in value.values():
+            yield from _code(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _code(item)

@@ -1,0 +1,150 @@
+"""`model: {saved: {path: …}}`: a network from a file, with or without its weights, and with a new head if wanted."""
+
+import logging
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import ModelError
+from kerasrun.models._architecture import preprocesses, read_architecture
+from kerasrun.models._contract import Network, Output
+from kerasrun.models._head import freeze, layers_after, with_head
+
+logger = logging.getLogger("kerasrun")
+
+
+class Saved(Network):
+    """A Sequential or functional network that was saved by Keras or by kerasrun, or only its architecture.
+
+    Its architecture is kept in the run's `resolved.yaml`, so that the run does not need the file. Default preprocessing
+    (see below) is left out where the network begins with its own: `Rescaling`, `Normalization` or arithmetic.
+    """
+
+    kind: ClassVar[str] = "saved"
+
+    path: ExperimentPath
+    """A model file (`.keras`, `.h5`), or an architecture (`.json` as `model.to_json()` writes it, `.yaml` the same)."""
+    architecture: str | None = None
+    """The network as JSON; filled in from the file."""
+    weights: Literal["saved"] | ExperimentPath | None = "saved"
+    """`saved`, those of the file (an architecture has none, and begins at random); a file of weights (`.weights.h5`,
+    `.h5`, `.keras`); or null, to begin at random."""
+    by_name: bool = False
+    """Whether the weights of a `.h5` file are matched by the layers' names, others staying random."""
+    skip_mismatch: bool = False
+    """Whether layers of other shapes than those in the file of weights stay random."""
+    trainable: bool | str = True
+    """Whether the layers learn; the name of a layer freezes everything before it."""
+    drop_last: int = Field(0, ge=0)
+    """How many layers are taken off the end; the output layer that the labels need is then added."""
+    head: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Units of dense layers between the network and the output layer."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of units dropped after each layer of the head in training; 0 adds no layer."""
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _keep_the_name(cls, value: Any) -> Any:
+        """`saved` is a name, so it must not be read as a path."""
+        return "saved" if value == "saved" else value
+
+    @field_validator("by_name", "skip_mismatch")
+    @classmethod
+    def _with_a_file(cls, value: bool, info: ValidationInfo) -> bool:
+        weights = info.data.get("weights")
+        if value and not isinstance(weights, Path):
+            raise ValueError("expected false, or a file of weights: that is what it is about")
+        if value and info.field_name == "by_name" and str(weights).endswith((".weights.h5", ".keras")):
+            raise ValueError("expected false: Keras matches by name only in .h5 files of the older layout")
+        return value
+
+    def settled(self) -> Self:
+        if self.architecture is not None:
+            return self
+        return self.model_copy(update={"architecture": read_architecture(self.path)})
+
+    def preprocess(self, inputs: Any) -> Any | None:
+        return inputs if preprocesses(self.settled().architecture or "") else None
+
+    def build(self, inputs: Any, output: Output) -> Any:
+        import keras
+
+        whole = self._rebuilt(tuple(inputs.shape[1:]))
+        kept = self._kept(whole)
+        ends = [kept[-1].output] if self.drop_last else whole.outputs
+        if len(ends) > 1:
+            raise ModelError(f"{self.path.name}: a network of several outputs; take off with drop_last what parts them")
+        x = keras.Function(whole.inputs[0], ends[0]).call(inputs)
+        freeze(layers_after(inputs, x), self.trainable, self.kind)
+        if not (self.drop_last or self.head):
+            return x
+        return with_head(x, self.head, self.dropout, output, self.kind, {layer.name for layer in kept})
+
+    def load_pretrained(self, model: Any, inputs: Any) -> None:
+        if self.weights is None or (self.weights == "saved" and self.path.suffix not in (".keras", ".h5")):
+            return
+        whole = self._rebuilt(tuple(inputs.shape[1:]))
+        self._load_weights(whole, self.path if self.weights == "saved" else Path(self.weights))
+        for layer in self._kept(whole):
+            if layer.weights:
+                model.get_layer(layer.name).set_weights(layer.get_weights())
+
+    def _rebuilt(self, shape: tuple[int, ...]) -> Any:
+        """The whole network of the file, with random weights."""
+        import keras
+
+        try:
+            model = keras.models.model_from_json(self.settled().architecture)
+            if not model.built:
+                model.build((None, *shape))
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            raise ModelError(f"{self.path.name}: Keras cannot rebuild this network: {_sentence(error)}") from error
+        if len(model.inputs) != 1:
+            raise ModelError(f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is one")
+        wanted = tuple(model.inputs[0].shape[1:])
+        if len(wanted) != len(shape) or any(a not in (None, b) for a, b in zip(wanted, shape, strict=True)):
+            hint = f"; set image_size: [{wanted[0]}, {wanted[1]}] in the data section" if len(wanted) == 3 else ""
+            raise ModelError(f"{self.path.name} takes examples of the shape {wanted}, but these have {shape}{hint}")
+        return model
+
+    def _kept(self, whole: Any) -> list[Any]:
+        layers = list(whole.layers)
+        if self.drop_last >= len(layers):
+            raise ModelError(f"model.saved.drop_last: {self.drop_last}, but the network has {len(layers)} layers")
+        return layers[: len(layers) - self.drop_last]
+
+    def _load_weights(self, whole: Any, path: Path) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file of weights")
+        options = {"by_name": True} if self.by_name else {}
+        try:
+            if self.by_name:
+                _check_names(whole, path)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                whole.load_weights(path, skip_mismatch=self.skip_mismatch, **options)
+        except (ValueError, OSError, KeyError) as error:
+            raise ModelError(f"{path}: these are not the weights of {self.path.name}: {_sentence(error)}") from error
+        for warning in caught:
+            if issubclass(warning.category, UserWarning):
+                logger.warning("%s: %s", path, _sentence(warning.message))
+
+
+def _check_names(whole: Any, path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        there = set(file.get("model_weights", file))
+    here = [layer.name for layer in whole.layers if layer.weights]
+    if not there & set(here):
+        raise ValueError(f"no layer there is called {', '.join(here)}; there are {', '.join(sorted(there))}")
+
+
+def _sentence(error: Exception | Warning | str) -> str:
+    """The first paragraph of Keras's message, in one line, without the configurations that it repeats."""
+    told = re.split("(Full object|Received:) config", str(error).split("\n\n")[0])[0]
+    return " ".join(told.split())

@@ -1,0 +1,238 @@
+"""Networks from files: what is read, what is kept, what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+
+import kerasrun
+from kerasrun.errors import ModelError
+from kerasrun.models._architecture import preprocesses, read_architecture
+from kerasrun.models._contract import Output
+from kerasrun.models.saved import Saved
+
+TEN = Output(10, "softmax")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """One network in every form."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    folder = tmp_path_factory.mktemp("saved")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, name="conv", kernel_regularizer=keras.regularizers.L2(1e-5)),
+            layers.BatchNormalization(name="bn"),
+            layers.Flatten(name="flat"),
+            layers.Dropout(0.2, name="dropout1"),
+            layers.Dense(10, activation="softmax", name="digits"),
+        ]
+    )
+    model.save(folder / "network.keras")
+    model.save(folder / "network.h5")
+    keras.Model(model.inputs, model.outputs).save(folder / "functional.h5")
+    model.save_weights(folder / "network.weights.h5")
+    (folder / "network.json").write_text(model.to_json())
+    (folder / "network.yaml").write_text(yaml.safe_dump(json.loads(model.to_json())).replace("1.0e-05", "1e-5"))
+    two = keras.Model(model.inputs, [model.layers[2].output, *model.outputs])
+    (folder / "two.json").write_text(two.to_json())
+    function = keras.Sequential([keras.Input((8, 8, 1)), layers.Lambda(lambda x: x * 2, name="twice")])
+    function.save(folder / "code.h5")
+    function.save(folder / "code.keras")
+    return folder
+
+
+def built(path, shape=(8, 8, 1), output=TEN, **fields):
+    import keras
+
+    keras.utils.clear_session()
+    network = Saved.model_validate({"path": path, **fields}).settled()
+    inputs = keras.Input(shape, name="input")
+    own = network.preprocess(inputs)
+    x = keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
+    model = keras.Model(inputs, network.build(x, output))
+    network.load_pretrained(model, x)
+    return model
+
+
+def original(files):
+    import keras
+
+    return keras.models.load_model(files / "network.keras", compile=False)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["network.keras", "network.h5", "functional.h5"])
+def test_a_model_file_comes_with_its_weights(files, name):
+    model = built(files / name)
+    x = np.random.default_rng(1).uniform(0, 255, (3, 8, 8, 1)).astype(np.float32)
+    assert np.array_equal(model(x), original(files)(x * np.float32(1 / 255)))
+    assert [layer.name for layer in model.layers[-5:]] == ["conv", "bn", "flat", "dropout1", "digits"]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("form", ["json", "yaml"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"weights": "network.weights.h5"},
+        {"weights": "network.h5"},
+        {"weights": "network.h5", "by_name": True},
+    ],
+)
+def test_an_architecture_takes_its_weights_from_a_file(files, form, options):
+    model = built(files / f"network.{form}", **{**options, "weights": files / options["weights"]})
+    assert np.array_equal(model.get_layer("digits").kernel, original(files).get_layer("digits").kernel)
+
+
+@pytest.mark.tensorflow
+def test_layers_are_taken_off_for_a_new_head(files):
+    model = built(files / "network.keras", drop_last=1, head=[6], dropout=0.1, trainable=False)
+    assert [layer.name for layer in model.layers[-4:]] == ["dropout1", "head1", "dropout1_new", "output"]
+    assert {layer.name for layer in model.layers if layer.trainable_weights} == {"head1", "output"}
+    assert np.array_equal(model.get_layer("conv").kernel, original(files).get_layer("conv").kernel)
+
+
+@pytest.mark.tensorflow
+def test_a_network_of_several_outputs_serves_without_what_parts_them(files):
+    with pytest.raises(ModelError, match=r"two.json: a network of several outputs; .*drop_last"):
+        built(files / "two.json")
+    assert built(files / "two.json", drop_last=3).output.shape == (None, 10)
+
+
+@pytest.mark.tensorflow
+def test_weights_that_do_not_fit_are_refused_or_left_random_as_asked(files, caplog):
+    import keras
+
+    other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()])
+    other.save(files / "other.h5")
+    other = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3, name="conv")])
+    other.save(files / "shapes.h5")
+    architecture = files / "network.json"
+    with pytest.raises(ModelError, match=r"other.h5: these are not the weights of network.json: .*expected 3 layers"):
+        built(architecture, weights=files / "other.h5")
+    with pytest.raises(ModelError, match=r"no layer there is called conv, bn, digits; there are"):
+        built(architecture, weights=files / "other.h5", by_name=True)
+    with pytest.raises(ModelError, match=r"shapes.h5: .*[Ss]hape mismatch"):
+        built(architecture, weights=files / "shapes.h5", by_name=True)
+    built(architecture, weights=files / "shapes.h5", by_name=True, skip_mismatch=True)
+    assert "Skipping loading weights for layer" in caplog.text
+    with pytest.raises(ModelError, match=r"none.h5: no such file of weights"):
+        built(architecture, weights=files / "none.h5")
+
+
+@pytest.mark.tensorflow
+def test_examples_of_another_shape_are_told_with_the_size_that_is_needed(files):
+    with pytest.raises(
+        ModelError, match=r"takes examples of the shape \(8, 8, 1\).*\(9, 9, 1\); set image_size: \[8, 8\]"
+    ):
+        built(files / "network.keras", shape=(9, 9, 1))
+    with pytest.raises(ModelError, match=r"drop_last: 9, but the network has 5 layers"):
+        built(files / "network.keras", drop_last=9)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("form", ["h5", "keras"])
+def test_code_of_a_file_is_never_run(files, form):
+    with pytest.raises(ModelError, match=r"code\.\w+: the layer 'twice' is a Lambda"):
+        read_architecture(files / f"code.{form}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.keras", None, "no such file; expected a .keras, .h5, .json or .yaml file"),
+        ("network.txt", "x", "expected a .keras, .h5, .json or .yaml file with a network of Keras"),
+        ("network.keras", "x", "cannot be read as .keras"),
+        ("network.h5", "x", "cannot be read as .h5"),
+        ("network.json", "{", "cannot be read as .json"),
+        ("network.json", "[]", "no architecture of Keras"),
+        ("network.yaml", "!!python/name:os.system x", "cannot be read as .yaml"),
+        ("network.yaml", "{class_name: Own, config: {}}", "a Own is a class of someone's own"),
+    ],
+)
+def test_a_file_without_a_network_is_told_in_a_sentence(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=f"{name}: .*{words}"):
+        read_architecture(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"path": "a.json", "by_name": True},
+        {"path": "a.json", "weights": "a.weights.h5", "by_name": True},
+        {"path": "a.json", "skip_mismatch": True},
+        {"path": "a.json", "drop_last": -1},
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(fields):
+    with pytest.raises(ValidationError):
+        Saved.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("first", "own"),
+    [
+        ({"class_name": "Rescaling", "module": "keras.layers"}, True),
+        ({"class_name": "TrueDivide", "module": "keras.src.ops.numpy"}, True),
+        ({"class_name": "Conv2D"}, False),
+    ],
+)
+def test_preprocessing_of_its_own_is_seen(first, own):
+    layers = [{"class_name": "InputLayer"}, first]
+    assert preprocesses(json.dumps({"config": {"layers": layers}})) is own
+
+
+@pytest.fixture
+def experiment(tmp_path, files):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (48, 8, 8, 1), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=np.arange(48) % 3)
+    (tmp_path / "network.keras").write_bytes((files / "network.keras").read_bytes())
+    file = tmp_path / "experiment.yaml"
+    file.write_text(
+        "data: {npz: {path: data.npz}}\n"
+        "model: {saved: {path: network.keras, drop_last: 1, head: [8], dropout: 0.3, trainable: bn}}\n"
+        "fit: {batch_size: 16, epochs: 2}\n"
+    )
+    return file
+
+
+@pytest.mark.tensorflow
+def test_a_run_goes_on_exactly_when_the_file_is_gone(experiment, tmp_path):
+    whole = kerasrun.train(experiment, output=tmp_path / "whole")
+    cut = kerasrun.train(experiment, overrides=["fit.epochs=1"], output=tmp_path / "cut")
+    (tmp_path / "network.keras").unlink()
+    kerasrun.resume(cut, overrides=["fit.epochs=2"])
+    assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    assert _weights(cut.last_model) == _weights(whole.last_model)
+
+
+@pytest.mark.tensorflow
+def test_a_model_of_a_run_serves_as_the_network_of_another(experiment, tmp_path):
+    first = kerasrun.train(experiment, overrides=["fit.epochs=1"], output=tmp_path / "runs")
+    second = kerasrun.train(
+        experiment,
+        overrides=[
+            "fit.epochs=1",
+            f"model={{saved: {{path: {first.best_model}}}}}",
+            "compile.optimizer.SGD.learning_rate=0",
+        ],
+        output=tmp_path / "runs",
+    )
+    assert _weights(second.best_model)[:2] == _weights(first.best_model)[:2]
+
+
+def _weights(path):
+    import keras
+
+    return [array.tobytes() for array in keras.models.load_model(path, compile=False).get_weights()]
