@@ -127,6 +127,21 @@ def signature(family: str, name: str) -> Signature:
 
 
 @functools.cache
+def tensors(layer: str) -> tuple[str, ...]:
+    """What a layer must be applied to, such as `query` and `value`; one name where it takes one, or a list.
+
+    Raises:
+        KeyError: if Keras knows no such layer.
+    """
+    place = _find(*_exports("layers")[canonical("layers", layer)])
+    for ancestor in _ancestors(place) if place else ():
+        for node in ancestor.node.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "call":
+                return tuple(one.name for one in parameters(node.args)[1:] if one.required) or ("inputs",)
+    return ("inputs",)
+
+
+@functools.cache
 def direction(metric: str) -> str | None:
     """`up` where a larger value of the metric is better, `down` where a smaller one is, None where Keras cannot say."""
     own = canonical("metrics", metric)

@@ -4,7 +4,16 @@ import inspect
 import pytest
 
 from kerasrun import keras_catalogue
-from kerasrun.keras_catalogue import FAMILIES, canonical, direction, family_of_argument, identifiers, names, signature
+from kerasrun.keras_catalogue import (
+    FAMILIES,
+    canonical,
+    direction,
+    family_of_argument,
+    identifiers,
+    names,
+    signature,
+    tensors,
+)
 
 
 def arguments(family, name):
@@ -77,6 +86,17 @@ def test_nested_objects_are_found_by_the_argument_that_takes_them():
     assert family_of_argument("layers", "kernel_initializer") == "initializers"
     assert family_of_argument("layers", "recurrent_activation") == "activations"
     assert family_of_argument("layers", "units") is None
+
+
+@pytest.mark.tensorflow
+def test_layers_of_several_tensors_are_known_by_their_signature():
+    import keras
+
+    several = {name for name in names("layers") if len(tensors(name)) > 1 and not name.endswith(("Cell", "Cells"))}
+    assert several == {"GroupQueryAttention", "MultiHeadAttention"}
+    for name in several:
+        known = list(inspect.signature(getattr(keras.layers, name).call).parameters)
+        assert tuple(known[1:3]) == tensors(name)
 
 
 def in_keras(family, name):

@@ -7,7 +7,7 @@ from kerasrun.experiment.document import Document, Written, written_component, w
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.yaml_text import Node, Path
-from kerasrun.keras_catalogue import FAMILIES, Parameter, canonical, family_of_argument, identifiers, signature
+from kerasrun.keras_catalogue import FAMILIES, Parameter, canonical, family_of_argument, identifiers, signature, tensors
 from kerasrun.models.layers import INPUT
 
 LAYER_KEYS = ("inputs",)
@@ -182,8 +182,10 @@ class _Checker:
             entry = written_component(node, entry_path)
             if entry is None:
                 continue
-            for input_path, one in self.inputs(entry):
+            inputs = self.inputs(entry)
+            for input_path, one in inputs:
                 self.input(one, input_path, earlier, all_names)
+            self.enough_inputs(entry, len(inputs))
             name = _text(entry, "name")
             if name in earlier:
                 received = f"a second layer called '{name}'" if name != INPUT else f"a layer called '{INPUT}'"
@@ -212,6 +214,16 @@ class _Checker:
             closest(node.value, earlier) if isinstance(node.value, str) and node.value not in all_names else None
         )
         self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
+
+    def enough_inputs(self, entry: Written, number: int) -> None:
+        """Attention and its like take tensors one by one."""
+        if entry.name not in identifiers("layers"):
+            return
+        needed = tensors(entry.name)
+        if max(number, 1) < len(needed):
+            received = f"{entry.name} on {number or 'the layer before alone'}" + (" input" if number else "")
+            expected = f"expected inputs: [{', '.join(needed)}], names of earlier layers"
+            self.problems.append(Problem(entry.place, dotted(entry.path), received, expected))
 
     def learning_rate(self) -> None:
         """`ReduceLROnPlateau` sets the learning rate, and Keras refuses that where a schedule does."""

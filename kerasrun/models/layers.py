@@ -1,5 +1,6 @@
 """`model: {layers: [...]}`: any Keras layers, in order or as a graph."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ class LayerEntry:
     component: Component
     name: str | None = None
     inputs: tuple[str, ...] | None = None
-    """Names of earlier layers; None for the layer before."""
+    """Names of earlier layers, in the order in which the layer takes them; None for the layer before."""
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -56,9 +57,10 @@ class Layers(Network):
     kind = "layers"
 
     layers: tuple[Annotated[LayerEntry, BeforeValidator(as_layer_entry)], ...] = Field(min_length=1)
-    """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph. The output
-    layer is added unless the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many
-    units as needed."""
+    """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph, in which
+    `input` is the network's own. Attention takes `[query, value]` or `[query, value, key]`. The output layer is added
+    unless the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many units as needed.
+    """
 
     def build(self, inputs: Any, output: Output) -> Any:
         tensors = {INPUT: inputs}
@@ -84,7 +86,7 @@ def _apply(entry: LayerEntry, number: int, tensor: Any, tensors: Mapping[str, An
         tensor = received if len(received) > 1 else received[0]
     try:
         layer = keras_objects.build("layers", Component(name, {**entry.component.arguments, **named}))
-        return layer(tensor)
+        return layer(*tensor) if isinstance(tensor, list) and _takes_several(layer) else layer(tensor)
     except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
     except (ValueError, TypeError) as error:
@@ -93,6 +95,12 @@ def _apply(entry: LayerEntry, number: int, tensor: Any, tensors: Mapping[str, An
         raise ModelError(
             f"{where}: {name} cannot be applied to the shape {received_shape}: {_sentence(error)}"
         ) from error
+
+
+def _takes_several(layer: Any) -> bool:
+    """Whether a layer takes tensors one by one, as attention takes query and value, and not as a list."""
+    parameters = inspect.signature(layer.call).parameters.values()
+    return sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters) > 1
 
 
 def _is_output(last: Component, output: Output) -> bool:

@@ -181,6 +181,14 @@ def test_a_keyword_of_keras_json_is_read_as_a_component():
             ["Dense: {units: 3, inputs: [later]}", "Dense: {units: 3, name: later}"],
             "the layer 'later' comes later; expected a layer above this one",
         ),
+        (
+            ["MultiHeadAttention: {num_heads: 2, key_dim: 3}"],
+            "MultiHeadAttention on the layer before alone; expected inputs: [query, value], names of earlier layers",
+        ),
+        (
+            ["MultiHeadAttention: {num_heads: 2, key_dim: 3, inputs: [input]}"],
+            "MultiHeadAttention on 1 input; expected inputs: [query, value], names of earlier layers",
+        ),
         (["Dense: {units: 3, inputs: first}"], "received 'first'; expected a list of names of earlier layers"),
         (
             ["Dense: {units: 3, name: a}", "ReLU: {name: a}"],

@@ -78,6 +78,83 @@ def test_inputs_make_a_graph():
     assert model.get_layer("joined").output.shape == (None, 8, 8, 8)
 
 
+def convolution(filters, **graph):
+    return {"Conv2D": {"filters": filters, "kernel_size": 3, "padding": "same", "activation": "relu", **graph}}
+
+
+@pytest.mark.tensorflow
+def test_a_u_net_with_its_skips_keeps_the_size_of_the_image():
+    model = built(
+        [
+            convolution(4, name="fine"),
+            "MaxPooling2D",
+            convolution(8, name="coarse"),
+            "MaxPooling2D",
+            convolution(16),
+            {"Conv2DTranspose": {"filters": 8, "kernel_size": 2, "strides": 2, "name": "up1"}},
+            {"Concatenate": {"inputs": ["coarse", "up1"], "name": "skip1"}},
+            convolution(8),
+            {"UpSampling2D": {"size": 2, "interpolation": "bilinear", "name": "up2"}},
+            {"Concatenate": {"inputs": ["fine", "up2"], "name": "skip2"}},
+            convolution(4),
+        ],
+        shape=(16, 12, 3),
+        output=Output(3, "softmax", per_pixel=True),
+    )
+    assert model.output.shape == (None, 16, 12, 3)
+    assert model.get_layer("skip1").output.shape == (None, 8, 6, 16)
+    assert model.get_layer("skip2").output.shape == (None, 16, 12, 12)
+    assert model.layers[-1].kernel_size == (1, 1)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("inputs", [["words", "words"], ["words", "words", "words"]])
+def test_attention_takes_its_inputs_one_by_one(inputs):
+    model = built(
+        [
+            {"Embedding": {"input_dim": 20, "output_dim": 6, "name": "words"}},
+            {"MultiHeadAttention": {"num_heads": 2, "key_dim": 3, "inputs": inputs, "name": "attention"}},
+            {"Add": {"inputs": ["words", "attention"]}},
+            "LayerNormalization",
+        ],
+        shape=(5,),
+    )
+    assert model.get_layer("attention").output.shape == (None, 5, 6)
+
+
+@pytest.mark.tensorflow
+def test_initializers_regularizers_and_constraints_are_components_like_layers():
+    arguments = {
+        "units": 4,
+        "kernel_initializer": {"TruncatedNormal": {"stddev": 0.02}},
+        "bias_initializer": "ones",
+        "kernel_regularizer": {"L1L2": {"l1": 0.25, "l2": 0.5}},
+        "kernel_constraint": {"MaxNorm": {"max_value": 3}},
+    }
+    layer = built(["Flatten", {"Dense": arguments}]).layers[-2]
+    assert layer.kernel_initializer.stddev == 0.02
+    assert layer.bias.numpy().tolist() == [1, 1, 1, 1]
+    assert layer.kernel_regularizer.l1 == 0.25
+    assert layer.kernel_constraint.max_value == 3
+
+
+@pytest.mark.tensorflow
+def test_layers_that_change_shapes_follow_each_other():
+    model = built(
+        [
+            {"Resizing": {"height": 16, "width": 16}},
+            {"Conv2D": {"filters": 4, "kernel_size": 3, "use_bias": False}},
+            "BatchNormalization",
+            {"Reshape": {"target_shape": [14, 56]}},
+            {"Bidirectional": {"layer": {"LSTM": {"units": 3, "return_sequences": True}}}},
+            {"TimeDistributed": {"layer": {"Dense": {"units": 2}}}},
+        ]
+    )
+    assert [layer.output.shape[1:] for layer in model.layers[1:7]] == [
+        *((16, 16, 1), (14, 14, 4), (14, 14, 4), (14, 56), (14, 6), (14, 2)),
+    ]
+
+
 @pytest.mark.tensorflow
 def test_a_layer_that_does_not_fit_is_told_with_its_place_and_keras_sentence():
     with pytest.raises(ModelError, match=r"layer 2 of the model \(big\): Conv2D .* the shape \(4, 4, 2\): .*negative"):
