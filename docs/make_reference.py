@@ -435,8 +435,10 @@ batch normalization included; optimizer, random state and epochs begin anew, and
 Data, learning rate, augmentation and what is frozen may differ; the layers with weights must have the same names and
 shapes, else the first one that differs is named and no run is made. `--epoch N` takes the checkpoint at the end of an
 epoch, of which `checkpoint.keep` are kept. `run.json` says where the weights came from; the other run is not needed
-afterwards. With `time_limit` it ends before so much time is over, with the run `paused` and exit code 0. `--dry-run`
-does everything up to one real batch forward and back, one save and one restore, then removes it.""",
+afterwards. With `time_limit` it ends before so much time is over, with the run `paused` and exit code 0. `--trust` runs
+the code (`Lambda` layers) that the file of a `saved` network brings; `run.json` says so, and `resume`, `evaluate`,
+`predict`, `summary` and `plot` must be told as well. `--dry-run` does everything up to one real batch forward and back,
+one save and one restore, then removes it.""",
     "resume": """\
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
 fingerprint is compared; they may have moved: `-s data.directory.path=…`), and so must the versions and the machine;

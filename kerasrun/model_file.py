@@ -56,18 +56,26 @@ def save(model: Any, info: ModelInfo, path: Path) -> None:
         archive.writestr(ENTRY, text)
 
 
-def load(path: Path) -> tuple[Any, ModelInfo]:
+def load(path: Path, *, trust: bool = False) -> tuple[Any, ModelInfo]:
     """Read the model, not compiled, and what the file knows of it.
 
+    Args:
+        trust: whether code in the file may be run.
+
     Raises:
-        ModelFileError: if the file is missing, damaged, of a newer format, or was not written by kerasrun.
+        ModelFileError: if the file is missing, damaged, of a newer format, was not written by kerasrun, or holds code.
     """
     info = read_info(path)
     import keras
 
     try:
-        return keras.models.load_model(path, compile=False), info
+        return keras.models.load_model(path, compile=False, safe_mode=not trust), info
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        if not trust and "safe_mode=False" in str(error):
+            raise ModelFileError(
+                f"{path}: a layer of this model is a Lambda, code that is run wherever the model is; give --trust if "
+                "you know who wrote it"
+            ) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
 

@@ -18,6 +18,7 @@ Overrides = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run code (Lambda layers) that a model file brings.")]
 Last = Annotated[bool, typer.Option("--last", help="Take last.keras, not best.keras.")]
 
 RUNS = Path("runs")

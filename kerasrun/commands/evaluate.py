@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run
+from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Trust
 
 
 def evaluate(
@@ -20,6 +20,7 @@ def evaluate(
     ] = None,
     last: Last = False,
     overrides: Overrides = None,
+    trust: Trust = False,
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
@@ -30,5 +31,6 @@ def evaluate(
     from kerasrun.results.evaluation import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
-    report = evaluate_run(find_run(run, output), split=split, data=data, last=last, overrides=overrides or ())
+    found = find_run(run, output)
+    report = evaluate_run(found, split=split, data=data, last=last, overrides=overrides or (), trust=trust)
     typer.echo(report.to_json() if as_json else report.to_text())

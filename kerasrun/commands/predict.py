@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Last, Output
+from kerasrun.commands._options import RUNS, Json, Last, Output, Trust
 from kerasrun.errors import UsageError
 
 
@@ -17,6 +17,7 @@ def predict(
     model: Annotated[Path | None, typer.Option(help="A .keras file that kerasrun wrote, instead of a run.")] = None,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many classes to name for each image.")] = 1,
     last: Last = False,
+    trust: Trust = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     output: Output = RUNS,
@@ -34,5 +35,6 @@ def predict(
         raise UsageError("--run and --model both name a model; give one of them")
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of the same output; give one of them")
-    predictions = predict_images(images, model=model or model_of(find_run(run, output), last=last), top=top)
+    model = model or model_of(find_run(run, output), last=last)
+    predictions = predict_images(images, model=model, top=top, trust=trust)
     typer.echo((to_json if as_json else to_csv if as_csv else to_text)(predictions))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Output, Overrides, Run
+from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
 
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Go on although data, versions or machine have changed: other bits.")
@@ -12,7 +12,11 @@ AcceptChanges = Annotated[
 
 
 def resume(
-    run: Run = None, overrides: Overrides = None, accept_changes: AcceptChanges = False, output: Output = RUNS
+    run: Run = None,
+    overrides: Overrides = None,
+    accept_changes: AcceptChanges = False,
+    trust: Trust = False,
+    output: Output = RUNS,
 ) -> None:
     """Go on with a run that was interrupted; by default the newest unfinished one.
 
@@ -24,4 +28,5 @@ def resume(
     from kerasrun.training.train import resume as resume_training
 
     found = find_run(run, output) if run else newest_unfinished(output)
-    typer.echo(resume_training(found, overrides=overrides or (), accept_changes=accept_changes))
+    resumed = resume_training(found, overrides=overrides or (), accept_changes=accept_changes, trust=trust)
+    typer.echo(resumed)

@@ -2,10 +2,10 @@
 
 import typer
 
-from kerasrun.commands._options import RUNS, Last, Output, Run
+from kerasrun.commands._options import RUNS, Last, Output, Run, Trust
 
 
-def summary(run: Run = None, last: Last = False, output: Output = RUNS) -> None:
+def summary(run: Run = None, last: Last = False, trust: Trust = False, output: Output = RUNS) -> None:
     """List the layers of a run's model with their shapes and parameters.
 
     Example: kerasrun summary runs/lenet-1
@@ -14,4 +14,4 @@ def summary(run: Run = None, last: Last = False, output: Output = RUNS) -> None:
     from kerasrun.runs.listing import find_run
     from kerasrun.training.kept_models import model_of
 
-    typer.echo(summarize(model_of(find_run(run, output), last=last)))
+    typer.echo(summarize(model_of(find_run(run, output), last=last), trust=trust))

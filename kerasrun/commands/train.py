@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides
+from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
 from kerasrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def train(
         int | None,
         typer.Option(min=1, metavar="N", help="With --from: of the checkpoint at the end of epoch N."),
     ] = None,
+    trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
 ) -> None:
     """Train the experiment in FILE into a new run directory.
@@ -37,9 +38,9 @@ def train(
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     if dry_run:
-        try_out(file, overrides=overrides or (), output=output, branch=branch)
+        try_out(file, overrides=overrides or (), output=output, branch=branch, trust=trust)
     else:
-        typer.echo(run_training(file, overrides=overrides or (), output=output, branch=branch))
+        typer.echo(run_training(file, overrides=overrides or (), output=output, branch=branch, trust=trust))
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

@@ -21,7 +21,7 @@ def read_architecture(path: Path) -> str:
     """The network of a file as `model.to_json()` gives it.
 
     Raises:
-        ModelError: if there is no such file, it holds no network, or its network holds code.
+        ModelError: if there is no such file, or it holds no network.
     """
     try:
         config = _READERS[path.suffix](path)
@@ -38,19 +38,26 @@ def read_architecture(path: Path) -> str:
             f"{path}: a {config['class_name']} is a class of someone's own, whose code is not in the file; expected a "
             "Sequential or functional network"
         )
-    if code := next(_code(config), None):
-        raise ModelError(
-            f"{path}: the layer '{code}' is a Lambda, code that came with the file and would be run; write the "
-            "network with layers that Keras has"
-        )
     plain = {**config, "class_name": "Functional" if config["class_name"] == "Model" else config["class_name"]}
     # Files of older layouts do not say in which module the class of the network is.
     return json.dumps({"module": _MODULES[config["class_name"]], "registered_name": None, **plain})
 
 
-def preprocesses(architecture: str) -> bool:
+def refuse_code(architecture: str, path: Path) -> None:
+    """
+    Raises:
+        ModelError: if a layer of the network is code.
+    """
+    if code := next(_code(json.loads(architecture)), None):
+        raise ModelError(
+            f"{path}: the layer '{code}' is a Lambda: code that came with the file, and that is run wherever the "
+            "network is. Give --trust if you know who wrote it, or take a network of Keras's own layers"
+        )
+
+
+def preprocesses(config: dict[str, Any]) -> bool:
     """Whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
-    layers: list[dict[str, Any]] = json.loads(architecture)["config"].get("layers", [])
+    layers: list[dict[str, Any]] = config["config"].get("layers", [])
     first = next((layer for layer in layers if layer["class_name"] != "InputLayer"), {})
     return first.get("class_name") in _PREPROCESSING or ".ops." in (first.get("module") or "")
 

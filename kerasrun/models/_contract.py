@@ -29,12 +29,16 @@ class Output:
 class Network(Kind):
     """Base of the kinds of network."""
 
-    def settled(self) -> Self:
+    def settled(self, *, trust: bool = False) -> Self:
         """The same network with everything in it that a run needs of other files, but for weights.
+
+        Args:
+            trust: whether code that such a file brings may be run.
 
         Raises:
             ModelError: if such a file cannot be used.
         """
+        del trust
         return self
 
     def preprocess(self, inputs: Any) -> Any | None:

@@ -1,16 +1,17 @@
 """`model: {saved: {path: …}}`: a network from a file, with or without its weights, and with a new head if wanted."""
 
+import json
 import logging
 import re
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
-from kerasrun.models._architecture import preprocesses, read_architecture
+from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
 from kerasrun.models._contract import Network, Output
 from kerasrun.models._head import freeze, layers_after, with_head
 
@@ -19,6 +20,8 @@ logger = logging.getLogger("kerasrun")
 
 class Saved(Network):
     """A Sequential or functional network that was saved by Keras or by kerasrun, or only its architecture.
+
+    Code in a file (a `Lambda` layer) is refused unless the command line has `--trust`.
 
     Its architecture is kept in the run's `resolved.yaml`, so that the run does not need the file. Default preprocessing
     (see below) is left out where the network begins with its own: `Rescaling`, `Normalization` or arithmetic.
@@ -46,6 +49,9 @@ class Saved(Network):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of units dropped after each layer of the head in training; 0 adds no layer."""
 
+    _trusted: bool = PrivateAttr(False)
+    """Whether code in the file may run; no key, so that no experiment of someone else can say so."""
+
     @field_validator("weights", mode="before")
     @classmethod
     def _keep_the_name(cls, value: Any) -> Any:
@@ -62,13 +68,16 @@ class Saved(Network):
             raise ValueError("expected false: Keras matches by name only in .h5 files of the older layout")
         return value
 
-    def settled(self) -> Self:
-        if self.architecture is not None:
-            return self
-        return self.model_copy(update={"architecture": read_architecture(self.path)})
+    def settled(self, *, trust: bool = False) -> Self:
+        architecture = self.architecture or read_architecture(self.path)
+        if not trust:
+            refuse_code(architecture, self.path)
+        settled = self.model_copy(update={"architecture": architecture})
+        settled._trusted = trust
+        return settled
 
     def preprocess(self, inputs: Any) -> Any | None:
-        return inputs if preprocesses(self.settled().architecture or "") else None
+        return inputs if preprocesses(self._config()) else None
 
     def build(self, inputs: Any, output: Output) -> Any:
         import keras
@@ -98,7 +107,7 @@ class Saved(Network):
         import keras
 
         try:
-            model = keras.models.model_from_json(self.settled().architecture)
+            model = keras.saving.deserialize_keras_object(self._config(), safe_mode=not self._trusted)
             if not model.built:
                 model.build((None, *shape))
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
@@ -110,6 +119,11 @@ class Saved(Network):
             hint = f"; set image_size: [{wanted[0]}, {wanted[1]}] in the data section" if len(wanted) == 3 else ""
             raise ModelError(f"{self.path.name} takes examples of the shape {wanted}, but these have {shape}{hint}")
         return model
+
+    def _config(self) -> dict[str, Any]:
+        assert self.architecture is not None, "a network is settled before it is built"
+        config: dict[str, Any] = json.loads(self.architecture)
+        return config
 
     def _kept(self, whole: Any) -> list[Any]:
         layers = list(whole.layers)

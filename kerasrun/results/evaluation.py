@@ -90,6 +90,7 @@ def evaluate(
     data: Path | None = None,
     last: bool = False,
     overrides: Sequence[str] = (),
+    trust: bool = False,
 ) -> EvaluationReport:
     """Evaluate a run's model and keep the report in the run directory.
 
@@ -98,6 +99,7 @@ def evaluate(
         data: a folder of class folders outside the experiment, instead of its data.
         last: take `last.keras`, not `best.keras`.
         overrides: `data.….path=…` where the data have moved.
+        trust: run code that the model brings.
 
     Raises:
         KerasrunError: if the run has no model yet, or the data cannot be used.
@@ -113,7 +115,8 @@ def evaluate(
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
     examples = None if data else _split(experiment, split, recorded.content["data_fingerprint"])
-    trained = open_model(path, experiment.device, recorded.content["device"]["threads"], experiment.deterministic)
+    threads = recorded.content["device"]["threads"]
+    trained = open_model(path, experiment.device, threads, experiment.deterministic, trust=trust)
     if examples is None:
         examples = _outside(trained, Path(str(data)))
     return _report(run, experiment, trained, examples, split_name=f"data-{data.name}" if data else examples.name)

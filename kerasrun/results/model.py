@@ -28,15 +28,17 @@ def open_model(
     device: devices.DeviceRequest = "auto",
     threads: Mapping[str, int] | None = None,
     deterministic: bool | None = None,
+    *,
+    trust: bool = False,
 ) -> TrainedModel:
-    """Load a model file; TensorFlow is started for it, as `devices.start` says.
+    """Load a model file, `trust` as in `model_file.load`; TensorFlow is started for it, as `devices.start` says.
 
     Raises:
         ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
     """
     model_file.read_info(path)
     devices.start(device, threads, deterministic)
-    model, info = model_file.load(path)
+    model, info = model_file.load(path, trust=trust)
     return TrainedModel(path, model, info)
 
 

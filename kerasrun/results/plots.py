@@ -23,11 +23,11 @@ logger = logging.getLogger("kerasrun")
 READABLE_CLASSES = 30
 
 
-def plot_run(run: RunDirectory) -> list[Path]:
+def plot_run(run: RunDirectory, *, trust: bool = False) -> list[Path]:
     """Draw what can be drawn of a run; without Graphviz the model's graph is left out, with a warning."""
     pictures = [plot_curves(run)]
     try:
-        pictures.append(plot_model(run))
+        pictures.append(plot_model(run, trust=trust))
     except MissingProgramError as error:
         logger.warning("%s", error)
     return pictures
@@ -79,7 +79,7 @@ def plot_confusion_matrix(confusions: NDArray[np.int64], classes: Sequence[str],
     return _save(figure, path)
 
 
-def plot_model(run: RunDirectory) -> Path:
+def plot_model(run: RunDirectory, *, trust: bool = False) -> Path:
     """The layers of `best.keras` as a graph: `plots/model.png`.
 
     Raises:
@@ -94,7 +94,7 @@ def plot_model(run: RunDirectory) -> Path:
     devices.start("cpu")
     import keras
 
-    model, _ = model_file.load(run.best_model)
+    model, _ = model_file.load(run.best_model, trust=trust)
     path = run.plots / "model.png"
     with atomic.replacing(path) as private:
         keras.utils.plot_model(

@@ -35,7 +35,7 @@ class Prediction:
         }
 
 
-def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[Prediction]:
+def predict(images: Sequence[str | Path], *, model: Path, top: int = 1, trust: bool = False) -> list[Prediction]:
     """Predict the classes of image files.
 
     Images are read, and batches are padded, exactly as when the model was evaluated: on the same device, with as many
@@ -45,6 +45,7 @@ def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[
         images: files, folders (read with everything below) or globs.
         model: a `.keras` file that kerasrun wrote.
         top: how many classes to name for each image.
+        trust: run code that the model brings.
 
     Raises:
         KerasrunError: if an image or the model cannot be read.
@@ -58,7 +59,7 @@ def predict(images: Sequence[str | Path], *, model: Path, top: int = 1) -> list[
     scan = scan_images(files, info.image_format, resize=True)
     scan.require_all_readable("Name other files.")
     inputs = scan.inputs(range(len(files)))
-    trained = open_model(model, deterministic=info.deterministic)
+    trained = open_model(model, deterministic=info.deterministic, trust=trust)
     from kerasrun.pipeline.batches import padded_batches
     from kerasrun.training.evaluator import Predictor
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from kerasrun.results.model import open_model
 
 
-def summarize(path: Path) -> str:
-    """Keras's own table of layers, shapes and parameters, and what the file knows beside the network."""
-    trained = open_model(path, "cpu")
+def summarize(path: Path, *, trust: bool = False) -> str:
+    """Keras's own table of layers, shapes and parameters, and what the file knows; `trust` as in `model_file.load`."""
+    trained = open_model(path, "cpu", trust=trust)
     lines: list[str] = []
     trained.model.summary(print_fn=lines.append)
     info = trained.info

@@ -82,13 +82,16 @@ def find(branch: Branch) -> Origin:
     return Origin(run, file, weights, epoch, tuple(classes), _sha256(file))
 
 
-def read(origin: Origin) -> list[Weight]:
+def read(origin: Origin, *, trust: bool = False) -> list[Weight]:
     """The weights in the order of the network's layers; TensorFlow must have been started.
+
+    Args:
+        trust: whether code that the model brings may be run.
 
     Raises:
         KerasrunError: if the file cannot be read, or was replaced since it was found.
     """
-    weights = list(_of_model(origin.file) if origin.file.suffix == ".keras" else _of_checkpoint(origin.file))
+    weights = list(_of_model(origin.file, trust) if origin.file.suffix == ".keras" else _of_checkpoint(origin.file))
     if _sha256(origin.file) != origin.sha256:
         raise RunDirectoryError(f"{origin.file} was replaced while it was read: {origin.run} is training; try again")
     return weights
@@ -131,8 +134,8 @@ def _checkpoint(run: RunDirectory, epoch: int) -> checkpoints.Checkpoint:
     )
 
 
-def _of_model(file: Path) -> Iterator[Weight]:
-    model, _ = model_file.load(file)
+def _of_model(file: Path, trust: bool) -> Iterator[Weight]:
+    model, _ = model_file.load(file, trust=trust)
     for layer in model.layers:
         for variable in layer.weights:
             yield Weight(layer.name, variable.name, variable.value.numpy())

@@ -55,6 +55,7 @@ def train(
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
     branch: Branch | None = None,
+    trust: bool = False,
 ) -> RunDirectory:
     """Train the experiment in `file` and return its new run.
 
@@ -62,6 +63,7 @@ def train(
         overrides: `key.path=value`, as after `--set`.
         output: the folder in which the run directory is made.
         branch: the run whose weights the new one begins with.
+        trust: run code that a model file brings; `run.json` says so.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
@@ -70,16 +72,17 @@ def train(
     file = Path(file)
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
-    prepared = prepare(loaded)
+    prepared = prepare(loaded, trust=trust)
     device = start_device(prepared.experiment)
-    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin)
+    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
     run = directory.create(Path(output), prepared.experiment.name)
     with owned(run) as status:
         status.is_mine = True
         atomic.write_bytes(run.experiment_file, file.read_bytes())
         run.write_resolved(resolved_yaml(prepared.experiment))
         description = _description(file, overrides, prepared, device)
-        run.update_run(**description, **({"from": origin.description()} if origin else {}))
+        begun_with = {"from": origin.description()} if origin else {}
+        run.update_run(**description, **begun_with, **({"trust": True} if trust else {}))
         begins = f", with the weights of {origin}" if origin else ""
         logger.info("%s on %s%s", run, device.description, begins)
         loop = loop_for(run, TimeLimit(prepared.experiment.time_limit, begun))
@@ -88,7 +91,11 @@ def train(
 
 
 def resume(
-    run: RunDirectory | str | Path, *, overrides: Sequence[str] = (), accept_changes: bool = False
+    run: RunDirectory | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    accept_changes: bool = False,
+    trust: bool = False,
 ) -> RunDirectory:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
@@ -96,6 +103,7 @@ def resume(
         overrides: as for `train`, but only what leaves the finished steps true may change.
         accept_changes: go on although the data, the versions or the machine are not what they were when the run began,
             so that it will not end with the same bits; `run.json` says so.
+        trust: run code that the run's network brings, as `train` was told to.
 
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
@@ -119,7 +127,7 @@ def resume(
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
         if whole and _nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
-        prepared = prepare(loaded)
+        prepared = prepare(loaded, trust=trust)
         compatibility.restore_variables(recorded)
         device = start_device(prepared.experiment, recorded["device"]["threads"])
         now = _description(run.resolved_file, overrides, prepared, device)
@@ -147,25 +155,29 @@ def dry_run(
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
     branch: Branch | None = None,
+    trust: bool = False,
 ) -> None:
     """Everything up to one real batch forward and back, one save and one restore; then what was written is removed."""
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
-    prepared = prepare(loaded)
+    prepared = prepare(loaded, trust=trust)
     device = start_device(prepared.experiment)
-    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin)
+    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         run = directory.create(private, prepared.experiment.name)
         loop_for(run).try_one_batch()
 
 
-def prepare(loaded: Loaded) -> Prepared:
+def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     """Open the files that the experiment names and check what the text alone could not tell.
+
+    Args:
+        trust: whether code that a model file brings may be run.
 
     Raises:
         KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
     """
-    experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled()})
+    experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled(trust=trust)})
     data = experiment.data.open()
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
@@ -196,12 +208,15 @@ class LoopFor(Protocol):
     def __call__(self, run: RunDirectory, limit: TimeLimit | None = None) -> "TrainingLoop": ...
 
 
-def loop_builder(prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None) -> LoopFor:
+def loop_builder(
+    prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None, trust: bool = False
+) -> LoopFor:
     """Build the model, which may fail, before a run directory is made for it.
 
     Args:
         pretrained: whether to load the weights that a network comes with; a resume needs none.
         origin: the weights to begin with instead.
+        trust: whether code that the origin's model brings may be run.
 
     Raises:
         KerasrunError: if the experiment has no model for these data on this device, or the weights do not fit it.
@@ -212,7 +227,7 @@ def loop_builder(prepared: Prepared, device: Device, *, pretrained: bool, origin
     strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
     with contextlib.redirect_stdout(sys.stderr):  # Keras tells there of downloads
         # Read before the model is built, which resets the names and the random numbers that loading uses.
-        weights = branching.read(origin) if origin else None
+        weights = branching.read(origin, trust=trust) if origin else None
         pretrained = pretrained and origin is None
         built = build_model(prepared.experiment, prepared.data, pretrained=pretrained, strategy=strategy)
         if origin and weights:

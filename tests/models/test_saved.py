@@ -5,13 +5,16 @@ import json
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from pydantic import ValidationError
 
 import kerasrun
-from kerasrun.errors import ModelError
+from kerasrun.errors import ModelError, ModelFileError
 from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models._contract import Output
 from kerasrun.models.saved import Saved
+from kerasrun.results.summary import summarize
+from kerasrun.training import branching
 
 TEN = Output(10, "softmax")
 
@@ -139,9 +142,35 @@ def test_examples_of_another_shape_are_told_with_the_size_that_is_needed(files):
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("form", ["h5", "keras"])
-def test_code_of_a_file_is_never_run(files, form):
-    with pytest.raises(ModelError, match=r"code\.\w+: the layer 'twice' is a Lambda"):
-        read_architecture(files / f"code.{form}")
+def test_code_of_a_file_is_refused(files, form):
+    network = Saved.model_validate({"path": files / f"code.{form}"})
+    with pytest.raises(ModelError, match=r"code\.\w+: the layer 'twice' is a Lambda.*--trust"):
+        network.settled()
+    # What a resolved experiment of someone else may hold.
+    written = Saved.model_validate({"path": "gone", "architecture": network.settled(trust=True).architecture})
+    with pytest.raises(ModelError, match="the layer 'twice' is a Lambda"):
+        written.settled()
+
+
+@pytest.mark.tensorflow
+def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, files, tmp_path):
+    model = f"model={{saved: {{path: {files / 'code.h5'}, head: [4]}}}}"
+    overrides = [model, "fit.epochs=1", "data.npz.image_size=[8, 8]"]
+    run = kerasrun.train(experiment, overrides=overrides, output=tmp_path / "runs", trust=True)
+    assert run.read_run()["trust"] is True
+    with pytest.raises(ModelError, match="Lambda"):
+        kerasrun.resume(run, overrides=["fit.epochs=2"])
+    assert kerasrun.resume(run, overrides=["fit.epochs=2"], trust=True).read_run()["status"] == "finished"
+    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    for use in (
+        lambda **trust: kerasrun.evaluate(run, split="train", **trust),
+        lambda **trust: kerasrun.predict([tmp_path / "image.png"], model=run.best_model, **trust),
+        lambda **trust: summarize(run.best_model, **trust),
+        lambda **trust: branching.read(branching.find(kerasrun.Branch(run)), **trust),
+    ):
+        with pytest.raises(ModelFileError, match=r"Lambda.*--trust"):
+            use()
+        assert use(trust=True)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +218,7 @@ def test_options_that_would_do_nothing_are_refused(fields):
 )
 def test_preprocessing_of_its_own_is_seen(first, own):
     layers = [{"class_name": "InputLayer"}, first]
-    assert preprocesses(json.dumps({"config": {"layers": layers}})) is own
+    assert preprocesses({"config": {"layers": layers}}) is own
 
 
 @pytest.fixture
