@@ -54,6 +54,8 @@ def with_head(
         )
     if len(x.shape) > 2:
         x = layers.Flatten(name=_free("flatten", taken))(x)
+    if dropout and not units:
+        x = layers.Dropout(dropout, name=_free("dropout", taken))(x)
     for number, count in enumerate(units, start=1):
         x = layers.Dense(count, activation="relu", name=_free(f"head{number}", taken))(x)
         if dropout:

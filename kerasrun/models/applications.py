@@ -42,7 +42,8 @@ class FineTuned(Network):
     head: tuple[Annotated[int, Field(ge=1)], ...] = (256,)
     """Units of the dense layers between the convolutions and the output."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of units dropped after each layer of the head in training; 0 adds no layer."""
+    """Share of units dropped in training after each layer of the head, before the output where there is none; 0 adds
+    no layer."""
 
     @field_validator("weights", mode="before")
     @classmethod

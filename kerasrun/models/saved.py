@@ -47,7 +47,8 @@ class Saved(Network):
     head: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Units of dense layers between the network and the output layer."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of units dropped after each layer of the head in training; 0 adds no layer."""
+    """Share of units dropped in training after each layer of the head, before the output where there is none; 0 adds
+    no layer."""
 
     _trusted: bool = PrivateAttr(False)
     """Whether code in the file may run; no key, so that no experiment of someone else can say so."""

@@ -10,6 +10,7 @@ import urllib.error
 import numpy as np
 import pytest
 
+import kerasrun
 from kerasrun.components import kinds
 from kerasrun.errors import ModelError
 from kerasrun.models._contract import Output
@@ -58,6 +59,11 @@ def test_what_is_before_the_named_layer_is_frozen(trainable, learning):
     model, _ = built(trainable=trainable)
     names = {layer.name for layer in model.layers if layer.trainable_weights}
     assert names == {*learning, "head1", "output"}
+
+
+def test_without_a_head_dropout_stands_before_the_output():
+    model, _ = built("MobileNet", alpha=0.25, pooling="avg", head=[], dropout=0.2)
+    assert [type(layer).__name__ for layer in model.layers[-3:]] == ["GlobalAveragePooling2D", "Dropout", "Dense"]
 
 
 def test_an_unknown_first_layer_is_told_with_the_nearest():
@@ -175,6 +181,28 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
     _, load = built("MobileNet", weights=path, alpha=0.25)
     with pytest.raises(ModelError, match="not the weights of MobileNet"):
         load()
+
+
+def test_a_run_goes_on_exactly_without_its_file_of_weights(tmp_path):
+    import keras
+
+    pixels = np.random.default_rng(1).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", x_train=pixels, y_train=np.arange(24) % 2)
+    saved(tmp_path / "weights.h5", keras.applications.MobileNet(weights=None, alpha=0.25, include_top=False))
+    (tmp_path / "experiment.yaml").write_text(
+        "data: {npz: {path: data.npz}}\n"
+        "model: {MobileNet: {alpha: 0.25, weights: weights.h5, trainable: conv_dw_13, head: [], dropout: 0.2}}\n"
+        "fit: {batch_size: 8, epochs: 2}\n"
+    )
+    whole, cut = (
+        kerasrun.train(tmp_path / "experiment.yaml", overrides=[f"fit.epochs={epochs}"], output=tmp_path / name)
+        for name, epochs in (("whole", 2), ("cut", 1))
+    )
+    (tmp_path / "weights.h5").unlink()
+    kerasrun.resume(cut, overrides=["fit.epochs=2"])
+    assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    weights = [keras.models.load_model(run.last_model, compile=False).get_weights() for run in (cut, whole)]
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
 def test_masks_are_refused_with_what_to_do():
