@@ -62,6 +62,13 @@ class Network(Kind):
             ModelError: if the network cannot be built on this shape.
         """
 
+    def check_weights(self) -> None:
+        """Look for a file of weights before TensorFlow is loaded; only a new run needs it.
+
+        Raises:
+            ModelError: if it is not there, or cannot be one by its name.
+        """
+
     def load_pretrained(self, model: Any, inputs: Any) -> None:
         """Put pretrained weights into a new model; a model that is restored from a checkpoint does without.
 

@@ -74,9 +74,19 @@ class FineTuned(Network):
         x = self._scaled_once_more(base) if self.weights == "imagenet" else base.output
         return with_head(x, self.head, self.dropout, output, self.kind)
 
+    def check_weights(self) -> None:
+        path, name = self.weights, self.kind
+        if not isinstance(path, Path):
+            return
+        if not path.is_file():
+            raise ModelError(f"{path}: no such weights file; set model.{name}.weights to a .h5 file, imagenet or null")
+        if not path.name.endswith(".h5"):
+            raise ModelError(f"{path}: Keras reads {name}'s weights from a file that ends in .h5")
+
     def load_pretrained(self, model: Any, inputs: Any) -> None:
         if self.weights is None:
             return
+        self.check_weights()
         shape = tuple(inputs.shape[1:])
         pretrained = self._imagenet(shape) if self.weights == "imagenet" else self._local(Path(self.weights), shape)
         own = [layer for layer in layers_after(inputs, model.output) if layer.weights]
@@ -121,11 +131,6 @@ class FineTuned(Network):
             ) from error
 
     def _local(self, path: Path, shape: tuple[int, ...]) -> Any:
-        name = self.kind
-        if not path.is_file():
-            raise ModelError(f"{path}: no such weights file; set model.{name}.weights to a .h5 file, imagenet or null")
-        if not path.name.endswith(".h5"):
-            raise ModelError(f"{path}: Keras reads {name}'s weights from a file that ends in .h5")
         layouts: list[dict[str, Any]] = [{"include_top": False, "input_shape": shape}, {"include_top": True}]
         errors = []
         for layout in layouts:
@@ -136,7 +141,8 @@ class FineTuned(Network):
             except (ValueError, OSError, KeyError, UserWarning) as error:
                 errors.append(error)
         raise ModelError(
-            f"{path}: these are not the weights of {name}, neither without its top nor with it: {_sentence(errors[0])}"
+            f"{path}: these are not the weights of {self.kind}, neither without its top nor with it: "
+            f"{_sentence(errors[0])}"
         ) from errors[0]
 
 

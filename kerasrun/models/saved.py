@@ -94,11 +94,26 @@ class Saved(Network):
             return x
         return with_head(x, self.head, self.dropout, output, self.kind, {layer.name for layer in kept})
 
+    @property
+    def _weights_file(self) -> Path | None:
+        if self.weights != "saved":
+            return self.weights
+        return self.path if self.path.suffix in (".keras", ".h5") else None
+
+    def check_weights(self) -> None:
+        path = self._weights_file
+        if path is not None and not path.is_file():
+            raise ModelError(f"{path}: no such file of weights")
+        if path is not None and path.suffix not in (".keras", ".h5"):
+            raise ModelError(f"{path}: Keras reads weights from a file that ends in .weights.h5, .h5 or .keras")
+
     def load_pretrained(self, model: Any, inputs: Any) -> None:
-        if self.weights is None or (self.weights == "saved" and self.path.suffix not in (".keras", ".h5")):
+        path = self._weights_file
+        if path is None:
             return
+        self.check_weights()
         whole = self._rebuilt(tuple(inputs.shape[1:]))
-        self._load_weights(whole, self.path if self.weights == "saved" else Path(self.weights))
+        self._load_weights(whole, path)
         for layer in self._kept(whole):
             if layer.weights:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
@@ -133,8 +148,6 @@ class Saved(Network):
         return layers[: len(layers) - self.drop_last]
 
     def _load_weights(self, whole: Any, path: Path) -> None:
-        if not path.is_file():
-            raise ModelError(f"{path}: no such file of weights")
         options = {"by_name": True} if self.by_name else {}
         try:
             if self.by_name:

@@ -73,6 +73,8 @@ def train(
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded, trust=trust)
+    if origin is None:
+        prepared.experiment.model.check_weights()
     device = start_device(prepared.experiment)
     loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
     run = directory.create(Path(output), prepared.experiment.name)
@@ -161,6 +163,8 @@ def dry_run(
     loaded = load(file, overrides)
     origin = branching.find(branch) if branch else None
     prepared = prepare(loaded, trust=trust)
+    if origin is None:
+        prepared.experiment.model.check_weights()
     device = start_device(prepared.experiment)
     loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:

@@ -15,6 +15,7 @@ from kerasrun.components import kinds
 from kerasrun.errors import ModelError
 from kerasrun.models._contract import Output
 from kerasrun.models._keras_applications import application, application_names
+from kerasrun.training import train as training
 
 pytestmark = pytest.mark.tensorflow
 KINDS = kinds("kerasrun.models")
@@ -167,10 +168,17 @@ def test_a_width_without_imagenet_weights_is_told_in_keras_words():
         load()
 
 
-def test_a_missing_weights_file_is_named(tmp_path):
-    _, load = built(weights=tmp_path / "none.h5")
-    with pytest.raises(ModelError, match=f"{tmp_path / 'none.h5'}: no such weights file"):
-        load()
+@pytest.mark.parametrize(
+    ("name", "words"), [("none.h5", "no such weights file"), ("weights.npz", "a file that ends in .h5")]
+)
+def test_a_file_that_cannot_have_the_weights_is_told_before_tensorflow_is_loaded(tmp_path, monkeypatch, name, words):
+    (tmp_path / "weights.npz").touch()
+    np.savez(tmp_path / "data.npz", x_train=np.zeros((4, 32, 32, 3), np.uint8), y_train=np.arange(4) % 2)
+    file = tmp_path / "experiment.yaml"
+    file.write_text(f"data: {{npz: {{path: data.npz}}}}\nmodel: {{VGG16: {{weights: {name}}}}}\n")
+    monkeypatch.setattr(training, "start_device", lambda *arguments: pytest.fail("TensorFlow was started"))
+    with pytest.raises(ModelError, match=f"{tmp_path / name}: .*{words}"):
+        kerasrun.train(file, output=tmp_path)
 
 
 def test_the_weights_of_another_network_are_refused(tmp_path):
