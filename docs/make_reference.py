@@ -172,6 +172,24 @@ fit:
 `balanced` gives each class examples / (classes × examples of the class), as scikit-learn does, from the examples that
 train; `run.json` has the numbers.
 
+## Networks that have learned something
+
+```yaml
+model:
+  MobileNet: {alpha: 0.25, weights: imagenet, pooling: avg, head: [], dropout: 0.2}  # frozen: a new output alone learns
+```
+
+```yaml
+model:
+  saved:
+    path: pretrained.keras  # or .h5; .json and .yaml are architectures, whose weights another file may have
+    drop_last: 1            # its own output layer; the one that the labels need takes its place
+    trainable: conv5        # this layer learns and what comes after it
+    head: [64]
+```
+
+The files are read once: a resumed run has the architecture in its `resolved.yaml` and the weights in its checkpoint.
+
 ## Augmentation
 
 Layers of `keras.layers` that change images at random (`RandomTranslation`, `RandomRotation`, `RandomContrast`, …), in
