@@ -159,6 +159,24 @@ EXPERIMENT_RULES = """\
 | masks of two classes | one sigmoid channel | `binary_crossentropy` | `accuracy` |
 | masks of more classes | a softmax over channels | `sparse_categorical_crossentropy` | `accuracy` |
 
+## Stages
+
+Fine-tuning in phases, in one run: train a new head, then more of the network at a lower rate.
+
+```yaml
+model: {VGG16: {weights: imagenet, trainable: false}}
+compile: {optimizer: {Adam: {learning_rate: 1e-3}}}
+stages:
+  - {epochs: 3}
+  - {epochs: 5, trainable: block5_conv1, optimizer: {Adam: {learning_rate: 1e-5}}}
+```
+
+A stage is what a `compile` and a `fit` of its own would be: its optimizer, and a schedule in it, begin anew; callbacks
+are told that training ended and begins; layers that do not learn keep the statistics of their `BatchNormalization`. A
+callback such as `EarlyStopping` ends a stage, not the run. Epochs are counted through, and the best model is that of
+all stages. A run can be cut in any of them and resumed exactly; its last stage may be extended:
+`kerasrun resume RUN -s stages.1.epochs=10`.
+
 ## Class weights
 
 `fit.class_weight` does what it does in `Model.fit`: the loss of each training example is multiplied by the weight of

@@ -14,7 +14,7 @@ IDS = [file.stem for file in CONFIGS]
 def test_the_experiments_were_found():
     assert {"lenet_directory", "lenet_idx", "mlp_npz", "vgg16_finetune", "cnn_layers"} <= set(IDS)
     assert {"linear_regression", "table_csv", "hdf5_larger_than_memory", "mlp_400"} <= set(IDS)
-    assert {"cnn_dropout", "cnn_small", "happy_model"} <= set(IDS)
+    assert {"cnn_dropout", "cnn_small", "happy_model", "mobilenet_two_stages"} <= set(IDS)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=IDS)
@@ -34,7 +34,9 @@ def test_it_has_no_mistakes(file):
 @pytest.mark.parametrize("file", CONFIGS, ids=IDS)
 def test_it_trains_a_few_steps(file, tmp_path):
     # Batches of 400 make an epoch of all the digits a few steps.
-    kept = ["fit.epochs=1", "fit.batch_size=400"] if "vgg16" not in file.stem else ["fit.epochs=1"]
+    stages = len(kerasrun.load(file).experiment.stages)
+    kept = [f"stages.{stage}.epochs=1" for stage in range(stages)] or ["fit.epochs=1"]
+    kept += ["fit.batch_size=400"] if not re.search("vgg16|mobilenet", file.stem) else []
     run = kerasrun.train(file, overrides=kept, output=tmp_path)
     assert run.read_run()["status"] == "finished"
     assert run.best_model.exists()

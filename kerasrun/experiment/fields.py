@@ -13,12 +13,13 @@ from kerasrun.components import Kind, as_component, kinds
 from kerasrun.experiment.document import Document
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.stages import with_their_epochs
 from kerasrun.experiment.yaml_text import Node, Path, plain, walk
 
 FAMILIES = {"data": "kerasrun.sources", "model": "kerasrun.models"}
 """The sections that hold one kind of a family of ours."""
 
-_SECTIONS = ("compile", "fit", "checkpoint", "callbacks", "augmentation", "preprocessing")
+_SECTIONS = ("compile", "fit", "checkpoint", "stages", "callbacks", "augmentation", "preprocessing")
 
 
 def read_experiment(document: Document, folder: FilePath, stem: str, problems: list[Problem]) -> Experiment | None:
@@ -38,6 +39,7 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
         values[section] = _read_kind(document, section, values[section], folder, problems)
         if values[section] is None:
             broken.add(section)
+    values = with_their_epochs(values, document, problems)
     try:
         experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
     except _BrokenError as error:
@@ -232,9 +234,11 @@ class _Reader(Generic[Model]):
         return f" {' and '.join(bounds)}" if bounds else ""
 
     def model_at(self, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-        """The class of the section at `loc`."""
+        """The class of the section at `loc`, or of the sections in a list."""
         model: type[BaseModel] | None = self.model
         for part in loc:
+            if isinstance(part, int):  # a place in a list of sections
+                continue
             field = model.model_fields.get(str(part)) if model else None
             if field is None:
                 return None

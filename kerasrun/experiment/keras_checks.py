@@ -35,6 +35,9 @@ def check(document: Document) -> list[Problem]:
         node = document.node((section, key))
         if node is not None and node.value is not None:
             checker.component(node, (section, key), family)
+    for path, stage in _stages(document):
+        if (node := stage.get("optimizer")) is not None and node.value is not None:
+            checker.component(node, (*path, "optimizer"), "optimizers")
     lists: tuple[tuple[Path, str], ...] = (
         (("preprocessing",), "layers"),
         (("augmentation",), "layers"),
@@ -227,7 +230,12 @@ class _Checker:
 
     def learning_rate(self) -> None:
         """`ReduceLROnPlateau` sets the learning rate, and Keras refuses that where a schedule does."""
-        optimizer = written_component(self.document.node(("compile", "optimizer")), ("compile", "optimizer"))
+        places: list[tuple[Path, Node | None]] = [(("compile",), self.document.node(("compile", "optimizer")))]
+        places += [(path, stage.get("optimizer")) for path, stage in _stages(self.document)]
+        for path, node in places:
+            self.scheduled(written_component(node, (*path, "optimizer")))
+
+    def scheduled(self, optimizer: Written | None) -> None:
         rate = optimizer.arguments.get("learning_rate") if optimizer else None
         if optimizer is None or rate is None or not isinstance(rate.value, dict):
             return
@@ -238,6 +246,11 @@ class _Checker:
                 received = f"ReduceLROnPlateau beside the schedule {schedule.name} of {dotted(schedule.path[:-1])}"
                 expected = "expected one of them: both set the learning rate"
                 self.problems.append(Problem(callback.place, dotted(path), received, expected))
+
+
+def _stages(document: Document) -> list[tuple[Path, dict[str, Node]]]:
+    written = written_list(document.node(("stages",)), ("stages",))
+    return [(path, node.value) for path, node in written if isinstance(node.value, dict)]
 
 
 def _as_boolean(written: str) -> str | None:

@@ -21,7 +21,10 @@ def resolved_yaml(experiment: Experiment) -> str:
 
 def as_plain(experiment: Experiment) -> dict[str, Any]:
     """The experiment as mappings, lists and scalars, in the form in which a file would say it."""
-    return {name: _plain(getattr(experiment, name)) for name in type(experiment).model_fields}
+    plain = {name: _plain(getattr(experiment, name)) for name in type(experiment).model_fields}
+    if experiment.stages:
+        del plain["fit"]["epochs"]  # follows from the stages, of which the last may be changed
+    return plain
 
 
 def _plain(value: Any) -> Any:

@@ -46,6 +46,18 @@ class Fit(Section):
     """How much an example of each class counts in the training loss: by name (others count 1), or `balanced`."""
 
 
+class Stage(Section):
+    """A phase of training, like a `compile` and a `fit` of its own: the optimizer and the callbacks begin anew."""
+
+    epochs: int = Field(ge=1)
+    """How many epochs it has, unless a callback stops it: then the next stage begins."""
+    trainable: bool | str | None = None
+    """Which layers learn, like a network's `trainable`; where it has none, `true` or the name of the first layer that
+    does. By default those of the stage before."""
+    optimizer: ComponentField | None = None
+    """Any optimizer of `keras.optimizers`; by default that of `compile`."""
+
+
 class Checkpoint(Section):
     """When the training state is saved, and what counts as the best model."""
 
@@ -80,6 +92,8 @@ class Experiment(Section):
     """Optimizer, loss, metrics."""
     fit: Fit = Fit()
     """Batch size, epochs, validation."""
+    stages: tuple[Stage, ...] = ()
+    """Phases of training, one after the other; `fit.epochs` is then the sum of their epochs."""
     callbacks: tuple[ComponentField, ...] = ()
     """Callbacks of `keras.callbacks`."""
     checkpoint: Checkpoint = Checkpoint()

@@ -1,11 +1,13 @@
 """What every network offers: its YAML fields, what it needs of its input, and `build()`."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from kerasrun.components import Kind
 from kerasrun.errors import ModelError
+from kerasrun.models._trainable import freeze
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,22 @@ class Network(Kind):
         Raises:
             ModelError: if the network cannot be built on this shape.
         """
+
+    def set_trainable(self, layers: Sequence[Any], trainable: bool | str) -> None:
+        """Choose which layers of a built network learn; here all, or those from the named one on.
+
+        Args:
+            layers: those that `build` applied, in the network's order.
+            trainable: as in a stage.
+
+        Raises:
+            ModelError: if there is no such layer, or false is given to a network without a pretrained part.
+        """
+        if trainable is False:
+            raise ModelError(
+                f"{self.kind} has no pretrained part that could stay as it is: name the first layer that learns"
+            )
+        freeze(layers, trainable, self.kind)
 
     def check_weights(self) -> None:
         """Look for a file of weights before TensorFlow is loaded; only a new run needs it.

@@ -6,6 +6,7 @@ import importlib
 import math
 import traceback
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,8 +16,9 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import Parameter
 from kerasrun.models._contract import Network, Output, require_images
-from kerasrun.models._head import freeze, layers_after, with_head
+from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_applications import Application, application, application_names
+from kerasrun.models._trainable import freeze, layers_after
 
 MANY = "a network of keras.applications"
 OWN_MEANINGS = {
@@ -82,6 +84,10 @@ class FineTuned(Network):
             raise ModelError(f"{path}: no such weights file; set model.{name}.weights to a .h5 file, imagenet or null")
         if not path.name.endswith(".h5"):
             raise ModelError(f"{path}: Keras reads {name}'s weights from a file that ends in .h5")
+
+    def set_trainable(self, layers: Sequence[Any], trainable: bool | str) -> None:
+        """Choose which of the convolutions learn; the head always does."""
+        freeze(without_head(layers, self.head), trainable, self.kind)
 
     def load_pretrained(self, model: Any, inputs: Any) -> None:
         if self.weights is None:

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -13,7 +14,8 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
 from kerasrun.models._contract import Network, Output
-from kerasrun.models._head import freeze, layers_after, with_head
+from kerasrun.models._head import with_head, without_head
+from kerasrun.models._trainable import freeze, layers_after
 
 logger = logging.getLogger("kerasrun")
 
@@ -93,6 +95,11 @@ class Saved(Network):
         if not (self.drop_last or self.head):
             return x
         return with_head(x, self.head, self.dropout, output, self.kind, {layer.name for layer in kept})
+
+    def set_trainable(self, layers: Sequence[Any], trainable: bool | str) -> None:
+        """Choose which layers of the file's network learn; a new head always does."""
+        has_head = self.drop_last or self.head
+        freeze(without_head(layers, self.head) if has_head else layers, trainable, self.kind)
 
     @property
     def _weights_file(self) -> Path | None:

@@ -16,9 +16,11 @@ from kerasrun.experiment.logs import default_metrics, metric_names
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
+from kerasrun.models._trainable import layers_after
 from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.sources._contract import Data
 from kerasrun.training.labels import encode_masks
+from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
@@ -31,6 +33,8 @@ class BuiltModel:
 
     model: Any
     targets: Targets
+    layers: Sequence[Any]
+    """Those of the network itself, without preprocessing."""
 
 
 def build_model(experiment: Experiment, data: Data, *, pretrained: bool, strategy: Any = None) -> BuiltModel:
@@ -67,10 +71,24 @@ def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
         experiment.model.load_pretrained(model, x)
+    layers = layers_after(x, model.output)
+    check_trainable(experiment, layers)
+    choose_trainable(experiment, layers, 0)
     targets = targets_for(model, len(data.classes), experiment.compile.loss, data.label_kind)
+    _compile(model, experiment_of(experiment, 0), targets)
+    return BuiltModel(model, targets, layers)
+
+
+def begin_stage(built: BuiltModel, experiment: Experiment, stage: int, strategy: Any = None) -> None:
+    """Bring the model into a stage, counted from zero: other layers learn, with a new optimizer."""
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        choose_trainable(experiment, built.layers, stage)
+        _compile(built.model, experiment_of(experiment, stage), built.targets)
+
+
+def _compile(model: Any, experiment: Experiment, targets: Targets) -> None:
     compile_model(model, experiment, targets)
     _create_every_variable(model, targets)
-    return BuiltModel(model, targets)
 
 
 def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:

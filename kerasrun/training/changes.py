@@ -8,6 +8,7 @@ from kerasrun.components import Component
 from kerasrun.errors import UsageError
 from kerasrun.experiment.resolved import as_plain
 from kerasrun.experiment.schema import Experiment
+from kerasrun.training.stages import end_of_training
 
 # Another device is refused, unless accepted, where it is compared: `kerasrun/training/compatibility.py`.
 ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep", "time_limit", "device")
@@ -18,7 +19,7 @@ def check_changes(before: Experiment, after: Experiment) -> None:
     Raises:
         UsageError: naming every key that may not change.
     """
-    old, new = as_plain(before), as_plain(after)
+    old, new = as_plain(before), as_plain(_with_last_epochs_of(before, after))
     changed = [key for key in _differences(old, new, "") if not _is_allowed(key, after)]
     if changed:
         raise UsageError(
@@ -28,14 +29,23 @@ def check_changes(before: Experiment, after: Experiment) -> None:
         )
 
 
+def _with_last_epochs_of(before: Experiment, after: Experiment) -> Experiment:
+    """The last stage may have other epochs, as `fit.epochs` may be another number where there are no stages."""
+    if not before.stages or len(before.stages) != len(after.stages):
+        return after
+    last = after.stages[-1].model_copy(update={"epochs": before.stages[-1].epochs})
+    return after.model_copy(update={"stages": (*after.stages[:-1], last)})
+
+
 def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, Any]) -> None:
     """
     Raises:
         UsageError: if another number of epochs cannot be honoured from this checkpoint on.
     """
     begun = progress["epoch"] + bool(progress["step"])
-    if after.fit.epochs < begun:
-        raise UsageError(f"fit.epochs: {after.fit.epochs} is less than the {begun} epochs that have begun")
+    asked = end_of_training(after, progress["stage_ends"])
+    if asked < begun:
+        raise UsageError(f"fit.epochs: {asked} is less than the {begun} epochs that have begun")
     if progress["step"] or not any(_changes_last_epoch(callback) for callback in after.callbacks):
         return
     done = progress["epoch"]

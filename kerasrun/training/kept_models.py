@@ -13,6 +13,7 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
+from kerasrun.training.stages import end_of_training
 
 logger = logging.getLogger("kerasrun")
 
@@ -83,7 +84,8 @@ def best_model(
         ModelFileError: if it is lost, no checkpoint has the weights of that epoch, and no epoch is to come.
     """
     progress = checkpoint.progress
-    monitor, best, epochs = progress["best"]["monitor"], progress["best"]["epoch"], experiment.fit.epochs
+    monitor, best = progress["best"]["monitor"], progress["best"]["epoch"]
+    epochs = end_of_training(experiment, progress["stage_ends"])
     if best is None:
         return BestModel()
     try:

@@ -26,9 +26,9 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.sources._contract import Data, Split
-from kerasrun.training import signals, state
+from kerasrun.training import signals, stages, state
 from kerasrun.training.best import Best, best_for
-from kerasrun.training.building import BuiltModel
+from kerasrun.training.building import BuiltModel, begin_stage
 from kerasrun.training.callbacks import (
     CallbackState,
     build_callbacks,
@@ -105,18 +105,21 @@ class TrainingLoop:
         self.model = built.model
         self.strategy = strategy
         self.train = train
+        self.built = built
+        self.validation = val
         self.labels = training_labels(built.targets, train)
         self.sample_weight = sample_weight(experiment.fit.class_weight, train, data.classes)
         batch_size = experiment.fit.batch_size
         self.steps = steps_in_epoch(len(train), batch_size)
-        self.evaluator = Evaluator(self.model, val, built.targets, batch_size) if val else None
+        self.evaluator = self._evaluator()
         self.augmentation = parts.augmentation
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
         self.writer = RunWriter(run, experiment, data, built, self.callbacks)
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
-        self.fused = FusedSteps(self.model, strategy)
+        self.fused_steps = FusedSteps
+        self.fused = self.fused_steps(self.model, strategy)
         self.best = parts.best
         self.position = Position()
         self.progress = TrainingProgress(experiment.fit.epochs, self.steps, batch_size, len(train))
@@ -126,6 +129,8 @@ class TrainingLoop:
         self.epoch_seconds = 0.0
         self.ending_seconds: float | None = None
         """What came after the steps of the last epoch: validation, the best model, the callbacks."""
+        self.stage_ends: list[int] = []
+        """After how many epochs, all in all, each stage ended that is over."""
         self.stopped_by: str | None = None
         """The callback that ended training early."""
         # The sums behind the training metrics, while validation uses the same variables.
@@ -150,6 +155,9 @@ class TrainingLoop:
         without_graph = prepare_for_resume(self.callbacks, graph_written=begun)
         for note in self.writer.take_back(progress):
             logger.warning("%s", note)
+        self.stage_ends = list(progress["stage_ends"])
+        for stage in range(1, len(self.stage_ends) + 1):
+            self._bring_into_stage(stage)
         with self._announced():
             if best_from:
                 self._rebuild_best(best_from)
@@ -194,11 +202,7 @@ class TrainingLoop:
     @contextlib.contextmanager
     def _announced(self) -> Any:
         """Callbacks in place, signals caught, progress shown, stdout kept for results."""
-        self.model.stop_training = False
-        self.model.train_function = self.fused.function
-        self.listeners = keras.callbacks.CallbackList(
-            self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
-        )
+        self._gather_listeners()
         make_folders(self.callbacks)
         with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr), self.writer:
             try:
@@ -212,13 +216,46 @@ class TrainingLoop:
                     f"some space, then kerasrun resume {self.run}"
                 ) from error
 
+    def _gather_listeners(self) -> None:
+        self.model.stop_training = False
+        self.model.train_function = self.fused.function
+        self.listeners = keras.callbacks.CallbackList(
+            self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
+        )
+
+    def _evaluator(self) -> Evaluator | None:
+        if self.validation is None:
+            return None
+        return Evaluator(self.model, self.validation, self.built.targets, self.experiment.fit.batch_size)
+
+    def _bring_into_stage(self, stage: int) -> None:
+        """Another optimizer and other metrics: everything that was traced with the old ones is made anew."""
+        begin_stage(self.built, self.experiment, stage, self.strategy)
+        self.fused = self.fused_steps(self.model, self.strategy)
+        self.evaluator = self._evaluator()
+
+    def _begin_next_stage(self, logs: Logs) -> None:
+        """End a stage as `fit` ends, and begin the next as another `fit` begins."""
+        self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
+        self.listeners.on_train_end(logs)
+        self.stage_ends.append(self.position.epoch)
+        logger.info("%s", stages.description(self.experiment, len(self.stage_ends)))
+        self._bring_into_stage(len(self.stage_ends))
+        prepare_for_resume(self.callbacks, graph_written=True)
+        self._gather_listeners()
+        self.listeners.on_train_begin()
+
     def _train(self) -> None:
         iterator = None
         logs: Logs = {}
-        while self.position.epoch < self.experiment.fit.epochs and not self.model.stop_training:
+        last = stages.end_of_training(self.experiment, self.stage_ends)
+        if self.experiment.stages and self.position == Position():
+            logger.info("%s", stages.description(self.experiment, 0))
+        while self.position.epoch < last and not self.model.stop_training:
             if iterator is None:
                 iterator = iter(self._distributed(self._batches()))
             logs = self._epoch(iterator)
+            last = stages.end_of_training(self.experiment, self.stage_ends)
         self._finish(logs)
 
     def _batches(self) -> tf.data.Dataset:
@@ -339,12 +376,17 @@ class TrainingLoop:
         self.writer.append_epoch(epoch + 1, logs, self.epoch_seconds, len(self.train))
         self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
         self.position = Position(epoch + 1, 0)
-        if self.model.stop_training:
+        over = self.model.stop_training or epoch + 1 == stages.end_of_stage(self.experiment, self.stage_ends)
+        last = over and stages.is_last(self.experiment, self.stage_ends)
+        if over and not last:
+            if self.model.stop_training:
+                logger.info("%s ended the stage after epoch %d", self._who_stopped(epoch), epoch + 1)
+            self._begin_next_stage(logs)
+        elif self.model.stop_training:
             self.stopped_by = self._who_stopped(epoch)
-        last = self.model.stop_training or epoch + 1 == self.experiment.fit.epochs
         self.limit.progressed()
         pause = not last and not self._has_time_to_go_on()
-        if last or self.stop or pause or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
+        if over or self.stop or pause or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
             self._save()
         if not last:
             self._raise_if_stopped(pause)
@@ -357,9 +399,9 @@ class TrainingLoop:
 
     def why_it_ended(self) -> str:
         """One sentence for a run that is finished."""
-        epochs = self.experiment.fit.epochs
+        epochs = stages.end_of_training(self.experiment, self.stage_ends)
         if self.stopped_by is None:
-            return f"all {epochs} epochs done"
+            return f"all {self.position.epoch} epochs done"
         return f"stopped early by {self.stopped_by} after epoch {self.position.epoch} of {epochs}"
 
     def _finish(self, logs: Logs) -> None:
@@ -373,6 +415,7 @@ class TrainingLoop:
         progress = {
             "epoch": self.position.epoch,
             "step": self.position.step,
+            "stage_ends": list(self.stage_ends),
             "stopped_by": self.stopped_by,
             "epoch_seconds": self.epoch_seconds,
             "best": self.best.state(),

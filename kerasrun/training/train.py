@@ -31,6 +31,7 @@ from kerasrun.training.class_weight import class_weights
 from kerasrun.training.devices import Device
 from kerasrun.training.kept_models import best_model, last_is_whole
 from kerasrun.training.ownership import owned
+from kerasrun.training.stages import end_of_training
 from kerasrun.training.time_limit import Paused, TimeLimit
 
 if TYPE_CHECKING:
@@ -294,11 +295,13 @@ def _nothing_left(run: RunDirectory, experiment: Experiment, progress: Any) -> b
         epoch, callback = progress["epoch"], progress["stopped_by"]
         logger.info("%s is finished: %s stopped it after epoch %d; nothing to resume", run, callback, epoch)
         return True
-    if progress["epoch"] >= experiment.fit.epochs:
-        more = 2 * progress["epoch"]
+    if progress["epoch"] >= end_of_training(experiment, progress["stage_ends"]):
+        more, key = 2 * progress["epoch"], "fit.epochs"
+        if experiment.stages:
+            more, key = 2 * experiment.stages[-1].epochs, f"stages.{len(experiment.stages) - 1}.epochs"
         logger.info(
-            "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s fit.epochs=%d",
-            *(run, progress["epoch"], run, more),
+            "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s %s=%d",
+            *(run, progress["epoch"], run, key, more),
         )
         return True
     return False

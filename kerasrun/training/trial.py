@@ -56,7 +56,13 @@ def _shortened(prepared: Prepared, steps: int) -> tuple[Prepared, int]:
     train = spread(prepared.train, examples)
     steps_each = steps_in_epoch(len(train), fit.batch_size)
     epochs = -(-steps // steps_each)
-    experiment = prepared.experiment.model_copy(update={"fit": fit.model_copy(update={"epochs": epochs})})
+    stages = prepared.experiment.stages
+    epochs = max(epochs, len(stages))  # each of them once
+    if stages:
+        each = [1] * (len(stages) - 1) + [epochs - len(stages) + 1]
+        stages = tuple(stage.model_copy(update={"epochs": n}) for stage, n in zip(stages, each, strict=True))
+    shortened = {"fit": fit.model_copy(update={"epochs": epochs}), "stages": stages}
+    experiment = prepared.experiment.model_copy(update=shortened)
     validation = spread(prepared.validation, examples) if prepared.validation else None
     return replace(prepared, experiment=experiment, train=train, validation=validation), epochs * steps_each
 
@@ -127,6 +133,7 @@ def _recorded(loop: "TrainingLoop", *, each_step: bool, cut: int | None) -> list
                 loop.stop.signal = signal.SIGINT
             return bad
 
+    loop.fused_steps = RecordedSteps
     loop.fused = RecordedSteps(loop.model, loop.strategy)
     if each_step:
         loop.chunks = ChunkSize(fixed=1)

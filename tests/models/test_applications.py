@@ -62,6 +62,14 @@ def test_what_is_before_the_named_layer_is_frozen(trainable, learning):
     assert names == {*learning, "head1", "output"}
 
 
+@pytest.mark.parametrize(("trainable", "learning"), [(False, []), ("block5_conv3", ["block5_conv3"])])
+def test_a_stage_chooses_among_the_convolutions_and_the_head_always_learns(trainable, learning):
+    network = KINDS["VGG16"].model_validate({"weights": None, "head": [8]})
+    model, _ = built(trainable=True)
+    network.set_trainable(model.layers, trainable)
+    assert {layer.name for layer in model.layers if layer.trainable_weights} == {*learning, "head1", "output"}
+
+
 def test_without_a_head_dropout_stands_before_the_output():
     model, _ = built("MobileNet", alpha=0.25, pooling="avg", head=[], dropout=0.2)
     assert [type(layer).__name__ for layer in model.layers[-3:]] == ["GlobalAveragePooling2D", "Dropout", "Dense"]

@@ -1,0 +1,33 @@
+"""Which layers of a network learn."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from kerasrun.errors import ModelError
+
+
+def layers_after(inputs: Any, output: Any) -> list[Any]:
+    """Every layer between two symbolic tensors, in the network's order."""
+    from keras import Model
+    from keras.utils import get_source_inputs
+
+    source = get_source_inputs(inputs)
+    before = {id(layer) for layer in Model(source, inputs).layers}
+    return [layer for layer in Model(source, output).layers if id(layer) not in before]
+
+
+def freeze(layers: Sequence[Any], trainable: bool | str, network: str) -> None:
+    """Let all of the layers learn, none, or those from the named one on.
+
+    Raises:
+        ModelError: if there is no layer of that name.
+    """
+    names = [layer.name for layer in layers]
+    if isinstance(trainable, str) and trainable not in names:
+        near = difflib.get_close_matches(trainable, names, n=1)
+        meant = f"; did you mean {near[0]}?" if near else f"; its layers are {', '.join(names)}"
+        raise ModelError(f"trainable: {network} has no layer '{trainable}'{meant}")
+    first = names.index(trainable) if isinstance(trainable, str) else 0 if trainable else len(names)
+    for number, layer in enumerate(layers):
+        layer.trainable = number >= first

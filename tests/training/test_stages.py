@@ -1,0 +1,164 @@
+"""Phases of training in one run: what learns, what begins anew, and that a resume continues each of them."""
+
+import signal
+
+import numpy as np
+import pytest
+
+import kerasrun
+from kerasrun.errors import ExperimentError, Interrupted, ModelError, UsageError
+from tests.training.test_extending import evidence
+
+pytestmark = pytest.mark.tensorflow
+
+# The second stage is stopped after two of its four epochs: its loss is said to be better the larger it is.
+STAGES = """
+model:
+  layers:
+    - Flatten
+    - Dense: {units: 8, activation: relu, name: first}
+    - BatchNormalization: {name: normalize}
+    - Dropout: {rate: 0.2}
+    - Dense: {units: 8, activation: relu, name: second}
+compile: {optimizer: {Adam: {learning_rate: 0.01}}}
+fit: {batch_size: 25, validation_data: test}
+stages:
+  - {epochs: 1, trainable: second}
+  - {epochs: 4, trainable: normalize, optimizer: {SGD: {learning_rate: 0.05, momentum: 0.9}}}
+  - {epochs: 2, trainable: true, optimizer: {Adam: {learning_rate: 1e-3}}}
+callbacks:
+  - EarlyStopping: {monitor: val_loss, mode: max, patience: 1, restore_best_weights: true, start_from_epoch: 1}
+  - CSVLogger: {filename: log.csv}
+  - TensorBoard
+checkpoint: {keep: 9}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stages")
+    from tests.training.conftest import DIGITS
+
+    with np.load(DIGITS) as archive:
+        np.savez(folder / "digits.npz", **{name: archive[name][: 200 if "train" in name else 60] for name in archive})
+    (folder / "small.yaml").write_text(f"data: {{npz: {{path: digits.npz}}}}\n{STAGES}", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    return kerasrun.train(folder / "small.yaml", output=folder / "whole")
+
+
+def weights_after(run, epoch):
+    """Variables by name in the checkpoint at the end of an epoch."""
+    from kerasrun.runs import checkpoints
+    from kerasrun.training.state import from_hdf5
+
+    return from_hdf5(checkpoints.at_end_of_epoch(run, epoch).state_file)
+
+
+def changed(run, before, after):
+    """The layers whose weights differ between the ends of two epochs."""
+    old, new = weights_after(run, before), weights_after(run, after)
+    names = (name for name in old if name.startswith("model/") and "seed_generator" not in name)
+    return {name.split("/")[2] for name in names if not np.array_equal(old[name], new[name])}
+
+
+def test_only_the_layers_that_a_stage_names_learn(whole):
+    assert changed(whole, 0, 1) == {"second", "output"}
+    # Its statistics move only where it learns.
+    assert changed(whole, 1, 2) == {"normalize", "second", "output"}
+    assert changed(whole, 3, 4) == {"first", "normalize", "second", "output"}
+
+
+def test_each_stage_begins_with_an_optimizer_of_its_own(whole):
+    steps = {}
+    for epoch in range(5):
+        arrays = weights_after(whole, epoch)
+        steps[epoch] = next(int(array) for name, array in arrays.items() if name.endswith("iteration"))
+    # The checkpoint at the end of a stage has the optimizer with which the next one begins.
+    assert steps == {0: 0, 1: 0, 2: 8, 3: 0, 4: 8}
+
+
+def test_a_callback_that_stops_a_stage_lets_the_next_one_begin(whole):
+    rows = whole.metrics_file.read_text().splitlines()[1:]
+    rates = [row.rsplit(",", 1)[1] for row in rows]
+    assert [float(rate) for rate in rates] == pytest.approx([0.01, 0.05, 0.05, 1e-3, 1e-3])
+    assert whole.read_run()["reason"] == "stopped early by EarlyStopping on val_loss after epoch 5 of 5"
+
+
+@pytest.mark.parametrize("place", [(1, 0), (2, 5), (3, 0)])
+def test_a_run_that_was_cut_in_any_stage_ends_as_one_that_was_not(folder, whole, place, monkeypatch):
+    from kerasrun.training.loop import TrainingLoop
+
+    take = TrainingLoop._chunk
+
+    def stop(loop):
+        if (loop.position.epoch, loop.position.step) >= place:
+            loop.stop.signal = signal.SIGINT
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "_chunk", lambda loop, iterator: (take(loop, iterator), stop(loop)))
+        patch.setattr(TrainingLoop, "_begin_next_stage", _then(TrainingLoop._begin_next_stage, stop))
+        with pytest.raises(Interrupted):
+            kerasrun.train(folder / "small.yaml", output=folder / f"cut-{place[0]}-{place[1]}")
+    run = kerasrun.open_run(folder / f"cut-{place[0]}-{place[1]}" / "latest")
+    kerasrun.resume(run)
+    assert evidence(run) == evidence(whole)
+    assert (run.root / "log.csv").read_text() == (whole.root / "log.csv").read_text()
+
+
+def test_the_last_stage_may_be_extended(folder, whole):
+    run = kerasrun.train(folder / "small.yaml", overrides=["stages.2.epochs=1"], output=folder / "extended")
+    kerasrun.resume(run, overrides=["stages.2.epochs=2"])
+    assert evidence(run)["state"] == evidence(whole)["state"]
+
+
+def test_an_earlier_stage_may_not_be_changed(whole):
+    with pytest.raises(UsageError, match="cannot change stages"):
+        kerasrun.resume(whole, overrides=["stages.0.epochs=2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "fit: {epochs: 3}\nstages: [{epochs: 1}, {epochs: 1}]",
+            "received 3, but the stages have 2 epochs",
+        ),
+        ("stages: [{epochs: 0}]", "stages.0.epochs"),
+        ("stages: [{trainable: true}]", "stages.0.epochs"),
+        ("stages: [{epochs: 1, optimizer: Adm}]", "stages.0.optimizer: unknown optimizer 'Adm'.*Adam"),
+        (
+            "stages: [{epochs: 1, optimizer: {SGD: {learning_rate: {CosineDecay: {initial_learning_rate: 0.1, "
+            "decay_steps: 9}}}}}]\ncallbacks: [{ReduceLROnPlateau: {monitor: loss}}]",
+            "beside the schedule CosineDecay of stages.0.optimizer",
+        ),
+    ],
+)
+def test_a_mistake_in_a_stage_is_told_with_its_place(train, text, words):
+    with pytest.raises(ExperimentError, match=words):
+        train(text)
+
+
+@pytest.mark.parametrize(
+    ("trainable", "words"),
+    [("dense3", "has no layer 'dense3'; did you mean dense[12]"), ("false", "no pretrained part")],
+)
+def test_a_layer_that_is_not_there_is_told_before_the_first_stage(train, tmp_path, trainable, words):
+    with pytest.raises(ModelError, match=words):
+        train(f"stages: [{{epochs: 1}}, {{epochs: 1, trainable: {trainable}}}]")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_verify_tries_every_stage(folder):
+    assert kerasrun.verify(folder / "small.yaml", steps=8, output=folder / "verified").exact
+
+
+def _then(method, what):
+    def both(loop, *arguments):
+        method(loop, *arguments)
+        what(loop)
+
+    return both
