@@ -482,11 +482,26 @@ fingerprint is compared; they may have moved: `-s data.directory.path=…`), and
 `-s` may change only `fit.epochs`, `checkpoint`, `time_limit`, `device` and where the data are. A finished run is left
 as it is, with exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
     "evaluate": """\
-Besides what is printed, `evaluation/<split>.json` and `plots/confusion_<split>.png` are written into the run. With
-`--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the experiment's
-metrics), `accuracy`, `classes` (precision, recall, F1 and support of each), `confusion_matrix` (rows are true classes)
-and `picture`. The data are those of the experiment, where they were when the run began, or the class folders that
-`--data` names.""",
+Besides what is printed, `evaluation/<split>.json` and pictures, `plots/<picture>_<split>.png`, are written into the
+run. With `--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the
+experiment's metrics), `pictures` (their paths), and what suits the labels; what is not defined on the split is null.
+
+- Classes: `accuracy`, `classes` (precision, recall, F1 and support of each), `confusion_matrix` (rows are true
+  classes); of more than ten, `top_5_accuracy`. Picture: `confusion`.
+- Two classes, the second of which is the positive one: `roc_auc`, `average_precision` and `threshold` besides.
+  Pictures: `roc`, `precision_recall`.
+- `multi_label`: `exact_match`, `macro_f1`, `mean_average_precision`, `threshold`, `labels` (precision, recall, F1,
+  support, average precision and ROC area of each). Pictures: `roc`, `precision_recall`.
+- `numbers`: `mae`, `rmse`, `r2`, `targets` (mean absolute error, mean squared error, its root and R² of each).
+  Picture: `predicted`, against the true values.
+- Masks: `pixel_accuracy`, `mean_iou`, `mean_dice`, `classes` (IoU, Dice and pixels of each; the means leave out a
+  class that is neither there nor predicted); of two classes, `threshold`. Picture: `overlays`, six examples with their
+  true and predicted masks.
+
+The area under ROC is that by trapezoids, average precision is Σ (Rₙ − Rₙ₋₁) Pₙ, both as scikit-learn defines them.
+`--threshold` is for models of two classes, of several labels at once, and of masks of two classes: what is more
+probable is called so, and everything but `metrics` and the areas follows. The data are those of the experiment, where
+they were when the run began, or the class folders that `--data` names.""",
     "predict": """\
 Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. With `--model`
 nothing but that file is needed. `--json` prints one list of objects: `path`, `class`, `probability` and `top`. The

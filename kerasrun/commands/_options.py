@@ -20,5 +20,11 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Run code (Lambda layers) that a model file brings.")]
 Last = Annotated[bool, typer.Option("--last", help="Take last.keras, not best.keras.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PROBABILITY", help="Above which the second of two classes, or a label, is called.", show_default=False
+    ),
+]
 
 RUNS = Path("runs")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Trust
+from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Threshold, Trust
 
 
 def evaluate(
@@ -18,19 +18,29 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FOLDER", help="Class folders outside the experiment, instead.", show_default=False),
     ] = None,
+    threshold: Threshold = None,
     last: Last = False,
     overrides: Overrides = None,
     trust: Trust = False,
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
-    """Measure a run's best model: loss, metrics, and for each class precision, recall, F1 and confusions.
+    """Measure a run's best model: loss, metrics, and what suits its labels.
+
+    For classes that is precision, recall, F1 and confusions, for masks the overlap of areas, for numbers the errors.
 
     Example: kerasrun evaluate runs/lenet-1 --split validation
     """
     from kerasrun.results.evaluation import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
-    found = find_run(run, output)
-    report = evaluate_run(found, split=split, data=data, last=last, overrides=overrides or (), trust=trust)
+    report = evaluate_run(
+        find_run(run, output),
+        split=split,
+        data=data,
+        last=last,
+        threshold=threshold,
+        overrides=overrides or (),
+        trust=trust,
+    )
     typer.echo(report.to_json() if as_json else report.to_text())

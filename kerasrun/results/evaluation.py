@@ -1,4 +1,4 @@
-"""`evaluate`: loss and metrics of a run's model on a split, and what it takes each class for."""
+"""`evaluate`: loss and metrics of a run's model on a split, and what else suits its labels."""
 
 import json
 import logging
@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kerasrun.errors import DataError, RunDirectoryError, UsageError
+from kerasrun import model_file
+from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
+from kerasrun.model_file import ModelInfo
 from kerasrun.pipeline.selection import training_and_validation
-from kerasrun.results.classification import ClassScore, class_scores, confusion_matrix
-from kerasrun.results.model import TrainedModel, class_values, open_model
-from kerasrun.results.text_table import text_table
+from kerasrun.results.model import TrainedModel, open_model
+from kerasrun.results.scores._contract import Scorer, Scores, WholeScorer, shown
+from kerasrun.results.scores.classes import classification_scores
+from kerasrun.results.scores.masks import SegmentationScorer
+from kerasrun.results.scores.multi_label import multi_label_scores
+from kerasrun.results.scores.numbers import regression_scores
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.sources._contract import Split
@@ -38,12 +40,10 @@ class EvaluationReport:
     examples: int
     metrics: Mapping[str, float]
     """`loss` first, then the experiment's metrics."""
-    accuracy: float
-    classes: tuple[ClassScore, ...]
-    confusion_matrix: NDArray[np.int64]
-    """Rows are true classes, columns predicted ones."""
-    picture: str | None
-    """The path of the matrix as a picture; None where the run cannot be written."""
+    scores: Scores
+    """What suits the labels: one class of `kerasrun.results.scores` for each kind of them."""
+    pictures: tuple[str, ...] = ()
+    """Paths of the pictures; none where the run cannot be written."""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -53,32 +53,23 @@ class EvaluationReport:
             "split": self.split,
             "examples": self.examples,
             "metrics": dict(self.metrics),
-            "accuracy": self.accuracy,
-            "classes": [score.as_dict() for score in self.classes],
-            "confusion_matrix": self.confusion_matrix.tolist(),
-            "picture": self.picture,
+            **self.scores.as_dict(),
+            "pictures": list(self.pictures),
         }
 
     def to_json(self) -> str:
         return json.dumps(self.as_dict(), indent=2)
 
     def to_text(self) -> str:
-        names = [score.name for score in self.classes]
-        metrics = dict(self.metrics)
-        metrics.setdefault("accuracy", self.accuracy)
+        values = {**self.scores.headline, **self.metrics}
+        in_order = [*self.metrics, *(name for name in values if name not in self.metrics)]
         return "\n".join(
             [
                 f"{self.model} (epoch {self.epoch}) on {self.split}: {self.examples} examples",
-                ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()),
+                ", ".join(f"{name} {shown(values[name])}" for name in in_order),
                 "",
-                text_table(
-                    ["class", "precision", "recall", "f1", "support"],
-                    [[s.name, f"{s.precision:.4f}", f"{s.recall:.4f}", f"{s.f1:.4f}", s.support] for s in self.classes],
-                ),
-                "",
-                "confusion matrix: rows are true classes, columns predicted ones",
-                text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)]),
-                *(["", f"picture: {self.picture}"] if self.picture else []),
+                self.scores.to_text(),
+                *(["", f"pictures: {', '.join(self.pictures)}"] if self.pictures else []),
             ]
         )
 
@@ -89,6 +80,7 @@ def evaluate(
     split: str | None = None,
     data: Path | None = None,
     last: bool = False,
+    threshold: float | None = None,
     overrides: Sequence[str] = (),
     trust: bool = False,
 ) -> EvaluationReport:
@@ -98,6 +90,7 @@ def evaluate(
         split: `train`, `validation` or `test`; by default `test` where there is one, else `validation`.
         data: a folder of class folders outside the experiment, instead of its data.
         last: take `last.keras`, not `best.keras`.
+        threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
         overrides: `data.….path=…` where the data have moved.
         trust: run code that the model brings.
 
@@ -108,18 +101,20 @@ def evaluate(
     path = model_of(run, last=last)
     if data is not None and split is not None:
         raise UsageError("--data and --split both say what to evaluate on; give one of them")
+    info = model_file.read_info(path)
+    check_threshold(info, threshold, path)
     recorded = recovery.read(run)
     for note in recorded.notes:
         logger.warning("%s; kerasrun resume %s puts it back", note, run)
     experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
-    examples = None if data else _split(experiment, split, recorded.content["data_fingerprint"])
+    outside = _outside(info, path, data) if data else None
+    examples = outside or _split(experiment, split, recorded.content["data_fingerprint"])
     threads = recorded.content["device"]["threads"]
     trained = open_model(path, experiment.device, threads, experiment.deterministic, trust=trust)
-    if examples is None:
-        examples = _outside(trained, Path(str(data)))
-    return _report(run, experiment, trained, examples, split_name=f"data-{data.name}" if data else examples.name)
+    split_name = f"data-{data.name}" if data else examples.name
+    return _report(run, experiment, trained, examples, split_name, threshold)
 
 
 def _split(experiment: Experiment, name: str | None, fingerprint: str) -> Split:
@@ -149,47 +144,92 @@ def _split(experiment: Experiment, name: str | None, fingerprint: str) -> Split:
     return splits[name]
 
 
-def _outside(trained: TrainedModel, folder: Path) -> Split:
-    if trained.info.image_format is None:
-        raise DataError(f"{trained.path} was not trained on images, so a folder of images cannot be read for it")
-    return open_folder_with(trained.info.image_format, trained.info.classes, folder)
+def check_threshold(info: ModelInfo, threshold: float | None, path: Path) -> None:
+    """Refuse a threshold for a model whose answer is not a yes or a no.
+
+    Raises:
+        UsageError: if it is no probability.
+        ModelFileError: if the model compares several classes, or makes no probabilities.
+    """
+    if threshold is None:
+        return
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold:g} is no probability: expected a number from 0 to 1")
+    without = f"{path} %s, so there is nothing for --threshold to decide; leave it out"
+    if info.label_kind == "numbers":
+        raise ModelFileError(without % "predicts numbers")
+    if info.label_kind != "multi_label" and len(info.classes) != 2:
+        raise ModelFileError(without % f"takes the largest of {len(info.classes)} classes")
+    if info.outputs == "scores":
+        raise ModelFileError(without % "makes scores, not probabilities (its loss is a hinge loss)")
+
+
+def _outside(info: ModelInfo, path: Path, folder: Path) -> Split:
+    if info.image_format is None:
+        raise DataError(f"{path} was not trained on images, so a folder of images cannot be read for it")
+    if info.label_kind != "classes":
+        raise DataError(
+            f"{path} was not trained on classes, but --data reads class folders; evaluate on a split of the "
+            "experiment's data instead (-s data.….path=… if they have moved)"
+        )
+    return open_folder_with(info.image_format, info.classes, folder)
+
+
+def scorer_of(info: ModelInfo, split: Split, threshold: float | None) -> Scorer:
+    """What measures outputs for this kind of labels."""
+    if info.label_kind == "masks":
+        return SegmentationScorer(split, info.classes, info.outputs, threshold)
+    labels = split.label_array
+    if info.label_kind == "numbers":
+        return WholeScorer(lambda outputs: regression_scores(labels, outputs, info.classes))
+    score = multi_label_scores if info.label_kind == "multi_label" else classification_scores
+    return WholeScorer(lambda outputs: score(labels, outputs, info.classes, info.outputs, threshold))
 
 
 def _report(
-    run: RunDirectory, experiment: Experiment, trained: TrainedModel, split: Split, split_name: str
+    run: RunDirectory,
+    experiment: Experiment,
+    trained: TrainedModel,
+    split: Split,
+    split_name: str,
+    threshold: float | None,
 ) -> EvaluationReport:
-    from kerasrun.results.plots import plot_confusion_matrix
     from kerasrun.training.building import compile_model
     from kerasrun.training.evaluator import Evaluator
     from kerasrun.training.targets import targets_for
 
-    classes = trained.info.classes
-    targets = targets_for(trained.model, len(classes), experiment.compile.loss, trained.info.label_kind)
+    info = trained.info
+    targets = targets_for(trained.model, len(info.classes), experiment.compile.loss, info.label_kind)
     compile_model(trained.model, experiment, targets)
-    outputs: list[NDArray[np.float32]] = []
-    metrics = Evaluator(trained.model, split, targets, trained.info.batch_size).evaluate(see=outputs.append)
+    scorer = scorer_of(info, split, threshold)
+    metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
     if metrics is None:
         raise AssertionError("nothing asked to stop")
-    predicted = class_values(np.concatenate(outputs), trained.info.outputs).argmax(axis=1)
-    labels = split.label_array
-    confusions = confusion_matrix(labels, predicted, len(classes))
-    picture = run.plots / f"confusion_{split_name}.png"
-    report = EvaluationReport(
-        run=str(run),
-        model=f"{run}/{trained.path.name}",
-        epoch=trained.info.epoch,
-        split=split_name,
-        examples=len(split),
-        metrics=metrics,
-        accuracy=float(np.mean(predicted == labels)),
-        classes=class_scores(confusions, classes),
-        confusion_matrix=confusions,
-        picture=f"{run}/{picture.relative_to(run.root)}",
+    return _kept(
+        run,
+        EvaluationReport(
+            run=str(run),
+            model=f"{run}/{trained.path.name}",
+            epoch=info.epoch,
+            split=split_name,
+            examples=len(split),
+            metrics=metrics,
+            scores=scorer.scores(),
+        ),
     )
+
+
+def _kept(run: RunDirectory, report: EvaluationReport) -> EvaluationReport:
+    """Put the report and its pictures into the run."""
+    from kerasrun.results.plots import save
+
     try:
-        plot_confusion_matrix(confusions, classes, picture)
-        atomic.write_json(run.evaluation(split_name), report.as_dict())
+        files = [
+            save(figure, run.plots / f"{name}_{report.split}.png") for name, figure in report.scores.figures().items()
+        ]
+        kept = replace(report, pictures=tuple(f"{run}/{file.relative_to(run.root)}" for file in files))
+        atomic.write_json(run.evaluation(report.split), kept.as_dict())
     except RunDirectoryError as error:
         logger.warning("the report is not kept in the run: %s", error)  # it was computed, and is shown all the same
-        return replace(report, picture=None)
-    return report
+        return report
+    return kept

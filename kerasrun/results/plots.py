@@ -1,14 +1,11 @@
-"""Pictures of a run: curves, confusion matrix, the graph of the model. Nothing opens a window."""
+"""Pictures of a run: its curves, and the graph of its model. Nothing opens a window."""
 
 import logging
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.errors import MissingProgramError, RunDirectoryError
@@ -18,9 +15,6 @@ from kerasrun.runs.metrics import Table
 from kerasrun.training import devices
 
 logger = logging.getLogger("kerasrun")
-
-# Above this many classes the numbers in the cells of a confusion matrix cannot be read.
-READABLE_CLASSES = 30
 
 
 def plot_run(run: RunDirectory, *, trust: bool = False) -> list[Path]:
@@ -58,25 +52,7 @@ def plot_curves(run: RunDirectory) -> Path:
         if f"val_{name}" in rows[0]:
             axes.legend()
     figure.suptitle(run.name)
-    return _save(figure, run.plots / "curves.png")
-
-
-def plot_confusion_matrix(confusions: NDArray[np.int64], classes: Sequence[str], path: Path) -> Path:
-    """Counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
-    count = len(classes)
-    side = max(4.0, min(0.5 * count + 2, 20.0))
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes: Any = figure.subplots()
-    shares = confusions / np.maximum(confusions.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(count), yticks=range(count))
-    axes.set_xticklabels(classes, rotation=90 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticklabels(classes)
-    if count <= READABLE_CLASSES:
-        for (row, column), number in np.ndenumerate(confusions):
-            color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(number), ha="center", va="center", color=color, fontsize=8)
-    return _save(figure, path)
+    return save(figure, run.plots / "curves.png")
 
 
 def plot_model(run: RunDirectory, *, trust: bool = False) -> Path:
@@ -103,7 +79,8 @@ def plot_model(run: RunDirectory, *, trust: bool = False) -> Path:
     return path
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a picture in the form that the name's suffix says."""
     with atomic.replacing(path) as private:
         figure.savefig(private, dpi=120)
     return path

@@ -30,7 +30,7 @@ def test_the_numbers_are_those_of_keras(run, report, png):
     logs = keras.models.load_model(run.best_model).evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
     assert report.examples == len(files)
     assert report.metrics == pytest.approx(logs, rel=1e-5)
-    assert report.accuracy == pytest.approx(logs["accuracy"])
+    assert report.scores.accuracy == pytest.approx(logs["accuracy"])
 
 
 def test_validation_in_training_and_evaluate_agree_to_the_bit(run):
@@ -41,17 +41,13 @@ def test_validation_in_training_and_evaluate_agree_to_the_bit(run):
 
 
 def test_predict_gives_the_very_numbers_that_evaluate_saw(run, report, png, monkeypatch):
-    from kerasrun.training import evaluator
+    from kerasrun.results.scores._contract import WholeScorer
 
     seen = []
-    scoring = evaluator.Scoring.__call__
-    monkeypatch.setattr(
-        evaluator.Scoring,
-        "__call__",
-        lambda self, y, y_pred, logits: (seen.append(y_pred), scoring(self, y, y_pred, logits))[1],
-    )
+    add = WholeScorer.add
+    monkeypatch.setattr(WholeScorer, "add", lambda self, outputs: (seen.append(outputs), add(self, outputs))[1])
     kerasrun.evaluate(run)
-    (outputs,) = seen
+    outputs = np.concatenate(seen)
     files = sorted((png / "test").glob("*/*.png"))
     whole = kerasrun.predict([png / "test"], model=run.best_model, top=10)
     assert [p.path for p in whole] == [str(file) for file in files]
@@ -62,11 +58,11 @@ def test_predict_gives_the_very_numbers_that_evaluate_saw(run, report, png, monk
 
 
 def test_the_report_adds_up(report):
-    confusions = report.confusion_matrix
+    confusions = report.scores.confusion_matrix
     assert confusions.sum() == report.examples
-    assert report.accuracy == pytest.approx(np.trace(confusions) / confusions.sum())
-    assert sum(score.support for score in report.classes) == report.examples
-    assert [score.name for score in report.classes] == [str(digit) for digit in range(10)]
+    assert report.scores.accuracy == pytest.approx(np.trace(confusions) / confusions.sum())
+    assert sum(score.support for score in report.scores.classes) == report.examples
+    assert [score.name for score in report.scores.classes] == [str(digit) for digit in range(10)]
 
 
 def test_the_report_is_kept_in_the_run(run, report):
@@ -78,7 +74,7 @@ def test_a_folder_outside_the_experiment_is_evaluated_with_the_models_classes(ru
     for name in ("3", "7"):
         shutil.copytree(png / "test" / name, tmp_path / "mine" / name)
     report = kerasrun.evaluate(run, data=tmp_path / "mine")
-    assert [score.support for score in report.classes if score.support] == [
+    assert [score.support for score in report.scores.classes if score.support] == [
         len(list((png / "test" / name).iterdir())) for name in ("3", "7")
     ]
     assert report.split == "data-mine"
@@ -119,8 +115,61 @@ def test_a_report_that_cannot_be_kept_is_shown_and_names_no_picture(run, monkeyp
     def refuse(*arguments):
         raise RunDirectoryError("read-only")
 
-    monkeypatch.setattr(plots, "plot_confusion_matrix", refuse)
+    monkeypatch.setattr(plots, "save", refuse)
     report = kerasrun.evaluate(run)
-    assert report.picture is None
-    assert "picture" not in report.to_text()
+    assert report.pictures == ()
+    assert "pictures" not in report.to_text()
     assert "not kept in the run: read-only" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train a small perceptron on arrays: `trained(name, labels, section)`."""
+    folder = tmp_path_factory.mktemp("arrays")
+    x = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
+
+    def train(name, label, section=""):
+        y = np.stack([label(row) for row in x])
+        np.savez(folder / f"{name}.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
+        file = folder / f"{name}.yaml"
+        file.write_text(
+            f"data: {{npz: {{path: {name}.npz{section}}}}}\nmodel: {{MLP: {{units: [8]}}}}\nfit: {{epochs: 2}}\n"
+        )
+        return kerasrun.train(file, output=folder / "runs")
+
+    return train
+
+
+def test_numbers_have_errors_and_a_picture(trained):
+    run = trained("numbers", lambda row: row[:2].sum(keepdims=True), ", labels: numbers")
+    report = kerasrun.evaluate(run)
+    (target,) = report.scores.targets
+    assert target.mse == pytest.approx(report.metrics["loss"], rel=1e-5)
+    assert target.mae == pytest.approx(report.metrics["mae"], rel=1e-5)
+    assert (run.plots / "predicted_test.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads(run.evaluation("test").read_text())["targets"][0]["mse"] == target.mse
+    with pytest.raises(ModelFileError, match="predicts numbers, so there is nothing for --threshold"):
+        kerasrun.evaluate(run, threshold=0.5)
+
+
+def test_two_classes_have_curves_and_follow_a_threshold(trained):
+    run = trained("two", lambda row: row[0] > 0)
+    report = kerasrun.evaluate(run, threshold=0.0)
+    assert report.scores.confusion_matrix[:, 0].sum() == 0
+    assert [path.rpartition("/")[2] for path in report.pictures] == [
+        *("confusion_test.png", "roc_test.png", "precision_recall_test.png")
+    ]
+    assert "called 1 where more probable than 0\n" in report.to_text()
+    with pytest.raises(UsageError, match="no probability"):
+        kerasrun.evaluate(run, threshold=30)
+
+
+def test_labels_that_may_hold_together_are_measured_one_by_one(trained):
+    report = kerasrun.evaluate(trained("several", lambda row: (row > 0).astype(int), ", labels: multi_label"))
+    assert [label.score.name for label in report.scores.labels] == ["0", "1", "2", "3"]
+    assert "macro_f1" in report.to_text()
+
+
+def test_a_threshold_is_refused_where_classes_are_compared(run):
+    with pytest.raises(ModelFileError, match="takes the largest of 10 classes"):
+        kerasrun.evaluate(run, threshold=0.3)

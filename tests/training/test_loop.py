@@ -325,7 +325,7 @@ def test_accuracy_counts_logits_by_their_sign(train, tmp_path, digits):
         "compile: {loss: {BinaryCrossentropy: {from_logits: true}}}"
     )
     report = kerasrun.evaluate(run)
-    assert report.metrics["accuracy"] == pytest.approx(report.accuracy)
+    assert report.metrics["accuracy"] == pytest.approx(report.scores.accuracy)
 
 
 def test_hinge_gives_scores_and_no_probabilities(train, tmp_path, digits):

@@ -1,0 +1,119 @@
+"""Pictures of what an evaluation found, as matplotlib figures. Nothing opens a window."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from kerasrun.results.scores.curves import Curve
+    from kerasrun.results.scores.masks import Overlay
+
+# Above this many classes the numbers in the cells of a confusion matrix cannot be read.
+READABLE_CLASSES = 30
+# Above this many curves a picture has no room for the names.
+READABLE_CURVES = 12
+
+
+def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
+    """Counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
+    count = len(classes)
+    side = max(4.0, min(0.5 * count + 2, 20.0))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes: Any = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(count), yticks=range(count))
+    axes.set_xticklabels(classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticklabels(classes)
+    if count <= READABLE_CLASSES:
+        for (row, column), number in np.ndenumerate(counts):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(number), ha="center", va="center", color=color, fontsize=8)
+    return figure
+
+
+def roc(curves: Mapping[str, "Curve"]) -> Figure:
+    """True against false positive rate, with the line of a guess."""
+    figure, axes = _curves(curves, drawstyle="default")
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+    axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+    return figure
+
+
+def precision_recall(curves: Mapping[str, "Curve"]) -> Figure:
+    """Precision against recall, in the steps whose area is average precision."""
+    figure, axes = _curves(curves, drawstyle="steps-pre")
+    axes.set(title="precision and recall", xlabel="recall", ylabel="precision")
+    return figure
+
+
+def _curves(curves: Mapping[str, "Curve"], drawstyle: Any) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes: Any = figure.subplots()
+    for name, curve in curves.items():
+        axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=f"{name}: area {curve.area:.3f}")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.grid(alpha=0.3)
+    if len(curves) <= READABLE_CURVES:
+        axes.legend()
+    return figure, axes
+
+
+def predicted(targets: Sequence[str], true: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:
+    """Predicted against true numbers, a panel for each target, with the line on which they are equal."""
+    columns = min(len(targets), 4)
+    rows = -(-len(targets) // columns)
+    figure = Figure(figsize=(4 * columns, 4 * rows), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for column, (axes, name) in enumerate(zip(panels, targets, strict=False)):
+        axes.scatter(true[:, column], values[:, column], s=8, alpha=0.5)
+        axes.axline((true[0, column], true[0, column]), slope=1, color="grey", linestyle=":", linewidth=1)
+        axes.set(title=name, xlabel="true", ylabel="predicted")
+        axes.grid(alpha=0.3)
+    for axes in panels[len(targets) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def overlays(examples: Sequence["Overlay"], classes: Sequence[str]) -> Figure:
+    """A row for each example: the image, and over it the true and the predicted mask."""
+    figure = Figure(figsize=(9, 3 * len(examples) + 0.6), layout="constrained")
+    colors = class_colors(len(classes))
+    panels: Any = np.atleast_2d(figure.subplots(len(examples), 3))
+    for row, example in zip(panels, examples, strict=True):
+        titles = (example.name, "true", "predicted")
+        for axes, title, mask in zip(row, titles, (None, example.true, example.predicted), strict=True):
+            image = _grey_or_color(example.image)
+            axes.imshow(image, cmap="gray")
+            if mask is not None:
+                # The first class is most often the background: nothing is laid over it.
+                axes.imshow(np.dstack([colors[mask], np.where(mask > 0, 140, 0).astype(np.uint8)]))
+            axes.set_title(title, fontsize=9)
+            axes.set_axis_off()
+    shown = list(enumerate(classes))[1 : READABLE_CURVES + 1]
+    for number, name in shown:
+        figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=name)
+    figure.legend(loc="outside lower center", ncols=min(len(shown), 6))
+    return figure
+
+
+def class_colors(classes: int) -> NDArray[np.uint8]:
+    """A colour for each class, uint8 (classes, 3), the first black; neighbours differ clearly."""
+    palette = colormaps["tab20"].resampled(20)(
+        np.arange(max(classes - 1, 0)) * 2 % 20 + np.arange(classes - 1) // 10 % 2
+    )
+    return np.vstack([[0, 0, 0], np.round(palette[:, :3] * 255)]).astype(np.uint8)
+
+
+def _grey_or_color(image: NDArray[Any]) -> NDArray[Any]:
+    """What matplotlib can show: (height, width) or (height, width, 3), uint8 or 0 to 1."""
+    if image.shape[-1] not in (3, 4):
+        return image[..., 0]
+    if image.dtype != np.uint8:
+        low, high = image.min(), image.max()
+        image = (image - low) / (high - low if high > low else 1)
+    return image[..., :3]

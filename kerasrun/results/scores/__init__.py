@@ -1,0 +1,1 @@
+"""What `evaluate` says of a network's outputs: one file for each kind of labels."""

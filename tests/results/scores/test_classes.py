@@ -1,0 +1,83 @@
+"""Scores of classes by hand."""
+
+import numpy as np
+import pytest
+
+from kerasrun.results.model import class_values, pixel_classes
+from kerasrun.results.scores.classes import class_scores, classification_scores, confusion_matrix
+
+LABELS = np.array([0, 0, 0, 1, 1, 2])
+PREDICTED = np.array([0, 0, 1, 1, 1, 0])
+
+
+def test_rows_are_true_classes_and_columns_predicted_ones():
+    assert confusion_matrix(LABELS, PREDICTED, 4).tolist() == [[2, 1, 0, 0], [0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_scores_by_hand():
+    scores = class_scores(confusion_matrix(LABELS, PREDICTED, 3), ["a", "b", "c"])
+    # a: 2 of 3 called a are a; 2 of 3 that are a were called so. b: 2 of 3 called, 2 of 2 found. c: never called.
+    assert [score.precision for score in scores] == pytest.approx([2 / 3, 2 / 3, 0])
+    assert [score.recall for score in scores] == pytest.approx([2 / 3, 1, 0])
+    assert [score.f1 for score in scores] == pytest.approx([2 / 3, 0.8, 0])
+    assert [score.support for score in scores] == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kind", "values"),
+    [
+        ([0.25], "probabilities", [0.75, 0.25]),
+        ([0.0], "sigmoid logits", [0.5, 0.5]),
+        ([0.0, 0.0], "sigmoid logits", [0.5, 0.5]),
+        ([1000.0, 1000.0], "softmax logits", [0.5, 0.5]),
+        ([-0.5], "scores", [0.5, -0.5]),
+        ([2.0, -3.0], "scores", [2.0, -3.0]),
+    ],
+)
+def test_every_class_gets_a_value(outputs, kind, values):
+    assert class_values(np.array([outputs], np.float32), kind).tolist() == [values]
+
+
+def test_a_threshold_decides_between_two_classes():
+    outputs, labels = np.array([[0.2], [0.4], [0.6], [0.9]], np.float32), np.array([0, 1, 0, 1])
+    by_default = classification_scores(labels, outputs, ["no", "yes"], "probabilities")
+    assert (by_default.threshold, by_default.confusion_matrix.tolist()) == (0.5, [[1, 1], [1, 1]])
+    lower = classification_scores(labels, outputs, ["no", "yes"], "probabilities", threshold=0.3)
+    assert (lower.threshold, lower.confusion_matrix.tolist()) == (0.3, [[1, 1], [0, 2]])
+    assert (lower.accuracy, lower.classes[1].recall) == (0.75, 1.0)
+    assert lower.curves.roc.area == by_default.curves.roc.area == 0.75
+
+
+def test_two_softmax_units_rank_as_one_unit_does():
+    labels, yes = np.array([0, 1, 0, 1]), np.array([0.2, 0.4, 0.6, 0.9], np.float32)
+    two = classification_scores(labels, np.stack([1 - yes, yes], axis=1), ["no", "yes"], "probabilities")
+    assert two.curves.roc.area == 0.75
+
+
+def test_with_one_class_in_the_split_there_are_no_areas():
+    scores = classification_scores(np.array([1, 1]), np.array([[0.2], [0.8]], np.float32), ["a", "b"], "probabilities")
+    assert scores.headline == {"accuracy": 0.5, "roc_auc": None, "average_precision": None}
+    assert set(scores.figures()) == {"confusion"}
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(10, None), (11, 0.5)])
+def test_being_among_the_five_best_counts_where_there_are_many_classes(classes, expected):
+    outputs = np.tile(np.linspace(0, 1, classes, dtype=np.float32), (2, 1))
+    labels = np.array([classes - 5, classes - 6])
+    scores = classification_scores(labels, outputs, [str(i) for i in range(classes)], "probabilities")
+    assert scores.top_5_accuracy == expected
+
+
+@pytest.mark.parametrize(
+    ("outputs", "kind", "threshold", "expected"),
+    [
+        ([[0.4], [0.6]], "probabilities", None, [0, 1]),
+        ([[0.4], [0.6]], "probabilities", 0.3, [1, 1]),
+        ([[0.6, 0.4], [0.8, 0.2]], "probabilities", 0.3, [1, 0]),
+        ([[-0.1], [0.1]], "sigmoid logits", None, [0, 1]),
+        ([[-0.1], [0.1]], "scores", None, [0, 1]),
+        ([[3.0, 1.0, 2.0], [0.0, 1.0, 2.0]], "softmax logits", None, [0, 2]),
+    ],
+)
+def test_every_pixel_gets_a_class(outputs, kind, threshold, expected):
+    assert pixel_classes(np.array([[outputs]], np.float32), kind, threshold).tolist() == [[expected]]

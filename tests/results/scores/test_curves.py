@@ -1,0 +1,42 @@
+"""ROC and precision-recall curves by their definitions."""
+
+import numpy as np
+import pytest
+
+from kerasrun.results.scores.curves import ranking_curves
+
+# The example of scikit-learn's documentation of roc_curve and average_precision_score.
+POSITIVE = np.array([0, 0, 1, 1])
+VALUES = np.array([0.1, 0.4, 0.35, 0.8])
+
+
+def test_the_points_are_those_of_every_threshold():
+    curves = ranking_curves(POSITIVE, VALUES)
+    assert curves.roc.x.tolist() == [0, 0, 0.5, 0.5, 1]
+    assert curves.roc.y.tolist() == [0, 0.5, 0.5, 1, 1]
+    assert curves.precision_recall.x.tolist() == [0, 0.5, 0.5, 1, 1]
+    assert curves.precision_recall.y.tolist() == pytest.approx([1, 1, 1 / 2, 2 / 3, 2 / 4])
+
+
+def test_the_areas_are_those_of_their_definitions():
+    curves = ranking_curves(POSITIVE, VALUES)
+    assert curves.roc.area == 0.75
+    assert curves.precision_recall.area == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+def test_the_roc_area_is_the_chance_of_a_right_order_ties_counting_half():
+    rng = np.random.default_rng(1)
+    positive, values = rng.integers(0, 2, 200), rng.integers(0, 20, 200) / 20
+    differences = values[positive == 1][:, np.newaxis] - values[positive == 0]
+    expected = np.mean((differences > 0) + (differences == 0) / 2)
+    assert ranking_curves(positive, values).roc.area == pytest.approx(expected)
+
+
+def test_equal_values_are_one_point():
+    curves = ranking_curves(np.array([0, 1, 1, 0]), np.array([0.5, 0.5, 0.5, 0.5]))
+    assert (curves.roc.area, curves.precision_recall.area) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("positive", [[0, 0], [1, 1]])
+def test_of_one_kind_alone_there_is_no_curve(positive):
+    assert ranking_curves(np.array(positive), np.array([0.1, 0.2])) is None

@@ -1,0 +1,51 @@
+"""Areas by hand, counted chunk by chunk."""
+
+import numpy as np
+import pytest
+
+from kerasrun.results.scores.masks import SegmentationScorer
+from kerasrun.sources._contract import Split
+from kerasrun.sources._inputs import ArrayInputs
+
+# Two masks of 1×4 pixels and what a network of three channels says of them, as class numbers.
+TRUE = np.array([[[0, 0, 1, 1]], [[0, 1, 1, 0]]], np.uint8)
+PREDICTED = np.array([[[0, 1, 1, 1]], [[0, 0, 1, 0]]])
+
+
+@pytest.fixture
+def split():
+    images = ArrayInputs(np.zeros((2, 1, 4, 3), np.uint8))
+    return Split("test", images, ArrayInputs(TRUE[..., np.newaxis]), names=("a.png", "b.png"))
+
+
+def scored(split, outputs, names, **arguments):
+    scorer = SegmentationScorer(split, names, "probabilities", arguments.pop("threshold", None), **arguments)
+    for chunk in (outputs[:1], outputs[1:]):
+        scorer.add(chunk.astype(np.float32))
+    return scorer.scores()
+
+
+def test_overlap_of_each_class(split):
+    scores = scored(split, np.eye(3)[PREDICTED], ["ground", "cat", "dog"])
+    ground, cat, dog = scores.classes
+    # ground: 3 of both, 4 true, 4 predicted. cat: 3 of both, 4 true, 4 predicted.
+    assert (ground.iou, ground.dice, ground.pixels) == (3 / 5, 3 / 4, 4)
+    assert (cat.iou, cat.dice) == (3 / 5, 3 / 4)
+    assert (dog.iou, dog.dice, dog.pixels) == (None, None, 0)
+    assert scores.headline == {"pixel_accuracy": 6 / 8, "mean_iou": 3 / 5, "mean_dice": 3 / 4}
+
+
+def test_one_channel_is_cut_at_the_threshold(split):
+    outputs = np.where(TRUE == 1, 0.4, 0.1)[..., np.newaxis]
+    assert scored(split, outputs, ["ground", "cat"]).pixel_accuracy == 0.5
+    lower = scored(split, outputs, ["ground", "cat"], threshold=0.3)
+    assert (lower.pixel_accuracy, lower.threshold) == (1, 0.3)
+    assert "called cat above 0.3" in lower.to_text()
+
+
+def test_as_many_examples_are_drawn_as_asked_for(split):
+    scores = scored(split, np.eye(3)[PREDICTED], ["ground", "cat", "dog"], overlays=1)
+    (shown,) = scores.overlays
+    assert (shown.name, shown.predicted.tolist()) == ("a.png", PREDICTED[0].tolist())
+    titles = [axes.get_title() for axes in scores.figures()["overlays"].axes]
+    assert titles == ["a.png", "true", "predicted"]

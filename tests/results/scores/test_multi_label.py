@@ -1,0 +1,34 @@
+"""Scores of several labels at once by hand."""
+
+import numpy as np
+import pytest
+
+from kerasrun.results.scores.multi_label import multi_label_scores
+
+LABELS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0]], np.uint8)
+OUTPUTS = np.array([[0.9, 0.4, 0.1], [0.6, 0.8, 0.2], [0.7, 0.3, 0.1]], np.float32)
+
+
+def test_each_label_is_measured_at_the_threshold():
+    scores = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities")
+    sky, sea, sun = (label.score for label in scores.labels)
+    assert (sky.precision, sky.recall, sky.support) == (pytest.approx(2 / 3), 1, 2)
+    assert (sea.precision, sea.recall) == (1, 0.5)
+    assert (sun.precision, sun.recall, sun.support) == (0, 0, 0)
+    assert scores.exact_match == pytest.approx(2 / 3)
+    lower = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities", threshold=0.25)
+    assert [label.score.recall for label in lower.labels] == [1, 1, 0]
+
+
+def test_areas_leave_out_a_label_that_nothing_has():
+    scores = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities")
+    # sky: ranked 1, -, 1. sea: ranked 1, -, 1 as well.
+    expected = 0.5 * 1 + 0.5 * 2 / 3
+    assert [label.average_precision for label in scores.labels] == [pytest.approx(expected)] * 2 + [None]
+    assert scores.headline["mean_average_precision"] == pytest.approx(expected)
+    assert set(scores.figures()) == {"roc", "precision_recall"}
+
+
+def test_scores_of_a_hinge_loss_are_cut_at_zero():
+    scores = multi_label_scores(np.array([[1, 0]], np.uint8), np.array([[0.1, -0.1]], np.float32), ["a", "b"], "scores")
+    assert (scores.threshold, scores.exact_match) == (0, 1)
