@@ -503,9 +503,22 @@ The area under ROC is that by trapezoids, average precision is Σ (Rₙ − Rₙ
 probable is called so, and everything but `metrics` and the areas follows. The data are those of the experiment, where
 they were when the run began, or the class folders that `--data` names.""",
     "predict": """\
-Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. With `--model`
-nothing but that file is needed. `--json` prints one list of objects: `path`, `class`, `probability` and `top`. The
-probabilities are those of `evaluate` to the last bit where both compute on the same device with as many threads: they
+Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. A `.npy` file
+holds examples as the network takes them, (examples, …), or a single one. With `--model` nothing but that file is
+needed. By what the model was trained on it says of each example
+
+- its class with a probability (`--top 3`, `--all`: of more classes); JSON has `path`, `class`, `probability`, `top`;
+- of `multi_label` the labels above the threshold; JSON has `path`, `labels`, and `values` with the probability of every
+  label, CSV a column for each, the table with `--all` too;
+- of `numbers` each number; JSON has `path` and `values`;
+- of masks where the mask is, and the share of pixels of each class; JSON has `path`, `mask`, `shares`.
+
+Masks are PNG files in the folder `--masks`, called and nested as the images are: class numbers as grey values, with a
+palette to be looked at; for two classes 0 and 255. They are as large as the images, brought back from the network's
+size by the nearest pixel (and without what `fit_mode: pad` had added), or with `--mask-size input` as the network made
+them. A mask that is there already is replaced, an image never.
+
+The outputs are those of `evaluate` to the last bit where both compute on the same device with as many threads: they
 decode images by the same rules and run batches of one size through the same graph, with deterministic operations or
 without as the file says.""",
     "validate": """\

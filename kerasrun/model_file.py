@@ -105,6 +105,20 @@ def read_info(path: Path) -> ModelInfo:
     return _info(content, path)
 
 
+def read_input_shape(path: Path) -> tuple[int, ...]:
+    """Shape of one example as the network takes it, from the file's text; Keras is not imported.
+
+    Raises:
+        ModelFileError: if the file cannot be read, or does not say.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            first = json.loads(archive.read("config.json"))["config"]["layers"][0]
+        return tuple(map(int, first["config"]["batch_shape"][1:]))
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError) as error:
+        raise ModelFileError(f"{path}: does not say what shape its input has: {error!r}") from error
+
+
 def _info(content: dict[str, Any], path: Path) -> ModelInfo:
     version = content.pop("format", None)
     if version != FORMAT_VERSION:

@@ -1,33 +1,46 @@
 """`kerasrun predict`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Last, Output, Trust
+from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
 from kerasrun.errors import UsageError
 
 
 def predict(
-    images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Image files, folders or globs.", show_default=False)
+    examples: Annotated[
+        list[str],
+        typer.Argument(metavar="EXAMPLE...", help="Image files, folders or globs; or .npy files.", show_default=False),
     ],
     run: Annotated[Path | None, typer.Option(help="The run whose model predicts; by default the newest.")] = None,
     model: Annotated[Path | None, typer.Option(help="A .keras file that kerasrun wrote, instead of a run.")] = None,
-    top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many classes to name for each image.")] = 1,
+    top: Annotated[
+        int | None, typer.Option("--top", "-k", min=1, help="How many classes to name for each example; by default 1.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Name every class or label with its probability.")] = False,
+    threshold: Threshold = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where masks are written; by default predictions.", show_default=False),
+    ] = None,
+    mask_size: Annotated[
+        Literal["original", "input"],
+        typer.Option(help="Whether a mask is as large as its image, or as the network's input."),
+    ] = "original",
     last: Last = False,
     trust: Trust = False,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     output: Output = RUNS,
 ) -> None:
-    """Name the class of each image, and how probable it is.
+    """Say of each example what the model was trained to say: its class, its labels, its numbers, or its mask.
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
-    from kerasrun.results.prediction import predict as predict_images
-    from kerasrun.results.prediction import to_csv, to_json, to_text
+    from kerasrun.results.prediction import predict as predict_examples
+    from kerasrun.results.predictions._contract import to_csv, to_json, to_text
     from kerasrun.runs.listing import find_run
     from kerasrun.training.kept_models import model_of
 
@@ -35,6 +48,14 @@ def predict(
         raise UsageError("--run and --model both name a model; give one of them")
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of the same output; give one of them")
-    model = model or model_of(find_run(run, output), last=last)
-    predictions = predict_images(images, model=model, top=top, trust=trust)
+    predictions = predict_examples(
+        examples,
+        model=model or model_of(find_run(run, output), last=last),
+        top=top,
+        every=every,
+        threshold=threshold,
+        masks=masks,
+        mask_size=mask_size,
+        trust=trust,
+    )
     typer.echo((to_json if as_json else to_csv if as_csv else to_text)(predictions))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun import model_file
-from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
+from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
@@ -19,6 +19,7 @@ from kerasrun.results.scores.classes import classification_scores
 from kerasrun.results.scores.masks import SegmentationScorer
 from kerasrun.results.scores.multi_label import multi_label_scores
 from kerasrun.results.scores.numbers import regression_scores
+from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.sources._contract import Split
@@ -142,26 +143,6 @@ def _split(experiment: Experiment, name: str | None, fingerprint: str) -> Split:
     if name not in splits:
         raise DataError(f"the data has no split {name}, only {', '.join(splits)}")
     return splits[name]
-
-
-def check_threshold(info: ModelInfo, threshold: float | None, path: Path) -> None:
-    """Refuse a threshold for a model whose answer is not a yes or a no.
-
-    Raises:
-        UsageError: if it is no probability.
-        ModelFileError: if the model compares several classes, or makes no probabilities.
-    """
-    if threshold is None:
-        return
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"--threshold {threshold:g} is no probability: expected a number from 0 to 1")
-    without = f"{path} %s, so there is nothing for --threshold to decide; leave it out"
-    if info.label_kind == "numbers":
-        raise ModelFileError(without % "predicts numbers")
-    if info.label_kind != "multi_label" and len(info.classes) != 2:
-        raise ModelFileError(without % f"takes the largest of {len(info.classes)} classes")
-    if info.outputs == "scores":
-        raise ModelFileError(without % "makes scores, not probabilities (its loss is a hinge loss)")
 
 
 def _outside(info: ModelInfo, path: Path, folder: Path) -> Split:

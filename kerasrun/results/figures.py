@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from kerasrun.results.palette import class_colors
 
 if TYPE_CHECKING:
     from kerasrun.results.scores.curves import Curve
@@ -99,14 +100,6 @@ def overlays(examples: Sequence["Overlay"], classes: Sequence[str]) -> Figure:
         figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=name)
     figure.legend(loc="outside lower center", ncols=min(len(shown), 6))
     return figure
-
-
-def class_colors(classes: int) -> NDArray[np.uint8]:
-    """A colour for each class, uint8 (classes, 3), the first black; neighbours differ clearly."""
-    palette = colormaps["tab20"].resampled(20)(
-        np.arange(max(classes - 1, 0)) * 2 % 20 + np.arange(classes - 1) // 10 % 2
-    )
-    return np.vstack([[0, 0, 0], np.round(palette[:, :3] * 255)]).astype(np.uint8)
 
 
 def _grey_or_color(image: NDArray[Any]) -> NDArray[Any]:

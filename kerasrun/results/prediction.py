@@ -1,102 +1,102 @@
-"""`predict`: classes and probabilities for image files, from a model file alone."""
+"""`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
-import csv
-import io
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from kerasrun.errors import ModelFileError
-from kerasrun.results.model import class_values, open_model
-from kerasrun.results.text_table import text_table
-from kerasrun.sources._files import image_files
-from kerasrun.sources._inputs import scan_images
+from kerasrun import model_file
+from kerasrun.errors import ModelFileError, UsageError
+from kerasrun.results.examples import Examples, read_examples
+from kerasrun.results.model import TrainedModel, open_model, pixel_classes
+from kerasrun.results.predictions._contract import Prediction
+from kerasrun.results.predictions.classes import class_predictions
+from kerasrun.results.predictions.masks import MaskSize, mask_files, mask_prediction
+from kerasrun.results.predictions.multi_label import multi_label_predictions
+from kerasrun.results.predictions.numbers import numbers_predictions
+from kerasrun.results.threshold import check_threshold
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the model takes an image for."""
-
-    path: str
-    top: tuple[tuple[str, float], ...]
-    """The most probable classes with their probabilities, best first."""
-    value: str = "probability"
-    """`score` where the loss (hinge) makes no probabilities."""
-
-    def as_dict(self) -> dict[str, Any]:
-        name, number = self.top[0]
-        return {
-            "path": self.path,
-            "class": name,
-            self.value: number,
-            "top": [{"class": name, self.value: number} for name, number in self.top],
-        }
+MASKS = Path("predictions")
+"""Where masks go by default."""
 
 
-def predict(images: Sequence[str | Path], *, model: Path, top: int = 1, trust: bool = False) -> list[Prediction]:
-    """Predict the classes of image files.
+def predict(
+    examples: Sequence[str | Path],
+    *,
+    model: Path,
+    top: int | None = None,
+    every: bool = False,
+    threshold: float | None = None,
+    masks: Path | None = None,
+    mask_size: MaskSize = "original",
+    trust: bool = False,
+) -> list[Prediction]:
+    """Predict examples.
 
-    Images are read, and batches are padded, exactly as when the model was evaluated: on the same device, with as many
+    They are read, and batches are padded, exactly as when the model was evaluated: on the same device, with as many
     threads, the outputs are the same bits.
 
     Args:
-        images: files, folders (read with everything below) or globs.
+        examples: image files, folders (read with everything below) or globs; or `.npy` files.
         model: a `.keras` file that kerasrun wrote.
-        top: how many classes to name for each image.
+        top: how many classes to name for each example, where one class holds; by default one.
+        every: name all of them, or the probability of every label.
+        threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
+        masks: the folder for the files of masks; by default `predictions`.
+        mask_size: `original` brings a mask to the size of its image, `input` leaves it as the network made it.
         trust: run code that the model brings.
 
-    Raises:
-        KerasrunError: if an image or the model cannot be read.
-    """
-    from kerasrun import model_file
+    Returns:
+        for each example a prediction of the model's kind: a class of `kerasrun.results.predictions`.
 
-    files = image_files(images)
+    Raises:
+        KerasrunError: if an example or the model cannot be read, or an option does not suit the model.
+    """
     info = model_file.read_info(model)
-    if info.image_format is None:
-        raise ModelFileError(f"{model} was not trained on images, so it cannot predict image files")
-    scan = scan_images(files, info.image_format, resize=True)
-    scan.require_all_readable("Name other files.")
-    inputs = scan.inputs(range(len(files)))
+    if top is not None and every:
+        raise UsageError("--top and --all both say how many classes to name; give one of them")
+    if info.label_kind != "classes" and top is not None:
+        raise ModelFileError(f"{model} does not choose one of several classes, so there is no --top; leave it out")
+    if info.label_kind != "masks" and masks is not None:
+        raise ModelFileError(f"{model} does not make masks, so there is nothing for --masks; leave it out")
+    check_threshold(info, threshold, model)
+    found = read_examples(examples, info, model)
+    if info.label_kind == "masks":
+        files = mask_files(masks or MASKS, found.paths, found.images)
+        trained = open_model(model, deterministic=info.deterministic, trust=trust)
+        return _masks(trained, found, files, threshold, mask_size)
     trained = open_model(model, deterministic=info.deterministic, trust=trust)
+    return _rows(trained, found, len(info.classes) if every else top or 1, every=every, threshold=threshold)
+
+
+def _rows(
+    trained: TrainedModel, found: Examples, top: int, *, every: bool, threshold: float | None
+) -> list[Prediction]:
+    """Predictions of outputs that are few numbers for each example."""
     from kerasrun.pipeline.batches import padded_batches
     from kerasrun.training.evaluator import Predictor
 
-    batch_size = trained.info.batch_size
-    outputs = Predictor(trained.model, batch_size).predict(padded_batches(inputs, batch_size=batch_size), len(files))
-    values = class_values(outputs, trained.info.outputs)
-    ranked = (-values).argsort(axis=1, kind="stable")[:, :top]
-    value = "score" if trained.info.outputs == "scores" else "probability"
-    return [
-        Prediction(str(path), tuple((trained.info.classes[i], float(row[i])) for i in order), value)
-        for path, row, order in zip(files, values, ranked, strict=True)
-    ]
+    info = trained.info
+    batches = padded_batches(found.inputs, batch_size=info.batch_size)
+    outputs = Predictor(trained.model, info.batch_size).predict(batches, len(found.paths))
+    if info.label_kind == "numbers":
+        return numbers_predictions(found.paths, outputs, info)
+    if info.label_kind == "multi_label":
+        return multi_label_predictions(found.paths, outputs, info, threshold, every=every)
+    return class_predictions(found.paths, outputs, info, top, threshold)
 
 
-def to_text(predictions: Sequence[Prediction]) -> str:
-    """A line for each image."""
-    return text_table(
-        ["image", "class", _value(predictions)],
-        [[p.path, ", ".join(n for n, _ in p.top), ", ".join(f"{v:.4f}" for _, v in p.top)] for p in predictions],
-    )
+def _masks(
+    trained: TrainedModel, found: Examples, files: Sequence[Path], threshold: float | None, size: MaskSize
+) -> list[Prediction]:
+    """Masks are written as they come: those of many images would not fit into memory."""
+    from kerasrun.pipeline.batches import padded_batches
+    from kerasrun.training.evaluator import Predictor
 
-
-def to_json(predictions: Sequence[Prediction]) -> str:
-    """One list of objects: `path`, `class`, `probability`, `top`."""
-    return json.dumps([prediction.as_dict() for prediction in predictions], indent=2)
-
-
-def to_csv(predictions: Sequence[Prediction]) -> str:
-    """`path,class,probability`, then `class_2,probability_2` and so on for more than one class."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    count, value = len(predictions[0].top) if predictions else 1, _value(predictions)
-    more = [f"{column}_{place}" for place in range(2, count + 1) for column in ("class", value)]
-    writer.writerow(["path", "class", value, *more])
-    writer.writerows([p.path, *(cell for pair in p.top for cell in pair)] for p in predictions)
-    return text.getvalue().rstrip("\n")
-
-
-def _value(predictions: Sequence[Prediction]) -> str:
-    return predictions[0].value if predictions else "probability"
+    info = trained.info
+    batches = padded_batches(found.inputs, batch_size=info.batch_size)
+    predictions: list[Prediction] = []
+    for outputs, _ in Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths)):
+        for numbers in pixel_classes(outputs, info.outputs, threshold):
+            place = len(predictions)
+            original = found.original_size(place) if size == "original" else None
+            predictions.append(mask_prediction(found.paths[place], numbers, info, files[place], original))
+    return predictions

@@ -6,12 +6,14 @@ import json
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import kerasrun
-from kerasrun.errors import DataError, DeviceError, ModelFileError
+from kerasrun.errors import DataError, DeviceError, ModelFileError, UsageError
 from kerasrun.model_file import ENTRY
-from kerasrun.results.prediction import to_csv, to_json, to_text
+from kerasrun.results.predictions._contract import to_csv, to_json, to_text
 
 pytestmark = pytest.mark.tensorflow
 
@@ -60,7 +62,7 @@ def test_csv_has_a_row_for_each_image(predictions):
 
 def test_text_names_image_class_and_probability(predictions):
     header, first, *_ = to_text(predictions).splitlines()
-    assert header.split() == ["image", "class", "probability"]
+    assert header.split() == ["example", "class", "probability"]
     assert predictions[0].path in first
 
 
@@ -99,3 +101,91 @@ def test_a_model_that_kerasrun_did_not_write_is_refused_with_the_reason(png, tmp
     keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]).save(path)
     with pytest.raises(ModelFileError, match="did not write"):
         kerasrun.predict([png / "test" / "7"], model=path)
+
+
+def test_an_array_of_images_is_predicted_as_their_files_are(run, png, predictions, tmp_path):
+    files = sorted((png / "test" / "7").iterdir())
+    np.save(tmp_path / "sevens.npy", np.stack([np.asarray(Image.open(file)) for file in files]))
+    found = kerasrun.predict([tmp_path / "sevens.npy"], model=run.best_model, top=3)
+    assert [one.top for one in found] == [one.top for one in predictions]
+    assert found[2].path == f"{tmp_path / 'sevens.npy'}[2]"
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((3, 8, 8)), r"a\.npy: has shape \(3, 8, 8\); expected numbers of shape \(examples, 32, 32, 1\)"),
+        (np.array(["seven"]), "holds no numbers"),
+        (np.full((2, 32, 32, 1), np.nan), "the example at index 0 holds NaN"),
+        (np.zeros((0, 32, 32, 1)), "has shape"),
+    ],
+)
+def test_an_array_that_does_not_fit_is_named(run, tmp_path, array, said):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match=said):
+        kerasrun.predict([tmp_path / "a.npy"], model=run.best_model)
+
+
+def test_a_file_that_is_no_array_is_named(run, tmp_path):
+    (tmp_path / "a.npy").write_text("not an array")
+    with pytest.raises(DataError, match=r"a\.npy: is not a readable \.npy file"):
+        kerasrun.predict([tmp_path / "a.npy"], model=run.best_model)
+    with pytest.raises(DataError, match=r"none\.npy: does not exist"):
+        kerasrun.predict([tmp_path / "none.npy"], model=run.best_model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"top": 2, "every": True}, UsageError, "--top and --all"),
+        ({"threshold": 0.3}, ModelFileError, "takes the largest of 10 classes"),
+        ({"masks": "somewhere"}, ModelFileError, "does not make masks"),
+    ],
+)
+def test_an_option_that_does_not_suit_the_model_is_refused(run, png, arguments, error, said):
+    with pytest.raises(error, match=said):
+        kerasrun.predict([png / "test" / "7"], model=run.best_model, **arguments)
+
+
+def test_every_class_is_named_on_demand(run, png):
+    (found,) = kerasrun.predict([png / "test" / "7" / "0000.png"], model=run.best_model, every=True)
+    assert sorted(name for name, _ in found.top) == list("0123456789")
+    assert sum(probability for _, probability in found.top) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory):
+    """A model that takes every pixel brighter than a half for class 1."""
+    import keras
+
+    from kerasrun import model_file
+    from kerasrun.sources._contract import ImageFormat
+
+    inputs = keras.Input((8, 8, 1))
+    network = keras.Model(inputs, keras.layers.Conv2D(1, 1)(keras.layers.Rescaling(1 / 255)(inputs)))
+    network.layers[-1].set_weights([np.full((1, 1, 1, 1), 20, np.float32), np.array([-10], np.float32)])
+    path = tmp_path_factory.mktemp("masks") / "bright.keras"
+    image_format = ImageFormat(8, 8, "grayscale", "nearest")
+    info = model_file.ModelInfo(("dark", "bright"), image_format, 2, "sigmoid logits", "bright", 1, label_kind="masks")
+    model_file.save(network, info, path)
+    return path
+
+
+def test_masks_are_written_as_large_as_their_images(bright, tmp_path):
+    pictures = np.random.default_rng(1).integers(0, 2, (3, 8, 8)).astype(np.uint8) * 255
+    (tmp_path / "photos").mkdir()
+    for number, picture in enumerate(pictures.repeat(2, axis=1).repeat(2, axis=2)):
+        Image.fromarray(picture).save(tmp_path / "photos" / f"{number}.png")
+    found = kerasrun.predict([tmp_path / "photos"], model=bright, masks=tmp_path / "out")
+    assert [prediction.mask for prediction in found] == [str(tmp_path / "out" / f"{n}.png") for n in range(3)]
+    for number, prediction in enumerate(found):
+        with Image.open(tmp_path / "photos" / f"{number}.png") as photo, Image.open(prediction.mask) as mask:
+            assert np.array_equal(np.asarray(mask), np.asarray(photo))
+    small = kerasrun.predict([tmp_path / "photos"], model=bright, masks=tmp_path / "out", mask_size="input")
+    with Image.open(small[0].mask) as mask:
+        assert mask.size == (8, 8)
+
+
+def test_nothing_is_ranked_where_no_class_is_chosen(bright, tmp_path):
+    with pytest.raises(ModelFileError, match="there is no --top"):
+        kerasrun.predict([tmp_path], model=bright, top=2)

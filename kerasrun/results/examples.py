@@ -1,0 +1,91 @@
+"""What is to be predicted: image files, or the examples in NumPy arrays; checked before TensorFlow is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import DataError, ModelFileError
+from kerasrun.model_file import ModelInfo, read_input_shape
+from kerasrun.sources._contract import ImageFormat, Inputs
+from kerasrun.sources._files import image_files, missing, unreadable
+from kerasrun.sources._images import read_bytes, read_image
+from kerasrun.sources._inputs import ArrayInputs, scan_images
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples without labels, as the network takes them."""
+
+    paths: Sequence[str]
+    """What each is called."""
+    inputs: Inputs
+    images: Sequence[Path] = ()
+    """Their files, where they are images."""
+
+    def original_size(self, place: int) -> tuple[int, int] | None:
+        """Width and height of an image as it lies in its file; None of what is no image file."""
+        if not self.images:
+            return None
+        path = self.images[place]
+        return read_image(read_bytes(path), "grayscale", path).size
+
+
+def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path) -> Examples:
+    """Read what the command line names, as the model wants it.
+
+    Args:
+        arguments: `.npy` files for any model; else image files, folders and globs for a model of images.
+
+    Raises:
+        DataError: if something is missing, damaged, or of another shape.
+        ModelFileError: if the model takes nothing of the kind.
+    """
+    arrays = [Path(argument) for argument in arguments if Path(argument).suffix.lower() == ".npy"]
+    if arrays and len(arrays) < len(arguments):
+        raise DataError(f"{arrays[0]} is an array, and others are not; predict them one after the other")
+    if arrays:
+        return _from_arrays(arrays, read_input_shape(model))
+    if info.image_format is None:
+        raise ModelFileError(
+            f"{model} was not trained on images, so it cannot predict image files; name .npy files whose examples have "
+            f"the shape {read_input_shape(model)}"
+        )
+    return _from_images(image_files(arguments), info.image_format)
+
+
+def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
+    scan = scan_images(files, image_format, resize=True)
+    scan.require_all_readable("Name other files.")
+    return Examples([str(file) for file in files], scan.inputs(range(len(files))), files)
+
+
+def _from_arrays(files: Sequence[Path], shape: tuple[int, ...]) -> Examples:
+    arrays = [_array(file, shape) for file in files]
+    names = [f"{file}[{index}]" for file, array in zip(files, arrays, strict=True) for index in range(len(array))]
+    return Examples(names, ArrayInputs(np.concatenate(arrays)))
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """float32 of shape (examples, *shape)."""
+    expected = f"numbers of shape {('examples', *shape)}".replace("'", "")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise (unreadable(path, error, "a .npy file") if path.exists() else missing(path, "a .npy file")) from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path}: is not a readable .npy file: {error}; expected {expected}") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+        raise DataError(f"{path}: holds no numbers; expected {expected}")
+    if array.shape == shape or (array.shape[1:] == shape[:-1] and shape[-1:] == (1,)):
+        array = array.reshape(-1, *shape)
+    if array.shape[1:] != shape or not len(array):
+        raise DataError(f"{path}: has shape {array.shape}; expected {expected}")
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is found below
+        numbers: NDArray[np.float32] = array.astype(np.float32)
+    wrong = np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))
+    if len(wrong):
+        raise DataError(f"{path}: the example at index {wrong[0]} holds NaN or infinity; expected finite numbers")
+    return numbers

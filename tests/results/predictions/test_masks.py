@@ -1,0 +1,64 @@
+"""Masks as files: which colours, which size, which name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrun.errors import UsageError
+from kerasrun.model_file import ModelInfo
+from kerasrun.results.palette import class_colors
+from kerasrun.results.predictions.masks import mask_files, mask_prediction, unfit
+from kerasrun.sources._contract import ImageFormat
+from kerasrun.sources._images import fit
+
+NUMBERS = np.array([[0, 1, 1], [0, 0, 2]])
+
+
+def info(*names, fit_mode="resize"):
+    return ModelInfo(names, ImageFormat(2, 3, "rgb", fit_mode=fit_mode), 32, "probabilities", "small", 1)
+
+
+def test_class_numbers_are_grey_values_with_a_palette(tmp_path):
+    found = mask_prediction("a.jpg", NUMBERS, info("ground", "cat", "dog"), tmp_path / "new" / "a.png", None)
+    with Image.open(found.mask) as mask:
+        assert np.asarray(mask).tolist() == NUMBERS.tolist()
+        assert mask.convert("RGB").getpixel((1, 0)) == tuple(class_colors(3)[1]) == (128, 0, 0)
+    assert found.as_row() == {"path": "a.jpg", "mask": found.mask, "ground": 0.5, "cat": 2 / 6, "dog": 1 / 6}
+
+
+def test_two_classes_are_black_and_white(tmp_path):
+    found = mask_prediction("a.jpg", NUMBERS % 2, info("ground", "cat"), tmp_path / "a.png", None)
+    with Image.open(found.mask) as mask:
+        assert (mask.mode, np.asarray(mask).tolist()) == ("L", [[0, 255, 255], [0, 0, 0]])
+
+
+def test_a_mask_comes_back_to_the_size_of_its_image(tmp_path):
+    found = mask_prediction("a.jpg", NUMBERS, info("ground", "cat", "dog"), tmp_path / "a.png", (6, 4))
+    with Image.open(found.mask) as mask:
+        assert np.asarray(mask).tolist() == NUMBERS.repeat(2, axis=0).repeat(2, axis=1).tolist()
+
+
+def test_what_was_padded_is_cut_off_again():
+    image_format = ImageFormat(8, 8, "grayscale", "nearest", "pad")
+    original = Image.fromarray(np.repeat([[1, 2], [3, 4], [5, 6], [7, 8]], 2, axis=1).astype(np.uint8))
+    assert (
+        np.asarray(unfit(fit(original, image_format), image_format, original.size)).tolist()
+        == np.asarray(original).tolist()
+    )
+
+
+def test_masks_lie_as_their_images_do():
+    files = mask_files(Path("out"), ["photos/a.jpg", "photos/more/b.jpg"], [])
+    assert files == [Path("out/a.png"), Path("out/more/b.png")]
+
+
+def test_two_images_of_one_mask_are_refused():
+    with pytest.raises(UsageError, match=r"a\.jpg and photos/a\.png would both have the mask out/a\.png"):
+        mask_files(Path("out"), ["photos/a.jpg", "photos/a.png"], [])
+
+
+def test_an_image_is_never_written_over():
+    with pytest.raises(UsageError, match=r"photos/a\.png would replace an image"):
+        mask_files(Path("photos"), ["photos/a.png"], [Path("photos/a.png")])

@@ -1,0 +1,59 @@
+"""What predictions of each kind say, as text, JSON and CSV."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from kerasrun.model_file import ModelInfo
+from kerasrun.results.predictions._contract import to_csv, to_json, to_text
+from kerasrun.results.predictions.classes import class_predictions
+from kerasrun.results.predictions.multi_label import multi_label_predictions
+from kerasrun.results.predictions.numbers import numbers_predictions
+
+
+def info(*names, outputs="probabilities"):
+    return ModelInfo(names, None, 32, outputs, "small", 1)
+
+
+def outputs(*rows):
+    return np.array(rows, np.float32)
+
+
+def rows(predictions):
+    return list(csv.DictReader(io.StringIO(to_csv(predictions))))
+
+
+def test_a_threshold_says_which_of_two_classes_is_named_first():
+    (found,) = class_predictions(["a.png"], outputs([0.4]), info("no", "yes"), 2, threshold=0.3)
+    assert [name for name, _ in found.top] == ["yes", "no"]
+    assert found.top[0][1] == pytest.approx(0.4)
+    assert rows([found])[0]["class_2"] == "no"
+
+
+def test_labels_above_the_threshold_are_given():
+    values = outputs([0.9, 0.2, 0.6], [0.1, 0.2, 0.3])
+    found = multi_label_predictions(["a.png", "b.png"], values, info("sky", "sea", "sun"), None, every=False)
+    assert [one.labels for one in found] == [("sky", "sun"), ()]
+    header, first, second = to_text(found).splitlines()
+    assert header.split() == ["example", "labels", "probability"]
+    assert first.split() == ["a.png", "sky,", "sun", "0.9000,", "0.6000"]
+    assert second.split() == ["b.png", "-", "-"]
+    assert json.loads(to_json(found))[0]["values"][1] == {"label": "sea", "probability": pytest.approx(0.2)}
+    assert rows(found)[0]["labels"] == "sky;sun"
+    assert float(rows(found)[1]["sun"]) == found[1].values[2][1]
+
+
+def test_every_label_has_a_column_on_demand():
+    (found,) = multi_label_predictions(["a.png"], outputs([0.9, 0.2]), info("sky", "sea"), 0.1, every=True)
+    assert found.labels == ("sky", "sea")
+    assert to_text([found]).splitlines()[0].split() == ["example", "labels", "sky", "sea"]
+
+
+def test_numbers_have_a_column_each():
+    found = numbers_predictions(["a.csv:2"], outputs([1.5, -2]), info("price", "rooms", outputs="values"))
+    assert json.loads(to_json(found)) == [{"path": "a.csv:2", "values": {"price": 1.5, "rooms": -2.0}}]
+    assert to_csv(found).splitlines() == ["path,price,rooms", "a.csv:2,1.5,-2.0"]
+    assert to_text(found).splitlines()[1].split() == ["a.csv:2", "1.5", "-2"]
