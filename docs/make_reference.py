@@ -536,7 +536,8 @@ much at the end. With `--json` one object: `exact`, `device`, `devices`, `determ
 steps), `variables`, `differences` (`training`, `variable`, `when`, `largest`). Of a RUN the resolved experiment, the
 thread counts and the environment variables count; its data must be there. The run itself is only read.""",
     "plot": """\
-Writes `plots/curves.png` and, with Graphviz, `plots/model.png` into the run.""",
+Writes `plots/curves.png` and, with Graphviz, `plots/model.png` into the run; `.svg` with `--format svg`. What the graph
+shows is said by the arguments of `keras.utils.plot_model`.""",
     "runs": """\
 `killed` is a run that nobody writes and that did not come to its end; `kerasrun resume` goes on with it.""",
 }
@@ -577,12 +578,14 @@ def _spelling(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
     value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-    return ", ".join(sorted(parameter.opts, key=len)) + value
+    return ", ".join([*sorted(parameter.opts, key=len), *parameter.secondary_opts]) + value
 
 
 def _option_default(parameter: Any) -> str:
     if parameter.required:
         return "required"
+    if parameter.secondary_opts and parameter.default:
+        return f"`{parameter.opts[0]}`"
     return "" if parameter.default in (None, False) else f"`{parameter.default}`"
 
 

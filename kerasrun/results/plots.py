@@ -2,7 +2,9 @@
 
 import logging
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,17 +19,29 @@ from kerasrun.training import devices
 logger = logging.getLogger("kerasrun")
 
 
-def plot_run(run: RunDirectory, *, trust: bool = False) -> list[Path]:
+@dataclass(frozen=True)
+class Drawing:
+    """How pictures are drawn; the fields of the model's graph are arguments of `keras.utils.plot_model`."""
+
+    file_format: Literal["png", "svg"] = "png"
+    show_shapes: bool = True
+    show_layer_names: bool = True
+    expand_nested: bool = False
+    dpi: int = 200
+    """Dots per inch of the model's graph."""
+
+
+def plot_run(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> list[Path]:
     """Draw what can be drawn of a run; without Graphviz the model's graph is left out, with a warning."""
-    pictures = [plot_curves(run)]
+    pictures = [plot_curves(run, drawing.file_format)]
     try:
-        pictures.append(plot_model(run, trust=trust))
+        pictures.append(plot_model(run, drawing, trust=trust))
     except MissingProgramError as error:
         logger.warning("%s", error)
     return pictures
 
 
-def plot_curves(run: RunDirectory) -> Path:
+def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -> Path:
     """Every column of `metrics.csv` over the epochs, training and validation in one panel: `plots/curves.png`.
 
     Raises:
@@ -52,10 +66,10 @@ def plot_curves(run: RunDirectory) -> Path:
         if f"val_{name}" in rows[0]:
             axes.legend()
     figure.suptitle(run.name)
-    return save(figure, run.plots / "curves.png")
+    return save(figure, run.plots / f"curves.{file_format}")
 
 
-def plot_model(run: RunDirectory, *, trust: bool = False) -> Path:
+def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> Path:
     """The layers of `best.keras` as a graph: `plots/model.png`.
 
     Raises:
@@ -71,10 +85,16 @@ def plot_model(run: RunDirectory, *, trust: bool = False) -> Path:
     import keras
 
     model, _ = model_file.load(run.best_model, trust=trust)
-    path = run.plots / "model.png"
+    path = run.plots / f"model.{drawing.file_format}"
     with atomic.replacing(path) as private:
         keras.utils.plot_model(
-            model, to_file=str(private), show_shapes=True, show_layer_names=True, show_layer_activations=True
+            model,
+            to_file=str(private),
+            show_shapes=drawing.show_shapes,
+            show_layer_names=drawing.show_layer_names,
+            expand_nested=drawing.expand_nested,
+            dpi=drawing.dpi,
+            show_layer_activations=True,
         )
     return path
 

@@ -1,5 +1,7 @@
 """Pictures of a run."""
 
+from pathlib import Path
+
 import pytest
 
 from kerasrun.errors import MissingProgramError, RunDirectoryError
@@ -27,6 +29,30 @@ def test_without_graphviz_the_message_names_the_package_and_curves_are_drawn(run
     with caplog.at_level("WARNING", "kerasrun"):
         assert [path.name for path in plots.plot_run(run)] == ["curves.png"]
     assert "graphviz" in caplog.text
+
+
+def test_curves_are_drawn_as_svg(run):
+    path = plots.plot_curves(run, "svg")
+    assert path.name == "curves.svg"
+    assert "<svg" in path.read_text(encoding="utf-8")
+
+
+def test_what_the_graph_shows_is_what_keras_is_asked_for(run, monkeypatch):
+    """Without Graphviz: what Keras would be handed."""
+    import keras
+
+    asked = {}
+
+    def draw(model, to_file, **arguments):
+        asked.update(arguments)
+        Path(to_file).write_text("<svg>")
+
+    monkeypatch.setattr(plots.shutil, "which", lambda program: "dot")
+    monkeypatch.setattr(keras.utils, "plot_model", draw)
+    path = plots.plot_model(run, plots.Drawing("svg", show_shapes=False, expand_nested=True, dpi=50))
+    assert (path.name, path.read_text()) == ("model.svg", "<svg>")
+    wanted = {"show_shapes": False, "show_layer_names": True, "expand_nested": True, "dpi": 50}
+    assert wanted.items() <= asked.items()
 
 
 @pytest.mark.skipif(plots.shutil.which("dot") is None, reason="Graphviz is not installed")
