@@ -538,6 +538,12 @@ thread counts and the environment variables count; its data must be there. The r
     "plot": """\
 Writes `plots/curves.png` and, with Graphviz, `plots/model.png` into the run; `.svg` with `--format svg`. What the graph
 shows is said by the arguments of `keras.utils.plot_model`.""",
+    "export": """\
+The path of what was written is printed, and the greatest difference from the model's own outputs on up to 100
+validation examples (training examples where nothing validates). A difference above what the format allows is exit code
+1, and nothing is kept; [export.md](export.md) has the formats with what each allows and needs. A file at `--output` is
+replaced, a folder only if it is a SavedModel. With `--json` one object: `path`, `format`, `split`, `examples`,
+`difference`, `allowed`.""",
     "runs": """\
 `killed` is a run that nobody writes and that did not come to its end; `kerasrun resume` goes on with it.""",
 }

@@ -14,6 +14,7 @@ _CALLS = {
     "Branch": "kerasrun.training.branching",
     "dry_run": "kerasrun.training.train",
     "evaluate": "kerasrun.results.evaluation",
+    "export": "kerasrun.results.export",
     "load": "kerasrun.experiment.load",
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",

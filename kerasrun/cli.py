@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands import evaluate, plot, predict, resume, runs, summary, train, validate, verify
+from kerasrun.commands import evaluate, export, plot, predict, resume, runs, summary, train, validate, verify
 from kerasrun.errors import KerasrunError
 from kerasrun.training import signals
 from kerasrun.version import VERSION
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 for command in (
     *(train.train, resume.resume, evaluate.evaluate, predict.predict),
-    *(validate.validate, verify.verify, summary.summary, plot.plot, runs.runs),
+    *(validate.validate, verify.verify, summary.summary, plot.plot, export.export, runs.runs),
 ):
     app.command()(command)
 

@@ -10,13 +10,14 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 │   └── CheckpointError          no checkpoint can be read
 ├── ModelError                   the network does not fit the data, or its weights do not fit it
 ├── ModelFileError               a model file that kerasrun cannot use
+├── ExportError                  a model cannot be written in a form, or computes something else in it
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
 ├── OutOfMemoryError             the batch does not fit the device
 ├── NotFiniteError               the loss became NaN or infinite
 ├── TooFewStepsError             training ended before there was enough to compare
 ├── NotExactError                training again, or going on after a cut, did not give the same bits
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
-└── MissingProgramError          a program that is not Python's (Graphviz) is missing
+└── MissingProgramError          a program that is not Python's (Graphviz), or an optional package, is missing
 """
 
 
@@ -64,6 +65,10 @@ class ModelFileError(KerasrunError):
     """A model file is missing, damaged, or was not written by kerasrun."""
 
 
+class ExportError(KerasrunError):
+    """A model cannot be written in another form, or what was written does not compute what the model does."""
+
+
 class DeviceError(KerasrunError):
     """The device that was asked for is not there, or cannot compute as was asked for."""
 
@@ -93,4 +98,4 @@ class Interrupted(KerasrunError):  # noqa: N818  not an error: what was asked fo
 
 
 class MissingProgramError(KerasrunError):
-    """A program outside Python is not installed."""
+    """A program outside Python, or an optional package, is not installed."""

@@ -9,22 +9,21 @@ from typing import Any
 
 from kerasrun import model_file
 from kerasrun.errors import DataError, RunDirectoryError, UsageError
-from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
-from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.results.model import TrainedModel, open_model
+from kerasrun.results.recorded import read_recorded
 from kerasrun.results.scores._contract import Scorer, Scores, WholeScorer, shown
 from kerasrun.results.scores.classes import classification_scores
 from kerasrun.results.scores.masks import SegmentationScorer
 from kerasrun.results.scores.multi_label import multi_label_scores
 from kerasrun.results.scores.numbers import regression_scores
+from kerasrun.results.splits import open_splits
 from kerasrun.results.threshold import check_threshold
-from kerasrun.runs import atomic, recovery
+from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.sources._contract import Split
 from kerasrun.sources.directory import open_folder_with
-from kerasrun.training.changes import check_changes
 from kerasrun.training.kept_models import model_of
 
 logger = logging.getLogger("kerasrun")
@@ -104,35 +103,17 @@ def evaluate(
         raise UsageError("--data and --split both say what to evaluate on; give one of them")
     info = model_file.read_info(path)
     check_threshold(info, threshold, path)
-    recorded = recovery.read(run)
-    for note in recorded.notes:
-        logger.warning("%s; kerasrun resume %s puts it back", note, run)
-    experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
-    if overrides:
-        check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
+    recorded = read_recorded(run, overrides)
+    experiment = recorded.experiment
     outside = _outside(info, path, data) if data else None
-    examples = outside or _split(experiment, split, recorded.content["data_fingerprint"])
-    threads = recorded.content["device"]["threads"]
-    trained = open_model(path, experiment.device, threads, experiment.deterministic, trust=trust)
+    examples = outside or _split(experiment, split, recorded.fingerprint)
+    trained = open_model(path, experiment.device, recorded.threads, experiment.deterministic, trust=trust)
     split_name = f"data-{data.name}" if data else examples.name
     return _report(run, experiment, trained, examples, split_name, threshold)
 
 
 def _split(experiment: Experiment, name: str | None, fingerprint: str) -> Split:
-    opened = experiment.data.open()
-    if opened.fingerprint != fingerprint:
-        logger.warning(
-            "the data are not those of training: their fingerprint is %s, it was %s",
-            *(opened.fingerprint[:12], fingerprint[:12]),
-        )
-    fit = experiment.fit
-    train, validation = training_and_validation(
-        opened.splits,
-        validation_split=fit.validation_split,
-        validation_data=fit.validation_data,
-        seed=experiment.seed,
-    )
-    splits = {**opened.splits, "train": train} | ({"validation": validation} if validation else {})
+    splits = open_splits(experiment, fingerprint)
     if name is None:
         name = next((candidate for candidate in ("test", "validation") if candidate in splits), None)
         if name is None:

@@ -21,6 +21,8 @@ class TrainedModel:
     path: Path
     model: Any
     info: ModelInfo
+    trusted: bool = False
+    """Whether code that it brings may be run."""
 
 
 def open_model(
@@ -39,7 +41,7 @@ def open_model(
     model_file.read_info(path)
     devices.start(device, threads, deterministic)
     model, info = model_file.load(path, trust=trust)
-    return TrainedModel(path, model, info)
+    return TrainedModel(path, model, info, trust)
 
 
 def class_values(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.float64]:

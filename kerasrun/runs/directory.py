@@ -95,6 +95,11 @@ class RunDirectory:
     def plots(self) -> Path:
         return self.root / "plots"
 
+    @property
+    def exports(self) -> Path:
+        """The folder of what `export` writes."""
+        return self.root / "exports"
+
     def evaluation(self, split: str) -> Path:
         """The file of the last evaluation of a split."""
         return self.root / "evaluation" / f"{split}.json"

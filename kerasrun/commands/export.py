@@ -1,0 +1,40 @@
+"""`kerasrun export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kerasrun.commands._options import RUNS, Json, Last, Overrides, Run, Trust
+
+
+def export(
+    run: Run = None,
+    file_format: Annotated[
+        Literal["keras", "h5", "weights", "savedmodel", "tflite", "onnx", "json", "yaml"],
+        typer.Option("--format", "-f", help="The form to write.", show_default=False),
+    ] = ...,  # type: ignore[assignment]  # Typer's word for what must be given
+    path: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="PATH",
+            help="What to write; by default in the run's folder exports.",
+            show_default=False,
+        ),
+    ] = None,
+    last: Last = False,
+    overrides: Overrides = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Write a run's best model in another form, and compare what that computes with the model's own outputs.
+
+    Example: kerasrun export runs/lenet-1 --format onnx
+    """
+    from kerasrun.results.export import export as export_run
+    from kerasrun.runs.listing import find_run
+
+    found = find_run(run, RUNS)
+    report = export_run(found, file_format, output=path, last=last, overrides=overrides or (), trust=trust)
+    typer.echo(report.to_json() if as_json else report.to_text())

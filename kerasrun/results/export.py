@@ -1,0 +1,178 @@
+"""`export`: a run's model in another form, tried at once on examples of the run's data."""
+
+import contextlib
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
+from kerasrun.experiment.schema import Experiment
+from kerasrun.pipeline.selection import spread
+from kerasrun.results.exports._contract import Export, model_outputs
+from kerasrun.results.exports.architecture import Json, Yaml
+from kerasrun.results.exports.h5 import H5
+from kerasrun.results.exports.keras_file import KerasFile
+from kerasrun.results.exports.onnx import Onnx
+from kerasrun.results.exports.saved_model import SavedModel
+from kerasrun.results.exports.tflite import Tflite
+from kerasrun.results.exports.weights import Weights
+from kerasrun.results.model import TrainedModel, open_model
+from kerasrun.results.recorded import read_recorded
+from kerasrun.results.splits import open_splits
+from kerasrun.runs import atomic
+from kerasrun.runs.directory import RunDirectory, open_run
+from kerasrun.sources._contract import Inputs
+from kerasrun.training.kept_models import model_of
+
+FORMATS: dict[str, Export] = {
+    one.name: one for one in (KerasFile(), H5(), Weights(), SavedModel(), Tflite(), Onnx(), Json(), Yaml())
+}
+EXAMPLES = 100
+"""On so many examples an export is compared with the model."""
+_SAVED_MODEL = "saved_model.pb"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how well it computes what the model does."""
+
+    path: str
+    format: str
+    split: str
+    examples: int
+    difference: float
+    """The greatest one between outputs, absolute."""
+    allowed: float
+    """Above which the export would have failed."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2)
+
+    def to_text(self) -> str:
+        return f"{self.path}\n{_compared(self.difference, self.split, self.examples)} ({_allowed(self.allowed)})"
+
+
+def export(
+    run: RunDirectory | str | Path,
+    format: str,
+    *,
+    output: Path | None = None,
+    last: bool = False,
+    overrides: Sequence[str] = (),
+    trust: bool = False,
+) -> ExportReport:
+    """Write a run's model in another form, and run what was written beside the model.
+
+    Args:
+        format: one of `FORMATS`.
+        output: the file, or for `savedmodel` the folder; by default in the run's folder `exports`.
+        last: take `last.keras`, not `best.keras`.
+        overrides: `data.….path=…` where the data have moved.
+        trust: run code that the model brings.
+
+    Raises:
+        ExportError: if the model cannot be written so, or computes something else; nothing is kept then.
+        KerasrunError: if something that is needed is missing.
+    """
+    run = run if isinstance(run, RunDirectory) else open_run(run)
+    if format not in FORMATS:
+        raise UsageError(f"unknown format {format!r}; expected {', '.join(FORMATS)}")
+    chosen = FORMATS[format]
+    _check_name(chosen, output)
+    _check_packages(chosen)
+    path = model_of(run, last=last)
+    recorded = read_recorded(run, overrides)
+    experiment = recorded.experiment
+    _check_precision(chosen, experiment)
+    splits = open_splits(experiment, recorded.fingerprint)
+    examples = spread(splits.get("validation", splits["train"]), EXAMPLES)
+    split = "validation" if "validation" in splits else "training"
+    trained = open_model(path, experiment.device, recorded.threads, experiment.deterministic, trust=trust)
+    target = output or run.exports / f"{experiment.name}{chosen.suffix}"
+    with contextlib.redirect_stdout(sys.stderr), _written(chosen, target) as private:
+        difference, allowed = _write_and_compare(chosen, trained, private, examples.inputs)
+        if not difference <= allowed:
+            raise ExportError(
+                f"{target} is not kept: {_compared(difference, split, len(examples))}, and {_allowed(allowed)}"
+            )
+    shown = f"{run}/{target.relative_to(run.root)}" if output is None else str(output)
+    return ExportReport(shown, format, split, len(examples), difference, allowed)
+
+
+def _check_name(chosen: Export, output: Path | None) -> None:
+    if output is None:
+        return
+    if not output.name.endswith(chosen.suffix):
+        raise UsageError(f"--output {output}: expected a name that ends in {chosen.suffix}")
+    if chosen.suffix and output.is_dir():
+        raise UsageError(f"--output {output}: is a folder; expected the name of a file")
+    if not chosen.suffix and output.exists() and not (output / _SAVED_MODEL).exists():
+        raise UsageError(f"--output {output}: is there and is no SavedModel; expected a new name, or an older export")
+
+
+def _check_packages(chosen: Export) -> None:
+    if lacking := [name for name in chosen.packages if importlib.util.find_spec(name) is None]:
+        raise MissingProgramError(
+            f"export --format {chosen.name} needs {' and '.join(lacking)}, which are not part of a plain installation: "
+            f"pip install 'kerasrun[{chosen.extra}]'"
+        )
+
+
+def _check_precision(chosen: Export, experiment: Experiment) -> None:
+    if chosen.only_float32 and experiment.precision != "float32":
+        raise ExportError(
+            f"export --format {chosen.name} takes models of float32, but this one was trained with precision: "
+            f"{experiment.precision}; export it as keras, h5 or savedmodel, or train with precision: float32"
+        )
+
+
+@contextlib.contextmanager
+def _written(chosen: Export, target: Path) -> Iterator[Path]:
+    """A private name to write to, in place at the end if nothing went wrong."""
+    if chosen.suffix:
+        with atomic.replacing(target) as private:
+            yield private
+    else:
+        with atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced")) as private:
+            yield private
+
+
+def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs: Inputs) -> tuple[float, float]:
+    """The greatest difference, and the one that is allowed."""
+    expected = model_outputs(trained.model, trained.info.batch_size, inputs)
+    try:
+        chosen.write(trained, path)
+        found = chosen.outputs(path, trained, inputs)
+    except KerasrunError:
+        raise
+    except OSError:
+        raise  # the disk's; what writes it in place says so
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ExportError(
+            f"this model cannot be exported as {chosen.name}: {reason}; --format keras always can"
+        ) from error
+    if found.shape != expected.shape:
+        raise ExportError(f"the {chosen.name} export gives outputs of shape {found.shape}, not {expected.shape}")
+    return _greatest_difference(found, expected), chosen.tolerance * max(1.0, float(np.abs(expected).max()))
+
+
+def _greatest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """NaN where one has it and the other has not, so that no comparison passes."""
+    if np.array_equal(found, expected, equal_nan=True):
+        return 0.0
+    return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+
+
+def _compared(difference: float, split: str, examples: int) -> str:
+    return f"greatest difference from the model's own outputs on {examples} {split} examples: {difference:.2g}"
+
+
+def _allowed(allowed: float) -> str:
+    return f"allowed are {allowed:.2g}" if allowed else "none is allowed"

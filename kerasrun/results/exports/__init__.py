@@ -1,0 +1,1 @@
+"""The forms in which a trained model leaves kerasrun: one file each."""

@@ -1,0 +1,41 @@
+"""Keras's older file."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kerasrun.results.exports._contract import KerasExport
+from kerasrun.results.model import TrainedModel
+
+
+class H5(KerasExport):
+    """`.h5`: network and weights in HDF5, for programs that do not read `.keras`. Keras calls it legacy."""
+
+    name: ClassVar[str] = "h5"
+    suffix: ClassVar[str] = ".h5"
+
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        with _without_advice():
+            trained.model.save(path)
+
+    def read(self, path: Path, trained: TrainedModel) -> Any:
+        import keras
+
+        return keras.models.load_model(path, compile=False)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keras advises to write `.keras` instead; who asks for `.h5` has a reason."""
+    logger = logging.getLogger("absl")
+
+    def passes(record: logging.LogRecord) -> bool:
+        return "HDF5 file" not in record.getMessage()
+
+    logger.addFilter(passes)
+    try:
+        yield
+    finally:
+        logger.removeFilter(passes)

@@ -1,0 +1,22 @@
+"""The model file itself."""
+
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kerasrun import model_file
+from kerasrun.results.exports._contract import KerasExport
+from kerasrun.results.model import TrainedModel
+
+
+class KerasFile(KerasExport):
+    """`.keras`: a copy of the run's model file, which `keras.models.load_model` and `kerasrun predict` read."""
+
+    name: ClassVar[str] = "keras"
+    suffix: ClassVar[str] = ".keras"
+
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        shutil.copyfile(trained.path, path)
+
+    def read(self, path: Path, trained: TrainedModel) -> Any:
+        return model_file.load(path, trust=trained.trusted)[0]

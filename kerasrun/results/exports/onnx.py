@@ -1,0 +1,36 @@
+"""The form that most other libraries read."""
+
+import warnings
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.results.exports._contract import Export, batches
+from kerasrun.results.model import TrainedModel
+from kerasrun.sources._contract import Inputs
+
+
+class Onnx(Export):
+    """`.onnx`: for ONNX Runtime and what else reads ONNX."""
+
+    name: ClassVar[str] = "onnx"
+    suffix: ClassVar[str] = ".onnx"
+    tolerance: ClassVar[float] = 1e-4
+    extra: ClassVar[str | None] = "onnx"
+    packages: ClassVar[tuple[str, ...]] = ("tf2onnx", "onnx", "onnxruntime")
+    only_float32: ClassVar[bool] = True
+
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        with warnings.catch_warnings():
+            # Keras looks for `numpy.object`, which tf2onnx uses and NumPy 2 has not.
+            warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
+            trained.model.export(str(path), format="onnx", verbose=False)
+
+    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (taken,) = session.get_inputs()
+        return np.concatenate([session.run(None, {taken.name: x})[0] for x in batches(inputs, trained.info.batch_size)])

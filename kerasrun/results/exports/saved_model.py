@@ -1,0 +1,28 @@
+"""TensorFlow's own form."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.results.exports._contract import Export, batches
+from kerasrun.results.model import TrainedModel
+from kerasrun.sources._contract import Inputs
+
+
+class SavedModel(Export):
+    """A folder in TensorFlow's SavedModel format, for TensorFlow Serving and others; the endpoint is called `serve`."""
+
+    name: ClassVar[str] = "savedmodel"
+    suffix: ClassVar[str] = ""
+    tolerance: ClassVar[float] = 1e-5
+
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        trained.model.export(str(path), format="tf_saved_model", verbose=False)
+
+    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path))
+        return np.concatenate([loaded.serve(x).numpy() for x in batches(inputs, trained.info.batch_size)])

@@ -1,0 +1,39 @@
+"""The form for phones and small devices."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.results.exports._contract import Export, batches
+from kerasrun.results.model import TrainedModel
+from kerasrun.sources._contract import Inputs
+
+
+class Tflite(Export):
+    """`.tflite`: for LiteRT, formerly TensorFlow Lite; float32, not quantized."""
+
+    name: ClassVar[str] = "tflite"
+    suffix: ClassVar[str] = ".tflite"
+    tolerance: ClassVar[float] = 1e-4
+    extra: ClassVar[str | None] = "tflite"
+    packages: ClassVar[tuple[str, ...]] = ("ai_edge_litert",)
+    only_float32: ClassVar[bool] = True
+
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        trained.model.export(str(path), format="litert", verbose=False)
+
+    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_path=str(path))
+        (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+        found = []
+        for x in batches(inputs, trained.info.batch_size):
+            interpreter.resize_tensor_input(taken["index"], x.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(taken["index"], x)
+            interpreter.invoke()
+            found.append(interpreter.get_tensor(given["index"]))
+        return np.concatenate(found)

@@ -1,0 +1,22 @@
+"""Weights alone."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from kerasrun.results.exports._contract import KerasExport
+from kerasrun.results.model import TrainedModel
+
+
+class Weights(KerasExport):
+    """`.weights.h5`: what `Model.load_weights` puts into a network of the same layers."""
+
+    name: ClassVar[str] = "weights"
+    suffix: ClassVar[str] = ".weights.h5"
+
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        trained.model.save_weights(path)
+
+    def read(self, path: Path, trained: TrainedModel) -> Any:
+        model = type(trained.model).from_config(trained.model.get_config())
+        model.load_weights(path)
+        return model

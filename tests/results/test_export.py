@@ -1,0 +1,144 @@
+"""An export is in the form that was asked for, and computes what the model does; else nothing is kept."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+import kerasrun
+from kerasrun.commands.export import export as command
+from kerasrun.errors import DataError, ExportError, MissingProgramError, UsageError
+from kerasrun.results import export as exporting
+from kerasrun.results.export import FORMATS
+from kerasrun.results.exports.h5 import H5
+from kerasrun.results.exports.onnx import Onnx
+from kerasrun.runs.directory import create
+
+pytestmark = pytest.mark.tensorflow
+ALL = sorted(FORMATS)
+
+
+def lacking(name):
+    return [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small network on few small images: what is tried here is the forms, not the model."""
+    folder = tmp_path_factory.mktemp("export")
+    x = np.random.default_rng(1).integers(0, 256, (150, 8, 8), np.uint8)
+    np.savez(folder / "a.npz", x_train=x, y_train=np.arange(150) % 3)
+    file = folder / "small.yaml"
+    file.write_text(
+        "data: {npz: {path: a.npz}}\nfit: {validation_split: 0.7}\nmodel:\n  layers:\n"
+        "    - Conv2D: {filters: 4, kernel_size: 3, activation: relu}\n    - BatchNormalization\n    - Flatten\n"
+        "    - Dropout: {rate: 0.2}\n"
+    )
+    return kerasrun.train(file, output=folder / "runs")
+
+
+@pytest.fixture
+def exported(run):
+    def export(name, **arguments):
+        if lacking(name):
+            pytest.skip(f"{', '.join(lacking(name))} not installed: pip install 'kerasrun[{FORMATS[name].extra}]'")
+        return kerasrun.export(run, name, **arguments)
+
+    return export
+
+
+def test_the_command_line_knows_every_format():
+    (choices,) = (set(one.__args__) for one in command.__annotations__["file_format"].__args__[:1])
+    assert choices == set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_was_written_computes_what_the_model_does(exported, run, name):
+    report = exported(name)
+    path = run.exports / f"small{FORMATS[name].suffix}"
+    assert path.exists()
+    assert (report.path, report.split, report.examples) == (f"{run}/exports/{path.name}", "validation", 100)
+    assert report.difference <= report.allowed <= 1e-4
+    assert [entry.name for entry in run.exports.iterdir() if entry.name.startswith(".tmp-")] == []
+
+
+def test_the_keras_file_is_the_model_file(exported, run, tmp_path):
+    exported("keras", output=tmp_path / "mine.keras")
+    assert (tmp_path / "mine.keras").read_bytes() == run.best_model.read_bytes()
+
+
+def test_the_architecture_is_plain_text_without_tags(exported, tmp_path):
+    exported("yaml", output=tmp_path / "net.yaml")
+    exported("json", output=tmp_path / "net.json")
+    text = (tmp_path / "net.yaml").read_text()
+    assert "!" not in text
+    assert yaml.safe_load(text) == json.loads((tmp_path / "net.json").read_text())
+
+
+def test_weights_alone_fit_the_same_layers(exported, run, tmp_path):
+    import keras
+
+    exported("weights", output=tmp_path / "a.weights.h5")
+    trained = keras.models.load_model(run.best_model, compile=False)
+    fresh = keras.models.clone_model(trained)
+    fresh.load_weights(tmp_path / "a.weights.h5")
+    for ours, theirs in zip(fresh.get_weights(), trained.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "file"), [("h5", "a.h5"), ("savedmodel", "a")])
+def test_an_export_that_computes_something_else_is_not_kept(exported, monkeypatch, tmp_path, name, file):
+    right = type(FORMATS[name]).outputs
+    monkeypatch.setattr(type(FORMATS[name]), "outputs", lambda *arguments: right(*arguments) + np.float32(0.001))
+    with pytest.raises(ExportError, match=r"is not kept: greatest difference .* 100 validation examples: 0\.001"):
+        exported(name, output=tmp_path / file)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_that_are_not_numbers_are_a_difference(exported, monkeypatch, tmp_path):
+    monkeypatch.setattr(H5, "outputs", lambda *arguments: np.full((100, 3), np.nan, np.float32))
+    with pytest.raises(ExportError, match="nan"):
+        exported("h5", output=tmp_path / "a.h5")
+
+
+def test_what_keras_cannot_write_is_told_in_one_sentence(exported, monkeypatch, tmp_path):
+    def refuse(*arguments):
+        raise NotImplementedError("no such layer\nand much more")
+
+    monkeypatch.setattr(H5, "write", refuse)
+    with pytest.raises(ExportError, match="cannot be exported as h5: no such layer; --format keras always can"):
+        exported("h5", output=tmp_path / "a.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_export_is_replaced_but_no_other_folder(exported, tmp_path):
+    exported("savedmodel", output=tmp_path / "served")
+    exported("savedmodel", output=tmp_path / "served")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UsageError, match="photos: is there and is no SavedModel"):
+        exported("savedmodel", output=tmp_path / "photos")
+    with pytest.raises(UsageError, match="photos: expected a name that ends in"):
+        exported("h5", output=tmp_path / "photos")
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingProgramError, match=r"needs tf2onnx and onnx and onnxruntime.*'kerasrun\[onnx\]'"):
+        kerasrun.export(create(tmp_path, "new"), "onnx")
+
+
+def test_mixed_precision_is_refused_where_it_cannot_be_held(tmp_path, monkeypatch):
+    """And where nothing validates, training examples are compared; where the data are gone, that is told."""
+    np.savez(tmp_path / "a.npz", x_train=np.zeros((8, 3), np.float32), y_train=np.arange(8) % 2)
+    file = tmp_path / "a.yaml"
+    file.write_text("data: {npz: {path: a.npz}}\nmodel: {MLP: {units: [2]}}\nprecision: mixed_bfloat16\n")
+    run = kerasrun.train(file, output=tmp_path / "runs")
+    monkeypatch.setattr(Onnx, "packages", ())
+    with pytest.raises(ExportError, match="trained with precision: mixed_bfloat16"):
+        kerasrun.export(run, "onnx")
+    assert kerasrun.export(run, "savedmodel").split == "training"
+    (tmp_path / "a.npz").unlink()
+    with pytest.raises(DataError, match=r"a\.npz"):
+        kerasrun.export(run, "h5")
