@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands import evaluate, export, plot, predict, resume, runs, summary, train, validate, verify
+from kerasrun.commands import evaluate, export, init, plot, predict, resume, runs, summary, train, validate, verify
 from kerasrun.errors import KerasrunError
 from kerasrun.training import signals
 from kerasrun.version import VERSION
@@ -30,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train.train, resume.resume, evaluate.evaluate, predict.predict),
+    *(init.init, train.train, resume.resume, evaluate.evaluate, predict.predict),
     *(validate.validate, verify.verify, summary.summary, plot.plot, export.export, runs.runs),
 ):
     app.command()(command)

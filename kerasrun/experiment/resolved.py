@@ -19,6 +19,12 @@ def resolved_yaml(experiment: Experiment) -> str:
     return yaml.dump(as_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+def flow_yaml(value: Any) -> str:
+    """A value on one line, as it may stand behind a key, also between braces."""
+    text = yaml.dump({"key": value}, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
+    return str(text.strip().removeprefix("{key: ").removesuffix("}"))
+
+
 def as_plain(experiment: Experiment) -> dict[str, Any]:
     """The experiment as mappings, lists and scalars, in the form in which a file would say it."""
     plain = {name: _plain(getattr(experiment, name)) for name in type(experiment).model_fields}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("train", "resume", "evaluate", "predict", "validate", "verify", "summary", "plot", "export", "runs")
+COMMANDS = ("init", "train", "resume", "evaluate", "predict", "validate", "verify", "summary", "plot", "export", "runs")
 
 
 def kerasrun(*arguments, cwd=ROOT):

@@ -1,0 +1,45 @@
+"""`kerasrun init`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrun.errors import UsageError
+
+
+def init(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="An example experiment to copy.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Data to look at, and to write an experiment for.", show_default=False),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Where to write; by default NAME.yaml here.", show_default=False),
+    ] = None,
+) -> None:
+    """Write an experiment to begin with: a copy of an example, or one for data of your own.
+
+    Without either it lists the examples.
+
+    Example: kerasrun init lenet_directory
+    """
+    from kerasrun.experiment.examples import copy_example, examples
+
+    if name and data:
+        raise UsageError(f"{name} and --data both say what to write; give one of them")
+    if data:
+        from kerasrun.experiment.draft import draft_experiment
+
+        typer.echo(draft_experiment(data, file))
+    elif name:
+        typer.echo(copy_example(name, file))
+    elif file:
+        raise UsageError("--output says where to write, but not what: name an example, or data with --data PATH")
+    else:
+        known = examples()
+        width = max(map(len, known))
+        typer.echo("\n".join(f"{one.name.ljust(width)}  {one.about}" for one in known.values()))

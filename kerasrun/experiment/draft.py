@@ -1,0 +1,126 @@
+"""An experiment to begin with, for data that were looked at."""
+
+import os
+from pathlib import Path
+
+from kerasrun.errors import DataError
+from kerasrun.experiment.examples import write_new
+from kerasrun.experiment.load import parse
+from kerasrun.experiment.recognition import Recognized, recognize
+from kerasrun.experiment.resolved import flow_yaml
+
+# Smaller images than LeNet was made for still pass through it; from here on a deeper network sees more.
+_LENET_MOST = 48
+_LENET_LEAST = 16
+# The smallest side that is left before the features are averaged.
+_LEAST_MAP = 6
+
+
+def draft_experiment(data: Path, target: Path | None = None) -> Path:
+    """Look at data, and write an experiment for them that can be trained as it is.
+
+    Args:
+        data: a folder or a file.
+        target: the file; by default called after the data, in the working directory.
+
+    Raises:
+        DataError: if the data are not recognized, or the target is there already.
+    """
+    stem = data.resolve().stem if data.is_file() else data.resolve().name
+    target = target or Path(f"{stem}.yaml")
+    if target.exists():
+        raise DataError(f"{target}: is there already, and is not written over; name another file with --output FILE")
+    text = draft(recognize(data), data, target)
+    parse(text, target)
+    write_new(target, text)
+    return target
+
+
+def draft(found: Recognized, data: Path, target: Path) -> str:
+    """The text of an experiment; `target` is where it will lie, from where paths are told."""
+    lines = [
+        f"# {data}: {found.about}.",
+        f"#   kerasrun validate {target}     what is wrong with this text, if anything",
+        f"#   kerasrun train {target} --dry-run",
+        f"#   kerasrun train {target}",
+        "# What can be said here, and what is said by default: kerasrun validate --resolved, docs/experiment.md.",
+        _remarked("seed: 1", "everything random follows from it"),
+        "data:",
+        f"  {found.kind}:",
+        *(f"    {key}: {flow_yaml(_shown_path(path, target))}" for key, path in found.path_keys.items()),
+        *(_remarked(f"    {key}: {flow_yaml(value)}", _REMARKS.get(key)) for key, value in found.keys.items()),
+        *_model(found),
+        "compile:",
+        "  optimizer: {Adam: {learning_rate: 0.001}}",
+        *_metrics(found),
+        "fit:",
+        f"  batch_size: {min(32, max(1, found.examples // 4))}",
+        "  epochs: 20",
+        *_validation(found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_REMARKS = {
+    "image_size": "[height, width] to which every image is brought",
+    "color_mode": "or rgb",
+}
+_FOLLOWS = "the last layer and the loss follow from the labels"
+
+
+def _model(found: Recognized) -> list[str]:
+    if len(found.shape) == 1:
+        return [
+            "model:",
+            _remarked("  layers:", _FOLLOWS),
+            _remarked("    - BatchNormalization", "brings every column to one scale"),
+            "    - Dense: {units: 64, activation: relu}",
+            "    - Dense: {units: 64, activation: relu}",
+            "    - Dropout: {rate: 0.2}",
+        ]
+    height, width = found.shape[:2]
+    if min(height, width) >= _LENET_LEAST and max(height, width) <= _LENET_MOST:
+        return [_remarked("model: LeNet", _FOLLOWS)]
+    lines = ["model:", _remarked("  layers:", _FOLLOWS)]
+    side, filters = min(height, width), 16
+    while side >= 2 * _LEAST_MAP:
+        lines += [
+            f"    - Conv2D: {{filters: {filters}, kernel_size: 3, padding: same, activation: relu}}",
+            "    - MaxPooling2D: {pool_size: 2}",
+        ]
+        side, filters = side // 2, min(2 * filters, 128)
+    return [
+        *lines,
+        f"    - Conv2D: {{filters: {filters}, kernel_size: 3, padding: same, activation: relu}}",
+        "    - GlobalAveragePooling2D",
+        "    - Dropout: {rate: 0.3}",
+    ]
+
+
+def _metrics(found: Recognized) -> list[str]:
+    if found.label_kind == "numbers":
+        return ["  metrics: [mae]"]
+    two = found.label_kind == "classes" and found.classes == 2
+    return ["  metrics: [accuracy, AUC]" if two else "  metrics: [accuracy]"]
+
+
+def _validation(found: Recognized) -> list[str]:
+    stopping = ["callbacks:", "  - EarlyStopping: {monitor: val_loss, patience: 5}"]
+    if found.validates:
+        return stopping
+    share = next((one for one in (0.1, 0.2, 0.5) if found.examples * one >= max(found.classes, 2)), None)
+    if share is None:
+        return ["  # too few examples to keep some for validation"]
+    kept = "the same share of every class" if found.label_kind == "classes" else "by the seed"
+    return [_remarked(f"  validation_split: {share}", f"of the training examples, {kept}"), *stopping]
+
+
+def _shown_path(path: Path, target: Path) -> str:
+    """Absolute where it was given so; else from the experiment's folder."""
+    if path.is_absolute():
+        return str(path)
+    return Path(os.path.relpath(path.absolute(), target.absolute().parent)).as_posix()
+
+
+def _remarked(line: str, remark: str | None) -> str:
+    return f"{line:<34} # {remark}" if remark else line

@@ -1,0 +1,28 @@
+"""The example experiments go into the package that is built, so that `kerasrun init` finds them where it is installed.
+
+Everything else is in pyproject.toml.
+"""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithConfigs(build_py):
+    """Copies `configs/` to `kerasrun/configs/`; a checkout has them beside the package."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        files = sorted(Path("configs").glob("*.yaml"))
+        if not files:
+            raise FileNotFoundError("configs: no example experiments beside setup.py")
+        target = Path(self.build_lib, "kerasrun", "configs")
+        self.mkpath(str(target))
+        for file in files:
+            self.copy_file(str(file), str(target / file.name))
+
+
+setup(cmdclass={"build_py": BuildWithConfigs})

@@ -1,0 +1,144 @@
+"""An experiment for data that were looked at: it has no mistakes, and says what was seen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrun.errors import DataError
+from kerasrun.experiment.draft import draft_experiment
+from kerasrun.experiment.load import load
+
+DIGITS = Path(__file__).parents[2] / "data" / "digits"
+
+
+@pytest.fixture(autouse=True)
+def _kinds():
+    """The kinds that there are, instead of those of the other tests in this folder."""
+
+
+@pytest.fixture
+def drafted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def draft(data):
+        target = draft_experiment(data)
+        return load(target).experiment, target.read_text(encoding="utf-8")
+
+    return draft
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    def save(x, y, **others):
+        np.savez(tmp_path / "a.npz", x_train=x, y_train=y, **others)
+        return Path("a.npz")
+
+    return save
+
+
+def photos(folder, sizes, mode="RGB", classes=("cat", "dog")):
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for number, size in enumerate(sizes):
+            Image.new(mode, size).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_class_folders_of_the_digits(drafted):
+    experiment, text = drafted(DIGITS / "png")
+    assert (experiment.data.kind, experiment.data.color_mode) == ("directory", "grayscale")
+    assert experiment.model.kind == "LeNet"
+    assert experiment.data.path == DIGITS / "png"
+    assert "1,438 training images of 10 classes, 32×32 and grey" in text
+    assert experiment.fit.validation_split == 0.1
+
+
+@pytest.mark.parametrize(("name", "kind"), [("idx", "idx"), ("digits.npz", "npz")])
+def test_arrays_of_the_digits(drafted, name, kind):
+    experiment, text = drafted(DIGITS / name)
+    assert (experiment.data.kind, experiment.model.kind) == (kind, "LeNet")
+    assert "1,438 training examples of 32×32×1, 10 classes" in text
+
+
+def test_images_of_several_sizes_are_brought_to_one(drafted, tmp_path):
+    photos(tmp_path / "photos", [(200, 150), (180, 140), (140, 200)])
+    experiment, text = drafted(Path("photos"))
+    assert experiment.data.image_size == (128, 128)
+    assert experiment.data.path == tmp_path / "photos"
+    assert "path: photos\n" in text
+    assert "of several sizes" in text
+    assert [metric.name for metric in experiment.compile.metrics] == ["accuracy", "AUC"]
+
+
+def test_splits_of_the_data_validate(drafted, tmp_path):
+    for split in ("train", "val"):
+        photos(tmp_path / "photos" / split, [(20, 20)] * 4)
+    experiment, _ = drafted(Path("photos"))
+    assert experiment.fit.validation_split is None
+    assert [callback.name for callback in experiment.callbacks] == ["EarlyStopping"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "said"),
+    [
+        (np.arange(40) % 3, "classes", "3 classes"),
+        (np.eye(4)[np.arange(40) % 4], "classes", "4 classes"),
+        (None, "multi_label", "2 labels that may hold together"),
+        (np.linspace(0, 1, 40), "numbers", "1 numbers to be predicted"),
+        (np.arange(40) * 1000, "numbers", "1 numbers to be predicted"),
+    ],
+)
+def test_what_labels_are_is_seen(drafted, arrays, labels, kind, said):
+    if kind == "multi_label":
+        labels = np.stack([np.arange(40) % 2, np.arange(40) % 4 == 0], axis=1)
+    experiment, text = drafted(arrays(np.random.default_rng(1).normal(size=(40, 5)), labels))
+    assert experiment.data.label_kind == kind
+    assert said in text
+    assert "40 training examples of 5 numbers" in text
+
+
+def test_too_few_examples_to_keep_some_are_all_trained_on(drafted, arrays):
+    experiment, _ = drafted(arrays(np.zeros((3, 2)), np.array([0, 1, 2])))
+    assert experiment.fit.validation_split is None
+    assert experiment.callbacks == ()
+
+
+def test_an_odd_path_is_quoted(drafted, tmp_path):
+    photos(tmp_path / "no: it's #1, {really}", [(20, 20)] * 4)
+    experiment, _ = drafted(Path("no: it's #1, {really}"))
+    assert experiment.data.path == tmp_path / "no: it's #1, {really}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("notes.txt", "x", r"notes\.txt: not recognized as data; expected class folders"),
+        ("none", None, "none: does not exist"),
+        ("a.npz", "x", r"a\.npz: is not an \.npz file"),
+    ],
+)
+def test_what_is_no_data_is_told(drafted, tmp_path, name, content, said):
+    if content:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=said):
+        drafted(Path(name))
+
+
+def test_nothing_is_written_over(drafted, tmp_path):
+    photos(tmp_path / "photos", [(20, 20)] * 4)
+    drafted(Path("photos"))
+    with pytest.raises(DataError, match=r"photos\.yaml: is there already"):
+        drafted(Path("photos"))
+
+
+@pytest.mark.tensorflow
+def test_a_draft_trains(tmp_path, arrays, monkeypatch):
+    import kerasrun
+
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(1).integers(0, 256, (60, 56, 56, 3), np.uint8)
+    target = draft_experiment(arrays(x, np.arange(60) % 3))
+    run = kerasrun.train(target, overrides=["fit.epochs=1"], output=tmp_path / "runs")
+    assert run.read_run()["status"] == "finished"
