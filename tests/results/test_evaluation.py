@@ -159,7 +159,8 @@ def test_two_classes_have_curves_and_follow_a_threshold(trained):
     assert [path.rpartition("/")[2] for path in report.pictures] == [
         *("confusion_test.png", "roc_test.png", "precision_recall_test.png")
     ]
-    assert "called 1 where more probable than 0\n" in report.to_text()
+    assert f"called 1 where more probable than 0: accuracy {report.scores.accuracy:.4f}\n" in report.to_text()
+    assert report.scores.accuracy != report.metrics["accuracy"]
     with pytest.raises(UsageError, match="no probability"):
         kerasrun.evaluate(run, threshold=30)
 

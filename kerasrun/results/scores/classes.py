@@ -84,7 +84,9 @@ class ClassificationScores(Scores):
 
     def to_text(self) -> str:
         names = [score.name for score in self.classes]
-        called = [] if self.threshold is None else [f"called {names[1]} where more probable than {self.threshold:g}"]
+        called = []
+        if self.threshold is not None:
+            called = [f"called {names[1]} where more probable than {self.threshold:g}: accuracy {shown(self.accuracy)}"]
         return "\n".join(
             [
                 *called,
