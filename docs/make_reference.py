@@ -510,8 +510,10 @@ The area under ROC is that by trapezoids, average precision is Σ (Rₙ − Rₙ
 probable is called so, and everything but `metrics` and the areas follows. The data are those of the experiment, where
 they were when the run began, or the class folders that `--data` names.""",
     "predict": """\
-Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. A `.npy` file
-holds examples as the network takes them, (examples, …), or a single one. With `--model` nothing but that file is
+Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. A model
+of the source `csv` takes text files of rows: the columns that were its features, by their names in the header (others
+are passed over), or without a header by their numbers, unless the file has no others; a row is called `FILE:LINE`. A
+`.npy` file holds examples as any network takes them, (examples, …), or a single one. With `--model` nothing but that file is
 needed. By what the model was trained on it says of each example
 
 - its class with a probability (`--top 3`, `--all`: of more classes); JSON has `path`, `class`, `probability`, `top`;

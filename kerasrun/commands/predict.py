@@ -12,7 +12,9 @@ from kerasrun.errors import UsageError
 def predict(
     examples: Annotated[
         list[str],
-        typer.Argument(metavar="EXAMPLE...", help="Image files, folders or globs; or .npy files.", show_default=False),
+        typer.Argument(
+            metavar="EXAMPLE...", help="Image files, folders or globs; files of rows; .npy.", show_default=False
+        ),
     ],
     run: Annotated[Path | None, typer.Option(help="The run whose model predicts; by default the newest.")] = None,
     model: Annotated[Path | None, typer.Option(help="A .keras file that kerasrun wrote, instead of a run.")] = None,

@@ -1,4 +1,4 @@
-"""What is to be predicted: image files, or the examples in NumPy arrays; checked before TensorFlow is loaded."""
+"""What is to be predicted: image files, rows of text files, or NumPy arrays; checked before TensorFlow is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError, ModelFileError
 from kerasrun.model_file import ModelInfo, read_input_shape
-from kerasrun.sources._contract import ImageFormat, Inputs
+from kerasrun.sources._contract import ImageFormat, Inputs, RowFormat
 from kerasrun.sources._files import image_files, missing, unreadable
 from kerasrun.sources._images import read_bytes, read_image
 from kerasrun.sources._inputs import ArrayInputs, scan_images
+from kerasrun.sources._rows import open_table, scan_rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
     """Read what the command line names, as the model wants it.
 
     Args:
-        arguments: `.npy` files for any model; else image files, folders and globs for a model of images.
+        arguments: `.npy` files for any model; else image files, folders and globs for a model of images, text files of
+            rows for a model of rows.
 
     Raises:
         DataError: if something is missing, damaged, or of another shape.
@@ -48,6 +50,8 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
         raise DataError(f"{arrays[0]} is an array, and others are not; predict them one after the other")
     if arrays:
         return _from_arrays(arrays, read_input_shape(model))
+    if info.row_format:
+        return _from_rows([Path(argument) for argument in arguments], info.row_format)
     if info.image_format is None:
         raise ModelFileError(
             f"{model} was not trained on images, so it cannot predict image files; name .npy files whose examples have "
@@ -60,6 +64,23 @@ def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
     scan = scan_images(files, image_format, resize=True)
     scan.require_all_readable("Name other files.")
     return Examples([str(file) for file in files], scan.inputs(range(len(files))), files)
+
+
+def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
+    """The columns that were features in training; without a header also of a file that has no others."""
+    names, features = [], []
+    for file in files:
+        table = open_table(file, row_format.delimiter, header=row_format.header)
+        if row_format.header:
+            columns = [table.position(name, "features") for name in row_format.features]
+        elif len(table.columns) == len(row_format.features):
+            columns = list(range(len(table.columns)))
+        else:
+            columns = [table.position(int(name), "features") for name in row_format.features]
+        rows = scan_rows(table, columns)
+        names += [f"{file}:{line}" for line in rows.lines.tolist()]
+        features.append(rows.inputs.take(np.arange(len(rows.lines))))
+    return Examples(names, ArrayInputs(np.concatenate(features)))
 
 
 def _from_arrays(files: Sequence[Path], shape: tuple[int, ...]) -> Examples:

@@ -35,7 +35,7 @@ def predict(
     threads, the outputs are the same bits.
 
     Args:
-        examples: image files, folders (read with everything below) or globs; or `.npy` files.
+        examples: image files, folders (read with everything below) or globs; text files of rows; or `.npy` files.
         model: a `.keras` file that kerasrun wrote.
         top: how many classes to name for each example, where one class holds; by default one.
         every: name all of them, or the probability of every label.

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from kerasrun.model_file import ENTRY
 from kerasrun.results.predictions._contract import to_csv, to_json, to_text
 
 pytestmark = pytest.mark.tensorflow
+IRIS = Path(__file__).parents[2] / "data" / "iris"
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +191,44 @@ def test_masks_are_written_as_large_as_their_images(bright, tmp_path):
 def test_nothing_is_ranked_where_no_class_is_chosen(bright, tmp_path):
     with pytest.raises(ModelFileError, match="there is no --top"):
         kerasrun.predict([tmp_path], model=bright, top=2)
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory):
+    """A model of rows with named columns, trained on the table of irises."""
+    folder = tmp_path_factory.mktemp("flowers")
+    file = folder / "small.yaml"
+    file.write_text(
+        f"data: {{csv: {{train: {IRIS / 'train.csv'}, test: {IRIS / 'test.csv'}, label: species}}}}\n"
+        "model: {MLP: {units: [16]}}\ncompile: {optimizer: {Adam: {learning_rate: 0.03}}}\nfit: {epochs: 20}\n"
+    )
+    return kerasrun.train(file, output=folder / "runs").best_model
+
+
+def test_rows_are_predicted_by_the_names_of_their_columns(flowers, tmp_path):
+    """Whatever else the file has, in whatever order."""
+    lines = (IRIS / "test.csv").read_text().splitlines()
+    (tmp_path / "mine.csv").write_text("\n".join(",".join(reversed(line.split(","))) for line in lines) + "\n")
+    found = kerasrun.predict([IRIS / "test.csv"], model=flowers)
+    mine = kerasrun.predict([tmp_path / "mine.csv"], model=flowers)
+    assert [one.top for one in mine] == [one.top for one in found]
+    assert mine[0].path == f"{tmp_path / 'mine.csv'}:2"
+    right = [one.top[0][0] == line.rpartition(",")[2] for one, line in zip(found, lines[1:], strict=True)]
+    assert np.mean(right) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sepal_length,sepal_width,petal_length\n1,2,3\n", r"a\.csv: no column 'petal_width'"),
+        (
+            "sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n1,2,x,4\n",
+            r"a\.csv:3: column 'petal_length': 'x'",
+        ),
+        ("", r"a\.csv: is empty"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(flowers, tmp_path, text, said):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        kerasrun.predict([tmp_path / "a.csv"], model=flowers)
