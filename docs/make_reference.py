@@ -467,9 +467,10 @@ NOTES: Mapping[str, str] = {
 Nothing is ever written over. The path of the new file is printed. A copy of an example names the shipped data where
 kerasrun runs from its source, so that it trains as it is; an installed package has the examples, but not the data, and
 the copy says where to put the path of yours. `--data` looks at class folders of images, a folder with MNIST's IDX
-files, or an `.npz` file, and writes an experiment with a network for what it saw: the kind of labels, the size of the
-images (where they differ, one that most of them have at least), whether they are grey, what validates. It is a place to
-begin, not a search for the best network.""",
+files, an `.npz` or `.h5` file, or a text file of rows (or a folder with `train.csv`), and writes an experiment with a
+network for what it saw: the kind of labels, the size of the images (where they differ, one that most of them have at
+least), whether they are grey, delimiter, header and columns, what validates. It is a place to begin, not a search for
+the best network.""",
     "train": """\
 The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the steps at hand, about
 half a second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
@@ -513,8 +514,8 @@ they were when the run began, or the class folders that `--data` names.""",
 Folders are read with everything below them; quote a glob if kerasrun and not the shell is to expand it. A model
 of the source `csv` takes text files of rows: the columns that were its features, by their names in the header (others
 are passed over), or without a header by their numbers, unless the file has no others; a row is called `FILE:LINE`. A
-`.npy` file holds examples as any network takes them, (examples, …), or a single one. With `--model` nothing but that file is
-needed. By what the model was trained on it says of each example
+`.npy` file holds examples as any network takes them, (examples, …), or a single one. With `--model` nothing but
+that file is needed. By what the model was trained on it says of each example
 
 - its class with a probability (`--top 3`, `--all`: of more classes); JSON has `path`, `class`, `probability`, `top`;
 - of `multi_label` the labels above the threshold; JSON has `path`, `labels`, and `values` with the probability of every

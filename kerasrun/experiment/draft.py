@@ -6,7 +6,8 @@ from pathlib import Path
 from kerasrun.errors import DataError
 from kerasrun.experiment.examples import write_new
 from kerasrun.experiment.load import parse
-from kerasrun.experiment.recognition import Recognized, recognize
+from kerasrun.experiment.recognition._contract import Recognized
+from kerasrun.experiment.recognition.data import recognize
 from kerasrun.experiment.resolved import flow_yaml
 
 # Smaller images than LeNet was made for still pass through it; from here on a deeper network sees more.
@@ -47,7 +48,7 @@ def draft(found: Recognized, data: Path, target: Path) -> str:
         _remarked("seed: 1", "everything random follows from it"),
         "data:",
         f"  {found.kind}:",
-        *(f"    {key}: {flow_yaml(_shown_path(path, target))}" for key, path in found.path_keys.items()),
+        *(f"    {key}: {flow_yaml(_shown_path(path, target))}" for key, path in found.paths.items()),
         *(_remarked(f"    {key}: {flow_yaml(value)}", _REMARKS.get(key)) for key, value in found.keys.items()),
         *_model(found),
         "compile:",

@@ -55,7 +55,7 @@ def test_class_folders_of_the_digits(drafted):
     assert experiment.fit.validation_split == 0.1
 
 
-@pytest.mark.parametrize(("name", "kind"), [("idx", "idx"), ("digits.npz", "npz")])
+@pytest.mark.parametrize(("name", "kind"), [("idx", "idx"), ("digits.npz", "npz"), ("digits.h5", "hdf5")])
 def test_arrays_of_the_digits(drafted, name, kind):
     experiment, text = drafted(DIGITS / name)
     assert (experiment.data.kind, experiment.model.kind) == (kind, "LeNet")
@@ -86,8 +86,8 @@ def test_splits_of_the_data_validate(drafted, tmp_path):
         (np.arange(40) % 3, "classes", "3 classes"),
         (np.eye(4)[np.arange(40) % 4], "classes", "4 classes"),
         (None, "multi_label", "2 labels that may hold together"),
-        (np.linspace(0, 1, 40), "numbers", "1 numbers to be predicted"),
-        (np.arange(40) * 1000, "numbers", "1 numbers to be predicted"),
+        (np.linspace(0, 1, 40), "numbers", "1 number to be predicted"),
+        (np.arange(40) * 1000, "numbers", "1 number to be predicted"),
     ],
 )
 def test_what_labels_are_is_seen(drafted, arrays, labels, kind, said):
@@ -97,6 +97,37 @@ def test_what_labels_are_is_seen(drafted, arrays, labels, kind, said):
     assert experiment.data.label_kind == kind
     assert said in text
     assert "40 training examples of 5 numbers" in text
+
+
+def test_a_folder_of_tables_with_named_columns(drafted):
+    experiment, text = drafted(DIGITS.parent / "iris")
+    assert experiment.data.label == "species"
+    assert experiment.data.test == DIGITS.parent / "iris" / "test.csv"
+    assert "120 training examples of 4 numbers, 3 classes" in text
+
+
+ROWS = "\n".join(f"{n};{n % 7};{'abc'[n % 3]};{n / 7:.3f}" for n in range(40))
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (ROWS, {"header": False, "delimiter": ";", "target": -1, "features": (0, 1)}),
+        (f"n;rest;Label;part\n{ROWS}", {"delimiter": ";", "label": "Label", "features": None}),
+        ("\n".join(f"{n} 0 {n % 2} {1 - n % 2}" for n in range(20)), {"delimiter": "whitespace", "one_hot": 2}),
+        ("\n".join(f"{n}.5,{n % 3}" for n in range(20)), {"delimiter": ",", "label": -1}),
+    ],
+)
+def test_what_columns_are_is_seen(drafted, tmp_path, text, keys):
+    (tmp_path / "rows.csv").write_text(text + "\n")
+    experiment, _ = drafted(Path("rows.csv"))
+    assert {key: getattr(experiment.data, key) for key in keys} == keys
+
+
+def test_a_column_that_is_no_number_is_left_out_and_said(drafted, tmp_path):
+    (tmp_path / "rows.csv").write_text(ROWS)
+    _, text = drafted(Path("rows.csv"))
+    assert "not numbers, so left out: 2" in text
 
 
 def test_too_few_examples_to_keep_some_are_all_trained_on(drafted, arrays):
@@ -114,7 +145,10 @@ def test_an_odd_path_is_quoted(drafted, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("notes.txt", "x", r"notes\.txt: not recognized as data; expected class folders"),
+        ("notes.md", "x", r"notes\.md: not recognized as data; expected class folders"),
+        ("notes.txt", "x", r"notes\.txt: has 1 rows; expected a text file of rows"),
+        ("notes.csv", "a,b\n1,2,3\n", r"notes\.csv: row 2 has 3 values, the first one 2"),
+        ("notes.csv", "a\n1\n", r"notes\.csv: a single column"),
         ("none", None, "none: does not exist"),
         ("a.npz", "x", r"a\.npz: is not an \.npz file"),
     ],
