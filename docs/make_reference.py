@@ -25,6 +25,7 @@ from kerasrun.cli import app
 from kerasrun.components import Component, kinds
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.durations import Duration
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
@@ -144,8 +145,9 @@ EXPERIMENT_RULES = """\
 - **Labels** that are classes are numbers inside; each loss gets them as it takes them (`categorical_crossentropy` gets
   one-hot).
 - **Preprocessing.** The model takes raw examples, pixels of 0 to 255. In front of the network stand, and are saved with
-  it: what `preprocessing` lists; else the network's own (those of `keras.applications`, and a saved network that
-  begins with it); else `Rescaling` to [0, 1] for images of 8 bits, and nothing for other arrays.
+  it: what `preprocessing` lists, or `ImageDataGenerator` asks for; else the network's own (those of
+  `keras.applications`, and a saved network that begins with it); else `Rescaling` to [0, 1] for images of 8 bits, and
+  nothing for other arrays.
 - **Validation.** `validation_split` keeps a share of every class, by the seed; `validation_data` names a split; without
   either, the data's own `validation` split serves, and without that nothing validates.
 - **Training never reads a split that it was not given.**
@@ -216,6 +218,19 @@ function of the seed, the step, the layer's place and the draw's number, so that
 `MixUp` and `CutMix` (they mix labels too), `AugMix`, `RandAugment` and `RandomColorJitter` (their draws cannot be
 repeated).
 
+Or the arguments of Keras's `ImageDataGenerator`, as tutorials have them:
+
+```yaml
+augmentation:
+  ImageDataGenerator:
+    rescale: 1./255
+    rotation_range: 40
+    width_shift_range: 0.2
+    horizontal_flip: True
+```
+"""
+
+LOGS = """\
 ## Names in the logs
 
 The columns of `metrics.csv`, and what `monitor` may name: `loss`, each metric, the same with `val_` where something
@@ -253,6 +268,11 @@ def experiment_page() -> str:
         *_family("kerasrun.models", "model"),
         *_applications(),
         EXPERIMENT_RULES,
+        "### `ImageDataGenerator`",
+        inspect.cleandoc(ImageDataGenerator.__doc__ or ""),
+        "`augmentation: {ImageDataGenerator: {…}}`:",
+        _fields_table(ImageDataGenerator),
+        LOGS,
         *_callbacks(),
         *_refused_names(),
     )
@@ -362,6 +382,7 @@ _WORDS: Mapping[Any, str] = {
     LayerEntry: "component",
     Source: "one of the kinds of `data` below",
     Network: "one of the kinds of `model` below",
+    ImageDataGenerator: "`ImageDataGenerator` with its arguments: see below",
 }
 
 

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from kerasrun.components import Kind, as_component, kinds
 from kerasrun.experiment.document import Document
+from kerasrun.experiment.image_data_generator import NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.stages import with_their_epochs
@@ -40,6 +41,10 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
         if values[section] is None:
             broken.add(section)
     values = with_their_epochs(values, document, problems)
+    if isinstance(values.get("augmentation"), str | dict):
+        values["augmentation"] = _read_generator(document, values["augmentation"], folder, problems)
+        if values["augmentation"] is None:
+            broken.add("augmentation")
     try:
         experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
     except _BrokenError as error:
@@ -75,6 +80,36 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
         return None
     try:
         return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments))
+    except _BrokenError as error:
+        problems += error.problems
+        return None
+
+
+def _read_generator(
+    document: Document, value: Any, folder: FilePath, problems: list[Problem]
+) -> ImageDataGenerator | None:
+    """`augmentation` where it is not a list."""
+    section, kind = ("augmentation",), ImageDataGenerator.kind
+    name, arguments = _name_and_arguments(value)
+    if name != kind:
+        received = shown(value) if name is None else f"'{name}' without a dash"
+        expected = (
+            f"expected a list of layers: [{{RandomFlip: {{mode: horizontal}}}}], or {{{kind}: {{argument: value}}}}"
+        )
+        suggestion = None if name is None else closest(name, [kind])
+        problems.append(document.problem(section, received, expected, suggestion))
+        return None
+    path = (*section, kind)
+    if not isinstance(arguments, Mapping):
+        expected = "expected its arguments: {argument: value}"
+        problems.append(document.problem(path, f"{shown(arguments)} for '{kind}'", expected))
+        return None
+    for key in [key for key in arguments if key in NOT_TAKEN]:
+        place = document.key_place((*path, key))
+        problems.append(Problem(place, dotted((*path, key)), f"'{key}' is not an argument here", NOT_TAKEN[key]))
+    taken = {key: value for key, value in arguments.items() if key not in NOT_TAKEN}
+    try:
+        return _Reader(document, path, ImageDataGenerator, {"folder": folder}).read(taken)
     except _BrokenError as error:
         problems += error.problems
         return None

@@ -9,6 +9,7 @@ from kerasrun.errors import ExperimentError
 from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
+from kerasrun.experiment.image_data_generator import STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.yaml_text import Node
@@ -114,6 +115,13 @@ def _rule_problems(document: Document) -> list[Problem]:
     if split is not None and data is not None and split.value is not None and data.value is not None:
         received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
         problems.append(document.problem(("fit", "validation_data"), received, expected))
+    preprocessing = document.node(("preprocessing",))
+    for key in STANDARDIZATION if preprocessing is not None and preprocessing.value is not None else ():
+        path = ("augmentation", ImageDataGenerator.kind, key)
+        node = document.node(path)
+        if node is not None and node.value not in (None, False):
+            received, expected = f"{key} beside preprocessing", "expected one of them: both make the network's input"
+            problems.append(document.problem(path, received, expected))
     name = document.node(("name",))
     if name is not None and isinstance(name.value, str) and not re.fullmatch(r"\w[\w.+ -]*", name.value):
         expected = "expected letters, digits, '_', '-' and '.': runs are folders of this name"

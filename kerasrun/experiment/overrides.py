@@ -8,7 +8,7 @@ from kerasrun.experiment.document import accept_class_name_form
 from kerasrun.experiment.problems import Place, Problem, Text, closest, dotted
 from kerasrun.experiment.yaml_text import Node, Path
 
-_COMPONENTS = (("data",), ("model",), ("compile", "optimizer"), ("compile", "loss"))
+_COMPONENTS = (("data",), ("model",), ("augmentation",), ("compile", "optimizer"), ("compile", "loss"))
 _COMPONENT_LISTS = (("compile", "metrics"), ("callbacks",), ("preprocessing",), ("augmentation",), ("model", "layers"))
 
 

@@ -48,6 +48,7 @@ _REFUSED_AS_AUGMENTATION = {
     "AugMix": _OWN_DRAWS,
     "RandAugment": _OWN_DRAWS,
     "RandomColorJitter": _OWN_DRAWS,
+    "ImageDataGenerator": "it stands alone, without a dash: augmentation: {ImageDataGenerator: {…}}",
 }
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kerasrun.components import Component, as_component
 from kerasrun.experiment.durations import Duration
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.models._contract import Network
 from kerasrun.sources._contract import Source
 
@@ -84,8 +85,8 @@ class Experiment(Section):
     """Where the examples are."""
     preprocessing: tuple[ComponentField, ...] | None = None
     """Keras layers in front of the network, saved with it; by default what suits the network and the examples."""
-    augmentation: tuple[ComponentField, ...] = ()
-    """Keras layers applied to training examples only, before `preprocessing`."""
+    augmentation: tuple[ComponentField, ...] | ImageDataGenerator = ()
+    """Keras layers applied to training examples only, before `preprocessing`; or `ImageDataGenerator`."""
     model: Network
     """The network: a kind of `kerasrun.models`, or Keras layers in order."""
     compile: Compile = Compile()

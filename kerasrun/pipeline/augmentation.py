@@ -6,15 +6,18 @@ whose draws follow from (seed, step, layer, draw).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.determinism import missing_kernels_explained
+from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
 
 # These draw from generators of their own inside the transformation, so that `seed=` does not reach every draw.
 STATEFUL = ("AugMix", "RandAugment", "RandomColorJitter")
@@ -22,7 +25,40 @@ STATEFUL = ("AugMix", "RandAugment", "RandomColorJitter")
 MIXES_LABELS = ("CutMix", "MixUp")
 
 
-class Augmentation:
+class Augmentation(Protocol):
+    """What changes a batch of training examples, as a function of the step."""
+
+    def __call__(
+        self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Change a batch of images, and their masks with them.
+
+        Args:
+            images: float32 (batch, height, width, channels), values 0 to 255.
+            masks: class numbers, uint8 (batch, height, width, 1); None where there are none.
+        """
+
+
+def augmentation_of(experiment: Experiment, shape: tuple[int, ...], *, masks: bool) -> Augmentation | None:
+    """What the experiment asks for; None where examples stay as they are.
+
+    Args:
+        shape: of one example.
+        masks: whether the labels are masks, which change with their images.
+
+    Raises:
+        ModelError: if a layer cannot serve, or does not take such examples.
+    """
+    if isinstance(experiment.augmentation, ImageDataGenerator):
+        return GeneratorAugmentation(experiment.augmentation, experiment.seed)
+    if not experiment.augmentation:
+        return None
+    layers = LayerAugmentation(experiment.augmentation, experiment.seed)
+    layers.check(shape, masks=masks)
+    return layers
+
+
+class LayerAugmentation:
     """Keras's image augmentation layers, applied in order to a batch."""
 
     def __init__(self, components: Sequence[Component], seed: int) -> None:
@@ -33,16 +69,17 @@ class Augmentation:
         self.seed = seed
         self.layers = [_augmentation_layer(component) for component in components]
 
-    def check(self, shape: tuple[int, ...]) -> None:
-        """Try two examples of this shape.
+    def check(self, shape: tuple[int, ...], *, masks: bool = False) -> None:
+        """Try two examples of this shape, with masks or without.
 
         Raises:
             ModelError: if a layer does not take such examples, or gives them another shape.
         """
+        some = tf.zeros((2, *shape[:2], 1), tf.uint8) if masks else None
         for layer in self.layers:
             try:
                 with missing_kernels_explained():
-                    given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]))[0].shape[1:])
+                    given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]), some)[0].shape[1:])
             except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
                 reason = " ".join(str(error).split())
                 raise ModelError(
@@ -57,12 +94,7 @@ class Augmentation:
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Change a batch of images, and their masks with them.
-
-        Args:
-            images: float32 (batch, height, width, channels), values 0 to 255.
-            masks: class numbers, uint8 (batch, height, width, 1); None where there are none.
-        """
+        """As `Augmentation.__call__`."""
         key = tf.random.experimental.stateless_fold_in([self.seed, 0], step)
         for position, layer in enumerate(self.layers):
             images, masks = _transform(layer, images, tf.random.experimental.stateless_fold_in(key, position), masks)

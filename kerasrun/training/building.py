@@ -12,15 +12,17 @@ import tensorflow as tf
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.logs import default_metrics, metric_names
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.models._trainable import layers_after
 from kerasrun.pipeline.determinism import missing_kernels_explained
-from kerasrun.sources._contract import Data
+from kerasrun.sources._contract import Data, Inputs, Split
 from kerasrun.training.labels import encode_masks
 from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of
+from kerasrun.training.standardization import require_images, standardize
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
@@ -37,12 +39,15 @@ class BuiltModel:
     """Those of the network itself, without preprocessing."""
 
 
-def build_model(experiment: Experiment, data: Data, *, pretrained: bool, strategy: Any = None) -> BuiltModel:
+def build_model(
+    experiment: Experiment, data: Data, train: Split, *, pretrained: bool, strategy: Any = None
+) -> BuiltModel:
     """Build and compile the experiment's network for its data.
 
     Everything random follows from the experiment's seed: the same experiment gives the same variables.
 
     Args:
+        train: the examples that train, whose statistics may be part of the preprocessing.
         pretrained: put pretrained weights in; a model that is restored from a checkpoint does without.
         strategy: the `tf.distribute` strategy whose devices hold the variables; None for one device.
 
@@ -57,14 +62,13 @@ def build_model(experiment: Experiment, data: Data, *, pretrained: bool, strateg
     keras.utils.set_random_seed(experiment.seed)
     keras.config.set_dtype_policy(experiment.precision)
     with strategy.scope() if strategy else contextlib.nullcontext():
-        return _build(experiment, data, pretrained)
+        return _build(experiment, data, train.inputs, pretrained)
 
 
-def _build(experiment: Experiment, data: Data, pretrained: bool) -> BuiltModel:
-    train = data.splits["train"].inputs
+def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) -> BuiltModel:
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     output = wanted_output(len(data.classes), experiment.compile.loss, data.label_kind)
-    x = _preprocess(experiment, inputs, images=train.dtype == np.uint8)
+    x = _preprocess(experiment, inputs, train)
     try:
         model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
     except ValueError as error:  # such as two layers of one name
@@ -101,14 +105,19 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     )
 
 
-def _preprocess(experiment: Experiment, inputs: Any, *, images: bool) -> Any:
+def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     """Put preprocessing in front of the network: what is written, else the network's own, else [0, 1] for images."""
+    generator = experiment.augmentation
+    if isinstance(generator, ImageDataGenerator):
+        require_images(generator, train)
+        if generator.standardizes:
+            return standardize(generator, inputs, train)
     if experiment.preprocessing is not None:
         x = inputs
         for component in experiment.preprocessing:
             x = build("layers", component)(x)
         return x
-    if not images:
+    if train.dtype != np.uint8:
         return inputs
     own = experiment.model.preprocess(inputs)
     return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own

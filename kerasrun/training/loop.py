@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfMemoryError, RunDirectoryError
 from kerasrun.experiment.schema import Experiment
-from kerasrun.pipeline.augmentation import Augmentation
+from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
 from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
 from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.pipeline.order import steps_in_epoch
@@ -76,11 +76,9 @@ def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> Lo
     """
     check_average(build_callbacks(experiment.callbacks, Path.cwd()), built.model.optimizer)
     monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
-    augmentation = Augmentation(experiment.augmentation, experiment.seed) if experiment.augmentation else None
-    if augmentation:
-        augmentation.check(built.model.input.shape[1:])
+    masks = built.targets.kind == "masks"
     return LoopParts(
-        augmentation=augmentation,
+        augmentation=augmentation_of(experiment, tuple(built.model.input.shape[1:]), masks=masks),
         best=best_for(built.model, monitor, experiment.checkpoint.mode),
     )
 

@@ -234,7 +234,9 @@ def loop_builder(
         # Read before the model is built, which resets the names and the random numbers that loading uses.
         weights = branching.read(origin, trust=trust) if origin else None
         pretrained = pretrained and origin is None
-        built = build_model(prepared.experiment, prepared.data, pretrained=pretrained, strategy=strategy)
+        built = build_model(
+            prepared.experiment, prepared.data, prepared.train, pretrained=pretrained, strategy=strategy
+        )
         if origin and weights:
             branching.put(weights, built.model, origin)
             branching.note_other_classes(prepared.data.classes, origin)

@@ -44,9 +44,9 @@ def images():
 def augment(component, images, step, seed=1):
     import tensorflow as tf
 
-    from kerasrun.pipeline.augmentation import Augmentation
+    from kerasrun.pipeline.augmentation import LayerAugmentation
 
-    augmentation = Augmentation([component], seed)
+    augmentation = LayerAugmentation([component], seed)
     return tf.function(augmentation)(images, tf.constant(step, tf.int64))[0].numpy()
 
 
@@ -93,7 +93,7 @@ def test_a_flip_is_keras_own_flip(images):
     ],
 )
 def test_a_layer_that_cannot_serve_is_refused_by_name(name, arguments, reason):
-    from kerasrun.pipeline.augmentation import Augmentation
+    from kerasrun.pipeline.augmentation import LayerAugmentation
 
     with pytest.raises(KerasrunError, match=f"{name}.*{reason}"):
-        Augmentation([Component(name, arguments)], seed=1)
+        LayerAugmentation([Component(name, arguments)], seed=1)

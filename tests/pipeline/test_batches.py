@@ -46,13 +46,13 @@ def batches(inputs, first_step=0, augmentation=None):
 
 
 def augmented(images, first_step=0):
-    from kerasrun.pipeline.augmentation import Augmentation
+    from kerasrun.pipeline.augmentation import LayerAugmentation
 
     layers = [
         Component("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}),
         Component("RandomBrightness", {"factor": 0.3}),
     ]
-    return batches(ArrayInputs(images), first_step, Augmentation(layers, seed=5))
+    return batches(ArrayInputs(images), first_step, LayerAugmentation(layers, seed=5))
 
 
 def same(these, those):

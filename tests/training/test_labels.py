@@ -126,7 +126,7 @@ def test_masks_become_what_the_loss_takes(loss, units, encoded):
 
 def test_a_mask_is_read_with_its_image_and_changed_as_it_is():
     """Where an image shows its mask, it still does after both were flipped and shifted."""
-    from kerasrun.pipeline.augmentation import Augmentation
+    from kerasrun.pipeline.augmentation import LayerAugmentation
     from kerasrun.pipeline.batches import Masks, training_batches
 
     shapes = np.random.default_rng(1).integers(0, 2, (10, 8, 8, 1), dtype=np.uint8)
@@ -135,7 +135,7 @@ def test_a_mask_is_read_with_its_image_and_changed_as_it_is():
         ArrayInputs(shapes * 255),
         Masks(ArrayInputs(shapes), lambda masks: masks),
         **{"batch_size": 4, "seed": 1, "first_step": 0, "epochs": 1},
-        augmentation=Augmentation(layers, seed=1),
+        augmentation=LayerAugmentation(layers, seed=1),
     )
     pairs = [(x.numpy(), y.numpy()) for x, y in batches]
     assert sum(len(x) for x, _ in pairs) == 10

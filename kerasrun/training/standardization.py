@@ -1,0 +1,134 @@
+"""What `ImageDataGenerator` does to every image, as Keras's own layers in front of the network.
+
+The statistics are those of the examples that train, not augmented, and travel in the model: as a layer's configuration
+where they are a few numbers, as weights where they are a matrix. A resumed run has them from its checkpoint.
+"""
+
+import importlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import ModelError
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.sources._contract import Inputs
+
+# What the original adds to a standard deviation before it divides.
+_EPSILON = 1e-6
+_AT_ONCE = 256
+_LARGEST_MATRIX = 2**30
+"""Bytes of the largest whitening matrix."""
+
+
+def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
+    """Apply to the model's input what the original applies in `standardize`, in its order.
+
+    Args:
+        x: symbolic, (batch, height, width, channels).
+        train: the examples that train.
+
+    Raises:
+        ModelError: if the images are too large to be whitened.
+    """
+    if generator.preprocessing_function:
+        module = importlib.import_module(f"keras.applications.{generator.preprocessing_function}")
+        x = module.preprocess_input(x)
+    if generator.rescale is not None:
+        x = keras.layers.Rescaling(generator.rescale, name="rescaling")(x)
+    if generator.centers_samples:
+        x = x - keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
+    if generator.samplewise_std_normalization:
+        x = x / (keras.ops.std(x, axis=(1, 2, 3), keepdims=True) + _EPSILON)
+    if generator.centers_features:
+        x = _normalize_features(generator, x, train)
+    if generator.zca_whitening:
+        x = _whiten(generator, x, train)
+    return x
+
+
+def require_images(generator: ImageDataGenerator, train: Inputs) -> None:
+    """
+    Raises:
+        ModelError: if the examples are no images that the generator can change.
+    """
+    shape = train.example_shape
+    if len(shape) != 3:
+        raise ModelError(f"augmentation: ImageDataGenerator changes images, but an example has the shape {shape}")
+    if generator.brightness_range is None:
+        return
+    if train.dtype != np.uint8:
+        raise ModelError("augmentation: brightness_range works on pixels of 8 bits, but these examples are numbers")
+    if shape[2] not in (1, 3, 4):
+        raise ModelError(
+            f"augmentation: brightness_range changes images of 1, 3 or 4 channels, but these have {shape[2]}"
+        )
+
+
+def _normalize_features(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
+    mean, deviation = _statistics(train)
+    scale = 1.0 if generator.rescale is None else generator.rescale
+    # The layer divides by the root of the variance; the original by the deviation and a little more.
+    divisor = deviation * abs(scale) + _EPSILON if generator.scales_features else np.ones_like(deviation)
+    layer = keras.layers.Normalization(
+        axis=-1, mean=(mean * scale).tolist(), variance=(divisor**2).tolist(), name="featurewise"
+    )
+    return layer(x)
+
+
+def _whiten(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
+    shape = train.example_shape
+    size = math.prod(shape)
+    if 4 * size**2 > _LARGEST_MATRIX:
+        height, width, channels = shape
+        raise ModelError(
+            f"augmentation: zca_whitening of images of {height}×{width}×{channels} takes a matrix of {size}×{size} "
+            f"numbers, {4 * size**2 / 2**30:.0f} GiB; set a smaller image_size in the data section, or leave it out"
+        )
+    # Not a layer of our own: the model file then loads in plain Keras.
+    layer = keras.layers.Dense(size, use_bias=False, trainable=False, dtype="float32", name="zca_whitening")
+    x = layer(keras.layers.Flatten(name="zca_flatten")(x))
+    layer.kernel.assign(_whitening_matrix(generator, train))
+    return keras.layers.Reshape(shape, name="zca_reshape")(x)
+
+
+def _whitening_matrix(generator: ImageDataGenerator, train: Inputs) -> NDArray[np.float64]:
+    """The original's `u · √n / (s + ε) · uᵀ`, from the covariances, which fit into memory where the examples do not."""
+    scale = 1.0 if generator.rescale is None else generator.rescale
+    mean = _statistics(train)[0]
+    size = math.prod(train.example_shape)
+    squares = np.zeros((size, size))
+    for examples in _chunks(train):
+        rows = ((examples - mean) * scale).reshape(len(examples), -1)
+        squares += rows.T @ rows
+    values, vectors = np.linalg.eigh(squares)
+    values, vectors = values[-len(train) :], vectors[:, -len(train) :]  # fewer examples than pixels span no more
+    inverse = np.sqrt(len(train)) / (np.sqrt(np.maximum(values, 0)) + generator.zca_epsilon)
+    matrix: NDArray[np.float64] = (vectors * inverse) @ vectors.T
+    return matrix
+
+
+def _statistics(train: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of each channel.
+
+    Of 8-bit images the sums are whole numbers, so that they are the same on every machine.
+    """
+    channels = train.example_shape[-1]
+    kind = np.int64 if train.dtype == np.uint8 else np.float64
+    total, squares = np.zeros(channels, kind), np.zeros(channels, kind)
+    for examples in _chunks(train):
+        rows = examples.reshape(-1, channels).astype(kind)
+        total += rows.sum(axis=0)
+        squares += (rows**2).sum(axis=0)
+    pixels = len(train) * math.prod(train.example_shape[:-1])
+    mean = np.asarray(total / pixels, np.float64)
+    deviation = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
+    return mean, deviation
+
+
+def _chunks(train: Inputs) -> Iterator[NDArray[np.float64]]:
+    for begin in range(0, len(train), _AT_ONCE):
+        yield train.take(np.arange(begin, min(begin + _AT_ONCE, len(train)))).astype(np.float64)
