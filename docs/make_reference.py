@@ -215,8 +215,7 @@ The files are read once: a resumed run has the architecture in its `resolved.yam
 Layers of `keras.layers` that change images at random (`RandomTranslation`, `RandomRotation`, `RandomContrast`, …), in
 order, on raw pixels (0 to 255) of training examples only. They are applied to whole batches, and every draw is a
 function of the seed, the step, the layer's place and the draw's number, so that a resumed run repeats it. Not possible:
-`MixUp` and `CutMix` (they mix labels too), `AugMix`, `RandAugment` and `RandomColorJitter` (their draws cannot be
-repeated).
+`MixUp` and `CutMix` (they mix labels too), and `AugMix` (its draws cannot be repeated).
 
 Or the arguments of Keras's `ImageDataGenerator`, as tutorials have them:
 

@@ -1,7 +1,6 @@
 """What Keras has and an experiment may not use, with the reason that the user is told."""
 
 _BASE = "it is a base class; name one of the classes that derive from it"
-_OWN_DRAWS = "its draws cannot be repeated by a resumed run; list the layers that it combines instead"
 _PYTHON = "it needs a Python object, which YAML cannot hold"
 
 _REFUSED: dict[str, dict[str, str]] = {
@@ -45,9 +44,7 @@ _REFUSED: dict[str, dict[str, str]] = {
 _REFUSED_AS_AUGMENTATION = {
     "MixUp": "it mixes the labels as well, which augmentation does not",
     "CutMix": "it mixes the labels as well, which augmentation does not",
-    "AugMix": _OWN_DRAWS,
-    "RandAugment": _OWN_DRAWS,
-    "RandomColorJitter": _OWN_DRAWS,
+    "AugMix": "its draws cannot be repeated by a resumed run; list the layers that it combines, or take RandAugment",
     "ImageDataGenerator": "it stands alone, without a dash: augmentation: {ImageDataGenerator: {…}}",
 }
 

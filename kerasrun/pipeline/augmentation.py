@@ -19,10 +19,13 @@ from kerasrun.keras_objects import build
 from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
 
-# These draw from generators of their own inside the transformation, so that `seed=` does not reach every draw.
-STATEFUL = ("AugMix", "RandAugment", "RandomColorJitter")
+# It chooses its layers with Python's own random numbers, once for all steps of a graph.
+NOT_REPEATABLE = ("AugMix",)
 # These mix the labels of two examples, which needs labels as probabilities.
 MIXES_LABELS = ("CutMix", "MixUp")
+
+# Keras does not say what this one does to masks; it changes contrast alone.
+LEAVES_MASKS = ("ContrastLimitedAdaptiveHistogramEqualization",)
 
 
 class Augmentation(Protocol):
@@ -106,30 +109,38 @@ class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
 
     def __init__(self, key: tf.Tensor) -> None:
         self._key = key
-        self._count = 0
+        self.count = 0
 
     def next(self, ordered: bool = True) -> tf.Tensor:
         del ordered
-        self._count += 1
-        return tf.random.experimental.stateless_fold_in(self._key, self._count)
+        self.count += 1
+        return tf.random.experimental.stateless_fold_in(self._key, self.count)
 
 
 def _transform(
     layer: Any, images: tf.Tensor, key: tf.Tensor, masks: tf.Tensor | None = None
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    transformation = layer.get_random_transformation(images, training=True, seed=_Draws(key))
-    if masks is not None:
-        masks = tf.cast(layer.transform_segmentation_masks(masks, transformation, training=True), tf.uint8)
+    draws = _Draws(key)
+    # RandAugment and RandomColorJitter ask for their own generator whatever `seed=` is.
+    layer._get_seed_generator = lambda backend=None: draws
+    transformation = layer.get_random_transformation(images, training=True, seed=draws)
+    if masks is not None and type(layer).__name__ not in LEAVES_MASKS:
+        # RandomElasticTransform draws while it transforms: the same for an image and its mask.
+        drawn = draws.count
+        # As floats, which every layer takes; to the nearest pixel, so that they stay whole numbers.
+        moved = layer.transform_segmentation_masks(tf.cast(masks, tf.float32), transformation, training=True)
+        masks = tf.cast(moved, tf.uint8)
+        draws.count = drawn
     return layer.transform_images(images, transformation, training=True), masks
 
 
 def _augmentation_layer(component: Component) -> Any:
     # Under mixed precision too: raw pixels are rounded to whole numbers in 16 bits.
     layer = build("layers", Component(component.name, {"dtype": "float32", **component.arguments}))
-    if component.name in STATEFUL:
+    if component.name in NOT_REPEATABLE:
         raise ModelError(
             f"augmentation: {component.name} draws from random state of its own, so that a resumed run could not "
-            "repeat it; list the layers that it combines instead"
+            "repeat it; list the layers that it combines, or take RandAugment"
         )
     if component.name in MIXES_LABELS:
         raise ModelError(f"augmentation: {component.name} changes labels as well as images, which is not supported yet")

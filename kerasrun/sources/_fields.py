@@ -27,8 +27,9 @@ def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
 ClassNames = Annotated[
-    tuple[Annotated[str, BeforeValidator(_as_text), Field(min_length=1)], ...],
+    tuple[ClassName, ...],
     Field(min_length=2),
     AfterValidator(_without_repetition),
 ]

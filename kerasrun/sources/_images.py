@@ -15,6 +15,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,13 @@ def read_bytes(path: Path) -> bytes:
 
 def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) -> Image.Image:
     """The image in its own size, upright and in 8-bit `color_mode`; `path` is for the check of its extension."""
+    with opened(content, path) as image:
+        return _converted(image, color_mode)
+
+
+@contextmanager
+def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
+    """The image as it is in the file, loaded and upright; what Pillow raises within is an `UnreadableImageError`."""
     if not content:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
@@ -96,7 +105,7 @@ def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) 
             if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels
                 raise OSError("the end of the file is missing")
             ImageOps.exif_transpose(image, in_place=True)
-            return _converted(image, color_mode)
+            yield image
     except UnidentifiedImageError as error:
         raise UnreadableImageError(path, f"is not an image; it begins with {content[:12]!r}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -97,7 +97,7 @@ class ImageFiles:
         def decode(place: int) -> None:
             images[place] = decode_image(self.paths[indices[place]], self.image_format)
 
-        for _ in _in_threads(decode, len(indices)):
+        for _ in in_threads(decode, len(indices)):
             pass
         return images
 
@@ -114,6 +114,8 @@ class Scan:
     """What is wrong with each file."""
     array: NDArray[np.uint8] | None
     """Every image, if all of them fit into memory; rows of unreadable files mean nothing."""
+    sizes: Sequence[tuple[int, int]]
+    """Width and height of each image in its file; of unreadable files they mean nothing."""
 
     def require_all_readable(self, remedy: str) -> None:
         """
@@ -161,11 +163,12 @@ def scan_images(paths: Sequence[Path], image_format: ImageFormat, *, resize: boo
             array[index] = as_array(fit(image, image_format))
         return digest, None, image.size
 
-    results = list(_in_threads(scan, len(paths)))
+    results = list(in_threads(scan, len(paths)))
     if not resize:
         sizes = [size for _, error, size in results if error is None]
         _check_sizes([path for path, result in zip(paths, results, strict=True) if result[1] is None], sizes)
-    return Scan(paths, image_format, [result[0] for result in results], [result[1] for result in results], array)
+    digests, errors, own_sizes = zip(*results, strict=True) if results else ((), (), ())
+    return Scan(paths, image_format, digests, errors, array, own_sizes)
 
 
 def first_size(paths: Sequence[Path]) -> tuple[int, int]:
@@ -226,7 +229,7 @@ def _rows(array: NDArray[Any], indices: Sequence[int]) -> NDArray[Any]:
     return array[list(indices)]
 
 
-def _in_threads(function: Callable[[int], Result], count: int) -> Iterator[Result]:
+def in_threads(function: Callable[[int], Result], count: int) -> Iterator[Result]:
     """`function(0)`, `function(1)`, … in order."""
     threads = os.cpu_count() or 1
     # Handing over a small image takes longer than decoding it, so a thread gets several at once.

@@ -14,6 +14,10 @@ NOT_RANDOM = {
     *("MaxNumBoundingBoxes", "Resizing", "Solarization"),
 }
 LAYERS = {
+    "RandAugment": {"factor": 0.6},
+    "RandomColorJitter": {
+        **{"brightness_factor": 0.3, "contrast_factor": 0.4, "saturation_factor": [0.2, 0.8], "hue_factor": 0.3},
+    },
     "RandomBrightness": {"factor": 0.3},
     "RandomColorDegeneration": {"factor": [0.2, 0.9]},
     "RandomContrast": {"factor": 0.4},
@@ -82,11 +86,40 @@ def test_a_flip_is_keras_own_flip(images):
     assert any(kept)
 
 
+MOVING = {
+    *("RandAugment", "RandomCrop", "RandomElasticTransform", "RandomFlip", "RandomPerspective", "RandomRotation"),
+    *("RandomShear", "RandomTranslation", "RandomZoom"),
+}
+
+
+@pytest.mark.parametrize("name", [*LAYERS, "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization"])
+def test_a_mask_moves_with_its_image_and_keeps_its_classes(name):
+    import tensorflow as tf
+
+    from kerasrun.pipeline.augmentation import LayerAugmentation
+
+    # Blocks of one class: where the image has one value all around, so has the mask.
+    classes = np.random.default_rng(0).integers(0, 2, (8, 4, 4, 1), dtype=np.uint8)
+    masks = np.kron(classes, np.ones((1, 6, 6, 1), np.uint8))
+    arguments = {"height": 24, "width": 24} if name == "RandomCrop" else LAYERS.get(name, {})
+    augmentation = LayerAugmentation([Component(name, {**arguments})], seed=1)
+    images = tf.constant(np.repeat(masks * 200, 3, axis=-1), tf.float32)
+    image, mask = augmentation(images, tf.constant(5, tf.int64), tf.constant(masks))
+    mask = mask.numpy()
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) <= {0, 1}
+    if name in MOVING - {"RandAugment", "RandomCrop"}:
+        value = image.numpy()[..., 0] / 200
+        whole = np.isclose(value, np.round(value), atol=0.01)
+        assert whole.mean() > 0.5
+        assert (np.round(value) == mask[..., 0])[whole].mean() > 0.97
+    assert np.array_equal(mask, masks) == (name not in MOVING or name == "RandomCrop")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "reason"),
     [
         ("AugMix", {}, "random state of its own"),
-        ("RandomColorJitter", {}, "random state of its own"),
         ("MixUp", {}, "changes labels"),
         ("Dense", {"units": 3}, "does not augment images"),
         ("Dropout", {"rate": 0.5}, "does not augment images"),

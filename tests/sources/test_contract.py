@@ -110,6 +110,22 @@ def change_keras_dataset(folder):
     (folder / "a.npz").rename(folder / "mnist.npz")
 
 
+def image_masks_sample(folder):
+    for number in range(6):
+        split = folder / ("train" if number < 4 else "test")
+        for name, values in (("images", pixels(number)), ("masks", pixels(number) // 128 * 255)):
+            (split / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(split / name / f"{number}.png")
+    return {"path": folder}
+
+
+def change_image_masks(folder):
+    path = folder / "train" / "masks" / "0.png"
+    values = np.asarray(Image.open(path)).copy()
+    values.flat[0] ^= 255
+    Image.fromarray(values).save(path)
+
+
 SAMPLES = {
     "csv": (csv_sample, change_csv),
     "keras_dataset": (keras_dataset_sample, change_keras_dataset),
@@ -118,8 +134,13 @@ SAMPLES = {
     "directory": (directory_sample, change_directory),
     "npz": (npz_sample, change_npz),
     "idx": (idx_sample, change_idx),
+    "image_masks": (image_masks_sample, change_image_masks),
 }
-IMAGES = {"directory", "npz", "npy", "hdf5", "idx", "keras_dataset"}
+IMAGES = {"directory", "npz", "npy", "hdf5", "idx", "keras_dataset", "image_masks"}
+
+
+def labels_of(split):
+    return split.labels if isinstance(split.labels, np.ndarray) else split.labels.take(np.arange(len(split)))
 
 
 def pixels(seed):
@@ -166,9 +187,12 @@ def test_it_opens_with_splits_of_examples_and_labels(sample):
     assert [len(split) for split in data.splits.values()] == [4, 2]
     for name, split in data.splits.items():
         assert split.name == name
-        assert split.labels.dtype == np.int64
-        assert split.labels.shape == (len(split),)
-        assert set(split.labels) <= set(range(len(data.classes)))
+        labels = labels_of(split)
+        if data.label_kind == "masks":
+            assert (labels.dtype, labels.shape) == (np.uint8, (len(split), *split.inputs.example_shape[:2], 1))
+        else:
+            assert (labels.dtype, labels.shape) == (np.int64, (len(split),))
+        assert set(np.unique(labels)) <= set(range(len(data.classes)))
         assert split.names is None or len(split.names) == len(split)
     assert len(data.classes) == 2
     assert data.skipped == ()
@@ -198,7 +222,7 @@ def test_two_openings_are_equal(sample):
     first, second = source(**arguments).open(), source(**arguments).open()
     for name in first.splits:
         everything = np.arange(len(first.splits[name]))
-        np.testing.assert_array_equal(first.splits[name].labels, second.splits[name].labels)
+        np.testing.assert_array_equal(labels_of(first.splits[name]), labels_of(second.splits[name]))
         np.testing.assert_array_equal(
             first.splits[name].inputs.take(everything), second.splits[name].inputs.take(everything)
         )
@@ -288,7 +312,7 @@ def flipped(content, number):
 
 def holds_the_same(data, other):
     return all(
-        np.array_equal(split.labels, other.splits[name].labels)
+        np.array_equal(labels_of(split), labels_of(other.splits[name]))
         and np.array_equal(
             split.inputs.take(np.arange(len(split))), other.splits[name].inputs.take(np.arange(len(split)))
         )

@@ -1,0 +1,170 @@
+"""Images with a mask each: the class of every pixel."""
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import AfterValidator, Field, model_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import ColorMode, Data, ImageFormat, Interpolation, LabelKind, Source, Split
+from kerasrun.sources._fields import ClassName, ClassNames, ImageSize
+from kerasrun.sources._files import is_image, list_folder, listed
+from kerasrun.sources._folders import SPLIT_NAMES
+
+if TYPE_CHECKING:
+    from kerasrun.sources._inputs import Scan
+    from kerasrun.sources._masks import MaskScan
+
+
+def _once(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("expected every value once")
+    return values
+
+
+Value = Annotated[int, Field(ge=0, le=255)]
+ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
+
+
+class ImageMasks(Source):
+    """Images and masks in two folders: `<path>/{train,validation,test}/{images,masks}/*`, or `<path>/{images,masks}/*`.
+
+    A mask belongs to the image of the same name, whatever the extensions, and has its size. Its values say the class of
+    each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a palette's indices count,
+    not its colours. Masks are resized to the nearest pixel, so that no values are mixed.
+    """
+
+    kind: ClassVar[str] = "image_masks"
+
+    path: ExperimentPath
+    """The folder that holds the two folders, or the folders of the splits."""
+    images: str = "images"
+    """The name of the folders of images."""
+    masks: str = "masks"
+    """The name of the folders of masks."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image and mask is brought; by default all images must have one size."""
+    color_mode: ColorMode = "rgb"
+    """`grayscale` (1 channel), `rgb` (3) or `rgba` (4); of the images."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels of an image are computed when it is resized."""
+    classes: ClassNames | None = None
+    """The names of the classes, in the order of the class numbers; by default the values of the masks."""
+    mask_values: ValueList | Mapping[Value, ClassName] | None = None
+    """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`."""
+
+    @model_validator(mode="after")
+    def _values_of_classes(self) -> "ImageMasks":
+        if self.mask_values is None:
+            return self
+        if isinstance(self.mask_values, Mapping):
+            meant = set(self.mask_values.values())
+            if len(meant) < 2:
+                raise ValueError("expected mask_values of at least two classes")
+            if self.classes and meant != set(self.classes):
+                raise ValueError(f"expected classes and mask_values to name the same classes: {listed(sorted(meant))}")
+        elif self.classes and len(self.classes) != len(self.mask_values):
+            raise ValueError(f"expected as many classes as mask_values: {len(self.mask_values)}")
+        return self
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return "masks"
+
+    def open(self) -> Data:
+        from kerasrun.sources._inputs import first_size, scan_images
+        from kerasrun.sources._masks import classes_of_values, scan_masks
+
+        pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
+        images = [image for split in pairs.values() for image, _ in split]
+        height, width = self.image_size or first_size(images)
+        image_format = ImageFormat(height, width, self.color_mode, self.interpolation)
+        scan = scan_images(images, image_format, resize=self.image_size is not None)
+        scan.require_all_readable("Repair them, or remove them with their masks.")
+        mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width))
+        _check_sizes(scan, mask_scan)
+        classes, class_of_value = classes_of_values(mask_scan, self.mask_values, self.classes)
+        used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
+        for number in sorted(set(range(len(classes))) - used):
+            raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
+        splits, begin = {}, 0
+        for name, split in pairs.items():
+            end = begin + len(split)
+            splits[name] = Split(
+                name,
+                scan.inputs(range(begin, end)),
+                mask_scan.inputs(begin, end, class_of_value),
+                tuple(image.relative_to(self.path).as_posix() for image, _ in split),
+            )
+            begin = end
+        fingerprint = _fingerprint(self.path, images, scan, mask_scan)
+        return Data(splits, classes, image_format, fingerprint, label_kind="masks")
+
+    def _splits(self) -> dict[str, Path]:
+        """The folders that hold the two folders, by the split's name."""
+        folders = list_folder(self.path)[1]
+        if any(folder.name == self.images for folder in folders):
+            return {"train": self.path}
+        found: dict[str, Path] = {}
+        for folder in folders:
+            name = SPLIT_NAMES.get(folder.name.lower())
+            if name in found:
+                raise DataError(f"{self.path}: two folders for {name}: {found[name].name} and {folder.name}; keep one")
+            if name:
+                found[name] = folder
+        if "train" not in found:
+            names = [folder.name for folder in folders]
+            near = difflib.get_close_matches(self.images, names, n=1)
+            raise DataError(
+                f"{self.path}: no folder {self.images!r} here, and no folder train; expected {self.images}/<image> and "
+                f"{self.masks}/<mask>, or train/{self.images}/<image> and so on; there are {listed(names) or 'none'}"
+                + (f"; did you mean `images: {near[0]}`?" if near else "")
+            )
+        return {name: found[name] for name in dict.fromkeys(SPLIT_NAMES.values()) if name in found}
+
+    def _pairs(self, folder: Path) -> list[tuple[Path, Path]]:
+        """Every image with its mask, by name."""
+        images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
+        for here, there, kind, other, name in (
+            (images, masks, "image", "mask", self.masks),
+            (masks, images, "mask", "image", self.images),
+        ):
+            lonely = [path for stem, path in here.items() if stem not in there]
+            if lonely:
+                raise DataError(
+                    f"{lonely[0]}: {'an' if kind == 'image' else 'a'} {kind} without its {other}: no {name}/"
+                    f"{lonely[0].stem}.* in {folder}" + (f"; {len(lonely)} of {len(here)} are so" if lonely[1:] else "")
+                )
+        return [(images[stem], masks[stem]) for stem in images]
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    files = [file for file in list_folder(folder)[0] if is_image(file)]
+    if not files:
+        raise DataError(f"{folder}: no images in this folder")
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.stem in found:
+            raise DataError(f"{folder}: {found[file.stem].name} and {file.name} have one name; keep one of them")
+        found[file.stem] = file
+    return found
+
+
+def _check_sizes(images: "Scan", masks: "MaskScan") -> None:
+    for image, size, mask, own_size in zip(images.paths, images.sizes, masks.paths, masks.own_sizes, strict=True):
+        if size != own_size:
+            raise DataError(
+                f"{mask}: the mask is {own_size[1]}×{own_size[0]}, but its image {image} is {size[1]}×{size[0]} "
+                "(height × width); they must have one size"
+            )
+
+
+def _fingerprint(root: Path, names: Sequence[Path], images: "Scan", masks: "MaskScan") -> str:
+    digest = hashlib.sha256()
+    for path, image, mask in zip(names, images.digests, masks.digests, strict=True):
+        digest.update(f"{path.relative_to(root).as_posix()}\n{image}\n{mask}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -1,0 +1,173 @@
+"""Images with masks: pairs by name, values as classes, and what cannot be a mask."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from kerasrun.errors import DataError
+from kerasrun.sources import _inputs, _masks
+from kerasrun.sources.image_masks import ImageMasks
+
+SIZE = (6, 8)
+
+
+def mask_of(values, seed=0, size=SIZE):
+    mask = np.random.default_rng(seed).choice(np.array(values, np.uint8), size)
+    mask.flat[: len(values)] = values
+    return mask
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+
+
+@pytest.fixture
+def pairs(tmp_path, write_image):
+    """Write `count` pairs with masks of these values; returns the folder."""
+
+    def write(values=(0, 255), folder="", count=3):
+        root = tmp_path / "pairs"
+        for number in range(count):
+            write_image(root / folder / f"images/{number}.jpg", size=SIZE, seed=number)
+            save(root / folder / f"masks/{number}.png", mask_of(values, number))
+        return root
+
+    return write
+
+
+def masks_of(data, split="train"):
+    labels = data.splits[split].labels
+    return labels.take(np.arange(len(labels)))
+
+
+def test_a_mask_of_0_and_255_has_two_classes(pairs):
+    data = ImageMasks(path=pairs()).open()
+    assert (data.classes, data.label_kind) == (("0", "255"), "masks")
+    assert data.splits["train"].names == ("images/0.jpg", "images/1.jpg", "images/2.jpg")
+    found = masks_of(data)
+    assert (found.shape, found.dtype) == ((3, *SIZE, 1), np.uint8)
+    np.testing.assert_array_equal(found[1, ..., 0], mask_of([0, 255], 1) // 255)
+
+
+def test_a_mask_of_class_numbers_has_as_many_classes(pairs):
+    data = ImageMasks(path=pairs([0, 1, 2]), classes=("sky", "sea", "land")).open()
+    assert data.classes == ("sky", "sea", "land")
+    np.testing.assert_array_equal(masks_of(data)[0, ..., 0], mask_of([0, 1, 2]))
+
+
+def test_the_values_of_the_classes_can_be_given_in_order_or_by_name(pairs):
+    root = pairs([10, 20, 30])
+    listed = ImageMasks(path=root, mask_values=(30, 10, 20)).open()
+    assert listed.classes == ("30", "10", "20")
+    np.testing.assert_array_equal(masks_of(listed)[0, ..., 0], np.array([1, 2, 0])[mask_of([10, 20, 30]) // 10 - 1])
+    named = ImageMasks(path=root, mask_values={10: "cell", 20: "edge", 30: "cell"}).open()
+    assert named.classes == ("cell", "edge")
+    np.testing.assert_array_equal(masks_of(named)[0, ..., 0], mask_of([10, 20, 30]) == 20)
+
+
+def test_splits_are_folders_of_the_two_folders(pairs):
+    pairs(folder="train")
+    pairs(folder="val", count=2)
+    data = ImageMasks(path=pairs(folder="test", count=1)).open()
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 3, "validation": 2, "test": 1}
+
+
+def test_a_palette_means_its_indices(pairs):
+    root = pairs([0, 1, 2])
+    palette = Image.fromarray(mask_of([0, 1, 2], 1))
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    palette.save(root / "masks/1.png")
+    with Image.open(root / "masks/1.png") as saved:
+        assert saved.mode == "P"
+    np.testing.assert_array_equal(masks_of(ImageMasks(path=root).open())[1, ..., 0], mask_of([0, 1, 2], 1))
+
+
+def test_one_bit_masks_have_two_classes(pairs):
+    root = pairs()
+    for number in range(3):
+        save(root / f"masks/{number}.png", mask_of([0, 1], number).astype(bool))
+    data = ImageMasks(path=root).open()
+    assert data.classes == ("0", "255")
+    np.testing.assert_array_equal(masks_of(data)[2, ..., 0], mask_of([0, 1], 2))
+
+
+def test_resizing_never_mixes_classes(pairs):
+    data = ImageMasks(path=pairs([0, 1, 2]), image_size=(11, 5)).open()
+    assert data.splits["train"].inputs.example_shape == (11, 5, 3)
+    assert masks_of(data).shape == (3, 11, 5, 1)
+    assert set(np.unique(masks_of(data))) == {0, 1, 2}
+
+
+def test_masks_that_do_not_fit_into_memory_are_decoded_to_the_same(pairs, monkeypatch):
+    root = pairs([0, 1, 2])
+    kept = ImageMasks(path=root, image_size=(5, 7)).open()
+    for module in (_inputs, _masks):
+        monkeypatch.setattr(module, "memory_budget", lambda: 0)
+    read = ImageMasks(path=root, image_size=(5, 7)).open()
+    assert not hasattr(read.splits["train"].labels, "array")
+    np.testing.assert_array_equal(masks_of(read), masks_of(kept))
+    assert read.fingerprint == kept.fingerprint
+
+
+def remove(root, name):
+    (root / name).unlink()
+
+
+def blurred(root):
+    save(root / "masks/1.jpg", mask_of([0, 255], 1), quality=30)
+    remove(root, "masks/1.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda root: remove(root, "masks/1.png"), r"images/1\.jpg: an image without its mask: no masks/1\.\*"),
+        (lambda root: remove(root, "images/2.jpg"), r"masks/2\.png: a mask without its image: no images/2\.\*"),
+        (
+            lambda root: save(root / "masks/1.png", mask_of([0, 255], size=(6, 9))),
+            "1.png: the mask is 6×9, but its image",
+        ),
+        (lambda root: save(root / "masks/1.png", mask_of([0, 7, 255])), "values 0, 7, 255.*set `mask_values`"),
+        (blurred, r"1\.jpg: a mask as JPEG, which blurs values"),
+        (lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)), "it has colours"),
+        (lambda root: save(root / "masks/1.png", mask_of([0, 255]).astype(np.uint16) * 9), r"1\.png.*the value 2295"),
+        (lambda root: (root / "masks/1.png").write_bytes(b""), r"1\.png: is empty"),
+        (lambda root: save(root / "masks/1.bmp", mask_of([0, 255])), r"1\.bmp and 1\.png have one name"),
+        (lambda root: [remove(root, f"masks/{n}.png") for n in range(3)], "masks: no images in this folder"),
+        (lambda root: (root / "images").rename(root / "image"), r"no folder 'images'.*did you mean `images: image`\?"),
+        (
+            lambda root: [save(root / f"masks/{n}.png", np.zeros(SIZE, np.uint8)) for n in range(3)],
+            "the values 0, which are neither",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_told_with_its_name(pairs, spoil, words):
+    root = pairs()
+    spoil(root)
+    with pytest.raises(DataError, match=words):
+        ImageMasks(path=root).open()
+
+
+def test_a_value_that_is_no_class_is_told_with_its_file(pairs):
+    root = pairs([0, 1, 2])
+    with pytest.raises(DataError, match=r"0\.png: the mask has the value 2, but the classes are 0, 1; set `mask_val"):
+        ImageMasks(path=root, mask_values=(0, 1)).open()
+    with pytest.raises(DataError, match="no pixel to train on is of the class 'land'"):
+        ImageMasks(path=root, mask_values={0: "sky", 1: "sea", 2: "sea", 3: "land"}).open()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"mask_values": (0, 0)}, "every value once"),
+        ({"mask_values": (0, 256)}, "less than or equal to 255"),
+        ({"mask_values": (0, 1), "classes": ("a", "b", "c")}, "as many classes as mask_values: 2"),
+        ({"mask_values": {0: "a", 1: "b"}, "classes": ("a", "c")}, "the same classes: a, b"),
+        ({"mask_values": {0: "a", 1: "a"}}, "at least two classes"),
+    ],
+)
+def test_values_and_classes_that_contradict_each_other_are_told_from_the_text(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        ImageMasks(path="x", **fields)
