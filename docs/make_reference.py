@@ -477,9 +477,10 @@ predictions = kerasrun.predict(["data/digits/png/test/7"], model=run.best_model,
 
 `kerasrun.train(path, branch=kerasrun.Branch(run, "best"))` is `train --from`, with `"last"` or the number of an epoch
 for the other weights. `kerasrun.resume(run)` takes what `kerasrun.open_run(path)` returns; `kerasrun.load(path)` checks
-a file as `validate` does; `kerasrun.dry_run(path)` is `train --dry-run`, and `kerasrun.verify(path_or_run)` returns a
-report. All of them raise the errors of [kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread
-counts and `deterministic` can be set once in a process: resume a run of others in a process of its own.
+a file as `validate` does; `kerasrun.dry_run(path)` is `train --dry-run`, `kerasrun.preview(path)` returns the path of
+its picture, and `kerasrun.verify(path_or_run)` a report. All of them raise the errors of
+[kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread counts and `deterministic` can be set
+once in a process: resume a run of others in a process of its own.
 """
 
 NOTES: Mapping[str, str] = {
@@ -554,6 +555,10 @@ without as the file says.""",
     "validate": """\
 Takes a fraction of a second. What only the data can show is told by `train`, and by `train --dry-run` without
 training.""",
+    "preview": """\
+The examples are those of the first steps of a training, after `augmentation` and `preprocessing`, by one scale for the
+whole picture: the line above them has the lowest and highest value that the network gets. Colours are those that the
+network sees: VGG16's preprocessing exchanges red and blue. Where examples are no images there is nothing to show.""",
     "verify": """\
 Three processes train one after the other, in a folder beside that of the runs which is removed afterwards: the first
 trains twice, the second is stopped as by Ctrl-C, the third resumes it. The steps are taken in two or more short epochs

@@ -18,6 +18,7 @@ _CALLS = {
     "load": "kerasrun.experiment.load",
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",
+    "preview": "kerasrun.results.preview",
     "resume": "kerasrun.training.train",
     "train": "kerasrun.training.train",
     "verify": "kerasrun.training.verification",

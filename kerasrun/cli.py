@@ -15,7 +15,20 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands import evaluate, export, init, plot, predict, resume, runs, summary, train, validate, verify
+from kerasrun.commands import (
+    evaluate,
+    export,
+    init,
+    plot,
+    predict,
+    preview,
+    resume,
+    runs,
+    summary,
+    train,
+    validate,
+    verify,
+)
 from kerasrun.errors import KerasrunError
 from kerasrun.training import signals
 from kerasrun.version import VERSION
@@ -31,7 +44,7 @@ app = typer.Typer(
 )
 for command in (
     *(init.init, train.train, resume.resume, evaluate.evaluate, predict.predict),
-    *(validate.validate, verify.verify, summary.summary, plot.plot, export.export, runs.runs),
+    *(validate.validate, preview.preview, verify.verify, summary.summary, plot.plot, export.export, runs.runs),
 ):
     app.command()(command)
 

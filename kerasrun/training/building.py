@@ -54,6 +54,23 @@ def build_model(
     Raises:
         ModelError: if the network does not fit the data, or classes, last layer and loss contradict each other.
     """
+    _set_up(experiment)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        return _build(experiment, data, train.inputs, pretrained)
+
+
+def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
+    """What stands in front of the network, alone.
+
+    Raises:
+        ModelError: if it does not fit the examples.
+    """
+    _set_up(experiment)
+    inputs = keras.Input(train.example_shape, dtype="float32", name="input")
+    return keras.Model(inputs, _preprocess(experiment, inputs, train))
+
+
+def _set_up(experiment: Experiment) -> None:
     keras.utils.clear_session()
     # The experiment decides, not the settings that a user keeps in keras.json.
     keras.config.set_image_data_format("channels_last")
@@ -61,8 +78,6 @@ def build_model(
     keras.config.set_epsilon(1e-7)
     keras.utils.set_random_seed(experiment.seed)
     keras.config.set_dtype_policy(experiment.precision)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        return _build(experiment, data, train.inputs, pretrained)
 
 
 def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) -> BuiltModel:

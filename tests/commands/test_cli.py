@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("init", "train", "resume", "evaluate", "predict", "validate", "verify", "summary", "plot", "export", "runs")
+COMMANDS = (
+    *("init", "train", "resume", "evaluate", "predict", "validate", "preview", "verify", "summary", "plot"),
+    *("export", "runs"),
+)
 
 
 def kerasrun(*arguments, cwd=ROOT):

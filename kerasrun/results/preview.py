@@ -1,0 +1,131 @@
+"""`preview`: the first training examples, changed as training changes them, as the network sees them."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import DataError, UsageError
+from kerasrun.experiment.load import load
+from kerasrun.runs import atomic
+from kerasrun.sources._contract import Data
+from kerasrun.training.train import Prepared, prepare, start_device
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLUMNS = 8
+
+
+def preview(
+    file: str | Path, *, overrides: Sequence[str] = (), output: str | Path | None = None, count: int = 16
+) -> Path:
+    """Draw the first examples of the first epoch, augmented and preprocessed, with their labels.
+
+    Args:
+        overrides: `key.path=value`, as after `--set`.
+        output: the PNG file; by default `<experiment>-preview.png` in the working folder.
+        count: how many examples, if there are so many.
+
+    Returns:
+        the path of the picture.
+
+    Raises:
+        KerasrunError: as `train`, up to the first batch; if the examples are no images.
+    """
+    loaded = load(file, overrides)
+    path = Path(output or f"{loaded.experiment.name}-preview.png")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path}: the picture is a PNG file; expected a name that ends in .png")
+    prepared = prepare(loaded)
+    shape = prepared.train.inputs.example_shape
+    if len(shape) != 3:
+        raise DataError(f"preview shows images, but an example has the shape {tuple(shape)}")
+    start_device(prepared.experiment)
+    images, labels = _first_examples(prepared, min(count, len(prepared.train)))
+    figure = _grid(images, labels, prepared.data)
+    with atomic.replacing(path) as private:
+        figure.savefig(private, dpi=120, format="png")
+    return path
+
+
+def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """What the network sees, (count, height, width, channels), and the labels as in `Split.labels`."""
+    from kerasrun.pipeline.augmentation import augmentation_of
+    from kerasrun.pipeline.batches import Masks, read_errors_as_they_were, training_batches
+    from kerasrun.training.building import preprocessing_model
+
+    experiment, train = prepared.experiment, prepared.train
+    labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)
+    preprocess = preprocessing_model(experiment, train.inputs)
+    augmentation = augmentation_of(experiment, train.inputs.example_shape, masks=isinstance(labels, Masks))
+    seen: list[NDArray[np.float32]] = []
+    known: list[NDArray[Any]] = []
+    batches = training_batches(
+        train.inputs,
+        labels,
+        batch_size=experiment.fit.batch_size,
+        seed=experiment.seed,
+        first_step=0,
+        epochs=1,
+        augmentation=augmentation,
+    )
+    with read_errors_as_they_were():
+        for x, y in batches.take(math.ceil(count / experiment.fit.batch_size)):
+            seen.append(preprocess(x, training=False).numpy())
+            known.append(y.numpy())
+    return np.concatenate(seen)[:count].astype(np.float32), np.concatenate(known)[:count]
+
+
+def _grid(images: NDArray[np.float32], labels: NDArray[Any], data: Data) -> "Figure":
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    columns = min(_COLUMNS, len(images))
+    rows = math.ceil(len(images) / columns)
+    figure = Figure(figsize=(1.6 * columns, 1.9 * rows + 0.6), layout="constrained")
+    shown = _as_colours(images)
+    colours = colormaps["tab10"](np.arange(10))[:, :3]
+    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.axis("off")
+        if number >= len(images):
+            continue
+        axes.imshow(shown[number])
+        if data.label_kind == "masks":
+            axes.imshow(_overlay(labels[number], colours))
+        else:
+            axes.set_title(_label(labels[number], data), fontsize=8)
+    if data.label_kind == "masks":
+        patches = [Patch(color=colours[n % len(colours)], label=name) for n, name in enumerate(data.classes) if n]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
+    figure.suptitle(f"values from {images.min():.3g} to {images.max():.3g}", fontsize=8)
+    return figure
+
+
+def _as_colours(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Three channels of 0 to 1; all images by one scale, so that one that is darker looks darker."""
+    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
+    colours = images[..., :3] if images.shape[-1] in (3, 4) else np.repeat(images[..., :1], 3, axis=-1)
+    return (colours - low) / (high - low)
+
+
+def _overlay(mask: NDArray[np.uint8], colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Every class but the first in its colour, half transparent: (height, width, 4)."""
+    numbers = mask[..., 0].astype(int)
+    rgb = colours[numbers % len(colours)]
+    return np.concatenate([rgb, np.where(numbers == 0, 0.0, 0.5)[..., np.newaxis]], axis=-1)
+
+
+def _label(label: NDArray[Any], data: Data) -> str:
+    match data.label_kind:
+        case "classes":
+            text = data.classes[int(label)]
+        case "multi_label":
+            text = ", ".join(name for name, holds in zip(data.classes, label, strict=True) if holds) or "none"
+        case _:
+            text = ", ".join(f"{value:.4g}" for value in label)
+    return text if len(text) <= 20 else f"{text[:19]}…"
