@@ -107,9 +107,9 @@ class GeneratorAugmentation:
 
     def _flip(self, images: tf.Tensor, parameters: Parameters) -> tf.Tensor:
         if self.generator.horizontal_flip:
-            images = tf.where(_each_image(parameters.flip_horizontal), images[:, :, ::-1], images)
+            images = _rows_where(parameters.flip_horizontal, tf.reverse(images, [2]), images)
         if self.generator.vertical_flip:
-            images = tf.where(_each_image(parameters.flip_vertical), images[:, ::-1], images)
+            images = _rows_where(parameters.flip_vertical, tf.reverse(images, [1]), images)
         return images
 
 
@@ -173,7 +173,9 @@ def _resample(images: tf.Tensor, matrix: tf.Tensor, fill_mode: str, fill: float,
     # The operator blends the edge with the fill; SciPy fills whatever lies beyond the middle of the last pixel.
     x, y = _places(matrix, height, width)
     inside = (x > -_ROUNDING) & (x < width - 1 + _ROUNDING) & (y > -_ROUNDING) & (y < height - 1 + _ROUNDING)
-    return tf.where(inside[..., tf.newaxis], moved, tf.cast(fill, images.dtype))
+    pixels = tf.reshape(moved, [-1, images.shape[-1]])
+    filled = tf.fill(tf.shape(pixels), tf.cast(fill, images.dtype))
+    return tf.reshape(_rows_where(tf.reshape(inside, [-1]), pixels, filled), tf.shape(moved))
 
 
 def _resample_wrapped(images: tf.Tensor, matrix: tf.Tensor, interpolation: str) -> tf.Tensor:
@@ -211,6 +213,11 @@ def _pixels(images: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     rows = tf.reshape(images, [-1, height * width, channels])
     index = tf.reshape(tf.cast(y * width + x, tf.int32), [-1, height * width])
     return tf.reshape(tf.gather(rows, index, batch_dims=1), [-1, height, width, channels])
+
+
+def _rows_where(chosen: tf.Tensor, rows: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+    """Whole rows of one of two tensors: `tf.where` would compare number by number, and take four times as long."""
+    return tf.raw_ops.Select(condition=chosen, x=rows, y=others)
 
 
 def _brighten(images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

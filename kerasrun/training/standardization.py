@@ -32,11 +32,10 @@ def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
         train: the examples that train.
 
     Raises:
-        ModelError: if the images are too large to be whitened.
+        ModelError: if the images are too large to be whitened, or have other channels than a network's preprocessing.
     """
     if generator.preprocessing_function:
-        module = importlib.import_module(f"keras.applications.{generator.preprocessing_function}")
-        x = module.preprocess_input(x)
+        x = _preprocess_input(generator.preprocessing_function, x)
     if generator.rescale is not None:
         x = keras.layers.Rescaling(generator.rescale, name="rescaling")(x)
     if generator.centers_samples:
@@ -66,6 +65,17 @@ def require_images(generator: ImageDataGenerator, train: Inputs) -> None:
         raise ModelError(
             f"augmentation: brightness_range changes images of 1, 3 or 4 channels, but these have {shape[2]}"
         )
+
+
+def _preprocess_input(network: str, x: Any) -> Any:
+    module = importlib.import_module(f"keras.applications.{network}")
+    try:
+        return module.preprocess_input(x)
+    except (ValueError, IndexError) as error:
+        raise ModelError(
+            f"augmentation: preprocess_input of {network} does not take images of {x.shape[-1]} "
+            f"channel{'s' * (x.shape[-1] > 1)}; set color_mode: rgb in the data section"
+        ) from error
 
 
 def _normalize_features(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:

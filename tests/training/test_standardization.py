@@ -79,6 +79,14 @@ def test_a_matrix_that_fits_into_no_memory_is_refused():
         standardize(ImageDataGenerator(zca_whitening=True), _input((224, 224, 3)), large)
 
 
+def test_preprocessing_for_colours_is_refused_for_grey_images():
+    from kerasrun.training.standardization import standardize
+
+    grey = ArrayInputs(np.zeros((2, 8, 8, 1), np.uint8))
+    with pytest.raises(ModelError, match="vgg16 does not take images of 1 channel; set color_mode: rgb"):
+        standardize(ImageDataGenerator(preprocessing_function="vgg16"), _input((8, 8, 1)), grey)
+
+
 def _input(shape):
     import keras
 
