@@ -22,7 +22,7 @@ from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.sources._contract import Data, Inputs, Split
 from kerasrun.training.labels import encode_masks
 from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.training.standardization import require_images, standardize
+from kerasrun.training.standardization import standardize
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
@@ -123,10 +123,8 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
 def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     """Put preprocessing in front of the network: what is written, else the network's own, else [0, 1] for images."""
     generator = experiment.augmentation
-    if isinstance(generator, ImageDataGenerator):
-        require_images(generator, train)
-        if generator.standardizes:
-            return standardize(generator, inputs, train)
+    if isinstance(generator, ImageDataGenerator) and generator.standardizes:
+        return standardize(generator, inputs, train)
     if experiment.preprocessing is not None:
         x = inputs
         for component in experiment.preprocessing:

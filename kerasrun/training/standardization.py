@@ -20,8 +20,6 @@ from kerasrun.sources._contract import Inputs
 # What the original adds to a standard deviation before it divides.
 _EPSILON = 1e-6
 _AT_ONCE = 256
-_LARGEST_MATRIX = 2**30
-"""Bytes of the largest whitening matrix."""
 
 
 def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
@@ -32,7 +30,7 @@ def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
         train: the examples that train.
 
     Raises:
-        ModelError: if the images are too large to be whitened, or have other channels than a network's preprocessing.
+        ModelError: if the images have other channels than the preprocessing of a network takes.
     """
     if generator.preprocessing_function:
         x = _preprocess_input(generator.preprocessing_function, x)
@@ -47,24 +45,6 @@ def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
     if generator.zca_whitening:
         x = _whiten(generator, x, train)
     return x
-
-
-def require_images(generator: ImageDataGenerator, train: Inputs) -> None:
-    """
-    Raises:
-        ModelError: if the examples are no images that the generator can change.
-    """
-    shape = train.example_shape
-    if len(shape) != 3:
-        raise ModelError(f"augmentation: ImageDataGenerator changes images, but an example has the shape {shape}")
-    if generator.brightness_range is None:
-        return
-    if train.dtype != np.uint8:
-        raise ModelError("augmentation: brightness_range works on pixels of 8 bits, but these examples are numbers")
-    if shape[2] not in (1, 3, 4):
-        raise ModelError(
-            f"augmentation: brightness_range changes images of 1, 3 or 4 channels, but these have {shape[2]}"
-        )
 
 
 def _preprocess_input(network: str, x: Any) -> Any:
@@ -92,12 +72,6 @@ def _normalize_features(generator: ImageDataGenerator, x: Any, train: Inputs) ->
 def _whiten(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
     shape = train.example_shape
     size = math.prod(shape)
-    if 4 * size**2 > _LARGEST_MATRIX:
-        height, width, channels = shape
-        raise ModelError(
-            f"augmentation: zca_whitening of images of {height}×{width}×{channels} takes a matrix of {size}×{size} "
-            f"numbers, {4 * size**2 / 2**30:.0f} GiB; set a smaller image_size in the data section, or leave it out"
-        )
     # Not a layer of our own: the model file then loads in plain Keras.
     layer = keras.layers.Dense(size, use_bias=False, trainable=False, dtype="float32", name="zca_whitening")
     x = layer(keras.layers.Flatten(name="zca_flatten")(x))

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kerasrun.errors import CheckpointError, DataError, ExperimentError
 from kerasrun.experiment.class_weight import check_class_weight
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.environment import environment
@@ -193,6 +195,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         validation_data=fit.validation_data,
         seed=experiment.seed,
     )
+    if isinstance(experiment.augmentation, ImageDataGenerator):
+        require_suitable_images(experiment.augmentation, train_split.inputs)
     try:
         check_class_weight(loaded.document, data.classes, data.label_kind)
         check_monitors(loaded.document, validates=validation is not None)
