@@ -89,7 +89,7 @@ class ImageMasks(Source):
         _check_sizes(scan, mask_scan)
         classes, class_of_value = classes_of_values(mask_scan, self.mask_values, self.classes)
         used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
-        for number in sorted(set(range(len(classes))) - used):
+        for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
             raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
         splits, begin = {}, 0
         for name, split in pairs.items():
@@ -127,7 +127,11 @@ class ImageMasks(Source):
         return {name: found[name] for name in dict.fromkeys(SPLIT_NAMES.values()) if name in found}
 
     def _pairs(self, folder: Path) -> list[tuple[Path, Path]]:
-        """Every image with its mask, by name."""
+        """Every image with its mask, by name, as far as `limit` goes."""
+        import numpy as np
+
+        from kerasrun.sources._limit import within_limit
+
         images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
         for here, there, kind, other, name in (
             (images, masks, "image", "mask", self.masks),
@@ -139,7 +143,9 @@ class ImageMasks(Source):
                     f"{lonely[0]}: {'an' if kind == 'image' else 'a'} {kind} without its {other}: no {name}/"
                     f"{lonely[0].stem}.* in {folder}" + (f"; {len(lonely)} of {len(here)} are so" if lonely[1:] else "")
                 )
-        return [(images[stem], masks[stem]) for stem in images]
+        every = [(images[stem], masks[stem]) for stem in images]
+        # Two dimensions, as labels without classes have: the kept examples are evenly spaced.
+        return [every[place] for place in within_limit(np.zeros((len(every), 0)), self.limit)]
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -251,7 +251,9 @@ def test_a_limit_takes_the_same_share_of_every_class_and_changes_the_fingerprint
     source, arguments, _ = sample
     whole = source(**arguments).open()
     data = source(**arguments, limit=2).open()
-    assert {name: sorted(split.labels) for name, split in data.splits.items()} == {"train": [0, 1], "test": [0, 1]}
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 2, "test": 2}
+    if data.label_kind == "classes":
+        assert all(sorted(split.labels) == [0, 1] for split in data.splits.values())
     assert data.classes == whole.classes
     assert data.fingerprint != whole.fingerprint
     every = {bytes(example) for example in whole.splits["train"].inputs.take(np.arange(4))}
