@@ -179,6 +179,21 @@ callback such as `EarlyStopping` ends a stage, not the run. Epochs are counted t
 all stages. A run can be cut in any of them and resumed exactly; its last stage may be extended:
 `kerasrun resume RUN -s stages.1.epochs=10`.
 
+## Epochs of any number of steps
+
+`fit.steps_per_epoch`, `validation_steps` and `validation_freq` are those of `Model.fit`. Training reads the data pass
+after pass, each in an order of its own; an epoch takes the next `steps_per_epoch` batches of that, wherever they lie in
+a pass, as `fit` takes them from a generator. With as many steps as a pass has, nothing changes. What counts epochs
+(`checkpoint`, callbacks, `metrics.csv`) counts these.
+
+```yaml
+fit: {steps_per_epoch: 100, epochs: 30, validation_steps: 20, validation_freq: 5}  # or [1, 10, 30]: after these epochs
+```
+
+An epoch without validation has no `val_…` values: their cells in `metrics.csv` are empty, and what watches one (the
+best model, a callback's `monitor`, the name of `ModelCheckpoint`'s files) does not see that epoch. `patience` then
+counts the epochs that validated. `validation_steps` takes the first batches of the split, the same ones each time.
+
 ## Class weights
 
 `fit.class_weight` does what it does in `Model.fit`: the loss of each training example is multiplied by the weight of

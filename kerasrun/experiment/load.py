@@ -12,6 +12,7 @@ from kerasrun.experiment.document import Document, accept_class_name_form
 from kerasrun.experiment.image_data_generator import STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.validation import validation_problems
 from kerasrun.experiment.yaml_text import Node
 
 
@@ -52,6 +53,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     experiment = fields.read_experiment(document, folder, Path(file).stem, typed)
     if not any(problem.key_path.startswith("compile.metrics") for problem in found):
         found += logs.monitor_problems(document, logs.validates_by_text(document))
+    found += validation_problems(document, experiment.fit) if experiment else []
     # The checks of Keras's components say more than pydantic about what they hold.
     reported = tuple(f"{problem.key_path}." for problem in found)
     problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]

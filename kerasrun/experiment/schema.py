@@ -13,6 +13,7 @@ from kerasrun.sources._contract import Source
 
 ComponentField = Annotated[Component, BeforeValidator(as_component)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+EveryEpoch = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
@@ -38,13 +39,25 @@ class Fit(Section):
     batch_size: int = Field(32, ge=1)
     """Examples in one step, over all devices."""
     epochs: int = Field(1, ge=1)
-    """How often every training example is seen."""
+    """How often every training example is seen; with `steps_per_epoch`, how often so many steps are taken."""
+    steps_per_epoch: int | None = Field(None, ge=1)
+    """Steps in one epoch, which takes up the data where the epoch before left them; by default one pass over them."""
     validation_split: float | None = Field(None, gt=0, lt=1)
     """Share of the training examples kept for validation: seeded, the same share of every class."""
     validation_data: Literal["validation", "test"] | None = None
     """The split that validates; by default `validation` where the data has it."""
+    validation_steps: int | None = Field(None, ge=1)
+    """Batches of that split that validate, the first ones; by default all."""
+    validation_freq: EveryEpoch | Annotated[tuple[EveryEpoch, ...], Field(min_length=1)] = 1
+    """Validate at the end of every so many epochs, or of the epochs listed, counted from one."""
     class_weight: Literal["balanced"] | Annotated[Mapping[str, Weight], Field(min_length=1)] | None = None
     """How much an example of each class counts in the training loss: by name (others count 1), or `balanced`."""
+
+    def validates_after(self, epoch: int) -> bool:
+        """Whether an epoch, counted from one, ends with a validation, where there is one."""
+        if isinstance(self.validation_freq, int):
+            return epoch % self.validation_freq == 0
+        return epoch in self.validation_freq
 
 
 class Stage(Section):

@@ -35,25 +35,29 @@ def training_batches(
     seed: int,
     first_step: int,
     epochs: int,
+    steps_per_epoch: int | None = None,
     augmentation: Augmentation | None = None,
     sample_weight: NDArray[np.float32] | None = None,
 ) -> tf.data.Dataset:
     """Every batch from global step `first_step` to the end of the last epoch.
 
-    What a batch holds depends on its global step and the seed alone, so the pipeline begins anywhere at no cost.
+    The stream is one pass over the examples after the other, each in an order of its own, and an epoch takes so many
+    batches of it. What a batch holds depends on its global step and the seed alone, so the pipeline begins anywhere at
+    no cost.
 
     Args:
         inputs: the training examples, (examples, …).
         labels: as the loss takes them, (examples, …); or masks.
         epochs: the number of the last epoch, counted from one.
+        steps_per_epoch: batches in an epoch; by default an epoch is one pass.
         sample_weight: how much each example counts in the loss, (examples,).
 
     Returns:
         batches of (float32 (batch, …), labels (batch, …)), and (batch,) of `sample_weight` where it is given; the last
-        one of an epoch may be smaller.
+        one of a pass may be smaller.
     """
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
-    first_epoch, skipped = divmod(first_step, steps)
+    end_step = epochs * (steps_per_epoch or steps)
     read = _reader(inputs)
     change = augmentation or _unchanged
     masks = labels if isinstance(labels, Masks) else None
@@ -62,16 +66,16 @@ def training_batches(
     arrays = (labels if masks is None else None, sample_weight)
     along = [tf.constant(array) for array in arrays if array is not None]
 
-    def order(epoch: NDArray[np.int64]) -> NDArray[np.int64]:
-        return epoch_order(seed, int(epoch), examples)
+    def order(number: NDArray[np.int64]) -> NDArray[np.int64]:
+        return epoch_order(seed, int(number), examples)
 
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        indices = tf.ensure_shape(tf.numpy_function(order, [epoch], tf.int64, stateful=False), [examples])
-        begin = tf.where(epoch == first_epoch, tf.constant(skipped, tf.int64), tf.constant(0, tf.int64))
-        numbers = tf.data.Dataset.range(begin, steps)
-        return numbers.map(
-            lambda number: (epoch * steps + number, indices[number * batch_size : (number + 1) * batch_size])
-        )
+    def batches_of_pass(number: tf.Tensor) -> tf.data.Dataset:
+        indices = tf.ensure_shape(tf.numpy_function(order, [number], tf.int64, stateful=False), [examples])
+        before = number * steps
+        begin = tf.maximum(tf.constant(first_step, tf.int64) - before, 0)
+        end = tf.minimum(tf.constant(end_step, tf.int64) - before, steps)
+        places = tf.data.Dataset.range(begin, end)
+        return places.map(lambda place: (before + place, indices[place * batch_size : (place + 1) * batch_size]))
 
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         x = tf.cast(read(indices), tf.float32)
@@ -81,8 +85,8 @@ def training_batches(
         x, mask = change(x, step, read_masks(indices))
         return x, masks.encode(mask), *others
 
-    batches = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_batches)
-    return _loaded(batches, load)
+    passes = tf.data.Dataset.range(first_step // steps, -(-end_step // steps))
+    return _loaded(passes.flat_map(batches_of_pass), load)
 
 
 def padded_batches(inputs: Inputs, *, batch_size: int) -> tf.data.Dataset:

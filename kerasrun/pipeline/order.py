@@ -8,13 +8,19 @@ SPLIT_STREAM = 2**32
 
 
 def epoch_order(seed: int, epoch: int, examples: int) -> NDArray[np.int64]:
-    """The order of the training examples in an epoch: a permutation of `range(examples)`."""
+    """The order of the training examples in an epoch, or in one pass over them: a permutation of `range(examples)`."""
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
 def steps_in_epoch(examples: int, batch_size: int) -> int:
-    """Batches in an epoch; the last one may be smaller."""
+    """Batches in one pass over the examples; the last one may be smaller."""
     return -(-examples // batch_size)
+
+
+def examples_before(step: int, examples: int, batch_size: int) -> int:
+    """How many examples training has seen before a global step, pass after pass over all of them."""
+    passes, place = divmod(step, steps_in_epoch(examples, batch_size))
+    return passes * examples + place * batch_size
 
 
 def stratified_split(

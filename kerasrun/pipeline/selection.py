@@ -65,6 +65,11 @@ def spread(split: Split, examples: int) -> Split:
     return _select(split, np.arange(count) * len(split) // count, split.name)
 
 
+def first(split: Split, examples: int) -> Split:
+    """The first examples of a split, as many of them; all if it has fewer."""
+    return _select(split, np.arange(min(examples, len(split))), split.name)
+
+
 def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
     names = tuple(split.names[i] for i in indices) if split.names else None
     labels, weight = split.labels, split.sample_weight

@@ -55,11 +55,11 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
         )
     names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
-    epochs = [row["epoch"] for row in rows]
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in rows[0]:
-                axes.plot(epochs, [row[column] for row in rows], marker="o", markersize=3, label=label)
+                points = [(row["epoch"], row[column]) for row in rows if row[column] is not None]
+                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
         axes.set(title=name, xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

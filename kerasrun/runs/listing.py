@@ -93,7 +93,7 @@ def _summary(run: RunDirectory) -> RunSummary:
         content = run.read_run()
         status = _status(run, content)
         epochs_done = len(Table(run.metrics_file).rows())
-        seconds = math.fsum(row.get("seconds", 0.0) for row in Table(run.timings_file).rows())
+        seconds = math.fsum(row.get("seconds") or 0.0 for row in Table(run.timings_file).rows())
     except RunDirectoryError as error:
         return RunSummary(run, "damaged", problem=str(error))
     best = content.get("best") or {}

@@ -14,17 +14,20 @@ from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
-Row = Mapping[str, int | float]
+Cell = int | float | None
+"""None where an epoch has no such value: one without validation has none of `val_…`."""
+Row = Mapping[str, Cell]
 _CHANGED = "the file is damaged, or was changed by hand; kerasrun resume puts it back from a checkpoint"
 
 
 class Table:
-    """A CSV file with a header and numbers; the first column, `epoch`, holds integers. No rows, no file."""
+    """A CSV file with a header and numbers, or empty cells; the first column, `epoch`, holds integers. No rows, no
+    file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rows(self) -> list[dict[str, int | float]]:
+    def rows(self) -> list[dict[str, Cell]]:
         """Every row; empty where there is no file.
 
         Raises:
@@ -91,7 +94,7 @@ class Table:
         writer.writerows([_cell(column, row[column]) for column in header] for row in rows)
         atomic.write_text(self.path, text.getvalue())
 
-    def _row(self, number: int, header: list[str], cells: list[str]) -> dict[str, int | float]:
+    def _row(self, number: int, header: list[str], cells: list[str]) -> dict[str, Cell]:
         if len(cells) != len(header):
             raise RunDirectoryError(f"{self.path}:{number}: {len(cells)} cells, expected {len(header)}; {_CHANGED}")
         try:
@@ -100,11 +103,15 @@ class Table:
             raise RunDirectoryError(f"{self.path}:{number}: {error}; {_CHANGED}") from error
 
 
-def _number(column: str, cell: str) -> int | float:
-    return int(cell) if column == "epoch" else float(cell)
+def _number(column: str, cell: str) -> Cell:
+    if column == "epoch":
+        return int(cell)
+    return float(cell) if cell else None
 
 
-def _cell(column: str, value: int | float) -> str:
+def _cell(column: str, value: Cell) -> str:
+    if value is None:
+        return ""
     return repr(int(value) if column == "epoch" else float(value))  # a NumPy scalar's own repr names its type
 
 

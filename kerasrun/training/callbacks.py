@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ def needs_every_step(callback: Any) -> bool:
             return bool(callback.update_freq != "epoch" or callback._should_trace or callback.write_steps_per_second)
         case _:
             return False
+
+
+def watched(callback: Any) -> set[str]:
+    """The values of the logs without which a callback can do nothing at the end of an epoch."""
+    match type(callback).__name__:
+        case "EarlyStopping" | "ReduceLROnPlateau":
+            return {callback.monitor}
+        case "ModelCheckpoint" if callback.save_freq == "epoch":
+            fields = {field for _, field, _, _ in string.Formatter().parse(callback.filepath) if field}
+            return fields | ({callback.monitor} if callback.save_best_only else set())
+        case _:
+            return set()
 
 
 class CallbackState:

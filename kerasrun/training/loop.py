@@ -17,11 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfMemoryError, RunDirectoryError
+from kerasrun.experiment.logs import log_names
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
 from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
 from kerasrun.pipeline.determinism import missing_kernels_explained
-from kerasrun.pipeline.order import steps_in_epoch
+from kerasrun.pipeline.order import examples_before, steps_in_epoch
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
@@ -37,6 +38,7 @@ from kerasrun.training.callbacks import (
     make_folders,
     needs_every_step,
     prepare_for_resume,
+    watched,
 )
 from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.class_weight import sample_weight
@@ -108,7 +110,8 @@ class TrainingLoop:
         self.labels = training_labels(built.targets, train)
         self.sample_weight = sample_weight(experiment.fit.class_weight, train, data.classes)
         batch_size = experiment.fit.batch_size
-        self.steps = steps_in_epoch(len(train), batch_size)
+        self.steps = experiment.fit.steps_per_epoch or steps_in_epoch(len(train), batch_size)
+        self.columns = log_names(experiment, validates=val is not None)
         self.evaluator = self._evaluator()
         self.augmentation = parts.augmentation
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
@@ -126,7 +129,8 @@ class TrainingLoop:
         self.saved_at = time.monotonic()
         self.epoch_seconds = 0.0
         self.ending_seconds: float | None = None
-        """What came after the steps of the last epoch: validation, the best model, the callbacks."""
+        """What came after the steps of the last epoch that validated, if any is to: validation, the best model, the
+        callbacks."""
         self.stage_ends: list[int] = []
         """After how many epochs, all in all, each stage ended that is over."""
         self.stopped_by: str | None = None
@@ -264,6 +268,7 @@ class TrainingLoop:
             seed=self.experiment.seed,
             first_step=self._global_step(),
             epochs=self.experiment.fit.epochs,
+            steps_per_epoch=self.steps,
             augmentation=self.augmentation,
             sample_weight=self.sample_weight,
         )
@@ -290,9 +295,11 @@ class TrainingLoop:
                 self._raise_if_stopped(pause)
         ending = time.perf_counter()
         logs = _floats(self.model.get_metrics_result())
-        is_best = self._validate(epoch, logs) if self.evaluator else self._keep_if_best(epoch, logs)
-        self.listeners.on_epoch_end(epoch, logs)
-        self.ending_seconds = time.perf_counter() - ending
+        validates = self.evaluator is not None and self.experiment.fit.validates_after(epoch + 1)
+        is_best = self._validate(epoch, logs) if validates else self._keep_if_best(epoch, logs)
+        self._announce_end(epoch, logs)
+        if validates or self.evaluator is None:
+            self.ending_seconds = time.perf_counter() - ending
         self.epoch_seconds += time.perf_counter() - begin
         self._end_epoch(epoch, logs, is_best)
         return logs
@@ -327,10 +334,18 @@ class TrainingLoop:
 
     def _keep_if_best(self, epoch: int, logs: Logs) -> bool:
         logs["learning_rate"] = self._learning_rate()
-        is_best = self.best.improves(epoch, logs[self.best.monitor])
+        # An epoch that does not validate has no value to compare.
+        is_best = self.best.monitor in logs and self.best.improves(epoch, logs[self.best.monitor])
         if is_best:
             self.writer.save_model(self.run.best_model, epoch + 1, logs)
         return is_best
+
+    def _announce_end(self, epoch: int, logs: Logs) -> None:
+        """Tell the callbacks; those that watch a value of a validation are told of epochs that have one."""
+        told = dict(logs)  # which callbacks may add to
+        for callback in self.callbacks:
+            if watched(callback).isdisjoint(set(self.columns) - logs.keys()):
+                callback.on_epoch_end(epoch, told)
 
     def _rebuild_best(self, checkpoint: Checkpoint) -> None:
         state.restore_model(self.model, state.from_hdf5(checkpoint.state_file))
@@ -371,7 +386,8 @@ class TrainingLoop:
         self._save()
 
     def _end_epoch(self, epoch: int, logs: Logs, is_best: bool) -> None:
-        self.writer.append_epoch(epoch + 1, logs, self.epoch_seconds, len(self.train))
+        row = {**dict.fromkeys(self.columns), **logs}
+        self.writer.append_epoch(epoch + 1, row, self.epoch_seconds, self._examples_in(epoch))
         self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
         self.position = Position(epoch + 1, 0)
         over = self.model.stop_training or epoch + 1 == stages.end_of_stage(self.experiment, self.stage_ends)
@@ -470,6 +486,10 @@ class TrainingLoop:
     def _place(self) -> str:
         step, epoch = self.position.step, self.position.epoch + 1
         return f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
+
+    def _examples_in(self, epoch: int) -> int:
+        size = (len(self.train), self.experiment.fit.batch_size)
+        return examples_before((epoch + 1) * self.steps, *size) - examples_before(epoch * self.steps, *size)
 
     def _global_step(self) -> int:
         return self.position.epoch * self.steps + self.position.step

@@ -20,7 +20,9 @@ from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
-from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.experiment.validation import check_validation
+from kerasrun.pipeline.order import steps_in_epoch
+from kerasrun.pipeline.selection import first, training_and_validation
 from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
@@ -200,9 +202,13 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     try:
         check_class_weight(loaded.document, data.classes, data.label_kind)
         check_monitors(loaded.document, validates=validation is not None)
+        batches = steps_in_epoch(len(validation), fit.batch_size) if validation else None
+        check_validation(loaded.document, fit, batches)
     except ExperimentError as error:
         # The text alone could not tell: it took the data to know the classes, and that nothing validates.
         raise DataError(str(error)) from None
+    if validation and fit.validation_steps:
+        validation = first(validation, fit.validation_steps * fit.batch_size)
     return Prepared(experiment, data, train_split, validation)
 
 
@@ -290,6 +296,10 @@ def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], Non
 def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
     reason, best = loop.why_it_ended(), loop.best.state()
     run.update_run(status="finished", reason=reason, best=best)
+    if best["epoch"] is None:
+        last = run.last_model.name
+        logger.warning("%s; no epoch had a %s, so there is no best model, only %s", reason, best["monitor"], last)
+        return
     if not math.isfinite(best["value"]):
         logger.warning("%s was never finite, so the best model is that of epoch %d", best["monitor"], best["epoch"])
     logger.info("%s; best epoch %d by %s %.4g", reason, best["epoch"], best["monitor"], best["value"])

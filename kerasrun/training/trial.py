@@ -54,14 +54,15 @@ def _shortened(prepared: Prepared, steps: int) -> tuple[Prepared, int]:
     fit = prepared.experiment.fit
     examples = -(-steps // 2) * fit.batch_size
     train = spread(prepared.train, examples)
-    steps_each = steps_in_epoch(len(train), fit.batch_size)
+    steps_each = min(steps_in_epoch(len(train), fit.batch_size), fit.steps_per_epoch or steps)
     epochs = -(-steps // steps_each)
     stages = prepared.experiment.stages
     epochs = max(epochs, len(stages))  # each of them once
     if stages:
         each = [1] * (len(stages) - 1) + [epochs - len(stages) + 1]
         stages = tuple(stage.model_copy(update={"epochs": n}) for stage, n in zip(stages, each, strict=True))
-    shortened = {"fit": fit.model_copy(update={"epochs": epochs}), "stages": stages}
+    changed = {"epochs": epochs, "validation_freq": 1, "steps_per_epoch": fit.steps_per_epoch and steps_each}
+    shortened = {"fit": fit.model_copy(update=changed), "stages": stages}
     experiment = prepared.experiment.model_copy(update=shortened)
     validation = spread(prepared.validation, examples) if prepared.validation else None
     return replace(prepared, experiment=experiment, train=train, validation=validation), epochs * steps_each

@@ -80,17 +80,18 @@ class RunWriter(BackgroundWriter):
             for note in cut_back(self.run, self.run.root / path, recorded)
         ]
 
-    def append_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, examples: int) -> None:
+    def append_epoch(self, epoch: int, logs: Mapping[str, float | None], seconds: float, examples: int) -> None:
         """A row in `metrics.csv`, and one in `timings.csv`; `epoch` counts from one."""
         speed = {"seconds": seconds, "examples_per_second": examples / seconds}
-        rows = {self.run.metrics_file: {"epoch": epoch, **logs}, self.run.timings_file: {"epoch": epoch, **speed}}
+        metrics, timings = self.run.metrics_file, self.run.timings_file
+        rows: dict[Path, Row] = {metrics: {"epoch": epoch, **logs}, timings: {"epoch": epoch, **speed}}
         self.submit(lambda: _append(rows))
 
     def logs_of(self, epoch: int) -> dict[str, float]:
         """The logs of an epoch, counted from one; none for epoch 0, of a run that ended before its first epoch did."""
         self.finish()
         rows = [row for row in Table(self.run.metrics_file).rows() if row["epoch"] == epoch]
-        return {name: float(value) for name, value in rows[0].items() if name != "epoch"} if rows else {}
+        return {name: value for name, value in rows[0].items() if name != "epoch" and value is not None} if rows else {}
 
     def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
         """The model as it is, self-contained.

@@ -71,7 +71,8 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      epochs: ten\n"
         "              ^\n"
         "e.yaml:9:3: fit.epoch: unknown key 'epoch'; "
-        "expected batch_size, epochs, validation_split, validation_data or class_weight; did you mean 'epochs'?\n"
+        "expected batch_size, epochs, steps_per_epoch, validation_split, validation_data, validation_steps, "
+        "validation_freq or class_weight; did you mean 'epochs'?\n"
         "      epoch: 3\n"
         "      ^\n"
         "e.yaml:11:30: callbacks.0.EarlyStopping.monitor: monitors 'val_los'; "
@@ -120,6 +121,13 @@ def test_every_problem_is_told_at_once_with_its_place():
             "fit: {validation_split: 0.1, validation_data: test}",
             "3:47: fit.validation_data: validation_data beside validation_split; expected one of them",
         ),
+        ("fit: {steps_per_epoch: 0}", "3:24: fit.steps_per_epoch: received 0; expected a whole number of at least 1"),
+        ("fit: {validation_freq: [2, x]}", "3:28: fit.validation_freq.1: received 'x'; expected a whole number"),
+        (
+            "fit: {epochs: 3, validation_freq: 4}",
+            "3:35: fit.validation_freq: received 4; expected an epoch from 1 to fit.epochs, which is 3: no epoch would",
+        ),
+        ("fit: {epochs: 3, validation_freq: [5]}", "no epoch would validate"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_range(section, words):

@@ -30,7 +30,7 @@ class FromFiles:
         return self.array_like[indices]
 
 
-def batches(inputs, first_step=0, augmentation=None):
+def batches(inputs, first_step=0, augmentation=None, epochs=EPOCHS, steps_per_epoch=None):
     from kerasrun.pipeline.batches import training_batches
 
     labels = np.arange(len(inputs))
@@ -39,7 +39,8 @@ def batches(inputs, first_step=0, augmentation=None):
         batch_size=BATCH,
         seed=5,
         first_step=first_step,
-        epochs=EPOCHS,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
         augmentation=augmentation,
     )
     return [(x.numpy(), y.numpy()) for x, y in dataset]
@@ -86,6 +87,12 @@ def test_weights_go_with_their_examples(images):
 @pytest.mark.parametrize("step", range(EPOCHS * STEPS))
 def test_the_stream_begins_at_any_step(images, step):
     assert same(batches(ArrayInputs(images), step), batches(ArrayInputs(images))[step:])
+
+
+@pytest.mark.parametrize("step", [0, 1, 4, 7])
+def test_an_epoch_of_any_number_of_steps_takes_up_the_stream_where_it_was(images, step):
+    stream = batches(ArrayInputs(images), epochs=4)
+    assert same(batches(ArrayInputs(images), step, epochs=2, steps_per_epoch=5), stream[step:10])
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrun.pipeline.order import epoch_order, steps_in_epoch, stratified_split
+from kerasrun.pipeline.order import epoch_order, examples_before, steps_in_epoch, stratified_split
 
 GOLDEN = [8, 4, 7, 0, 1, 2, 5, 9, 6, 3]
 
@@ -47,3 +47,8 @@ def test_a_class_always_keeps_an_example_for_training():
     labels = np.repeat(np.arange(2), [10, 1])
     train, _ = stratified_split(labels, 0.9, seed=1)
     assert set(labels[train]) == {0, 1}
+
+
+def test_examples_are_counted_pass_by_pass():
+    # 10 examples in batches of 4: 4, 4 and 2.
+    assert [examples_before(step, 10, 4) for step in range(7)] == [0, 4, 8, 10, 14, 18, 20]

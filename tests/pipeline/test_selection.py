@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.pipeline.selection import spread, training_and_validation
+from kerasrun.pipeline.selection import first, spread, training_and_validation
 from kerasrun.sources._contract import Split
 from kerasrun.sources._inputs import ArrayInputs
 
@@ -57,3 +57,8 @@ def test_a_few_examples_are_taken_from_all_over_a_split(asked, numbers):
     few = spread(split("train", 8), asked)
     assert few.inputs.take(np.arange(len(few)))[:, 0].tolist() == list(numbers)
     assert list(few.names) == [f"train/{i}" for i in numbers]
+
+
+def test_the_first_examples_are_taken_or_all_of_them():
+    assert first(split("test", 6), 4).names == ("test/0", "test/1", "test/2", "test/3")
+    assert len(first(split("test", 6), 10)) == 6

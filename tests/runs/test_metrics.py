@@ -24,6 +24,13 @@ def test_a_table_is_plain_csv(table):
     assert list(table.rows()[1]) == ["epoch", "loss", "accuracy"]
 
 
+def test_an_empty_cell_is_no_value(table):
+    table.append({"epoch": 1, "loss": 0.5, "val_loss": None})
+    table.append({"epoch": 2, "loss": 0.25, "val_loss": 0.125})
+    assert table.text() == "epoch,loss,val_loss\n1,0.5,\n2,0.25,0.125\n"
+    assert [row["val_loss"] for row in table.rows()] == [None, 0.125]
+
+
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
 def test_floats_come_back_bit_for_bit(tmp_path_factory, values):
     table = Table(tmp_path_factory.mktemp("table") / "metrics.csv")
