@@ -194,6 +194,21 @@ An epoch without validation has no `val_…` values: their cells in `metrics.csv
 best model, a callback's `monitor`, the name of `ModelCheckpoint`'s files) does not see that epoch. `patience` then
 counts the epochs that validated. `validation_steps` takes the first batches of the split, the same ones each time.
 
+## Dice
+
+Beside what Keras has, `compile` knows `dice_coef` as a metric (`DiceCoef`) and `dice_loss` as a loss (`DiceLoss`), as
+tutorials on segmentation define them: (2 |A ∩ B| + smooth) / (|A| + |B| + smooth) over all pixels of a batch together,
+the loss being what is missing to 1. `keras.losses.Dice` has no `smooth` and takes one-hot masks alone; these take masks
+of one channel, of class numbers and one-hot ones.
+
+```yaml
+compile:
+  loss: dice_loss
+  metrics: [dice_coef, {DiceCoef: {class_id: 2, name: dice_road}}]  # all channels; the class of that number alone
+```
+
+The metric is the mean over the batches. More is better, so that `monitor: val_dice_coef` needs no `mode`.
+
 ## Class weights
 
 `fit.class_weight` does what it does in `Model.fit`: the loss of each training example is multiplied by the weight of

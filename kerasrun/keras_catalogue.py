@@ -2,17 +2,19 @@
 
 The generated `keras/<family>/__init__.py` files say which names are public and where they live; only the files that
 a question needs are parsed. An `__init__` that passes `**kwargs` on is completed by its base class's.
+
+What kerasrun adds to Keras, and the files of a user that `use` names, are read the same way and named like Keras's own.
 """
 
 import ast
 import functools
-import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from kerasrun.components import snake_case
+from kerasrun.keras_source import Place, add_file, ancestors, find, source_of
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
     {
@@ -29,6 +31,9 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Each family with the public module that offers it."""
+
+OWN = ("kerasrun.dice",)
+"""The modules of what kerasrun adds to Keras."""
 
 METRIC_WORDS = ("accuracy", "acc", "crossentropy", "ce")
 """Metrics that `Model.compile` chooses itself, by the shape of the output."""
@@ -74,9 +79,14 @@ def names(family: str) -> tuple[str, ...]:
     return tuple(sorted({_own_name(exported, name) for name in exported if _is_object(family, name)}))
 
 
-@functools.cache
 def identifiers(family: str) -> Mapping[str, str]:
-    """Every text that names an object of the family → the object's name in `names(family)`."""
+    """Every text that names an object of the family → the object's name: one of `names(family)`, or an added one."""
+    own = {name: one.name for one in _added_to(family) for name in (snake_case(one.name), one.name)}
+    return MappingProxyType({**own, **_keras_identifiers(family)}) if own else _keras_identifiers(family)
+
+
+@functools.cache
+def _keras_identifiers(family: str) -> Mapping[str, str]:
     exported = _exports(family)
     found = {name: name for name in names(family)}
     # Losses may be named by their function: `mean_squared_error` is `MeanSquaredError`.
@@ -106,35 +116,30 @@ def canonical(family: str, name: str) -> str:
     return known[name]
 
 
-@functools.cache
 def signature(family: str, name: str) -> Signature:
     """What the object called `name` takes.
 
     Raises:
-        KeyError: if Keras knows no such object in this family.
+        KeyError: if there is no such object in this family.
     """
     own = canonical(family, name)
-    if family == "metrics" and own in METRIC_WORDS:
-        return Signature(own, (Parameter("name", required=False, default="None"),))
-    module, original = _exports(family)[own]
-    place = _find(module, original)
-    if place is None:
-        return Signature(own, (), open_ended=True)
-    if isinstance(place.node, ast.FunctionDef):
-        return Signature(own, tuple(parameters(place.node.args)), open_ended=False)
-    taken, open_ended = _constructor(_ancestors(place))
-    return Signature(own, tuple(taken), open_ended)
+    one = added(family, own)
+    return one.signature if one else _keras_signature(family, own)
 
 
-@functools.cache
 def tensors(layer: str) -> tuple[str, ...]:
     """What a layer must be applied to, such as `query` and `value`; one name where it takes one, or a list.
 
     Raises:
-        KeyError: if Keras knows no such layer.
+        KeyError: if there is no such layer.
     """
-    place = _find(*_exports("layers")[canonical("layers", layer)])
-    for ancestor in _ancestors(place) if place else ():
+    own = canonical("layers", layer)
+    one = added("layers", own)
+    return _tensors(one.place if one else find(*_exports("layers")[own]))
+
+
+def _tensors(place: Place | None) -> tuple[str, ...]:
+    for ancestor in ancestors(place) if place else ():
         for node in ancestor.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == "call":
                 return tuple(one.name for one in parameters(node.args)[1:] if one.required) or ("inputs",)
@@ -142,18 +147,51 @@ def tensors(layer: str) -> tuple[str, ...]:
 
 
 @functools.cache
+def _keras_signature(family: str, own: str) -> Signature:
+    if family == "metrics" and own in METRIC_WORDS:
+        return Signature(own, (Parameter("name", required=False, default="None"),))
+    module, original = _exports(family)[own]
+    return _signature(own, find(module, original))
+
+
+def _signature(name: str, place: Place | None) -> Signature:
+    if place is None:
+        return Signature(name, (), open_ended=True)
+    if isinstance(place.node, ast.FunctionDef):
+        return Signature(name, tuple(parameters(place.node.args)), open_ended=False)
+    taken, open_ended = _constructor(ancestors(place))
+    return Signature(name, tuple(taken), open_ended)
+
+
 def direction(metric: str) -> str | None:
     """`up` where a larger value of the metric is better, `down` where a smaller one is, None where Keras cannot say."""
     own = canonical("metrics", metric)
+    one = added("metrics", own)
+    return _direction(one.place) if one else _keras_direction(own)
+
+
+@functools.cache
+def _keras_direction(own: str) -> str | None:
     if own in METRIC_WORDS:
         return "up" if own.startswith("acc") else "down"
-    place = _find(*_exports("metrics")[own])
-    for ancestor in _ancestors(place) if place else ():
+    return _direction(find(*_exports("metrics")[own]))
+
+
+def _direction(place: Place | None) -> str | None:
+    if place is None or not isinstance(place.node, ast.ClassDef):
+        return None
+    for ancestor in ancestors(place):
         for node in ast.walk(ancestor.node):
             match node:
                 case ast.Assign(targets=[ast.Attribute(attr="_direction")], value=ast.Constant(value=str(value))):
                     return value
     return None
+
+
+def full_name(family: str, name: str) -> str:
+    """Where the object of that name is found: `keras.losses.Dice`, `kerasrun.dice.DiceLoss`."""
+    one = added(family, name)
+    return f"{one.place.module if one else FAMILIES[family]}.{name}"
 
 
 def family_of_argument(family: str, parameter: str) -> str | None:
@@ -171,6 +209,57 @@ def family_of_argument(family: str, parameter: str) -> str | None:
         "constraint": "constraints",
         "activation": "activations",
     }.get(ending)
+
+
+# What is added to Keras.
+
+
+@dataclass(frozen=True)
+class Added:
+    """A class or function that is no part of Keras, and is named in an experiment as if it were."""
+
+    name: str
+    families: tuple[str, ...]
+    place: Place
+
+    @property
+    def signature(self) -> Signature:
+        return _signature(self.name, self.place)
+
+
+_FAMILY_OF_BASE = {
+    **{"Layer": "layers", "Loss": "losses", "Metric": "metrics", "Callback": "callbacks"},
+    **{"BaseOptimizer": "optimizers", "LearningRateSchedule": "schedules"},
+    **{"Initializer": "initializers", "Regularizer": "regularizers", "Constraint": "constraints"},
+}
+
+
+def added_objects(module: str) -> tuple[Added, ...]:
+    """Every class of an added module that derives from a base class of Keras, whose family it then belongs to."""
+    found = []
+    for node in parse(module).body:
+        if isinstance(node, ast.ClassDef):
+            place = Place(module, node)
+            bases = [one.node.name for one in ancestors(place) if one.module.startswith("keras.")]
+            families = tuple(dict.fromkeys(_FAMILY_OF_BASE[name] for name in bases if name in _FAMILY_OF_BASE))
+            found += [Added(node.name, families, place)] if families else []
+    return tuple(found)
+
+
+def added(family: str, name: str) -> Added | None:
+    """The object of that name if it is no part of Keras."""
+    return next((one for one in _added_to(family) if one.name == name), None)
+
+
+def _added_to(family: str) -> tuple[Added, ...]:
+    return tuple(one for one in _own_objects() if family in one.families)
+
+
+@functools.cache
+def _own_objects() -> tuple[Added, ...]:
+    for module in OWN:
+        add_file(module, Path(__file__).with_name(f"{module.rpartition('.')[2]}.py"))
+    return tuple(one for module in OWN for one in added_objects(module))
 
 
 # Which names are public.
@@ -206,8 +295,8 @@ def _own_name(exported: Mapping[str, tuple[str, str]], name: str) -> str:
 def _aliases(family: str) -> Mapping[str, str]:
     """The short names (`"mse": mean_squared_error`) that are added to ALL_OBJECTS_DICT of a family."""
     found: dict[str, str] = {}
-    path = _file(FAMILIES[family].replace("keras.", "keras.src.", 1))
-    for node in _parse(path).body if path else ():
+    tree = source_of(FAMILIES[family].replace("keras.", "keras.src.", 1))
+    for node in tree.body if tree else ():
         match node:
             case ast.Expr(value=ast.Call(func=ast.Attribute(attr="update"), args=[ast.Dict(keys=keys, values=values)])):
                 for key, value in zip(keys, values, strict=True):
@@ -218,112 +307,17 @@ def _aliases(family: str) -> Mapping[str, str]:
     return found
 
 
-# Where a class lives, and what it inherits.
-
-
-@dataclass(frozen=True)
-class _Place:
-    module: str
-    node: ast.ClassDef | ast.FunctionDef
-
-
-@functools.cache
-def _root() -> Path:
-    spec = importlib.util.find_spec("keras")
-    assert spec is not None, "keras is a dependency of kerasrun"
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
-@functools.cache
-def _file(module: str) -> Path | None:
-    """The file of a module of Keras; None for what is no module, or no part of Keras."""
-    top, *rest = module.split(".")
-    if top != "keras":
-        return None
-    path = _root().joinpath(*rest)
-    for candidate in (path / "__init__.py", path.with_suffix(".py")):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
 def parse(module: str) -> ast.Module:
-    """The source of a module of Keras, such as `keras.layers`."""
-    path = _file(module)
-    assert path is not None, f"{module} is no module of the installed Keras"
-    return _parse(path)
-
-
-@functools.cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _bindings(path: Path) -> Mapping[str, ast.ClassDef | ast.FunctionDef | tuple[str, str]]:
-    """Name → its definition in this module, or (module, name) where it is imported.
-
-    Keras chooses its backend by `if`/`elif`; TensorFlow's branch is the first, so the first binding counts.
-    """
-    found: dict[str, ast.ClassDef | ast.FunctionDef | tuple[str, str]] = {}
-    for node in _statements(_parse(path).body):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found.setdefault(node.name, node)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                found.setdefault(alias.asname or alias.name, (node.module, alias.name))
-    return found
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    for node in body:
-        if isinstance(node, ast.If):
-            yield from _statements(node.body)
-            yield from _statements(node.orelse)
-        else:
-            yield node
-
-
-def _find(module: str, name: str) -> _Place | None:
-    """The definition of `module.name`, through re-exports; None if it is outside Keras."""
-    path = _file(module)
-    if path is None:
-        return None
-    bound = _bindings(path).get(name)
-    if isinstance(bound, tuple):
-        return _find(*bound)
-    return None if bound is None else _Place(module, bound)
-
-
-def _ancestors(place: _Place) -> list[_Place]:
-    """The class and its bases in the order in which `__init__` is looked up."""
-    order: list[_Place] = [place]
-    assert isinstance(place.node, ast.ClassDef)
-    for base in place.node.bases:
-        found = _base(place.module, base)
-        if found is not None and isinstance(found.node, ast.ClassDef):
-            order += _ancestors(found)
-    # A base that is reached twice comes after everything that derives from it.
-    return [entry for index, entry in enumerate(order) if entry not in order[index + 1 :]]
-
-
-def _base(module: str, expression: ast.expr) -> _Place | None:
-    path = _file(module)
-    assert path is not None
-    match expression:
-        case ast.Name(id=name):
-            return _find(module, name)
-        case ast.Attribute(value=ast.Name(id=imported), attr=name):
-            bound = _bindings(path).get(imported)
-            return _find(".".join(bound), name) if isinstance(bound, tuple) else None
-    return None
+    """The source of a module of Keras, such as `keras.layers`, or of one that was added."""
+    tree = source_of(module)
+    assert tree is not None, f"{module} is no module of the installed Keras"
+    return tree
 
 
 # What a constructor takes.
 
 
-def _constructor(ancestors: list[_Place]) -> tuple[list[Parameter], bool]:
+def _constructor(ancestors: list[Place]) -> tuple[list[Parameter], bool]:
     for index, place in enumerate(ancestors):
         assert isinstance(place.node, ast.ClassDef)
         for node in place.node.body:
@@ -332,7 +326,7 @@ def _constructor(ancestors: list[_Place]) -> tuple[list[Parameter], bool]:
     return [], False
 
 
-def _completed(init: ast.FunctionDef, bases: list[_Place]) -> tuple[list[Parameter], bool]:
+def _completed(init: ast.FunctionDef, bases: list[Place]) -> tuple[list[Parameter], bool]:
     """The parameters of `init`, with those of the base's to which its `**kwargs` go."""
     own = parameters(init.args)[1:]
     if init.args.kwarg is None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
-from kerasrun.keras_catalogue import FAMILIES, canonical, family_of_argument, signature
+from kerasrun.keras_catalogue import FAMILIES, canonical, family_of_argument, full_name, signature
 
 
 def build(family: str, component: Component) -> Any:
-    """The object of `keras.<family>` that `component` describes; components among its arguments are built first.
+    """The object of `keras.<family>` that `component` describes, or one added to it; its arguments are built first.
 
     Raises:
         ModelError: if Keras has no such object, or refuses its arguments; with Keras's own sentence.
@@ -19,7 +19,8 @@ def build(family: str, component: Component) -> Any:
         name = canonical(family, component.name)
     except KeyError:
         raise ModelError(f"{FAMILIES[family]} has no '{component.name}'") from None
-    constructor = getattr(importlib.import_module(FAMILIES[family]), name)
+    module, _, _ = full_name(family, name).rpartition(".")
+    constructor = getattr(importlib.import_module(module), name)
     arguments = {key: _argument(family, key, value) for key, value in component.arguments.items()}
     if family == "optimizers" and isinstance(arguments.get("learning_rate"), int):
         arguments["learning_rate"] = float(arguments["learning_rate"])  # Keras takes 1.0, but not 1

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "kerasrun"
 
 # From the bottom of the house to its roof: a part may import only parts before it (docs/design.md says why).
 ORDER = (
-    *("version", "errors", "components", "keras_catalogue", "keras_objects", "sources", "models", "model_file"),
+    *("version", "errors", "components", "keras_source", "keras_catalogue", "dice", "keras_objects"),
+    *("sources", "models", "model_file"),
     *("experiment", "runs", "pipeline", "training", "results", "commands", "cli", "__main__"),
 )
 LIGHT = ("errors", "components", "keras_catalogue", "sources", "models", "model_file", "experiment", "runs", "commands")

@@ -7,7 +7,16 @@ from kerasrun.experiment.document import Document, Written, written_component, w
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.yaml_text import Node, Path
-from kerasrun.keras_catalogue import FAMILIES, Parameter, canonical, family_of_argument, identifiers, signature, tensors
+from kerasrun.keras_catalogue import (
+    FAMILIES,
+    Parameter,
+    canonical,
+    family_of_argument,
+    full_name,
+    identifiers,
+    signature,
+    tensors,
+)
 from kerasrun.models.layers import INPUT
 
 LAYER_KEYS = ("inputs",)
@@ -73,7 +82,7 @@ class _Checker:
             if key in names:
                 self.argument(argument, (*written.path, key), family, known.parameters[names.index(key)])
             elif key not in extra and not known.open_ended:
-                meant.add(self.unknown_argument(argument, (*written.path, key), written.name, family, [*names, *extra]))
+                meant.add(self.unknown_argument(argument, (*written.path, key), name, family, [*names, *extra]))
         given = written.arguments.keys() | meant
         missing = [one.name for one in known.parameters if one.required and one.name not in given]
         if missing:
@@ -125,7 +134,7 @@ class _Checker:
         """Report an argument that Keras does not know; the one that was probably meant is returned."""
         key = str(path[-1])
         suggestion = _FORMER_NAMES.get(key) if _FORMER_NAMES.get(key) in names else closest(key, names)
-        whose = f"{FAMILIES[family]}.{component}"
+        whose = full_name(family, component)
         expected = f"expected an argument of {whose}" if suggestion else f"expected {listed(names)}" if names else ""
         received = f"unknown argument '{key}' of {component}"
         if not names:

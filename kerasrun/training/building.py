@@ -146,6 +146,8 @@ def _metric(component: Component, name: str, targets: Targets) -> Any:
     arguments = {**component.arguments, "name": name}
     if kind == "BinaryAccuracy" and targets.from_logits:
         arguments.setdefault("threshold", 0.0)  # where the sigmoid is a half
+    if kind == "DiceCoef":
+        arguments.setdefault("from_logits", targets.from_logits)
     return build("metrics", Component(kind, arguments))
 
 
@@ -171,6 +173,8 @@ def _check_metric(name: str, targets: Targets) -> None:
 
 
 def _check_metric_of_numbers(name: str) -> None:
+    if name == "DiceCoef":
+        raise ModelError("compile.metrics: DiceCoef compares masks, but the labels are numbers")
     if name.endswith("Accuracy") or "Categorical" in name or name in CLASS_NUMBER_METRICS:
         raise ModelError(
             f"compile.metrics: {name} counts right classes, but the labels are numbers: take mean_absolute_error, "

@@ -122,6 +122,8 @@ def targets_for(model: Any, classes: int, loss: Component | None, kind: LabelKin
         instead = "binary_crossentropy" if kind == "multi_label" else "mean_squared_error"
         what = "several labels may hold at once" if kind == "multi_label" else "the labels are numbers"
         raise ModelError(f"{loss.name} is for one class among several, but {what}: take {instead}")
+    if kind == "numbers" and name == "DiceLoss":
+        raise ModelError(f"{loss.name} compares masks, but the labels are numbers: take mean_squared_error")
     wanted = wanted_output(classes, loss, kind)
     both_suit = kind == "masks" and classes == 2 and name not in (*BINARY, *CATEGORICAL) and units in (1, 2)
     if units != wanted.units and not both_suit:

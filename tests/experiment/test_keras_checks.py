@@ -72,6 +72,11 @@ def test_what_keras_takes_is_taken(section):
             "compile: {optimizer: {SGD: {momentum: much}}}",
             "3:39: compile.optimizer.SGD.momentum: received the text 'much'",
         ),
+        (
+            "compile: {metrics: [dice_coeff]}",
+            "unknown metric 'dice_coeff'; expected a name of keras.metrics; did you mean 'd",
+        ),
+        ("compile: {loss: {dice_loss: {smoth: 1}}}", "an argument of kerasrun.dice.DiceLoss; did you mean 'smooth'?"),
         ("compile: {optimizer: {SGD: {nesterov: no}}}", "expected true or false; did you mean 'false'?"),
         ("callbacks: [EarlyStopping: {mode: mni}]", "expected auto, min or max; did you mean 'min'?"),
         ("preprocessing: [Rescaling: {scale: 1./255}]", "expected a number; YAML does not calculate"),
