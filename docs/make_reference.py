@@ -194,6 +194,32 @@ An epoch without validation has no `val_…` values: their cells in `metrics.csv
 best model, a callback's `monitor`, the name of `ModelCheckpoint`'s files) does not see that epoch. `patience` then
 counts the epochs that validated. `validation_steps` takes the first batches of the split, the same ones each time.
 
+## Learning rates
+
+A schedule of `keras.optimizers.schedules` counts steps; each of its counts may be given in epochs instead, under the
+name that ends so: `decay_epochs` for `decay_steps`, `first_decay_epochs`, `warmup_epochs`, `boundaries_epochs`. They
+become steps when the data are open (times the steps of an epoch, rounded), never by how many epochs a run has; a line
+says how many, and `resolved.yaml` has the steps.
+
+```yaml
+compile:
+  optimizer:
+    SGD:
+      learning_rate: {ExponentialDecay: {initial_learning_rate: 0.1, decay_epochs: 10, decay_rate: 0.5}}
+```
+
+`decay: 1e-4` of an optimizer, which Keras 3 passes over, is what it was before: the schedule
+lr / (1 + decay · step). `LearningRateScheduler` sets the rate at the beginning of every epoch to that of a function of
+the epoch, counted from zero: `step_decay` is initial_learning_rate · drop^⌊(1 + epoch) / epochs_drop⌋.
+
+```yaml
+callbacks:
+  - LearningRateScheduler:
+      schedule: {step_decay: {initial_learning_rate: 0.1, drop: 0.5, epochs_drop: 10}}
+```
+
+A schedule beside `ReduceLROnPlateau` or `LearningRateScheduler` is refused: both would set the rate.
+
 ## Dice
 
 Beside what Keras has, `compile` knows `dice_coef` as a metric (`DiceCoef`) and `dice_loss` as a loss (`DiceLoss`), as

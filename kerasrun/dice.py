@@ -45,7 +45,7 @@ class DiceCoef(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no type
         del sample_weight  # pixels count alike
         if self.from_logits:
             y_pred = ops.sigmoid(y_pred) if y_pred.shape[-1] == 1 else ops.softmax(y_pred)
-        self.total.assign_add(ops.cast(dice(y_true, y_pred, self.smooth, self.class_id), self.dtype))
+        self.total.assign_add(ops.cast(_dice(y_true, y_pred, self.smooth, self.class_id), self.dtype))
         self.batches.assign_add(1)
 
     def result(self) -> Any:
@@ -69,13 +69,13 @@ class DiceLoss(keras.losses.Loss):  # type: ignore[misc]
         self.smooth, self.class_id = smooth, class_id
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return 1 - dice(y_true, y_pred, self.smooth, self.class_id)
+        return 1 - _dice(y_true, y_pred, self.smooth, self.class_id)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "smooth": self.smooth, "class_id": self.class_id}
 
 
-def dice(y_true: Any, y_pred: Any, smooth: float, class_id: int | None = None) -> Any:
+def _dice(y_true: Any, y_pred: Any, smooth: float, class_id: int | None = None) -> Any:
     """The Dice coefficient of a batch, a number; arguments as of `DiceCoef`."""
     channels = y_pred.shape[-1]
     y_pred = ops.cast(y_pred, "float32")

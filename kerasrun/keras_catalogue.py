@@ -32,8 +32,11 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
 )
 """Each family with the public module that offers it."""
 
-OWN = ("kerasrun.dice",)
+OWN = ("kerasrun.dice", "kerasrun.learning_rates")
 """The modules of what kerasrun adds to Keras."""
+
+RATES = "rates"
+"""The family of functions from an epoch to a learning rate; Keras has none by name."""
 
 METRIC_WORDS = ("accuracy", "acc", "crossentropy", "ce")
 """Metrics that `Model.compile` chooses itself, by the shape of the output."""
@@ -87,6 +90,8 @@ def identifiers(family: str) -> Mapping[str, str]:
 
 @functools.cache
 def _keras_identifiers(family: str) -> Mapping[str, str]:
+    if family not in FAMILIES:
+        return MappingProxyType({})
     exported = _exports(family)
     found = {name: name for name in names(family)}
     # Losses may be named by their function: `mean_squared_error` is `MeanSquaredError`.
@@ -124,7 +129,7 @@ def signature(family: str, name: str) -> Signature:
     """
     own = canonical(family, name)
     one = added(family, own)
-    return one.signature if one else _keras_signature(family, own)
+    return one.signature(family) if one else _keras_signature(family, own)
 
 
 def tensors(layer: str) -> tuple[str, ...]:
@@ -198,6 +203,8 @@ def family_of_argument(family: str, parameter: str) -> str | None:
     """The family whose objects an argument takes (`kernel_initializer` → `initializers`), None for plain values."""
     if family in ("optimizers", "schedules"):
         return {"learning_rate": "schedules", "inner_optimizer": "optimizers"}.get(parameter)
+    if family == "callbacks":
+        return {"schedule": RATES}.get(parameter)
     if family != "layers":
         return None
     if parameter in ("layer", "forward_layer", "backward_layer", "layers", "cell", "cells"):
@@ -223,10 +230,26 @@ class Added:
     place: Place
 
     @property
-    def signature(self) -> Signature:
-        return _signature(self.name, self.place)
+    def is_function(self) -> bool:
+        return isinstance(self.place.node, ast.FunctionDef)
+
+    @property
+    def takes_rate(self) -> bool:
+        """Of a function of the epoch: whether it is also given the learning rate that is in use."""
+        return any(parameter.name in _RATE_WORDS for parameter in _signature(self.name, self.place).parameters[1:2])
+
+    def signature(self, family: str) -> Signature:
+        """What an experiment may give it; the first arguments of a function come from training."""
+        known = _signature(self.name, self.place)
+        if not self.is_function:
+            return known
+        if family == RATES:
+            return Signature(self.name, known.parameters[2 if self.takes_rate else 1 :])
+        named = (Parameter("name", required=False, default="None"),)
+        return Signature(self.name, named if family == "metrics" else ())
 
 
+_RATE_WORDS = ("lr", "learning_rate", "rate")
 _FAMILY_OF_BASE = {
     **{"Layer": "layers", "Loss": "losses", "Metric": "metrics", "Callback": "callbacks"},
     **{"BaseOptimizer": "optimizers", "LearningRateSchedule": "schedules"},
@@ -234,10 +257,24 @@ _FAMILY_OF_BASE = {
 }
 
 
+_FAMILIES_OF_ARGUMENTS = {
+    ("y_true", "y_pred"): ("losses", "metrics"),
+    ("epoch",): (RATES,),
+    ("x",): ("activations",),
+}
+
+
 def added_objects(module: str) -> tuple[Added, ...]:
-    """Every class of an added module that derives from a base class of Keras, whose family it then belongs to."""
+    """Every class of an added module that derives from a base class of Keras, whose family it then belongs to, and
+    every function whose first arguments say what it is for."""
     found = []
     for node in parse(module).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            arguments = [one.arg for one in node.args.posonlyargs + node.args.args]
+            known = next(
+                (of for begin, of in _FAMILIES_OF_ARGUMENTS.items() if begin == tuple(arguments[: len(begin)])), ()
+            )
+            found += [Added(node.name, known, Place(module, node))] if known else []
         if isinstance(node, ast.ClassDef):
             place = Place(module, node)
             bases = [one.node.name for one in ancestors(place) if one.module.startswith("keras.")]

@@ -6,7 +6,16 @@ from typing import Any
 
 from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
-from kerasrun.keras_catalogue import FAMILIES, canonical, family_of_argument, full_name, signature
+from kerasrun.keras_catalogue import (
+    FAMILIES,
+    RATES,
+    Added,
+    added,
+    canonical,
+    family_of_argument,
+    full_name,
+    signature,
+)
 
 
 def build(family: str, component: Component) -> Any:
@@ -18,12 +27,15 @@ def build(family: str, component: Component) -> Any:
     try:
         name = canonical(family, component.name)
     except KeyError:
-        raise ModelError(f"{FAMILIES[family]} has no '{component.name}'") from None
+        raise ModelError(f"{FAMILIES.get(family, family)} has no '{component.name}'") from None
     module, _, _ = full_name(family, name).rpartition(".")
     constructor = getattr(importlib.import_module(module), name)
     arguments = {key: _argument(family, key, value) for key, value in component.arguments.items()}
     if family == "optimizers" and isinstance(arguments.get("learning_rate"), int):
         arguments["learning_rate"] = float(arguments["learning_rate"])  # Keras takes 1.0, but not 1
+    one = added(family, name)
+    if one and one.is_function:
+        return _function(family, constructor, one, arguments)
     try:
         return constructor(**arguments)
     except (ValueError, TypeError) as error:
@@ -33,11 +45,22 @@ def build(family: str, component: Component) -> Any:
         raise ModelError(f"{component.name}: {told}") from error
 
 
+def _function(family: str, function: Any, one: Added, arguments: Mapping[str, Any]) -> Any:
+    """A function where Keras takes one; a metric gets the name that the logs will have."""
+    if family == "metrics":
+        return importlib.import_module("keras").metrics.MeanMetricWrapper(function, **arguments)
+    if family == RATES:
+        return lambda epoch, rate: float(function(epoch, *([rate] if one.takes_rate else []), **arguments))
+    return function
+
+
 def _argument(family: str, parameter: str, value: Any) -> Any:
     """A component becomes an object where the parameter takes one; everything else is what it is."""
     inner = family_of_argument(family, parameter)
-    if inner is None or value is None or inner == "activations":
+    if inner is None or value is None:
         return value
+    if inner == "activations":
+        return build(inner, Component(value)) if isinstance(value, str) and added(inner, value) else value
     if isinstance(value, list | tuple):
         return [_argument(family, parameter, item) for item in value]
     if isinstance(value, str | Mapping | Component):

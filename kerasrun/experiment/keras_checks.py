@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from kerasrun.experiment.document import Document, Written, written_component, written_list
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.refused import refusal
-from kerasrun.experiment.yaml_text import Node, Path
+from kerasrun.experiment.schedules import DECAY, epoch_arguments
+from kerasrun.experiment.yaml_text import Node, Path, plain
 from kerasrun.keras_catalogue import (
     FAMILIES,
+    RATES,
     Parameter,
     canonical,
     family_of_argument,
@@ -25,9 +27,14 @@ LAYER_KEYS = ("inputs",)
 _WORDS = {family: family[:-1] for family in FAMILIES} | {
     "schedules": "learning-rate schedule",
     "losses": "loss",
+    RATES: "function of the epoch",
 }
 _FORMER_NAMES = {"lr": "learning_rate"}
-_NUMBERS = frozenset({"units", "filters", "kernel_size", "rate", "scale"})
+_NUMBERS = frozenset(
+    {"units", "filters", "kernel_size", "rate", "scale"}
+    | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
+)
+_ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
 _CHOICES = {
     ("callbacks", "mode"): ("auto", "min", "max"),
     ("layers", "padding"): ("valid", "same", "causal"),
@@ -77,13 +84,26 @@ class _Checker:
             return
         known = signature(family, name)
         names = [parameter.name for parameter in known.parameters]
+        in_epochs = epoch_arguments(name) if family == "schedules" else {}
+        extra = (
+            *extra,
+            *in_epochs.values(),
+            *((DECAY,) if "learning_rate" in names and family == "optimizers" else ()),
+        )
         meant = set()
         for key, argument in written.arguments.items():
             if key in names:
                 self.argument(argument, (*written.path, key), family, known.parameters[names.index(key)])
+            elif key in (*in_epochs.values(), DECAY):
+                self.number(argument, (*written.path, key), key)
             elif key not in extra and not known.open_ended:
                 meant.add(self.unknown_argument(argument, (*written.path, key), name, family, [*names, *extra]))
+        for steps, epochs in in_epochs.items():
+            if epochs in written.arguments and steps in written.arguments:
+                received, expected = f"{epochs} beside {steps}", "expected one of them: both say the same"
+                self.problems.append(self.document.problem((*written.path, epochs), received, expected))
         given = written.arguments.keys() | meant
+        given |= {steps for steps, epochs in in_epochs.items() if epochs in given}
         missing = [one.name for one in known.parameters if one.required and one.name not in given]
         if missing:
             needed = listed([f"'{argument}'" for argument in missing], "and")
@@ -102,7 +122,7 @@ class _Checker:
             if reason is None:
                 usable = [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]
                 received = f"unknown {_WORDS[family]} '{name}'"
-                expected = f"expected a name of {FAMILIES[family]}"
+                expected = f"expected {f'a name of {FAMILIES[family]}' if family in FAMILIES else listed(usable)}"
                 where = dotted(path)
                 self.problems.append(Problem(written.place, where, received, expected, closest(name, usable)))
                 return None
@@ -165,7 +185,26 @@ class _Checker:
         else:
             self.component(node, path, inner)
 
+    def number(self, node: Node, path: Path, key: str) -> None:
+        """A count of epochs, or several in rising order; `decay`."""
+        value = plain(node)
+        several = key.startswith("boundaries")
+        numbers = value if several and isinstance(value, list) else [value]
+        least = 0 if key in (DECAY, "warmup_epochs") else None
+        if (
+            (several and not isinstance(value, list))
+            or any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers)
+            or any(one < 0 if least == 0 else one <= 0 for one in numbers)
+            or sorted(set(numbers)) != numbers
+        ):
+            what = "a list of rising numbers" if several else "a number"
+            bound = "of at least 0" if least == 0 else "above 0"
+            self.problems.append(self.document.problem(path, f"received {shown(value)}", f"expected {what} {bound}"))
+
     def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
+        if parameter.name in _ABOVE_ZERO and isinstance(node.value, int | float) and node.value <= 0:
+            problem = self.document.problem(path, f"received {shown(node.value)}", "expected a number above 0")
+            self.problems.append(problem)
         if not isinstance(node.value, str):
             return
         default = parameter.plain_default
@@ -175,7 +214,7 @@ class _Checker:
         if isinstance(default, bool):
             expected, suggestion = "expected true or false", _as_boolean(node.value)
         elif (isinstance(default, int | float) and parameter.name not in _NOT_ONLY_NUMBERS) or (
-            parameter.required and family == "layers" and parameter.name in _NUMBERS
+            parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS
         ):
             expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
         elif choices and (default is None or isinstance(default, str)) and node.value not in choices:
@@ -238,22 +277,37 @@ class _Checker:
             self.problems.append(Problem(entry.place, dotted(entry.path), received, expected))
 
     def learning_rate(self) -> None:
-        """`ReduceLROnPlateau` sets the learning rate, and Keras refuses that where a schedule does."""
+        """Callbacks that set the learning rate: Keras refuses that where a schedule does."""
         places: list[tuple[Path, Node | None]] = [(("compile",), self.document.node(("compile", "optimizer")))]
         places += [(path, stage.get("optimizer")) for path, stage in _stages(self.document)]
         for path, node in places:
             self.scheduled(written_component(node, (*path, "optimizer")))
 
     def scheduled(self, optimizer: Written | None) -> None:
-        rate = optimizer.arguments.get("learning_rate") if optimizer else None
-        if optimizer is None or rate is None or not isinstance(rate.value, dict):
+        inner = optimizer.arguments.get("inner_optimizer") if optimizer else None
+        if optimizer and inner:
+            optimizer = written_component(inner, (*optimizer.path, "inner_optimizer"))
+        if optimizer is None:
             return
-        schedule = written_component(rate, (*optimizer.path, "learning_rate"))
+        rate, decay = optimizer.arguments.get("learning_rate"), optimizer.arguments.get(DECAY)
+        schedule = written_component(rate, (*optimizer.path, "learning_rate")) if rate else None
+        scheduled = rate is not None and isinstance(rate.value, dict) and schedule is not None
+        if decay is not None and decay.value and scheduled:
+            received = f"decay beside a schedule as the learning rate of {optimizer.name}"
+            self.problems.append(
+                Problem(decay.place, dotted((*optimizer.path, DECAY)), received, "expected one of them")
+            )
+        if scheduled and schedule:
+            what = f"the schedule {schedule.name} of {dotted(schedule.path[:-1])}"
+        elif decay is not None and decay.value:
+            what = f"the decay of {dotted(optimizer.path)}, which is a schedule"
+        else:
+            return
         for path, node in written_list(self.document.node(("callbacks",)), ("callbacks",)):
             callback = written_component(node, path)
-            if schedule is not None and callback is not None and callback.name == "ReduceLROnPlateau":
-                received = f"ReduceLROnPlateau beside the schedule {schedule.name} of {dotted(schedule.path[:-1])}"
+            if callback is not None and callback.name in ("ReduceLROnPlateau", "LearningRateScheduler"):
                 expected = "expected one of them: both set the learning rate"
+                received = f"{callback.name} beside {what}"
                 self.problems.append(Problem(callback.place, dotted(path), received, expected))
 
 

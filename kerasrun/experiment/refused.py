@@ -12,7 +12,6 @@ _REFUSED: dict[str, dict[str, str]] = {
         "OrbaxCheckpoint": "checkpoints are written without it; see the section 'checkpoint'",
         "History": "metrics.csv in the run directory holds every epoch without it",
         "RemoteMonitor": "it sends the metrics over the network",
-        "LearningRateScheduler": "it needs a Python function; give compile.optimizer a schedule as its learning_rate",
         "Callback": _BASE,
         "MonitorCallback": _BASE,
     },

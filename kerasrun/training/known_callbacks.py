@@ -24,6 +24,8 @@ class KnownCallback:
 KNOWN_CALLBACKS: Mapping[str, KnownCallback] = {
     "CSVLogger": KnownCallback(state=("keys",), changes_model=False),
     "EarlyStopping": KnownCallback(state=("wait", "stopped_epoch", "best", "best_epoch"), changes_model=False),
+    # The learning rate that it sets is the optimizer's, a variable.
+    "LearningRateScheduler": KnownCallback(state=(), changes_model=False),
     "ModelCheckpoint": KnownCallback(
         state=("best", "_batches_seen_since_last_saving", "_last_batch_seen", "_current_epoch"), changes_model=False
     ),

@@ -19,6 +19,7 @@ from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.experiment.schedules import in_steps
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.validation import check_validation
 from kerasrun.pipeline.order import steps_in_epoch
@@ -49,6 +50,7 @@ class Prepared:
     """An experiment with its data open and checked, before TensorFlow is loaded."""
 
     experiment: Experiment
+    """As in the file, but what counts epochs in a learning-rate schedule counts steps, which the data decide."""
     data: Data
     train: Split
     validation: Split | None
@@ -209,6 +211,12 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         raise DataError(str(error)) from None
     if validation and fit.validation_steps:
         validation = first(validation, fit.validation_steps * fit.batch_size)
+    steps = fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
+    optimizer, notes = in_steps(experiment.compile.optimizer, steps)
+    for note in notes:
+        logger.info("compile.optimizer: %s", note)
+    compile_section = experiment.compile.model_copy(update={"optimizer": optimizer})
+    experiment = experiment.model_copy(update={"compile": compile_section})
     return Prepared(experiment, data, train_split, validation)
 
 

@@ -96,6 +96,9 @@ def test_an_argument_that_is_misspelt_is_not_missing_as_well():
     assert "did you mean 'filters'?" in layer_problem("Conv2D: {filtres: 3, kernel_size: 3}", "Dense: {units: 3}")
 
 
+SCHEDULE = "learning_rate: {CosineDecay: {initial_learning_rate: 1, decay_steps: 5}}"
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -106,7 +109,6 @@ def test_an_argument_that_is_misspelt_is_not_missing_as_well():
         "OrbaxCheckpoint",
         "History",
         "RemoteMonitor",
-        "LearningRateScheduler",
         "Callback",
         "MonitorCallback",
     ],
@@ -131,12 +133,72 @@ def test_objects_that_yaml_cannot_describe_are_refused(section, reason):
     assert reason in only_problem(section)
 
 
-def test_a_schedule_and_reduce_lr_on_plateau_exclude_each_other():
-    told = only_problem(
-        "compile: {optimizer: {SGD: {learning_rate: {CosineDecay: {initial_learning_rate: 1, decay_steps: 5}}}}}\n"
-        "callbacks: [{ReduceLROnPlateau: {patience: 2}}]"
-    )
-    assert "4:14: callbacks.0: ReduceLROnPlateau beside the schedule CosineDecay of compile.optimizer.SGD" in told
+STEP_DECAY = "{step_decay: {initial_learning_rate: 1, drop: 0.5, epochs_drop: 2}}"
+PLATEAU, SCHEDULER = "{ReduceLROnPlateau: {patience: 2}}", f"{{LearningRateScheduler: {{schedule: {STEP_DECAY}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("callback", "rate", "told"),
+    [
+        (PLATEAU, SCHEDULE, "ReduceLROnPlateau beside the schedule CosineDecay of compile.optimizer.SGD"),
+        (SCHEDULER, SCHEDULE, "LearningRateScheduler beside the schedule CosineDecay of compile.optimizer.SGD"),
+        (SCHEDULER, "decay: 0.1", "LearningRateScheduler beside the decay of compile.optimizer.SGD, which is a sched"),
+    ],
+)
+def test_a_schedule_and_a_callback_that_sets_the_rate_exclude_each_other(callback, rate, told):
+    section = f"compile: {{optimizer: {{SGD: {{{rate}}}}}}}\ncallbacks: [{callback}]"
+    assert f"4:14: callbacks.0: {told}" in only_problem(section)
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        (
+            "{decay_steps: 3, decay_epochs: 1, initial_learning_rate: 1}",
+            "decay_epochs beside decay_steps; expected one",
+        ),
+        ("{decay_epochs: 0, initial_learning_rate: 1}", "received 0; expected a number above 0"),
+        ("{decay_epochs: many, initial_learning_rate: 1}", "received 'many'; expected a number above 0"),
+        (
+            "{decay_epoch: 3, initial_learning_rate: 1}",
+            "unknown argument 'decay_epoch' of CosineDecay; expected an arg",
+        ),
+        ("{initial_learning_rate: 1}", "'decay_steps' is missing"),
+        ("{decay_steps: -1, initial_learning_rate: 1}", "received -1; expected a number above 0"),
+        ("{decay_steps: 5, initial_learning_rate: high}", "received the text 'high'; expected a number"),
+    ],
+)
+def test_counts_of_epochs_are_checked(rate, told):
+    assert told in only_problem(f"compile: {{optimizer: {{SGD: {{learning_rate: {{CosineDecay: {rate}}}}}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "told"),
+    [
+        ("{decay: -1}", "received -1; expected a number of at least 0"),
+        (f"{{decay: 0.1, {SCHEDULE}}}", "decay beside a schedule as the learning rate of SGD; expected one of them"),
+        (
+            "{learning_rate: {PiecewiseConstantDecay: {boundaries_epochs: [3, 2], values: [1, 2, 3]}}}",
+            "received a list; expected a list of rising numbers above 0",
+        ),
+    ],
+)
+def test_what_changes_the_learning_rate_is_checked(optimizer, told):
+    assert told in only_problem(f"compile: {{optimizer: {{SGD: {optimizer}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ("{step_decai: {drop: 1}}", "unknown function of the epoch 'step_decai'; expected step_decay; did you mean"),
+        (STEP_DECAY.replace("drop: 0.5", "dropp: 0.5"), "did you mean 'drop'?"),
+        (STEP_DECAY.replace("drop: 2", "drop: 0"), "epochs_drop: received 0; expected a number above 0"),
+        ("{step_decay: {drop: 0.5}}", "'initial_learning_rate' and 'epochs_drop' are missing"),
+        ("3", "received 3; expected a function of the epoch"),
+    ],
+)
+def test_a_function_of_the_epoch_is_checked(schedule, told):
+    assert told in only_problem(f"callbacks: [{{LearningRateScheduler: {{schedule: {schedule}}}}}]")
 
 
 @pytest.mark.parametrize(
