@@ -505,8 +505,10 @@ def _refused_names() -> Iterable[str]:
 COMMANDS_TOP = """\
 # The commands
 
-Every command has `-h`. Results go to stdout; progress, messages and errors go to stderr. In a terminal training shows a
-live bar, elsewhere a line for each epoch. The start of TensorFlow is held back unless it fails.
+Every command has `-h`. Results go to stdout; progress, messages and errors go to stderr, and so does what callbacks
+print. Training shows a line for each epoch, in a terminal a live bar too; `fit.verbose: 2` leaves the bar out, 0 both.
+`--quiet` goes further: warnings and errors alone, whatever `fit.verbose` says. The run's `log.txt` has every line. The
+start of TensorFlow is held back unless it fails.
 
 | exit code | meaning |
 | --- | --- |
@@ -564,8 +566,9 @@ one save and one restore, then removes it.""",
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
 fingerprint is compared; they may have moved: `-s data.directory.path=…`), and so must the versions and the machine;
 [exact-resume.md](exact-resume.md#what-a-resume-compares) lists what is compared and what `--accept-changes` accepts.
-`-s` may change only `fit.epochs`, `checkpoint`, `time_limit`, `device` and where the data are. A finished run is left
-as it is, with exit code 0 and a line that says so, and how to add epochs where all of them are done.""",
+`-s` may change only `fit.epochs`, `fit.verbose`, `checkpoint`, `time_limit`, `device` and where the data are. A
+finished run is left as it is, with exit code 0 and a line that says so, and how to add epochs where all of them are
+done.""",
     "evaluate": """\
 Besides what is printed, `evaluation/<split>.json` and pictures, `plots/<picture>_<split>.png`, are written into the
 run. With `--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the

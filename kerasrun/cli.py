@@ -113,6 +113,7 @@ def _log_to_stderr() -> None:
     handler = _CurrentStderr()
     # Tracebacks of bugs go to log.txt; the user gets one sentence.
     handler.addFilter(lambda record: record.name != "kerasrun.bug")
+    handler.addFilter(lambda record: not getattr(record, "for_log_alone", False))
     logger = logging.getLogger("kerasrun")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

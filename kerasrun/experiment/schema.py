@@ -42,6 +42,9 @@ class Fit(Section):
     """How often every training example is seen; with `steps_per_epoch`, how often so many steps are taken."""
     steps_per_epoch: int | None = Field(None, ge=1)
     """Steps in one epoch, which takes up the data where the epoch before left them; by default one pass over them."""
+    verbose: Literal["auto", 0, 1, 2] = "auto"
+    """What training shows on stderr: 0 nothing, 1 a live bar in a terminal and a line for each epoch, 2 the lines
+    alone; `auto` is 1."""
     validation_split: float | None = Field(None, gt=0, lt=1)
     """Share of the training examples kept for validation: seeded, the same share of every class."""
     validation_data: Literal["validation", "test"] | None = None

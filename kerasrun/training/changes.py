@@ -11,7 +11,15 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.training.stages import end_of_training
 
 # Another device is refused, unless accepted, where it is compared: `kerasrun/training/compatibility.py`.
-ALLOWED = ("fit.epochs", "checkpoint.epochs", "checkpoint.seconds", "checkpoint.keep", "time_limit", "device")
+ALLOWED = (
+    "fit.epochs",
+    "fit.verbose",
+    "checkpoint.epochs",
+    "checkpoint.seconds",
+    "checkpoint.keep",
+    "time_limit",
+    "device",
+)
 
 
 def check_changes(before: Experiment, after: Experiment) -> None:

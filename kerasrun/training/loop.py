@@ -123,7 +123,9 @@ class TrainingLoop:
         self.fused = self.fused_steps(self.model, strategy)
         self.best = parts.best
         self.position = Position()
-        self.progress = TrainingProgress(experiment.fit.epochs, self.steps, batch_size, len(train))
+        self.progress = TrainingProgress(
+            experiment.fit.epochs, self.steps, batch_size, len(train), experiment.fit.verbose
+        )
         self.stop = StopRequest()
         self.limit = limit or TimeLimit()
         self.saved_at = time.monotonic()

@@ -1,9 +1,10 @@
-"""What the user sees while training, on stderr: a live bar in a terminal, a line for each epoch elsewhere."""
+"""What the user sees while training, on stderr: a live bar in a terminal, and a line for each epoch."""
 
 import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,7 +22,10 @@ WORTH_ESTIMATING_SECONDS = 5
 class TrainingProgress:
     """Told of every chunk and every epoch; shows both and says early how long the run will take."""
 
-    def __init__(self, epochs: int, steps: int, batch_size: int, examples: int) -> None:
+    def __init__(
+        self, epochs: int, steps: int, batch_size: int, examples: int, verbose: Literal["auto", 0, 1, 2] = "auto"
+    ) -> None:
+        self.verbose = verbose
         self.epochs = epochs
         self.steps = steps
         self.batch_size = batch_size
@@ -31,9 +35,11 @@ class TrainingProgress:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show a live bar while entered, if stderr is a terminal."""
+        """Show a live bar while entered, if stderr is a terminal and the bar is wanted."""
         console = Console(file=sys.stderr)
-        if not console.is_terminal:
+        # `--quiet` raises the level of what writes to stderr.
+        is_quiet = any(handler.level > logging.INFO for handler in logger.handlers)
+        if not console.is_terminal or is_quiet or self.verbose not in ("auto", 1):
             yield
             return
         columns = (
@@ -66,7 +72,7 @@ class TrainingProgress:
             self._estimated = True
             remaining = self.steps * (self.epochs - epoch) - step
             if (seconds := remaining * seconds_per_step) > WORTH_ESTIMATING_SECONDS:
-                logger.info("about %s to go, at %s examples/s", duration(seconds), f"{rate:,.0f}")
+                self._say("about %s to go, at %s examples/s", duration(seconds), f"{rate:,.0f}")
         if self._bar:
             (task,) = self._bar.task_ids
             self._bar.update(task, completed=step, rate=f"{rate:,.0f} examples/s", logs=_line(logs))
@@ -84,7 +90,11 @@ class TrainingProgress:
     def end_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool) -> None:
         """An epoch is done, validation included."""
         mark = "  (best)" if best else ""
-        logger.info("epoch %d/%d: %s, in %s%s", epoch + 1, self.epochs, _line(logs), duration(seconds), mark)
+        self._say("epoch %d/%d: %s, in %s%s", epoch + 1, self.epochs, _line(logs), duration(seconds), mark)
+
+    def _say(self, message: str, *arguments: object) -> None:
+        """Log a line; under `verbose: 0` it is for `log.txt` alone."""
+        logger.info(message, *arguments, extra={"for_log_alone": self.verbose == 0})
 
 
 def duration(seconds: float) -> str:

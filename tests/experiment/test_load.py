@@ -71,8 +71,8 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      epochs: ten\n"
         "              ^\n"
         "e.yaml:9:3: fit.epoch: unknown key 'epoch'; "
-        "expected batch_size, epochs, steps_per_epoch, validation_split, validation_data, validation_steps, "
-        "validation_freq or class_weight; did you mean 'epochs'?\n"
+        "expected batch_size, epochs, steps_per_epoch, verbose, validation_split, validation_data, "
+        "validation_steps, validation_freq or class_weight; did you mean 'epochs'?\n"
         "      epoch: 3\n"
         "      ^\n"
         "e.yaml:11:30: callbacks.0.EarlyStopping.monitor: monitors 'val_los'; "
@@ -121,6 +121,8 @@ def test_every_problem_is_told_at_once_with_its_place():
             "fit: {validation_split: 0.1, validation_data: test}",
             "3:47: fit.validation_data: validation_data beside validation_split; expected one of them",
         ),
+        ("fit: {verbose: 3}", "3:16: fit.verbose: received 3; expected auto, 0, 1 or 2"),
+        ("fit: {verbose: true}", "3:16: fit.verbose: received true; expected a number"),
         ("fit: {steps_per_epoch: 0}", "3:24: fit.steps_per_epoch: received 0; expected a whole number of at least 1"),
         ("fit: {validation_freq: [2, x]}", "3:28: fit.validation_freq.1: received 'x'; expected a whole number"),
         (
