@@ -220,6 +220,51 @@ callbacks:
 
 A schedule beside `ReduceLROnPlateau` or `LearningRateScheduler` is refused: both would set the rate.
 
+## Plugins
+
+`plugins: [file.py]` names Python files with code of your own. What stands at their top is used by name, like Keras's,
+with its arguments checked before anything is run:
+
+| in the file | is named in | note |
+| --- | --- | --- |
+| a class that derives from a layer, loss, metric, optimizer, … of Keras | where Keras's own are | registered |
+| a class that derives from `keras.Model` | `model: {layers: […]}` | registered; as one layer |
+| a function of `(y_true, y_pred)` | `compile.loss`, `compile.metrics` | registered; takes a `name` as a metric |
+| a function of `(x)` | `activation` | registered |
+| a function of `(epoch, …)` or `(epoch, lr, …)` | `schedule` of `LearningRateScheduler` | … are its arguments |
+| a class that derives from a callback of Keras | `callbacks` | see below |
+
+*Registered* means `@keras.saving.register_keras_serializable(package="…")` above it, which lets a model file name it. A
+metric whose class sets `self._direction = "up"` (or `"down"`) needs no `mode` where it is monitored. A loss gets
+one-hot labels, or 0 and 1 where the network ends in one unit. A file stands for itself: it imports what is installed,
+not its neighbours, and no name of Keras's may stand for something else.
+
+A callback has `get_state()`, which returns what it keeps while training (numbers, text, lists, mappings), and
+`set_state(state)`, which puts that back after `on_train_begin`; one that keeps nothing says `stateless = True` in its
+class. Without either it is refused, since a resumed run could not continue it. One with hooks for batches keeps steps
+from being fused; hooks for the batches of validation are refused.
+
+The run keeps a copy of each file in `plugins/`: `resume`, `evaluate` and `predict` use that, and a resume refuses one
+that has changed. A model file names the plugins that its network needs, but holds no code: outside its run it is used
+with `predict --model FILE --plugin file.py`.
+
+```python
+@keras.saving.register_keras_serializable(package="own")
+class Scale(keras.layers.Layer):
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x):
+        return self.factor * x
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+```
+
+This one is `{Scale: {factor: 0.5}}` in `model: {layers: […]}`.
+[configs/own_loss_plugin.yaml](../configs/own_loss_plugin.yaml) has a loss, a metric and a callback.
+
 ## Dice
 
 Beside what Keras has, `compile` knows `dice_coef` as a metric (`DiceCoef`) and `dice_loss` as a loss (`DiceLoss`), as

@@ -9,6 +9,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 │   ├── RunBusyError             another process is writing this run
 │   └── CheckpointError          no checkpoint can be read
 ├── ModelError                   the network does not fit the data, or its weights do not fit it
+├── PluginError                  a plugin cannot be read, or its code fails
 ├── ModelFileError               a model file that kerasrun cannot use
 ├── ExportError                  a model cannot be written in a form, or computes something else in it
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
@@ -59,6 +60,10 @@ class CheckpointError(RunDirectoryError):
 
 class ModelError(KerasrunError):
     """The network cannot be built for this data, or its weights are another network's."""
+
+
+class PluginError(KerasrunError):
+    """A file of the user's own code cannot be read or imported, or what it defines fails."""
 
 
 class ModelFileError(KerasrunError):

@@ -8,7 +8,7 @@ What kerasrun adds to Keras, and the files of a user that `use` names, are read 
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,9 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Each family with the public module that offers it."""
+
+PLUGIN_MODULES = "kerasrun_plugins."
+"""How the names of the modules begin as which plugins are imported."""
 
 OWN = ("kerasrun.dice", "kerasrun.learning_rates")
 """The modules of what kerasrun adds to Keras."""
@@ -84,8 +87,12 @@ def names(family: str) -> tuple[str, ...]:
 
 def identifiers(family: str) -> Mapping[str, str]:
     """Every text that names an object of the family → the object's name: one of `names(family)`, or an added one."""
-    own = {name: one.name for one in _added_to(family) for name in (snake_case(one.name), one.name)}
+    own = {name: one.name for one in _added_to(family) for name in _spellings(family, one.name)}
     return MappingProxyType({**own, **_keras_identifiers(family)}) if own else _keras_identifiers(family)
+
+
+def _spellings(family: str, name: str) -> tuple[str, ...]:
+    return (snake_case(name), name) if family in (*_SNAKE_CASE_FAMILIES, "losses") else (name,)
 
 
 @functools.cache
@@ -195,8 +202,13 @@ def _direction(place: Place | None) -> str | None:
 
 def full_name(family: str, name: str) -> str:
     """Where the object of that name is found: `keras.losses.Dice`, `kerasrun.dice.DiceLoss`."""
+    return f"{module_of(family, name).removeprefix(PLUGIN_MODULES)}.{name}"
+
+
+def module_of(family: str, name: str) -> str:
+    """The module from which the object of that name is imported."""
     one = added(family, name)
-    return f"{one.place.module if one else FAMILIES[family]}.{name}"
+    return one.place.module if one else FAMILIES[family]
 
 
 def family_of_argument(family: str, parameter: str) -> str | None:
@@ -283,13 +295,28 @@ def added_objects(module: str) -> tuple[Added, ...]:
     return tuple(found)
 
 
+_of_plugins: tuple[Added, ...] = ()
+
+
+def use(objects: Sequence[Added]) -> None:
+    """Know these objects of plugins, and no others."""
+    global _of_plugins
+    _of_plugins = tuple(objects)
+
+
+def keras_name(family: str, name: str) -> str | None:
+    """The object of Keras, or of kerasrun, that this text names; None if none does."""
+    own = {text: one.name for one in _own_objects() if family in one.families for text in _spellings(family, one.name)}
+    return _keras_identifiers(family).get(name) or own.get(name)
+
+
 def added(family: str, name: str) -> Added | None:
     """The object of that name if it is no part of Keras."""
     return next((one for one in _added_to(family) if one.name == name), None)
 
 
 def _added_to(family: str) -> tuple[Added, ...]:
-    return tuple(one for one in _own_objects() if family in one.families)
+    return tuple(one for one in (*_of_plugins, *_own_objects()) if family in one.families)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from kerasrun import plugins
 from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import (
@@ -13,7 +14,7 @@ from kerasrun.keras_catalogue import (
     added,
     canonical,
     family_of_argument,
-    full_name,
+    module_of,
     signature,
 )
 
@@ -28,8 +29,8 @@ def build(family: str, component: Component) -> Any:
         name = canonical(family, component.name)
     except KeyError:
         raise ModelError(f"{FAMILIES.get(family, family)} has no '{component.name}'") from None
-    module, _, _ = full_name(family, name).rpartition(".")
-    constructor = getattr(importlib.import_module(module), name)
+    plugins.load()
+    constructor = getattr(importlib.import_module(module_of(family, name)), name)
     arguments = {key: _argument(family, key, value) for key, value in component.arguments.items()}
     if family == "optimizers" and isinstance(arguments.get("learning_rate"), int):
         arguments["learning_rate"] = float(arguments["learning_rate"])  # Keras takes 1.0, but not 1

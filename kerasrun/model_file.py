@@ -7,11 +7,12 @@ more, `kerasrun.json`, which `keras.models.load_model` passes over.
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.sources._contract import ImageFormat, LabelKind, RowFormat
 from kerasrun.version import VERSION
@@ -43,6 +44,8 @@ class ModelInfo:
     """What the outputs stand for."""
     row_format: RowFormat | None = None
     """How a row of a text file becomes an input; None where examples come from elsewhere."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """The plugins without which the network cannot be loaded: file name → sha256. Their code is not in the file."""
     deterministic: bool = True
     """Whether training and evaluation computed with deterministic operations, as prediction then does."""
     kerasrun: str = VERSION
@@ -56,16 +59,20 @@ def save(model: Any, info: ModelInfo, path: Path) -> None:
         archive.writestr(ENTRY, text)
 
 
-def load(path: Path, *, trust: bool = False) -> tuple[Any, ModelInfo]:
+def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> tuple[Any, ModelInfo]:
     """Read the model, not compiled, and what the file knows of it.
 
     Args:
+        plugin_files: plugins that the network needs; those of a model in a run directory are found there.
         trust: whether code in the file may be run.
 
     Raises:
-        ModelFileError: if the file is missing, damaged, of a newer format, was not written by kerasrun, or holds code.
+        ModelFileError: if the file is missing, damaged, of a newer format, was not written by kerasrun, or holds code,
+            or if a plugin is not there.
+        PluginError: if a plugin is not what it was, or fails.
     """
     info = read_info(path)
+    plugins.load_for(path, info.plugins, plugin_files)
     import keras
 
     try:
@@ -78,6 +85,12 @@ def load(path: Path, *, trust: bool = False) -> tuple[Any, ModelInfo]:
             ) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+
+
+def needed_plugins(model: Any) -> dict[str, str]:
+    """The plugins in use that a model has layers of: file name → sha256."""
+    config = json.dumps(model.get_config(), default=str)
+    return {one.path.name: one.sha256 for one in plugins.in_use() if f'"{one.module}"' in config}
 
 
 def read_info(path: Path) -> ModelInfo:

@@ -11,7 +11,17 @@ PACKAGE = Path(__file__).parents[1] / "kerasrun"
 
 # From the bottom of the house to its roof: a part may import only parts before it (docs/design.md says why).
 ORDER = (
-    *("version", "errors", "components", "keras_source", "keras_catalogue", "dice", "learning_rates", "keras_objects"),
+    *(
+        "version",
+        "errors",
+        "components",
+        "keras_source",
+        "keras_catalogue",
+        "dice",
+        "learning_rates",
+        "plugins",
+        "keras_objects",
+    ),
     *("sources", "models", "model_file"),
     *("experiment", "runs", "pipeline", "training", "results", "commands", "cli", "__main__"),
 )

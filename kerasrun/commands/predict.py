@@ -18,6 +18,10 @@ def predict(
     ],
     run: Annotated[Path | None, typer.Option(help="The run whose model predicts; by default the newest.")] = None,
     model: Annotated[Path | None, typer.Option(help="A .keras file that kerasrun wrote, instead of a run.")] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="With --model: a plugin that the model needs.", show_default=False),
+    ] = None,
     top: Annotated[
         int | None, typer.Option("--top", "-k", min=1, help="How many classes to name for each example; by default 1.")
     ] = None,
@@ -59,5 +63,6 @@ def predict(
         masks=masks,
         mask_size=mask_size,
         trust=trust,
+        plugins=plugin or (),
     )
     typer.echo((to_json if as_json else to_csv if as_csv else to_text)(predictions))

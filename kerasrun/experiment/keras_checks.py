@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kerasrun import plugins
 from kerasrun.experiment.document import Document, Written, written_component, written_list
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.refused import refusal
@@ -126,7 +127,7 @@ class _Checker:
                 where = dotted(path)
                 self.problems.append(Problem(written.place, where, received, expected, closest(name, usable)))
                 return None
-        reason = refusal(family, name, section)
+        reason = refusal(family, name, section) or plugins.refusal(family, name)
         if reason is not None:
             received = f"'{written.name}' is refused: {reason}"
             self.problems.append(Problem(written.place, dotted(path), received))

@@ -10,6 +10,7 @@ from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
 from kerasrun.experiment.image_data_generator import STANDARDIZATION, ImageDataGenerator
+from kerasrun.experiment.plugin_files import use_plugins
 from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.validation import validation_problems
@@ -47,6 +48,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
         raise experiment_error(problems)
     document = _changed(root, overrides, problems)
     folder = Path(file).parent.absolute()
+    problems += use_plugins(document, folder)
     found = keras_checks.check(document) + logs.metric_problems(document) + _rule_problems(document)
     found += class_weight_problems(document)
     typed: list[Problem] = []

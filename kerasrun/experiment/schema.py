@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kerasrun.components import Component, as_component
+from kerasrun.components import Component, ExperimentPath, as_component
 from kerasrun.experiment.durations import Duration
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.models._contract import Network
@@ -97,6 +97,8 @@ class Experiment(Section):
     """Runs are named after it; by default the file's stem."""
     seed: int = Field(1, ge=0, lt=2**32)
     """Everything random follows from it."""
+    plugins: tuple[ExperimentPath, ...] = ()
+    """Python files with layers, losses, metrics, callbacks and functions of your own."""
     data: Source
     """Where the examples are."""
     preprocessing: tuple[ComponentField, ...] | None = None

@@ -1,6 +1,6 @@
 """A trained model ready to evaluate or to predict, with what its file knows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def open_model(
     device: devices.DeviceRequest = "auto",
     threads: Mapping[str, int] | None = None,
     deterministic: bool | None = None,
+    plugin_files: Sequence[Path] = (),
     *,
     trust: bool = False,
 ) -> TrainedModel:
@@ -40,7 +41,7 @@ def open_model(
     """
     model_file.read_info(path)
     devices.start(device, threads, deterministic)
-    model, info = model_file.load(path, trust=trust)
+    model, info = model_file.load(path, plugin_files, trust=trust)
     return TrainedModel(path, model, info, trust)
 
 

@@ -28,6 +28,7 @@ def predict(
     masks: Path | None = None,
     mask_size: MaskSize = "original",
     trust: bool = False,
+    plugins: Sequence[Path] = (),
 ) -> list[Prediction]:
     """Predict examples.
 
@@ -43,6 +44,7 @@ def predict(
         masks: the folder for the files of masks; by default `predictions`.
         mask_size: `original` brings a mask to the size of its image, `input` leaves it as the network made it.
         trust: run code that the model brings.
+        plugins: those that the model needs; a model in a run directory finds its own.
 
     Returns:
         for each example a prediction of the model's kind: a class of `kerasrun.results.predictions`.
@@ -61,9 +63,9 @@ def predict(
     found = read_examples(examples, info, model)
     if info.label_kind == "masks":
         files = mask_files(masks or MASKS, found.paths, found.images)
-        trained = open_model(model, deterministic=info.deterministic, trust=trust)
+        trained = open_model(model, deterministic=info.deterministic, plugin_files=plugins, trust=trust)
         return _masks(trained, found, files, threshold, mask_size)
-    trained = open_model(model, deterministic=info.deterministic, trust=trust)
+    trained = open_model(model, deterministic=info.deterministic, plugin_files=plugins, trust=trust)
     return _rows(trained, found, len(info.classes) if every else top or 1, every=every, threshold=threshold)
 
 

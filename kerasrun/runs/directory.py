@@ -92,6 +92,11 @@ class RunDirectory:
         return self.root / "tensorboard"
 
     @property
+    def plugins(self) -> Path:
+        """The folder of the plugins as they were when the run began."""
+        return self.root / "plugins"
+
+    @property
     def plots(self) -> Path:
         return self.root / "plots"
 

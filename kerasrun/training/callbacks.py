@@ -1,6 +1,7 @@
 """Keras callbacks under a loop that can begin anywhere: what each keeps, by name, and which need every step."""
 
 import contextlib
+import json
 import os
 import string
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasrun.components import Component
-from kerasrun.errors import UsageError
+from kerasrun.errors import PluginError, UsageError
+from kerasrun.keras_catalogue import added
 from kerasrun.keras_objects import build
 from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 
@@ -21,9 +23,12 @@ from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 FILE_ARGUMENTS = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
 OWN_NAMES = (
     *("experiment.yaml", "resolved.yaml", "run.json", "metrics.csv", "timings.csv", "log.txt", ".lock"),
-    *("best.keras", "last.keras", "checkpoints", "evaluation", "plots"),
+    *("best.keras", "last.keras", "checkpoints", "evaluation", "plots", "plugins"),
 )
 DEFAULT_FILES = {"TensorBoard": "tensorboard"}
+
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
 
 def build_callbacks(components: Sequence[Component], run_root: Path) -> list[Any]:
@@ -46,6 +51,9 @@ def needs_every_step(callback: Any) -> bool:
             return bool(callback.save_freq != "epoch")
         case "TensorBoard":
             return bool(callback.update_freq != "epoch" or callback._should_trace or callback.write_steps_per_second)
+        case name if name not in KNOWN_CALLBACKS:
+            kind, base = type(callback), keras.callbacks.Callback
+            return any(getattr(kind, hook) is not getattr(base, hook) for hook in _BATCH_HOOKS)
         case _:
             return False
 
@@ -74,6 +82,7 @@ class CallbackState:
             {
                 "callback": _name(callback),
                 **{field: _plain(getattr(callback, field, None)) for field in _fields(callback)},
+                **({"state": _checked(callback, callback.get_state())} if _keeps_state(callback) else {}),
             }
             for callback in self.callbacks
         ]
@@ -96,6 +105,8 @@ class CallbackState:
                 )
             for field in _fields(callback):
                 setattr(callback, field, saved[field])
+            if _keeps_state(callback):
+                callback.set_state(saved["state"])
             if isinstance(callback, keras.callbacks.TensorBoard):
                 # With a number as its `update_freq`, whether it writes at the end of an epoch follows from the batch
                 # that this context was entered with; `on_train_begin` entered it with batch 0.
@@ -167,6 +178,8 @@ def closed_if_interrupted(callbacks: Sequence[Any]) -> Iterator[None]:
 
 def _build_callback(component: Component, run_root: Path) -> Any:
     name = component.name
+    if added("callbacks", name):
+        return build("callbacks", component)
     if name not in KNOWN_CALLBACKS:
         raise UsageError(
             f"callbacks: {name} is not supported: what it keeps while training is not known, so a resumed run could "
@@ -198,7 +211,23 @@ def _output(callback: Any) -> str | None:
 
 
 def _fields(callback: Any) -> tuple[str, ...]:
-    return KNOWN_CALLBACKS[_name(callback)].state
+    return KNOWN_CALLBACKS[_name(callback)].state if _name(callback) in KNOWN_CALLBACKS else ()
+
+
+def _keeps_state(callback: Any) -> bool:
+    """Of a plugin's callback: whether it has the two methods; one without them has said that it keeps nothing."""
+    return _name(callback) not in KNOWN_CALLBACKS and hasattr(callback, "get_state")
+
+
+def _checked(callback: Any, state: Any) -> Any:
+    """The state that a plugin's callback gave, as JSON brings it back."""
+    try:
+        return json.loads(json.dumps(state))
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"the state of {_name(callback)} is not plain: {error}; its get_state() must return numbers, text, lists "
+            "and mappings of them"
+        ) from error
 
 
 def _name(callback: Any) -> str:

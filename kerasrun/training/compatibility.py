@@ -91,6 +91,7 @@ FIELDS = (
     Field("tensorflow", "versions.tensorflow", Verdict.REFUSES, "its kernels compute"),
     Field("numpy", "versions.numpy", Verdict.REFUSES, "it draws the order of the examples"),
     Field("pillow", "versions.pillow", Verdict.REFUSES, "it decodes and resizes images"),
+    Field("plugin", "plugins", Verdict.REFUSES, "layers, losses and callbacks of its own are its code"),
     Field("python", "versions.python", Verdict.WARNS, "it computes nothing that is trained, but is not tested across"),
     Field("architecture", "processor.architecture", Verdict.REFUSES, "other machine code"),
     Field("instruction sets", "processor.instruction_sets", Verdict.REFUSES, "kernels are chosen by them"),

@@ -12,7 +12,7 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
+from kerasrun.training.known_callbacks import may_change_model
 from kerasrun.training.stages import end_of_training
 
 logger = logging.getLogger("kerasrun")
@@ -100,7 +100,7 @@ def best_model(
     except ModelFileError as error:
         lost = f"{error}. It held the model of epoch {best}, the best one"
     source = None
-    if not any(KNOWN_CALLBACKS[callback.name].changes_model for callback in experiment.callbacks):
+    if not any(may_change_model(callback.name) for callback in experiment.callbacks):
         source = checkpoints.at_end_of_epoch(run, best)
     if source is not None:
         logger.warning("%s; it is made again from checkpoint %08d", lost, source.step)

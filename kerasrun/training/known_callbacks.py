@@ -34,3 +34,8 @@ KNOWN_CALLBACKS: Mapping[str, KnownCallback] = {
     "TensorBoard": KnownCallback(state=("_global_train_batch", "_global_test_batch"), changes_model=False),
     "TerminateOnNaN": KnownCallback(state=(), changes_model=False),
 }
+
+
+def may_change_model(callback: str) -> bool:
+    """As `KnownCallback.changes_model`; of a plugin's callback nobody knows, so that it may."""
+    return KNOWN_CALLBACKS[callback].changes_model if callback in KNOWN_CALLBACKS else True

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.keras_catalogue import canonical
+from kerasrun.keras_catalogue import added, canonical
 from kerasrun.model_file import OutputKind
 from kerasrun.models._contract import Output
 from kerasrun.sources._contract import LabelKind
@@ -125,7 +125,8 @@ def targets_for(model: Any, classes: int, loss: Component | None, kind: LabelKin
     if kind == "numbers" and name == "DiceLoss":
         raise ModelError(f"{loss.name} compares masks, but the labels are numbers: take mean_squared_error")
     wanted = wanted_output(classes, loss, kind)
-    both_suit = kind == "masks" and classes == 2 and name not in (*BINARY, *CATEGORICAL) and units in (1, 2)
+    takes_both = added("losses", name) or (kind == "masks" and name not in (*BINARY, *CATEGORICAL))
+    both_suit = takes_both and classes == 2 and units in (1, 2)
     if units != wanted.units and not both_suit:
         one, several = ("channel", "channels") if kind == "masks" else ("unit", "units")
         what = {"numbers": "targets", "multi_label": "labels"}.get(kind, "classes")
@@ -151,7 +152,7 @@ def targets_for(model: Any, classes: int, loss: Component | None, kind: LabelKin
 
 
 def _takes_one_unit(loss: str | None) -> bool:
-    return loss is None or loss in BINARY or loss in ("Hinge", "SquaredHinge")
+    return loss is None or loss in BINARY or loss in ("Hinge", "SquaredHinge") or added("losses", loss) is not None
 
 
 def _from_logits(loss: Component) -> bool:

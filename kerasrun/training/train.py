@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kerasrun import plugins
 from kerasrun.errors import CheckpointError, DataError, ExperimentError
 from kerasrun.experiment.class_weight import check_class_weight
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
@@ -88,6 +89,8 @@ def train(
     with owned(run) as status:
         status.is_mine = True
         atomic.write_bytes(run.experiment_file, file.read_bytes())
+        for path in loaded.experiment.plugins:
+            atomic.write_bytes(run.plugins / path.name, path.read_bytes())
         run.write_resolved(resolved_yaml(prepared.experiment))
         description = _description(file, overrides, prepared, device)
         begun_with = {"from": origin.description()} if origin else {}
@@ -176,7 +179,9 @@ def dry_run(
     loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         run = directory.create(private, prepared.experiment.name)
-        loop_for(run).try_one_batch()
+        loop = loop_for(run)
+        with plugins.errors_explained():
+            loop.try_one_batch()
 
 
 def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
@@ -217,6 +222,9 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         logger.info("compile.optimizer: %s", note)
     compile_section = experiment.compile.model_copy(update={"optimizer": optimizer})
     experiment = experiment.model_copy(update={"compile": compile_section})
+    # The run keeps the plugins: its description names those.
+    kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
+    experiment = experiment.model_copy(update={"plugins": kept})
     return Prepared(experiment, data, train_split, validation)
 
 
@@ -248,7 +256,8 @@ def loop_builder(
     from kerasrun.training.loop import TrainingLoop, loop_parts
 
     strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
-    with contextlib.redirect_stdout(sys.stderr):  # Keras tells there of downloads
+    with contextlib.redirect_stdout(sys.stderr), plugins.errors_explained():  # Keras tells there of downloads
+        plugins.load()
         # Read before the model is built, which resets the names and the random numbers that loading uses.
         weights = branching.read(origin, trust=trust) if origin else None
         pretrained = pretrained and origin is None
@@ -279,6 +288,7 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
         "label_kind": prepared.data.label_kind,
         "classes": list(prepared.data.classes),
         "class_weight": class_weights(prepared.experiment.fit.class_weight, prepared.train, prepared.data.classes),
+        "plugins": plugins.checksums(),
         "data_fingerprint": prepared.data.fingerprint,
         "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
         "examples": {
@@ -293,7 +303,8 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
 def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
     """Train until the experiment or its time is at an end."""
     try:
-        begin()
+        with plugins.errors_explained():
+            begin()
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))
         logger.info("%s", pause)

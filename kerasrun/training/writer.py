@@ -107,6 +107,7 @@ class RunWriter(BackgroundWriter):
             outputs=self.targets.outputs,
             experiment=self.experiment.name,
             deterministic=self.experiment.deterministic,
+            plugins=model_file.needed_plugins(self.model),
             epoch=epoch,
             metrics=logs,
         )

@@ -29,8 +29,10 @@ def now(tmp_path):
     return {
         **environment(tmp_path),
         "device": device.recorded(),
+        "label_kind": "classes",
         "classes": ["cat", "dog"],
         "class_weight": {"cat": 1.25, "dog": 0.8},
+        "plugins": {"own.py": "1" * 64},
         "data_fingerprint": "0" * 64,
         "examples": {"train": 100, "validation": 20, "shape": [8, 8, 1], "dtype": "uint8"},
     }
@@ -83,7 +85,7 @@ def test_what_warns_is_told_and_goes_on(run, now, field, caplog):
 @pytest.mark.parametrize("field", COMPARED[Verdict.REFUSES], ids=lambda field: field.path)
 def test_what_refuses_is_told_with_before_and_now_and_may_be_accepted(run, now, field):
     recorded = changed(now, field.path)
-    name = f"{field.name} L1" if field.path in ("variables", "processor.caches") else field.name
+    name = f"{field.name} L1" if field.path in ("variables", "plugins", "processor.caches") else field.name
     with pytest.raises(RunDirectoryError) as refused:
         check(run, recorded, now, accept=False, step=3)
     assert f"\n  {name} else → " in str(refused.value)

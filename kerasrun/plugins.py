@@ -1,0 +1,237 @@
+"""Plugins: Python files of a user, with layers, losses, metrics, callbacks and functions to be named like Keras's.
+
+They are read with `ast` when an experiment is checked, and imported when something of theirs is built. Light to import.
+"""
+
+import ast
+import contextlib
+import hashlib
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrun import keras_catalogue
+from kerasrun.errors import KerasrunError, ModelError, ModelFileError, PluginError
+from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, Added, added, added_objects
+from kerasrun.keras_source import add_file, ancestors
+
+FOLDER = "plugins"
+"""Where a run directory keeps its plugins."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One file, as it was read."""
+
+    path: Path
+    sha256: str
+    objects: tuple[Added, ...]
+
+    @property
+    def module(self) -> str:
+        return module_of(self.path)
+
+
+_in_use: tuple[Plugin, ...] = ()
+
+
+def module_of(path: Path) -> str:
+    """The name under which a plugin is imported."""
+    return f"{PLUGIN_MODULES}{path.stem}"
+
+
+def read(path: Path) -> Plugin:
+    """Read a file without running it.
+
+    Raises:
+        PluginError: if it is missing, is no Python, or has nothing that an experiment could name.
+    """
+    try:
+        content = path.read_bytes()
+        add_file(module_of(path), path)
+    except FileNotFoundError:
+        raise PluginError("no such file; expected a Python file") from None
+    except OSError as error:
+        raise PluginError(f"cannot be read: {error.strerror}") from None
+    except (SyntaxError, ValueError) as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise PluginError(f"no Python{line}: {error.msg if isinstance(error, SyntaxError) else error}") from None
+    objects = added_objects(module_of(path))
+    if not objects:
+        raise PluginError(
+            "nothing in it can be named: expected a class that derives from one of Keras (keras.layers.Layer, …), or a "
+            "function of (y_true, y_pred), of (epoch) or of (x)"
+        )
+    return Plugin(path, hashlib.sha256(content).hexdigest(), objects)
+
+
+def use(plugins: Sequence[Plugin]) -> None:
+    """From now on the names of these, and of no others, mean something; the experiment at hand decides."""
+    global _in_use  # as Keras's own registry is the process's
+    _in_use = tuple(plugins)
+    keras_catalogue.use([one for plugin in plugins for one in plugin.objects])
+
+
+def in_use() -> tuple[Plugin, ...]:
+    """The plugins of the experiment at hand."""
+    return _in_use
+
+
+def checksums() -> dict[str, str]:
+    """File name → sha256 of each plugin in use."""
+    return {plugin.path.name: plugin.sha256 for plugin in _in_use}
+
+
+def problems_of(plugin: Plugin) -> list[str]:
+    """A sentence for each name that Keras, kerasrun or another plugin has too."""
+    found = []
+    for one in plugin.objects:
+        for family in one.families:
+            known = keras_catalogue.keras_name(family, one.name)
+            if known:
+                where = FAMILIES.get(family, "kerasrun")
+                found.append(f"line {one.place.node.lineno}: {where} has a {known} too; give '{one.name}' another name")
+                break
+    return found
+
+
+def refusal(family: str, name: str) -> str | None:
+    """Why something of a plugin cannot be used as it is written; None if it can, or is of no plugin."""
+    one = added(family, name)
+    if one is None or not one.place.module.startswith(PLUGIN_MODULES):
+        return None
+    where = f"line {one.place.node.lineno} of {one.place.module.removeprefix(PLUGIN_MODULES)}.py"
+    if family == "callbacks":
+        return _refused_callback(one, where)
+    if family != RATES and not _is_registered(one.place.node):
+        return f"{where}: put @keras.saving.register_keras_serializable() above it, so that a model file can name it"
+    if family == "metrics" and not one.is_function and not _takes(one, "name"):
+        return f"{where}: its __init__ must take a name, under which the logs have its value"
+    return None
+
+
+def load() -> None:
+    """Import every plugin in use.
+
+    Raises:
+        PluginError: if one fails, with the line of its file.
+    """
+    for plugin in _in_use:
+        _import(plugin.path, plugin.sha256)
+
+
+def load_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path]) -> None:
+    """Import the plugins that a model file names: those given, else those that its run directory keeps.
+
+    Args:
+        wanted: file name → sha256.
+
+    Raises:
+        ModelFileError: if one is not there; the file itself holds no code, and none is run unasked.
+        PluginError: if one is another version, or fails.
+    """
+    offered = {path.name: path for path in given}
+    if (model.parent / "run.json").is_file():
+        offered = {name: model.parent / FOLDER / name for name in wanted} | offered
+    for name, sha256 in wanted.items():
+        path = offered.get(name)
+        if path is None or not path.is_file():
+            raise ModelFileError(
+                f"{model} was made with the plugin {name}, which is not beside it: --plugin PATH/{name}"
+            )
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            raise PluginError(f"{path}: not the plugin that {model} was made with: its content has changed")
+        _import(path, sha256)
+
+
+@contextlib.contextmanager
+def errors_explained() -> Iterator[None]:
+    """An error in a plugin's code, told with the line of its file instead of a traceback.
+
+    Raises:
+        PluginError: in place of what was raised there.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, KerasrunError) and not isinstance(error, ModelError):
+            raise
+        place = _place_in_plugin(traceback.format_exc())
+        if place is None:
+            raise
+        raise PluginError(f"{place}: {_sentence(error)}") from error
+
+
+def _import(path: Path, sha256: str) -> None:
+    module_name = module_of(path)
+    present = sys.modules.get(module_name)
+    # A file elsewhere is imported anew although it is the same: its errors are to name it.
+    if present and (vars(present)["kerasrun_sha256"], present.__file__) == (sha256, str(path)):
+        return
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    vars(module)["kerasrun_sha256"] = sha256
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', traceback.format_exc())
+        place = f"{path}:{lines[-1]}" if lines else str(path)
+        raise PluginError(f"{place}: the plugin cannot be imported: {_sentence(error)}") from error
+
+
+def _place_in_plugin(text: str) -> str | None:
+    """The innermost line of a plugin in a traceback, or in what TensorFlow tells of one."""
+    paths = "|".join(re.escape(str(plugin.path)) for plugin in _in_use)
+    found = re.findall(rf'File "({paths})", line (\d+)', text) if paths else []
+    return ":".join(found[-1]) if found else None
+
+
+def _sentence(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = lines[-1] if lines else ""
+    return last if isinstance(error, ModelError) else f"{type(error).__name__}: {last}".rstrip(": ")
+
+
+def _refused_callback(one: Added, where: str) -> str | None:
+    methods = {
+        node.name: place.module
+        for place in reversed(ancestors(one.place))
+        for node in getattr(place.node, "body", ())
+        if isinstance(node, ast.FunctionDef)
+    }
+    own = {name for name, module in methods.items() if module.startswith(PLUGIN_MODULES)}
+    never = sorted(name for name in own if name.startswith(("on_test_batch_", "on_predict_")))
+    if never:
+        return f"{where}: its {never[0]} would never be called: validation does not announce its batches"
+    if {"get_state", "set_state"} <= own or _says_stateless(one):
+        return None
+    return (
+        f"{where}: a resumed run could not continue it: give it get_state(), which returns what it keeps while "
+        "training as plain values, and set_state(state), which puts it back; or, if it keeps nothing, stateless = True"
+    )
+
+
+def _says_stateless(one: Added) -> bool:
+    for node in getattr(one.place.node, "body", ()):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="stateless")], value=ast.Constant(value=True)):
+                return True
+    return False
+
+
+def _is_registered(node: ast.ClassDef | ast.FunctionDef) -> bool:
+    names = (one.func if isinstance(one, ast.Call) else one for one in node.decorator_list)
+    return any(ast.unparse(name).rpartition(".")[2] == "register_keras_serializable" for name in names)
+
+
+def _takes(one: Added, argument: str) -> bool:
+    known = one.signature("metrics")
+    return known.open_ended or any(parameter.name == argument for parameter in known.parameters)
