@@ -345,7 +345,8 @@ What they keep while training is saved in every checkpoint and restored exactly.
 `log_dir`, by default `tensorboard`; `CSVLogger`'s `filename`; `ModelCheckpoint`'s `filepath`) lie in the run directory.
 A callback that must hear of every step (`ModelCheckpoint` with a number as its `save_freq`; `TensorBoard` with
 `update_freq` other than `epoch`, `write_steps_per_second` or `profile_batch`) keeps steps from being fused: the results
-are the same, training is slower.
+are the same, training is slower. With `embeddings_freq` Keras writes its own weights files, of which TensorBoard's
+projector, which reads those of TensorFlow, shows nothing.
 """
 
 

@@ -100,6 +100,11 @@ class _Check:
             self.monitor(default, mode, Problem(callback.place, dotted(where), received))
         if callback.name == "ModelCheckpoint":
             self.file_name(callback)
+        if best_only is not None and best_only.value is True and _saves_by_batch(callback):
+            where = (*callback.path, "save_best_only")
+            received = "save_best_only beside a number of batches as save_freq"
+            expected = "expected one of them: Keras compares values when an epoch ends"
+            self.problems.append(Problem(best_only.place, dotted(where), received, expected))
 
     def monitor(self, monitor: str, mode: Node | None, found: Problem) -> None:
         """Check a monitor; `found` says where it is, and what."""
@@ -138,9 +143,10 @@ class _Check:
             what = "weights alone" if len(endings) == 1 else "a whole model"
             expected = f"expected a name that ends in {listed(endings)} for {what}"
             self.problems.append(Problem(node.place, where, f"received {shown(node.value)}", expected))
-        frequency = callback.arguments.get("save_freq")
-        batch = ("batch",) if frequency is not None and isinstance(frequency.value, int) else ()
-        allowed = ("epoch", *batch, *self.names)
+        allowed = ("epoch", *self.names)
+        if _saves_by_batch(callback):
+            # What is known in the middle of an epoch.
+            allowed = ("epoch", "batch", "loss", *self.metrics)
         try:
             fields = [field for _, field, _, _ in string.Formatter().parse(node.value) if field is not None]
         except ValueError as error:
@@ -153,6 +159,17 @@ class _Check:
                 self.problems.append(
                     Problem(node.place, where, f"'{{{field}}}' in the file name", expected, closest(field, allowed))
                 )
+                return
+        try:
+            node.value.format(**{name: 1 if name in ("epoch", "batch") else 0.5 for name in allowed})
+        except ValueError as error:
+            expected = "expected formats such as {epoch:02d} and {val_loss:.2f}"
+            self.problems.append(Problem(node.place, where, f"received {shown(node.value)}: {error}", expected))
+
+
+def _saves_by_batch(callback: Written) -> bool:
+    frequency = callback.arguments.get("save_freq")
+    return frequency is not None and isinstance(frequency.value, int)
 
 
 def _metric_names(metrics: Sequence[Component]) -> tuple[str, ...]:

@@ -144,8 +144,10 @@ def prepare_for_resume(callbacks: Sequence[Any], *, graph_written: bool) -> list
 
 
 def make_folders(callbacks: Sequence[Any]) -> None:
-    """CSVLogger opens its file without making the folder for it."""
+    """Before they get the model: CSVLogger and TensorBoard's projector open files in folders that they do not make."""
     for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            Path(callback.log_dir).mkdir(parents=True, exist_ok=True)
         if isinstance(callback, keras.callbacks.CSVLogger):
             Path(callback.filename).parent.mkdir(parents=True, exist_ok=True)
 
@@ -197,11 +199,6 @@ def _build_callback(component: Component, run_root: Path) -> Any:
         if (path.name in OWN_NAMES and path.parent == run_root) or path == run_root:
             raise UsageError(f"callbacks: {name}: {argument}: {written}: kerasrun writes this itself; name another")
         arguments[argument] = str(path)
-    if name == "ModelCheckpoint" and arguments.get("save_best_only") and arguments.get("save_freq", "epoch") != "epoch":
-        raise UsageError(
-            "callbacks: ModelCheckpoint: save_best_only needs save_freq: epoch; Keras compares values when an epoch "
-            "ends"
-        )
     return build("callbacks", Component(name, arguments))
 
 

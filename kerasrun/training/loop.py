@@ -206,8 +206,8 @@ class TrainingLoop:
     @contextlib.contextmanager
     def _announced(self) -> Any:
         """Callbacks in place, signals caught, progress shown, stdout kept for results."""
-        self._gather_listeners()
         make_folders(self.callbacks)
+        self._gather_listeners()
         with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr), self.writer:
             try:
                 with closed_if_interrupted(self.callbacks):

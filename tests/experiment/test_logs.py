@@ -85,6 +85,15 @@ def test_what_the_logs_have_may_be_monitored(section):
         ),
         ("callbacks: [ModelCheckpoint: {filepath: '{val_los}.keras'}]", "did you mean 'val_loss'?"),
         ("callbacks: [ModelCheckpoint: {filepath: '{batch}.keras'}]", "'{batch}' in the file name"),
+        ("callbacks: [ModelCheckpoint: {filepath: '{val_loss:02d}.keras'}]", "Unknown format code 'd'"),
+        (
+            "callbacks: [ModelCheckpoint: {filepath: '{val_loss}.keras', save_freq: 5}]",
+            "'{val_loss}' in the file name; expected epoch, batch, loss or accuracy in braces",
+        ),
+        (
+            "callbacks: [ModelCheckpoint: {filepath: a.keras, monitor: loss, save_best_only: true, save_freq: 2}]",
+            "save_best_only beside a number of batches as save_freq; expected one of them",
+        ),
         ("callbacks: [ModelCheckpoint: {filepath: '{epoch.keras'}]", "expected each { with its }"),
     ],
 )

@@ -200,10 +200,6 @@ def test_a_dry_run_tries_everything_and_leaves_nothing(tmp_path, digits, caplog)
         ("callbacks: [{TensorBoard: {log_dir: .}}]", "kerasrun writes this itself"),
         ("callbacks: [{CSVLogger: {filename: metrics.csv}}]", "kerasrun writes this itself"),
         ("callbacks: [{CSVLogger: {filename: a.csv}}, {CSVLogger: {filename: a.csv}}]", "two of them write a.csv"),
-        (
-            "callbacks: [{ModelCheckpoint: {filepath: a.keras, monitor: loss, save_best_only: true, save_freq: 2}}]",
-            "save_best_only needs",
-        ),
         ("compile: {metrics: [SparseCategoricalAccuracy]}", "targets are one-hot: take CategoricalAccuracy"),
         (
             "compile: {loss: sparse_categorical_crossentropy, metrics: [TopKCategoricalAccuracy]}",
