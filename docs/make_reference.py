@@ -275,7 +275,7 @@ of one channel, of class numbers and one-hot ones.
 ```yaml
 compile:
   loss: dice_loss
-  metrics: [dice_coef, {DiceCoef: {class_id: 2, name: dice_road}}]  # all channels; the class of that number alone
+  metrics: [dice_coef, {DiceCoef: {class_id: road, name: dice_road}}]  # all channels; one class, by name or number
 ```
 
 The metric is the mean over the batches. More is better, so that `monitor: val_dice_coef` needs no `mode`.

@@ -17,7 +17,7 @@ class DiceCoef(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no type
 
     Args:
         smooth: added to both sides of the fraction, so that two empty masks are alike.
-        class_id: measure this class alone; by default all channels together.
+        class_id: measure this class alone; by default all channels together. An experiment may say its name.
         from_logits: whether the network's outputs are no probabilities yet.
     """
 

@@ -80,12 +80,13 @@ def test_an_experiment_names_them_like_keras_s_own(tmp_path):
         f"data: {{npz: {{path: {DIGITS}}}}}\nmodel: {{MLP: {{units: [16]}}}}\n"
         "compile:\n"
         "  loss: {dice_loss: {smooth: 0.5}}\n"
-        "  metrics: [dice_coef, DiceCoef: {class_id: 7, name: sevens}]\n"
+        "  metrics: [dice_coef, DiceCoef: {class_id: '7', name: sevens}]\n"
         "fit: {epochs: 3, batch_size: 100, validation_split: 0.1}\n"
         "checkpoint: {monitor: val_dice_coef}\n"
         "callbacks: [EarlyStopping: {monitor: val_sevens, patience: 3}]\n"
     )
     run = kerasrun.train(file, output=tmp_path)
+    assert kerasrun.load(run.resolved_file).experiment.compile.metrics[1].arguments["class_id"] == 7
     header, *rows = (line.split(",") for line in run.metrics_file.read_text().splitlines())
     values = [float(row[header.index("val_dice_coef")]) for row in rows]
     assert run.read_run()["best"] == {"monitor": "val_dice_coef", "value": max(values), "epoch": 3}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kerasrun import plugins
 from kerasrun.errors import CheckpointError, DataError, ExperimentError
+from kerasrun.experiment.class_ids import check_class_ids, with_numbers
 from kerasrun.experiment.class_weight import check_class_weight
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded, load
@@ -51,7 +52,7 @@ class Prepared:
     """An experiment with its data open and checked, before TensorFlow is loaded."""
 
     experiment: Experiment
-    """As in the file, but what counts epochs in a learning-rate schedule counts steps, which the data decide."""
+    """As in the file, but with what the data decide: counts of steps for those of epochs, numbers of named classes."""
     data: Data
     train: Split
     validation: Split | None
@@ -208,6 +209,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         require_suitable_images(experiment.augmentation, train_split.inputs)
     try:
         check_class_weight(loaded.document, data.classes, data.label_kind)
+        check_class_ids(loaded.document, data.classes)
         check_monitors(loaded.document, validates=validation is not None)
         batches = steps_in_epoch(len(validation), fit.batch_size) if validation else None
         check_validation(loaded.document, fit, batches)
@@ -220,7 +222,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     optimizer, notes = in_steps(experiment.compile.optimizer, steps)
     for note in notes:
         logger.info("compile.optimizer: %s", note)
-    compile_section = experiment.compile.model_copy(update={"optimizer": optimizer})
+    compile_section = with_numbers(experiment.compile, data.classes).model_copy(update={"optimizer": optimizer})
     experiment = experiment.model_copy(update={"compile": compile_section})
     # The run keeps the plugins: its description names those.
     kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)

@@ -1,0 +1,66 @@
+"""`class_id` of the Dice coefficient: the class that it measures, by name or by number."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasrun.components import Component
+from kerasrun.experiment.document import Document, Written, written_component, written_list
+from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed, shown
+from kerasrun.experiment.schema import Compile
+from kerasrun.experiment.yaml_text import Path, plain
+from kerasrun.keras_catalogue import OWN, added, identifiers
+
+_LISTED = 10
+"""So many classes are named in a message."""
+
+
+def check_class_ids(document: Document, classes: Sequence[str]) -> None:
+    """Check every `class_id` once the classes are known.
+
+    Raises:
+        ExperimentError: if the data have no such class.
+    """
+    loss: Path = ("compile", "loss")
+    metrics: Path = ("compile", "metrics")
+    written = [("losses", written_component(document.node(loss), loss))]
+    written += [
+        ("metrics", written_component(node, path)) for path, node in written_list(document.node(metrics), metrics)
+    ]
+    problems = [one for family, component in written if component for one in _problems(family, component, classes)]
+    if problems:
+        raise experiment_error(problems)
+
+
+def with_numbers(section: Compile, classes: Sequence[str]) -> Compile:
+    """The section with the number of each class that it names."""
+    loss = _with_number("losses", section.loss, classes) if section.loss else None
+    metrics = section.metrics and tuple(_with_number("metrics", metric, classes) for metric in section.metrics)
+    return section.model_copy(update={"loss": loss, "metrics": metrics})
+
+
+def _problems(family: str, component: Written, classes: Sequence[str]) -> list[Problem]:
+    node = component.arguments.get("class_id")
+    if node is None or not _is_own(family, component.name):
+        return []
+    value = plain(node)
+    if value is None or value in classes or (type(value) is int and 0 <= value < len(classes)):
+        return []
+    names = listed(classes) if len(classes) <= _LISTED else f"one of the {len(classes)} classes of the data"
+    expected = f"expected {names}, or a number from 0 to {len(classes) - 1}"
+    suggestion = closest(value, classes) if isinstance(value, str) else None
+    where = dotted((*component.path, "class_id"))
+    return [Problem(node.place, where, f"received {shown(value)}", expected, suggestion)]
+
+
+def _with_number(family: str, component: Component, classes: Sequence[str]) -> Component:
+    name: Any = component.arguments.get("class_id")
+    if not isinstance(name, str) or not _is_own(family, component.name):
+        return component
+    return Component(component.name, {**component.arguments, "class_id": list(classes).index(name)})
+
+
+def _is_own(family: str, name: str) -> bool:
+    """Whether this is kerasrun's: what a plugin means by `class_id` is its own."""
+    known = identifiers(family).get(name)
+    one = added(family, known) if known else None
+    return one is not None and one.place.module in OWN
