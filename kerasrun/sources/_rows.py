@@ -126,7 +126,8 @@ class Table:
     def _check_length(self, values: Sequence[str], line: int) -> None:
         if len(values) != len(self.columns):
             like = "as in the header" if self.header else "as in the first row"
-            raise DataError(f"{self.path}:{line}: {len(values)} values; expected {len(self.columns)}, {like}")
+            found = f"{len(values)} value{'' if len(values) == 1 else 's'}"
+            raise DataError(f"{self.path}:{line}: {found}; expected {len(self.columns)}, {like}")
 
 
 @dataclass(frozen=True, eq=False)

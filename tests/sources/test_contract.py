@@ -12,6 +12,8 @@ from PIL import Image
 
 from kerasrun.components import kinds
 from kerasrun.errors import DataError
+from kerasrun.experiment.load import parse
+from kerasrun.experiment.resolved import resolved_yaml
 
 KINDS = kinds("kerasrun.sources")
 
@@ -178,6 +180,13 @@ def test_checking_the_fields_needs_neither_numpy_nor_pillow(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
+
+
+def test_its_fields_survive_the_resolved_experiment(sample):
+    source, arguments, _ = sample
+    experiment = parse("data: {directory: {path: x}}\nmodel: LeNet\n", "a.yaml").experiment
+    experiment = experiment.model_copy(update={"data": source(**arguments, limit=3)})
+    assert parse(resolved_yaml(experiment), "b.yaml").experiment.data == experiment.data
 
 
 def test_it_opens_with_splits_of_examples_and_labels(sample):

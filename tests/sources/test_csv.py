@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
+from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.sources import _rows
 from kerasrun.sources._contract import RowFormat
 from kerasrun.sources.csv import LABEL_KINDS, Csv
@@ -164,7 +165,7 @@ def test_more_rows_than_are_read_at_once(opened, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y\n1,a\n2\n", "train.csv:3: 1 values; expected 2, as in the header"),
+        ("x,y\n1,a\n2\n", "train.csv:3: 1 value; expected 2, as in the header"),
         ("x,y\n1,a\n2,b,c\n", "train.csv:3: 3 values; expected 2"),
         ("x,y\n1,a\n,b\n", "train.csv:3: column 'x': a missing value"),
         ("x,y\n1,a\n2, \n", "train.csv:3: column 'y': a missing value"),
@@ -261,3 +262,12 @@ def test_a_delimiter_is_one_character(delimiter):
 def test_the_text_tells_that_the_labels_are_numbers():
     text = "data: {csv: {train: a.csv, target: y}}\nmodel: {MLP: {units: []}}\ncheckpoint: {monitor: val_mae}\n"
     assert parse(text, "a.yaml").experiment.data.label_kind == "numbers"
+
+
+def test_columns_survive_the_resolved_experiment():
+    text = 'data: {csv: {train: a.csv, features: [0, "0", -1, no], label: "7", delimiter: "\\t"}}\nmodel: LeNet\n'
+    experiment = parse(text, "a.yaml").experiment
+    assert experiment.data.features == (0, "0", -1, "no")
+    assert experiment.data.label == "7"
+    assert experiment.data.delimiter == "\t"
+    assert parse(resolved_yaml(experiment), "a.yaml").experiment.data == experiment.data

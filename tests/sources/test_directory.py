@@ -28,6 +28,17 @@ def test_classes_are_the_sorted_folder_names_and_labels_index_them(class_folders
     assert data.image_format == FORMAT
 
 
+def test_a_limit_may_leave_classes_without_examples(class_folders):
+    data = Directory(path=class_folders, limit=1).open()
+    assert data.classes == ("cat", "dog")
+    assert data.splits["train"].names == ("train/cat/a.png",)
+
+
+def test_a_limit_does_not_hide_a_class_without_images(class_folders):
+    (class_folders / "train" / "fox").mkdir()
+    fails(class_folders, class_folders / "train" / "fox", "no image to train on", limit=1)
+
+
 def test_pixels_come_through_unchanged(tmp_path, write_image):
     pixels = [write_image(tmp_path / name / "1.png", seed=seed) for seed, name in enumerate("ab")]
     np.testing.assert_array_equal(Directory(path=tmp_path).open().splits["train"].inputs.array, pixels)
