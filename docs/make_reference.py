@@ -161,6 +161,23 @@ EXPERIMENT_RULES = """\
 | masks of two classes | one sigmoid channel | `binary_crossentropy` | `accuracy` |
 | masks of more classes | a softmax over channels | `sparse_categorical_crossentropy` | `accuracy` |
 
+## Tables
+
+```yaml
+data:
+  csv: {train: train.csv, test: test.csv, label: species}      # classes by name; all other columns are features
+```
+
+| the file | the keys of `csv` |
+| --- | --- |
+| a number to be predicted, or two | `target: price`, `target: [width, height]` |
+| only some columns are features | `features: [age, income]` |
+| no header; pixels, then ten one-hot columns, blanks between | `header: false, delimiter: whitespace, one_hot: 10` |
+| several labels that may hold together, 0 or 1 each | `multi_label: [rain, wind]` |
+| a column that says how much a row counts | `sample_weight: weight` |
+
+Rows of pixels become images in the network: `model: {layers: [Reshape: {target_shape: [16, 16, 1]}, …]}`.
+
 ## Stages
 
 Fine-tuning in phases, in one run: train a new head, then more of the network at a lower rate.

@@ -76,7 +76,7 @@ class Npy(Source):
             if x is not None:
                 weight = self.sample_weight if split == "train" else None
                 arrays[split] = LabelledArrays(
-                    _stored(_opened(x)),
+                    _stored(x),
                     np.array(_opened(y)),
                     str(x),
                     str(y),
@@ -94,12 +94,21 @@ class Npy(Source):
         )
 
 
-def _stored(array: "NDArray[Any]") -> "StoredArray":
+def _stored(path: Path) -> "StoredArray":
     import numpy as np
 
     from kerasrun.sources._stored import StoredArray
 
+    array, size = _opened(path), path.stat().st_size
+
     def read(rows: "Rows") -> "NDArray[Any]":
+        # To read a map beyond the end of a file that was cut short since would end the process without a word.
+        try:
+            changed = path.stat().st_size != size
+        except OSError as error:
+            raise unreadable(path, error, "the file that was opened") from error
+        if changed:
+            raise DataError(f"{path}: has another size than when it was opened; expected a file that stays as it is")
         return np.array(array[rows])  # a copy in memory, where a slice would be a view of the file
 
     return StoredArray(array.shape, array.dtype, read)

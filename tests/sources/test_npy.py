@@ -70,6 +70,19 @@ def test_other_labels_and_weights_are_read(opened):
     np.testing.assert_array_equal(data.splits["train"].sample_weight, Y + 1)
 
 
+def test_a_file_that_was_cut_short_since_is_told(opened, monkeypatch, tmp_path):
+    monkeypatch.setattr(_arrays, "memory_budget", lambda: 0)
+    inputs = opened(x_train=X, y_train=Y).splits["train"].inputs
+    path = tmp_path / "x_train.npy"
+    with path.open("r+b") as file:
+        file.truncate(140)
+    with pytest.raises(DataError, match=r"x_train\.npy: has another size than when it was opened"):
+        inputs.take(np.array([5]))
+    path.unlink()
+    with pytest.raises(DataError, match=r"x_train\.npy: does not exist; expected the file that was opened"):
+        inputs.take(np.array([5]))
+
+
 @pytest.mark.parametrize("budget", [0, 2**30])
 def test_values_that_are_not_finite_are_found_in_every_block(fails, monkeypatch, budget):
     monkeypatch.setattr(_stored, "_BLOCK", 70)
