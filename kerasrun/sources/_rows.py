@@ -166,6 +166,8 @@ class ScannedRows:
     """The number of each row's line."""
     labels: NDArray[np.float32]
     """The columns of labels that are numbers, (rows, columns)."""
+    label_names: tuple[str, ...]
+    """What a message calls these columns."""
     texts: tuple[str, ...]
     """What stands in the column of labels that are text, each once."""
     text_numbers: NDArray[np.int64]
@@ -241,6 +243,7 @@ def scan_rows(
         inputs,
         lines=where[:, 0],
         labels=columns[:, : len(labels)],
+        label_names=tuple(map(table.name, labels)),
         texts=tuple(texts.found),
         text_numbers=np.array(texts.numbers, np.int64),
         weights=None if weight is None else columns[:, -1],

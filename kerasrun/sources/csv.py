@@ -265,7 +265,8 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
     allowed = np.isin(labels, (0, 1)).all(axis=1) & ((labels.sum(axis=1) == 1) | (not single))
     for row in np.flatnonzero(~allowed):
         values = listed([f"{value:g}" for value in labels[row]], 20)
-        raise DataError(f"{rows.table.path}:{rows.lines[row]}: the labels are {values}; expected {expected}")
+        columns = f"{rows.label_names[0]} to {rows.label_names[-1]}"
+        raise DataError(f"{rows.table.path}:{rows.lines[row]}: {columns} hold {values}; expected {expected}")
     return labels
 
 

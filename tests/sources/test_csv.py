@@ -215,11 +215,15 @@ def test_a_header_that_was_not_announced_is_told(fails):
 @pytest.mark.parametrize("row", ["1,1,0", "0,0,0", "0.5,0.5,0", "2,-1,0"])
 def test_rows_that_are_not_one_hot_are_told(fails, row):
     text = f"x,a,b,c\n5,1,0,0\n6,{row}\n"
-    fails(f"train.csv:3: the labels are {row.replace(',', ', ')}; expected a single 1", text, {"one_hot": 3})
+    fails(
+        f"train.csv:3: column 'a' to column 'c' hold {row.replace(',', ', ')}; expected a single 1",
+        text,
+        {"one_hot": 3},
+    )
 
 
 def test_labels_that_are_neither_0_nor_1_are_told(fails):
-    fails("train.csv:2: the labels are 1, 2; expected 0 or 1", "x,a,b\n5,1,2\n", {"multi_label": 2})
+    fails("train.csv:2: column 'a' to column 'b' hold 1, 2; expected 0 or 1", "x,a,b\n5,1,2\n", {"multi_label": 2})
 
 
 def test_a_class_that_train_does_not_have_is_told(fails):
