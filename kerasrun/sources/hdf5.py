@@ -75,12 +75,19 @@ class Hdf5(Source):
     def _data(self, datasets: Mapping[str, Any]) -> Data:
         from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
 
+        def stored(key: str) -> "StoredArray":
+            return _stored(datasets[key], f"{self.path}: {key}")
+
         arrays = {}
         for split, keys in find_arrays(self, self.path, list(datasets)).items():
-            names = [f"{self.path}: {key}" for key in keys]
-            inputs, labels = (_stored(datasets[key], name) for key, name in zip(keys[:2], names, strict=False))
-            weights = _stored(datasets[keys.weight], names[2]).read(...) if keys.weight else None
-            arrays[split] = LabelledArrays(inputs, labels.read(...), names[0], names[1], weights, names[2])
+            arrays[split] = LabelledArrays(
+                stored(keys.inputs),
+                stored(keys.labels).read(...),
+                f"{self.path}: {keys.inputs}",
+                f"{self.path}: {keys.labels}",
+                stored(keys.weight).read(...) if keys.weight else None,
+                f"{self.path}: {keys.weight}",
+            )
         return data_from_arrays(
             arrays,
             label_kind=self.labels,

@@ -65,11 +65,14 @@ class Npz(Source):
         with open_archive(self.path) as archive:
             arrays = {}
             for split, keys in find_arrays(self, self.path, archive.files).items():
-                inputs, labels, weight = (read_array(archive, key, self.path) if key else None for key in keys)
-                assert inputs is not None
-                assert labels is not None
-                names = [f"{self.path}: {key}" for key in keys]
-                arrays[split] = LabelledArrays(inputs, labels, names[0], names[1], weight, names[2])
+                arrays[split] = LabelledArrays(
+                    read_array(archive, keys.inputs, self.path),
+                    read_array(archive, keys.labels, self.path),
+                    f"{self.path}: {keys.inputs}",
+                    f"{self.path}: {keys.labels}",
+                    read_array(archive, keys.weight, self.path) if keys.weight else None,
+                    f"{self.path}: {keys.weight}",
+                )
         return data_from_arrays(
             arrays,
             label_kind=self.labels,
