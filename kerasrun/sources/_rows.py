@@ -5,6 +5,7 @@ import difflib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -59,7 +60,7 @@ class Table:
         return f"column {self.columns[position]!r}" if self.header else f"column {position}"
 
     def rows(self) -> Iterator[tuple[Place, list[str]]]:
-        """Every row below the header, with its place.
+        """Every row below the header, with its place, and with blanks around the values.
 
         Raises:
             DataError: if a row has more or fewer values than there are columns, or the file cannot be read as text.
@@ -72,7 +73,7 @@ class Table:
             yield place, values
 
     def rows_at(self, places: Iterable[Place]) -> list[list[str]]:
-        """The rows at these places, read anew.
+        """The rows at these places, read anew, with blanks around the values.
 
         Raises:
             DataError: if they are no rows any more.
@@ -83,7 +84,7 @@ class Table:
                 for line, start, end in places:
                     file.seek(start)
                     text = _decoded(file.read(end - start), self.path, line)
-                    values = _stripped(next(_parsed([text], self.delimiter), []))
+                    values = next(_parsed([text], self.delimiter), [])
                     self._check_length(values, line)
                     found.append(values)
         except OSError as error:
@@ -101,21 +102,14 @@ class Table:
             DataError: if one is missing, is no number or is not finite; the message has its line and column.
         """
         texts = [[row[position] for position in positions] for row in rows]
-        # Python reads 1_000 as a number, which it is in no other program.
-        as_python = any("_" in text for values in texts for text in values)
-        try:
-            values = np.array([list(map(float, row)) for row in texts], np.float64).reshape(len(rows), len(positions))
-        except ValueError:
-            as_python = True
-        if not as_python:
-            with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-                numbers = values.astype(np.float32)
-            if np.isfinite(numbers).all():
-                return numbers
+        numbers = _numbers(texts)
+        if numbers is not None:
+            return numbers.reshape(len(rows), len(positions))
         for row, line in zip(texts, lines, strict=True):
             for position, text in zip(positions, row, strict=True):
-                if wrong := _what_is_wrong(text):
-                    raise DataError(f"{self.path}:{line}: {self.name(position)}: {wrong}{self._advice(text, line)}")
+                if wrong := _what_is_wrong(text.strip()):
+                    advice = self._advice(text.strip(), line)
+                    raise DataError(f"{self.path}:{line}: {self.name(position)}: {wrong}{advice}")
         raise AssertionError("a number that was refused has nothing wrong")
 
     def _advice(self, text: str, line: int) -> str:
@@ -191,7 +185,8 @@ def open_table(path: Path, delimiter: str | None, *, header: bool) -> Table:
     first = next(_rows(path, delimiter), None)
     if first is None:
         raise DataError(f"{path}: is empty; expected {'a header and ' if header else ''}rows of values")
-    (line, _, _), values = first
+    (line, _, _), written = first
+    values = [name.strip() for name in written]
     if not header:
         return Table(path, delimiter, header, tuple(map(str, range(len(values)))))
     repeated = sorted({name for name in values if name and values.count(name) > 1})
@@ -277,7 +272,7 @@ class _Texts:
         if self.position is None:
             return
         for row, line in zip(rows, lines, strict=True):
-            text = row[self.position]
+            text = row[self.position].strip()
             if not text:
                 raise DataError(f"{self.table.path}:{line}: {self.table.name(self.position)}: a missing value")
             self.numbers.append(self.found.setdefault(text, len(self.found)))
@@ -310,8 +305,7 @@ def _rows(path: Path, delimiter: str | None) -> Iterator[tuple[Place, list[str]]
                     raise DataError(f"{path}:{line}: {error}; expected values between {delimiter!r}") from error
                 if values is None:
                     return
-                values = _stripped(values)
-                if values not in ([], [""]):
+                if len(values) > 1 or "".join(values).strip():
                     yield (line, start, lines.end), values
     except OSError as error:
         raise unreadable(path, error, "a text file of rows") from error
@@ -347,8 +341,18 @@ def _parsed(lines: Iterable[str], delimiter: str | None) -> Iterator[list[str]]:
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
-def _stripped(values: list[str]) -> list[str]:
-    return [value.strip() for value in values]
+def _numbers(texts: Sequence[Sequence[str]]) -> NDArray[np.float32] | None:
+    """All the values one after the other; None if one of them is no finite number."""
+    # Python reads 1_000 as a number, which it is in no other program.
+    if "_" in "".join(chain.from_iterable(texts)):
+        return None
+    try:
+        values = np.fromiter(map(float, chain.from_iterable(texts)), np.float64)
+    except ValueError:
+        return None
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        numbers = values.astype(np.float32)
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _what_is_wrong(text: str) -> str | None:
