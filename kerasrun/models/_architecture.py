@@ -38,7 +38,10 @@ def read_architecture(path: Path) -> str:
             f"{path}: a {config['class_name']} is a class of someone's own, whose code is not in the file; expected a "
             "Sequential or functional network"
         )
-    plain = {**config, "class_name": "Functional" if config["class_name"] == "Model" else config["class_name"]}
+    # How it was compiled is not wanted, and may name losses and metrics of someone's own.
+    plain = {key: value for key, value in config.items() if key != "compile_config"}
+    if plain["class_name"] == "Model":
+        plain["class_name"] = "Functional"
     # Files of older layouts do not say in which module the class of the network is.
     return json.dumps({"module": _MODULES[config["class_name"]], "registered_name": None, **plain})
 

@@ -19,6 +19,8 @@ from kerasrun.models._trainable import freeze, layers_after
 
 logger = logging.getLogger("kerasrun")
 
+COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
+
 
 class Saved(Network):
     """A Sequential or functional network that was saved by Keras or by kerasrun, or only its architecture.
@@ -121,9 +123,10 @@ class Saved(Network):
         self.check_weights()
         whole = self._rebuilt(tuple(inputs.shape[1:]))
         self._load_weights(whole, path)
+        own = {layer.name: layer for layer in layers_after(inputs, model.output)}
         for layer in self._kept(whole):
-            if layer.weights:
-                model.get_layer(layer.name).set_weights(layer.get_weights())
+            if layer.weights and layer.name in own:  # a branch that led to what was taken off is gone with it
+                own[layer.name].set_weights(layer.get_weights())
 
     def _rebuilt(self, shape: tuple[int, ...]) -> Any:
         """The whole network of the file, with random weights."""
@@ -139,8 +142,9 @@ class Saved(Network):
             raise ModelError(f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is one")
         wanted = tuple(model.inputs[0].shape[1:])
         if len(wanted) != len(shape) or any(a not in (None, b) for a, b in zip(wanted, shape, strict=True)):
-            hint = f"; set image_size: [{wanted[0]}, {wanted[1]}] in the data section" if len(wanted) == 3 else ""
-            raise ModelError(f"{self.path.name} takes examples of the shape {wanted}, but these have {shape}{hint}")
+            raise ModelError(
+                f"{self.path.name} takes examples of the shape {wanted}, but these have {shape}{_hint(wanted, shape)}"
+            )
         return model
 
     def _config(self) -> dict[str, Any]:
@@ -167,6 +171,17 @@ class Saved(Network):
         for warning in caught:
             if issubclass(warning.category, UserWarning):
                 logger.warning("%s: %s", path, _sentence(warning.message))
+
+
+def _hint(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> str:
+    if len(wanted) != 3 or len(shape) != 3:
+        return ""
+    keys = []
+    if None not in wanted[:2] and wanted[:2] != shape[:2]:
+        keys.append(f"image_size: [{wanted[0]}, {wanted[1]}]")
+    if wanted[2] != shape[2] and wanted[2] in COLOR_MODES:
+        keys.append(f"color_mode: {COLOR_MODES[wanted[2]]}")
+    return f"; set {' and '.join(keys)} in the data section" if keys else ""
 
 
 def _check_names(whole: Any, path: Path) -> None:

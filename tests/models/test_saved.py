@@ -19,6 +19,10 @@ from kerasrun.training import branching
 TEN = Output(10, "softmax")
 
 
+def own_loss(y_true, y_pred):
+    return y_pred
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """One network in every form."""
@@ -43,6 +47,8 @@ def files(tmp_path_factory):
     model.save_weights(folder / "network.weights.h5")
     (folder / "network.json").write_text(model.to_json())
     (folder / "network.yaml").write_text(yaml.safe_dump(json.loads(model.to_json())).replace("1.0e-05", "1e-5"))
+    model.compile(loss=own_loss)
+    model.save(folder / "compiled.keras")
     two = keras.Model(model.inputs, [model.layers[2].output, *model.outputs])
     (folder / "two.json").write_text(two.to_json())
     function = keras.Sequential([keras.Input((8, 8, 1)), layers.Lambda(lambda x: x * 2, name="twice")])
@@ -71,7 +77,7 @@ def original(files):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["network.keras", "network.h5", "functional.h5"])
+@pytest.mark.parametrize("name", ["network.keras", "network.h5", "functional.h5", "compiled.keras"])
 def test_a_model_file_comes_with_its_weights(files, name):
     model = built(files / name)
     x = np.random.default_rng(1).uniform(0, 255, (3, 8, 8, 1)).astype(np.float32)
@@ -110,6 +116,17 @@ def test_a_network_of_several_outputs_serves_without_what_parts_them(files):
 
 
 @pytest.mark.tensorflow
+def test_a_branch_that_led_to_a_layer_taken_off_is_gone(files):
+    import keras
+
+    inputs = keras.Input((8, 8, 1))
+    a, b = (keras.layers.Dense(2, name=name)(keras.layers.Flatten(name=f"flat_{name}")(inputs)) for name in "ab")
+    keras.Model(inputs, keras.layers.Add(name="sum")([a, b])).save(files / "branches.keras")
+    model = built(files / "branches.keras", drop_last=1)
+    assert {layer.name for layer in model.layers} & {"a", "b"} == {"b"}
+
+
+@pytest.mark.tensorflow
 def test_weights_that_do_not_fit_are_refused_or_left_random_as_asked(files, caplog):
     import keras
 
@@ -136,6 +153,8 @@ def test_examples_of_another_shape_are_told_with_the_size_that_is_needed(files):
         ModelError, match=r"takes examples of the shape \(8, 8, 1\).*\(9, 9, 1\); set image_size: \[8, 8\]"
     ):
         built(files / "network.keras", shape=(9, 9, 1))
+    with pytest.raises(ModelError, match=r"set image_size: \[8, 8\] and color_mode: grayscale in the data section"):
+        built(files / "network.keras", shape=(9, 9, 3))
     with pytest.raises(ModelError, match=r"drop_last: 9, but the network has 5 layers"):
         built(files / "network.keras", drop_last=9)
 
