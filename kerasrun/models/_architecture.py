@@ -74,6 +74,8 @@ def _of_h5(path: Path) -> Any:
     import h5py
 
     with h5py.File(path, "r") as file:
+        if "model_config" not in file.attrs:
+            raise ModelError(f"{path}: weights without a network; give its architecture as path:, and this as weights:")
         return json.loads(file.attrs["model_config"])
 
 

@@ -116,6 +116,12 @@ def test_a_network_of_several_outputs_serves_without_what_parts_them(files):
 
 
 @pytest.mark.tensorflow
+def test_weights_alone_are_no_network(files):
+    with pytest.raises(ModelError, match=r"network.weights.h5: weights without a network; .*and this as weights:"):
+        read_architecture(files / "network.weights.h5")
+
+
+@pytest.mark.tensorflow
 def test_a_branch_that_led_to_a_layer_taken_off_is_gone(files):
     import keras
 
