@@ -219,15 +219,33 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     if validation and fit.validation_steps:
         validation = first(validation, fit.validation_steps * fit.batch_size)
     steps = fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
-    optimizer, notes = in_steps(experiment.compile.optimizer, steps)
-    for note in notes:
-        logger.info("compile.optimizer: %s", note)
-    compile_section = with_numbers(experiment.compile, data.classes).model_copy(update={"optimizer": optimizer})
-    experiment = experiment.model_copy(update={"compile": compile_section})
+    experiment = _scheduled_in_steps(experiment, steps)
+    experiment = experiment.model_copy(update={"compile": with_numbers(experiment.compile, data.classes)})
     # The run keeps the plugins: its description names those.
     kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
     experiment = experiment.model_copy(update={"plugins": kept})
     return Prepared(experiment, data, train_split, validation)
+
+
+def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
+    """The experiment with what counts epochs in a learning-rate schedule counting steps.
+
+    Args:
+        steps: those of an epoch.
+    """
+    optimizer, notes = in_steps(experiment.compile.optimizer, steps)
+    said = [("compile", note) for note in notes]
+    stages = []
+    for number, stage in enumerate(experiment.stages):
+        if stage.optimizer is not None:
+            its_own, notes = in_steps(stage.optimizer, steps)
+            said += [(f"stages.{number}", note) for note in notes]
+            stage = stage.model_copy(update={"optimizer": its_own})
+        stages.append(stage)
+    for section, note in said:
+        logger.info("%s.optimizer: %s", section, note)
+    compiled = experiment.compile.model_copy(update={"optimizer": optimizer})
+    return experiment.model_copy(update={"compile": compiled, "stages": tuple(stages)})
 
 
 def start_device(experiment: Experiment, threads: Mapping[str, int] | None = None) -> Device:

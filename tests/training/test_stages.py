@@ -162,3 +162,12 @@ def _then(method, what):
         what(loop)
 
     return both
+
+
+def test_a_schedule_of_a_stage_may_count_epochs(train):
+    rate = "{ExponentialDecay: {initial_learning_rate: 0.1, decay_epochs: 1, decay_rate: 0.5, staircase: true}}"
+    second = f"{{epochs: 2, optimizer: {{SGD: {{learning_rate: {rate}}}}}}}"
+    run = train(f"fit: {{batch_size: 100}}\nstages: [{{epochs: 1}}, {second}]")
+    rates = [float(row.rsplit(",", 1)[1]) for row in run.metrics_file.read_text().splitlines()[2:]]
+    # As the steps before it have made it: halved after its first epoch of two steps.
+    assert rates == pytest.approx([0.05, 0.025])
