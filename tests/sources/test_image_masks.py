@@ -171,3 +171,13 @@ def test_a_value_that_is_no_class_is_told_with_its_file(pairs):
 def test_values_and_classes_that_contradict_each_other_are_told_from_the_text(fields, words):
     with pytest.raises(ValidationError, match=words):
         ImageMasks(path="x", **fields)
+
+
+def test_a_limit_takes_pairs_that_are_evenly_spaced_and_may_lack_a_class(pairs):
+    root = pairs(count=4)
+    for number in (0, 2):
+        save(root / f"masks/{number}.png", np.zeros(SIZE, np.uint8))
+    data = ImageMasks(path=root, mask_values=(0, 255), limit=2).open()
+    assert data.splits["train"].names == ("images/0.jpg", "images/2.jpg")
+    assert data.classes == ("0", "255")
+    assert not masks_of(data).any()
