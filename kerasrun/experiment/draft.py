@@ -67,6 +67,22 @@ _REMARKS = {
     "color_mode": "or rgb",
 }
 _FOLLOWS = "the last layer and the loss follow from the labels"
+_CONV = "kernel_size: 3, padding: same, activation: relu"
+_DOWN_AND_UP = (
+    "model:",
+    "  layers:                          # down, and up again with what was seen on the way down",
+    f"    - Conv2D: {{filters: 16, {_CONV}, name: whole}}",
+    "    - MaxPooling2D: {pool_size: 2}",
+    f"    - Conv2D: {{filters: 32, {_CONV}, name: half}}",
+    "    - MaxPooling2D: {pool_size: 2}",
+    f"    - Conv2D: {{filters: 64, {_CONV}}}",
+    "    - UpSampling2D: {size: 2, name: from_quarter}",
+    "    - Concatenate: {inputs: [half, from_quarter]}",
+    f"    - Conv2D: {{filters: 32, {_CONV}}}",
+    "    - UpSampling2D: {size: 2, name: from_half}",
+    "    - Concatenate: {inputs: [whole, from_half]}",
+    f"    - Conv2D: {{filters: 16, {_CONV}}}",
+)
 
 
 def _model(found: Recognized) -> list[str]:
@@ -79,6 +95,8 @@ def _model(found: Recognized) -> list[str]:
             "    - Dense: {units: 64, activation: relu}",
             "    - Dropout: {rate: 0.2}",
         ]
+    if found.label_kind == "masks":
+        return list(_DOWN_AND_UP)
     height, width = found.shape[:2]
     if min(height, width) >= _LENET_LEAST and max(height, width) <= _LENET_MOST:
         return [_remarked("model: LeNet", _FOLLOWS)]
@@ -86,13 +104,13 @@ def _model(found: Recognized) -> list[str]:
     side, filters = min(height, width), 16
     while side >= 2 * _LEAST_MAP:
         lines += [
-            f"    - Conv2D: {{filters: {filters}, kernel_size: 3, padding: same, activation: relu}}",
+            f"    - Conv2D: {{filters: {filters}, {_CONV}}}",
             "    - MaxPooling2D: {pool_size: 2}",
         ]
         side, filters = side // 2, min(2 * filters, 128)
     return [
         *lines,
-        f"    - Conv2D: {{filters: {filters}, kernel_size: 3, padding: same, activation: relu}}",
+        f"    - Conv2D: {{filters: {filters}, {_CONV}}}",
         "    - GlobalAveragePooling2D",
         "    - Dropout: {rate: 0.3}",
     ]

@@ -62,6 +62,24 @@ def test_arrays_of_the_digits(drafted, name, kind):
     assert "1,438 training examples of 32×32×1, 10 classes" in text
 
 
+def test_images_with_masks(drafted):
+    experiment, text = drafted(DIGITS.parent / "digit_masks")
+    assert (experiment.data.kind, experiment.data.color_mode) == ("image_masks", "grayscale")
+    assert "48 training examples of 32×32×1, masks of 2 classes; the images are 32×32 and grey" in text
+
+
+def test_masks_under_another_name_and_of_an_odd_size(drafted, tmp_path):
+    pixels = np.zeros((21, 30), np.uint8)
+    pixels[5:9] = 255
+    for folder in ("imgs", "annotations"):
+        (tmp_path / "cells" / folder).mkdir(parents=True)
+        for number in range(5):
+            Image.fromarray(pixels).save(tmp_path / "cells" / folder / f"{number}.png")
+    experiment, _ = drafted(Path("cells"))
+    assert (experiment.data.images, experiment.data.masks) == ("imgs", "annotations")
+    assert experiment.data.image_size == (20, 28)
+
+
 def test_images_of_several_sizes_are_brought_to_one(drafted, tmp_path):
     photos(tmp_path / "photos", [(200, 150), (180, 140), (140, 200)])
     experiment, text = drafted(Path("photos"))
@@ -168,11 +186,12 @@ def test_nothing_is_written_over(drafted, tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_a_draft_trains(tmp_path, arrays, monkeypatch):
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_draft_trains(tmp_path, arrays, monkeypatch, masks):
     import kerasrun
 
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(1).integers(0, 256, (60, 56, 56, 3), np.uint8)
-    target = draft_experiment(arrays(x, np.arange(60) % 3))
+    target = draft_experiment(DIGITS.parent / "digit_masks" if masks else arrays(x, np.arange(60) % 3))
     run = kerasrun.train(target, overrides=["fit.epochs=1"], output=tmp_path / "runs")
     assert run.read_run()["status"] == "finished"

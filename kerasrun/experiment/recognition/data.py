@@ -6,11 +6,14 @@ from pathlib import Path
 from kerasrun.errors import DataError
 from kerasrun.experiment.recognition._contract import Recognized
 from kerasrun.experiment.recognition.arrays import array_file, idx_files
-from kerasrun.experiment.recognition.images import class_folder_images
+from kerasrun.experiment.recognition.images import class_folder_images, images_with_masks
 from kerasrun.experiment.recognition.tables import tables
 from kerasrun.sources._files import missing
 
-_LOOKS: Sequence[Callable[[Path], Recognized | None]] = (array_file, tables, idx_files, class_folder_images)
+_LOOKS: Sequence[Callable[[Path], Recognized | None]] = (
+    *(array_file, tables, idx_files),
+    *(images_with_masks, class_folder_images),
+)
 
 
 def recognize(path: Path) -> Recognized:
@@ -25,6 +28,6 @@ def recognize(path: Path) -> Recognized:
         if found := look(path):
             return found
     raise DataError(
-        f"{path}: not recognized as data; expected class folders of images, a folder with MNIST's IDX files, an .npz "
-        "or .h5 file with x_train and y_train, or a text file of rows (.csv)"
+        f"{path}: not recognized as data; expected class folders of images, folders images and masks, MNIST's IDX "
+        "files, an .npz or .h5 file with x_train and y_train, or a text file of rows (.csv)"
     )

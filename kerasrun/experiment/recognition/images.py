@@ -1,4 +1,4 @@
-"""Image files in class folders."""
+"""Image files in class folders, or with a mask each."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import DataError
-from kerasrun.experiment.recognition._contract import Recognized
-from kerasrun.sources._files import list_folder, listed
+from kerasrun.experiment.recognition._contract import Recognized, recognized
+from kerasrun.sources._files import is_image, list_folder, listed
 from kerasrun.sources._folders import class_folders, labelled_files, match_classes, split_folders
 from kerasrun.sources.directory import Directory
+from kerasrun.sources.image_masks import ImageMasks
 
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 """To which images of several sizes are brought: the largest that is no larger than most of them."""
 _LOOKED_AT = 200
+IMAGES = ("images", "image", "imgs", "img", "frames")
+MASKS = ("masks", "mask", "annotations", "labels")
+"""How the folders of images and of masks may be called, without regard to case."""
+# A network that goes down twice and up again needs sides that can be halved twice.
+_MULTIPLE = 4
 
 
 def class_folder_images(path: Path) -> Recognized | None:
@@ -38,6 +44,28 @@ def class_folder_images(path: Path) -> Recognized | None:
         validates="validation" in folders,
         keys=keys,
     )
+
+
+def images_with_masks(path: Path) -> Recognized | None:
+    """A folder of images and one of masks, maybe below a folder for each split."""
+    if not path.is_dir():
+        return None
+    folders = {folder.name.lower(): folder for folder in list_folder(path)[1]}
+    inside = {folder.name.lower(): folder for folder in list_folder(folders.get("train", path))[1]}
+    images, masks = (next((inside[name] for name in names if name in inside), None) for names in (IMAGES, MASKS))
+    if images is None or masks is None:
+        return None
+    files = [file for file in list_folder(images)[0] if is_image(file)]
+    if not files:
+        raise DataError(f"{images}: no images in this folder")
+    size, keys, seen = _image_keys(files)
+    fitting = [max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in size]
+    if fitting != list(size):
+        keys["image_size"] = fitting
+    named = {"images": images.name, "masks": masks.name}
+    keys |= {key: name for key, name in named.items() if name != key}
+    data = ImageMasks(path=path, **keys).open()
+    return recognized(ImageMasks.kind, {"path": path}, data, keys, f"; the images are {seen}")
 
 
 def _image_keys(files: Sequence[Path]) -> tuple[tuple[int, int], dict[str, Any], str]:
