@@ -11,7 +11,6 @@ from kerasrun.errors import DataError, ModelFileError
 from kerasrun.model_file import ModelInfo, read_input_shape
 from kerasrun.sources._contract import ImageFormat, Inputs, RowFormat
 from kerasrun.sources._files import image_files, missing, unreadable
-from kerasrun.sources._images import read_bytes, read_image
 from kerasrun.sources._inputs import ArrayInputs, scan_images
 from kerasrun.sources._rows import open_table, scan_rows
 
@@ -25,13 +24,8 @@ class Examples:
     inputs: Inputs
     images: Sequence[Path] = ()
     """Their files, where they are images."""
-
-    def original_size(self, place: int) -> tuple[int, int] | None:
-        """Width and height of an image as it lies in its file; None of what is no image file."""
-        if not self.images:
-            return None
-        path = self.images[place]
-        return read_image(read_bytes(path), "grayscale", path).size
+    sizes: Sequence[tuple[int, int]] = ()
+    """Width and height of each image as it lies in its file."""
 
 
 def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path) -> Examples:
@@ -63,7 +57,7 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
 def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
     scan = scan_images(files, image_format, resize=True)
     scan.require_all_readable("Name other files.")
-    return Examples([str(file) for file in files], scan.inputs(range(len(files))), files)
+    return Examples([str(file) for file in files], scan.inputs(range(len(files))), files, scan.sizes)
 
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:

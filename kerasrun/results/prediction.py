@@ -99,6 +99,6 @@ def _masks(
     for outputs, _ in Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths)):
         for numbers in pixel_classes(outputs, info.outputs, threshold):
             place = len(predictions)
-            original = found.original_size(place) if size == "original" else None
+            original = found.sizes[place] if size == "original" and found.sizes else None
             predictions.append(mask_prediction(found.paths[place], numbers, info, files[place], original))
     return predictions
