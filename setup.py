@@ -16,7 +16,7 @@ class BuildWithConfigs(build_py):
         super().run()
         if self.editable_mode:
             return
-        files = sorted(Path("configs").glob("*.yaml"))
+        files = sorted(Path("configs").glob("*.yaml")) + sorted(Path("configs").glob("*.py"))
         if not files:
             raise FileNotFoundError("configs: no example experiments beside setup.py")
         target = Path(self.build_lib, "kerasrun", "configs")

@@ -21,7 +21,7 @@ def test_a_built_package_has_the_examples_and_copies_them(tmp_path):
         shutil.copy(ROOT / name, tree)
     build = [sys.executable, "setup.py", "--quiet", "build", "--build-lib", str(tmp_path / "built")]
     subprocess.run(build, cwd=tree, check=True, capture_output=True)
-    examples = {file.name for file in (ROOT / "configs").glob("*.yaml")}
+    examples = {file.name for file in (ROOT / "configs").iterdir() if file.is_file()}
     assert {file.name for file in (tmp_path / "built" / "kerasrun" / "configs").iterdir()} == examples
     done = subprocess.run(
         [sys.executable, "-m", "kerasrun", "init", "lenet_idx"],

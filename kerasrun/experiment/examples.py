@@ -34,6 +34,11 @@ class Example:
         return re.split(r"(?<=[.;])\s|\s+kerasrun train ", text)[0].rstrip(".;")
 
     @property
+    def plugins(self) -> tuple[Path, ...]:
+        """The files beside it that it names."""
+        return tuple(file for file in sorted(self.file.parent.glob("*.py")) if f"[{file.name}]" in self.text)
+
+    @property
     def text(self) -> str:
         return self.file.read_text(encoding="utf-8")
 
@@ -45,7 +50,7 @@ def examples() -> dict[str, Example]:
 
 
 def copy_example(name: str, target: Path | None = None) -> Path:
-    """Copy an example to edit; where its data are here, the copy names them and trains as it is.
+    """Copy an example to edit, with its plugins; where its data are here, the copy names them and trains as it is.
 
     Args:
         name: of the example.
@@ -64,6 +69,10 @@ def copy_example(name: str, target: Path | None = None) -> Path:
     target = target or Path(example.file.name)
     text = example.text.replace(f"configs/{example.file.name}", str(target))
     write_new(target, _with_paths(text, example.file, target))
+    for plugin in example.plugins:
+        beside = target.parent / plugin.name
+        if not beside.exists():
+            write_new(beside, plugin.read_text(encoding="utf-8"))
     return target
 
 

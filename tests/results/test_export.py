@@ -142,3 +142,24 @@ def test_mixed_precision_is_refused_where_it_cannot_be_held(tmp_path, monkeypatc
     (tmp_path / "a.npz").unlink()
     with pytest.raises(DataError, match=r"a\.npz"):
         kerasrun.export(run, "h5")
+
+
+OWN = """\
+import keras
+
+
+@keras.saving.register_keras_serializable()
+class Twice(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+"""
+
+
+def test_a_network_with_layers_of_a_plugin_is_exported(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    np.savez(tmp_path / "a.npz", x_train=np.ones((8, 3), np.float32), y_train=np.arange(8) % 2)
+    file = tmp_path / "a.yaml"
+    file.write_text("plugins: [own.py]\ndata: {npz: {path: a.npz}}\nmodel: {layers: [Twice, Dense: {units: 2}]}\n")
+    run = kerasrun.train(file, output=tmp_path / "runs")
+    for name in ("keras", "h5", "savedmodel"):
+        assert kerasrun.export(run, name, output=tmp_path / f"a{FORMATS[name].suffix}").difference <= 1e-5

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from kerasrun import model_file
+from kerasrun.plugins import FOLDER
 from kerasrun.results.exports._contract import KerasExport
 from kerasrun.results.model import TrainedModel
 
@@ -19,4 +20,5 @@ class KerasFile(KerasExport):
         shutil.copyfile(trained.path, path)
 
     def read(self, path: Path, trained: TrainedModel) -> Any:
-        return model_file.load(path, trust=trained.trusted)[0]
+        kept = [trained.path.parent / FOLDER / name for name in trained.info.plugins]
+        return model_file.load(path, kept, trust=trained.trusted)[0]
