@@ -327,6 +327,7 @@ model:
 ```
 
 The files are read once: a resumed run has the architecture in its `resolved.yaml` and the weights in its checkpoint.
+Layers of one's own in such a file are found in `plugins`.
 
 ## Augmentation
 

@@ -137,6 +137,11 @@ class Saved(Network):
             if not model.built:
                 model.build((None, *shape))
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            if own := re.search(r"Could not locate (class|function) '(\w+)'", str(error)):
+                raise ModelError(
+                    f"{self.path.name} needs the {own[1]} '{own[2]}', which is not Keras's: name the Python file that "
+                    "has it under plugins:"
+                ) from error
             raise ModelError(f"{self.path.name}: Keras cannot rebuild this network: {_sentence(error)}") from error
         if len(model.inputs) != 1:
             raise ModelError(f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is one")

@@ -122,6 +122,15 @@ def test_weights_alone_are_no_network(files):
 
 
 @pytest.mark.tensorflow
+def test_a_layer_of_ones_own_is_asked_for_as_a_plugin(tmp_path):
+    own = {"module": None, "class_name": "Twice", "config": {"name": "t"}, "registered_name": "mine>Twice"}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [own]}}
+    (tmp_path / "own.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"own.json needs the class 'Twice', which is not Keras's: .*plugins:"):
+        built(tmp_path / "own.json")
+
+
+@pytest.mark.tensorflow
 def test_a_branch_that_led_to_a_layer_taken_off_is_gone(files):
     import keras
 
