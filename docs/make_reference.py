@@ -251,6 +251,9 @@ with its arguments checked before anything is run:
 | a function of `(epoch, …)` or `(epoch, lr, …)` | `schedule` of `LearningRateScheduler` | … are its arguments |
 | a class that derives from a callback of Keras | `callbacks` | see below |
 
+A layer or network of a plugin that stands last and gives as many outputs as the labels need is taken as the output, and
+must end in the activation that the loss wants; after any other the output layer is added.
+
 *Registered* means `@keras.saving.register_keras_serializable(package="…")` above it, which lets a model file name it. A
 metric whose class sets `self._direction = "up"` (or `"down"`) needs no `mode` where it is monitored. A loss gets
 one-hot labels, or 0 and 1 where the network ends in one unit. A file stands for itself: it imports what is installed,

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from kerasrun import keras_objects
 from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
-from kerasrun.keras_catalogue import canonical
+from kerasrun.keras_catalogue import added, canonical
 from kerasrun.models._contract import Network, Output
 
 INPUT = "input"
@@ -69,7 +69,9 @@ class Layers(Network):
             tensor = _apply(entry, number, tensor, tensors)
             if entry.name:
                 tensors[entry.name] = tensor
-        return tensor if _is_output(self.layers[-1].component, output) else _with_output(tensor, output)
+        last = self.layers[-1].component
+        is_whole = _is_output(last, output) or _ends_as_needed(last, tensor, output)
+        return tensor if is_whole else _with_output(tensor, output)
 
 
 def _apply(entry: LayerEntry, number: int, tensor: Any, tensors: Mapping[str, Any]) -> Any:
@@ -113,6 +115,13 @@ def _is_output(last: Component, output: Output) -> bool:
         activated = last.arguments.get("activation") in ("softmax", "sigmoid")
         return name == "Conv2D" and (activated or last.arguments.get("filters") == output.units)
     return name == "Dense" and last.arguments.get("units") == output.units
+
+
+def _ends_as_needed(last: Component, tensor: Any, output: Output) -> bool:
+    """Whether a plugin's layer, which may be a whole network, already gives as many outputs as the labels need."""
+    rank = 4 if output.per_pixel else 2
+    is_own = added("layers", canonical("layers", last.name)) is not None
+    return is_own and len(tensor.shape) == rank and tensor.shape[-1] == output.units
 
 
 def _with_output(tensor: Any, output: Output) -> Any:

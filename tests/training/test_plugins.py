@@ -7,6 +7,8 @@ import pytest
 import kerasrun
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError, PluginError, RunDirectoryError
+from kerasrun.experiment.load import parse
+from kerasrun.models._contract import Output
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.metrics import Table
 from tests.training.conftest import DIGITS
@@ -145,3 +147,30 @@ def test_an_error_in_a_plugin_is_told_with_its_line(tmp_path, before, after, tol
     file.write_text(EXPERIMENT)
     with pytest.raises(PluginError, match=told):
         kerasrun.train(file, output=tmp_path)
+
+
+NETWORK = """
+import keras
+
+
+@keras.saving.register_keras_serializable(package="own")
+class Network(keras.Model):
+    def __init__(self, units):
+        super().__init__()
+        self.dense = keras.layers.Dense(units, activation="softmax")
+
+    def call(self, x):
+        return self.dense(x)
+"""
+
+
+@pytest.mark.parametrize(("units", "last"), [(10, "Network"), (16, "Dense")])
+def test_a_network_of_a_plugin_gets_an_output_layer_unless_it_has_as_many_outputs(tmp_path, units, last):
+    import keras
+
+    (tmp_path / "own.py").write_text(NETWORK)
+    text = f"plugins: [own.py]\ndata: {{npz: {{path: x}}}}\nmodel: {{layers: [{{Network: {{units: {units}}}}}]}}"
+    network = parse(text, tmp_path / "e.yaml").experiment.model
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, network.build(inputs, Output(10, "softmax")))
+    assert type(model.layers[-1]).__name__ == last
