@@ -89,8 +89,11 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
 
 def needed_plugins(model: Any) -> dict[str, str]:
     """The plugins in use that a model has layers of: file name → sha256."""
+    used = plugins.in_use()
+    if not used:
+        return {}
     config = json.dumps(model.get_config(), default=str)
-    return {one.path.name: one.sha256 for one in plugins.in_use() if f'"{one.module}"' in config}
+    return {one.path.name: one.sha256 for one in used if f'"{one.module}"' in config}
 
 
 def read_info(path: Path) -> ModelInfo:

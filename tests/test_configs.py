@@ -38,6 +38,7 @@ def test_it_trains_a_few_steps(file, tmp_path):
     stages = len(kerasrun.load(file).experiment.stages)
     kept = [f"stages.{stage}.epochs=1" for stage in range(stages)] or ["fit.epochs=1"]
     kept += ["fit.batch_size=400"] if not re.search("vgg16|mobilenet", file.stem) else []
+    kept += ["data.directory.image_size=[32, 32]"] if "mobilenet" in file.stem else []
     run = kerasrun.train(file, overrides=kept, output=tmp_path)
     assert run.read_run()["status"] == "finished"
     assert run.best_model.exists()

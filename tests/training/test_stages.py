@@ -153,7 +153,15 @@ def test_a_layer_that_is_not_there_is_told_before_the_first_stage(train, tmp_pat
 
 
 def test_verify_tries_every_stage(folder):
-    assert kerasrun.verify(folder / "small.yaml", steps=8, output=folder / "verified").exact
+    """Some steps have at least an epoch in each of them."""
+    from kerasrun.experiment.load import load
+    from kerasrun.training.train import prepare
+    from kerasrun.training.trial import _shortened
+
+    for steps, epochs in ((8, [1, 1, 1]), (100, [1, 1, 11])):
+        prepared, taken = _shortened(prepare(load(folder / "small.yaml")), steps)
+        assert [stage.epochs for stage in prepared.experiment.stages] == epochs
+        assert taken >= steps
 
 
 def _then(method, what):
