@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Output, Overrides
+from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust
 from kerasrun.errors import NotExactError
 
 
@@ -15,6 +15,7 @@ def verify(
     ],
     overrides: Overrides = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=4, metavar="N", help="How many steps to train.")] = 20,
+    trust: Trust = False,
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
@@ -26,9 +27,8 @@ def verify(
     from kerasrun.training.verification import verify as verify_bits
 
     is_file = target.is_file() or target.suffix in (".yaml", ".yml")
-    report = verify_bits(
-        target if is_file else find_run(target, output), overrides=overrides or (), steps=steps, output=output
-    )
+    found = target if is_file else find_run(target, output)
+    report = verify_bits(found, overrides=overrides or (), steps=steps, trust=trust, output=output)
     typer.echo(report.to_json() if as_json else report.to_text())
     if not report.exact:
         raise NotExactError(report.advice())

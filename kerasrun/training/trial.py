@@ -37,7 +37,8 @@ def main(folder: Path, trials: list[str]) -> None:
     """Train; a `KerasrunError` is written down for the process that waits."""
     try:
         settings = json.loads((folder / SETTINGS).read_bytes())
-        prepared, steps = _shortened(prepare(load(folder / EXPERIMENT)), settings["steps"])
+        whole = prepare(load(folder / EXPERIMENT), trust=settings["trust"])
+        prepared, steps = _shortened(whole, settings["steps"])
         restore_variables(settings)
         device = start_device(prepared.experiment, settings["threads"])
         for trial in trials:

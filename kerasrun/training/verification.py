@@ -98,6 +98,7 @@ def verify(
     *,
     overrides: Sequence[str] = (),
     steps: int = 20,
+    trust: bool = False,
     output: str | Path = Path("runs"),
 ) -> Verification:
     """Train at least `steps` steps of an experiment twice, and once cut and resumed, and compare every variable.
@@ -108,6 +109,7 @@ def verify(
     Args:
         target: an experiment file, or a run, which is left as it is: its threads and environment variables count.
         overrides: `key.path=value`, as after `--set`.
+        trust: run code that a model file brings.
         output: the folder of runs; beside it lies what is written meanwhile.
 
     Raises:
@@ -128,7 +130,8 @@ def verify(
     with atomic.temporary_folder(Path(output), ".verify-") as folder:
         atomic.write_text(folder / EXPERIMENT, resolved_yaml(experiment))
         threads, variables = recorded.get("device", {}).get("threads"), recorded.get("variables", {})
-        atomic.write_json(folder / SETTINGS, {"steps": steps, "threads": threads, "variables": variables})
+        settings = {"steps": steps, "trust": trust, "threads": threads, "variables": variables}
+        atomic.write_json(folder / SETTINGS, settings)
         for trials, done in ((("once", "again"), "trained twice"), (("cut",), "cut"), (("resumed",), "resumed")):
             begin = time.perf_counter()
             _train(folder, trials)

@@ -30,7 +30,7 @@ def prepare(folder, steps, patience):
     x, y = rng.integers(0, 256, (40, 4, 4), np.uint8), np.arange(40) % 4
     np.savez(folder / "data.npz", x_train=x, y_train=y, x_validation=x, y_validation=y)
     (folder / EXPERIMENT).write_text(SMALL.replace("PATIENCE", str(patience)))
-    atomic.write_json(folder / SETTINGS, {"steps": steps, "threads": None, "variables": {}})
+    atomic.write_json(folder / SETTINGS, {"steps": steps, "trust": False, "threads": None, "variables": {}})
 
 
 @pytest.fixture(scope="module")

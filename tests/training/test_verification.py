@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, ModelError
 from kerasrun.training.verification import Difference, Verification, _largest_difference, first_difference
 
 ONCE = [("before the first step", {"kernel": "a", "bias": "a"}), ("after step 1", {"kernel": "b", "bias": "b"})]
@@ -69,3 +69,16 @@ def test_what_ends_training_is_told_as_train_would(tmp_path):
     with pytest.raises(DataError, match=r"none\.npz"):
         kerasrun.verify(tmp_path / "a.yaml", output=tmp_path / "runs")
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_code_of_a_model_file_is_refused_unless_trusted(tmp_path):
+    """With it, the next mistake is told: there are no data."""
+    layers = [{"module": "keras.layers", "class_name": "Lambda", "config": {"function": "x"}}]
+    network = {"module": "keras", "class_name": "Sequential", "config": {"name": "code", "layers": layers}}
+    (tmp_path / "code.json").write_text(json.dumps(network))
+    file = tmp_path / "e.yaml"
+    file.write_text("data: {npz: {path: a.npz}}\nmodel: {saved: {path: code.json}}\n")
+    with pytest.raises(ModelError, match="Lambda"):
+        kerasrun.verify(file, output=tmp_path)
+    with pytest.raises(DataError, match=r"a\.npz"):
+        kerasrun.verify(file, trust=True, output=tmp_path)
