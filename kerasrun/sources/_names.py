@@ -1,36 +1,22 @@
-"""Which arrays of a file are the examples, the labels and the weights of which split."""
+"""Several arrays in one file: which are the examples, the labels and the weights of which split."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
+from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
+from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
 from kerasrun.sources._files import listed
+
+if TYPE_CHECKING:
+    from kerasrun.sources._arrays import LabelledArrays
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
     "validation": ("validation", "valid", "val"),
     "test": ("test",),
 }
-
-
-class NamedArrays(Protocol):
-    """The names that an experiment gives; None where the usual ones are looked for."""
-
-    @property
-    def x_train(self) -> str: ...
-    @property
-    def y_train(self) -> str: ...
-    @property
-    def x_validation(self) -> str | None: ...
-    @property
-    def y_validation(self) -> str | None: ...
-    @property
-    def x_test(self) -> str | None: ...
-    @property
-    def y_test(self) -> str | None: ...
-    @property
-    def sample_weight(self) -> str | None: ...
 
 
 class SplitNames(NamedTuple):
@@ -41,37 +27,85 @@ class SplitNames(NamedTuple):
     weight: str | None
 
 
-def find_arrays(given: NamedArrays, path: Path, present: Sequence[str]) -> dict[str, SplitNames]:
-    """The arrays of every split that the file has.
+class NamedArrays(Source):
+    """Base of the kinds of data that keep several arrays in one file, each under a name."""
 
-    Args:
-        present: the names of the arrays in the file.
+    path: ExperimentPath
+    """The file."""
+    x_train: str = "x_train"
+    """Name of the array of training examples."""
+    y_train: str = "y_train"
+    """Name of the array of their labels."""
+    x_validation: str | None = None
+    """Name of the validation examples; by default `x_validation`, `x_valid` or `x_val`, where there is one."""
+    y_validation: str | None = None
+    """Name of their labels; by default `y_validation`, `y_valid` or `y_val`."""
+    x_test: str | None = None
+    """Name of the test examples; by default `x_test`, where there is one."""
+    y_test: str | None = None
+    """Name of their labels; by default `y_test`."""
+    image_size: ImageSize | None = None
+    """`[height, width]` to which every image is brought."""
+    interpolation: Interpolation = "bilinear"
+    """How pixels are computed when an image is resized."""
+    fit_mode: FitMode = "resize"
+    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
+    labels: ArrayLabels = "classes"
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    sample_weight: str | None = None
+    """Name of the array that says how much each training example counts in the loss."""
+    classes: ClassNames | None = None
+    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
-    Raises:
-        DataError: if one is missing that is needed or was asked for, or two of them could be meant.
-    """
-    found = {}
-    for split in SPELLINGS:
-        inputs, labels = (_array(given, f"{axis}_{split}", path, present) for axis in "xy")
-        if bool(inputs) != bool(labels):
-            lacking = f"{'y' if inputs else 'x'}_{split}"
-            raise DataError(f"{path}: has {inputs or labels}, but no {lacking}; it has {listed(present)}")
-        if inputs and labels:
-            weight = _array(given, "sample_weight", path, present) if split == "train" else None
-            found[split] = SplitNames(inputs, labels, weight)
-    return found
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.labels
 
+    def find_arrays(self, present: Sequence[str]) -> dict[str, SplitNames]:
+        """The arrays of every split that the file has.
 
-def _array(given: NamedArrays, field: str, path: Path, present: Sequence[str]) -> str | None:
-    name: str | None = getattr(given, field)
-    if name is not None and name not in present:
-        raise DataError(
-            f"{path}: no array {name!r}; it has {listed(present) or 'no arrays'}; name the right one with `{field}`"
+        Args:
+            present: the names of the arrays in the file.
+
+        Raises:
+            DataError: if one is missing that is needed or was asked for, or two of them could be meant.
+        """
+        found = {}
+        for split in SPELLINGS:
+            inputs, labels = (self._array(f"{axis}_{split}", present) for axis in "xy")
+            if bool(inputs) != bool(labels):
+                lacking = f"{'y' if inputs else 'x'}_{split}"
+                raise DataError(f"{self.path}: has {inputs or labels}, but no {lacking}; it has {listed(present)}")
+            if inputs and labels:
+                weight = self._array("sample_weight", present) if split == "train" else None
+                found[split] = SplitNames(inputs, labels, weight)
+        return found
+
+    def data_from(self, arrays: Mapping[str, "LabelledArrays"]) -> Data:
+        """As `data_from_arrays`, with what the fields say."""
+        from kerasrun.sources._arrays import data_from_arrays
+
+        return data_from_arrays(
+            arrays,
+            label_kind=self.labels,
+            classes=self.classes,
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            fit_mode=self.fit_mode,
+            limit=self.limit,
         )
-    if name is not None or field == "sample_weight":
-        return name
-    axis, _, split = field.partition("_")
-    found = [key for key in (f"{axis}_{spelling}" for spelling in SPELLINGS[split]) if key in present]
-    if len(found) > 1:
-        raise DataError(f"{path}: {' and '.join(found)} both name {split} data; choose one with `{field}`")
-    return found[0] if found else None
+
+    def _array(self, field: str, present: Sequence[str]) -> str | None:
+        name: str | None = getattr(self, field)
+        if name is not None and name not in present:
+            raise DataError(
+                f"{self.path}: no array {name!r}; it has {listed(present) or 'no arrays'}; "
+                f"name the right one with `{field}`"
+            )
+        if name is not None or field == "sample_weight":
+            return name
+        axis, _, split = field.partition("_")
+        found = [key for key in (f"{axis}_{spelling}" for spelling in SPELLINGS[split]) if key in present]
+        if len(found) > 1:
+            raise DataError(f"{self.path}: {' and '.join(found)} both name {split} data; choose one with `{field}`")
+        return found[0] if found else None

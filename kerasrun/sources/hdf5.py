@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
-from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
+from kerasrun.sources._contract import Data
 from kerasrun.sources._files import unreadable
-from kerasrun.sources._names import find_arrays
+from kerasrun.sources._names import NamedArrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +21,7 @@ _CHUNK_CACHE = 2**26
 """So many bytes of decompressed chunks are kept for each array: examples are read in any order."""
 
 
-class Hdf5(Source):
+class Hdf5(NamedArrays):
     """Arrays in one HDF5 file (`.h5`): images of shape (examples, height, width[, channels]), or rows of features.
 
     uint8 stays uint8; all other numbers become float32. Examples that would not fit into memory stay in the file and
@@ -34,34 +33,6 @@ class Hdf5(Source):
 
     path: ExperimentPath
     """The `.h5` file."""
-    x_train: str = "x_train"
-    """Name of the array of training examples."""
-    y_train: str = "y_train"
-    """Name of the array of their labels."""
-    x_validation: str | None = None
-    """Name of the validation examples; by default `x_validation`, `x_valid` or `x_val`, where there is one."""
-    y_validation: str | None = None
-    """Name of their labels; by default `y_validation`, `y_valid` or `y_val`."""
-    x_test: str | None = None
-    """Name of the test examples; by default `x_test`, where there is one."""
-    y_test: str | None = None
-    """Name of their labels; by default `y_test`."""
-    image_size: ImageSize | None = None
-    """`[height, width]` to which every image is brought."""
-    interpolation: Interpolation = "bilinear"
-    """How pixels are computed when an image is resized."""
-    fit_mode: FitMode = "resize"
-    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
-    labels: ArrayLabels = "classes"
-    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
-    sample_weight: str | None = None
-    """Name of the array that says how much each training example counts in the loss."""
-    classes: ClassNames | None = None
-    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
-
-    @property
-    def label_kind(self) -> LabelKind:
-        return self.labels
 
     def open(self) -> Data:
         from kerasrun.sources._stored import StoredInputs
@@ -73,13 +44,13 @@ class Hdf5(Source):
         return data
 
     def _data(self, datasets: Mapping[str, Any]) -> Data:
-        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+        from kerasrun.sources._arrays import LabelledArrays
 
         def stored(key: str) -> "StoredArray":
             return _stored(datasets[key], f"{self.path}: {key}")
 
         arrays = {}
-        for split, keys in find_arrays(self, self.path, list(datasets)).items():
+        for split, keys in self.find_arrays(list(datasets)).items():
             arrays[split] = LabelledArrays(
                 stored(keys.inputs),
                 stored(keys.labels).read(...),
@@ -88,15 +59,7 @@ class Hdf5(Source):
                 stored(keys.weight).read(...) if keys.weight else None,
                 f"{self.path}: {keys.weight}",
             )
-        return data_from_arrays(
-            arrays,
-            label_kind=self.labels,
-            classes=self.classes,
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-            fit_mode=self.fit_mode,
-            limit=self.limit,
-        )
+        return self.data_from(arrays)
 
 
 def _opened(path: Path) -> Any:
