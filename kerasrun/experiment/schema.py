@@ -90,6 +90,13 @@ class Checkpoint(Section):
     """How many checkpoints are kept."""
 
 
+class Cache(Section):
+    """What is kept in memory so that it is not computed again."""
+
+    features: bool = True
+    """Compute frozen layers once for each example where that changes nothing but the last bits, and train the rest."""
+
+
 class Experiment(Section):
     """A whole experiment: data, model, training."""
 
@@ -117,6 +124,8 @@ class Experiment(Section):
     """Callbacks of `keras.callbacks`."""
     checkpoint: Checkpoint = Checkpoint()
     """When the state is saved."""
+    cache: Cache = Cache()
+    """What is kept in memory."""
     time_limit: Duration | None = None
     """How long one `train` or `resume` may take: training ends in time, the run is `paused`, and `resume` goes on."""
     device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"

@@ -44,6 +44,11 @@ def build_callbacks(components: Sequence[Component], run_root: Path) -> list[Any
     return callbacks
 
 
+def is_from_plugin(callback: Any) -> bool:
+    """Whether it is a user's own, which may do with the model whatever it likes."""
+    return type(callback).__name__ not in KNOWN_CALLBACKS
+
+
 def needs_every_step(callback: Any) -> bool:
     """Whether its batch hooks must run at each step, so that steps cannot be fused."""
     match type(callback).__name__:
@@ -51,7 +56,7 @@ def needs_every_step(callback: Any) -> bool:
             return bool(callback.save_freq != "epoch")
         case "TensorBoard":
             return bool(callback.update_freq != "epoch" or callback._should_trace or callback.write_steps_per_second)
-        case name if name not in KNOWN_CALLBACKS:
+        case _ if is_from_plugin(callback):
             kind, base = type(callback), keras.callbacks.Callback
             return any(getattr(kind, hook) is not getattr(base, hook) for hook in _BATCH_HOOKS)
         case _:

@@ -18,12 +18,20 @@ from kerasrun.training.targets import Targets
 class Evaluator:
     """Evaluates one split as often as wanted; its pipeline and graphs are made once."""
 
-    def __init__(self, model: Any, split: Split, targets: Targets, batch_size: int) -> None:
+    def __init__(
+        self, model: Any, split: Split, targets: Targets, batch_size: int, *, network: Any = None, inputs: Any = None
+    ) -> None:
+        """
+        Args:
+            model: the compiled model, whose loss and metrics are computed.
+            network: what computes the outputs; by default the model itself.
+            inputs: what the network is given for each example of the split; by default the examples.
+        """
         self.split = split
         self.targets = targets
-        self.predictor = Predictor(model, batch_size)
+        self.predictor = Predictor(network or model, batch_size)
         self.scoring = Scoring(model, batch_size)
-        self.batches = padded_batches(split.inputs, batch_size=batch_size)
+        self.batches = padded_batches(inputs or split.inputs, batch_size=batch_size)
 
     def evaluate(
         self, stop: Callable[[], bool] = lambda: False, see: Callable[[NDArray[np.float32]], None] | None = None

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from kerasrun.pipeline.order import examples_before, steps_in_epoch
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.sources._contract import Data, Split
+from kerasrun.sources._contract import Data, Inputs, Split
 from kerasrun.training import signals, stages, state
 from kerasrun.training.best import Best, best_for
 from kerasrun.training.building import BuiltModel, begin_stage
@@ -35,14 +36,16 @@ from kerasrun.training.callbacks import (
     build_callbacks,
     check_average,
     closed_if_interrupted,
+    is_from_plugin,
     make_folders,
     needs_every_step,
     prepare_for_resume,
     watched,
 )
-from kerasrun.training.chunks import ChunkSize
+from kerasrun.training.chunks import TARGET_SECONDS, ChunkSize
 from kerasrun.training.class_weight import sample_weight
 from kerasrun.training.evaluator import Evaluator
+from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.training.labels import training_labels
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
@@ -112,7 +115,6 @@ class TrainingLoop:
         batch_size = experiment.fit.batch_size
         self.steps = experiment.fit.steps_per_epoch or steps_in_epoch(len(train), batch_size)
         self.columns = log_names(experiment, validates=val is not None)
-        self.evaluator = self._evaluator()
         self.augmentation = parts.augmentation
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
@@ -120,7 +122,9 @@ class TrainingLoop:
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.fused_steps = FusedSteps
-        self.fused = self.fused_steps(self.model, strategy)
+        self.frozen: FrozenPart | None = None
+        """What is computed once in this stage."""
+        self._run_on_examples()
         self.best = parts.best
         self.position = Position()
         self.progress = TrainingProgress(
@@ -144,6 +148,7 @@ class TrainingLoop:
         """Train from the first step to the end. A first checkpoint is saved before it."""
         with self._announced():
             self.listeners.on_train_begin()
+            self.frozen = self._part_to_keep()
             self._save()
             self.writer.finish()  # no step is taken that a resume could not follow
             self._train()
@@ -178,6 +183,8 @@ class TrainingLoop:
             self.epoch_seconds = progress["epoch_seconds"]
             self.stopped_by = progress["stopped_by"]
             self.model.stop_training = self.stopped_by is not None
+            # Not chosen again: with features the last bits are others, and another process may have less memory.
+            self.frozen = frozen_part(self.model) if progress.get("features") and not self.strategy else None
             self._train()
 
     def try_one_batch(self) -> None:
@@ -227,16 +234,50 @@ class TrainingLoop:
             self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
         )
 
-    def _evaluator(self) -> Evaluator | None:
+    def _run_on_examples(self) -> None:
+        """Training and validation run on the whole network."""
+        self.inputs: Inputs = self.train.inputs
+        self.batches: Iterator[Any] | None = None
+        self.fused = self.fused_steps(self.model, self.strategy)
+        self.evaluator = self._evaluator()
+
+    def _evaluator(self, **on_features: Any) -> Evaluator | None:
         if self.validation is None:
             return None
-        return Evaluator(self.model, self.validation, self.built.targets, self.experiment.fit.batch_size)
+        batch_size = self.experiment.fit.batch_size
+        return Evaluator(self.model, self.validation, self.built.targets, batch_size, **on_features)
+
+    def _part_to_keep(self) -> FrozenPart | None:
+        """The layers that can be computed once in the stage that begins."""
+        changes = self.augmentation is not None or any(map(is_from_plugin, self.callbacks))
+        if changes or self.strategy or not self.experiment.cache.features:
+            return None
+        return part_to_keep(self.model, len(self.train) + (len(self.validation) if self.validation else 0))
+
+    def _run_on_features(self, part: FrozenPart) -> bool:
+        """Compute the frozen layers once, and have training and validation run on the rest; False if it is to stop."""
+        splits = [self.train, *([self.validation] if self.validation else [])]
+        examples = sum(map(len, splits))
+        logger.info(
+            "the layers up to %s are frozen: computing them once for %d examples, %.1f MB (-s cache.features=false "
+            "computes them in each epoch)",
+            *(part.last, examples, examples * part.example_bytes / 1e6),
+        )
+        kept = []
+        for split in splits:
+            if (computed := features(part, split.inputs, self.experiment.fit.batch_size, self._gives_up)) is None:
+                return False
+            kept.append(computed)
+        self.inputs = kept[0]
+        self.fused = self.fused_steps(OnFeatures(self.model, part))
+        self.model.train_function = self.fused.function
+        self.evaluator = self._evaluator(network=part.rest, inputs=kept[-1])
+        return True
 
     def _bring_into_stage(self, stage: int) -> None:
         """Another optimizer and other metrics: everything that was traced with the old ones is made anew."""
         begin_stage(self.built, self.experiment, stage, self.strategy)
-        self.fused = self.fused_steps(self.model, self.strategy)
-        self.evaluator = self._evaluator()
+        self._run_on_examples()
 
     def _begin_next_stage(self, logs: Logs) -> None:
         """End a stage as `fit` ends, and begin the next as another `fit` begins."""
@@ -245,26 +286,32 @@ class TrainingLoop:
         self.stage_ends.append(self.position.epoch)
         logger.info("%s", stages.description(self.experiment, len(self.stage_ends)))
         self._bring_into_stage(len(self.stage_ends))
+        self.frozen = self._part_to_keep()
         prepare_for_resume(self.callbacks, graph_written=True)
         self._gather_listeners()
         self.listeners.on_train_begin()
 
     def _train(self) -> None:
-        iterator = None
         logs: Logs = {}
         last = stages.end_of_training(self.experiment, self.stage_ends)
         if self.experiment.stages and self.position == Position():
             logger.info("%s", stages.description(self.experiment, 0))
         while self.position.epoch < last and not self.model.stop_training:
-            if iterator is None:
-                iterator = iter(self._distributed(self._batches()))
-            logs = self._epoch(iterator)
+            if self.batches is None:
+                self.batches = self._begin_batches()
+            logs = self._epoch(self.batches)
             last = stages.end_of_training(self.experiment, self.stage_ends)
         self._finish(logs)
 
+    def _begin_batches(self) -> Iterator[Any]:
+        if self.frozen is not None and not self._run_on_features(self.frozen):
+            self._save()
+            raise self._interrupted() if self.stop else self._paused()
+        return iter(self._distributed(self._batches()))
+
     def _batches(self) -> tf.data.Dataset:
         return training_batches(
-            self.train.inputs,
+            self.inputs,
             self.labels,
             batch_size=self.experiment.fit.batch_size,
             seed=self.experiment.seed,
@@ -372,6 +419,9 @@ class TrainingLoop:
         self.training_metrics = None
         return is_best
 
+    def _gives_up(self) -> bool:
+        return bool(self.stop) or not self._has_time_for(TARGET_SECONDS, saves=1)
+
     def _gives_up_validation(self) -> bool:
         assert self.evaluator is not None
         # What is given up is the whole of it; what follows it writes the best model, and a checkpoint.
@@ -434,6 +484,7 @@ class TrainingLoop:
             "stage_ends": list(self.stage_ends),
             "stopped_by": self.stopped_by,
             "epoch_seconds": self.epoch_seconds,
+            "features": self.frozen is not None,
             "best": self.best.state(),
             "callbacks": self.callback_state.values(),
         }

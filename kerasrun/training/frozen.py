@@ -1,0 +1,145 @@
+"""The first layers of a network that neither learn nor draw: what they compute of an example never changes.
+
+So it is computed once and kept, and training and validation run on the rest of the network alone.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasrun.pipeline.batches import padded_batches
+from kerasrun.sources._contract import Inputs
+from kerasrun.sources._inputs import ArrayInputs, memory_budget
+from kerasrun.training.evaluator import Predictor
+
+# Packages of Keras whose layers compute the same of the same input in training as in inference; of these, not the ones
+# below. Everything else (dropout, random preprocessing, attention, recurrent layers, plugins) stays where it is.
+_STEADY = tuple(
+    f"keras.src.{package}."
+    for package in (
+        *("ops", "layers.activations", "layers.convolutional", "layers.core.dense", "layers.core.einsum_dense"),
+        *("layers.core.embedding", "layers.core.identity", "layers.core.input_layer", "layers.merging"),
+        *("layers.normalization", "layers.pooling", "layers.reshaping", "layers.preprocessing.normalization"),
+        *("layers.preprocessing.image_preprocessing.rescaling", "layers.preprocessing.rescaling"),
+        *("layers.preprocessing.image_preprocessing.resizing", "applications.convnext"),
+    )
+)
+_UNSTEADY = ("SpectralNormalization", "StochasticDepth")
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """A model cut in two at one tensor."""
+
+    last: str
+    """Name of the last layer of the first half."""
+    frozen: Any
+    """From the model's inputs to the features."""
+    rest: Any
+    """From the features to the model's outputs."""
+
+    @property
+    def example_bytes(self) -> int:
+        """What the features of an example take in memory, as float32."""
+        return 4 * int(math.prod(self.frozen.output.shape[1:]))
+
+
+def frozen_part(model: Any) -> FrozenPart | None:
+    """Cut a functional model as late as everything before the cut is frozen and only one tensor crosses it.
+
+    Returns:
+        None where nothing that has weights lies before such a cut.
+    """
+    tensors = list(_in_order(model.output))
+    last_use = {id(one): place for place, tensor in enumerate(tensors) for one in _inputs_of(tensor)}
+    furthest = 0
+    found, weighs = None, False
+    for place, tensor in enumerate(tensors[:-1]):
+        operation = tensor._keras_history.operation
+        if not _is_steady(operation):
+            break
+        weighs = weighs or bool(getattr(operation, "weights", ()))
+        if furthest <= place and weighs:
+            found = tensor
+        furthest = max(furthest, last_use[id(tensor)])
+    if found is None:
+        return None
+    name = found._keras_history.operation.name
+    return FrozenPart(name, keras.Model(model.input, found), keras.Model(found, model.output))
+
+
+def features(
+    part: FrozenPart, inputs: Inputs, batch_size: int, stop: Callable[[], bool] = lambda: False
+) -> ArrayInputs | None:
+    """What the frozen layers compute of every example, float32 (examples, …); None if `stop` said so."""
+    array = np.empty((len(inputs), *part.frozen.output.shape[1:]), np.float32)
+    done = 0
+    batches = padded_batches(inputs, batch_size=batch_size)
+    for some, _ in Predictor(part.frozen, batch_size).chunks_of(batches, len(inputs), stop):
+        array[done : done + len(some)] = some
+        done += len(some)
+    return ArrayInputs(array) if done == len(inputs) else None
+
+
+def part_to_keep(model: Any, examples: int) -> FrozenPart | None:
+    """The frozen part of a model if there is one and the features of so many examples fit into the memory."""
+    part = frozen_part(model)
+    if part is None or examples * part.example_bytes > memory_budget():
+        return None
+    return part
+
+
+class OnFeatures:
+    """A model whose own `train_step` is given features, and so calls the rest of its layers alone."""
+
+    def __init__(self, model: Any, part: FrozenPart) -> None:
+        self.model = model
+        self.part = part
+
+    def __call__(self, x: Any, training: bool) -> Any:
+        return self.part.rest(x, training=training)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def train_step(self, batch: Any) -> Any:
+        """Keras's own step: it asks the model for everything but its outputs."""
+        return type(self.model).train_step(self, batch)
+
+
+def _in_order(output: Any) -> Iterator[Any]:
+    """Every symbolic tensor that `output` is computed from, each after those that it is computed from itself."""
+    seen: set[int] = set()
+    stack = [(output, iter(_inputs_of(output)))]
+    while stack:
+        tensor, inputs = stack[-1]
+        following = next((one for one in inputs if id(one) not in seen), None)
+        if following is not None:
+            seen.add(id(following))
+            stack.append((following, iter(_inputs_of(following))))
+            continue
+        yield tensor
+        stack.pop()
+
+
+def _inputs_of(tensor: Any) -> list[Any]:
+    operation, node, _ = tensor._keras_history
+    return list(operation._inbound_nodes[node].input_tensors)
+
+
+def _is_steady(operation: Any) -> bool:
+    """Whether an operation learns nothing, draws nothing, and computes the same in training as in inference."""
+    if isinstance(operation, keras.Model):
+        return all(map(_is_steady, operation.layers))
+    kind = type(operation)
+    if not f"{kind.__module__}.".startswith(_STEADY) or kind.__name__ in _UNSTEADY:
+        return False
+    if not isinstance(operation, keras.Layer):
+        return True
+    if isinstance(operation, keras.layers.BatchNormalization) and operation.trainable:
+        return False  # its statistics move, even where it has nothing to learn
+    return not operation.trainable_weights and operation.activity_regularizer is None
