@@ -29,6 +29,7 @@ from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.experiment.sizes import Memory
 from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._contract import Network
 from kerasrun.models._keras_applications import application, application_names
@@ -466,6 +467,8 @@ def _fields_table(model: type[BaseModel]) -> str:
 
 def value_in_words(field: FieldInfo) -> str:
     """What a key takes: `whole number, at least 1`, `list of 2: whole number, at least 1; or null`."""
+    if get_args(Memory)[1] in field.metadata:
+        return "share from 0 to 1, or `500MB`, `2GB`, `1.5GiB`"
     return _in_words(field.annotation, tuple(field.metadata))
 
 
@@ -633,9 +636,9 @@ one save and one restore, then removes it.""",
 With RUN left out, the run that was begun last among those that are not finished. The data must be the same (their
 fingerprint is compared; they may have moved: `-s data.directory.path=…`), and so must the versions and the machine;
 [exact-resume.md](exact-resume.md#what-a-resume-compares) lists what is compared and what `--accept-changes` accepts.
-`-s` may change only `fit.epochs`, `fit.verbose`, `checkpoint`, `time_limit`, `device` and where the data are. A
-finished run is left as it is, with exit code 0 and a line that says so, and how to add epochs where all of them are
-done.""",
+`-s` may change only `fit.epochs`, `fit.verbose`, `checkpoint`, `cache.memory`, `time_limit`, `device` and where the
+data are. A finished run is left as it is, with exit code 0 and a line that says so, and how to add epochs where all of
+them are done.""",
     "evaluate": """\
 Besides what is printed, `evaluation/<split>.json` and pictures, `plots/<picture>_<split>.png`, are written into the
 run. With `--json` one object is printed: `run`, `model`, `epoch`, `split`, `examples`, `metrics` (`loss` and the

@@ -8,8 +8,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from kerasrun.components import Component, ExperimentPath, as_component
 from kerasrun.experiment.durations import Duration
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.experiment.sizes import Memory
 from kerasrun.models._contract import Network
 from kerasrun.sources._contract import Source
+from kerasrun.sources._memory import DEFAULT_SHARE
 
 ComponentField = Annotated[Component, BeforeValidator(as_component)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -93,6 +95,9 @@ class Checkpoint(Section):
 class Cache(Section):
     """What is kept in memory so that it is not computed again."""
 
+    memory: Memory = DEFAULT_SHARE
+    """How much memory decoded examples, and what frozen layers compute of them, may take each: a share of what is free,
+    or an amount; examples that do not fit are read from their files in each epoch, with the same result."""
     features: bool = True
     """Compute frozen layers once for each example where that changes nothing but the last bits, and train the rest."""
 

@@ -34,6 +34,11 @@ class SelectedInputs:
         return self.inputs.take(self.indices[indices])
 
 
+def is_in_memory(inputs: Inputs) -> bool:
+    """Whether examples are kept, and not read from files whenever they are asked for."""
+    return is_in_memory(inputs.inputs) if isinstance(inputs, SelectedInputs) else hasattr(inputs, "array")
+
+
 def training_and_validation(
     splits: Mapping[str, Split], *, validation_split: float | None, validation_data: str | None, seed: int
 ) -> tuple[Split, Split | None]:

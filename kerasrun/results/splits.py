@@ -5,6 +5,7 @@ import logging
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.sources._contract import Split
+from kerasrun.sources._memory import kept_within
 
 logger = logging.getLogger("kerasrun")
 
@@ -18,7 +19,8 @@ def open_splits(experiment: Experiment, fingerprint: str) -> dict[str, Split]:
     Raises:
         DataError: if the data cannot be used.
     """
-    opened = experiment.data.open()
+    with kept_within(experiment.cache.memory):
+        opened = experiment.data.open()
     if opened.fingerprint != fingerprint:
         logger.warning(
             "the data are not those of training: their fingerprint is %s, it was %s",

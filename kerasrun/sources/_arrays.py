@@ -21,8 +21,9 @@ from kerasrun.sources._contract import (
     Split,
 )
 from kerasrun.sources._images import resize_array
-from kerasrun.sources._inputs import ArrayInputs, ResizedArray, memory_budget
+from kerasrun.sources._inputs import ArrayInputs, ResizedArray
 from kerasrun.sources._limit import within_limit
+from kerasrun.sources._memory import memory_budget
 from kerasrun.sources._stored import StoredArray, StoredInputs, block_slices, converted, converted_form
 from kerasrun.sources._weights import checked_weights
 

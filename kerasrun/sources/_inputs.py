@@ -25,12 +25,10 @@ from kerasrun.sources._images import (
     read_image,
     resize_array,
 )
+from kerasrun.sources._memory import memory_budget
 
 _AT_ONCE = 256
 _TOGETHER = 32
-_UNKNOWN_MEMORY = 4 * 2**30
-CONTAINER = Path("/sys/fs/cgroup")
-"""Where Linux tells how much memory this container may use."""
 
 Result = TypeVar("Result")
 
@@ -180,37 +178,6 @@ def first_size(paths: Sequence[Path]) -> tuple[int, int]:
             continue
         return image.height, image.width
     return 1, 1
-
-
-def memory_budget() -> int:
-    """How many bytes of examples are kept in memory: a quarter of what is available to this process now."""
-    return _available_memory() // 4
-
-
-def _available_memory() -> int:
-    known = []
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        known.append(int(fields["MemAvailable"].split()[0]) * 1024)
-    elif hasattr(os, "sysconf"):
-        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    if (CONTAINER / "memory.max").exists() and (limit := (CONTAINER / "memory.max").read_text().strip()) != "max":
-        known.append(max(0, int(limit) - int((CONTAINER / "memory.current").read_text())))
-    known += _within_own_limits()
-    return min(known, default=_UNKNOWN_MEMORY)
-
-
-def _within_own_limits() -> list[int]:
-    """What is left to this process of `ulimit -v` and `ulimit -d`, where these are set."""
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return []
-    import resource  # not there on every system that has no /proc either
-
-    size, *_, data, _ = (int(pages) * resource.getpagesize() for pages in statm.read_text().split())
-    limits = ((resource.getrlimit(resource.RLIMIT_AS)[0], size), (resource.getrlimit(resource.RLIMIT_DATA)[0], data))
-    return [max(0, limit - used) for limit, used in limits if limit != resource.RLIM_INFINITY]
 
 
 def _check_sizes(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> None:

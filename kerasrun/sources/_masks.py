@@ -18,7 +18,8 @@ from kerasrun.errors import DataError
 from kerasrun.sources._contract import Inputs
 from kerasrun.sources._files import listed
 from kerasrun.sources._images import FORMATS, UnreadableImageError, opened, read_bytes
-from kerasrun.sources._inputs import ArrayInputs, in_threads, memory_budget
+from kerasrun.sources._inputs import ArrayInputs, in_threads
+from kerasrun.sources._memory import memory_budget
 
 _JPEG = tuple(suffix for suffix, names in FORMATS.items() if "JPEG" in names)
 _MOST_CLASSES = 256

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from kerasrun.errors import DataError
 from kerasrun.sources._contract import Inputs
 from kerasrun.sources._files import listed, unreadable
-from kerasrun.sources._inputs import ArrayInputs, memory_budget
+from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.sources._memory import memory_budget
 
 _TOGETHER = 1024
 """So many rows become numbers at once."""

@@ -17,6 +17,7 @@ ALLOWED = (
     "checkpoint.epochs",
     "checkpoint.seconds",
     "checkpoint.keep",
+    "cache.memory",
     "time_limit",
     "device",
 )

@@ -13,7 +13,8 @@ import numpy as np
 
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.sources._contract import Inputs
-from kerasrun.sources._inputs import ArrayInputs, memory_budget
+from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.sources._memory import memory_budget
 from kerasrun.training.evaluator import Predictor
 
 # Packages of Keras whose layers compute the same of the same input in training as in inference; of these, not the ones

@@ -28,6 +28,7 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.sources._contract import Data, Inputs, Split
+from kerasrun.sources._memory import kept_within
 from kerasrun.training import signals, stages, state
 from kerasrun.training.best import Best, best_for
 from kerasrun.training.building import BuiltModel, begin_stage
@@ -252,7 +253,8 @@ class TrainingLoop:
         changes = self.augmentation is not None or any(map(is_from_plugin, self.callbacks))
         if changes or self.strategy or not self.experiment.cache.features:
             return None
-        return part_to_keep(self.model, len(self.train) + (len(self.validation) if self.validation else 0))
+        with kept_within(self.experiment.cache.memory):
+            return part_to_keep(self.model, len(self.train) + (len(self.validation) if self.validation else 0))
 
     def _run_on_features(self, part: FrozenPart) -> bool:
         """Compute the frozen layers once, and have training and validation run on the rest; False if it is to stop."""

@@ -25,12 +25,13 @@ from kerasrun.experiment.schedules import in_steps
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.validation import check_validation
 from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.pipeline.selection import first, training_and_validation
+from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation
 from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.environment import environment
 from kerasrun.sources._contract import Data, Split
+from kerasrun.sources._memory import kept_within
 from kerasrun.training import branching, compatibility, devices
 from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
@@ -195,7 +196,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
     """
     experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled(trust=trust)})
-    data = experiment.data.open()
+    with kept_within(experiment.cache.memory):
+        data = experiment.data.open()
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit
@@ -216,6 +218,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     except ExperimentError as error:
         # The text alone could not tell: it took the data to know the classes, and that nothing validates.
         raise DataError(str(error)) from None
+    if not is_in_memory(train_split.inputs):
+        logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
     if validation and fit.validation_steps:
         validation = first(validation, fit.validation_steps * fit.batch_size)
     steps = fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)

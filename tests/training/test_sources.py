@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.sources import _arrays, _rows
 from tests.training.exactness import DIGITS, variables_digest
 from tests.training.whole_and_cut import train_cut
 
@@ -60,12 +59,11 @@ def in_memory(tmp_path_factory):
 
 @pytest.mark.parametrize("write", [write_csv, write_npy, write_hdf5])
 def test_rows_that_stay_in_their_file_give_the_bits_of_rows_in_memory_after_a_resume(
-    write, in_memory, tmp_path, monkeypatch
+    write, in_memory, tmp_path, caplog
 ):
-    experiment = EXPERIMENT.format(data=write(tmp_path, *rows()))
-    for module in (_arrays, _rows):
-        monkeypatch.setattr(module, "memory_budget", lambda: 0)
-    train_cut(tmp_path, experiment)
+    caplog.set_level("INFO", logger="kerasrun")
+    train_cut(tmp_path, f"{EXPERIMENT.format(data=write(tmp_path, *rows()))}cache: {{memory: 0}}\n")
+    assert "the examples do not fit into cache.memory: they are read from their files in each epoch" in caplog.text
     run = kerasrun.resume(tmp_path / "cut" / "run-1")
     assert variables_digest(run.last_model) == variables_digest(in_memory.last_model)
     assert run.metrics_file.read_bytes() == in_memory.metrics_file.read_bytes()

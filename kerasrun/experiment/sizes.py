@@ -1,0 +1,22 @@
+"""How an experiment writes an amount of memory: `0.25` (a share of what is free), `500MB`, `2GB`, `1.5GiB`."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_FORM = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+
+
+def _bytes_or_share(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = _FORM.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError("expected a share of the free memory from 0 to 1, or an amount such as 500MB, 2GB or 1.5GiB")
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+Memory = Annotated[float, BeforeValidator(_bytes_or_share), Field(ge=0, allow_inf_nan=False)]
+"""A share of what is free, up to 1; else bytes."""

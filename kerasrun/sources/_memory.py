@@ -1,0 +1,57 @@
+"""How much memory examples may take."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+DEFAULT_SHARE = 0.25
+_UNKNOWN_MEMORY = 4 * 2**30
+CONTAINER = Path("/sys/fs/cgroup")
+"""Where Linux tells how much memory this container may use."""
+
+# Whether arrays are kept is decided far below `Source.open`, whose parameters are the same for all sources.
+_memory: ContextVar[float] = ContextVar("memory", default=DEFAULT_SHARE)
+
+
+@contextmanager
+def kept_within(memory: float) -> Iterator[None]:
+    """Bound what is kept in memory: a share of what is available, up to 1, or else so many bytes."""
+    token = _memory.set(memory)
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+
+
+def memory_budget() -> int:
+    """How many bytes of examples, or of what is computed of them, may be kept in memory."""
+    available, memory = _available_memory(), _memory.get()
+    return min(available, int(available * memory) if memory <= 1 else int(memory))
+
+
+def _available_memory() -> int:
+    known = []
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        known.append(int(fields["MemAvailable"].split()[0]) * 1024)
+    elif hasattr(os, "sysconf"):
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if (CONTAINER / "memory.max").exists() and (limit := (CONTAINER / "memory.max").read_text().strip()) != "max":
+        known.append(max(0, int(limit) - int((CONTAINER / "memory.current").read_text())))
+    known += _within_own_limits()
+    return min(known, default=_UNKNOWN_MEMORY)
+
+
+def _within_own_limits() -> list[int]:
+    """What is left to this process of `ulimit -v` and `ulimit -d`, where these are set."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return []
+    import resource  # not there on every system that has no /proc either
+
+    size, *_, data, _ = (int(pages) * resource.getpagesize() for pages in statm.read_text().split())
+    limits = ((resource.getrlimit(resource.RLIMIT_AS)[0], size), (resource.getrlimit(resource.RLIMIT_DATA)[0], data))
+    return [max(0, limit - used) for limit, used in limits if limit != resource.RLIM_INFINITY]
