@@ -126,6 +126,12 @@ def _rule_problems(document: Document) -> list[Problem]:
         if node is not None and node.value not in (None, False):
             received, expected = f"{key} beside preprocessing", "expected one of them: both make the network's input"
             problems.append(document.problem(path, received, expected))
+    jit_compile, deterministic = document.node(("compile", "jit_compile")), document.node(("deterministic",))
+    is_deterministic = deterministic is None or deterministic.value is not False
+    if is_deterministic and jit_compile is not None and jit_compile.value is True:
+        received = "jit_compile beside deterministic operations, which XLA does not have"
+        expected = "expected 'deterministic: false' with it, or 'jit_compile: auto'"
+        problems.append(document.problem(("compile", "jit_compile"), received, expected))
     name = document.node(("name",))
     if name is not None and isinstance(name.value, str) and not re.fullmatch(r"\w[\w.+ -]*", name.value):
         expected = "expected letters, digits, '_', '-' and '.': runs are folders of this name"

@@ -33,6 +33,9 @@ class Compile(Section):
     """Any loss of `keras.losses`; by default the one that suits the labels."""
     metrics: tuple[ComponentField, ...] | None = None
     """Any metrics of `keras.metrics`; by default `mae` where the labels are numbers, else `accuracy`."""
+    jit_compile: Literal["auto"] | bool = "auto"
+    """Whether XLA compiles the training step; `auto` never does on a CPU, where it is slower, and on a GPU where Keras
+    would, which is not with `deterministic` operations."""
 
 
 class Fit(Section):

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,11 +114,29 @@ def _compile(model: Any, experiment: Experiment, targets: Targets) -> None:
 def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     """Give the model its optimizer, loss and metrics, each metric under an explicit name."""
     written = default_metrics(targets.kind) if experiment.compile.metrics is None else experiment.compile.metrics
-    model.compile(
-        optimizer=build("optimizers", experiment.compile.optimizer),
-        loss=build("losses", targets.loss),
-        metrics=_metrics(written, metric_names(experiment), targets),
-    )
+    jit_compile = _jit_compile(experiment.compile.jit_compile)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
+        model.compile(
+            optimizer=build("optimizers", experiment.compile.optimizer),
+            loss=build("losses", targets.loss),
+            metrics=_metrics(written, metric_names(experiment), targets),
+            jit_compile=jit_compile,
+        )
+    if jit_compile is True and not model.jit_compile:
+        raise ModelError("compile.jit_compile: XLA cannot compile this network on this device; set it to auto")
+
+
+def _jit_compile(asked: bool | str) -> bool | str:
+    """What Keras is told; by itself it would look at the GPUs of the machine, not at those that are used.
+
+    | `auto` on    | XLA                                                                              |
+    | ------------ | -------------------------------------------------------------------------------- |
+    | CPU          | no: a small CNN is several times slower with it                                  |
+    | a GPU        | as Keras: if every layer can, and operations need not be deterministic           |
+    | several GPUs | as Keras: no                                                                     |
+    """
+    return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
 
 
 def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:

@@ -15,6 +15,8 @@ class FusedSteps:
     def __init__(self, model: Any, strategy: tf.distribute.Strategy | None = None) -> None:
         self.model = model
         self.strategy = strategy
+        # Of all that is in the loop, XLA compiles the step alone, as Keras does.
+        self.train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
         self.function = tf.function(self._run, reduce_retracing=True)
 
     def __call__(self, iterator: Any, steps: int) -> int | None:
@@ -37,8 +39,8 @@ class FusedSteps:
 
     def _step(self, batch: Any) -> tf.Tensor:
         if self.strategy is None:
-            return self.model.train_step(batch)["loss"]
-        per_replica = self.strategy.run(self.model.train_step, args=(batch,))["loss"]
+            return self.train_step(batch)["loss"]
+        per_replica = self.strategy.run(self.train_step, args=(batch,))["loss"]
         return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
 
 

@@ -100,6 +100,7 @@ def train(
         begins = f", with the weights of {origin}" if origin else ""
         logger.info("%s on %s%s", run, device.description, begins)
         loop = loop_for(run, TimeLimit(prepared.experiment.time_limit, begun))
+        run.update_run(jit_compile=loop.model.jit_compile)
         _to_its_end(run, loop, loop.start)
     return run
 

@@ -121,6 +121,10 @@ def test_every_problem_is_told_at_once_with_its_place():
             "fit: {validation_split: 0.1, validation_data: test}",
             "3:47: fit.validation_data: validation_data beside validation_split; expected one of them",
         ),
+        (
+            "compile: {jit_compile: true}",
+            "3:24: compile.jit_compile: jit_compile beside deterministic operations, which XLA does not have; expected",
+        ),
         ("fit: {verbose: 3}", "3:16: fit.verbose: received 3; expected auto, 0, 1 or 2"),
         ("fit: {verbose: true}", "3:16: fit.verbose: received true; expected a number"),
         ("fit: {steps_per_epoch: 0}", "3:24: fit.steps_per_epoch: received 0; expected a whole number of at least 1"),

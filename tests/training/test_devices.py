@@ -1,5 +1,6 @@
 """Which device is used, and that only real errors of the start reach the user."""
 
+import json
 import os
 import subprocess
 import sys
@@ -61,11 +62,27 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
+@pytest.fixture(scope="module")
+def started():
+    """A process that started TensorFlow and then told of itself."""
+    return run(
+        "from kerasrun.training import devices; devices.start()\n"
+        "import json, sys; from tensorflow.python.framework.config import is_op_determinism_enabled\n"
+        "loaded = sorted({'keras', 'matplotlib', 'sklearn'} & set(sys.modules))\n"
+        "import matplotlib.pyplot\n"
+        "print(json.dumps({'loaded': loaded, 'deterministic': is_op_determinism_enabled()}))\n"
+        "print('after', file=sys.stderr)"
+    )
+
+
 @pytest.mark.tensorflow
-def test_tensorflows_start_says_nothing():
-    code = "from kerasrun.training import devices; devices.start(); import sys; print('after', file=sys.stderr)"
-    done = run(code)
-    assert (done.returncode, done.stderr) == (0, "after\n")
+def test_tensorflows_start_says_nothing(started):
+    assert (started.returncode, started.stderr) == (0, "after\n")
+
+
+@pytest.mark.tensorflow
+def test_keras_is_imported_without_what_it_does_not_need(started):
+    assert json.loads(started.stdout)["loaded"] == ["keras"]
 
 
 HELD_BACK = "import os\nfrom kerasrun.training.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
@@ -118,11 +135,8 @@ def test_threads_follow_the_cores_that_the_process_may_use():
 
 
 @pytest.mark.tensorflow
-def test_operations_are_deterministic_by_default():
-    asked = (
-        "from tensorflow.python.framework.config import is_op_determinism_enabled; print(is_op_determinism_enabled())"
-    )
-    assert run(f"from kerasrun.training import devices; devices.start(); {asked}").stdout == "True\n"
+def test_operations_are_deterministic_by_default(started):
+    assert json.loads(started.stdout)["deterministic"]
 
 
 @pytest.mark.tensorflow

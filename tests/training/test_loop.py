@@ -349,3 +349,39 @@ def test_a_file_that_a_callback_cannot_write_ends_the_run_as_failed(train, tmp_p
     with pytest.raises(kind):
         train()
     assert kerasrun.open_run(tmp_path / "runs" / "latest").read_run()["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "told"),
+    [("auto", [], False), ("auto", ["GPU:0"], "auto"), (True, [], True), (False, ["GPU:0"], False)],
+)
+def test_xla_is_decided_by_a_rule(asked, gpus, told, monkeypatch):
+    from kerasrun.training import building
+
+    monkeypatch.setattr(building.tf.config, "get_visible_devices", lambda kind: gpus)
+    assert building._jit_compile(asked) == told
+
+
+def test_a_step_that_xla_compiles_learns_what_another_learns():
+    import keras
+    import tensorflow as tf
+
+    from kerasrun.training.steps import FusedSteps
+
+    weights = []
+    for jit_compile in (True, False):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5, activation="tanh"), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        model.optimizer.build(model.trainable_variables)
+        model._jit_compile = jit_compile  # Keras refuses where operations are deterministic
+        batches = tf.data.Dataset.from_tensors((tf.ones((4, 6)), tf.ones((4, 1)))).repeat()
+        fused = FusedSteps(model)
+        fused(iter(batches), 3)
+        compiled = "_XlaMustCompile" in str(
+            fused.function.get_concrete_function(iter(batches), tf.constant(1, tf.int64)).graph.as_graph_def()
+        )
+        assert compiled == jit_compile
+        weights.append(model.get_weights())
+    for with_xla, without in zip(*weights, strict=True):
+        np.testing.assert_allclose(with_xla, without, rtol=1e-5)
