@@ -77,7 +77,11 @@ def training_batches(
         places = tf.data.Dataset.range(begin, end)
         return places.map(lambda place: (before + place, indices[place * batch_size : (place + 1) * batch_size]))
 
+    # Where the graph knows how large a batch is, a step of LeNet has 216 operators less 28.
+    size = batch_size if examples % batch_size == 0 else None
+
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        indices = tf.ensure_shape(indices, [size])
         x = tf.cast(read(indices), tf.float32)
         others = tuple(tf.gather(array, indices) for array in along)
         if masks is None or read_masks is None:
@@ -135,7 +139,7 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
 
     def from_files(indices: tf.Tensor) -> tf.Tensor:
         x = tf.numpy_function(take, [indices], tf.as_dtype(inputs.dtype), stateful=False)
-        return tf.ensure_shape(x, [None, *inputs.example_shape])
+        return tf.ensure_shape(x, [*indices.shape, *inputs.example_shape])
 
     return from_files
 

@@ -128,3 +128,14 @@ def test_a_file_that_goes_bad_while_it_is_read_is_told_in_its_own_words(images):
 
     with pytest.raises(DataError, match=r"^cat\.png: truncated$"), read_errors_as_they_were():
         batches(GoneBad(images))
+
+
+@pytest.mark.parametrize(("examples", "size"), [(8, BATCH), (10, None)])
+@pytest.mark.parametrize("kind", [ArrayInputs, FromFiles])
+def test_the_graph_knows_the_size_of_batches_that_are_all_full(images, examples, size, kind):
+    from kerasrun.pipeline.batches import training_batches
+
+    dataset = training_batches(
+        kind(images[:examples]), np.arange(examples), batch_size=BATCH, seed=5, first_step=0, epochs=1
+    )
+    assert [spec.shape[0] for spec in dataset.element_spec] == [size, size]
