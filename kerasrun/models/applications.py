@@ -16,6 +16,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import Parameter
 from kerasrun.models._contract import Network, Output, require_images
+from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_applications import Application, application, application_names
 from kerasrun.models._trainable import freeze, layers_after
@@ -100,6 +101,7 @@ class FineTuned(Network):
         there = [layer for layer in pretrained.layers if layer.weights][: len(own)]
         for layer, trained in zip(own, there, strict=True):
             layer.set_weights(trained.get_weights())
+        derive_state(own)
 
     def _base(self, **arguments: Any) -> Any:
         from keras import applications

@@ -14,6 +14,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
 from kerasrun.models._contract import Network, Output
+from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._trainable import freeze, layers_after
 
@@ -127,6 +128,7 @@ class Saved(Network):
         for layer in self._kept(whole):
             if layer.weights and layer.name in own:  # a branch that led to what was taken off is gone with it
                 own[layer.name].set_weights(layer.get_weights())
+        derive_state(own.values())
 
     def _rebuilt(self, shape: tuple[int, ...]) -> Any:
         """The whole network of the file, with random weights."""

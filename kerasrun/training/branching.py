@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
+from kerasrun.models._derived_state import derive_state
 from kerasrun.runs import checkpoints, checksums, directory
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.kept_models import model_of
@@ -109,6 +110,7 @@ def put(weights: Sequence[Weight], model: Any, origin: Origin) -> None:
             raise ModelError(_difference(place, weight, origin))
     for (_, variable), weight in zip(variables, weights, strict=True):
         variable.assign(weight.array)
+    derive_state([model])
 
 
 def note_other_classes(classes: Sequence[str], origin: Origin) -> None:

@@ -10,6 +10,7 @@ import keras
 from numpy.typing import NDArray
 
 from kerasrun.errors import CheckpointError
+from kerasrun.models._derived_state import derive_state
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -43,6 +44,7 @@ def restore_model(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
             )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    derive_state([model])
 
 
 def to_hdf5(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -14,6 +14,7 @@ from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models._contract import Output
 from kerasrun.models.saved import Saved
 from kerasrun.results.summary import summarize
+from kerasrun.runs.metrics import Table
 from kerasrun.training import branching
 
 TEN = Output(10, "softmax")
@@ -299,3 +300,26 @@ def _weights(path):
     import keras
 
     return [array.tobytes() for array in keras.models.load_model(path, compile=False).get_weights()]
+
+
+@pytest.mark.tensorflow
+def test_what_a_layer_measured_goes_into_each_run_that_follows(experiment, tmp_path):
+    """`Normalization` computes with copies of its weights: of the file, of a checkpoint, and of another run."""
+    import keras
+
+    scale = keras.layers.Normalization(name="scale")
+    scale.adapt(np.random.default_rng(2).integers(0, 256, (20, 8, 8, 1)).astype(np.float32))
+    layers = [keras.Input((8, 8, 1)), scale, keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    keras.Sequential(layers).save(tmp_path / "network.keras")
+    same = [f"model={{saved: {{path: {tmp_path}/network.keras}}}}", "fit.validation_split=0.25"]
+    whole = kerasrun.train(experiment, overrides=same, output=tmp_path / "runs")
+    cut = kerasrun.train(experiment, overrides=[*same, "fit.epochs=1"], output=tmp_path / "runs")
+    kerasrun.resume(cut, overrides=["fit.epochs=2"])
+    assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    (measured,) = (row["val_loss"] for row in Table(whole.metrics_file).rows()[1:])
+    assert kerasrun.evaluate(whole, last=True, split="validation").metrics["loss"] == measured
+    still = [*same, "model.saved.weights=null", "fit.epochs=1", "compile.optimizer={SGD: {learning_rate: 0.0}}"]
+    branch = kerasrun.train(
+        experiment, overrides=still, output=tmp_path / "runs", branch=kerasrun.Branch(whole, "last")
+    )
+    assert Table(branch.metrics_file).rows()[0]["val_loss"] == measured

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from kerasrun.models._derived_state import derive_state
 from kerasrun.results.exports._contract import KerasExport
 from kerasrun.results.model import TrainedModel
 
@@ -42,4 +43,5 @@ def _with_weights(text: str, trained: TrainedModel) -> Any:
 
     model = keras.models.model_from_json(text)
     model.set_weights(trained.model.get_weights())
+    derive_state([model])
     return model
