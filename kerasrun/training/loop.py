@@ -20,6 +20,7 @@ import tensorflow as tf
 from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfMemoryError, RunDirectoryError
 from kerasrun.experiment.logs import log_names
 from kerasrun.experiment.schema import Experiment
+from kerasrun.keras_objects import build
 from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
 from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
 from kerasrun.pipeline.determinism import missing_kernels_explained
@@ -80,13 +81,20 @@ def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> Lo
     Raises:
         KerasrunError: if the augmentation, a callback or what decides the best model cannot serve.
     """
-    check_average(build_callbacks(experiment.callbacks, Path.cwd()), built.model.optimizer)
+    callbacks = build_callbacks(experiment.callbacks, Path.cwd())
+    for optimizer in (built.model.optimizer, *_later_optimizers(experiment)):
+        check_average(callbacks, optimizer)
     monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
     masks = built.targets.kind == "masks"
     return LoopParts(
         augmentation=augmentation_of(experiment, tuple(built.model.input.shape[1:]), masks=masks),
         best=best_for(built.model, monitor, experiment.checkpoint.mode),
     )
+
+
+def _later_optimizers(experiment: Experiment) -> list[Any]:
+    """Those that stages begin with, which Keras must take and callbacks too; not the first one, which is built."""
+    return [build("optimizers", stage.optimizer) for stage in experiment.stages[1:] if stage.optimizer is not None]
 
 
 class TrainingLoop:
@@ -138,12 +146,16 @@ class TrainingLoop:
         self.ending_seconds: float | None = None
         """What came after the steps of the last epoch that validated, if any is to: validation, the best model, the
         callbacks."""
+        self.stage = 0
+        """Into which stage the model was brought."""
         self.stage_ends: list[int] = []
         """After how many epochs, all in all, each stage ended that is over."""
         self.stopped_by: str | None = None
         """The callback that ended training early."""
-        # The sums behind the training metrics, while validation uses the same variables.
+        # While validation goes on: the sums behind the training metrics, whose variables it uses, and what callbacks
+        # kept before they were told of it.
         self.training_metrics: list[np.ndarray] | None = None
+        self.callback_values: list[dict[str, Any]] | None = None
 
     def start(self) -> None:
         """Train from the first step to the end. A first checkpoint is saved before it."""
@@ -165,12 +177,11 @@ class TrainingLoop:
         without_graph = prepare_for_resume(self.callbacks, graph_written=begun)
         for note in self.writer.take_back(progress):
             logger.warning("%s", note)
+        if best_from:
+            self._rebuild_best(best_from)
         self.stage_ends = list(progress["stage_ends"])
-        for stage in range(1, len(self.stage_ends) + 1):
-            self._bring_into_stage(stage)
+        self._bring_into_stage(len(self.stage_ends))
         with self._announced():
-            if best_from:
-                self._rebuild_best(best_from)
             for callback in without_graph:
                 callback._should_write_train_graph = True
             self.listeners.on_train_begin()
@@ -183,7 +194,7 @@ class TrainingLoop:
             self.best.restore(progress["best"])
             self.epoch_seconds = progress["epoch_seconds"]
             self.stopped_by = progress["stopped_by"]
-            self.model.stop_training = self.stopped_by is not None
+            self.model.stop_training = progress["stop_training"]
             # Not chosen again: with features the last bits are others, and another process may have less memory.
             self.frozen = frozen_part(self.model) if progress.get("features") and not self.strategy else None
             self._train()
@@ -277,8 +288,13 @@ class TrainingLoop:
         return True
 
     def _bring_into_stage(self, stage: int) -> None:
-        """Another optimizer and other metrics: everything that was traced with the old ones is made anew."""
-        begin_stage(self.built, self.experiment, stage, self.strategy)
+        """Through those before it, which say what learns; then everything is made anew that was traced with the old
+        optimizer and metrics."""
+        if stage == self.stage:
+            return
+        for number in range(self.stage + 1, stage + 1):
+            begin_stage(self.built, self.experiment, number, self.strategy)
+        self.stage = stage
         self._run_on_examples()
 
     def _begin_next_stage(self, logs: Logs) -> None:
@@ -298,7 +314,8 @@ class TrainingLoop:
         last = stages.end_of_training(self.experiment, self.stage_ends)
         if self.experiment.stages and self.position == Position():
             logger.info("%s", stages.description(self.experiment, 0))
-        while self.position.epoch < last and not self.model.stop_training:
+        # An epoch that a callback has cut short still ends as every epoch does.
+        while self.position.epoch < last and (self.position.step or not self.model.stop_training):
             if self.batches is None:
                 self.batches = self._begin_batches()
             logs = self._epoch(self.batches)
@@ -336,7 +353,8 @@ class TrainingLoop:
             self.model.reset_metrics()
             self.listeners.on_epoch_begin(epoch)
         self.progress.begin_epoch(epoch, self.position.step)
-        while self.position.step < self.steps:
+        # As in `fit`, a callback may cut an epoch short, but for its first step.
+        while self.position.step < self.steps and not (self.position.step and self.model.stop_training):
             self._chunk(iterator)
             pause = not self._has_time_to_go_on()
             if self.stop or pause or self._checkpoint_is_due():
@@ -356,7 +374,7 @@ class TrainingLoop:
         return logs
 
     def _chunk(self, iterator: Any) -> None:
-        count = self.chunks.next(self.steps - self.position.step)
+        count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
         with self.chunks.measured(count), _explained(self.experiment.fit.batch_size):
@@ -399,15 +417,18 @@ class TrainingLoop:
                 callback.on_epoch_end(epoch, told)
 
     def _rebuild_best(self, checkpoint: Checkpoint) -> None:
+        self._bring_into_stage(len(checkpoint.progress["stage_ends"]))
         state.restore_model(self.model, state.from_hdf5(checkpoint.state_file))
         epoch = checkpoint.progress["epoch"]
-        self.writer.save_model(self.run.best_model, epoch, self.writer.logs_of(epoch))
+        with self.writer:
+            self.writer.save_model(self.run.best_model, epoch, self.writer.logs_of(epoch))
 
     def _validate(self, epoch: int, logs: Logs) -> bool:
         """Add the validation's values to the logs, and keep the model if it is the best so far."""
         assert self.evaluator is not None
         self.progress.validating(epoch)
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
+        self.callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
         with _explained(self.experiment.fit.batch_size):
             metrics = self.evaluator.evaluate(self._gives_up_validation)
@@ -418,7 +439,7 @@ class TrainingLoop:
         # Before `on_test_end`, where SwapEMAWeights takes the averages out again: best.keras is what was measured.
         is_best = self._keep_if_best(epoch, logs)
         self.listeners.on_test_end(metrics)
-        self.training_metrics = None
+        self.training_metrics = self.callback_values = None
         return is_best
 
     def _gives_up(self) -> bool:
@@ -441,7 +462,7 @@ class TrainingLoop:
 
     def _end_epoch(self, epoch: int, logs: Logs, is_best: bool) -> None:
         row = {**dict.fromkeys(self.columns), **logs}
-        self.writer.append_epoch(epoch + 1, row, self.epoch_seconds, self._examples_in(epoch))
+        self.writer.append_epoch(epoch + 1, row, self.epoch_seconds, self._examples_seen())
         self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
         self.position = Position(epoch + 1, 0)
         over = self.model.stop_training or epoch + 1 == stages.end_of_stage(self.experiment, self.stage_ends)
@@ -485,10 +506,11 @@ class TrainingLoop:
             "step": self.position.step,
             "stage_ends": list(self.stage_ends),
             "stopped_by": self.stopped_by,
+            "stop_training": bool(self.model.stop_training),
             "epoch_seconds": self.epoch_seconds,
             "features": self.frozen is not None,
             "best": self.best.state(),
-            "callbacks": self.callback_state.values(),
+            "callbacks": self.callback_values or self.callback_state.values(),
         }
         arrays = state.model_arrays(self.model) | self.callback_state.arrays()
         self.writer.save_checkpoint(self._global_step(), arrays, progress)
@@ -542,9 +564,10 @@ class TrainingLoop:
         step, epoch = self.position.step, self.position.epoch + 1
         return f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
 
-    def _examples_in(self, epoch: int) -> int:
+    def _examples_seen(self) -> int:
+        """In this epoch."""
         size = (len(self.train), self.experiment.fit.batch_size)
-        return examples_before((epoch + 1) * self.steps, *size) - examples_before(epoch * self.steps, *size)
+        return examples_before(self._global_step(), *size) - examples_before(self.position.epoch * self.steps, *size)
 
     def _global_step(self) -> int:
         return self.position.epoch * self.steps + self.position.step

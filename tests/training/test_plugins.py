@@ -1,18 +1,22 @@
 """A run with a plugin goes on by itself: it keeps the code, and refuses another one."""
 
 import shutil
+import signal
 
 import pytest
 
 import kerasrun
 from kerasrun import model_file
-from kerasrun.errors import ModelFileError, PluginError, RunDirectoryError
+from kerasrun.errors import Interrupted, ModelFileError, PluginError, RunDirectoryError
 from kerasrun.experiment.load import parse
 from kerasrun.models._contract import Output
+from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.metrics import Table
+from kerasrun.training.state import from_hdf5
 from tests.training.conftest import DIGITS
 from tests.training.exactness import variables_digest
+from tests.training.test_extending import evidence
 from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
@@ -174,3 +178,75 @@ def test_a_network_of_a_plugin_gets_an_output_layer_unless_it_has_as_many_output
     inputs = keras.Input((4,))
     model = keras.Model(inputs, network.build(inputs, Output(10, "softmax")))
     assert type(model.layers[-1]).__name__ == last
+
+
+HALTING = '''
+import keras
+
+
+class Halting(keras.callbacks.Callback):
+    """Ends training in the second step after the first validation."""
+
+    validations = 0
+
+    def on_test_begin(self, logs=None):
+        self.validations += 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1 and self.validations == 1:
+            self.model.stop_training = True
+
+    def get_state(self):
+        return {"validations": self.validations}
+
+    def set_state(self, state):
+        self.validations = state["validations"]
+'''
+HALTED = """
+plugins: [halting.py]
+data: {npz: {path: digits.npz, limit: 100}}
+model: {MLP: {units: [4]}}
+fit: {batch_size: 25, epochs: 4, validation_data: test}
+callbacks: [Halting]
+"""
+
+
+@pytest.fixture(scope="module")
+def halted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("halted")
+    shutil.copy(DIGITS, folder)
+    (folder / "halting.py").write_text(HALTING)
+    (folder / "run.yaml").write_text(HALTED)
+    return kerasrun.train(folder / "run.yaml", output=folder / "whole")
+
+
+def test_a_callback_may_cut_an_epoch_short_as_in_fit(halted):
+    progress = checkpoints.newest(halted).progress
+    steps = from_hdf5(checkpoints.newest(halted).state_file)["optimizer/0000/adam/iteration"]
+    assert (progress["epoch"], int(steps)) == (2, 4 + 2)
+    assert [row["val_loss"] is not None for row in Table(halted.metrics_file).rows()] == [True, True]
+
+
+@pytest.mark.parametrize("place", [(0, 5), (1, 2)])
+def test_what_a_callback_knew_and_asked_for_outlives_a_cut(halted, tmp_path, monkeypatch, place):
+    """Cut in the first validation, which stands for a fifth step, and after the step that was to be the last."""
+    from kerasrun.training.loop import TrainingLoop
+
+    def stopping(method, *, validates):
+        def stopped(loop, *arguments):
+            if not validates:
+                method(loop, *arguments)
+            if (loop.position.epoch, loop.position.step + validates) == place:
+                loop.stop.signal = signal.SIGINT
+            return method(loop, *arguments) if validates else None
+
+        return stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "_chunk", stopping(TrainingLoop._chunk, validates=False))
+        patch.setattr(TrainingLoop, "_validate", stopping(TrainingLoop._validate, validates=True))
+        with pytest.raises(Interrupted):
+            kerasrun.train(halted.root.parents[1] / "run.yaml", output=tmp_path)
+    cut = open_run(tmp_path / "run-1")
+    kerasrun.resume(cut)
+    assert evidence(cut) == evidence(halted)
