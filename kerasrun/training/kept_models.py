@@ -102,6 +102,8 @@ def best_model(
     source = None
     if not any(may_change_model(callback.name) for callback in experiment.callbacks):
         source = checkpoints.at_end_of_epoch(run, best)
+        if source is not None and best in source.progress["stage_ends"]:
+            source = None  # it has what the next stage begins with
     if source is not None:
         logger.warning("%s; it is made again from checkpoint %08d", lost, source.step)
         return BestModel(made_from=source)

@@ -1,17 +1,23 @@
 """Phases of training in one run: what learns, what begins anew, and that a resume continues each of them."""
 
+import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import ExperimentError, Interrupted, ModelError, UsageError
+from kerasrun.errors import ExperimentError, Interrupted, KerasrunError, ModelError, ModelFileError, UsageError
+from kerasrun.experiment.load import load
+from kerasrun.runs import checkpoints
+from kerasrun.training.kept_models import best_model
 from tests.training.test_extending import evidence
 
 pytestmark = pytest.mark.tensorflow
 
-# The second stage is stopped after two of its four epochs: its loss is said to be better the larger it is.
+# The second stage is stopped after two of its four epochs: its loss is said to be better the larger it is. The best
+# model is that of the largest learning rate, in its first epoch.
 STAGES = """
 model:
   layers:
@@ -30,7 +36,7 @@ callbacks:
   - EarlyStopping: {monitor: val_loss, mode: max, patience: 1, restore_best_weights: true, start_from_epoch: 1}
   - CSVLogger: {filename: log.csv}
   - TensorBoard
-checkpoint: {keep: 9}
+checkpoint: {keep: 9, monitor: learning_rate, mode: max}
 """
 
 
@@ -52,7 +58,6 @@ def whole(folder):
 
 def weights_after(run, epoch):
     """Variables by name in the checkpoint at the end of an epoch."""
-    from kerasrun.runs import checkpoints
     from kerasrun.training.state import from_hdf5
 
     return from_hdf5(checkpoints.at_end_of_epoch(run, epoch).state_file)
@@ -109,6 +114,22 @@ def test_a_run_that_was_cut_in_any_stage_ends_as_one_that_was_not(folder, whole,
     assert (run.root / "log.csv").read_text() == (whole.root / "log.csv").read_text()
 
 
+def test_the_best_model_of_an_earlier_stage_is_made_again(whole, tmp_path):
+    run = kerasrun.open_run(shutil.copytree(whole.root, tmp_path / whole.name))
+    run.best_model.unlink()
+    kerasrun.resume(run)
+    assert run.read_run()["best"]["epoch"] == 2
+    assert evidence(run) == evidence(whole)
+
+
+def test_it_is_not_made_from_the_beginning_of_the_next_stage(whole):
+    """There EarlyStopping has put the best weights back, and the optimizer is another."""
+    experiment, newest = load(whole.resolved_file).experiment, checkpoints.newest(whole)
+    at_the_end = {**newest.progress, "best": {**newest.progress["best"], "epoch": 3}}
+    with pytest.raises(ModelFileError, match="of epoch 2, but the best one is epoch 3, which no checkpoint has"):
+        best_model(whole, experiment, replace(newest, progress=at_the_end))
+
+
 def test_the_last_stage_may_be_extended(folder, whole):
     run = kerasrun.train(folder / "small.yaml", overrides=["stages.2.epochs=1"], output=folder / "extended")
     kerasrun.resume(run, overrides=["stages.2.epochs=2"])
@@ -152,9 +173,19 @@ def test_a_layer_that_is_not_there_is_told_before_the_first_stage(train, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "words"),
+    [("SGD", "give the optimizer use_ema"), ("{SGD: {use_ema: true, momentum: 5}}", "SGD: .*momentum")],
+)
+def test_an_optimizer_that_cannot_serve_is_told_before_the_first_stage(train, tmp_path, optimizer, words):
+    stages = f"stages: [{{epochs: 1}}, {{epochs: 1, optimizer: {optimizer}}}]"
+    with pytest.raises(KerasrunError, match=words):
+        train(f"compile: {{optimizer: {{Adam: {{use_ema: true}}}}}}\ncallbacks: [SwapEMAWeights]\n{stages}")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_verify_tries_every_stage(folder):
     """Some steps have at least an epoch in each of them."""
-    from kerasrun.experiment.load import load
     from kerasrun.training.train import prepare
     from kerasrun.training.trial import _shortened
 
