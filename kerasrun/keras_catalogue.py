@@ -322,7 +322,8 @@ def _added_to(family: str) -> tuple[Added, ...]:
 @functools.cache
 def _own_objects() -> tuple[Added, ...]:
     for module in OWN:
-        add_file(module, Path(__file__).with_name(f"{module.rpartition('.')[2]}.py"))
+        path = Path(__file__).with_name(f"{module.rpartition('.')[2]}.py")
+        add_file(module, path.read_bytes(), path)
     return tuple(one for module in OWN for one in added_objects(module))
 
 

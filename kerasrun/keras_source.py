@@ -21,13 +21,13 @@ class Place:
     node: ast.ClassDef | ast.FunctionDef
 
 
-def add_file(module: str, path: Path) -> None:
+def add_file(module: str, content: bytes, path: Path) -> None:
     """Have the classes of a file found under a module's name.
 
     Raises:
-        OSError, UnicodeDecodeError, SyntaxError: if it cannot be read, or is not Python.
+        UnicodeDecodeError, SyntaxError: if its content is not Python.
     """
-    _added[module] = ast.parse(path.read_bytes(), filename=str(path))
+    _added[module] = ast.parse(content, filename=str(path))
 
 
 @functools.cache

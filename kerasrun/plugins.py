@@ -28,8 +28,13 @@ class Plugin:
     """One file, as it was read."""
 
     path: Path
-    sha256: str
+    content: bytes
+    """What is checked, run and kept, whatever becomes of the file meanwhile."""
     objects: tuple[Added, ...]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def module(self) -> str:
@@ -52,7 +57,7 @@ def read(path: Path) -> Plugin:
     """
     try:
         content = path.read_bytes()
-        add_file(module_of(path), path)
+        add_file(module_of(path), content, path)
     except FileNotFoundError:
         raise PluginError("no such file; expected a Python file") from None
     except OSError as error:
@@ -66,7 +71,7 @@ def read(path: Path) -> Plugin:
             "nothing in it can be named: expected a class that derives from one of Keras (keras.layers.Layer, …), or a "
             "function of (y_true, y_pred), of (epoch) or of (x)"
         )
-    return Plugin(path, hashlib.sha256(content).hexdigest(), objects)
+    return Plugin(path, content, objects)
 
 
 def use(plugins: Sequence[Plugin]) -> None:
@@ -121,7 +126,7 @@ def load() -> None:
         PluginError: if one fails, with the line of its file.
     """
     for plugin in _in_use:
-        _import(plugin.path, plugin.sha256)
+        _import(plugin.path, plugin.content)
 
 
 def load_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path]) -> None:
@@ -143,9 +148,10 @@ def load_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path]) -> N
             raise ModelFileError(
                 f"{model} was made with the plugin {name}, which is not beside it: --plugin PATH/{name}"
             )
-        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != sha256:
             raise PluginError(f"{path}: not the plugin that {model} was made with: its content has changed")
-        _import(path, sha256)
+        _import(path, content)
 
 
 @contextlib.contextmanager
@@ -166,20 +172,20 @@ def errors_explained() -> Iterator[None]:
         raise PluginError(f"{place}: {_sentence(error)}") from error
 
 
-def _import(path: Path, sha256: str) -> None:
-    module_name = module_of(path)
+def _import(path: Path, content: bytes) -> None:
+    module_name, sha256 = module_of(path), hashlib.sha256(content).hexdigest()
     present = sys.modules.get(module_name)
     # A file elsewhere is imported anew although it is the same: its errors are to name it.
     if present and (vars(present)["kerasrun_sha256"], present.__file__) == (sha256, str(path)):
         return
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     vars(module)["kerasrun_sha256"] = sha256
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        # Not by the loader: it would read the file again, or the bytecode of an earlier one.
+        exec(compile(content, str(path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[module_name]
         lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', traceback.format_exc())

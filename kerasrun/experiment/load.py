@@ -23,6 +23,8 @@ class Loaded:
 
     experiment: Experiment
     document: Document
+    text: str
+    """As it was read, without what the command line changes."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:
@@ -41,9 +43,9 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
         ExperimentError: if anything is wrong; the message lists every problem with its place.
     """
     problems: list[Problem] = []
-    content = content.removeprefix("\ufeff")
-    text = Text(str(file), yaml_text.split_lines(content))
-    root = yaml_text.parse(content, text, problems)
+    yaml = content.removeprefix("\ufeff")
+    text = Text(str(file), yaml_text.split_lines(yaml))
+    root = yaml_text.parse(yaml, text, problems)
     if root is None:
         raise experiment_error(problems)
     document = _changed(root, overrides, problems)
@@ -61,7 +63,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]
     if problems or experiment is None:
         raise experiment_error(problems)
-    return Loaded(experiment, document)
+    return Loaded(experiment, document, content)
 
 
 def _read(path: Path) -> str:
@@ -76,7 +78,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         hint = "it is UTF-16; " if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""

@@ -224,12 +224,24 @@ def _keeps_state(callback: Any) -> bool:
 def _checked(callback: Any, state: Any) -> Any:
     """The state that a plugin's callback gave, as JSON brings it back."""
     try:
+        _check_keys(state)
         return json.loads(json.dumps(state))
     except (TypeError, ValueError) as error:
         raise PluginError(
             f"the state of {_name(callback)} is not plain: {error}; its get_state() must return numbers, text, lists "
-            "and mappings of them"
+            "and mappings from text to them"
         ) from error
+
+
+def _check_keys(state: Any) -> None:
+    """JSON makes text of the keys 1, 1.0 and True, so that a resumed callback would not find them again."""
+    if isinstance(state, Mapping):
+        for key in state:
+            if not isinstance(key, str):
+                raise TypeError(f"it has the key {key!r}, which is no text")
+    if isinstance(state, Mapping | list | tuple):
+        for value in state.values() if isinstance(state, Mapping) else state:
+            _check_keys(value)
 
 
 def _name(callback: Any) -> str:

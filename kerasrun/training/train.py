@@ -90,9 +90,9 @@ def train(
     run = directory.create(Path(output), prepared.experiment.name)
     with owned(run) as status:
         status.is_mine = True
-        atomic.write_bytes(run.experiment_file, file.read_bytes())
-        for path in loaded.experiment.plugins:
-            atomic.write_bytes(run.plugins / path.name, path.read_bytes())
+        atomic.write_text(run.experiment_file, loaded.text)
+        for plugin in plugins.in_use():
+            atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
         run.write_resolved(resolved_yaml(prepared.experiment))
         description = _description(file, overrides, prepared, device)
         begun_with = {"from": origin.description()} if origin else {}

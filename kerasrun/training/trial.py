@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrun import plugins
 from kerasrun.errors import Interrupted, KerasrunError, TooFewStepsError
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
@@ -84,10 +85,11 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
     loop = loop_for(run)
     records = _recorded(loop, each_step=trial in ("once", "cut"), cut=steps // 2 + 1 if trial == "cut" else None)
     try:
-        if trial == "resumed":
-            loop.resume(checkpoints.newest(run))
-        else:
-            loop.start()
+        with plugins.errors_explained():
+            if trial == "resumed":
+                loop.resume(checkpoints.newest(run))
+            else:
+                loop.start()
         arrays = state.model_arrays(loop.model)
         metrics = hashlib.sha256(run.metrics_file.read_bytes()).hexdigest()
         records.append(("at the end", {**_digests(arrays), METRICS: metrics}))

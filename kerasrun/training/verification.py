@@ -175,7 +175,7 @@ def _train(folder: Path, trials: Sequence[str]) -> None:
                 raise
     if (folder / ERROR).exists():
         error = json.loads((folder / ERROR).read_bytes())
-        raise getattr(errors, error["kind"])(error["message"])
+        raise getattr(errors, error["kind"], errors.KerasrunError)(error["message"])
     if process.returncode == -9:  # SIGKILL, which not every system has
         raise OutOfMemoryError(
             "the system ended the process that trained, most likely for want of memory: try a smaller fit.batch_size"

@@ -1,5 +1,7 @@
 """A plugin is checked before it is run: its file, its names, their arguments."""
 
+import sys
+
 import pytest
 
 from kerasrun import plugins
@@ -139,3 +141,15 @@ def test_names_are_those_of_the_experiment_at_hand_alone(read, tmp_path):
     assert read("compile: {loss: Own}") == []
     with pytest.raises(ExperimentError, match="unknown loss 'Own'"):
         parse("data: {folder: {path: x}}\nmodel: Small\ncompile: {loss: Own}", tmp_path / "e.yaml")
+
+
+def test_what_was_checked_is_run_and_kept_whatever_becomes_of_the_file(tmp_path):
+    file = tmp_path / "edited.py"
+    file.write_text("VALUE = 1\ndef edited_rate(epoch): return VALUE\n")
+    loaded = parse("plugins: [edited.py]\ndata: {folder: {path: x}}\nmodel: Small", tmp_path / "e.yaml")
+    file.write_text("VALUE = 2\n")
+    plugins.load()
+    (plugin,) = plugins.in_use()
+    assert sys.modules[plugin.module].VALUE == 1
+    assert plugin.content.startswith(b"VALUE = 1")
+    assert loaded.text.startswith("plugins:")

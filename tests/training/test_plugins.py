@@ -141,6 +141,7 @@ def test_a_model_outside_its_run_needs_the_file(folder, tmp_path):
         ("ops.sum(", "ops.som(", r"own\.py:\d+: AttributeError: .*som"),
         ("self.epochs += 1", "self.epochs += logs['x']", rf"own\.py:{LINE}: KeyError: 'x'"),
         ('{"epochs": self.epochs}', '{"epochs": self.model}', r"the state of Counting is not plain"),
+        ('{"epochs": self.epochs}', "{1: self.epochs}", r"the state of Counting is not plain: it has the key 1,"),
     ],
 )
 def test_an_error_in_a_plugin_is_told_with_its_line(tmp_path, before, after, told):
