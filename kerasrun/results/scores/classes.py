@@ -132,8 +132,7 @@ def classification_scores(
         confusion_matrix=confusions,
         top_5_accuracy=_among_the_best(labels, values) if len(names) > MANY_CLASSES else None,
         threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
-        # Of scores the difference counts; probabilities of two classes make one number of them anyway.
-        curves=ranking_curves(labels == 1, values[:, 1] - values[:, 0]) if two else None,
+        curves=ranking_curves(labels == 1, _sureness(outputs.astype(np.float64), kind)) if two else None,
     )
 
 
@@ -165,6 +164,13 @@ def scores_table(title: str, scores: Sequence[ClassScore]) -> str:
         [title, "precision", "recall", "f1", "support"],
         [[s.name, shown(s.precision), shown(s.recall), shown(s.f1), s.support] for s in scores],
     )
+
+
+def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.float64]:
+    """What orders examples as the probability of the second class does, and tells those apart that round to 0 or 1."""
+    if outputs.shape[1] == 2 and kind in ("softmax logits", "scores"):
+        return outputs[:, 1] - outputs[:, 0]
+    return outputs[:, -1]
 
 
 def _among_the_best(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:

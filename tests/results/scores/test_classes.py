@@ -54,6 +54,21 @@ def test_two_softmax_units_rank_as_one_unit_does():
     assert two.curves.roc.area == 0.75
 
 
+@pytest.mark.parametrize(
+    ("outputs", "kind"),
+    [
+        ([[1e-30], [1e-20]], "probabilities"),
+        ([[1.0, 1e-30], [1.0, 1e-20]], "probabilities"),
+        ([[40.0], [50.0]], "sigmoid logits"),
+        ([[0.0, 40.0], [0.0, 50.0]], "softmax logits"),
+        ([[3.0, 1.0], [1.0, 0.0]], "scores"),
+    ],
+)
+def test_the_surest_examples_are_told_apart_too(outputs, kind):
+    scores = classification_scores(np.array([0, 1]), np.array(outputs, np.float32), ["no", "yes"], kind)
+    assert scores.curves.roc.area == 1
+
+
 def test_with_one_class_in_the_split_there_are_no_areas():
     scores = classification_scores(np.array([1, 1]), np.array([[0.2], [0.8]], np.float32), ["a", "b"], "probabilities")
     assert scores.headline == {"accuracy": 0.5, "roc_auc": None, "average_precision": None}
