@@ -27,9 +27,18 @@ class Masks:
     """From a batch of them to what the loss takes."""
 
 
+@dataclass(frozen=True)
+class ClassNumbers:
+    """Labels that the loss takes as many numbers each: made of a batch, because those of all would fill the memory."""
+
+    numbers: NDArray[np.int64]
+    encode: Callable[[tf.Tensor], tf.Tensor]
+    """From a batch of them to what the loss takes."""
+
+
 def training_batches(
     inputs: Inputs,
-    labels: NDArray[Any] | Masks,
+    labels: NDArray[Any] | ClassNumbers | Masks,
     *,
     batch_size: int,
     seed: int,
@@ -47,7 +56,7 @@ def training_batches(
 
     Args:
         inputs: the training examples, (examples, …).
-        labels: as the loss takes them, (examples, …); or masks.
+        labels: as the loss takes them, (examples, …); or what is encoded batch by batch.
         epochs: the number of the last epoch, counted from one.
         steps_per_epoch: batches in an epoch; by default an epoch is one pass.
         sample_weight: how much each example counts in the loss, (examples,).
@@ -63,7 +72,8 @@ def training_batches(
     masks = labels if isinstance(labels, Masks) else None
     read_masks = _reader(masks.inputs) if masks else None
     # What goes with an example, beside the example itself.
-    arrays = (labels if masks is None else None, sample_weight)
+    numbers = labels.numbers if isinstance(labels, ClassNumbers) else labels
+    arrays = (numbers if masks is None else None, sample_weight)
     along = [tf.constant(array) for array in arrays if array is not None]
 
     def order(number: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,6 +94,8 @@ def training_batches(
         indices = tf.ensure_shape(indices, [size])
         x = tf.cast(read(indices), tf.float32)
         others = tuple(tf.gather(array, indices) for array in along)
+        if isinstance(labels, ClassNumbers):
+            others = (labels.encode(others[0]), *others[1:])
         if masks is None or read_masks is None:
             return change(x, step)[0], *others
         x, mask = change(x, step, read_masks(indices))

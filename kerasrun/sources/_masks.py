@@ -113,9 +113,10 @@ def _values(
     """A mask's values in `size`, its own width and height, and every value in the file."""
     with opened(content, path) as image:
         single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")))
+        if single.min() < 0 or single.max() >= _MOST_CLASSES:
+            wrong = single.max() if single.min() >= 0 else single.min()
+            raise ValueError(f"has the value {wrong}; expected values of 0 to 255")
         whole = np.flatnonzero(np.bincount(single.ravel()))
-        if whole[-1] >= _MOST_CLASSES:
-            raise ValueError(f"has the value {whole[-1]}; expected values of 0 to 255")
         mask = Image.fromarray(single.astype(np.uint8))
     height, width = size
     resized = mask if mask.size == (width, height) else mask.resize((width, height), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""Labels as the loss takes them: of arrays at once, of masks batch by batch."""
+"""Labels as the loss takes them: at once where they stay as large, one-hot and masks batch by batch."""
 
 from functools import partial
 from typing import Any
@@ -7,13 +7,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasrun.pipeline.batches import Masks
+from kerasrun.pipeline.batches import ClassNumbers, Masks
 from kerasrun.sources._contract import Split
 from kerasrun.training.targets import Targets
 
 
-def training_labels(targets: Targets, split: Split) -> NDArray[Any] | Masks:
+def training_labels(targets: Targets, split: Split) -> NDArray[Any] | ClassNumbers | Masks:
     """For `training_batches`."""
+    if isinstance(split.labels, np.ndarray) and targets.one_hot:
+        return ClassNumbers(split.labels, lambda numbers: tf.one_hot(numbers, targets.classes))
     if isinstance(split.labels, np.ndarray):
         return targets.encode(split.labels)
     return Masks(split.labels, partial(encode_masks, targets))

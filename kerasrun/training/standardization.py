@@ -1,7 +1,8 @@
 """What `ImageDataGenerator` does to every image, as Keras's own layers in front of the network.
 
 The statistics are those of the examples that train, not augmented, and travel in the model: as a layer's configuration
-where they are a few numbers, as weights where they are a matrix. A resumed run has them from its checkpoint.
+where they are a few numbers, which a resumed run measures again; as weights where they are a matrix, which it has from
+its checkpoint.
 """
 
 import importlib
@@ -19,7 +20,8 @@ from kerasrun.sources._contract import Inputs
 
 # What the original adds to a standard deviation before it divides.
 _EPSILON = 1e-6
-_AT_ONCE = 256
+_AT_ONCE = 2**22
+"""So many numbers are looked at together."""
 
 
 def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
@@ -114,5 +116,6 @@ def _statistics(train: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def _chunks(train: Inputs) -> Iterator[NDArray[np.float64]]:
-    for begin in range(0, len(train), _AT_ONCE):
-        yield train.take(np.arange(begin, min(begin + _AT_ONCE, len(train)))).astype(np.float64)
+    count = max(1, _AT_ONCE // math.prod(train.example_shape))
+    for begin in range(0, len(train), count):
+        yield train.take(np.arange(begin, min(begin + count, len(train)))).astype(np.float64)

@@ -133,6 +133,11 @@ def blurred(root):
         (blurred, r"1\.jpg: a mask as JPEG, which blurs values"),
         (lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)), "it has colours"),
         (lambda root: save(root / "masks/1.png", mask_of([0, 255]).astype(np.uint16) * 9), r"1\.png.*the value 2295"),
+        # To count how often each value occurs would take gigabytes.
+        (
+            lambda root: [remove(root, "masks/1.png"), save(root / "masks/1.tif", mask_of([0, 255]) * np.int32(2**22))],
+            r"1\.tif.*the value 1069547520",
+        ),
         (lambda root: (root / "masks/1.png").write_bytes(b""), r"1\.png: is empty"),
         (lambda root: save(root / "masks/1.bmp", mask_of([0, 255])), r"1\.bmp and 1\.png have one name"),
         (lambda root: [remove(root, f"masks/{n}.png") for n in range(3)], "masks: no images in this folder"),

@@ -172,3 +172,21 @@ def _ends_in(shape):
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Dense(shape[0])(keras.layers.Flatten()(inputs))
     return keras.Model(inputs, keras.layers.Reshape(shape)(x))
+
+
+def test_one_hot_labels_are_made_of_each_batch_and_go_with_their_examples():
+    from kerasrun.pipeline.batches import training_batches
+    from kerasrun.training.labels import training_labels
+
+    numbers = np.arange(10) % 3
+    targets = Targets(Component("categorical_crossentropy"), 3, 3)
+    split = Split("train", ArrayInputs(np.arange(10, dtype=np.float32)[:, np.newaxis]), numbers)
+    labels = training_labels(targets, split)
+    for weight in (None, np.arange(10, dtype=np.float32)):
+        batches = training_batches(
+            split.inputs, labels, batch_size=4, seed=1, first_step=0, epochs=1, sample_weight=weight
+        )
+        for x, y, *weights in batches.as_numpy_iterator():
+            places = x[:, 0].astype(int)
+            assert y.tobytes() == targets.encode(numbers[places]).tobytes()
+            assert all(np.array_equal(given, places) for given in weights)
