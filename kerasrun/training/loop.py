@@ -10,48 +10,39 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasrun.errors import CheckpointError, Interrupted, NotFiniteError, OutOfMemoryError, RunDirectoryError
+from kerasrun.errors import CheckpointError, Interrupted, RunDirectoryError
 from kerasrun.experiment.logs import log_names
 from kerasrun.experiment.schema import Experiment
-from kerasrun.keras_objects import build
-from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
-from kerasrun.pipeline.batches import read_errors_as_they_were, training_batches
-from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.pipeline.order import examples_before, steps_in_epoch
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.sources._contract import Data, Inputs, Split
-from kerasrun.sources._memory import kept_within
+from kerasrun.sources._contract import Data, Split
 from kerasrun.training import signals, stages, state
-from kerasrun.training.best import Best, best_for
 from kerasrun.training.building import BuiltModel, begin_stage
 from kerasrun.training.callbacks import (
     CallbackState,
     build_callbacks,
-    check_average,
     closed_if_interrupted,
-    is_from_plugin,
     make_folders,
     needs_every_step,
     prepare_for_resume,
     watched,
 )
-from kerasrun.training.chunks import TARGET_SECONDS, ChunkSize
+from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.class_weight import sample_weight
-from kerasrun.training.evaluator import Evaluator
-from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
-from kerasrun.training.labels import training_labels
+from kerasrun.training.computation import Computation
+from kerasrun.training.loop_parts import LoopParts
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
-from kerasrun.training.steps import FusedSteps
+from kerasrun.training.step_errors import explained, not_finite
+from kerasrun.training.time_left import TimeLeft
 from kerasrun.training.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 
@@ -68,35 +59,6 @@ class Position:
     step: int = 0
 
 
-@dataclass(frozen=True)
-class LoopParts:
-    """What can be wrong with an experiment although its model was built; made before there is a run."""
-
-    augmentation: Augmentation | None
-    best: Best
-
-
-def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> LoopParts:
-    """
-    Raises:
-        KerasrunError: if the augmentation, a callback or what decides the best model cannot serve.
-    """
-    callbacks = build_callbacks(experiment.callbacks, Path.cwd())
-    for optimizer in (built.model.optimizer, *_later_optimizers(experiment)):
-        check_average(callbacks, optimizer)
-    monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
-    masks = built.targets.kind == "masks"
-    return LoopParts(
-        augmentation=augmentation_of(experiment, tuple(built.model.input.shape[1:]), masks=masks),
-        best=best_for(built.model, monitor, experiment.checkpoint.mode),
-    )
-
-
-def _later_optimizers(experiment: Experiment) -> list[Any]:
-    """Those that stages begin with, which Keras must take and callbacks too; not the first one, which is built."""
-    return [build("optimizers", stage.optimizer) for stage in experiment.stages[1:] if stage.optimizer is not None]
-
-
 class TrainingLoop:
     """One run from its position to its end. Everything that changes while it trains is here or in the model."""
 
@@ -108,7 +70,7 @@ class TrainingLoop:
         built: BuiltModel,
         train: Split,
         val: Split | None,
-        parts: "LoopParts",
+        parts: LoopParts,
         strategy: Any = None,
         limit: TimeLimit | None = None,
     ) -> None:
@@ -118,34 +80,26 @@ class TrainingLoop:
         self.strategy = strategy
         self.train = train
         self.built = built
-        self.validation = val
-        self.labels = training_labels(built.targets, train)
-        self.sample_weight = sample_weight(experiment.fit.class_weight, train, data.classes)
         batch_size = experiment.fit.batch_size
         self.steps = experiment.fit.steps_per_epoch or steps_in_epoch(len(train), batch_size)
         self.columns = log_names(experiment, validates=val is not None)
-        self.augmentation = parts.augmentation
+        weight = sample_weight(experiment.fit.class_weight, train, data.classes)
+        self.computation = Computation(experiment, built, train, val, weight, parts.augmentation, strategy)
+        self.batches: Iterator[Any] | None = None
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
         self.writer = RunWriter(run, experiment, data, built, self.callbacks)
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
-        self.fused_steps = FusedSteps
-        self.frozen: FrozenPart | None = None
-        """What is computed once in this stage."""
-        self._run_on_examples()
         self.best = parts.best
         self.position = Position()
         self.progress = TrainingProgress(
             experiment.fit.epochs, self.steps, batch_size, len(train), experiment.fit.verbose
         )
         self.stop = StopRequest()
-        self.limit = limit or TimeLimit()
+        self.time_left = TimeLeft(limit or TimeLimit(), self.chunks, self.writer)
         self.saved_at = time.monotonic()
         self.epoch_seconds = 0.0
-        self.ending_seconds: float | None = None
-        """What came after the steps of the last epoch that validated, if any is to: validation, the best model, the
-        callbacks."""
         self.stage = 0
         """Into which stage the model was brought."""
         self.stage_ends: list[int] = []
@@ -161,7 +115,7 @@ class TrainingLoop:
         """Train from the first step to the end. A first checkpoint is saved before it."""
         with self._announced():
             self.listeners.on_train_begin()
-            self.frozen = self._part_to_keep()
+            self.computation.choose_frozen_part(self.callbacks)
             self._save()
             self.writer.finish()  # no step is taken that a resume could not follow
             self._train()
@@ -195,8 +149,7 @@ class TrainingLoop:
             self.epoch_seconds = progress["epoch_seconds"]
             self.stopped_by = progress["stopped_by"]
             self.model.stop_training = progress["stop_training"]
-            # Not chosen again: with features the last bits are others, and another process may have less memory.
-            self.frozen = frozen_part(self.model) if progress.get("features") and not self.strategy else None
+            self.computation.restore_frozen_part(kept=progress["features"])
             self._train()
 
     def try_one_batch(self) -> None:
@@ -204,7 +157,7 @@ class TrainingLoop:
         with self._announced():
             self.listeners.on_train_begin()
             begin = time.perf_counter()
-            self._chunk(iter(self._distributed(self._batches())))
+            self._chunk(self.computation.batches(0))
             seconds = time.perf_counter() - begin
             self._save()
         if self.stop.signal is not None:
@@ -241,51 +194,9 @@ class TrainingLoop:
 
     def _gather_listeners(self) -> None:
         self.model.stop_training = False
-        self.model.train_function = self.fused.function
         self.listeners = keras.callbacks.CallbackList(
             self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
         )
-
-    def _run_on_examples(self) -> None:
-        """Training and validation run on the whole network."""
-        self.inputs: Inputs = self.train.inputs
-        self.batches: Iterator[Any] | None = None
-        self.fused = self.fused_steps(self.model, self.strategy)
-        self.evaluator = self._evaluator()
-
-    def _evaluator(self, **on_features: Any) -> Evaluator | None:
-        if self.validation is None:
-            return None
-        batch_size = self.experiment.fit.batch_size
-        return Evaluator(self.model, self.validation, self.built.targets, batch_size, **on_features)
-
-    def _part_to_keep(self) -> FrozenPart | None:
-        """The layers that can be computed once in the stage that begins."""
-        changes = self.augmentation is not None or any(map(is_from_plugin, self.callbacks))
-        if changes or self.strategy or not self.experiment.cache.features:
-            return None
-        with kept_within(self.experiment.cache.memory):
-            return part_to_keep(self.model, len(self.train) + (len(self.validation) if self.validation else 0))
-
-    def _run_on_features(self, part: FrozenPart) -> bool:
-        """Compute the frozen layers once, and have training and validation run on the rest; False if it is to stop."""
-        splits = [self.train, *([self.validation] if self.validation else [])]
-        examples = sum(map(len, splits))
-        logger.info(
-            "the layers up to %s are frozen: computing them once for %d examples, %.1f MB (-s cache.features=false "
-            "computes them in each epoch)",
-            *(part.last, examples, examples * part.example_bytes / 1e6),
-        )
-        kept = []
-        for split in splits:
-            if (computed := features(part, split.inputs, self.experiment.fit.batch_size, self._gives_up)) is None:
-                return False
-            kept.append(computed)
-        self.inputs = kept[0]
-        self.fused = self.fused_steps(OnFeatures(self.model, part))
-        self.model.train_function = self.fused.function
-        self.evaluator = self._evaluator(network=part.rest, inputs=kept[-1])
-        return True
 
     def _bring_into_stage(self, stage: int) -> None:
         """Through those before it, which say what learns; then everything is made anew that was traced with the old
@@ -295,7 +206,8 @@ class TrainingLoop:
         for number in range(self.stage + 1, stage + 1):
             begin_stage(self.built, self.experiment, number, self.strategy)
         self.stage = stage
-        self._run_on_examples()
+        self.computation.run_on_examples()
+        self.batches = None
 
     def _begin_next_stage(self, logs: Logs) -> None:
         """End a stage as `fit` ends, and begin the next as another `fit` begins."""
@@ -304,7 +216,7 @@ class TrainingLoop:
         self.stage_ends.append(self.position.epoch)
         logger.info("%s", stages.description(self.experiment, len(self.stage_ends)))
         self._bring_into_stage(len(self.stage_ends))
-        self.frozen = self._part_to_keep()
+        self.computation.choose_frozen_part(self.callbacks)
         prepare_for_resume(self.callbacks, graph_written=True)
         self._gather_listeners()
         self.listeners.on_train_begin()
@@ -323,27 +235,10 @@ class TrainingLoop:
         self._finish(logs)
 
     def _begin_batches(self) -> Iterator[Any]:
-        if self.frozen is not None and not self._run_on_features(self.frozen):
+        if not self.computation.compute_frozen_part(lambda: bool(self.stop) or not self.time_left.for_features()):
             self._save()
             raise self._interrupted() if self.stop else self._paused()
-        return iter(self._distributed(self._batches()))
-
-    def _batches(self) -> tf.data.Dataset:
-        return training_batches(
-            self.inputs,
-            self.labels,
-            batch_size=self.experiment.fit.batch_size,
-            seed=self.experiment.seed,
-            first_step=self._global_step(),
-            epochs=self.experiment.fit.epochs,
-            steps_per_epoch=self.steps,
-            augmentation=self.augmentation,
-            sample_weight=self.sample_weight,
-        )
-
-    def _distributed(self, batches: tf.data.Dataset) -> Any:
-        """Several devices share each batch; its size is the global one."""
-        return self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches
+        return self.computation.batches(self._global_step())
 
     def _epoch(self, iterator: Any) -> Logs:
         epoch = self.position.epoch
@@ -364,11 +259,11 @@ class TrainingLoop:
                 self._raise_if_stopped(pause)
         ending = time.perf_counter()
         logs = _floats(self.model.get_metrics_result())
-        validates = self.evaluator is not None and self.experiment.fit.validates_after(epoch + 1)
+        validates = self.computation.evaluator is not None and self.experiment.fit.validates_after(epoch + 1)
         is_best = self._validate(epoch, logs) if validates else self._keep_if_best(epoch, logs)
         self._announce_end(epoch, logs)
-        if validates or self.evaluator is None:
-            self.ending_seconds = time.perf_counter() - ending
+        if validates or self.computation.evaluator is None:
+            self.time_left.ending_seconds = time.perf_counter() - ending
         self.epoch_seconds += time.perf_counter() - begin
         self._end_epoch(epoch, logs, is_best)
         return logs
@@ -377,17 +272,13 @@ class TrainingLoop:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
-        with self.chunks.measured(count), _explained(self.experiment.fit.batch_size):
-            bad = self.fused(iterator, count)
+        with self.chunks.measured(count), explained(self.experiment.fit.batch_size):
+            bad = self.computation.fused(iterator, count)
         self.writer.check()
         if bad is not None:
-            raise NotFiniteError(
-                f"the loss is not finite at step {self.position.step + bad + 1} of epoch {self.position.epoch + 1}, at "
-                f"a learning rate of {self._learning_rate():.4g}; the checkpoints before it are kept. Try a smaller "
-                "learning rate, clipnorm: 1.0 in the optimizer, and look at the data for extreme values"
-            )
+            raise not_finite(self.position.step + bad, self.position.epoch, self._learning_rate())
         self.position.step += count
-        self.limit.progressed()
+        self.time_left.limit.progressed()
         if self.chunks.fixed:
             self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
         else:
@@ -425,13 +316,13 @@ class TrainingLoop:
 
     def _validate(self, epoch: int, logs: Logs) -> bool:
         """Add the validation's values to the logs, and keep the model if it is the best so far."""
-        assert self.evaluator is not None
+        assert self.computation.evaluator is not None
         self.progress.validating(epoch)
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        with _explained(self.experiment.fit.batch_size):
-            metrics = self.evaluator.evaluate(self._gives_up_validation)
+        with explained(self.experiment.fit.batch_size):
+            metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
         if metrics is None:
             self._save_as_before_validation()
             raise self._interrupted() if self.stop else self._paused()
@@ -442,13 +333,11 @@ class TrainingLoop:
         self.training_metrics = self.callback_values = None
         return is_best
 
-    def _gives_up(self) -> bool:
-        return bool(self.stop) or not self._has_time_for(TARGET_SECONDS, saves=1)
-
     def _gives_up_validation(self) -> bool:
-        assert self.evaluator is not None
-        # What is given up is the whole of it; what follows it writes the best model, and a checkpoint.
-        time_is_left = self._has_time_for_chunk(self.evaluator.predictor.chunks, len(self.evaluator.split), saves=2)
+        evaluator = self.computation.evaluator
+        assert evaluator is not None
+        # What is given up is the whole of it.
+        time_is_left = self.time_left.for_validation(evaluator.predictor.chunks, len(evaluator.split))
         return bool(self.stop) or not time_is_left
 
     def _save_as_before_validation(self) -> None:
@@ -473,7 +362,7 @@ class TrainingLoop:
             self._begin_next_stage(logs)
         elif self.model.stop_training:
             self.stopped_by = self._who_stopped(epoch)
-        self.limit.progressed()
+        self.time_left.limit.progressed()
         pause = not last and not self._has_time_to_go_on()
         if over or self.stop or pause or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
             self._save()
@@ -508,7 +397,7 @@ class TrainingLoop:
             "stopped_by": self.stopped_by,
             "stop_training": bool(self.model.stop_training),
             "epoch_seconds": self.epoch_seconds,
-            "features": self.frozen is not None,
+            "features": self.computation.frozen is not None,
             "best": self.best.state(),
             "callbacks": self.callback_values or self.callback_state.values(),
         }
@@ -522,21 +411,8 @@ class TrainingLoop:
         return is_late and not self.writer.is_saving()
 
     def _has_time_to_go_on(self) -> bool:
-        """Whether the time limit leaves time for what comes next, and for saving the state after it."""
-        if self.position.step < self.steps:
-            return self._has_time_for_chunk(self.chunks, self.steps - self.position.step)
-        # The epoch may be the last one, which ends with one model more.
-        return self._has_time_for(self.ending_seconds, saves=2)
-
-    def _has_time_for_chunk(self, chunks: ChunkSize, remaining: int, saves: int = 1) -> bool:
-        return self._has_time_for(chunks.expected_seconds(remaining), saves)
-
-    def _has_time_for(self, seconds: float | None, saves: int) -> bool:
-        if not self.limit.binds():
-            return True
-        # What has not been timed yet traces first, as training's first chunk did.
-        work = self.chunks.first_seconds if seconds is None else seconds
-        return self.limit.leaves(work + saves * self.writer.seconds_to_save())
+        remaining = self.steps - self.position.step
+        return self.time_left.for_steps(remaining) if remaining else self.time_left.for_ending()
 
     def _raise_if_stopped(self, pause: bool) -> None:
         if self.stop:
@@ -547,7 +423,7 @@ class TrainingLoop:
     def _paused(self) -> Paused:
         self.writer.finish()
         return Paused(
-            f"paused after {self._place()}: the time limit of {self.limit} is near; everything is saved. "
+            f"paused after {self._place()}: the time limit of {self.time_left.limit} is near; everything is saved. "
             f"Go on with: kerasrun resume {self.run}"
         )
 
@@ -578,17 +454,3 @@ class TrainingLoop:
 
 def _floats(logs: Any) -> Logs:
     return {name: float(value) for name, value in logs.items()}
-
-
-@contextlib.contextmanager
-def _explained(batch_size: int) -> Any:
-    """Turn what TensorFlow lacks (memory, a kernel) into advice, and a file that went bad into its own error."""
-    try:
-        with read_errors_as_they_were(), missing_kernels_explained():
-            yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise OutOfMemoryError(
-            f"the device has no memory left for a batch of {batch_size}: try "
-            f"-s fit.batch_size={max(1, batch_size // 2)}, "
-            "a smaller image_size, or on a GPU precision: mixed_float16; the last checkpoint is kept"
-        ) from error

@@ -278,7 +278,8 @@ def loop_builder(
         KerasrunError: if the experiment has no model for these data on this device, or the weights do not fit it.
     """
     from kerasrun.training.building import build_model
-    from kerasrun.training.loop import TrainingLoop, loop_parts
+    from kerasrun.training.loop import TrainingLoop
+    from kerasrun.training.loop_parts import loop_parts
 
     strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
     with contextlib.redirect_stdout(sys.stderr), plugins.errors_explained():  # Keras tells there of downloads

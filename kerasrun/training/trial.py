@@ -116,7 +116,6 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
 def _recorded(loop: "TrainingLoop", *, each_step: bool, cut: int | None) -> list[tuple[str, dict[str, str]]]:
     """Have the loop record; returns what will hold the variables' digests before and after each of its calls."""
     from kerasrun.training import state
-    from kerasrun.training.chunks import ChunkSize
     from kerasrun.training.steps import FusedSteps
 
     records: list[tuple[str, dict[str, str]]] = []
@@ -137,10 +136,10 @@ def _recorded(loop: "TrainingLoop", *, each_step: bool, cut: int | None) -> list
                 loop.stop.signal = signal.SIGINT
             return bad
 
-    loop.fused_steps = RecordedSteps
-    loop.fused = RecordedSteps(loop.model, loop.strategy)
+    loop.computation.fused_steps = RecordedSteps
+    loop.computation.run_on_examples()
     if each_step:
-        loop.chunks = ChunkSize(fixed=1)
+        loop.chunks.fixed = 1
     return records
 
 

@@ -44,7 +44,7 @@ def kept(monkeypatch):
     """The number of examples whenever features were computed."""
     seen = []
     monkeypatch.setattr(
-        "kerasrun.training.loop.features",
+        "kerasrun.training.computation.features",
         lambda part, inputs, *rest: seen.append(len(inputs)) or features(part, inputs, *rest),
     )
     return seen
@@ -160,7 +160,7 @@ def test_a_stop_while_features_are_computed_is_resumed(whole, tmp_path, monkeypa
         return features(part, inputs, batch_size, stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr("kerasrun.training.loop.features", stopped)
+        patch.setattr("kerasrun.training.computation.features", stopped)
         with pytest.raises(Interrupted, match="after step 0 of 5 in epoch 1 of 4; everything is saved"):
             trained(tmp_path, EXPERIMENT)
     run = kerasrun.resume(tmp_path / "runs" / "run-1")

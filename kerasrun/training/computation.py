@@ -1,0 +1,118 @@
+"""What trains and validates in a stage: the whole network on the examples, or the rest of it on what its frozen layers
+compute of them.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.experiment.schema import Experiment
+from kerasrun.pipeline.augmentation import Augmentation
+from kerasrun.pipeline.batches import training_batches
+from kerasrun.sources._contract import Inputs, Split
+from kerasrun.sources._memory import kept_within
+from kerasrun.training.building import BuiltModel
+from kerasrun.training.callbacks import is_from_plugin
+from kerasrun.training.evaluator import Evaluator
+from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
+from kerasrun.training.labels import training_labels
+from kerasrun.training.steps import FusedSteps
+
+logger = logging.getLogger("kerasrun")
+
+
+class Computation:
+    """The graphs of a stage, and the batches that they run on; a resume makes all of it anew."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        built: BuiltModel,
+        train: Split,
+        validation: Split | None,
+        sample_weight: NDArray[np.float32] | None,
+        augmentation: Augmentation | None,
+        strategy: Any = None,
+    ) -> None:
+        self.experiment = experiment
+        self.built = built
+        self.model = built.model
+        self.train = train
+        self.validation = validation
+        self.labels = training_labels(built.targets, train)
+        self.sample_weight = sample_weight
+        self.augmentation = augmentation
+        self.strategy = strategy
+        self.fused_steps = FusedSteps
+        self.frozen: FrozenPart | None = None
+        """What is computed once in this stage."""
+        self.run_on_examples()
+
+    def run_on_examples(self) -> None:
+        """Everything anew that was traced with an earlier optimizer and its metrics."""
+        self._inputs: Inputs = self.train.inputs
+        self._take(self.model)
+        self.evaluator = self._evaluator()
+
+    def choose_frozen_part(self, callbacks: Sequence[Any]) -> None:
+        """Which layers can be computed once in the stage that begins."""
+        changes = self.augmentation is not None or any(map(is_from_plugin, callbacks))
+        examples = len(self.train) + (len(self.validation) if self.validation else 0)
+        may = self.experiment.cache.features and not changes and not self.strategy
+        with kept_within(self.experiment.cache.memory):
+            self.frozen = part_to_keep(self.model, examples) if may else None
+
+    def restore_frozen_part(self, *, kept: bool) -> None:
+        """As it was: with features the last bits are others, and another process may have less memory."""
+        self.frozen = frozen_part(self.model) if kept and not self.strategy else None
+
+    def compute_frozen_part(self, stop: Callable[[], bool]) -> bool:
+        """Compute the frozen layers once, if there are any, and run on the rest then; False if `stop` said so."""
+        if self.frozen is None:
+            return True
+        splits = [self.train, *([self.validation] if self.validation else [])]
+        examples = sum(map(len, splits))
+        logger.info(
+            "the layers up to %s are frozen: computing them once for %d examples, %.1f MB (-s cache.features=false "
+            "computes them in each epoch)",
+            *(self.frozen.last, examples, examples * self.frozen.example_bytes / 1e6),
+        )
+        kept = []
+        for split in splits:
+            computed = features(self.frozen, split.inputs, self.experiment.fit.batch_size, stop)
+            if computed is None:
+                return False
+            kept.append(computed)
+        self._inputs = kept[0]
+        self._take(OnFeatures(self.model, self.frozen))
+        self.evaluator = self._evaluator(network=self.frozen.rest, inputs=kept[-1])
+        return True
+
+    def batches(self, first_step: int) -> Iterator[Any]:
+        """Those that train, from a global step on; several devices share each, whose size is the global one."""
+        fit = self.experiment.fit
+        batches = training_batches(
+            self._inputs,
+            self.labels,
+            batch_size=fit.batch_size,
+            seed=self.experiment.seed,
+            first_step=first_step,
+            epochs=fit.epochs,
+            steps_per_epoch=fit.steps_per_epoch,
+            augmentation=self.augmentation,
+            sample_weight=self.sample_weight,
+        )
+        return iter(self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches)
+
+    def _take(self, network: Any) -> None:
+        self.fused = self.fused_steps(network, self.strategy)
+        self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
+
+    def _evaluator(self, **on_features: Any) -> Evaluator | None:
+        if self.validation is None:
+            return None
+        batch_size = self.experiment.fit.batch_size
+        return Evaluator(self.model, self.validation, self.built.targets, batch_size, **on_features)
