@@ -61,6 +61,7 @@ def _instead_of(
         owner = importlib.import_module(module)
         for each in owners:
             owner = getattr(owner, each)
+        assert name in vars(owner), f"nothing comes to {place}"
         real = getattr(owner, name)
         seen = 0
 
@@ -172,9 +173,9 @@ POINTS: Mapping[str, Callable[[int], None]] = {
     "half of run.json": _half_written("run.json"),
     # The end of an epoch.
     "in validation": _at("kerasrun.training.steps:Scoring.add", "after"),
-    "after validation": _at("kerasrun.training.steps:Scoring.__call__", "after"),
+    "after validation": _at("kerasrun.training.steps:Scoring.result", "after"),
     "half of a ModelCheckpoint": _instead_of(f"{_KERAS}:ModelCheckpoint._save_model", _half_saved_by_keras),
-    "after the callbacks": _at(f"{_KERAS}:CallbackList.on_epoch_end", "after"),
+    "after the callbacks": _at("kerasrun.training.loop:TrainingLoop._announce_end", "after"),
     "half of best.keras": _half_model("best.keras"),
     "before best.keras is in place": _at("kerasrun.runs.atomic:replace_from", "before", _is("best.keras")),
     "while best.keras is put in place": _at(

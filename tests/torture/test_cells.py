@@ -1,6 +1,9 @@
 """The matrix is whole, and each of its experiments is one."""
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,13 @@ def test_the_first_round_of_the_long_version_has_every_point_and_kills_every_cel
     planned = {cell: planned_kills(cell, 4, seed=1) for cell in cells()}
     assert {kill.name for kills in planned.values() for kill in kills} == set(POINTS)
     assert all(isinstance(kills[0], AtPoint) and kills[0].nth == 1 for kills in planned.values())
+
+
+@pytest.mark.tensorflow
+def test_a_process_can_come_to_every_point():
+    """What is renamed or no longer called where it was would let every process live."""
+    code = "from tests.torture.child import POINTS\nfor arm in POINTS.values(): arm(1)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[2])
 
 
 @pytest.fixture(scope="module")
