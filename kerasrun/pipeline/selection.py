@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.experiment.schema import Fit
 from kerasrun.pipeline.order import stratified_split
 from kerasrun.sources._contract import Inputs, Split
 
@@ -39,15 +40,13 @@ def is_in_memory(inputs: Inputs) -> bool:
     return is_in_memory(inputs.inputs) if isinstance(inputs, SelectedInputs) else hasattr(inputs, "array")
 
 
-def training_and_validation(
-    splits: Mapping[str, Split], *, validation_split: float | None, validation_data: str | None, seed: int
-) -> tuple[Split, Split | None]:
+def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) -> tuple[Split, Split | None]:
     """The split that trains, and the one that validates, if any.
 
     Raises:
         DataError: if the named split is not in the data, or a share of it would hold no example.
     """
-    train = splits["train"]
+    train, validation_split, validation_data = splits["train"], fit.validation_split, fit.validation_data
     if validation_split is not None:
         kept, held_out = stratified_split(_strata(train), validation_split, seed)
         if not len(held_out):

@@ -26,11 +26,5 @@ def open_splits(experiment: Experiment, fingerprint: str) -> dict[str, Split]:
             "the data are not those of training: their fingerprint is %s, it was %s",
             *(opened.fingerprint[:12], fingerprint[:12]),
         )
-    fit = experiment.fit
-    train, validation = training_and_validation(
-        opened.splits,
-        validation_split=fit.validation_split,
-        validation_data=fit.validation_data,
-        seed=experiment.seed,
-    )
+    train, validation = training_and_validation(opened.splits, experiment.fit, experiment.seed)
     return {**opened.splits, "train": train} | ({"validation": validation} if validation else {})

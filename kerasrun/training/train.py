@@ -79,27 +79,21 @@ def train(
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun = time.monotonic()
-    file = Path(file)
-    loaded = load(file, overrides)
-    origin = branching.find(branch) if branch else None
-    prepared = prepare(loaded, trust=trust)
-    if origin is None:
-        prepared.experiment.model.check_weights()
-    device = start_device(prepared.experiment)
-    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
-    run = directory.create(Path(output), prepared.experiment.name)
+    ready = _ready(file, overrides, branch, trust=trust)
+    experiment, origin = ready.prepared.experiment, ready.origin
+    run = directory.create(Path(output), experiment.name)
     with owned(run) as status:
         status.is_mine = True
-        atomic.write_text(run.experiment_file, loaded.text)
+        atomic.write_text(run.experiment_file, ready.text)
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
-        run.write_resolved(resolved_yaml(prepared.experiment))
-        description = _description(file, overrides, prepared, device)
+        run.write_resolved(resolved_yaml(experiment))
+        description = _description(Path(file), overrides, ready.prepared, ready.device)
         begun_with = {"from": origin.description()} if origin else {}
         run.update_run(**description, **begun_with, **({"trust": True} if trust else {}))
         begins = f", with the weights of {origin}" if origin else ""
-        logger.info("%s on %s%s", run, device.description, begins)
-        loop = loop_for(run, TimeLimit(prepared.experiment.time_limit, begun))
+        logger.info("%s on %s%s", run, ready.device.description, begins)
+        loop = ready.loop_for(run, TimeLimit(experiment.time_limit, begun))
         run.update_run(jit_compile=loop.model.jit_compile)
         _to_its_end(run, loop, loop.start)
     return run
@@ -173,16 +167,9 @@ def dry_run(
     trust: bool = False,
 ) -> None:
     """Everything up to one real batch forward and back, one save and one restore; then what was written is removed."""
-    loaded = load(file, overrides)
-    origin = branching.find(branch) if branch else None
-    prepared = prepare(loaded, trust=trust)
-    if origin is None:
-        prepared.experiment.model.check_weights()
-    device = start_device(prepared.experiment)
-    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
+    ready = _ready(file, overrides, branch, trust=trust)
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
-        run = directory.create(private, prepared.experiment.name)
-        loop = loop_for(run)
+        loop = ready.loop_for(directory.create(private, ready.prepared.experiment.name))
         with plugins.errors_explained():
             loop.try_one_batch()
 
@@ -202,12 +189,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit
-    train_split, validation = training_and_validation(
-        data.splits,
-        validation_split=fit.validation_split,
-        validation_data=fit.validation_data,
-        seed=experiment.seed,
-    )
+    train_split, validation = training_and_validation(data.splits, fit, experiment.seed)
     if isinstance(experiment.augmentation, ImageDataGenerator):
         require_suitable_images(experiment.augmentation, train_split.inputs)
     try:
@@ -300,6 +282,29 @@ def loop_builder(
         return TrainingLoop(run, prepared.experiment, *parties, parts, strategy, limit)
 
     return loop_for
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Everything that a new run needs before it has a directory."""
+
+    text: str
+    """Of the experiment file."""
+    prepared: Prepared
+    origin: Origin | None
+    device: Device
+    loop_for: LoopFor
+
+
+def _ready(file: str | Path, overrides: Sequence[str], branch: Branch | None, *, trust: bool) -> _Ready:
+    loaded = load(file, overrides)
+    origin = branching.find(branch) if branch else None
+    prepared = prepare(loaded, trust=trust)
+    if origin is None:
+        prepared.experiment.model.check_weights()
+    device = start_device(prepared.experiment)
+    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
+    return _Ready(loaded.text, prepared, origin, device, loop_for)
 
 
 def _description(file: Path, overrides: Sequence[str], prepared: Prepared, device: Device) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
+from kerasrun.experiment.schema import Fit
 from kerasrun.pipeline.selection import first, spread, training_and_validation
 from kerasrun.sources._contract import Split
 from kerasrun.sources._inputs import ArrayInputs
@@ -15,7 +16,7 @@ def split(name: str, examples: int) -> Split:
 
 
 def choose(splits, share=None, data=None):
-    return training_and_validation(splits, validation_split=share, validation_data=data, seed=1)
+    return training_and_validation(splits, Fit(validation_split=share, validation_data=data), seed=1)
 
 
 def test_the_datas_own_validation_split_serves_by_default():

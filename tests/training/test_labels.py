@@ -5,6 +5,7 @@ import pytest
 
 from kerasrun.components import Component
 from kerasrun.errors import DataError, ModelError
+from kerasrun.experiment.schema import Fit
 from kerasrun.model_file import read_info
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.sources._contract import Split
@@ -146,9 +147,7 @@ def test_a_mask_is_read_with_its_image_and_changed_as_it_is():
 
 def test_a_share_of_examples_with_masks_validates():
     inputs, masks = ArrayInputs(np.arange(10).reshape(10, 1)), ArrayInputs(np.arange(10).reshape(10, 1, 1, 1))
-    train, validation = training_and_validation(
-        {"train": Split("train", inputs, masks)}, validation_split=0.2, validation_data=None, seed=1
-    )
+    train, validation = training_and_validation({"train": Split("train", inputs, masks)}, Fit(validation_split=0.2), 1)
     assert (len(train), len(validation)) == (8, 2)
     both = np.arange(2)
     assert validation.labels.take(both).ravel().tolist() == validation.inputs.take(both).ravel().tolist()
