@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import ExperimentFile, Overrides
+from kerasrun.commands._options import ExperimentFile, Overrides, Trust
 
 
 def preview(
@@ -18,6 +18,7 @@ def preview(
         ),
     ] = None,
     overrides: Overrides = None,
+    trust: Trust = False,
 ) -> None:
     """Draw the first training examples, augmented and preprocessed, with their labels, and print the picture's path.
 
@@ -27,4 +28,4 @@ def preview(
     """
     from kerasrun.results.preview import preview as draw
 
-    typer.echo(draw(file, overrides=overrides or (), output=output, count=count))
+    typer.echo(draw(file, overrides=overrides or (), output=output, count=count, trust=trust))

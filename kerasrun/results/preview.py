@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun import plugins
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.runs import atomic
@@ -21,7 +22,12 @@ _COLUMNS = 8
 
 
 def preview(
-    file: str | Path, *, overrides: Sequence[str] = (), output: str | Path | None = None, count: int = 16
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    output: str | Path | None = None,
+    count: int = 16,
+    trust: bool = False,
 ) -> Path:
     """Draw the first examples of the first epoch, augmented and preprocessed, with their labels.
 
@@ -29,6 +35,7 @@ def preview(
         overrides: `key.path=value`, as after `--set`.
         output: the PNG file; by default `<experiment>-preview.png` in the working folder.
         count: how many examples, if there are so many.
+        trust: run code that a model file brings.
 
     Returns:
         the path of the picture.
@@ -40,12 +47,13 @@ def preview(
     path = Path(output or f"{loaded.experiment.name}-preview.png")
     if path.suffix.lower() != ".png":
         raise UsageError(f"{path}: the picture is a PNG file; expected a name that ends in .png")
-    prepared = prepare(loaded)
+    prepared = prepare(loaded, trust=trust)
     shape = prepared.train.inputs.example_shape
     if len(shape) != 3:
         raise DataError(f"preview shows images, but an example has the shape {tuple(shape)}")
     start_device(prepared.experiment)
-    images, labels = _first_examples(prepared, min(count, len(prepared.train)))
+    with plugins.errors_explained():
+        images, labels = _first_examples(prepared, min(count, len(prepared.train)))
     figure = _grid(images, labels, prepared.data)
     with atomic.replacing(path) as private:
         figure.savefig(private, dpi=120, format="png")

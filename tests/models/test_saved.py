@@ -193,6 +193,10 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
     overrides = [model, "fit.epochs=1", "data.npz.image_size=[8, 8]"]
     run = kerasrun.train(experiment, overrides=overrides, output=tmp_path / "runs", trust=True)
     assert run.read_run()["trust"] is True
+    picture = {"overrides": overrides, "output": tmp_path / "preview.png"}
+    with pytest.raises(ModelError, match=r"Lambda.*--trust"):
+        kerasrun.preview(experiment, **picture)
+    assert kerasrun.preview(experiment, **picture, trust=True).exists()
     with pytest.raises(ModelError, match="Lambda"):
         kerasrun.resume(run, overrides=["fit.epochs=2"])
     assert kerasrun.resume(run, overrides=["fit.epochs=2"], trust=True).read_run()["status"] == "finished"
