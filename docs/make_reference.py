@@ -454,8 +454,9 @@ def _applications() -> Iterable[str]:
 
 
 def _fields_table(model: type[BaseModel]) -> str:
-    # What every kind of data has stands below what is its own.
-    fields = sorted(model.model_fields.items(), key=lambda item: item[0] in Source.model_fields)
+    # What several kinds have stands below what is its own.
+    declared = dict.fromkeys(name for base in model.__mro__ for name in vars(base).get("__annotations__", {}))
+    fields = [(name, model.model_fields[name]) for name in declared if name in model.model_fields]
     return _table(
         ["key", "value", "default", "meaning"],
         [

@@ -1,16 +1,14 @@
 """Several arrays in one file: which are the examples, the labels and the weights of which split."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
-from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
+from kerasrun.sources._array_source import ArraySource
+from kerasrun.sources._contract import LabelKind
+from kerasrun.sources._fields import ArrayLabels
 from kerasrun.sources._files import listed
-
-if TYPE_CHECKING:
-    from kerasrun.sources._arrays import LabelledArrays
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
@@ -27,7 +25,7 @@ class SplitNames(NamedTuple):
     weight: str | None
 
 
-class NamedArrays(Source):
+class NamedArrays(ArraySource):
     """Base of the kinds of data that keep several arrays in one file, each under a name."""
 
     path: ExperimentPath
@@ -44,18 +42,10 @@ class NamedArrays(Source):
     """Name of the test examples; by default `x_test`, where there is one."""
     y_test: str | None = None
     """Name of their labels; by default `y_test`."""
-    image_size: ImageSize | None = None
-    """`[height, width]` to which every image is brought."""
-    interpolation: Interpolation = "bilinear"
-    """How pixels are computed when an image is resized."""
-    fit_mode: FitMode = "resize"
-    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
     labels: ArrayLabels = "classes"
     """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
     sample_weight: str | None = None
     """Name of the array that says how much each training example counts in the loss."""
-    classes: ClassNames | None = None
-    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
     @property
     def label_kind(self) -> LabelKind:
@@ -80,20 +70,6 @@ class NamedArrays(Source):
                 weight = self._array("sample_weight", present) if split == "train" else None
                 found[split] = SplitNames(inputs, labels, weight)
         return found
-
-    def data_from(self, arrays: Mapping[str, "LabelledArrays"]) -> Data:
-        """As `data_from_arrays`, with what the fields say."""
-        from kerasrun.sources._arrays import data_from_arrays
-
-        return data_from_arrays(
-            arrays,
-            label_kind=self.labels,
-            classes=self.classes,
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-            fit_mode=self.fit_mode,
-            limit=self.limit,
-        )
 
     def _array(self, field: str, present: Sequence[str]) -> str | None:
         name: str | None = getattr(self, field)

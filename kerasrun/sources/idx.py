@@ -12,8 +12,8 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, FitMode, Interpolation, Source
-from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources._array_source import ArraySource
+from kerasrun.sources._contract import Data
 from kerasrun.sources._files import list_folder, listed, unreadable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
 DIMENSIONS = {"images": 3, "labels": 1}
 
 
-class Idx(Source):
+class Idx(ArraySource):
     """Images and labels in IDX files, as MNIST comes: 8-bit greyscale images, a byte for each label.
 
     In the folder `path` the files are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, and for testing the same
@@ -55,14 +55,6 @@ class Idx(Source):
     """The file of test images."""
     test_labels: ExperimentPath | None = None
     """The file of their labels."""
-    image_size: ImageSize | None = None
-    """`[height, width]` to which every image is brought."""
-    interpolation: Interpolation = "bilinear"
-    """How pixels are computed when an image is resized."""
-    fit_mode: FitMode = "resize"
-    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
-    classes: ClassNames | None = None
-    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
     @model_validator(mode="after")
     def _names_whole_splits(self) -> Self:
@@ -76,7 +68,7 @@ class Idx(Source):
         return self
 
     def open(self) -> Data:
-        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+        from kerasrun.sources._arrays import LabelledArrays
 
         arrays = {}
         for split in PREFIXES:
@@ -91,14 +83,7 @@ class Idx(Source):
         if "train" not in arrays and self.path:
             there = listed([file.name for file in list_folder(self.path)[0]]) or "no files"
             raise DataError(f"{self.path}: no train-images-idx3-ubyte[.gz] here; there are {there}")
-        return data_from_arrays(
-            arrays,
-            classes=self.classes,
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-            fit_mode=self.fit_mode,
-            limit=self.limit,
-        )
+        return self.data_from(arrays)
 
     def _file(self, split: str, content: str) -> Path | None:
         """The file that is named in the experiment, or else the one in the folder; None if there is neither."""

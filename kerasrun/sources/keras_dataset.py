@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
-from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources._array_source import ArraySource
+from kerasrun.sources._contract import Data, LabelKind
+from kerasrun.sources._fields import ClassNames
 from kerasrun.sources._files import missing
 
 logger = logging.getLogger("kerasrun")
@@ -21,7 +22,7 @@ NUMBERS = ("california_housing", "boston_housing")
 _PROGRAM = "import keras; keras.datasets.{name}.load_data()"
 
 
-class KerasDataset(Source):
+class KerasDataset(ArraySource):
     """A data set of `keras.datasets`, from Keras's own cache; what is not there is downloaded with Keras.
 
     The splits are those of `load_data()` in Keras: `train` and `test`. Of the tables a fifth is for testing. The files
@@ -36,12 +37,6 @@ class KerasDataset(Source):
     """The data set."""
     path: ExperimentPath | None = None
     """The folder with the files, instead of Keras's own; then nothing is downloaded."""
-    image_size: ImageSize | None = None
-    """`[height, width]` to which every image is brought."""
-    interpolation: Interpolation = "bilinear"
-    """How pixels are computed when an image is resized."""
-    fit_mode: FitMode = "resize"
-    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
     classes: ClassNames | None = None
     """Names of the classes, in the order of the class numbers; by default those of the data set."""
 
@@ -50,20 +45,11 @@ class KerasDataset(Source):
         return "numbers" if self.name in NUMBERS else "classes"
 
     def open(self) -> Data:
-        from kerasrun.sources._arrays import data_from_arrays
         from kerasrun.sources._keras_files import FILES
 
         files = FILES[self.name]
         folder = self._folder(files.last)
-        return data_from_arrays(
-            files.read(folder),
-            label_kind=self.label_kind,
-            classes=self.classes or files.classes(folder),
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-            fit_mode=self.fit_mode,
-            limit=self.limit,
-        )
+        return self.data_from(files.read(folder), files.classes(folder))
 
     def _folder(self, file: Path) -> Path:
         """The folder that has the files, after a download where they are not there yet."""

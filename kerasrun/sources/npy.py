@@ -8,8 +8,9 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, FitMode, Interpolation, LabelKind, Source
-from kerasrun.sources._fields import ArrayLabels, ClassNames, ImageSize
+from kerasrun.sources._array_source import ArraySource
+from kerasrun.sources._contract import Data, LabelKind
+from kerasrun.sources._fields import ArrayLabels
 from kerasrun.sources._files import unreadable
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from kerasrun.sources._stored import Rows, StoredArray
 
 
-class Npy(Source):
+class Npy(ArraySource):
     """Arrays in `.npy` files, one each: images of shape (examples, height, width[, channels]), or rows of features.
 
     uint8 stays uint8; all other numbers become float32. Examples that would not fit into memory stay in their file
@@ -39,18 +40,10 @@ class Npy(Source):
     """The file of test examples."""
     y_test: ExperimentPath | None = None
     """The file of their labels."""
-    image_size: ImageSize | None = None
-    """`[height, width]` to which every image is brought."""
-    interpolation: Interpolation = "bilinear"
-    """How pixels are computed when an image is resized."""
-    fit_mode: FitMode = "resize"
-    """`resize` stretches to `image_size`; `pad` keeps the aspect, centres the image, and fills with zeros."""
     labels: ArrayLabels = "classes"
     """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
     sample_weight: ExperimentPath | None = None
     """The file that says how much each training example counts in the loss."""
-    classes: ClassNames | None = None
-    """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
     @model_validator(mode="after")
     def _names_whole_splits(self) -> Self:
@@ -68,7 +61,7 @@ class Npy(Source):
     def open(self) -> Data:
         import numpy as np
 
-        from kerasrun.sources._arrays import LabelledArrays, data_from_arrays
+        from kerasrun.sources._arrays import LabelledArrays
 
         arrays = {}
         for split in ("train", "validation", "test"):
@@ -83,15 +76,7 @@ class Npy(Source):
                     None if weight is None else np.array(_opened(weight)),
                     str(weight),
                 )
-        return data_from_arrays(
-            arrays,
-            label_kind=self.labels,
-            classes=self.classes,
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-            fit_mode=self.fit_mode,
-            limit=self.limit,
-        )
+        return self.data_from(arrays)
 
 
 def _stored(path: Path) -> "StoredArray":
