@@ -3,7 +3,7 @@ compute of them.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import training_batches
 from kerasrun.sources._contract import Inputs, Split
-from kerasrun.sources._memory import kept_within
+from kerasrun.sources._memory import kept_within, memory_budget
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import is_from_plugin
 from kerasrun.training.evaluator import Evaluator
@@ -49,6 +49,9 @@ class Computation:
         self.fused_steps = FusedSteps
         self.frozen: FrozenPart | None = None
         """What is computed once in this stage."""
+        self.budget = 0
+        """Bytes that this may take, as they were free when the run began: it decides in every stage, whatever memory a
+        resume finds, since with features the last bits are others."""
         self.run_on_examples()
 
     def run_on_examples(self) -> None:
@@ -57,17 +60,26 @@ class Computation:
         self._take(self.model)
         self.evaluator = self._evaluator()
 
+    def measure_budget(self) -> None:
+        """Once for a run."""
+        with kept_within(self.experiment.cache.memory):
+            self.budget = memory_budget()
+
     def choose_frozen_part(self, callbacks: Sequence[Any]) -> None:
         """Which layers can be computed once in the stage that begins."""
         changes = self.augmentation is not None or any(map(is_from_plugin, callbacks))
         examples = len(self.train) + (len(self.validation) if self.validation else 0)
         may = self.experiment.cache.features and not changes and not self.strategy
-        with kept_within(self.experiment.cache.memory):
-            self.frozen = part_to_keep(self.model, examples) if may else None
+        self.frozen = part_to_keep(self.model, examples, self.budget) if may else None
 
-    def restore_frozen_part(self, *, kept: bool) -> None:
-        """As it was: with features the last bits are others, and another process may have less memory."""
-        self.frozen = frozen_part(self.model) if kept and not self.strategy else None
+    def frozen_state(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"kept": self.frozen is not None, "budget": self.budget}
+
+    def restore_frozen_state(self, state: Mapping[str, Any]) -> None:
+        """Put back what `frozen_state` gave."""
+        self.budget = state["budget"]
+        self.frozen = frozen_part(self.model) if state["kept"] and not self.strategy else None
 
     def compute_frozen_part(self, stop: Callable[[], bool]) -> bool:
         """Compute the frozen layers once, if there are any, and run on the rest then; False if `stop` said so."""

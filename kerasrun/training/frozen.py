@@ -14,7 +14,6 @@ import numpy as np
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.sources._contract import Inputs
 from kerasrun.sources._inputs import ArrayInputs
-from kerasrun.sources._memory import memory_budget
 from kerasrun.training.evaluator import Predictor
 
 # Packages of Keras whose layers compute the same of the same input in training as in inference; of these, not the ones
@@ -86,10 +85,10 @@ def features(
     return ArrayInputs(array) if done == len(inputs) else None
 
 
-def part_to_keep(model: Any, examples: int) -> FrozenPart | None:
-    """The frozen part of a model if there is one and the features of so many examples fit into the memory."""
+def part_to_keep(model: Any, examples: int, budget: int) -> FrozenPart | None:
+    """The frozen part of a model if there is one and the features of so many examples fit into so many bytes."""
     part = frozen_part(model)
-    if part is None or examples * part.example_bytes > memory_budget():
+    if part is None or examples * part.example_bytes > budget:
         return None
     return part
 

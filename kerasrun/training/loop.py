@@ -115,6 +115,7 @@ class TrainingLoop:
         """Train from the first step to the end. A first checkpoint is saved before it."""
         with self._announced():
             self.listeners.on_train_begin()
+            self.computation.measure_budget()
             self.computation.choose_frozen_part(self.callbacks)
             self._save()
             self.writer.finish()  # no step is taken that a resume could not follow
@@ -149,7 +150,7 @@ class TrainingLoop:
             self.epoch_seconds = progress["epoch_seconds"]
             self.stopped_by = progress["stopped_by"]
             self.model.stop_training = progress["stop_training"]
-            self.computation.restore_frozen_part(kept=progress["features"])
+            self.computation.restore_frozen_state(progress["features"])
             self._train()
 
     def try_one_batch(self) -> None:
@@ -397,7 +398,7 @@ class TrainingLoop:
             "stopped_by": self.stopped_by,
             "stop_training": bool(self.model.stop_training),
             "epoch_seconds": self.epoch_seconds,
-            "features": self.computation.frozen is not None,
+            "features": self.computation.frozen_state(),
             "best": self.best.state(),
             "callbacks": self.callback_values or self.callback_state.values(),
         }

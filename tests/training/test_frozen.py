@@ -12,7 +12,7 @@ import kerasrun
 from kerasrun.errors import Interrupted
 from kerasrun.runs import checkpoints
 from kerasrun.sources._inputs import ArrayInputs
-from kerasrun.training import frozen
+from kerasrun.training import computation
 from kerasrun.training.frozen import features, frozen_part, part_to_keep
 from kerasrun.training.state import from_hdf5
 from tests.training.conftest import DIGITS
@@ -20,7 +20,7 @@ from tests.training.whole_and_cut import train_cut
 
 pytestmark = pytest.mark.tensorflow
 
-# The first stage keeps what `normalize` gives, the second has nothing that is frozen.
+# The first and the last stage keep what `normalize` gives, the second has nothing that is frozen.
 EXPERIMENT = f"""
 data: {{npz: {{path: {DIGITS}, limit: 120}}}}
 model:
@@ -35,6 +35,7 @@ fit: {{batch_size: 25, validation_data: test}}
 stages:
   - {{epochs: 3, trainable: second}}
   - {{epochs: 1, trainable: true}}
+  - {{epochs: 1, trainable: second}}
 checkpoint: {{keep: 9}}
 """
 
@@ -146,11 +147,11 @@ def test_the_rest_gives_the_logits_of_the_whole(whole):
 
 def test_a_resume_decides_as_the_run_did_and_ends_with_the_same_bits(whole, tmp_path, kept, monkeypatch):
     train_cut(tmp_path, EXPERIMENT)
-    monkeypatch.setattr(frozen, "memory_budget", lambda: 0)
+    monkeypatch.setattr(computation, "memory_budget", lambda: 0)
     run = kerasrun.resume(tmp_path / "cut" / "run-1")
-    assert kept == [120, 120] * 2  # once by each process, for training and validation
-    for name, value in variables(whole, 4).items():
-        np.testing.assert_array_equal(value, variables(run, 4)[name], err_msg=name)
+    assert kept == [120, 120] * 3  # by each process in the first stage and in the last, for training and validation
+    for name, value in variables(whole, 5).items():
+        np.testing.assert_array_equal(value, variables(run, 5)[name], err_msg=name)
     assert run.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
 
 
@@ -161,18 +162,18 @@ def test_a_stop_while_features_are_computed_is_resumed(whole, tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr("kerasrun.training.computation.features", stopped)
-        with pytest.raises(Interrupted, match="after step 0 of 5 in epoch 1 of 4; everything is saved"):
+        with pytest.raises(Interrupted, match="after step 0 of 5 in epoch 1 of 5; everything is saved"):
             trained(tmp_path, EXPERIMENT)
     run = kerasrun.resume(tmp_path / "runs" / "run-1")
     assert run.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
 
 
-def test_features_that_do_not_fit_are_not_kept(monkeypatch):
+def test_features_that_do_not_fit_are_not_kept():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, layers.Conv2D(1, 1)(conv("a")(inputs)))
-    monkeypatch.setattr(frozen, "memory_budget", lambda: 100 * 8 * 8 * 3 * 4)
-    assert part_to_keep(model, 100).last == "a"
-    assert part_to_keep(model, 101) is None
+    budget = 100 * 8 * 8 * 3 * 4
+    assert part_to_keep(model, 100, budget).last == "a"
+    assert part_to_keep(model, 101, budget) is None
 
 
 def test_augmented_examples_are_computed_each_time(tmp_path, kept):
