@@ -82,6 +82,29 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
+class FileThatStays:
+    """A file that is read again and again, and must be what it was when it was opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = self._current()
+
+    def check(self) -> None:
+        """
+        Raises:
+            DataError: if it was written since, or is gone.
+        """
+        if self._current() != self._state:
+            raise DataError(f"{self.path}: was changed after the data were opened; expected a file that stays")
+
+    def _current(self) -> tuple[int, int]:
+        try:
+            state = self.path.stat()
+        except OSError as error:
+            raise unreadable(self.path, error, "the file that was opened") from error
+        return state.st_size, state.st_mtime_ns
+
+
 def unreadable(path: Path, error: OSError, expected: str) -> DataError:
     """The error for a path that the operating system does not open."""
     if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.exists():

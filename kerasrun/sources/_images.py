@@ -11,6 +11,7 @@ The rules, in the order in which they are applied:
    with zeros.
 """
 
+import hashlib
 import io
 import struct
 import warnings
@@ -85,6 +86,17 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImageError(path, f"cannot be read: {error.strerror}") from error
+
+
+def read_unchanged(path: Path, digest: str) -> bytes:
+    """
+    Raises:
+        UnreadableImageError: if the file cannot be read, or its bytes have another sha256.
+    """
+    content = read_bytes(path)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise UnreadableImageError(path, "is not as it was when the data were opened; expected files that stay")
+    return content
 
 
 def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) -> Image.Image:

@@ -23,6 +23,7 @@ from kerasrun.sources._images import (
     fit,
     read_bytes,
     read_image,
+    read_unchanged,
     resize_array,
 )
 from kerasrun.sources._memory import memory_budget
@@ -77,6 +78,8 @@ class ImageFiles:
 
     paths: Sequence[Path]
     image_format: ImageFormat
+    digests: Sequence[str]
+    """sha256 of each file's bytes, which must be those of the fingerprint whenever it is read."""
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -93,7 +96,8 @@ class ImageFiles:
         images = np.empty((len(indices), *self.example_shape), np.uint8)
 
         def decode(place: int) -> None:
-            images[place] = decode_image(self.paths[indices[place]], self.image_format)
+            path, digest = self.paths[indices[place]], self.digests[indices[place]]
+            images[place] = decode_image(read_unchanged(path, digest), self.image_format)
 
         for _ in in_threads(decode, len(indices)):
             pass
@@ -130,7 +134,8 @@ class Scan:
 
     def inputs(self, indices: Sequence[int]) -> Inputs:
         if self.array is None:
-            return ImageFiles([self.paths[index] for index in indices], self.image_format)
+            paths, digests = [self.paths[index] for index in indices], [self.digests[index] for index in indices]
+            return ImageFiles(paths, self.image_format, digests)
         return ArrayInputs(_rows(self.array, indices))
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from kerasrun.errors import DataError
 from kerasrun.sources._contract import Inputs
 from kerasrun.sources._files import listed
-from kerasrun.sources._images import FORMATS, UnreadableImageError, opened, read_bytes
+from kerasrun.sources._images import FORMATS, UnreadableImageError, opened, read_bytes, read_unchanged
 from kerasrun.sources._inputs import ArrayInputs, in_threads
 from kerasrun.sources._memory import memory_budget
 
@@ -34,6 +34,8 @@ class MaskFiles:
     """Height and width."""
     class_of_value: NDArray[np.uint8]
     """The class number of each of the 256 values."""
+    digests: Sequence[str]
+    """As of `ImageFiles`."""
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -50,7 +52,8 @@ class MaskFiles:
         masks = np.empty((len(indices), *self.example_shape), np.uint8)
         for place, index in enumerate(indices):
             path = self.paths[index]
-            masks[place, ..., 0] = self.class_of_value[_values(read_bytes(path), path, self.size)[0]]
+            content = read_unchanged(path, self.digests[index])
+            masks[place, ..., 0] = self.class_of_value[_values(content, path, self.size)[0]]
         return masks
 
 
@@ -72,7 +75,7 @@ class MaskScan:
     def inputs(self, begin: int, end: int, class_of_value: NDArray[np.uint8]) -> Inputs:
         """The masks from `begin` to before `end` as class numbers."""
         if self.array is None:
-            return MaskFiles(self.paths[begin:end], self.size, class_of_value)
+            return MaskFiles(self.paths[begin:end], self.size, class_of_value, self.digests[begin:end])
         return ArrayInputs(class_of_value[self.array[begin:end]])
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
 from kerasrun.sources._contract import Inputs
-from kerasrun.sources._files import listed, unreadable
+from kerasrun.sources._files import FileThatStays, listed, unreadable
 from kerasrun.sources._inputs import ArrayInputs
 from kerasrun.sources._memory import memory_budget
 
@@ -133,6 +133,7 @@ class RowsInFile:
     features: tuple[int, ...]
     places: NDArray[np.int64]
     """(rows, 3): the `Place` of each."""
+    file: FileThatStays
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -146,6 +147,7 @@ class RowsInFile:
         return len(self.places)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.file.check()
         places = self.places[indices]
         return self.table.numbers(self.features, self.table.rows_at(places.tolist()), places[:, 0].tolist())
 
@@ -218,6 +220,7 @@ def scan_rows(
     Raises:
         DataError: if a row cannot be used; the message has its line and column.
     """
+    file = FileThatStays(table.path)
     others = (*labels, *(() if weight is None else (weight,)))
     kept, numbers, texts = _Kept(memory_budget()), [np.empty((0, len(others)), np.float32)], _Texts(table, text)
     places = array("q")
@@ -231,7 +234,9 @@ def scan_rows(
         raise DataError(f"{table.path}: has a header, but no rows below it")
     where = np.array(places, np.int64).reshape(-1, 3)
     inputs = (
-        RowsInFile(table, tuple(features), where) if kept.blocks is None else ArrayInputs(np.concatenate(kept.blocks))
+        RowsInFile(table, tuple(features), where, file)
+        if kept.blocks is None
+        else ArrayInputs(np.concatenate(kept.blocks))
     )
     columns = np.concatenate(numbers)
     return ScannedRows(

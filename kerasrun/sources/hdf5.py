@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.sources._contract import Data
-from kerasrun.sources._files import unreadable
+from kerasrun.sources._files import FileThatStays, unreadable
 from kerasrun.sources._names import NamedArrays
 
 if TYPE_CHECKING:
@@ -38,16 +38,17 @@ class Hdf5(NamedArrays):
         from kerasrun.sources._stored import StoredInputs
 
         with ExitStack() as stack:
-            data = self._data(_datasets(stack.enter_context(_opened(self.path)), self.path))
+            datasets = _datasets(stack.enter_context(_opened(self.path)), self.path)
+            data = self._data(datasets, FileThatStays(self.path))
             if any(isinstance(split.inputs, StoredInputs) for split in data.splits.values()):
                 stack.pop_all()  # the file stays open as long as examples are read from it
         return data
 
-    def _data(self, datasets: Mapping[str, Any]) -> Data:
+    def _data(self, datasets: Mapping[str, Any], file: FileThatStays) -> Data:
         from kerasrun.sources._arrays import LabelledArrays
 
         def stored(key: str) -> "StoredArray":
-            return _stored(datasets[key], f"{self.path}: {key}")
+            return _stored(datasets[key], f"{self.path}: {key}", file)
 
         arrays = {}
         for split, keys in self.find_arrays(list(datasets)).items():
@@ -84,7 +85,7 @@ def _datasets(file: Any, path: Path) -> dict[str, Any]:
     return found
 
 
-def _stored(dataset: Any, name: str) -> "StoredArray":
+def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
     import numpy as np
 
     from kerasrun.sources._stored import StoredArray
@@ -93,6 +94,7 @@ def _stored(dataset: Any, name: str) -> "StoredArray":
     lock = threading.Lock()
 
     def read(rows: "Rows") -> "NDArray[Any]":
+        file.check()
         with lock, _told(name, "cannot be read"):
             if not isinstance(rows, np.ndarray):
                 return np.asarray(dataset[rows])

@@ -11,7 +11,7 @@ from kerasrun.errors import DataError
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources._contract import Data, LabelKind
 from kerasrun.sources._fields import ArrayLabels
-from kerasrun.sources._files import unreadable
+from kerasrun.sources._files import FileThatStays, unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,16 +84,10 @@ def _stored(path: Path) -> "StoredArray":
 
     from kerasrun.sources._stored import StoredArray
 
-    array, size = _opened(path), path.stat().st_size
+    file, array = FileThatStays(path), _opened(path)
 
     def read(rows: "Rows") -> "NDArray[Any]":
-        # To read a map beyond the end of a file that was cut short since would end the process without a word.
-        try:
-            changed = path.stat().st_size != size
-        except OSError as error:
-            raise unreadable(path, error, "the file that was opened") from error
-        if changed:
-            raise DataError(f"{path}: has another size than when it was opened; expected a file that stays as it is")
+        file.check()  # to read a map beyond the end of a file that was cut short would end the process without a word
         return np.array(array[rows])  # a copy in memory, where a slice would be a view of the file
 
     return StoredArray(array.shape, array.dtype, read)

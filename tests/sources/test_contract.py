@@ -14,6 +14,7 @@ from kerasrun.components import kinds
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.sources._memory import kept_within
 
 KINDS = kinds("kerasrun.sources")
 
@@ -138,6 +139,7 @@ SAMPLES = {
     "idx": (idx_sample, change_idx),
     "image_masks": (image_masks_sample, change_image_masks),
 }
+READ_AS_A_WHOLE = {"npz", "idx", "keras_dataset"}
 IMAGES = {"directory", "npz", "npy", "hdf5", "idx", "keras_dataset", "image_masks"}
 
 
@@ -256,6 +258,20 @@ def test_a_changed_pixel_changes_the_fingerprint(sample):
     assert source(**arguments).open().fingerprint != before
 
 
+def test_data_that_change_while_they_are_read_are_told(sample):
+    """The fingerprint is of what was there when they were opened; what is read later must be that."""
+    source, arguments, folder = sample
+    with kept_within(0):
+        data = source(**arguments).open()
+    train = data.splits["train"]
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        path.write_bytes(path.read_bytes() + b"\n")
+    for read in (one for one in (train.inputs, train.labels) if hasattr(one, "take") and not is_kept(one)):
+        with pytest.raises(DataError, match=r"(is not as it was when|was changed after) the data were opened"):
+            read.take(np.arange(4))
+    assert is_kept(train.inputs) == (source.kind in READ_AS_A_WHOLE)
+
+
 def test_a_limit_takes_the_same_share_of_every_class_and_changes_the_fingerprint(sample):
     source, arguments, _ = sample
     whole = source(**arguments).open()
@@ -319,6 +335,10 @@ def flipped(content, number):
     damaged = bytearray(content)
     damaged[number // 8 % len(content)] ^= 1 << number % 8
     return bytes(damaged)
+
+
+def is_kept(examples):
+    return isinstance(examples, np.ndarray) or hasattr(examples, "array")
 
 
 def holds_the_same(data, other):

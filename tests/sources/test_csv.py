@@ -149,11 +149,8 @@ def test_a_file_that_changed_since_is_told(opened, monkeypatch, tmp_path):
     monkeypatch.setattr(_rows, "memory_budget", lambda: 0)
     inputs = opened("x,y\n1,a\n2,b\n", {"label": "y"}).splits["train"].inputs
     (tmp_path / "train.csv").write_text("x,y\n1,a\n?,b\n")
-    with pytest.raises(DataError, match=r"train\.csv:3: column 'x': '\?'; expected a number"):
+    with pytest.raises(DataError, match=r"train\.csv: was changed after the data were opened"):
         inputs.take(np.array([1]))
-    (tmp_path / "train.csv").write_text("x,y\n")
-    with pytest.raises(DataError, match=r"train\.csv:2: 0 values; expected 2"):
-        inputs.take(np.array([0]))
 
 
 def test_more_rows_than_are_read_at_once(opened, monkeypatch):

@@ -76,7 +76,7 @@ def test_a_file_that_was_cut_short_since_is_told(opened, monkeypatch, tmp_path):
     path = tmp_path / "x_train.npy"
     with path.open("r+b") as file:
         file.truncate(140)
-    with pytest.raises(DataError, match=r"x_train\.npy: has another size than when it was opened"):
+    with pytest.raises(DataError, match=r"x_train\.npy: was changed after the data were opened"):
         inputs.take(np.array([5]))
     path.unlink()
     with pytest.raises(DataError, match=r"x_train\.npy: does not exist; expected the file that was opened"):
