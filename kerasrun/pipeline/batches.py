@@ -133,12 +133,12 @@ def _unchanged(
 
 
 def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Read examples by index within the graph: from memory where they are kept there, else file by file."""
+    """Read examples by index within the graph: from TensorFlow's copy of them, or from where they are."""
     if isinstance(inputs, SelectedInputs):
         read, chosen = _reader(inputs.inputs), tf.constant(inputs.indices)
         return lambda indices: read(tf.gather(chosen, indices))
     array = getattr(inputs, "array", None)
-    if array is not None:
+    if array is not None and array.nbytes <= _COPIED:
         kept = _in_memory(inputs, array)
         return lambda indices: tf.gather(kept, indices)
 
@@ -156,6 +156,9 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
     return from_files
 
 
+# TensorFlow has no arrays of NumPy but copies. To take rows out of one there costs a call into Python for each batch,
+# which many small examples feel and few large ones do not, but not a second time the memory.
+_COPIED = 2**26
 # Training and validation may be shares of one array; TensorFlow then keeps one copy of it.
 _kept: weakref.WeakKeyDictionary[Inputs, tf.Tensor] = weakref.WeakKeyDictionary()
 

@@ -139,3 +139,12 @@ def test_the_graph_knows_the_size_of_batches_that_are_all_full(images, examples,
         kind(images[:examples]), np.arange(examples), batch_size=BATCH, seed=5, first_step=0, epochs=1
     )
     assert [spec.shape[0] for spec in dataset.element_spec] == [size, size]
+
+
+def test_large_arrays_are_not_copied_and_give_the_same(images, monkeypatch):
+    from kerasrun.pipeline import batches as module
+
+    copied = batches(ArrayInputs(images))
+    monkeypatch.setattr(module, "_COPIED", images.nbytes - 1)
+    monkeypatch.setattr(module, "_in_memory", None)
+    assert same(batches(ArrayInputs(images)), copied)
