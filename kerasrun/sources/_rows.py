@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -60,13 +61,16 @@ class Table:
         """What a message calls a column."""
         return f"column {self.columns[position]!r}" if self.header else f"column {position}"
 
-    def rows(self) -> Iterator[tuple[Place, list[str]]]:
+    def rows(self, digest: "hashlib._Hash") -> Iterator[tuple[Place, list[str]]]:
         """Every row below the header, with its place, and with blanks around the values.
+
+        Args:
+            digest: updated with every byte of the file.
 
         Raises:
             DataError: if a row has more or fewer values than there are columns, or the file cannot be read as text.
         """
-        rows = _rows(self.path, self.delimiter)
+        rows = _rows(self.path, self.delimiter, digest)
         if self.header:
             next(rows)
         for place, values in rows:
@@ -157,6 +161,8 @@ class ScannedRows:
     """What reading every row of a table once has shown."""
 
     table: Table
+    sha256: str
+    """Of the file as it was read, as hexadecimal text."""
     inputs: Inputs
     """The features."""
     lines: NDArray[np.int64]
@@ -185,7 +191,7 @@ def open_table(path: Path, delimiter: str | None, *, header: bool) -> Table:
     Raises:
         DataError: if the file cannot be read, has no row, or a name stands twice in its header.
     """
-    first = next(_rows(path, delimiter), None)
+    first = next(_rows(path, delimiter, hashlib.sha256()), None)
     if first is None:
         raise DataError(f"{path}: is empty; expected {'a header and ' if header else ''}rows of values")
     (line, _, _), written = first
@@ -223,8 +229,8 @@ def scan_rows(
     file = FileThatStays(table.path)
     others = (*labels, *(() if weight is None else (weight,)))
     kept, numbers, texts = _Kept(memory_budget()), [np.empty((0, len(others)), np.float32)], _Texts(table, text)
-    places = array("q")
-    for block, rows in _blocks(table.rows()):
+    places, digest = array("q"), hashlib.sha256()
+    for block, rows in _blocks(table.rows(digest)):
         lines = [line for line, _, _ in block]
         kept.add(table.numbers(features, rows, lines))
         numbers.append(table.numbers(others, rows, lines))
@@ -241,6 +247,7 @@ def scan_rows(
     columns = np.concatenate(numbers)
     return ScannedRows(
         table,
+        digest.hexdigest(),
         inputs,
         lines=where[:, 0],
         labels=columns[:, : len(labels)],
@@ -297,11 +304,11 @@ def _blocks(rows: Iterable[tuple[Place, list[str]]]) -> Iterator[tuple[list[Plac
         yield places, values
 
 
-def _rows(path: Path, delimiter: str | None) -> Iterator[tuple[Place, list[str]]]:
+def _rows(path: Path, delimiter: str | None, digest: "hashlib._Hash") -> Iterator[tuple[Place, list[str]]]:
     """Every row that is not blank."""
     try:
         with path.open("rb") as file:
-            lines = _Lines(path, file)
+            lines = _Lines(path, file, digest)
             rows = _parsed(lines, delimiter)
             while True:
                 line, start = lines.number + 1, lines.end
@@ -320,8 +327,8 @@ def _rows(path: Path, delimiter: str | None) -> Iterator[tuple[Place, list[str]]
 class _Lines:
     """The lines of a file as text, with the number of the last one and the byte where it ends."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: BinaryIO, digest: "hashlib._Hash") -> None:
+        self.path, self.file, self.digest = path, file, digest
         self.number = self.end = 0
 
     def __iter__(self) -> "_Lines":
@@ -331,6 +338,7 @@ class _Lines:
         line = next(self.file)
         self.number += 1
         self.end += len(line)
+        self.digest.update(line)
         return _decoded(line, self.path, self.number)
 
 

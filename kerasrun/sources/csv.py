@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -113,8 +112,8 @@ class Csv(Source):
         classes = self._classes(scanned["train"], [train.columns[position] for position in layout.labels])
         splits = {name: self._split(name, rows, classes) for name, rows in scanned.items()}
         row_format = RowFormat(tuple(train.columns[position] for position in layout.features), self.header, delimiter)
-        files = {name: table.path for name, table in tables.items()}
-        return Data(splits, classes, None, _fingerprint(files, self.limit), self.label_kind, row_format)
+        digests = {name: rows.sha256 for name, rows in scanned.items()}
+        return Data(splits, classes, None, _fingerprint(digests, self.limit), self.label_kind, row_format)
 
     def _layout(self, train: "Table") -> "Layout":
         """Where in the file for training the columns stand that the experiment names."""
@@ -278,10 +277,9 @@ def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
     return checked_weights(rows.weights, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")
 
 
-def _fingerprint(files: Mapping[str, Path], limit: int | None) -> str:
-    """sha256 over the contents of the files, and how much of them is taken."""
+def _fingerprint(digests: Mapping[str, str], limit: int | None) -> str:
+    """sha256 over those of the files, by split, and how much of them is taken."""
     digest = hashlib.sha256(b"" if limit is None else f"limit {limit}\n".encode())
-    for name, path in files.items():
-        with path.open("rb") as file:
-            digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    for name, sha256 in digests.items():
+        digest.update(f"{name} {sha256}\n".encode())
     return digest.hexdigest()

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 
 import numpy as np
@@ -272,3 +273,11 @@ def test_columns_survive_the_resolved_experiment():
     assert experiment.data.label == "7"
     assert experiment.data.delimiter == "\t"
     assert parse(resolved_yaml(experiment), "a.yaml").experiment.data == experiment.data
+
+
+def test_the_fingerprint_is_of_every_byte_as_it_was_read(opened, monkeypatch):
+    """Reading the file once more could find another one."""
+    text = f"{PLANTS}\n 7, 8, 'rose'\n\n"
+    content = hashlib.sha256(text.encode()).hexdigest()
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert opened(text).fingerprint == hashlib.sha256(f"train {content}\n".encode()).hexdigest()
