@@ -616,11 +616,11 @@ NOTES: Mapping[str, str] = {
     "init": """\
 Nothing is ever written over. The path of the new file is printed. A copy of an example names the shipped data where
 kerasrun runs from its source, so that it trains as it is; an installed package has the examples, but not the data, and
-the copy says where to put the path of yours. `--data` looks at class folders of images, folders of images and of
-masks, a folder with MNIST's IDX files, an `.npz` or `.h5` file, or a text file of rows (or a folder with `train.csv`),
-and writes an experiment with a network for what it saw: the kind of labels, the size of the images (where they differ,
-one that most of them have at least), whether they are grey, delimiter, header and columns, what validates. It is a
-place to begin, not a search for the best network.""",
+the copy says where to put the path of yours. `--data` looks at class folders of images, folders of images and of masks,
+a folder with MNIST's IDX files, an `.npz` or `.h5` file, a folder with `x_train.npy` and `y_train.npy`, or a text file
+of rows (or a folder with `train.csv`), and writes an experiment with a network for what it saw: the kind of labels, the
+size of the images (where they differ, one that most of them have at least), whether they are grey, delimiter, header
+and columns, what validates. It is a place to begin, not a search for the best network.""",
     "train": """\
 The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the steps at hand, about
 half a second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.

@@ -62,6 +62,21 @@ def test_arrays_of_the_digits(drafted, name, kind):
     assert "1,438 training examples of 32×32×1, 10 classes" in text
 
 
+def test_a_folder_with_a_file_for_each_array(drafted, tmp_path):
+    (tmp_path / "npy").mkdir()
+    with np.load(DIGITS / "digits.npz") as digits:
+        for name, saved in (("train", "train"), ("test", "val")):
+            np.save(tmp_path / "npy" / f"x_{saved}.npy", digits[f"x_{name}"])
+            np.save(tmp_path / "npy" / f"y_{saved}.npy", digits[f"y_{name}"])
+    np.save(tmp_path / "npy" / "x_test.npy", np.zeros(3))  # without labels it is passed over
+    experiment, text = drafted(Path("npy"))
+    assert experiment.data.kind == "npy"
+    assert experiment.data.y_validation == tmp_path / "npy" / "y_val.npy"
+    assert experiment.data.x_test is None
+    assert "1,438 training examples of 32×32×1, 10 classes" in text
+    assert experiment.fit.validation_split is None
+
+
 def test_images_with_masks(drafted):
     experiment, text = drafted(DIGITS.parent / "digit_masks")
     assert (experiment.data.kind, experiment.data.color_mode) == ("image_masks", "grayscale")

@@ -1,4 +1,4 @@
-"""Arrays: `.npz`, HDF5, and the files of MNIST."""
+"""Arrays: `.npz`, HDF5, a file for each, and the files of MNIST."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.experiment.recognition._contract import Recognized, recognized
 from kerasrun.sources._contract import LabelKind
 from kerasrun.sources._files import list_folder
+from kerasrun.sources._names import SPELLINGS
 from kerasrun.sources.hdf5 import Hdf5
 from kerasrun.sources.idx import Idx
+from kerasrun.sources.npy import Npy
 from kerasrun.sources.npz import Npz
 
 if TYPE_CHECKING:
@@ -29,6 +31,24 @@ def array_file(path: Path) -> Recognized | None:
     kind = _label_kind(archive(path=path, labels="numbers").open().splits["train"].label_array)
     data = archive(path=path, labels=kind).open()
     return recognized(archive.kind, {"path": path}, data, {} if kind == "classes" else {"labels": kind})
+
+
+def npy_files(path: Path) -> Recognized | None:
+    """A folder with an `.npy` file for each array, called as in an archive."""
+    there = {} if path.is_file() else {file.name: file for file in list_folder(path)[0]}
+    names = {
+        f"{axis}_{split}": [f"{axis}_{spelling}.npy" for spelling in spellings]
+        for split, spellings in SPELLINGS.items()
+        for axis in "xy"
+    }
+    found = {key: there[name] for key, spelled in names.items() for name in spelled if name in there}
+    if not {"x_train", "y_train"} <= found.keys():
+        return None
+    # Without its labels a split serves nothing.
+    paths = {key: file for key, file in found.items() if {f"x{key[1:]}", f"y{key[1:]}"} <= found.keys()}
+    kind = _label_kind(Npy.model_validate({**paths, "labels": "numbers"}).open().splits["train"].label_array)
+    keys = {} if kind == "classes" else {"labels": kind}
+    return recognized(Npy.kind, paths, Npy.model_validate({**paths, **keys}).open(), keys)
 
 
 def idx_files(path: Path) -> Recognized | None:

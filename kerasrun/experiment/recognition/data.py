@@ -5,13 +5,13 @@ from pathlib import Path
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.recognition._contract import Recognized
-from kerasrun.experiment.recognition.arrays import array_file, idx_files
+from kerasrun.experiment.recognition.arrays import array_file, idx_files, npy_files
 from kerasrun.experiment.recognition.images import class_folder_images, images_with_masks
 from kerasrun.experiment.recognition.tables import tables
 from kerasrun.sources._files import missing
 
 _LOOKS: Sequence[Callable[[Path], Recognized | None]] = (
-    *(array_file, tables, idx_files),
+    *(array_file, tables, npy_files, idx_files),
     *(images_with_masks, class_folder_images),
 )
 
@@ -29,5 +29,6 @@ def recognize(path: Path) -> Recognized:
             return found
     raise DataError(
         f"{path}: not recognized as data; expected class folders of images, folders images and masks, MNIST's IDX "
-        "files, an .npz or .h5 file with x_train and y_train, or a text file of rows (.csv)"
+        "files, an .npz or .h5 file with x_train and y_train, a folder with x_train.npy and y_train.npy, or a text "
+        "file of rows (.csv)"
     )
