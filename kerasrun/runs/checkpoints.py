@@ -16,7 +16,7 @@ from kerasrun.errors import CheckpointError, DamagedFileError
 from kerasrun.runs import atomic, checksums
 from kerasrun.runs.directory import RunDirectory
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _STATE = "state.h5"
 _PROGRESS = "progress.json"
 _ASIDE = ".replaced"
