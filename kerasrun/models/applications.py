@@ -19,6 +19,7 @@ from kerasrun.models._contract import Network, Output, require_images
 from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_applications import Application, application, application_names
+from kerasrun.models._keras_messages import sentence
 from kerasrun.models._trainable import freeze, layers_after
 
 MANY = "a network of keras.applications"
@@ -131,10 +132,10 @@ class FineTuned(Network):
         except Exception as error:  # Keras's get_file raises a bare Exception where the download fails
             file = _looked_for(error)
             if file is None:
-                raise ModelError(f"model.{self.kind}: {_sentence(error)}") from error
+                raise ModelError(f"model.{self.kind}: {sentence(error)}") from error
             raise ModelError(
                 f"{self.kind}'s ImageNet weights are not at hand: {file} is missing or damaged, and Keras could not "
-                f"download it ({_sentence(error)}). Put {file.name} into {file.parent} by hand, or set weights: to "
+                f"download it ({sentence(error)}). Put {file.name} into {file.parent} by hand, or set weights: to "
                 "the path of a .h5 file in the same layout, or weights: null to begin with random weights"
             ) from error
 
@@ -150,7 +151,7 @@ class FineTuned(Network):
                 errors.append(error)
         raise ModelError(
             f"{path}: these are not the weights of {self.kind}, neither without its top nor with it: "
-            f"{_sentence(errors[0])}"
+            f"{sentence(errors[0])}"
         ) from errors[0]
 
 
@@ -188,7 +189,3 @@ def _looked_for(error: Exception) -> Path | None:
         if frame.f_code.co_name == "get_file":
             return Path(frame.f_locals["download_target"])
     return None
-
-
-def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__

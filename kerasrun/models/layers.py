@@ -12,6 +12,7 @@ from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import added, canonical
 from kerasrun.models._contract import Network, Output
+from kerasrun.models._keras_messages import sentence
 
 INPUT = "input"
 """What `inputs` calls the network's own input."""
@@ -95,7 +96,7 @@ def _apply(entry: LayerEntry, number: int, tensor: Any, tensors: Mapping[str, An
         shapes = [tuple(one.shape[1:]) for one in (tensor if isinstance(tensor, list) else [tensor])]
         received_shape = shapes[0] if len(shapes) == 1 else shapes
         raise ModelError(
-            f"{where}: {name} cannot be applied to the shape {received_shape}: {_sentence(error)}"
+            f"{where}: {name} cannot be applied to the shape {received_shape}: {sentence(error)}"
         ) from error
 
 
@@ -130,11 +131,6 @@ def _with_output(tensor: Any, output: Output) -> Any:
     if len(tensor.shape) > 2 and not output.per_pixel:
         tensor = keras.layers.Flatten(name="flatten_output")(tensor)
     return output.layer()(tensor)
-
-
-def _sentence(error: Exception) -> str:
-    """The first paragraph of Keras's message, in one line."""
-    return " ".join(str(error).split("\n\n")[0].split())
 
 
 def _is_text(value: object) -> bool:

@@ -16,10 +16,12 @@ from kerasrun.models._architecture import preprocesses, read_architecture, refus
 from kerasrun.models._contract import Network, Output
 from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
+from kerasrun.models._keras_messages import sentence
 from kerasrun.models._trainable import freeze, layers_after
 
 logger = logging.getLogger("kerasrun")
 
+_NOT_FOUND = re.compile(r"Could not locate (class|function) '(\w+)'|Unknown (\w+): '(\w+)'")  # .keras and .json, .h5
 COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
 
 
@@ -139,12 +141,13 @@ class Saved(Network):
             if not model.built:
                 model.build((None, *shape))
         except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            if own := re.search(r"Could not locate (class|function) '(\w+)'", str(error)):
+            if own := _NOT_FOUND.search(str(error)):
+                kind, name = own[1] or own[3].lower(), own[2] or own[4]
                 raise ModelError(
-                    f"{self.path.name} needs the {own[1]} '{own[2]}', which is not Keras's: name the Python file that "
-                    "has it under plugins:"
+                    f"{self.path.name} needs the {kind} '{name}', which is not Keras's: name the Python file that has "
+                    "it under plugins:"
                 ) from error
-            raise ModelError(f"{self.path.name}: Keras cannot rebuild this network: {_sentence(error)}") from error
+            raise ModelError(f"{self.path.name}: Keras cannot rebuild this network: {sentence(error)}") from error
         if len(model.inputs) != 1:
             raise ModelError(f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is one")
         wanted = tuple(model.inputs[0].shape[1:])
@@ -174,10 +177,10 @@ class Saved(Network):
                 warnings.simplefilter("always")
                 whole.load_weights(path, skip_mismatch=self.skip_mismatch, **options)
         except (ValueError, OSError, KeyError) as error:
-            raise ModelError(f"{path}: these are not the weights of {self.path.name}: {_sentence(error)}") from error
+            raise ModelError(f"{path}: these are not the weights of {self.path.name}: {sentence(error)}") from error
         for warning in caught:
             if issubclass(warning.category, UserWarning):
-                logger.warning("%s: %s", path, _sentence(warning.message))
+                logger.warning("%s: %s", path, sentence(warning.message))
 
 
 def _hint(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> str:
@@ -199,9 +202,3 @@ def _check_names(whole: Any, path: Path) -> None:
     here = [layer.name for layer in whole.layers if layer.weights]
     if not there & set(here):
         raise ValueError(f"no layer there is called {', '.join(here)}; there are {', '.join(sorted(there))}")
-
-
-def _sentence(error: Exception | Warning | str) -> str:
-    """The first paragraph of Keras's message, in one line, without the configurations that it repeats."""
-    told = re.split("(Full object|Received:) config", str(error).split("\n\n")[0])[0]
-    return " ".join(told.split())

@@ -176,3 +176,9 @@ def test_arguments_that_keras_refuses_are_told_with_the_layer():
 def test_an_input_that_no_layer_has_is_told():
     with pytest.raises(ModelError, match=r"layer 1 of the model: Add: no earlier layer is called 'x'; there are input"):
         built([{"Add": {"inputs": ["x", "input"]}}])
+
+
+@pytest.mark.tensorflow
+def test_the_reason_of_a_layer_that_does_not_fit_is_told():
+    with pytest.raises(ModelError, match=r"Reshape cannot be applied to the shape \(8, 8, 1\): The total size of the"):
+        built([{"Reshape": {"target_shape": [5, 5]}}])

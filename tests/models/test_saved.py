@@ -132,6 +132,18 @@ def test_a_layer_of_ones_own_is_asked_for_as_a_plugin(tmp_path):
 
 
 @pytest.mark.tensorflow
+def test_the_same_is_asked_for_where_the_file_is_a_h5(tmp_path):
+    import keras
+
+    class Thrice(keras.layers.Layer):
+        pass
+
+    keras.Sequential([keras.Input((8,)), Thrice()]).save(tmp_path / "own.h5")
+    with pytest.raises(ModelError, match=r"own.h5 needs the layer 'Thrice', which is not Keras's: .*plugins:"):
+        built(tmp_path / "own.h5", shape=(8,))
+
+
+@pytest.mark.tensorflow
 def test_a_branch_that_led_to_a_layer_taken_off_is_gone(files):
     import keras
 
@@ -153,6 +165,11 @@ def test_weights_that_do_not_fit_are_refused_or_left_random_as_asked(files, capl
     architecture = files / "network.json"
     with pytest.raises(ModelError, match=r"other.h5: these are not the weights of network.json: .*expected 3 layers"):
         built(architecture, weights=files / "other.h5")
+    other.save_weights(files / "other.weights.h5")
+    with pytest.raises(
+        ModelError, match=r"other.weights.h5: .*not be loaded.*>: The shape of.*value.shape=\(3, 3, 1, 3\)"
+    ):
+        built(architecture, weights=files / "other.weights.h5")
     with pytest.raises(ModelError, match=r"no layer there is called conv, bn, digits; there are"):
         built(architecture, weights=files / "other.h5", by_name=True)
     with pytest.raises(ModelError, match=r"shapes.h5: .*[Ss]hape mismatch"):
