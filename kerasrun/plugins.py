@@ -7,6 +7,7 @@ import ast
 import contextlib
 import hashlib
 import importlib.util
+import linecache
 import re
 import sys
 import traceback
@@ -65,6 +66,8 @@ def read(path: Path) -> Plugin:
     except (SyntaxError, ValueError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise PluginError(f"no Python{line}: {error.msg if isinstance(error, SyntaxError) else error}") from None
+    if path.suffix != ".py":
+        raise PluginError("expected a Python file, whose name ends in .py")
     objects = added_objects(module_of(path))
     if not objects:
         raise PluginError(
@@ -190,7 +193,8 @@ def _import(path: Path, content: bytes) -> None:
         del sys.modules[module_name]
         lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', traceback.format_exc())
         place = f"{path}:{lines[-1]}" if lines else str(path)
-        raise PluginError(f"{place}: the plugin cannot be imported: {_sentence(error)}") from error
+        text = f"\n    {linecache.getline(str(path), int(lines[-1])).strip()}" if lines else ""
+        raise PluginError(f"{place}: the plugin cannot be imported: {_sentence(error)}{text}") from error
 
 
 def _place_in_plugin(text: str) -> str | None:

@@ -20,6 +20,7 @@ from kerasrun.sources._contract import (
     LabelKind,
     Split,
 )
+from kerasrun.sources._files import listed
 from kerasrun.sources._images import resize_array
 from kerasrun.sources._inputs import ArrayInputs, ResizedArray
 from kerasrun.sources._limit import within_limit
@@ -236,8 +237,10 @@ def _from_one_hot(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
     wrong = np.flatnonzero((np.count_nonzero(labels, axis=1) != 1) | (labels.max(axis=1) != 1))
     if len(wrong):
         raise DataError(
-            f"{name}: has shape {labels.shape}, but the row at index {wrong[0]} is not one-hot; expected a single 1 "
-            "among zeros in each row, or class numbers of shape (examples,)"
+            f"{name}: has shape {labels.shape}, but the row at index {wrong[0]} is not one-hot: "
+            f"{listed([str(value) for value in labels[wrong[0]].tolist()])}; expected a single 1 among zeros in each "
+            "row, or class numbers of shape (examples,); for labels that may hold together set `labels: multi_label`, "
+            "for numbers to be predicted `labels: numbers`"
         )
     numbers: NDArray[np.int64] = labels.argmax(axis=1).astype(np.int64)
     return numbers

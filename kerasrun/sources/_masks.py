@@ -115,10 +115,10 @@ def _values(
 ) -> tuple[NDArray[np.uint8], tuple[int, int], frozenset[int]]:
     """A mask's values in `size`, its own width and height, and every value in the file."""
     with opened(content, path) as image:
-        single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")))
+        single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
         if single.min() < 0 or single.max() >= _MOST_CLASSES:
             wrong = single.max() if single.min() >= 0 else single.min()
-            raise ValueError(f"has the value {wrong}; expected values of 0 to 255")
+            raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
         whole = np.flatnonzero(np.bincount(single.ravel()))
         mask = Image.fromarray(single.astype(np.uint8))
     height, width = size
@@ -126,14 +126,16 @@ def _values(
     return np.asarray(resized), mask.size, frozenset(whole.tolist())
 
 
-def _single_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     if pixels.dtype.kind not in "ui":
-        raise ValueError("its samples are no whole numbers")
+        raise UnreadableImageError(path, "its samples are no whole numbers")
     if pixels.ndim == 2:
         return pixels
     colours = pixels[..., :3] if pixels.shape[2] != 2 else pixels[..., :1]
     if (colours != colours[..., :1]).any():
-        raise ValueError("it has colours, not class numbers; save each pixel's class as a grey value, or as a palette")
+        raise UnreadableImageError(
+            path, "has colours, not class numbers; save each pixel's class as a grey value, or as a palette"
+        )
     return pixels[..., 0]
 
 
@@ -175,6 +177,11 @@ def classes_of_values(
 def _count_of(scan: MaskScan, found: frozenset[int]) -> int:
     """How many classes there are, where the values are class numbers."""
     _refuse_jpeg(scan, {0, 255})
+    if len(found) == _MOST_CLASSES:
+        raise DataError(
+            f"{scan.paths[0].parent}: the masks have every value from 0 to 255, as soft edges give; expected one value "
+            "for each class: save them anew with hard edges, or say by `mask_values` which value is which class"
+        )
     count = max(found) + 1
     if len(found) < count or count < 2:
         values = listed([str(value) for value in sorted(found)])

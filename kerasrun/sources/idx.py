@@ -62,7 +62,7 @@ class Idx(ArraySource):
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
             if (images is None) != (labels is None):
                 given, lacking = ("images", "labels") if images else ("labels", "images")
-                raise ValueError(f"{split}_{given} is given without {split}_{lacking}")
+                raise ValueError(f"expected {split}_{lacking} beside {split}_{given}")
         if self.path is None and self.train_images is None:
             raise ValueError("expected path (a folder with MNIST's file names), or train_images and train_labels")
         return self

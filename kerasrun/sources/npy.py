@@ -51,7 +51,7 @@ class Npy(ArraySource):
             given = {axis: getattr(self, f"{axis}_{split}") is not None for axis in "xy"}
             if given["x"] != given["y"]:
                 there, lacking = "xy" if given["x"] else "yx"
-                raise ValueError(f"{there}_{split} is given without {lacking}_{split}")
+                raise ValueError(f"expected {lacking}_{split} beside {there}_{split}")
         return self
 
     @property

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from kerasrun import plugins
-from kerasrun.errors import ExperimentError
+from kerasrun.errors import ExperimentError, PluginError
 from kerasrun.experiment.load import parse
 
 PLUGIN = """
@@ -135,6 +135,12 @@ def test_a_file_that_cannot_serve_is_told(read, tmp_path, content, told):
     (line,) = read("")
     assert "e.yaml:3:11: plugins.0: " in line
     assert told in line
+
+
+def test_a_file_of_another_name_is_no_python(tmp_path):
+    (tmp_path / "own.txt").write_text("x = 1")
+    with pytest.raises(PluginError, match=r"whose name ends in \.py"):
+        plugins.read(tmp_path / "own.txt")
 
 
 def test_names_are_those_of_the_experiment_at_hand_alone(read, tmp_path):

@@ -75,7 +75,7 @@ def test_files_may_be_named_one_by_one(tmp_path, write_idx):
 
 @pytest.mark.parametrize("fields", [{}, {"train_images": "a"}, {"path": "x", "test_labels": "a"}])
 def test_half_a_description_is_an_error(fields):
-    with pytest.raises(ValidationError, match=r"expected path|is given without"):
+    with pytest.raises(ValidationError, match=r"expected path|expected \w+ beside"):
         Idx(**fields)
 
 

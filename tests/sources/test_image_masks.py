@@ -131,7 +131,7 @@ def blurred(root):
         ),
         (lambda root: save(root / "masks/1.png", mask_of([0, 7, 255])), "values 0, 7, 255.*set `mask_values`"),
         (blurred, r"1\.jpg: a mask as JPEG, which blurs values"),
-        (lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)), "it has colours"),
+        (lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)), r"1\.png: has colours"),
         (lambda root: save(root / "masks/1.png", mask_of([0, 255]).astype(np.uint16) * 9), r"1\.png.*the value 2295"),
         # To count how often each value occurs would take gigabytes.
         (
@@ -153,6 +153,14 @@ def test_what_cannot_be_used_is_told_with_its_name(pairs, spoil, words):
     spoil(root)
     with pytest.raises(DataError, match=words):
         ImageMasks(path=root).open()
+
+
+def test_soft_edges_are_not_taken_for_256_classes(tmp_path):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for folder in ("images", "masks"):
+        save(tmp_path / folder / "1.png", grey)
+    with pytest.raises(DataError, match="every value from 0 to 255, as soft edges give"):
+        ImageMasks(path=tmp_path).open()
 
 
 def test_a_value_that_is_no_class_is_told_with_its_file(pairs):

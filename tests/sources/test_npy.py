@@ -132,5 +132,5 @@ def test_a_missing_file_is_told_with_the_nearest_name(opened, tmp_path):
 
 @pytest.mark.parametrize(("given", "lacking"), [("x_test", "y_test"), ("y_validation", "x_validation")])
 def test_examples_come_with_labels(given, lacking):
-    with pytest.raises(ValidationError, match=f"{given} is given without {lacking}"):
+    with pytest.raises(ValidationError, match=f"expected {lacking} beside {given}"):
         Npy(x_train="a.npy", y_train="b.npy", **{given: "c.npy"})
