@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrun.errors import ExperimentError
+from kerasrun.errors import ExperimentError, ModelError
 from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
@@ -57,7 +57,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     experiment = fields.read_experiment(document, folder, Path(file).stem, typed)
     if not any(problem.key_path.startswith("compile.metrics") for problem in found):
         found += logs.monitor_problems(document, logs.validates_by_text(document))
-    found += validation_problems(document, experiment.fit) if experiment else []
+    found += validation_problems(document, experiment.fit) + _fit_problems(document, experiment) if experiment else []
     # The checks of Keras's components say more than pydantic about what they hold.
     reported = tuple(f"{problem.key_path}." for problem in found)
     problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]
@@ -112,6 +112,23 @@ def _changed(root: Node, settings: Sequence[str], problems: list[Problem]) -> Do
     accept_class_name_form(root)
     overrides.apply(root, settings, problems)
     return Document(root)
+
+
+def _fit_problems(document: Document, experiment: Experiment) -> list[Problem]:
+    """A network that cannot take the examples, or the stages, as far as the text says what they are."""
+    problems = []
+    network, shape = experiment.model, experiment.data.example_shape
+    if shape is not None and experiment.preprocessing is None:
+        try:
+            network.check_examples(shape, experiment.data.label_kind)
+        except ModelError as error:
+            problems.append(Problem(document.key_place(("model", network.kind)), "model", str(error)))
+    for number, stage in enumerate(experiment.stages):
+        try:
+            network.check_trainable(True if stage.trainable is None else stage.trainable)
+        except ModelError as error:
+            problems.append(document.problem(("stages", number, "trainable"), str(error)))
+    return problems
 
 
 def _rule_problems(document: Document) -> list[Problem]:

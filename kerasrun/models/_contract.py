@@ -8,6 +8,7 @@ from typing import Any, Self
 from kerasrun.components import Kind
 from kerasrun.errors import ModelError
 from kerasrun.models._trainable import freeze
+from kerasrun.sources._contract import LabelKind, Shape
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,18 @@ class Network(Kind):
         del trust
         return self
 
+    def check_examples(self, shape: Shape, labels: LabelKind) -> None:
+        """Refuse examples that the network cannot take, before TensorFlow is loaded.
+
+        Args:
+            shape: of an example, as far as it is known: (height, width, channels) or (features,), None for what is not.
+            labels: their kind.
+
+        Raises:
+            ModelError: naming what the data have and what the network needs.
+        """
+        del shape, labels
+
     def preprocess(self, inputs: Any) -> Any | None:
         """Apply this network's own preprocessing to images of 0 to 255, or return None for the default (to [0, 1])."""
         del inputs
@@ -74,11 +87,19 @@ class Network(Kind):
         Raises:
             ModelError: if there is no such layer, or false is given to a network without a pretrained part.
         """
+        self.check_trainable(trainable)
+        freeze(layers, trainable, self.kind)
+
+    def check_trainable(self, trainable: bool | str) -> None:
+        """Refuse what a stage may not say, as far as that is known without the layers.
+
+        Raises:
+            ModelError: if there cannot be such a layer, or false is given to a network without a pretrained part.
+        """
         if trainable is False:
             raise ModelError(
                 f"{self.kind} has no pretrained part that could stay as it is: name the first layer that learns"
             )
-        freeze(layers, trainable, self.kind)
 
     def check_weights(self) -> None:
         """Look for a file of weights before TensorFlow is loaded; only a new run needs it.
@@ -101,22 +122,44 @@ class Network(Kind):
 
 
 def require_images(inputs: Any, network: str, least: int, channels: int | None = None) -> None:
-    """Refuse inputs that are not images of at least `least`×`least` pixels (and of `channels` channels).
+    """Refuse symbolic inputs that are not images of at least `least`×`least` pixels (and of `channels` channels).
+
+    Raises:
+        ModelError: as `require_image_shape`.
+    """
+    require_image_shape(tuple(inputs.shape[1:]), network, least, channels)
+
+
+def require_image_shape(shape: Shape, network: str, least: int, channels: int | None = None) -> None:
+    """The same of the shape of an example, where None is what is not known.
 
     Raises:
         ModelError: naming the size that the data has and the one that the network needs.
     """
-    shape = tuple(inputs.shape[1:])
     if len(shape) != 3:
-        raise ModelError(f"{network} takes images, but an example has the shape {shape}; use MLP for rows of numbers")
+        received = "are rows of numbers" if shape == (None,) else f"have the shape {shape}"
+        raise ModelError(f"{network} takes images, but the examples {received}; use MLP for rows of numbers")
     height, width, depth = shape
-    if min(height, width) < least:
+    if height is not None and width is not None and min(height, width) < least:
         raise ModelError(
             f"images of {height}×{width} are too small for {network}, which needs {least}×{least}; "
             f"set image_size: [{least}, {least}] or larger in the data section"
         )
-    if channels is not None and depth != channels:
+    if None not in (channels, depth) and depth != channels:
         raise ModelError(
             f"{network} takes images of {channels} channels, but these have {depth}; "
-            "set color_mode: rgb in the data section"
+            "set color_mode: rgb in the data section, or store arrays with as many channels"
+        )
+
+
+def refuse_masks(network: str, labels: LabelKind) -> None:
+    """For networks that give one output for an example.
+
+    Raises:
+        ModelError: if every pixel needs one.
+    """
+    if labels == "masks":
+        raise ModelError(
+            f"{network} gives one output for an image, but masks need one for each pixel: list the layers of a "
+            "network that keeps the size, or brings it back, under model: {layers: […]}"
         )

@@ -3,8 +3,7 @@
 from collections.abc import Container, Sequence
 from typing import Any
 
-from kerasrun.errors import ModelError
-from kerasrun.models._contract import Output
+from kerasrun.models._contract import Output, refuse_masks
 
 
 def with_head(
@@ -21,10 +20,7 @@ def with_head(
     from keras import layers
 
     if output.per_pixel:
-        raise ModelError(
-            f"{network} gives one output for an image, but masks need one for each pixel: list the layers of a "
-            "network that keeps the size, or brings it back, under model: {layers: […]}"
-        )
+        refuse_masks(network, "masks")
     if len(x.shape) > 2:
         x = layers.Flatten(name=_free("flatten", taken))(x)
     if dropout and not units:

@@ -15,12 +15,13 @@ from pydantic import Field, create_model, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import Parameter
-from kerasrun.models._contract import Network, Output, require_images
+from kerasrun.models._contract import Network, Output, refuse_masks, require_image_shape, require_images
 from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_applications import Application, application, application_names
 from kerasrun.models._keras_messages import sentence
 from kerasrun.models._trainable import freeze, layers_after
+from kerasrun.sources._contract import LabelKind, Shape
 
 MANY = "a network of keras.applications"
 OWN_MEANINGS = {
@@ -58,13 +59,22 @@ class FineTuned(Network):
     @field_validator("trainable")
     @classmethod
     def _name_a_layer(cls, value: bool | str) -> bool | str:
-        layers = cls.application.layers
-        if isinstance(value, str) and layers is not None and value not in layers:
-            near = difflib.get_close_matches(value, layers, n=1)
-            raise ValueError(
-                f"expected true, false or one of {', '.join(layers)}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+        if expected := cls._expected(value):
+            raise ValueError(expected)
         return value
+
+    @classmethod
+    def _expected(cls, trainable: bool | str) -> str | None:
+        """What is expected instead of a name that no layer has; None where that is not known."""
+        layers = cls.application.layers
+        if not isinstance(trainable, str) or layers is None or trainable in layers:
+            return None
+        near = difflib.get_close_matches(trainable, layers, n=1)
+        return f"expected true, false or one of {', '.join(layers)}" + (f"; did you mean {near[0]}?" if near else "")
+
+    def check_examples(self, shape: Shape, labels: LabelKind) -> None:
+        refuse_masks(self.kind, labels)
+        require_image_shape(shape, self.kind, self.application.least, channels=3)
 
     def preprocess(self, inputs: Any) -> Any:
         """As the weights were trained; several networks have their own layers for it and take pixels as they are."""
@@ -86,6 +96,10 @@ class FineTuned(Network):
             raise ModelError(f"{path}: no such weights file; set model.{name}.weights to a .h5 file, imagenet or null")
         if not path.name.endswith(".h5"):
             raise ModelError(f"{path}: Keras reads {name}'s weights from a file that ends in .h5")
+
+    def check_trainable(self, trainable: bool | str) -> None:
+        if expected := self._expected(trainable):
+            raise ModelError(f"{self.kind} has no layer '{trainable}'; {expected}")
 
     def set_trainable(self, layers: Sequence[Any], trainable: bool | str) -> None:
         """Choose which of the convolutions learn; the head always does."""

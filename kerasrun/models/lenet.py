@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar, Literal
 
-from kerasrun.models._contract import Network, Output, require_images
+from kerasrun.models._contract import Network, Output, refuse_masks, require_image_shape, require_images
+from kerasrun.sources._contract import LabelKind, Shape
 
 
 class LeNet(Network):
@@ -18,6 +19,10 @@ class LeNet(Network):
     """Activation of every layer but the last; the paper's is `tanh`."""
     pooling: Literal["max", "average"] = "max"
     """Kind of the 2×2 pooling; the paper averages."""
+
+    def check_examples(self, shape: Shape, labels: LabelKind) -> None:
+        refuse_masks("LeNet", labels)
+        require_image_shape(shape, "LeNet", least=16)
 
     def build(self, inputs: Any, output: Output) -> Any:
         from keras import layers

@@ -4,7 +4,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from kerasrun.models._contract import Network, Output
+from kerasrun.models._contract import Network, Output, refuse_masks
+from kerasrun.sources._contract import LabelKind, Shape
 
 
 class MLP(Network):
@@ -18,6 +19,9 @@ class MLP(Network):
     """Activation of the hidden layers."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of units dropped after each hidden layer in training; 0 adds no layer."""
+
+    def check_examples(self, shape: Shape, labels: LabelKind) -> None:
+        refuse_masks("MLP", labels)
 
     def build(self, inputs: Any, output: Output) -> Any:
         from keras import layers

@@ -101,6 +101,10 @@ class Saved(Network):
             return x
         return with_head(x, self.head, self.dropout, output, self.kind, {layer.name for layer in kept})
 
+    def check_trainable(self, trainable: bool | str) -> None:
+        """Its layers are known once its file is read."""
+        del trainable
+
     def set_trainable(self, layers: Sequence[Any], trainable: bool | str) -> None:
         """Choose which layers of the file's network learn; a new head always does."""
         has_head = self.drop_last or self.head

@@ -20,6 +20,8 @@ ColorMode = Literal["grayscale", "rgb", "rgba"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 FitMode = Literal["resize", "pad"]
 CHANNELS: Mapping[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
+Shape = tuple[int | None, ...]
+"""Of an example, with None for what is not known."""
 LabelKind = Literal["classes", "multi_label", "numbers", "masks"]
 """What is known of an example: its one class; which of several labels hold; numbers; the class of every pixel."""
 
@@ -139,6 +141,11 @@ class Source(Kind):
     def label_kind(self) -> LabelKind:
         """What the labels are, as far as the experiment decides; `Data` has the same."""
         return "classes"
+
+    @property
+    def example_shape(self) -> Shape | None:
+        """What the experiment says of the shape of an example; None where only the data tell what it is."""
+        return None
 
     @abstractmethod
     def open(self) -> Data:

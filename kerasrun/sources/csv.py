@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, LabelKind, RowFormat, Source, Split
+from kerasrun.sources._contract import Data, LabelKind, RowFormat, Shape, Source, Split
 from kerasrun.sources._fields import ClassNames
 from kerasrun.sources._files import listed
 
@@ -96,6 +96,10 @@ class Csv(Source):
     @property
     def label_kind(self) -> LabelKind:
         return LABEL_KINDS[self.label_key]
+
+    @property
+    def example_shape(self) -> Shape:
+        return (None,)
 
     def open(self) -> Data:
         from kerasrun.sources._rows import open_table

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import ColorMode, Data, FitMode, ImageFormat, Interpolation, SkippedFile, Source, Split
+from kerasrun.sources._contract import (
+    CHANNELS,
+    ColorMode,
+    Data,
+    FitMode,
+    ImageFormat,
+    Interpolation,
+    Shape,
+    SkippedFile,
+    Source,
+    Split,
+)
 from kerasrun.sources._fields import ClassNames, ImageSize, OnBadFile
 from kerasrun.sources._files import listed
 from kerasrun.sources._folders import check_classes, class_folders, labelled_files, match_classes, split_folders
@@ -44,6 +55,10 @@ class Directory(Source):
     """The class folders to use, in the order of the class numbers; by default all, sorted by name."""
     on_bad_file: OnBadFile = "error"
     """What a file that is no image, damaged, empty or misnamed does: stop the run, or be left out and listed."""
+
+    @property
+    def example_shape(self) -> Shape:
+        return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
         from kerasrun.sources._inputs import first_size, scan_images

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._contract import Data
+from kerasrun.sources._contract import Data, Shape
 from kerasrun.sources._files import list_folder, listed, unreadable
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class Idx(ArraySource):
         if self.path is None and self.train_images is None:
             raise ValueError("expected path (a folder with MNIST's file names), or train_images and train_labels")
         return self
+
+    @property
+    def example_shape(self) -> Shape:
+        return (*(self.image_size or (None, None)), 1)
 
     def open(self) -> Data:
         from kerasrun.sources._arrays import LabelledArrays

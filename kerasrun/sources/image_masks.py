@@ -10,7 +10,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import ColorMode, Data, ImageFormat, Interpolation, LabelKind, Source, Split
+from kerasrun.sources._contract import (
+    CHANNELS,
+    ColorMode,
+    Data,
+    ImageFormat,
+    Interpolation,
+    LabelKind,
+    Shape,
+    Source,
+    Split,
+)
 from kerasrun.sources._fields import ClassName, ClassNames, ImageSize
 from kerasrun.sources._files import is_image, list_folder, listed
 from kerasrun.sources._folders import SPLIT_NAMES
@@ -74,6 +84,10 @@ class ImageMasks(Source):
     @property
     def label_kind(self) -> LabelKind:
         return "masks"
+
+    @property
+    def example_shape(self) -> Shape:
+        return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
         from kerasrun.sources._inputs import first_size, scan_images

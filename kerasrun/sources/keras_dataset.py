@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._contract import Data, LabelKind
+from kerasrun.sources._contract import Data, LabelKind, Shape
 from kerasrun.sources._fields import ClassNames
 from kerasrun.sources._files import missing
 
@@ -43,6 +43,13 @@ class KerasDataset(ArraySource):
     @property
     def label_kind(self) -> LabelKind:
         return "numbers" if self.name in NUMBERS else "classes"
+
+    @property
+    def example_shape(self) -> Shape:
+        if self.name in NUMBERS:
+            return (None,)
+        size, channels = (32, 3) if self.name.startswith("cifar") else (28, 1)
+        return (*(self.image_size or (size, size)), channels)
 
     def open(self) -> Data:
         from kerasrun.sources._keras_files import FILES

@@ -190,6 +190,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit
     train_split, validation = training_and_validation(data.splits, fit, experiment.seed)
+    if experiment.preprocessing is None:  # which may change the shape
+        experiment.model.check_examples(train_split.inputs.example_shape, data.label_kind)
     if isinstance(experiment.augmentation, ImageDataGenerator):
         require_suitable_images(experiment.augmentation, train_split.inputs)
     try:

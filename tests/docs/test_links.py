@@ -100,7 +100,7 @@ def test_make_targets_that_are_named_exist():
 
 
 # What a fragment of an experiment is completed with, to be checked as a whole.
-BASE = {"data": "data: {npz: {path: digits.npz}}", "model": "model: LeNet"}
+BASE = {"data": "data: {npz: {path: digits.npz}}", "model": "model: {layers: [Flatten]}"}
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("yaml") if block.document.name != "extending.md"], ids=str)

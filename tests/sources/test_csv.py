@@ -267,7 +267,7 @@ def test_the_text_tells_that_the_labels_are_numbers():
 
 
 def test_columns_survive_the_resolved_experiment():
-    text = 'data: {csv: {train: a.csv, features: [0, "0", -1, no], label: "7", delimiter: "\\t"}}\nmodel: LeNet\n'
+    text = 'data: {csv: {train: a.csv, features: [0, "0", -1, no], label: "7", delimiter: "\\t"}}\nmodel: MLP\n'
     experiment = parse(text, "a.yaml").experiment
     assert experiment.data.features == (0, "0", -1, "no")
     assert experiment.data.label == "7"
