@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasrun.errors import ExperimentError, ModelError
 from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
+from kerasrun.experiment.callbacks import callback_problems
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
 from kerasrun.experiment.image_data_generator import STANDARDIZATION, ImageDataGenerator
@@ -57,7 +58,9 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     experiment = fields.read_experiment(document, folder, Path(file).stem, typed)
     if not any(problem.key_path.startswith("compile.metrics") for problem in found):
         found += logs.monitor_problems(document, logs.validates_by_text(document))
-    found += validation_problems(document, experiment.fit) + _fit_problems(document, experiment) if experiment else []
+    if experiment is not None:
+        found += validation_problems(document, experiment.fit) + _fit_problems(document, experiment)
+        found += callback_problems(document, experiment)
     # The checks of Keras's components say more than pydantic about what they hold.
     reported = tuple(f"{problem.key_path}." for problem in found)
     problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]

@@ -15,18 +15,10 @@ from numpy.typing import NDArray
 
 from kerasrun.components import Component
 from kerasrun.errors import PluginError, UsageError
+from kerasrun.experiment.callbacks import DEFAULT_FILES, FILE_ARGUMENTS
 from kerasrun.keras_catalogue import added
 from kerasrun.keras_objects import build
 from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
-
-# Arguments that name a file or folder; it lies in the run directory.
-FILE_ARGUMENTS = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
-OWN_NAMES = (
-    *("experiment.yaml", "resolved.yaml", "run.json", "metrics.csv", "timings.csv", "log.txt", ".lock"),
-    *("best.keras", "last.keras", "checkpoints", "evaluation", "plots", "plugins"),
-)
-DEFAULT_FILES = {"TensorBoard": "tensorboard"}
-
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
@@ -37,11 +29,7 @@ def build_callbacks(components: Sequence[Component], run_root: Path) -> list[Any
     Raises:
         UsageError: if the state of a callback is not known, so that it could not be resumed.
     """
-    callbacks = [_build_callback(component, run_root) for component in components]
-    paths = [path for callback in callbacks if (path := _output(callback))]
-    if twice := [path for path in paths if paths.count(path) > 1]:
-        raise UsageError(f"callbacks: two of them write {Path(twice[0]).name}; give each a name of its own")
-    return callbacks
+    return [_build_callback(component, run_root) for component in components]
 
 
 def is_from_plugin(callback: Any) -> bool:
@@ -195,21 +183,8 @@ def _build_callback(component: Component, run_root: Path) -> Any:
     arguments = dict(component.arguments)
     if argument := FILE_ARGUMENTS.get(name):
         written = str(arguments.get(argument, DEFAULT_FILES.get(name, "")))
-        path = Path(os.path.normpath(run_root / written))
-        if not path.is_relative_to(run_root):
-            raise UsageError(
-                f"callbacks: {name}: {argument}: {written}: expected a path in the run directory, where a resume can "
-                "take it back; give a relative one"
-            )
-        if (path.name in OWN_NAMES and path.parent == run_root) or path == run_root:
-            raise UsageError(f"callbacks: {name}: {argument}: {written}: kerasrun writes this itself; name another")
-        arguments[argument] = str(path)
+        arguments[argument] = os.path.normpath(run_root / written)
     return build("callbacks", Component(name, arguments))
-
-
-def _output(callback: Any) -> str | None:
-    argument = FILE_ARGUMENTS.get(_name(callback))
-    return str(getattr(callback, argument)) if argument else None
 
 
 def _fields(callback: Any) -> tuple[str, ...]:

@@ -28,12 +28,6 @@ def test_files_lie_in_the_run(tmp_path, name, arguments, attribute, path):
     assert getattr(build(tmp_path, name, **arguments), attribute) == str(tmp_path / path)
 
 
-@pytest.mark.parametrize("filename", ["/elsewhere/log.csv", "../log.csv"])
-def test_files_outside_the_run_are_refused(tmp_path, filename):
-    with pytest.raises(UsageError, match=r"CSVLogger: filename.*in the run directory"):
-        build(tmp_path, "CSVLogger", filename=filename)
-
-
 def test_a_callback_whose_state_is_not_known_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"RemoteMonitor is not supported.*EarlyStopping"):
         build(tmp_path, "RemoteMonitor")
