@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from kerasrun.components import Kind, as_component, kinds
 from kerasrun.experiment.document import Document
-from kerasrun.experiment.image_data_generator import NOT_TAKEN, ImageDataGenerator
+from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.stages import with_their_epochs
@@ -104,10 +104,11 @@ def _read_generator(
         expected = "expected its arguments: {argument: value}"
         problems.append(document.problem(path, f"{shown(arguments)} for '{kind}'", expected))
         return None
-    for key in [key for key in arguments if key in NOT_TAKEN]:
-        place = document.key_place((*path, key))
-        problems.append(Problem(place, dotted((*path, key)), f"'{key}' is not an argument here", NOT_TAKEN[key]))
-    taken = {key: value for key, value in arguments.items() if key not in NOT_TAKEN}
+    for key, (unchanging, expected) in NOT_TAKEN.items():
+        if key in arguments and arguments[key] not in unchanging:
+            place = document.key_place((*path, key))
+            problems.append(Problem(place, dotted((*path, key)), f"'{key}' is not an argument here", expected))
+    taken = {key: None if value == NONE else value for key, value in arguments.items() if key not in NOT_TAKEN}
     try:
         return _Reader(document, path, ImageDataGenerator, {"folder": folder}).read(taken)
     except _BrokenError as error:
@@ -203,6 +204,8 @@ class _Reader(Generic[Model]):
         expected = listed(dict.fromkeys(self.expected(one) for one in details))
         node = self.document.node(path)
         received = shown(plain(node)) if node is not None else shown(detail["input"])
+        if node is not None and isinstance(node.value, str) and node.value.endswith(","):
+            expected += ", without the comma at the end"
         return self.document.problem(
             path, f"received {received}", f"expected {expected}", self.suggestion(node, details)
         )

@@ -20,20 +20,24 @@ STANDARDIZATION = (
 )
 """What becomes preprocessing in front of the network, for every split; the other arguments change training alone."""
 
-NOT_TAKEN: Mapping[str, str] = {
-    "validation_split": "expected it in the section 'fit'",
-    "data_format": "expected none: images are channels_last",
-    "dtype": "expected none: images are float32; see 'precision'",
-    "interpolation_order": "expected none: it is 1, bilinear, as by default",
+NONE = "None"
+"""Python's word for null, as tutorials write it."""
+NOT_TAKEN: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "validation_split": ((0,), "expected it in the section 'fit'"),
+    "data_format": ((None, NONE, "channels_last"), "expected none: images are channels_last"),
+    "dtype": ((None, NONE, "float32"), "expected none: images are float32; see 'precision'"),
+    "interpolation_order": ((1,), "expected none: it is 1, bilinear, as by default"),
 }
-"""Arguments of the original that are said elsewhere, or have one value here."""
+"""Arguments of the original that are said elsewhere, or have one value here: what changes nothing, and the remedy."""
 
 _TUPLE = re.compile(r"\(\s*([^()]*?)\s*,?\s*\)")
 _QUOTIENT = re.compile(r"\s*([\d.]+)\s*/\s*([\d.]+)\s*")
 
 
 def _quotient(value: Any) -> Any:
-    """`1./255`, as every tutorial has it."""
+    """`1./255`, as every tutorial has it; 0 is the original's other word for none."""
+    if not isinstance(value, bool) and value == 0:
+        return None
     found = _QUOTIENT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return value

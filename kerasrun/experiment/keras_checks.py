@@ -31,6 +31,7 @@ _WORDS = {family: family[:-1] for family in FAMILIES} | {
     RATES: "function of the epoch",
 }
 _FORMER_NAMES = {"lr": "learning_rate"}
+_FROM_THE_DATA = ("input_shape", "input_dim", "batch_input_shape")
 _NUMBERS = frozenset(
     {"units", "filters", "kernel_size", "rate", "scale"}
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
@@ -158,6 +159,8 @@ class _Checker:
         whose = full_name(family, component)
         expected = f"expected an argument of {whose}" if suggestion else f"expected {listed(names)}" if names else ""
         received = f"unknown argument '{key}' of {component}"
+        if family == "layers" and key in _FROM_THE_DATA:
+            suggestion, expected = None, "expected none: the data decide the shape of the input"
         if not names:
             received, expected = f"the argument '{key}' of {component}", f"expected none: {whose} takes no arguments"
         self.problems.append(Problem(node.key or node.place, dotted(path), received, expected, suggestion))

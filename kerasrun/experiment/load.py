@@ -10,7 +10,7 @@ from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
 from kerasrun.experiment.callbacks import callback_problems
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
-from kerasrun.experiment.image_data_generator import STANDARDIZATION, ImageDataGenerator
+from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.plugin_files import use_plugins
 from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
@@ -145,7 +145,7 @@ def _rule_problems(document: Document) -> list[Problem]:
     for key in STANDARDIZATION if preprocessing is not None and preprocessing.value is not None else ():
         path = ("augmentation", ImageDataGenerator.kind, key)
         node = document.node(path)
-        if node is not None and node.value not in (None, False):
+        if node is not None and node.value not in (None, NONE, False):
             received, expected = f"{key} beside preprocessing", "expected one of them: both make the network's input"
             problems.append(document.problem(path, received, expected))
     jit_compile, deterministic = document.node(("compile", "jit_compile")), document.node(("deterministic",))

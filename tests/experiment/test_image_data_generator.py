@@ -118,3 +118,20 @@ def test_preprocessing_beside_arguments_that_are_random_alone_is_no_contradictio
         "preprocessing: [{Rescaling: {scale: 0.1}}]\n",
         "e.yaml",
     )
+
+
+def test_what_a_tutorial_writes_out_although_it_is_the_default_changes_nothing():
+    defaults = [
+        *("brightness_range: None", "preprocessing_function: None", "data_format: None", "dtype: None", "rescale: 0"),
+        *("validation_split: 0.0", "interpolation_order: 1"),
+    ]
+    assert read(defaults).augmentation == ImageDataGenerator()
+    assert read(["data_format: channels_last", "dtype: float32", "rescale: None"]).augmentation == ImageDataGenerator()
+
+
+def test_the_comma_of_a_copied_line_is_told():
+    assert "received '0.2,'; expected a number of at least 0, without the comma" in told(
+        "{ImageDataGenerator: {shear_range: '0.2,'}}"
+    )
+    block = "\n  ImageDataGenerator:\n    fill_mode: 'nearest',\n    shear_range: 1"
+    assert "a comma after a value; expected the end of the line" in told(block)

@@ -274,3 +274,8 @@ def test_layers_may_skip_and_join():
         "  - Dense: {units: 3, name: b, inputs: [input]}\n  - Add: {inputs: [a, b]}\n"
     )
     assert parse(layers, "e.yaml").experiment.model.layers[2].inputs == ("a", "b")
+
+
+def test_the_shape_of_the_input_is_not_asked_for_in_a_layer():
+    with pytest.raises(ExperimentError, match=r"'input_dim' of Dense; expected none: the data decide"):
+        parse("data: {folder: {path: x}}\nmodel: {layers: [{Dense: {units: 2, input_dim: 8}}]}\n", "e.yaml")
