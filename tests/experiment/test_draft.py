@@ -1,5 +1,6 @@
 """An experiment for data that were looked at: it has no mistakes, and says what was seen."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,13 @@ def test_masks_under_another_name_and_of_an_odd_size(drafted, tmp_path):
     experiment, _ = drafted(Path("cells"))
     assert (experiment.data.images, experiment.data.masks) == ("imgs", "annotations")
     assert experiment.data.image_size == (20, 28)
+
+
+def test_a_folder_of_labels_beside_one_of_images_is_no_class(drafted, tmp_path):
+    for own, name in (("images", "image"), ("masks", "label")):
+        shutil.copytree(DIGITS.parent / "digit_masks/train" / own, tmp_path / "membrane" / name)
+    experiment, _ = drafted(tmp_path / "membrane")
+    assert (experiment.data.kind, experiment.data.images, experiment.data.masks) == ("image_masks", "image", "label")
 
 
 def test_images_of_several_sizes_are_brought_to_one(drafted, tmp_path):

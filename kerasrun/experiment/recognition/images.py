@@ -16,7 +16,7 @@ SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 """To which images of several sizes are brought: the largest that is no larger than most of them."""
 _LOOKED_AT = 200
 IMAGES = ("images", "image", "imgs", "img", "frames")
-MASKS = ("masks", "mask", "annotations", "labels")
+MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 """How the folders of images and of masks may be called, without regard to case."""
 # A network that goes down twice and up again needs sides that can be halved twice.
 _MULTIPLE = 4
