@@ -29,7 +29,7 @@ def test_every_default_is_written_and_paths_are_absolute():
         }
     }
     assert written["model"] == {"Small": {"units": 8, "dropout": 0.0}}
-    assert written["compile"] == {"optimizer": "Adam", "loss": None, "metrics": None}
+    assert written["compile"] == {"optimizer": "Adam", "loss": None, "metrics": None, "jit_compile": "auto"}
     assert written["fit"]["batch_size"] == 32
 
 

@@ -115,7 +115,7 @@ DAMAGES = {
     "changed step": (lambda folder: change_progress(folder / "progress.json", step=11), "checksum or step differs"),
     "no checksum": (lambda folder: change_progress(folder / "progress.json", sha256=None), "checksum or step differs"),
     "older format": (lambda folder: change_progress(folder / "progress.json", format_version=1), "its format is 1"),
-    "newer format": (lambda folder: change_progress(folder / "progress.json", format_version=3), "its format is 3"),
+    "newer format": (lambda folder: change_progress(folder / "progress.json", format_version=4), "its format is 4"),
     "empty folder": (lambda folder: [path.unlink() for path in folder.iterdir()], "progress.json cannot be read"),
     "a file": (lambda folder: replace_by_file(folder), "progress.json cannot be read"),
 }
