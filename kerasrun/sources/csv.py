@@ -233,7 +233,13 @@ def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[
         return tuple(wanted)
     if len(train.texts) < 2:
         raise DataError(f"{train.table.path}: every row is of the class {train.texts[0]!r}; expected at least two")
-    return tuple(sorted(train.texts, key=_number if all(map(_is_number, train.texts)) else None))
+    numbers = all(map(_is_number, train.texts))
+    if numbers and any(not _number(text)[0].is_integer() for text in train.texts):
+        raise DataError(
+            f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
+            "for numbers to be predicted, or list `classes` if they are names"
+        )
+    return tuple(sorted(train.texts, key=_number if numbers else None))
 
 
 def _is_number(text: str) -> bool:

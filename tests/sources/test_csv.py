@@ -281,3 +281,10 @@ def test_the_fingerprint_is_of_every_byte_as_it_was_read(opened, monkeypatch):
     content = hashlib.sha256(text.encode()).hexdigest()
     monkeypatch.setattr(hashlib, "file_digest", None)
     assert opened(text).fingerprint == hashlib.sha256(f"train {content}\n".encode()).hexdigest()
+
+
+def test_decimal_numbers_are_no_classes_unless_they_are_listed(opened):
+    rows = "x,price\n1,2.5\n2,3\n3,2.5\n"
+    with pytest.raises(DataError, match=r"train\.csv: the column of `label` holds decimal numbers, .*: take `target`"):
+        opened(rows, {"label": "price"})
+    assert opened(rows, {"label": "price", "classes": ["2.5", "3"]}).classes == ("2.5", "3")
