@@ -25,6 +25,7 @@ from kerasrun.cli import app
 from kerasrun.components import Component, kinds
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.durations import Duration
+from kerasrun.experiment.fields import is_written_beside
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.refused import refusal
@@ -178,6 +179,52 @@ data:
 | a column that says how much a row counts | `sample_weight: weight` |
 
 Rows of pixels become images in the network: `model: {layers: [Reshape: {target_shape: [16, 16, 1]}, …]}`.
+
+## Branches and several outputs
+
+The entries of `model: {layers: […]}` follow each other unless they say otherwise. `name` is what later ones call an
+entry in their `inputs`, and `input` is the network's own. With `outputs` beside `layers`, the layers named there are
+the outputs:
+
+```yaml
+data:
+  csv: {train: tickets.csv, target: [urgent, sales, support, billing]}
+model:
+  layers:
+    - Dense: {units: 64, activation: relu, name: body}
+    - Dense: {units: 1, activation: sigmoid, name: priority}
+    - Dense: {units: 3, activation: softmax, name: department, inputs: [body]}
+  outputs: [priority, department]
+compile:
+  loss: {priority: binary_crossentropy, department: categorical_crossentropy}
+  loss_weights: {department: 0.2}               # priority counts 1
+  metrics: {priority: [accuracy, AUC], department: accuracy}
+```
+
+Each output takes as many columns of the labels as it has units, in the order of `outputs`: here `priority` takes
+`urgent`. The labels are those of several columns: `multi_label` or `target` of `csv`, `labels: multi_label` or
+`numbers` of arrays. A class has one-hot columns and a softmax; a csv column of text cannot be one of several outputs.
+A single loss, or a list of metrics, is for each output; by default they suit its activation (softmax: categorical
+cross-entropy and `accuracy`; sigmoid: binary cross-entropy; else mean squared error and `mae`).
+
+`loss` is the sum of the outputs' losses by their weights. The logs have each of them too, as `priority_loss`, and the
+metrics as `priority_accuracy`; `monitor` may name any, such as `val_department_accuracy`. `evaluate` measures each
+output as what it is, `predict` says what each one says. `fit.class_weight`, masks and `--threshold` are for networks of
+one output. In the model file the outputs stand side by side in one layer, `output`, which everything that reads the
+file gets; losses are therefore computed from probabilities, unless `from_logits: true` says that a layer has no
+activation.
+
+The name of an earlier entry, where otherwise a layer's stands, applies that layer again, with the same weights:
+
+```yaml
+model:
+  layers:                                       # examples of 2 rows: how alike are they?
+    - Cropping1D: {cropping: [0, 1], name: first}
+    - Cropping1D: {cropping: [1, 0], name: second, inputs: [input]}
+    - Dense: {units: 32, name: code, inputs: [first]}
+    - code: {name: second_code, inputs: [second]}
+    - Dot: {axes: -1, normalize: true, inputs: [code, second_code]}
+```
 
 ## Stages
 
@@ -355,11 +402,11 @@ augmentation:
 LOGS = """\
 ## Names in the logs
 
-The columns of `metrics.csv`, and what `monitor` may name: `loss`, each metric, the same with `val_` where something
-validates, and `learning_rate`. A metric is called by its `name`, else by its own name in snake case (`AUC` is `auc`); a
-second one of the same name gets `_1`. A `monitor` that names nothing is an error in the file, also where it is a
-callback's default. `mode: auto` asks the metric which direction is better; where Keras does not know, say `min` or
-`max`.
+The columns of `metrics.csv`, and what `monitor` may name: `loss` (and those of several outputs), each metric, the same
+with `val_` where something validates, and `learning_rate`. A metric is called by its `name`, else by its own name in
+snake case (`AUC` is `auc`), behind the name of its output where there are several; a second one of the same name gets
+`_1`. A `monitor` that names nothing is an error in the file, also where it is a callback's default. `mode: auto` asks
+the metric which direction is better; where Keras does not know, say `min` or `max`.
 """
 
 CALLBACKS = """\
@@ -409,8 +456,7 @@ def _family(package: str, section: str) -> Iterable[str]:
     for name, kind in kinds(package).items():
         if issubclass(kind, FineTuned):
             continue
-        is_list = list(kind.model_fields) == [name]
-        form = f"`{section}: {{{name}: {'[…]' if is_list else '{…}'}}}`"
+        form = f"`{section}: {{{name}: {'[…]' if is_written_beside(kind) else '{…}'}}}`"
         yield f"### `{name}`"
         yield inspect.cleandoc(kind.__doc__ or "")
         yield f"{form}:"
@@ -486,7 +532,8 @@ def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
         *front, last = (f"`{value}`" for value in arguments)
         return f"{', '.join(front)} or {last}" if front else last
     if origin is Mapping:
-        return f"weights by name: {{{_in_words(arguments[0])}: {_in_words(arguments[1])}}}"
+        what = "weights" if float in get_args(arguments[1]) else "those"
+        return f"{what} by name: {{{_in_words(arguments[0])}: {_in_words(arguments[1])}}}"
     bounds = [words for limit in limits if (words := _bound(limit, is_list=origin is tuple))]
     return ", ".join([_list(arguments) if origin is tuple else _plain_type(annotation), *bounds])
 
@@ -656,6 +703,7 @@ experiment's metrics), `pictures` (their paths), and what suits the labels; what
 - Masks: `pixel_accuracy`, `mean_iou`, `mean_dice`, `classes` (IoU, Dice and pixels of each; the means leave out a
   class that is neither there nor predicted); of two classes, `threshold`. Picture: `overlays`, six examples with their
   true and predicted masks.
+- Several outputs: `outputs`, with what suits the labels of each; their names stand in front of those of the pictures.
 
 The area under ROC is that by trapezoids, average precision is Σ (Rₙ − Rₙ₋₁) Pₙ, both as scikit-learn defines them.
 `--threshold` is for models of two classes, of several labels at once, and of masks of two classes: what is more
@@ -672,7 +720,9 @@ that file is needed. By what the model was trained on it says of each example
 - of `multi_label` the labels above the threshold; JSON has `path`, `labels`, and `values` with the probability of every
   label, CSV a column for each, the table with `--all` too;
 - of `numbers` each number; JSON has `path` and `values`;
-- of masks where the mask is, and the share of pixels of each class; JSON has `path`, `mask`, `shares`.
+- of masks where the mask is, and the share of pixels of each class; JSON has `path`, `mask`, `shares`;
+- of several outputs the same of each, by the output's name; JSON has `path` and `outputs` with the `values` of each and
+  the `class` of one that is a class, CSV columns such as `department.sales`.
 
 Masks are PNG files in the folder `--masks`, called and nested as the images are: class numbers as grey values, with a
 palette to be looked at; for two classes 0 and 255. They are as large as the images, brought back from the network's

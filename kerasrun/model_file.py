@@ -24,6 +24,17 @@ FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
+class OutputPart:
+    """One of several outputs, whose columns stand side by side in the network's."""
+
+    name: str
+    columns: int
+    label_kind: LabelKind
+    """What its columns stand for: `classes`, `multi_label` or `numbers`."""
+    outputs: OutputKind
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """What a model file knows beside the network."""
 
@@ -46,6 +57,8 @@ class ModelInfo:
     """How a row of a text file becomes an input; None where examples come from elsewhere."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """The plugins without which the network cannot be loaded: file name → sha256. Their code is not in the file."""
+    parts: tuple[OutputPart, ...] = ()
+    """The outputs in their order, where the network has several."""
     deterministic: bool = True
     """Whether training and evaluation computed with deterministic operations, as prediction then does."""
     kerasrun: str = VERSION
@@ -147,6 +160,7 @@ def _info(content: dict[str, Any], path: Path) -> ModelInfo:
         return ModelInfo(
             classes=tuple(content.pop("classes")),
             image_format=ImageFormat(**image) if image else None,
+            parts=tuple(OutputPart(**part) for part in content.pop("parts", ())),
             row_format=RowFormat(**{**rows, "features": tuple(rows["features"])}) if rows else None,
             **content,
         )

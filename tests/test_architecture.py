@@ -19,6 +19,7 @@ ORDER = (
         "keras_catalogue",
         "dice",
         "learning_rates",
+        "outputs",
         "plugins",
         "keras_objects",
     ),

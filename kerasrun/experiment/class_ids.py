@@ -33,8 +33,11 @@ def check_class_ids(document: Document, classes: Sequence[str]) -> None:
 
 def with_numbers(section: Compile, classes: Sequence[str]) -> Compile:
     """The section with the number of each class that it names."""
-    loss = _with_number("losses", section.loss, classes) if section.loss else None
-    metrics = section.metrics and tuple(_with_number("metrics", metric, classes) for metric in section.metrics)
+    loss, metrics = section.loss, section.metrics
+    if isinstance(loss, Component):
+        loss = _with_number("losses", loss, classes)
+    if isinstance(metrics, tuple):
+        metrics = tuple(_with_number("metrics", metric, classes) for metric in metrics)
     return section.model_copy(update={"loss": loss, "metrics": metrics})
 
 

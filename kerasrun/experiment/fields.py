@@ -61,6 +61,9 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
     known = kinds(FAMILIES[section])
     path: Path = (section,)
     name, arguments = _name_and_arguments(value)
+    if isinstance(value, dict):
+        # Such a kind may have more keys beside its own.
+        name = next((key for key in value if key in known and is_written_beside(known[key])), name)
     if name not in known:
         received = (
             shown(value) if name is None else f"unknown {'kind of data' if section == 'data' else 'network'} '{name}'"
@@ -73,8 +76,8 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
     assert name is not None
     if not isinstance(value, str):
         path = (section, name)
-    if isinstance(value, dict) and takes_list(known[name]):
-        arguments, path = {name: arguments}, (section,)
+    if isinstance(value, dict) and is_written_beside(known[name]):
+        arguments, path = value, (section,)
     if not isinstance(arguments, Mapping):
         problems.append(document.problem(path, f"{shown(arguments)} for '{name}'", "expected its keys: {key: value}"))
         return None
@@ -116,9 +119,9 @@ def _read_generator(
         return None
 
 
-def takes_list(kind: type[Kind]) -> bool:
-    """Whether a kind's only field has the kind's own name, so that its value is written without that key."""
-    return list(kind.model_fields) == [kind.kind]
+def is_written_beside(kind: type[Kind]) -> bool:
+    """Whether a field has the kind's own name, so that its fields are written in the section itself."""
+    return kind.kind in kind.model_fields
 
 
 def _name_and_arguments(value: Any) -> tuple[str | None, Any]:
@@ -292,11 +295,11 @@ def _put(values: Any, path: Path, value: str) -> None:
 
 
 def _types(annotation: Any) -> set[object]:
-    """Every type in an annotation, without the choices of a `Literal` and what `Annotated` adds."""
+    """Every type in an annotation, without keys of a mapping, the choices of a `Literal` and what `Annotated` adds."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return {type(choice) for choice in arguments}
-    inner = arguments[:1] if origin is Annotated else arguments
+    inner = arguments[:1] if origin is Annotated else arguments[1:] if origin is Mapping else arguments
     return {annotation, *(one for argument in inner for one in _types(argument))}
 
 

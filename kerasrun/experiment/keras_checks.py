@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kerasrun import plugins
 from kerasrun.experiment.document import Document, Written, written_component, written_list
+from kerasrun.experiment.outputs import is_by_output, written_outputs
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schedules import DECAY, epoch_arguments
@@ -20,7 +21,7 @@ from kerasrun.keras_catalogue import (
     signature,
     tensors,
 )
-from kerasrun.models.layers import INPUT
+from kerasrun.models.layers import INPUT, is_applied_again
 
 LAYER_KEYS = ("inputs",)
 """Arguments of an entry of `model: {layers: […]}` that are not Keras's."""
@@ -49,19 +50,23 @@ _NOT_ONLY_NUMBERS = frozenset({"profile_batch", "verbose"})
 def check(document: Document) -> list[Problem]:
     """Everything that is wrong with the components of Keras, and with the graph of the layers."""
     checker = _Checker(document, [])
-    for section, key, family in (("compile", "optimizer", "optimizers"), ("compile", "loss", "losses")):
-        node = document.node((section, key))
-        if node is not None and node.value is not None:
-            checker.component(node, (section, key), family)
+    optimizer = document.node(("compile", "optimizer"))
+    if optimizer is not None and optimizer.value is not None:
+        checker.component(optimizer, ("compile", "optimizer"), "optimizers")
     for path, stage in _stages(document):
         if (node := stage.get("optimizer")) is not None and node.value is not None:
             checker.component(node, (*path, "optimizer"), "optimizers")
+    for path, loss in _of_one_or_several(document, "loss"):
+        checker.component(loss, path, "losses")
     lists: tuple[tuple[Path, str], ...] = (
         (("preprocessing",), "layers"),
         (("augmentation",), "layers"),
-        (("compile", "metrics"), "metrics"),
         (("callbacks",), "callbacks"),
     )
+    for path, metrics in _of_one_or_several(document, "metrics"):
+        is_single = len(path) > 2 and not isinstance(metrics.value, list)
+        for item_path, item in [(path, metrics)] if is_single else written_list(metrics, path):
+            checker.component(item, item_path, "metrics")
     for path, family in lists:
         for item_path, item in written_list(document.node(path), path):
             checker.component(item, item_path, family)
@@ -150,6 +155,8 @@ class _Checker:
             place = node.value[second].key or place
             received = f"'{second}' beside '{first}'"
             expected = f"expected one {word}, its arguments below it: indent '{second}' further than '{first}'"
+            if path == ("compile", "loss"):
+                expected += "; or the names of several outputs under model.outputs"
         self.problems.append(Problem(place, dotted(path), received, expected))
 
     def unknown_argument(self, node: Node, path: Path, component: str, family: str, names: list[str]) -> str | None:
@@ -233,8 +240,11 @@ class _Checker:
         all_names = [_text(entry, "name") for entry in (written_component(node, at) for at, node in entries) if entry]
         earlier = [INPUT]
         for entry_path, node in entries:
-            self.component(node, entry_path, "layers", extra=LAYER_KEYS)
             entry = written_component(node, entry_path)
+            if entry is not None and is_applied_again(entry.name, earlier[1:]):
+                self.applied_again(entry)
+            else:
+                self.component(node, entry_path, "layers", extra=LAYER_KEYS)
             if entry is None:
                 continue
             inputs = self.inputs(entry)
@@ -249,6 +259,13 @@ class _Checker:
                 self.problems.append(Problem(where.place, dotted((*entry.path, "name")), received, expected))
             elif name:
                 earlier.append(name)
+
+    def applied_again(self, entry: Written) -> None:
+        """The arguments of a layer are those of the entry that made it."""
+        for key in [key for key in entry.arguments if key not in ("name", *LAYER_KEYS)]:
+            place, where = self.document.key_place((*entry.path, key)), dotted((*entry.path, key))
+            received = f"the argument '{key}' of {entry.name}, a layer that is applied again"
+            self.problems.append(Problem(place, where, received, "expected inputs and name alone"))
 
     def inputs(self, entry: Written) -> list[tuple[Path, Node]]:
         node = entry.arguments.get("inputs")
@@ -318,6 +335,17 @@ class _Checker:
 def _stages(document: Document) -> list[tuple[Path, dict[str, Node]]]:
     written = written_list(document.node(("stages",)), ("stages",))
     return [(path, node.value) for path, node in written if isinstance(node.value, dict)]
+
+
+def _of_one_or_several(document: Document, key: str) -> list[tuple[Path, Node]]:
+    """What `compile` has under a key; where that is written for each of several outputs, what it has for each."""
+    path: Path = ("compile", key)
+    node = document.node(path)
+    if node is None or node.value is None:
+        return []
+    if isinstance(node.value, dict) and is_by_output(node, written_outputs(document)):
+        return [((*path, name), one) for name, one in node.value.items()]
+    return [(path, node)]
 
 
 def _as_boolean(written: str) -> str | None:

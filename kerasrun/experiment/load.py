@@ -11,6 +11,7 @@ from kerasrun.experiment.callbacks import callback_problems
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.document import Document, accept_class_name_form
 from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
+from kerasrun.experiment.outputs import output_problems
 from kerasrun.experiment.plugin_files import use_plugins
 from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
@@ -56,8 +57,10 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     found += class_weight_problems(document)
     typed: list[Problem] = []
     experiment = fields.read_experiment(document, folder, Path(file).stem, typed)
+    found += output_problems(document, experiment)
     if not any(problem.key_path.startswith("compile.metrics") for problem in found):
-        found += logs.monitor_problems(document, logs.validates_by_text(document))
+        sure = None if any(problem.key_path.startswith(("compile.", "model")) for problem in found) else experiment
+        found += logs.monitor_problems(document, sure, logs.validates_by_text(document))
     if experiment is not None:
         found += validation_problems(document, experiment.fit) + _fit_problems(document, experiment)
         found += callback_problems(document, experiment)

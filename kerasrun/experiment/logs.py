@@ -1,10 +1,12 @@
 """The names that the logs of a run will have, and whether everything that watches one of them names it rightly."""
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from kerasrun.components import Component, snake_case
+from kerasrun.components import Component
 from kerasrun.experiment.document import Document, Written, written_component, written_list
+from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.outputs import outputs_of, written_outputs
 from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.yaml_text import Node, Path, plain
@@ -15,16 +17,13 @@ from kerasrun.sources.keras_dataset import NUMBERS
 _MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")
 _NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
 
-
-def default_metrics(kind: LabelKind) -> tuple[Component, ...]:
-    """What is measured where `compile.metrics` does not say."""
-    return (Component("mae" if kind == "numbers" else "accuracy"),)
+Metrics = Mapping[str, Component | None]
+"""What the logs hold beside `loss`, by name; None for the loss of one of several outputs."""
 
 
 def metric_names(experiment: Experiment) -> tuple[str, ...]:
-    """What each metric is called: its `name`, else what was written in snake case; repeated ones get `_1`, `_2`."""
-    written = experiment.compile.metrics
-    return _metric_names(default_metrics(experiment.data.label_kind) if written is None else written)
+    """What each metric is called, and first each loss of several outputs."""
+    return tuple(_metrics_of(experiment))
 
 
 def log_names(experiment: Experiment, validates: bool | None) -> tuple[str, ...]:
@@ -32,13 +31,13 @@ def log_names(experiment: Experiment, validates: bool | None) -> tuple[str, ...]
     return _log_names(metric_names(experiment), validates)
 
 
-def check_monitors(document: Document, validates: bool) -> None:
+def check_monitors(document: Document, experiment: Experiment, validates: bool) -> None:
     """Check again what is monitored, once the data are open and it is known whether anything validates.
 
     Raises:
         ExperimentError: if a callback or `checkpoint` watches a value that the logs will not have.
     """
-    problems = monitor_problems(document, validates)
+    problems = monitor_problems(document, experiment, validates)
     if problems:
         raise experiment_error(problems)
 
@@ -63,12 +62,18 @@ def metric_problems(document: Document) -> list[Problem]:
     return problems
 
 
-def monitor_problems(document: Document, validates: bool | None) -> list[Problem]:
-    """Every `monitor` and every file name of a ModelCheckpoint that names no value of the logs."""
+def monitor_problems(document: Document, experiment: Experiment | None, validates: bool | None) -> list[Problem]:
+    """Every `monitor` and every file name of a ModelCheckpoint that names no value of the logs.
+
+    Args:
+        experiment: None where something else is wrong with it; the logs of several outputs are not sure then.
+    """
     metrics = _metrics(document)
+    if written_outputs(document):
+        metrics = _metrics_of(experiment) if experiment else None
     if metrics is None:
         return []
-    check = _Check(document, metrics, validates)
+    check = _Check(metrics, validates)
     node = document.node(("checkpoint", "monitor"))
     if node is not None and isinstance(node.value, str):
         found = Problem(node.place, "checkpoint.monitor", f"monitors '{node.value}'")
@@ -81,8 +86,8 @@ def monitor_problems(document: Document, validates: bool | None) -> list[Problem
 
 
 class _Check:
-    def __init__(self, document: Document, metrics: Sequence[Component], validates: bool | None) -> None:
-        self.metrics = dict(zip(_metric_names(metrics), metrics, strict=True))
+    def __init__(self, metrics: Metrics, validates: bool | None) -> None:
+        self.metrics = metrics
         self.names = _log_names(tuple(self.metrics), validates)
         self.validates = validates
         self.problems: list[Problem] = []
@@ -124,9 +129,10 @@ class _Check:
     def direction(self, monitor: str, problem: Problem) -> None:
         """Keras looks for the direction of a metric at the end of the first epoch; we look now."""
         own = monitor.removeprefix("val_")
-        if own == "loss":
+        if own == "loss" or (own in self.metrics and self.metrics[own] is None):
             return
-        if own not in self.metrics or direction(self.metrics[own].name) is None:
+        metric = self.metrics.get(own)
+        if metric is None or direction(metric.name) is None:
             received = f"{problem.received}, of which Keras does not know whether more is better"
             self.problems.append(
                 Problem(problem.place, problem.key_path, received, "expected 'mode: min' or 'mode: max'")
@@ -172,19 +178,6 @@ def _saves_by_batch(callback: Written) -> bool:
     return frequency is not None and isinstance(frequency.value, int)
 
 
-def _metric_names(metrics: Sequence[Component]) -> tuple[str, ...]:
-    names: list[str] = []
-    for metric in metrics:
-        name = str(metric.arguments.get("name") or snake_case(metric.name))
-        unique = name
-        number = 0
-        while unique in names:
-            number += 1
-            unique = f"{name}_{number}"
-        names.append(unique)
-    return tuple(names)
-
-
 def _log_names(metrics: tuple[str, ...], validates: bool | None) -> tuple[str, ...]:
     trained = ("loss", *metrics)
     validated = () if validates is False else tuple(f"val_{name}" for name in trained)
@@ -202,18 +195,26 @@ def _label_kind(document: Document) -> LabelKind:
     if source is None:
         return "classes"
     said = {key: node.value for key, node in source.arguments.items()}
-    by_name = source.name == "keras_dataset" and said.get("name") in NUMBERS
-    return "numbers" if said.get("labels") == "numbers" or said.get("target") is not None or by_name else "classes"
+    by_its_name = source.name == "keras_dataset" and said.get("name") in NUMBERS
+    return "numbers" if said.get("labels") == "numbers" or said.get("target") is not None or by_its_name else "classes"
 
 
-def _metrics(document: Document) -> Sequence[Component] | None:
+def _metrics_of(experiment: Experiment) -> Metrics:
+    if outputs := outputs_of(experiment):
+        losses: Metrics = dict.fromkeys(output.loss_name for output in outputs)
+        return {**losses, **{name: metric for output in outputs for name, metric in output.metrics.items()}}
+    written = experiment.compile.metrics
+    return by_name(written if isinstance(written, tuple) else default_metrics(experiment.data.label_kind))
+
+
+def _metrics(document: Document) -> Metrics | None:
     """The metrics as written; None where one is not known, so that no name in the logs is sure."""
     node = document.node(("compile", "metrics"))
     if node is None or plain(node) is None:
-        return default_metrics(_label_kind(document))
+        return by_name(default_metrics(_label_kind(document)))
     metrics = [written for _, written in _written_metrics(document)]
     if not isinstance(node.value, list) or any(
         one is None or one.name not in identifiers("metrics") for one in metrics
     ):
         return None
-    return [one.component for one in metrics if one is not None]
+    return by_name([one.component for one in metrics if one is not None])

@@ -7,6 +7,7 @@ from kerasrun.experiment import yaml_text
 from kerasrun.experiment.document import accept_class_name_form
 from kerasrun.experiment.problems import Place, Problem, Text, closest, dotted
 from kerasrun.experiment.yaml_text import Node, Path
+from kerasrun.models.layers import Layers
 
 _COMPONENTS = (("data",), ("model",), ("augmentation",), ("compile", "optimizer"), ("compile", "loss"))
 _COMPONENT_LISTS = (("compile", "metrics"), ("callbacks",), ("preprocessing",), ("augmentation",), ("model", "layers"))
@@ -65,7 +66,7 @@ class _Override:
         if not isinstance(holder.value, dict):
             self.problem(start, path, f"'{part}' under a value", f"expected {dotted(path) or 'it'} to hold keys")
             return None, path
-        if _is_component(path) and part not in holder.value and holder.value:
+        if _is_component(path) and part not in holder.value and holder.value and not _is_key_beside(path, part, holder):
             self.other_component(next(iter(holder.value)), path, part, start)
             return None, path
         if value is not None:
@@ -108,6 +109,12 @@ class _Override:
 
 def _is_component(path: Path) -> bool:
     return path in _COMPONENTS or path[:-1] in _COMPONENT_LISTS or path[-1:] == ("learning_rate",)
+
+
+def _is_key_beside(path: Path, part: str, holder: Node) -> bool:
+    """Whether `part` stands beside the name of the kind: `model.outputs` beside `model.layers`."""
+    known = holder.value if isinstance(holder.value, dict) else {}
+    return path == ("model",) and part in Layers.model_fields and Layers.kind in known
 
 
 def _name(node: Node) -> str | None:

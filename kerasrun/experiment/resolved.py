@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from kerasrun.components import Component, Kind
-from kerasrun.experiment.fields import takes_list
+from kerasrun.experiment.fields import is_written_beside
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.experiment.yaml_text import read_scalar
 from kerasrun.models.layers import LayerEntry
@@ -37,7 +37,7 @@ def _plain(value: Any) -> Any:
     match value:
         case Kind():
             arguments = {name: _plain(getattr(value, name)) for name in type(value).model_fields}
-            return {value.kind: arguments[value.kind] if takes_list(type(value)) else arguments}
+            return arguments if is_written_beside(type(value)) else {value.kind: arguments}
         case Section():
             return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
         case LayerEntry():

@@ -14,6 +14,10 @@ from kerasrun.sources._contract import Source
 from kerasrun.sources._memory import DEFAULT_SHARE
 
 ComponentField = Annotated[Component, BeforeValidator(as_component)]
+ComponentsField = Annotated[
+    tuple[ComponentField, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+]
+"""Several components, of which a single one needs no brackets."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 EveryEpoch = Annotated[int, Field(ge=1)]
 
@@ -29,10 +33,14 @@ class Compile(Section):
 
     optimizer: ComponentField = Component("Adam")
     """Any optimizer of `keras.optimizers`; its `learning_rate` may be a schedule of `keras.optimizers.schedules`."""
-    loss: ComponentField | None = None
-    """Any loss of `keras.losses`; by default the one that suits the labels."""
-    metrics: tuple[ComponentField, ...] | None = None
-    """Any metrics of `keras.metrics`; by default `mae` where the labels are numbers, else `accuracy`."""
+    loss: ComponentField | Mapping[str, ComponentField] | None = Field(None, union_mode="left_to_right")
+    """Any loss of `keras.losses`; by default the one that suits the labels. Of several outputs, one for all of them or
+    one for each by its name."""
+    loss_weights: Mapping[str, Weight] | None = None
+    """What the loss of an output is multiplied by, where there are several; others count 1."""
+    metrics: tuple[ComponentField, ...] | Mapping[str, ComponentsField] | None = None
+    """Any metrics of `keras.metrics`; by default `mae` where the labels are numbers, else `accuracy`. Of several
+    outputs, a list for each of them, or lists by name."""
     jit_compile: Literal["auto"] | bool = "auto"
     """Whether XLA compiles the training step; `auto` never does on a CPU, where it is slower, and on a GPU where Keras
     would, which is not with `deterministic` operations."""

@@ -1,11 +1,11 @@
 """What every network offers: its YAML fields, what it needs of its input, and `build()`."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kerasrun.components import Kind
+from kerasrun.components import Component, Kind
 from kerasrun.errors import ModelError
 from kerasrun.models._trainable import freeze
 from kerasrun.sources._contract import LabelKind, Shape
@@ -31,6 +31,14 @@ class Output:
 
 class Network(Kind):
     """Base of the kinds of network."""
+
+    @property
+    def several_outputs(self) -> Mapping[str, Component]:
+        """The layer of each output by the output's name, where there are several; empty where there is one.
+
+        `build` then gives their columns side by side, as what a layer called `output` makes of a list.
+        """
+        return {}
 
     def settled(self, *, trust: bool = False) -> Self:
         """The same network with everything in it that a run needs of other files, but for weights.

@@ -1,7 +1,7 @@
 """`model: {layers: [...]}`: any Keras layers, in order or as a graph."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,17 +10,19 @@ from pydantic import BeforeValidator, Field
 from kerasrun import keras_objects
 from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
-from kerasrun.keras_catalogue import added, canonical
+from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models._contract import Network, Output
 from kerasrun.models._keras_messages import sentence
 
 INPUT = "input"
 """What `inputs` calls the network's own input."""
+JOINED = "output"
+"""The layer that puts several outputs side by side."""
 
 
 @dataclass(frozen=True)
 class LayerEntry:
-    """A Keras layer, what it is called, and the earlier layers that it is applied to."""
+    """A Keras layer, or an earlier one by its name, what it is called, and the earlier layers that it is applied to."""
 
     component: Component
     name: str | None = None
@@ -59,45 +61,96 @@ class Layers(Network):
 
     layers: tuple[Annotated[LayerEntry, BeforeValidator(as_layer_entry)], ...] = Field(min_length=1)
     """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph, in which
-    `input` is the network's own. Attention takes `[query, value]` or `[query, value, key]`. The output layer is added
-    unless the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many units as needed.
+    `input` is the network's own. Attention takes `[query, value]` or `[query, value, key]`. The name of an earlier
+    entry in the place of a layer's applies that layer again, with the same weights. The output layer is added unless
+    the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many units as needed.
     """
+    outputs: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """Names of the layers that are the outputs, where there are several; by default the last layer is the only one."""
+
+    @property
+    def several_outputs(self) -> Mapping[str, Component]:
+        if self.outputs is None:
+            return {}
+        named: dict[str, Component] = {}
+        for entry in self.layers:
+            if entry.name:
+                known = entry.component.name
+                named[entry.name] = named[known] if is_applied_again(known, named) else entry.component
+        return {name: named[name] for name in self.outputs}
 
     def build(self, inputs: Any, output: Output) -> Any:
-        tensors = {INPUT: inputs}
-        tensor = inputs
+        graph = _Graph(inputs)
         for number, entry in enumerate(self.layers, 1):
-            tensor = _apply(entry, number, tensor, tensors)
-            if entry.name:
-                tensors[entry.name] = tensor
-        last = self.layers[-1].component
+            graph.add(entry, number)
+        if self.outputs is not None:
+            return _side_by_side({name: graph.tensors[name] for name in self.outputs})
+        last, tensor = self.layers[-1].component, graph.last
         is_whole = _is_output(last, output) or _ends_as_needed(last, tensor, output)
         return tensor if is_whole else _with_output(tensor, output)
 
 
-def _apply(entry: LayerEntry, number: int, tensor: Any, tensors: Mapping[str, Any]) -> Any:
-    name = entry.component.name
-    where = f"layer {number} of the model{f' ({entry.name})' if entry.name else ''}"
-    named = {"name": entry.name} if entry.name else {}
-    if entry.inputs:
-        unknown = [name for name in entry.inputs if name not in tensors]
-        if unknown:
+class _Graph:
+    """Layers that were applied so far."""
+
+    def __init__(self, inputs: Any) -> None:
+        self.last = inputs
+        self.tensors = {INPUT: inputs}
+        """What layers gave, by the names of their entries."""
+        self.layers: dict[str, Any] = {}
+        """Layers by the names of the entries that applied them."""
+
+    def add(self, entry: LayerEntry, number: int) -> None:
+        """Apply the layer of an entry.
+
+        Raises:
+            ModelError: if Keras refuses it; `number` and name say which.
+        """
+        where = f"layer {number} of the model{f' ({entry.name})' if entry.name else ''}"
+        self.last = self._apply(entry, self._inputs(entry, where), where)
+        if entry.name:
+            self.tensors[entry.name] = self.last
+
+    def _inputs(self, entry: LayerEntry, where: str) -> Any:
+        if not entry.inputs:
+            return self.last
+        if unknown := [name for name in entry.inputs if name not in self.tensors]:
             raise ModelError(
-                f"{where}: {name}: no earlier layer is called '{unknown[0]}'; there are {', '.join(tensors)}"
+                f"{where}: {entry.component.name}: no earlier layer is called '{unknown[0]}'; there are "
+                f"{', '.join(self.tensors)}"
             )
-        received = [tensors[name] for name in entry.inputs]
-        tensor = received if len(received) > 1 else received[0]
-    try:
-        layer = keras_objects.build("layers", Component(name, {**entry.component.arguments, **named}))
-        return layer(*tensor) if isinstance(tensor, list) and _takes_several(layer) else layer(tensor)
-    except ModelError as error:
-        raise ModelError(f"{where}: {error}") from error
-    except (ValueError, TypeError) as error:
-        shapes = [tuple(one.shape[1:]) for one in (tensor if isinstance(tensor, list) else [tensor])]
-        received_shape = shapes[0] if len(shapes) == 1 else shapes
-        raise ModelError(
-            f"{where}: {name} cannot be applied to the shape {received_shape}: {sentence(error)}"
-        ) from error
+        received = [self.tensors[name] for name in entry.inputs]
+        return received if len(received) > 1 else received[0]
+
+    def _apply(self, entry: LayerEntry, tensor: Any, where: str) -> Any:
+        name = entry.component.name
+        try:
+            layer = self._layer(entry)
+            return layer(*tensor) if isinstance(tensor, list) and _takes_several(layer) else layer(tensor)
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}") from error
+        except (ValueError, TypeError) as error:
+            shapes = [tuple(one.shape[1:]) for one in (tensor if isinstance(tensor, list) else [tensor])]
+            received_shape = shapes[0] if len(shapes) == 1 else shapes
+            raise ModelError(
+                f"{where}: {name} cannot be applied to the shape {received_shape}: {sentence(error)}"
+            ) from error
+
+    def _layer(self, entry: LayerEntry) -> Any:
+        name = entry.component.name
+        if is_applied_again(name, self.layers):
+            layer = self.layers[name]
+        else:
+            named = {"name": entry.name} if entry.name else {}
+            layer = keras_objects.build("layers", Component(name, {**entry.component.arguments, **named}))
+        if entry.name:
+            self.layers[entry.name] = layer
+        return layer
+
+
+def is_applied_again(name: str, earlier: Container[str]) -> bool:
+    """Whether an entry of this name applies an earlier layer again; what Keras knows by the name comes first."""
+    return name in earlier and name not in identifiers("layers")
 
 
 def _takes_several(layer: Any) -> bool:
@@ -131,6 +184,20 @@ def _with_output(tensor: Any, output: Output) -> Any:
     if len(tensor.shape) > 2 and not output.per_pixel:
         tensor = keras.layers.Flatten(name="flatten_output")(tensor)
     return output.layer()(tensor)
+
+
+def _side_by_side(outputs: Mapping[str, Any]) -> Any:
+    """One tensor with the columns of all outputs; float32 under mixed precision too."""
+    from keras import layers
+
+    for name, tensor in outputs.items():
+        shape = tuple(tensor.shape[1:])
+        if len(shape) != 1:
+            raise ModelError(
+                f"the output '{name}' has the shape {shape} for each example, but each of several outputs is one row "
+                "of numbers: end it with Flatten or GlobalAveragePooling2D, and a Dense"
+            )
+    return layers.Concatenate(name=JOINED, dtype="float32")(list(outputs.values()))
 
 
 def _is_text(value: object) -> bool:

@@ -18,6 +18,7 @@ from kerasrun.results.scores.classes import classification_scores
 from kerasrun.results.scores.masks import SegmentationScorer
 from kerasrun.results.scores.multi_label import multi_label_scores
 from kerasrun.results.scores.numbers import regression_scores
+from kerasrun.results.scores.outputs import output_scores
 from kerasrun.results.splits import open_splits
 from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic
@@ -142,6 +143,8 @@ def scorer_of(info: ModelInfo, split: Split, threshold: float | None) -> Scorer:
     if info.label_kind == "masks":
         return SegmentationScorer(split, info.classes, info.outputs, threshold)
     labels = split.label_array
+    if info.parts:
+        return WholeScorer(lambda outputs: output_scores(labels, outputs, info.classes, info.parts))
     if info.label_kind == "numbers":
         return WholeScorer(lambda outputs: regression_scores(labels, outputs, info.classes))
     score = multi_label_scores if info.label_kind == "multi_label" else classification_scores
@@ -156,12 +159,11 @@ def _report(
     split_name: str,
     threshold: float | None,
 ) -> EvaluationReport:
-    from kerasrun.training.building import compile_model
+    from kerasrun.training.building import compile_model, model_targets
     from kerasrun.training.evaluator import Evaluator
-    from kerasrun.training.targets import targets_for
 
     info = trained.info
-    targets = targets_for(trained.model, len(info.classes), experiment.compile.loss, info.label_kind)
+    targets = model_targets(trained.model, experiment, len(info.classes), info.label_kind)
     compile_model(trained.model, experiment, targets)
     scorer = scorer_of(info, split, threshold)
     metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)

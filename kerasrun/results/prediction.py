@@ -12,6 +12,7 @@ from kerasrun.results.predictions.classes import class_predictions
 from kerasrun.results.predictions.masks import MaskSize, mask_files, mask_prediction
 from kerasrun.results.predictions.multi_label import multi_label_predictions
 from kerasrun.results.predictions.numbers import numbers_predictions
+from kerasrun.results.predictions.outputs import outputs_predictions
 from kerasrun.results.threshold import check_threshold
 
 MASKS = Path("predictions")
@@ -79,6 +80,8 @@ def _rows(
     info = trained.info
     batches = padded_batches(found.inputs, batch_size=info.batch_size)
     outputs = Predictor(trained.model, info.batch_size).predict(batches, len(found.paths))
+    if info.parts:
+        return outputs_predictions(found.paths, outputs, info, every=every)
     if info.label_kind == "numbers":
         return numbers_predictions(found.paths, outputs, info)
     if info.label_kind == "multi_label":

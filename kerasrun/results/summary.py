@@ -14,6 +14,11 @@ def summarize(path: Path, *, trust: bool = False) -> str:
     image = info.image_format
     if image:
         lines.append(f"input: {image.height}×{image.width} {image.color_mode}, {image.interpolation}, {image.fit_mode}")
-    lines.append(f"classes: {', '.join(info.classes)}")
+    begin = 0
+    for part in info.parts:
+        lines.append(f"output {part.name}: {', '.join(info.classes[begin : begin + part.columns])}")
+        begin += part.columns
+    if not info.parts:
+        lines.append(f"classes: {', '.join(info.classes)}")
     lines.append(f"trained: {info.epoch} epochs of {info.experiment}")
     return "\n".join(lines)

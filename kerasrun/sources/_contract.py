@@ -147,6 +147,11 @@ class Source(Kind):
         """What the experiment says of the shape of an example; None where only the data tell what it is."""
         return None
 
+    @property
+    def label_columns(self) -> int | None:
+        """How many labels an example has, as far as the experiment decides."""
+        return None
+
     @abstractmethod
     def open(self) -> Data:
         """Find and check everything; read what is small; leave out what is beyond `limit`.

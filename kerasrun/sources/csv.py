@@ -101,6 +101,13 @@ class Csv(Source):
     def example_shape(self) -> Shape:
         return (None,)
 
+    @property
+    def label_columns(self) -> int | None:
+        columns = getattr(self, self.label_key)
+        if self.label_key in ("multi_label", "one_hot") and isinstance(columns, int):
+            return columns
+        return len(columns) if isinstance(columns, tuple) else 1
+
     def open(self) -> Data:
         from kerasrun.sources._rows import open_table
 

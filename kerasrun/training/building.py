@@ -14,14 +14,16 @@ import tensorflow as tf
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.experiment.logs import default_metrics, metric_names
+from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.models._trainable import layers_after
 from kerasrun.pipeline.determinism import missing_kernels_explained
-from kerasrun.sources._contract import Data, Inputs, Split
+from kerasrun.sources._contract import Data, Inputs, LabelKind, Split
 from kerasrun.training.labels import encode_masks
+from kerasrun.training.several_outputs import AnyTargets, OutputTargets, SeveralTargets, check_columns, several_targets
 from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.training.standardization import standardize
 from kerasrun.training.targets import Targets, targets_for, wanted_output
@@ -35,7 +37,7 @@ class BuiltModel:
     """A compiled model with what its labels must look like."""
 
     model: Any
-    targets: Targets
+    targets: AnyTargets
     layers: Sequence[Any]
     """Those of the network itself, without preprocessing."""
 
@@ -83,7 +85,8 @@ def _set_up(experiment: Experiment) -> None:
 
 def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) -> BuiltModel:
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
-    output = wanted_output(len(data.classes), experiment.compile.loss, data.label_kind)
+    loss = experiment.compile.loss
+    output = wanted_output(len(data.classes), loss if isinstance(loss, Component) else None, data.label_kind)
     x = _preprocess(experiment, inputs, train)
     try:
         model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
@@ -94,9 +97,26 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     layers = layers_after(x, model.output)
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
-    targets = targets_for(model, len(data.classes), experiment.compile.loss, data.label_kind)
+    targets = model_targets(model, experiment, len(data.classes), data.label_kind)
+    if isinstance(targets, SeveralTargets):
+        check_columns(targets, data)
     _compile(model, experiment_of(experiment, 0), targets)
     return BuiltModel(model, targets, layers)
+
+
+def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> AnyTargets:
+    """What labels must become for a network's loss, or losses.
+
+    Args:
+        classes: how many classes, labels or numbers there are.
+
+    Raises:
+        ModelError: if labels, last layer, activation and loss contradict each other; one sentence with the fix.
+    """
+    if outputs := outputs_of(experiment):
+        return several_targets(model, outputs, classes, kind)
+    loss = experiment.compile.loss
+    return targets_for(model, classes, loss if isinstance(loss, Component) else None, kind)
 
 
 def begin_stage(built: BuiltModel, experiment: Experiment, stage: int, strategy: Any = None) -> None:
@@ -106,23 +126,19 @@ def begin_stage(built: BuiltModel, experiment: Experiment, stage: int, strategy:
         _compile(built.model, experiment_of(experiment, stage), built.targets)
 
 
-def _compile(model: Any, experiment: Experiment, targets: Targets) -> None:
+def _compile(model: Any, experiment: Experiment, targets: AnyTargets) -> None:
     compile_model(model, experiment, targets)
     _create_every_variable(model, targets)
 
 
-def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
+def compile_model(model: Any, experiment: Experiment, targets: AnyTargets) -> None:
     """Give the model its optimizer, loss and metrics, each metric under an explicit name."""
-    written = default_metrics(targets.kind) if experiment.compile.metrics is None else experiment.compile.metrics
+    of_outputs = _of_several(targets) if isinstance(targets, SeveralTargets) else _of_one(experiment, targets)
     jit_compile = _jit_compile(experiment.compile.jit_compile)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
-        model.compile(
-            optimizer=build("optimizers", experiment.compile.optimizer),
-            loss=build("losses", targets.loss),
-            metrics=_metrics(written, metric_names(experiment), targets),
-            jit_compile=jit_compile,
-        )
+        optimizer = build("optimizers", experiment.compile.optimizer)
+        model.compile(optimizer=optimizer, jit_compile=jit_compile, **of_outputs)
     if jit_compile is True and not model.jit_compile:
         raise ModelError("compile.jit_compile: XLA cannot compile this network on this device; set it to auto")
 
@@ -139,6 +155,45 @@ def _jit_compile(asked: bool | str) -> bool | str:
     return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
 
 
+def _of_one(experiment: Experiment, targets: Targets) -> dict[str, Any]:
+    """The loss and the metrics of one output, as arguments of `Model.compile`."""
+    written = experiment.compile.metrics
+    metrics = by_name(written if isinstance(written, tuple) else default_metrics(targets.kind))
+    return {
+        "loss": build("losses", targets.loss),
+        "metrics": [_metric(metric, name, targets) for name, metric in metrics.items()],
+    }
+
+
+def _of_several(targets: SeveralTargets) -> dict[str, Any]:
+    """The loss and the metrics of several outputs, as arguments of `Model.compile`."""
+    from kerasrun.outputs import OutputLoss, OutputMetric, OutputsLoss
+
+    parts = targets.parts
+    losses = [build("losses", part.output.loss) for part in parts]
+    metrics = [
+        OutputMetric(_metric_of(part, metric, name), part.begin, part.end, name)
+        for part in parts
+        for name, metric in part.output.metrics.items()
+    ]
+    return {
+        "loss": OutputsLoss(losses, [part.end - part.begin for part in parts], [part.output.weight for part in parts]),
+        "metrics": metrics,
+        # Among those that weights of examples are passed to, which count in a loss.
+        "weighted_metrics": [
+            OutputLoss(loss, part.begin, part.end, part.output.loss_name)
+            for part, loss in zip(parts, losses, strict=True)
+        ],
+    }
+
+
+def _metric_of(part: OutputTargets, component: Component, name: str) -> Any:
+    try:
+        return _metric(component, name, part.targets)
+    except ModelError as error:
+        raise ModelError(f"the output '{part.output.name}': {error}") from error
+
+
 def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     """Put preprocessing in front of the network: what is written, else the network's own, else [0, 1] for images."""
     generator = experiment.augmentation
@@ -153,10 +208,6 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
         return inputs
     own = experiment.model.preprocess(inputs)
     return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
-
-
-def _metrics(written: Sequence[Component], names: Sequence[str], targets: Targets) -> list[Any]:
-    return [_metric(component, name, targets) for component, name in zip(written, names, strict=True)]
 
 
 def _metric(component: Component, name: str, targets: Targets) -> Any:
@@ -211,7 +262,7 @@ def _for_targets(name: str, targets: Targets) -> str:
     return f"SparseCategorical{kind}" if targets.sparse else f"Categorical{kind}"
 
 
-def _create_every_variable(model: Any, targets: Targets) -> None:
+def _create_every_variable(model: Any, targets: AnyTargets) -> None:
     """Optimizers, losses and metrics make their variables when first used; a restore must find them all."""
     model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
@@ -233,9 +284,9 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     model.reset_metrics()
 
 
-def _any_labels(targets: Targets, examples: int, size: tuple[int, ...]) -> Any:
+def _any_labels(targets: AnyTargets, examples: int, size: tuple[int, ...]) -> Any:
     """Labels of as many examples, encoded."""
-    if targets.kind == "masks":
+    if isinstance(targets, Targets) and targets.kind == "masks":
         return encode_masks(targets, tf.zeros((examples, *size, 1), tf.uint8))
     shape = (examples,) if targets.kind == "classes" else (examples, targets.classes)
     return targets.encode(np.zeros(shape, np.int64))

@@ -11,15 +11,15 @@ from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.sources._contract import Split
 from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.labels import labels_of
+from kerasrun.training.several_outputs import AnyTargets
 from kerasrun.training.steps import Inference, Scoring
-from kerasrun.training.targets import Targets
 
 
 class Evaluator:
     """Evaluates one split as often as wanted; its pipeline and graphs are made once."""
 
     def __init__(
-        self, model: Any, split: Split, targets: Targets, batch_size: int, *, network: Any = None, inputs: Any = None
+        self, model: Any, split: Split, targets: AnyTargets, batch_size: int, *, network: Any = None, inputs: Any = None
     ) -> None:
         """
         Args:

@@ -9,22 +9,25 @@ from numpy.typing import NDArray
 
 from kerasrun.pipeline.batches import ClassNumbers, Masks
 from kerasrun.sources._contract import Split
+from kerasrun.training.several_outputs import AnyTargets
 from kerasrun.training.targets import Targets
 
 
-def training_labels(targets: Targets, split: Split) -> NDArray[Any] | ClassNumbers | Masks:
+def training_labels(targets: AnyTargets, split: Split) -> NDArray[Any] | ClassNumbers | Masks:
     """For `training_batches`."""
-    if isinstance(split.labels, np.ndarray) and targets.one_hot:
+    if isinstance(split.labels, np.ndarray) and isinstance(targets, Targets) and targets.one_hot:
         return ClassNumbers(split.labels, lambda numbers: tf.one_hot(numbers, targets.classes))
     if isinstance(split.labels, np.ndarray):
         return targets.encode(split.labels)
+    assert isinstance(targets, Targets), "masks are of one output"
     return Masks(split.labels, partial(encode_masks, targets))
 
 
-def labels_of(targets: Targets, split: Split, begin: int, end: int) -> Any:
+def labels_of(targets: AnyTargets, split: Split, begin: int, end: int) -> Any:
     """The labels of the examples from `begin` to before `end`."""
     if isinstance(split.labels, np.ndarray):
         return targets.encode(split.labels[begin:end])
+    assert isinstance(targets, Targets), "masks are of one output"
     return encode_masks(targets, tf.constant(split.labels.take(np.arange(begin, end))))
 
 

@@ -21,16 +21,11 @@ from numpy.typing import NDArray
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
+from kerasrun.experiment.losses import BINARY, CATEGORICAL, LINEAR, SPARSE
 from kerasrun.keras_catalogue import added, canonical
 from kerasrun.model_file import OutputKind
 from kerasrun.models._contract import Output
 from kerasrun.sources._contract import LabelKind
-
-BINARY = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
-SPARSE = ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy", "Circle")
-CATEGORICAL = ("CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge", *SPARSE)
-# Losses on a score that is no probability: the last layer stays linear.
-LINEAR = ("Hinge", "SquaredHinge", "CategoricalHinge")
 
 
 @dataclass(frozen=True)
@@ -113,10 +108,23 @@ def targets_for(model: Any, classes: int, loss: Component | None, kind: LabelKin
     Raises:
         ModelError: if labels, last layer, activation and loss contradict each other; one sentence with the fix.
     """
-    shape, activation = tuple(model.output.shape[1:]), _last_activation(model)
+    shape, activation = tuple(model.output.shape[1:]), activation_of(model.layers[-1])
     _check_shape(shape, model, kind)
     units = int(shape[-1])
-    loss = loss or _default_loss(classes, units, kind)
+    return agreed_targets(loss or _default_loss(classes, units, kind), classes, units, activation, kind)
+
+
+def agreed_targets(loss: Component, classes: int, units: int, activation: str | None, kind: LabelKind) -> Targets:
+    """Check that the loss suits the labels and the layer that the network, or one of its outputs, ends in.
+
+    Args:
+        classes: as of `targets_for`.
+        units: those of the layer.
+        activation: None where its kind does not tell.
+
+    Raises:
+        ModelError: as `targets_for`.
+    """
     name, from_logits = canonical("losses", loss.name), _from_logits(loss)
     if kind in ("multi_label", "numbers") and name in CATEGORICAL:
         instead = "binary_crossentropy" if kind == "multi_label" else "mean_squared_error"
@@ -185,9 +193,8 @@ def _default_loss(classes: int, units: int, kind: LabelKind) -> Component:
     return Component("sparse_categorical_crossentropy" if kind == "masks" else "categorical_crossentropy")
 
 
-def _last_activation(model: Any) -> str | None:
-    """Name of the activation that makes the output; None where the last layer's kind does not tell."""
-    layer = model.layers[-1]
+def activation_of(layer: Any) -> str | None:
+    """Name of the activation that a layer ends in; None where its kind does not tell."""
     if type(layer).__name__ in ("Softmax", "Activation", "Dense", "Conv2D"):
         return "softmax" if type(layer).__name__ == "Softmax" else str(layer.activation.__name__)
     return None

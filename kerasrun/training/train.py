@@ -20,6 +20,7 @@ from kerasrun.experiment.class_weight import check_class_weight
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.logs import check_monitors
+from kerasrun.experiment.outputs import check_outputs
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schedules import in_steps
 from kerasrun.experiment.schema import Experiment
@@ -197,7 +198,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     try:
         check_class_weight(loaded.document, data.classes, data.label_kind)
         check_class_ids(loaded.document, data.classes)
-        check_monitors(loaded.document, validates=validation is not None)
+        check_outputs(loaded.document, experiment, len(data.classes))
+        check_monitors(loaded.document, experiment, validates=validation is not None)
         batches = steps_in_epoch(len(validation), fit.batch_size) if validation else None
         check_validation(loaded.document, fit, batches)
     except ExperimentError as error:

@@ -20,6 +20,7 @@ from kerasrun.runs.metrics import Row, Table, cut_back, sizes
 from kerasrun.sources._contract import Data
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import flush
+from kerasrun.training.several_outputs import SeveralTargets
 from kerasrun.training.state import to_hdf5
 
 
@@ -105,6 +106,7 @@ class RunWriter(BackgroundWriter):
             row_format=self.data.row_format,
             batch_size=self.experiment.fit.batch_size,
             outputs=self.targets.outputs,
+            parts=tuple(one.part for one in self.targets.parts) if isinstance(self.targets, SeveralTargets) else (),
             experiment=self.experiment.name,
             deterministic=self.experiment.deterministic,
             plugins=model_file.needed_plugins(self.model),

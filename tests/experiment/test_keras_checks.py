@@ -262,6 +262,12 @@ def test_a_keyword_of_keras_json_is_read_as_a_component():
             "5:18: model.layers.1.ReLU.name: a second layer called 'a'",
         ),
         (["Dense: {units: 3, name: input}"], "a layer called 'input'; expected another name"),
+        (
+            ["Dense: {units: 3, name: code}", "code: {inputs: [input], units: 4}"],
+            "5:29: model.layers.1.code.units: the argument 'units' of code, a layer that is applied again; expected ",
+        ),
+        (["code: {inputs: [input]}", "Dense: {units: 3, name: code}"], "unknown layer 'code'"),
+        (["Dense: {units: 3, name: code}", "code: {inputs: [inptu]}"], "no layer is called 'inptu'; expected input or"),
     ],
 )
 def test_the_graph_of_the_layers_is_checked(entries, told):

@@ -11,9 +11,14 @@ def loaded(section):
     return parse(SMALLEST + section, "e.yaml")
 
 
+def check(section, validates):
+    found = loaded(section)
+    check_monitors(found.document, found.experiment, validates)
+
+
 def told(section, validates=None):
     with pytest.raises(ExperimentError) as error:
-        check_monitors(loaded(section).document, validates)
+        check(section, validates)
     return str(error.value)
 
 
@@ -57,7 +62,7 @@ def test_a_metric_may_not_take_another_names_place():
     ],
 )
 def test_what_the_logs_have_may_be_monitored(section):
-    check_monitors(loaded(section).document, validates=True)
+    check(section, validates=True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ def test_what_the_logs_will_not_have_is_told_before_training(section, words):
 
 def test_validation_is_a_question_to_the_data_unless_the_text_answers_it():
     found = loaded("callbacks: [EarlyStopping: {monitor: val_loss}]")
-    check_monitors(found.document, validates=True)
+    check_monitors(found.document, found.experiment, validates=True)
     assert told("callbacks: [EarlyStopping: {monitor: val_loss}]", validates=False).startswith(
         "e.yaml:3:38: callbacks.0.EarlyStopping.monitor: monitors 'val_loss', but nothing validates: the data have no "
         "split 'validation'; expected fit.validation_split, say 0.1, or fit.validation_data, or 'monitor: loss'"
@@ -117,7 +122,7 @@ def test_a_default_monitor_is_told_as_such():
 
 
 def test_a_model_checkpoint_that_saves_always_monitors_nothing():
-    check_monitors(loaded("callbacks: [ModelCheckpoint: {filepath: x.keras}]").document, validates=False)
+    check("callbacks: [ModelCheckpoint: {filepath: x.keras}]", validates=False)
     assert "monitors 'val_loss'" in told(
         "callbacks: [ModelCheckpoint: {filepath: x.keras, save_best_only: true}]", validates=False
     )

@@ -29,7 +29,13 @@ def test_every_default_is_written_and_paths_are_absolute():
         }
     }
     assert written["model"] == {"Small": {"units": 8, "dropout": 0.0}}
-    assert written["compile"] == {"optimizer": "Adam", "loss": None, "metrics": None, "jit_compile": "auto"}
+    assert written["compile"] == {
+        "optimizer": "Adam",
+        "loss": None,
+        "loss_weights": None,
+        "metrics": None,
+        "jit_compile": "auto",
+    }
     assert written["fit"]["batch_size"] == 32
 
 
@@ -37,7 +43,8 @@ def test_layers_are_written_as_the_list_they_are():
     layers = "data: {folder: {path: x}}\nmodel: {layers: [{Dense: {units: 3, name: a}}, {Add: {inputs: [a, a]}}]}\n"
     experiment = parse(layers, "/configs/e.yaml").experiment
     assert as_plain(experiment)["model"] == {
-        "layers": [{"Dense": {"units": 3, "name": "a"}}, {"Add": {"inputs": ["a", "a"]}}]
+        "layers": [{"Dense": {"units": 3, "name": "a"}}, {"Add": {"inputs": ["a", "a"]}}],
+        "outputs": None,
     }
     assert parse(resolved_yaml(experiment), "/elsewhere/f.yaml").experiment == experiment
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -19,6 +20,15 @@ def built(entries, shape=(8, 8, 1), output=TEN):
     keras.backend.clear_session()
     inputs = keras.Input(shape)
     return keras.Model(inputs, network(*entries).build(inputs, output))
+
+
+def joined(entries, outputs, shape=(4,)):
+    import keras
+
+    keras.backend.clear_session()
+    inputs = keras.Input(shape)
+    layers = Layers.model_validate({"layers": entries, "outputs": outputs})
+    return keras.Model(inputs, layers.build(inputs, TEN))
 
 
 def test_an_entry_has_a_name_and_inputs_beside_its_arguments():
@@ -63,6 +73,52 @@ def test_layers_follow_each_other_and_end_in_the_output_that_is_needed():
 def test_an_output_layer_of_the_users_own_stays(last):
     model = built(["Flatten", last])
     assert type(model.layers[-1]).__name__ == (last if isinstance(last, str) else next(iter(last)))
+
+
+@pytest.mark.tensorflow
+def test_a_layer_applied_again_has_the_same_weights():
+    model = built(
+        [
+            {"Cropping1D": {"cropping": [0, 1], "name": "left"}},
+            {"Cropping1D": {"cropping": [1, 0], "name": "right", "inputs": ["input"]}},
+            {"Dense": {"units": 4, "name": "code", "inputs": ["left"]}},
+            {"code": {"inputs": ["right"], "name": "right_code"}},
+            {"right_code": {"inputs": ["left"], "name": "left_code"}},
+            {"Subtract": {"inputs": ["left_code", "right_code"]}},
+        ],
+        shape=(2, 3),
+    )
+    assert [layer.name for layer in model.layers].count("code") == 1
+    assert model.get_layer("code").count_params() == 4 * 3 + 4
+    alike = np.ones((1, 2, 3), np.float32)
+    difference = type(model)(model.input, model.get_layer("subtract").output)
+    assert not difference(alike).numpy().any()
+    assert difference(np.arange(6, dtype=np.float32).reshape(1, 2, 3)).numpy().any()
+
+
+def test_an_output_is_the_layer_that_is_applied_again():
+    entries = [{"Dense": {"units": 2, "name": "a"}}, {"a": {"name": "b"}}, {"b": {"name": "c"}}]
+    layers = Layers.model_validate({"layers": entries, "outputs": ["a", "c"]})
+    assert layers.several_outputs == dict.fromkeys(["a", "c"], Component("Dense", {"units": 2}))
+
+
+@pytest.mark.tensorflow
+def test_several_outputs_stand_side_by_side_in_their_order():
+    entries = [{"Dense": {"units": 2, "name": "b"}}, {"Dense": {"units": 3, "name": "a", "inputs": ["input"]}}]
+    model = joined(entries, ["a", "b"])
+    assert model.output.shape == (None, 5)
+    assert [tensor.shape[-1] for tensor in model.get_layer("output").input] == [3, 2]
+    assert model.output.dtype == "float32"
+
+
+@pytest.mark.tensorflow
+def test_an_output_that_is_no_row_is_refused():
+    entries = [
+        {"Flatten": {"name": "a"}},
+        {"Conv2D": {"filters": 2, "kernel_size": 3, "name": "b", "inputs": ["input"]}},
+    ]
+    with pytest.raises(ModelError, match=r"the output 'b' has the shape \(6, 6, 2\) for each example.*Flatten"):
+        joined(entries, ["a", "b"], (8, 8, 1))
 
 
 @pytest.mark.tensorflow

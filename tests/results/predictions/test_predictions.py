@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from kerasrun.model_file import ModelInfo
+from kerasrun.model_file import ModelInfo, OutputPart
 from kerasrun.results.predictions._contract import to_csv, to_json, to_text
 from kerasrun.results.predictions.classes import class_predictions
 from kerasrun.results.predictions.multi_label import multi_label_predictions
 from kerasrun.results.predictions.numbers import numbers_predictions
+from kerasrun.results.predictions.outputs import outputs_predictions
 
 
 def info(*names, outputs="probabilities"):
@@ -57,3 +58,17 @@ def test_numbers_have_a_column_each():
     assert json.loads(to_json(found)) == [{"path": "a.csv:2", "values": {"price": 1.5, "rooms": -2.0}}]
     assert to_csv(found).splitlines() == ["path,price,rooms", "a.csv:2,1.5,-2.0"]
     assert to_text(found).splitlines()[1].split() == ["a.csv:2", "1.5", "-2"]
+
+
+def test_several_outputs_speak_under_their_names():
+    parts = (OutputPart("kind", 2, "classes", "softmax logits"), OutputPart("hours", 1, "numbers", "values"))
+    known = ModelInfo(("car", "bike", "hours"), None, 32, "values", "small", 1, parts=parts)
+    (found,) = outputs_predictions(["a.csv:2"], outputs([0, np.log(3), 2]), known, every=False)
+    assert to_text([found]).splitlines()[1].split() == ["a.csv:2", "bike", "0.7500", "2"]
+    assert json.loads(to_json([found]))[0]["outputs"] == {
+        "kind": {"class": "bike", "values": {"car": pytest.approx(0.25), "bike": pytest.approx(0.75)}},
+        "hours": {"values": {"hours": 2.0}},
+    }
+    assert list(rows([found])[0]) == ["path", "kind", "kind.car", "kind.bike", "hours.hours"]
+    (found,) = outputs_predictions(["a.csv:2"], outputs([0, np.log(3), 2]), known, every=True)
+    assert found.as_cells() == {"kind": "car 0.2500, bike 0.7500", "hours": "2"}
