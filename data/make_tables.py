@@ -31,7 +31,11 @@ def main() -> None:
     ]
     is_test = chosen_for_test(iris.target)
     for split, chosen in (("train", ~is_test), ("test", is_test)):
-        write(FOLDER / "iris" / f"{split}.csv", [*names, "species"], [rows[row] for row in np.flatnonzero(chosen)])
+        of_split = [rows[row] for row in np.flatnonzero(chosen)]
+        write(FOLDER / "iris" / f"{split}.csv", [*names, "species"], of_split)
+        species = [str(name) for name in iris.target_names]
+        one_hot = [[*values, *("1" if name == one else "0" for one in species)] for *values, name in of_split]
+        write(FOLDER / "iris" / f"{split}_one_hot.csv", [*names, *species], one_hot)
 
 
 def chosen_for_test(labels: np.ndarray) -> np.ndarray:

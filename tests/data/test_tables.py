@@ -30,6 +30,16 @@ def test_every_species_has_the_same_share_of_each_split(split, of_each):
     assert found == {"setosa": of_each, "versicolor": of_each, "virginica": of_each}
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_one_hot_rows_are_those_of_the_same_flowers(split):
+    for named, one_hot in zip(rows(f"iris/{split}.csv"), rows(f"iris/{split}_one_hot.csv"), strict=True):
+        species = named.pop("species")
+        assert one_hot == {
+            **named,
+            **{name: str(int(name == species)) for name in ("setosa", "versicolor", "virginica")},
+        }
+
+
 def test_the_flowers_are_those_of_the_article():
     # Rows 35 and 38 of the article, which the file of the repository has as (4.9, 3.1, 1.5, 0.1) both.
     flowers = [tuple(row.values()) for split in ("train", "test") for row in rows(f"iris/{split}.csv")]
