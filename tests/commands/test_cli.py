@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from kerasrun.cli import app
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
@@ -35,8 +39,8 @@ def test_help_lists_every_command():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_ends_in_an_example(name):
-    done = kerasrun(name, "--help")
-    assert done.returncode == 0
+    done = CliRunner().invoke(app, [name, "--help"])
+    assert done.exit_code == 0
     assert f"Example: kerasrun {name}" in " ".join(done.stdout.split())
 
 
@@ -162,12 +166,12 @@ def test_the_whole_path_from_the_command_line(tmp_path):
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout == "runs/lenet_directory-1\n"
     assert "epoch 2/2" in trained.stderr
-    evaluated = kerasrun("evaluate", "--json", cwd=tmp_path)
+    evaluated = forked.run(["-m", "kerasrun", "evaluate", "--json"], tmp_path)
     report = json.loads(evaluated.stdout)
     assert (report["run"], report["split"], report["examples"]) == ("runs/lenet_directory-1", "test", 359)
     assert set(report["metrics"]) == {"loss", "accuracy"}
     image = ROOT / "data" / "digits" / "png" / "test" / "7"
-    predicted = kerasrun("predict", image, "--json", cwd=tmp_path)
+    predicted = forked.run(["-m", "kerasrun", "predict", image, "--json"], tmp_path)
     assert all(prediction["class"] in "0123456789" for prediction in json.loads(predicted.stdout))
     (run,) = json.loads(kerasrun("runs", "--json", cwd=tmp_path).stdout)
     assert (run["run"], run["status"], run["epochs_done"]) == ("lenet_directory-1", "finished", 2)

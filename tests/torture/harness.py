@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from kerasrun.runs.directory import RunDirectory
+from tests.forked import Forked
 from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
 from tests.torture.child import AT_THE_END, IN_A_RESUME, POINTS
 from tests.torture.evidence import differences, evidence
@@ -48,6 +49,8 @@ class AtMoment:
 
 
 Kill = AtPoint | AtMoment
+Process = subprocess.Popen[bytes] | Forked
+Start = Callable[[Path, list[str]], Process]
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,19 @@ def leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
     return Whole(whole, int(whole["checkpoint step"]), starting, time.monotonic() - begin - starting)
 
 
-def torture(cell: Cell, folder: Path, data: Path, whole: Whole, kills: Iterable[Kill]) -> Tortured:
-    """Train the cell, kill it again and again, resume it until it ends; kills that are left over are not used."""
+def torture(
+    cell: Cell, folder: Path, data: Path, whole: Whole, kills: Iterable[Kill], start: Start | None = None
+) -> Tortured:
+    """Train the cell, kill it again and again, resume it until it ends; kills that are left over are not used.
+
+    Args:
+        start: how a process is started; by default with `start_child`.
+    """
     folder.mkdir(parents=True)
     cell.write(folder, data)
     result = Tortured(cell)
     for kill in (*kills, None):
-        code = _one_process(cell, folder, whole, kill, result)
+        code = _one_process(cell, folder, whole, kill, result, start or start_child)
         if code == 0:
             break
         if code != -signal.SIGKILL:
@@ -142,7 +151,7 @@ def _moment(draw: random.Random, *, starting: bool) -> AtMoment:
     return AtMoment(draw.random() * (1 if starting else 0.4), starting)
 
 
-def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured) -> int:
+def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured, start: Start) -> int:
     """One child from its start to its death or its end; its exit code, negative for a signal."""
     before, taken = _newest_checkpoint(cell, folder), _steps(folder)
     if before is None and (folder / "runs").exists():
@@ -152,7 +161,7 @@ def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, resu
     command = ["train", f"{cell.name}.yaml"] if before is None else ["resume", f"runs/{cell.name}-1"]
     result.resumes += before is not None
     point = f"{kill.name}:{kill.nth}" if isinstance(kill, AtPoint) else "-"
-    process = start_child(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
+    process = start(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
     if isinstance(kill, AtMoment):
         if kill.starting:
             _sleep(kill.share * whole.starting_seconds, process)
@@ -196,14 +205,20 @@ def start_child(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_until_it_trains(folder: Path, process: subprocess.Popen[bytes]) -> float:
+def fork_child(folder: Path, arguments: list[str]) -> Forked:
+    """The same in a process that need not load TensorFlow, which takes most of the time of a short one."""
+    with (folder / "stderr.txt").open("wb") as stderr, Path(os.devnull).open("wb") as nowhere:
+        return Forked(arguments, folder, stdout=nowhere, stderr=stderr)
+
+
+def wait_until_it_trains(folder: Path, process: Process) -> float:
     """When it said so, or ended."""
     while process.poll() is None and _TRAINS not in _said(folder):
         time.sleep(0.01)
     return time.monotonic()
 
 
-def _sleep(seconds: float, process: subprocess.Popen[bytes]) -> None:
+def _sleep(seconds: float, process: Process) -> None:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

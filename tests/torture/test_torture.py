@@ -6,14 +6,14 @@ from itertools import islice
 import pytest
 
 from tests.torture.cells import cells, write_data
-from tests.torture.harness import AtMoment, AtPoint, leave_alone, random_moments, torture
+from tests.torture.harness import AtMoment, AtPoint, fork_child, leave_alone, random_moments, torture
 
 pytestmark = pytest.mark.tensorflow
 
 # Cell number → where its run is killed, in turn. A process goes on where the one before it died, so a run comes to the
 # later points only if the earlier ones cost few epochs; and what needs a new best model comes in the first epochs. A
 # death costs the start of another process, so the points whose neighbour leaves the same behind are in the long version
-# alone.
+# alone, and these processes are forked; the run that is left alone is one of `python -m kerasrun`.
 AT_POINTS = {
     # npz, use_ema, geometry, mixed_float16, BatchNormalization, balanced class weights; a checkpoint after every chunk.
     2: (
@@ -46,7 +46,7 @@ def tortured(tmp_path_factory):
         moments = islice(random_moments(f"short {number}"), AT_MOMENTS.get(number, 0))
         whole = leave_alone(cell, folder / cell.name / "whole", data)
         kills = [*map(AtPoint, AT_POINTS[number]), *moments]
-        return torture(cell, folder / cell.name / "killed", data, whole, kills)
+        return torture(cell, folder / cell.name / "killed", data, whole, kills, fork_child)
 
     with ThreadPoolExecutor(len(AT_POINTS)) as pool:
         return dict(zip(AT_POINTS, pool.map(one, AT_POINTS), strict=True))

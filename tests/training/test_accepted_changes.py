@@ -15,6 +15,7 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
 from kerasrun.training.kept_models import best_model
+from tests import forked
 from tests.training.conftest import DIGITS
 
 pytestmark = pytest.mark.tensorflow
@@ -106,12 +107,7 @@ def content(run):
 
 
 def command(run, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "kerasrun", "resume", run.root, "-s", f"data.npz.path={data(run)}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ["-m", "kerasrun", "resume", run.root, "-s", f"data.npz.path={data(run)}", *arguments]
 
 
 def test_changed_data_are_refused_and_nothing_is_touched(killed):
@@ -216,12 +212,12 @@ def test_the_command_refuses_with_exit_1_and_accepts(killed):
         versions={**recorded["versions"], "tensorflow": "2.20.0"}, device={**recorded["device"], "kind": "gpu"}
     )
     before = content(killed)
-    refused = command(killed)
+    refused = forked.run(command(killed), killed.root)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert f"tensorflow 2.20.0 → {recorded['versions']['tensorflow']}" in refused.stderr
     assert "device gpu → cpu" in refused.stderr
     assert content(killed) == before
-    accepted = command(killed, "--accept-changes")
+    accepted = forked.run(command(killed, "--accept-changes"), killed.root)
     assert accepted.returncode == 0, accepted.stderr
     assert "accepted, so that the run will not end with the same bits: device gpu → cpu" in accepted.stderr
     (entry,) = json.loads(killed.run_file.read_text())["accepted_changes"]
@@ -230,7 +226,7 @@ def test_the_command_refuses_with_exit_1_and_accepts(killed):
 
 def test_the_command_sets_variables_that_change_bits_as_they_were(killed, trained, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    done = command(killed)
+    done = subprocess.run([sys.executable, *command(killed)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     whole = kerasrun.open_run(trained / "runs" / "small-1")
     assert killed.metrics_file.read_bytes() == whole.metrics_file.read_bytes()

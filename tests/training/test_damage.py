@@ -10,10 +10,7 @@ import hashlib
 import io
 import json
 import logging
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +30,7 @@ from kerasrun.runs.listing import list_runs
 from kerasrun.training import train as training
 from kerasrun.training.kept_models import model_of
 from kerasrun.training.writer import RunWriter
+from tests import forked
 from tests.training.exactness import digests, variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -365,14 +363,7 @@ COMMANDS = [
 def test_no_command_ends_in_a_traceback(folder, tmp_path, command, name, code, said):
     copy = damaged_copy(folder, tmp_path / "runs", name, 0)
     arguments = {"runs": [], "predict": [DIGITS / "png" / "test" / "0", "--run", copy.root]}.get(command, [copy.root])
-    done = subprocess.run(
-        [sys.executable, "-m", "kerasrun", command, *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(DIGITS.parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked.run(["-m", "kerasrun", command, *arguments], tmp_path)
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,11 +1,10 @@
 """`deterministic`: what it makes equal, and that it is kept with the run."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests import forked
 from tests.training.exactness import variables_digest
 
 pytestmark = pytest.mark.tensorflow
@@ -49,7 +48,7 @@ except kerasrun.errors.DeviceError as error:
 
 def test_a_run_without_it_is_resumed_and_evaluated_without_it(tmp_path, digits):
     (tmp_path / "a.yaml").write_text("data: {npz: {path: digits.npz}}\nmodel: {MLP: {units: [8]}}\n")
-    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = forked.run(["-c", WITHOUT], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "deterministic: true is asked for: call kerasrun in a process of its own" in done.stdout
     recorded = json.loads((tmp_path / "runs" / "a-1" / "run.json").read_text())

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from kerasrun.errors import DeviceError
 from kerasrun.training.devices import _models, choose
+from tests import forked
 
 THREADS = {"intra_op": 2, "inter_op": 2}
 GPUS = ["first", "second"]
@@ -75,6 +77,10 @@ def started():
     )
 
 
+def run_forked(code):
+    return forked.run(["-c", code], Path.cwd())
+
+
 @pytest.mark.tensorflow
 def test_tensorflows_start_says_nothing(started):
     assert (started.returncode, started.stderr) == (0, "after\n")
@@ -108,13 +114,13 @@ def test_other_threads_than_those_of_the_process_are_an_error():
         "from kerasrun.training import devices; devices.start(threads={'intra_op': 1, 'inter_op': 1});"
         "devices.start(threads={'intra_op': 2, 'inter_op': 1})"
     )
-    assert "a process of its own" in run(code).stderr
+    assert "a process of its own" in run_forked(code).stderr
 
 
 @pytest.mark.tensorflow
 def test_a_process_that_already_uses_tensorflow_may_call_kerasrun():
     code = "import tensorflow as tf; tf.constant(0.0) + 1; from kerasrun.training import devices; devices.start()"
-    assert run(code).returncode == 0
+    assert run_forked(code).returncode == 0
 
 
 @pytest.mark.tensorflow
@@ -149,5 +155,5 @@ def test_operations_are_deterministic_by_default(started):
     ],
 )
 def test_a_process_computes_deterministically_from_its_start_or_never(before, wanted):
-    done = run(f"from kerasrun.training import devices; {before}; devices.start(deterministic={wanted})")
+    done = run_forked(f"from kerasrun.training import devices; {before}; devices.start(deterministic={wanted})")
     assert f"deterministic: {wanted.lower()} is asked for: call kerasrun in a process of its own" in done.stderr

@@ -1,6 +1,6 @@
 """A run that is stopped after any of its steps and resumed in another process ends with the same bits.
 
-Two processes resume all of them, which spares the starts of TensorFlow. `tests/torture` has a process for each resume.
+Two processes resume all of them. `tests/torture` has a process for each resume.
 """
 
 import subprocess
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kerasrun.runs.directory import open_run
+from tests import forked
 from tests.training.exactness import EPOCHS, STEPS_PER_EPOCH, digests
 
 pytestmark = pytest.mark.tensorflow
@@ -26,8 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def resume(cuts: list[str]) -> None:
         script = "import sys, kerasrun\nfor run in sys.argv[1:]: kerasrun.resume(run)"
-        runs = [folder / "cut" / cut for cut in cuts]
-        subprocess.run([sys.executable, "-c", script, *runs], check=True, capture_output=True)
+        forked.run(["-c", script, *(folder / "cut" / cut for cut in cuts)], folder).check_returncode()
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(resume, (CUTS[::2], CUTS[1::2])))

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from kerasrun.runs.directory import open_run
+from tests import forked
+from tests.forked import Forked
 from tests.training.exactness import variables_digest
 
 pytestmark = pytest.mark.tensorflow
@@ -28,18 +30,21 @@ checkpoint: {seconds: 0.5}
 
 @pytest.fixture
 def start(tmp_path, digits):
-    """Begin training in a process of its own, and wait until a checkpoint beyond the first one is there."""
+    """Begin training in a process of its own, and wait until a checkpoint beyond the first one is there.
+
+    It is forked, unless it is to be as `fresh` as one that a user starts.
+    """
     (tmp_path / "long.yaml").write_text(EXPERIMENT, encoding="utf-8")
     processes = []
 
-    def run():
-        command = [sys.executable, "-m", "kerasrun", "train", "long.yaml"]
-        process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    def run(fresh=False):
+        command = ["-m", "kerasrun", "train", "long.yaml"]
+        process = start_fresh(command, tmp_path) if fresh else Forked(command, tmp_path)
         processes.append(process)
         checkpoints = tmp_path / "runs" / "long-1" / "checkpoints"
         deadline = time.monotonic() + 60
         while not any(path.name.isdecimal() and int(path.name) for path in checkpoints.glob("0*")):
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "no checkpoint within a minute"
             time.sleep(0.01)
         return process
@@ -51,12 +56,17 @@ def start(tmp_path, digits):
             process.communicate()
 
 
+def start_fresh(arguments, folder):
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.mark.parametrize(
     ("number", "name", "code"),
     [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGUSR1, "SIGUSR1", 143)],
 )
 def test_a_signal_saves_and_names_the_resume_command(start, tmp_path, number, name, code):
-    process = start()
+    process = start(fresh=number == signal.SIGTERM)
     begin = time.monotonic()
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
@@ -77,8 +87,7 @@ def test_a_signal_while_tensorflow_loads_leaves_the_run_as_it_was(start, tmp_pat
     process.communicate()
     run = open_run(tmp_path / "runs" / "long-1")
     before = run.run_file.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir())
-    command = [sys.executable, "-m", "kerasrun", "resume", "runs/long-1"]
-    second = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    second = start_fresh(["-m", "kerasrun", "resume", "runs/long-1"], tmp_path)
     deadline = time.monotonic() + 60
     while f'"pid": {second.pid}' not in run.lock_file.read_text():  # taken just before TensorFlow is imported
         assert time.monotonic() < deadline
@@ -110,8 +119,7 @@ def test_a_killed_run_resumes_to_the_same_bits(start, tmp_path):
 
 def test_a_second_process_on_the_run_is_refused_and_told_who_has_it(start, tmp_path):
     process = start()
-    command = [sys.executable, "-m", "kerasrun", "resume", "runs/long-1"]
-    second = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    second = forked.run(["-m", "kerasrun", "resume", "runs/long-1"], tmp_path)
     assert second.returncode == 1
     assert str(process.pid) in second.stderr
     assert process.poll() is None

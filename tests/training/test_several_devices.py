@@ -1,15 +1,11 @@
 """Training on several devices, tried with logical CPU devices: no GPU is needed, and none was used."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from kerasrun.errors import DeviceError
 from kerasrun.runs.metrics import Table
 from kerasrun.training.devices import Device, strategy
+from tests import forked
 
 THREADS = {"intra_op": 2, "inter_op": 2}
 
@@ -39,8 +35,7 @@ def test_two_devices_learn_what_one_learns(tmp_path, digits):
     )
     tables = []
     for names in ("CPU:0", "CPU:0,CPU:1"):
-        command = [sys.executable, "-c", TRAIN_ON, names]
-        done = subprocess.run(command, cwd=tmp_path, env=_environment(), capture_output=True, text=True, check=False)
+        done = forked.run(["-c", TRAIN_ON, names], tmp_path)
         assert done.returncode == 0, done.stderr
         tables.append(Table(tmp_path / names / "small-1" / "metrics.csv").rows())
     for one, two in zip(*tables, strict=True):
@@ -54,7 +49,3 @@ def test_a_device_without_an_example_is_an_error():
 
 def test_one_device_needs_no_strategy():
     assert strategy(Device("cpu", ("CPU:0",), "", THREADS), examples=81, batch_size=40) is None
-
-
-def _environment():
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TF_CPP_MIN_LOG_LEVEL": "2"}
