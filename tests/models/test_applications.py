@@ -2,9 +2,7 @@
 
 import importlib
 import inspect
-import os
-import subprocess
-import sys
+import shutil
 import urllib.error
 
 import numpy as np
@@ -16,6 +14,7 @@ from kerasrun.errors import ModelError
 from kerasrun.models._contract import Output
 from kerasrun.models._keras_applications import application, application_names
 from kerasrun.training import train as training
+from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
 KINDS = kinds("kerasrun.models")
@@ -117,27 +116,21 @@ def test_a_file_serves_with_its_top_and_without(tmp_path, include_top):
         assert all(np.array_equal(a, b) for a, b in pairs)
 
 
-def test_imagenet_weights_come_from_keras_cache_without_a_network(official_layout, tmp_path):
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / IMAGENET_FILE).write_bytes(official_layout.read_bytes())
-    # Keras compares the file with the md5 of the real weights, which are not to be had offline.
-    code = """
-import keras, keras.src.utils.file_utils as file_utils
-file_utils.validate_file = lambda *arguments, **options: True
-from kerasrun.components import kinds
-from kerasrun.models._contract import Output
-network = kinds("kerasrun.models")["VGG16"](weights="imagenet", head=(8,))
-inputs = keras.Input((32, 32, 3))
-model = keras.Model(inputs, network.build(inputs, Output(1, "sigmoid")))
-network.load_pretrained(model, inputs)
-print(float(abs(model.get_layer("block1_conv1").kernel.numpy()).sum()))
-"""
-    environment = {**os.environ, "KERAS_HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+def test_imagenet_weights_come_from_keras_cache_without_a_network(official_layout, tmp_path, monkeypatch):
     import keras
+    from keras.src.utils import file_utils
 
-    original = keras.applications.VGG16(include_top=False, weights=str(official_layout)).get_layer("block1_conv1")
-    assert float(done.stdout) == pytest.approx(float(abs(original.kernel.numpy()).sum()))
+    (tmp_path / "models").mkdir()
+    shutil.copy(official_layout, tmp_path / "models" / IMAGENET_FILE)
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setattr(file_utils, "urlretrieve", lambda *arguments: pytest.fail("the network was asked"))
+    # Keras compares the file with the md5 of the real weights, which are not to be had offline.
+    monkeypatch.setattr(file_utils, "validate_file", lambda *arguments, **options: True)
+    model, load = built(weights="imagenet")
+    load()
+    original = keras.applications.VGG16(include_top=False, weights=str(official_layout))
+    kernels = (one.get_layer("block1_conv1").kernel.numpy() for one in (model, original))
+    assert np.array_equal(*kernels)
 
 
 def test_with_imagenet_weights_a_network_computes_what_keras_does(tmp_path, monkeypatch):
@@ -207,17 +200,15 @@ def test_a_run_goes_on_exactly_without_its_file_of_weights(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", x_train=pixels, y_train=np.arange(24) % 2)
     saved(tmp_path / "weights.h5", keras.applications.MobileNet(weights=None, alpha=0.25, include_top=False))
-    (tmp_path / "experiment.yaml").write_text(
+    train_whole_and_cut(
+        tmp_path,
         "data: {npz: {path: data.npz}}\n"
         "model: {MobileNet: {alpha: 0.25, weights: weights.h5, trainable: conv_dw_13, head: [], dropout: 0.2}}\n"
-        "fit: {batch_size: 8, epochs: 2}\n"
+        "fit: {batch_size: 8, epochs: 3}\n",
     )
-    whole, cut = (
-        kerasrun.train(tmp_path / "experiment.yaml", overrides=[f"fit.epochs={epochs}"], output=tmp_path / name)
-        for name, epochs in (("whole", 2), ("cut", 1))
-    )
+    whole, cut = (kerasrun.open_run(tmp_path / name / "run-1") for name in ("whole", "cut"))
     (tmp_path / "weights.h5").unlink()
-    kerasrun.resume(cut, overrides=["fit.epochs=2"])
+    kerasrun.resume(cut)
     assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
     weights = [keras.models.load_model(run.last_model, compile=False).get_weights() for run in (cut, whole)]
     assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))

@@ -9,13 +9,25 @@ import pytest
 
 import kerasrun
 from kerasrun.errors import CheckpointError, DeviceError, RunDirectoryError, UsageError
+from tests.training.conftest import train_small, write_digits
 
 pytestmark = pytest.mark.tensorflow
 
 
+SHORT = "fit: {epochs: 2, validation_data: test}"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    write_digits(folder)
+    return train_small(folder, SHORT)
+
+
 @pytest.fixture
-def finished(train):
-    return train("fit: {epochs: 2, validation_data: test}")
+def finished(trained, tmp_path):
+    """A copy of that run, for one test."""
+    return kerasrun.open_run(shutil.copytree(trained.root, tmp_path / "runs" / trained.root.name))
 
 
 def test_a_finished_run_is_told_so_with_how_to_extend_it(finished, caplog):
@@ -71,10 +83,11 @@ def test_a_run_that_never_began_does_not_hide_the_one_to_resume(tmp_path):
     assert newest_unfinished(tmp_path) == resumable
 
 
-def test_moved_data_are_found_with_a_new_path(finished, tmp_path):
+def test_moved_data_are_found_with_a_new_path(train, tmp_path):
+    run = train(SHORT)
     (tmp_path / "digits.npz").rename(tmp_path / "moved.npz")
-    kerasrun.resume(finished, overrides=["fit.epochs=3", f"data.npz.path={tmp_path / 'moved.npz'}"])
-    assert finished.read_run()["status"] == "finished"
+    kerasrun.resume(run, overrides=["fit.epochs=3", f"data.npz.path={tmp_path / 'moved.npz'}"])
+    assert run.read_run()["status"] == "finished"
 
 
 def test_a_moved_run_resumes(finished, tmp_path):
@@ -84,7 +97,7 @@ def test_a_moved_run_resumes(finished, tmp_path):
     assert len(run.metrics_file.read_text().splitlines()) == 4
 
 
-def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(finished, train, caplog):
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(finished, trained, caplog):
     newest = max(finished.checkpoints.iterdir())
     state = newest / "state.h5"
     state.write_bytes(state.read_bytes()[:-100])
@@ -92,8 +105,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(finished
         kerasrun.resume(finished)
     assert newest.name in caplog.text
     assert "serves instead" in caplog.text
-    whole = train("fit: {epochs: 2, validation_data: test}")
-    assert finished.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    assert finished.metrics_file.read_bytes() == trained.metrics_file.read_bytes()
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_never_begins_at_zero(finished):

@@ -93,23 +93,32 @@ def test_a_callback_that_stops_a_stage_lets_the_next_one_begin(whole):
     assert whole.read_run()["reason"] == "stopped early by EarlyStopping on val_loss after epoch 5 of 5"
 
 
-@pytest.mark.parametrize("place", [(1, 0), (2, 5), (3, 0)])
-def test_a_run_that_was_cut_in_any_stage_ends_as_one_that_was_not(folder, whole, place, monkeypatch):
+PLACES = [(1, 0), (2, 5), (3, 0)]
+
+
+@pytest.fixture(scope="module")
+def cut(folder):
+    """A run that was stopped in each of these places, resumed from the one before, and not from the last."""
     from kerasrun.training.loop import TrainingLoop
 
-    take = TrainingLoop._chunk
+    take, begin = TrainingLoop._chunk, TrainingLoop._begin_next_stage
+    run = folder / "cut" / "small-1"
+    for place in PLACES:
 
-    def stop(loop):
-        if (loop.position.epoch, loop.position.step) >= place:
-            loop.stop.signal = signal.SIGINT
+        def stop(loop, place=place):
+            if (loop.position.epoch, loop.position.step) >= place:
+                loop.stop.signal = signal.SIGINT
 
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingLoop, "_chunk", lambda loop, iterator: (take(loop, iterator), stop(loop)))
-        patch.setattr(TrainingLoop, "_begin_next_stage", _then(TrainingLoop._begin_next_stage, stop))
-        with pytest.raises(Interrupted):
-            kerasrun.train(folder / "small.yaml", output=folder / f"cut-{place[0]}-{place[1]}")
-    run = kerasrun.open_run(folder / f"cut-{place[0]}-{place[1]}" / "latest")
-    kerasrun.resume(run)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TrainingLoop, "_chunk", _then(take, stop))
+            patch.setattr(TrainingLoop, "_begin_next_stage", _then(begin, stop))
+            with pytest.raises(Interrupted):
+                kerasrun.resume(run) if run.exists() else kerasrun.train(folder / "small.yaml", output=run.parent)
+    return run
+
+
+def test_a_run_that_was_cut_in_any_stage_ends_as_one_that_was_not(cut, whole, tmp_path):
+    run = kerasrun.resume(shutil.copytree(cut, tmp_path / "small-1"))
     assert evidence(run) == evidence(whole)
     assert (run.root / "log.csv").read_text() == (whole.root / "log.csv").read_text()
 
@@ -130,8 +139,9 @@ def test_it_is_not_made_from_the_beginning_of_the_next_stage(whole):
         best_model(whole, experiment, replace(newest, progress=at_the_end))
 
 
-def test_the_last_stage_may_be_extended(folder, whole):
-    run = kerasrun.train(folder / "small.yaml", overrides=["stages.2.epochs=1"], output=folder / "extended")
+def test_the_last_stage_may_be_shortened_and_extended(cut, whole, tmp_path):
+    run = kerasrun.resume(shutil.copytree(cut, tmp_path / "small-1"), overrides=["stages.2.epochs=1"])
+    assert (run.read_run()["status"], len(run.metrics_file.read_text().splitlines())) == ("finished", 5)
     kerasrun.resume(run, overrides=["stages.2.epochs=2"])
     assert evidence(run)["state"] == evidence(whole)["state"]
 
