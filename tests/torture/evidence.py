@@ -14,8 +14,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import RunDirectory
 
-# How long an epoch took, how long TensorBoard's files have become, and when the run began differ between any two runs.
-_NOT_COMPARED = ("epoch_seconds", "outputs", "files")
+# How long an epoch took, how long TensorBoard's files have become, when the run began, and how much memory was free
+# then differ between any two runs.
+_NOT_COMPARED = ("epoch_seconds", "outputs", "files", "features")
 
 
 def evidence(run: RunDirectory) -> dict[str, str]:
@@ -44,6 +45,7 @@ def _everything(run: RunDirectory) -> Iterator[tuple[str, str]]:
     newest = checkpoints.newest(run)
     yield "checkpoint step", str(newest.step)
     yield "checkpoint progress", json.dumps({k: v for k, v in newest.progress.items() if k not in _NOT_COMPARED})
+    yield "checkpoint features kept", json.dumps(newest.progress["features"]["kept"])
     for name, digest in _datasets(newest.state_file.read_bytes()):
         yield f"checkpoint {name}", digest
     yield from _shown_by_tensorboard(run)
