@@ -72,7 +72,8 @@ def started():
         "import json, sys; from tensorflow.python.framework.config import is_op_determinism_enabled\n"
         "loaded = sorted({'keras', 'matplotlib', 'sklearn'} & set(sys.modules))\n"
         "import matplotlib.pyplot\n"
-        "print(json.dumps({'loaded': loaded, 'deterministic': is_op_determinism_enabled()}))\n"
+        "import gc; frozen = gc.get_freeze_count() > 100_000 and gc.isenabled()\n"
+        "print(json.dumps({'loaded': loaded, 'frozen': frozen, 'deterministic': is_op_determinism_enabled()}))\n"
         "print('after', file=sys.stderr)"
     )
 
@@ -89,6 +90,11 @@ def test_tensorflows_start_says_nothing(started):
 @pytest.mark.tensorflow
 def test_keras_is_imported_without_what_it_does_not_need(started):
     assert json.loads(started.stdout)["loaded"] == ["keras"]
+
+
+@pytest.mark.tensorflow
+def test_what_an_import_makes_is_not_looked_through_for_garbage(started):
+    assert json.loads(started.stdout)["frozen"]
 
 
 HELD_BACK = "import os\nfrom kerasrun.training.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
