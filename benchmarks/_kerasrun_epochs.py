@@ -2,7 +2,8 @@
 
 It is the real `train` with its run directory, lock, log, tables, models and checkpoints; only the beginning of an
 epoch is made to wait. `seconds` is the epoch as the user waits for it: training, reading the metrics, `best.keras`,
-`metrics.csv`, checkpoint. `without_saving` is what `timings.csv` records: the same without what is written.
+`metrics.csv`, checkpoint. `without_saving` is what `timings.csv` records: the same without what is written. The logs of
+the epoch go with them.
 """
 
 import argparse
@@ -23,7 +24,7 @@ class PacedLoop(loop.TrainingLoop):
         begin = time.perf_counter()
         logs = super()._epoch(iterator)
         seconds = time.perf_counter() - begin
-        _turn.report(seconds=seconds, images=len(self.train), without_saving=self.epoch_seconds)
+        _turn.report(seconds=seconds, images=len(self.train), without_saving=self.epoch_seconds, **logs)
         return logs
 
 

@@ -1,16 +1,50 @@
-"""A Markdown table that is also readable as text, under a paragraph on the machine and the versions."""
+"""Markdown tables that are also readable as text, after a paragraph on the machine and the versions."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks._rounds import Spread
+from benchmarks._rounds import Spread, ratio, spread
 from kerasrun.runs.environment import environment
+
+SPEEDS = ("", "images/s", "least–most", "kerasrun / this", "in single rounds")
+DURATIONS = ("", "seconds", "least–most", "this / kerasrun", "in single rounds")
+
+
+def print_machine() -> None:
+    """Once, before the tables."""
+    print(f"Machine: {machine()}.\n", flush=True)
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print title, machine and table, ready to be pasted into a document."""
-    print(f"### {title}", machine(), markdown_table(header, rows), sep="\n\n", flush=True)
+    """Print title and table, ready to be pasted into a document."""
+    print(f"### {title}", markdown_table(header, rows), sep="\n\n", end="\n\n", flush=True)
+
+
+def speeds(measured: Mapping[str, Sequence[float]], form: str = ",.0f") -> list[list[str]]:
+    """Rows under `SPEEDS`, of what is done in a second, in every round; the first contender is kerasrun."""
+    first, *_ = measured.values()
+    return [
+        [
+            name,
+            *with_spread(spread(values), form),
+            *(("", "") if values is first else with_spread(ratio(first, values))),
+        ]
+        for name, values in measured.items()
+    ]
+
+
+def durations(measured: Mapping[str, Sequence[float]], form: str = ".2f") -> list[list[str]]:
+    """Rows under `DURATIONS`, of seconds in every round; the first contender is kerasrun."""
+    first, *_ = measured.values()
+    return [
+        [
+            name,
+            *with_spread(spread(values), form),
+            *(("", "") if values is first else with_spread(ratio(values, first))),
+        ]
+        for name, values in measured.items()
+    ]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,16 +9,15 @@ Example: python -m benchmarks.accuracy --data FOLDER --seeds 1 2 3
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._table import print_table
+from benchmarks._commands import KERASRUN, only_run, run, with_overrides
+from benchmarks._table import print_machine, print_table
 
-ROOT = Path(__file__).parents[1]
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BATCH_SIZES = {"lenet": 32, "mlp": 256}
 HEADER = ["", "last.keras", "best.keras", "Keras script", "last − script"]
@@ -27,6 +26,7 @@ HEADER = ["", "last.keras", "best.keras", "Keras script", "last − script"]
 def main(argv: Sequence[str] | None = None) -> None:
     """Train everything and print a table for each network."""
     given = _arguments(argv)
+    print_machine()
     for network in given.networks:
         rows = [_accuracies(network, seed, given.data.absolute(), given.epochs) for seed in given.seeds]
         print_table(
@@ -34,7 +34,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             HEADER,
             table_rows(given.seeds, rows),
         )
-        print()
 
 
 def table_rows(seeds: Sequence[int], accuracies: Sequence[Sequence[float]]) -> list[list[str]]:
@@ -68,30 +67,20 @@ def _accuracies(network: str, seed: int, data: Path, epochs: int) -> list[float]
             *(f"seed={seed}", f"fit.epochs={epochs}", f"fit.batch_size={BATCH_SIZES[network]}"),
             f"data.idx.path={data}",
         )
-        options = [argument for override in overrides for argument in ("-s", override)]
-        _output("kerasrun", "train", str(file), *options, "-o", folder)
-        run = next(path for path in Path(folder).iterdir() if path.is_dir() and not path.is_symlink())
-        last = _json("kerasrun", "evaluate", str(run), "--last", "--json")["metrics"]["accuracy"]
-        best = _json("kerasrun", "evaluate", str(run), "--json")["metrics"]["accuracy"]
+        run([*KERASRUN, "train", str(file), *with_overrides(*overrides), "-o", folder])
+        trained = str(only_run(Path(folder)))
+        last = _json(*KERASRUN, "evaluate", trained, "--last", "--json")["metrics"]["accuracy"]
+        best = _json(*KERASRUN, "evaluate", trained, "--json")["metrics"]["accuracy"]
     script = _json(
-        *("benchmarks.peers.mnist_accuracy", "--network", network, "--data", str(data)),
+        *(sys.executable, "-m", "benchmarks.peers.mnist_accuracy", "--network", network, "--data", str(data)),
         *("--batch-size", str(BATCH_SIZES[network]), "--epochs", str(epochs), "--seed", str(seed)),
     )["accuracy"]
     print(f"{network}, seed {seed}: {last:.4f} {best:.4f} {script:.4f}", file=sys.stderr, flush=True)
     return [last, best, script]
 
 
-def _json(*module: str) -> Any:
-    return json.loads(_output(*module))
-
-
-def _output(*module: str) -> str:
-    """What `python -m …` writes to stdout."""
-    command = [sys.executable, "-m", *module]
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr}")
-    return done.stdout
+def _json(*command: str) -> Any:
+    return json.loads(run(command).output)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks._rounds import ratio, spread, take_turns
+from benchmarks._commands import with_overrides
+from benchmarks._rounds import ratio, spread
 from benchmarks._saving import EPOCHS, WARM_UP
-from benchmarks._table import print_table, with_spread
-from benchmarks._workers import Worker
+from benchmarks._table import print_machine, print_table, with_spread
+from benchmarks._workers import Report, measure
 
 EXPERIMENT = Path(__file__).parent / "experiments" / "vgg16_all.yaml"
 OURS = "kerasrun"
@@ -30,6 +30,7 @@ CLASSES = 2
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
     given = _arguments(argv)
+    print_machine()
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-", dir=given.folder) as folder:
         costs = _measure(given, Path(folder))
     ours = [measured["stopped"] for measured in costs[OURS]]
@@ -56,23 +57,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _measure(given: argparse.Namespace, folder: Path) -> dict[str, list[dict[str, float]]]:
+def _measure(given: argparse.Namespace, folder: Path) -> dict[str, list[Report]]:
     """What a checkpoint costs each contender, in every round."""
     data = _write_images(folder / "images.npz", given)
     commands = {OURS: _ours(given, data, folder), **{name: _peer(name, given, data, folder) for name in PEERS}}
 
-    def cost(name: str) -> dict[str, float]:
-        measured = workers[name].epoch()
-        told = f"stops {measured['stopped']:.3f} s, by epochs {measured['lost']:.2f} of {measured['epoch']:.2f} s"
-        print(f"{name}: {told}", file=sys.stderr, flush=True)
-        return measured
+    return measure(commands, given.rounds, folder, _told)
 
-    with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
-        for name, command in commands.items():
-            workers[name] = stack.enter_context(Worker(command, folder / f"{name}.log"))
-            workers[name].epoch()  # traces, and writes what is written once
-        return take_turns(list(workers), given.rounds, cost)
+
+def _told(report: Report) -> str:
+    return f"stops {report['stopped']:.3f} s, by epochs {report['lost']:.2f} of {report['epoch']:.2f} s"
 
 
 def _write_images(path: Path, given: argparse.Namespace) -> Path:
@@ -91,7 +85,7 @@ def _ours(given: argparse.Namespace, data: Path, folder: Path) -> list[str]:
     )
     return [
         *(sys.executable, "-m", "benchmarks._kerasrun_checkpoints", str(EXPERIMENT), str(folder / "runs")),
-        *(argument for override in overrides for argument in ("-s", override)),
+        *with_overrides(*overrides),
     ]
 
 

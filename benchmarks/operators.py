@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks._table import print_table
+from benchmarks._table import print_machine, print_table
 
 LOOP = ("Enter", "Exit", "Identity", "LoopCond", "Merge", "NextIteration", "NoOp", "Switch")
 NOT_RUN = ("Const", "_Arg", "_Retval")
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
     counts = Counter(part(node.op, node.name) for node in _optimized_graph().node if node.op not in NOT_RUN)
     rows = [[name, str(count)] for name, count in counts.most_common()]
+    print_machine()
     print_table(
         f"Operators of a training step of LeNet, SGD, batch {BATCH}",
         ["", "operators"],

@@ -7,19 +7,16 @@ Example: python -m benchmarks.startup --rounds 9
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks._commands import KERASRUN, ROOT, run
 from benchmarks._rounds import ratio, spread, take_turns
-from benchmarks._table import print_table, with_spread
+from benchmarks._table import print_machine, print_table, with_spread
 
-ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).parent / "peers"
-KERASRUN = [sys.executable, "-m", "kerasrun"]
 IMPORT_KERAS = 'python -c "import keras"'
 HELP = "kerasrun --help"
 VALIDATE = "kerasrun validate CONFIG"
@@ -35,19 +32,24 @@ COMPARED = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print both tables."""
-    given = _arguments(argv)
+    given = arguments(argv)
+    print_machine()
+    measure(given)
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Print both tables."""
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
         model = given.model or _train_a_model(Path(folder))
         commands = _commands(given.config, model, given.image)
         for command in commands.values():
-            _seconds(command)
-        measured = take_turns(list(commands), given.rounds, lambda name: _seconds(commands[name]))
+            run(command)
+        measured = take_turns(list(commands), given.rounds, lambda name: run(commands[name]).seconds)
     print_table(
         f"Start-up, {given.rounds} rounds",
         ["", "seconds", "least–most"],
         [[name, *with_spread(spread(seconds))] for name, seconds in measured.items()],
     )
-    print()
     print_table(
         "Start-up compared",
         ["", "ratio", "in single rounds"],
@@ -59,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
     digits = ROOT / "data" / "digits" / "png" / "test" / "7"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command that count; default: 5")
@@ -81,7 +84,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _train_a_model(folder: Path) -> Path:
     print("training a model to predict with", file=sys.stderr)
     file = ROOT / "configs" / "lenet_directory.yaml"
-    _run([*KERASRUN, "train", str(file), "-s", "fit.epochs=1", "-o", str(folder)])
+    run([*KERASRUN, "train", str(file), "-s", "fit.epochs=1", "-o", str(folder)])
     return next(folder.glob("*/best.keras"))
 
 
@@ -95,18 +98,6 @@ def _commands(config: Path, model: Path, image: Path) -> dict[str, list[str]]:
         SCRIPT: script,
         SCRIPT_CALL: [*script, "call"],
     }
-
-
-def _seconds(command: Sequence[str]) -> float:
-    begin = time.perf_counter()
-    _run(command)
-    return time.perf_counter() - begin
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\nended with exit code {done.returncode}:\n{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,11 @@
-"""What makes a page of Keras wait for its turn, and tells how long an epoch took."""
+"""What makes a page of Keras wait for its turn, and tells how long an epoch took and what was logged."""
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from benchmarks import _turn
-
-
-def arguments(description: str | None) -> argparse.Namespace:
-    """`--network --data --batch-size --epochs`, as every training peer takes them."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--network", choices=["lenet", "mlp"], required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--epochs", type=int, required=True)
-    return parser.parse_args()
 
 
 class Paced(keras.callbacks.Callback):  # type: ignore[misc]
@@ -32,4 +20,4 @@ class Paced(keras.callbacks.Callback):  # type: ignore[misc]
         self.begin = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        _turn.report(seconds=time.perf_counter() - self.begin, images=self.images)
+        _turn.report(seconds=time.perf_counter() - self.begin, images=self.images, **(logs or {}))

@@ -3,8 +3,9 @@
 import keras
 
 from benchmarks._mnist import read_mnist
+from benchmarks.peers._arguments import arguments
 from benchmarks.peers._networks import build
-from benchmarks.peers._paced import Paced, arguments
+from benchmarks.peers._paced import Paced
 
 if __name__ == "__main__":
     given = arguments(__doc__)

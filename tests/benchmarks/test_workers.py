@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from benchmarks._workers import Worker
+from benchmarks._workers import Worker, images_per_second, measure
 
 TWO_EPOCHS = """
 from benchmarks import _turn
@@ -36,3 +36,10 @@ def test_worker_that_ended_before_it_was_asked_says_why(tmp_path):
         worker._process.wait()
         with pytest.raises(SystemExit, match="no data"):
             worker.epoch()
+
+
+def test_an_epoch_that_does_not_count_comes_before_the_rounds(tmp_path):
+    command = [sys.executable, "-c", TWO_EPOCHS]
+    reports = measure({"ours": command, "a peer": command}, 1, tmp_path, str)
+    assert reports == {"ours": [{"seconds": 1.0, "images": 2}], "a peer": [{"seconds": 1.0, "images": 2}]}
+    assert images_per_second(reports["ours"][0]) == 2
