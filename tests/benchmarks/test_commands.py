@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import accuracy, training
+from benchmarks import accuracy, photos, training
 from kerasrun.experiment.load import load
 
 FOLDER = Path(training.__file__).parent
 BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 EXPERIMENTS = sorted((FOLDER / "experiments").glob("*.yaml"))
+PEERS = sorted({*training.PEERS, *(name for name, *_ in (*photos.CHANGED.values(), *photos.UNCHANGED.values()))})
 # It is no contender for speed: it is compared with a script by what it finds in the images that validate.
 COMPARED_ON_VALIDATION = "unet_membrane.yaml"
 
@@ -46,7 +47,7 @@ def test_experiment_has_the_batch_size_of_the_script_beside_it(network):
     )
 
 
-@pytest.mark.parametrize("name", training.PEERS)
+@pytest.mark.parametrize("name", PEERS)
 def test_every_peer_is_a_script(name):
     assert (FOLDER / "peers" / f"{name}.py").is_file()
 
@@ -55,3 +56,11 @@ def test_accuracies_are_compared_by_their_medians():
     rows = accuracy.table_rows([1, 2, 3], [[0.98, 0.9, 0.97], [0.99, 0.9, 0.98], [0.97, 0.9, 0.975]])
     assert rows[0] == ["seed 1", "0.9800", "0.9000", "0.9700", "+1.00"]
     assert rows[-1] == ["median", "0.9800", "0.9000", "0.9750", "+0.50"]
+
+
+def test_photos_are_changed_as_in_the_script_beside_it():
+    """The arguments in the experiment are those that the peer has."""
+    generator = load(photos.EXPERIMENT).experiment.augmentation
+    script = (FOLDER / "peers" / f"{photos.GENERATOR}.py").read_text()
+    for name in generator.model_fields_set - {"rescale"}:
+        assert f"{name}={getattr(generator, name):g}," in script.replace("=True", "=1")

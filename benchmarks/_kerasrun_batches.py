@@ -1,0 +1,49 @@
+"""The batches that `kerasrun train` trains on, without a network: a pass over the training images a turn.
+
+The scale of an `ImageDataGenerator` stands in front of the network in kerasrun; here it is multiplied with every batch,
+so that all contenders hand over the same values.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from benchmarks import _turn
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.experiment.load import load
+from kerasrun.pipeline.order import steps_in_epoch
+from kerasrun.training.train import prepare, start_device
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="the experiment")
+    parser.add_argument("--set", "-s", action="append", default=[], dest="overrides", help="key.path=value")
+    parser.add_argument("--passes", type=int, required=True)
+    given = parser.parse_args()
+    prepared = prepare(load(given.file, given.overrides))
+    start_device(prepared.experiment)
+
+    from kerasrun.pipeline.augmentation import augmentation_of
+    from kerasrun.pipeline.batches import training_batches
+
+    experiment, split = prepared.experiment, prepared.train
+    augmentation = augmentation_of(experiment, split.inputs.example_shape, masks=False)
+    scale = experiment.augmentation.rescale if isinstance(experiment.augmentation, ImageDataGenerator) else None
+    steps = steps_in_epoch(len(split), experiment.fit.batch_size)
+    for number in range(given.passes):
+        # One pass a pipeline, so that nothing is read ahead while others have their turn.
+        batches = training_batches(
+            split.inputs,
+            split.labels,
+            batch_size=experiment.fit.batch_size,
+            seed=experiment.seed,
+            first_step=number * steps,
+            epochs=number + 1,
+            augmentation=augmentation,
+        )
+        _turn.wait()
+        begin = time.perf_counter()
+        images = 0
+        for x, _ in batches:
+            images += len(x if scale is None else x * scale)
+        _turn.report(seconds=time.perf_counter() - begin, images=images)

@@ -1,0 +1,81 @@
+"""Images a second of the input alone: JPEG photos to batches of 224×224, with the tutorials' changes and without.
+
+No network. Every contender hands over all training photos in a process that stays alive, one pass a round. The first
+pass of each, which may fill a cache, does not count. A ratio above 1 says that kerasrun is faster.
+
+Example: python -m benchmarks.photos --data FOLDER --rounds 7
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks import _workers
+from benchmarks._commands import with_overrides
+from benchmarks._optional import is_installed
+from benchmarks._photos import TRAINING, cut
+from benchmarks._table import SPEEDS, print_machine, print_table, speeds
+
+EXPERIMENT = Path(__file__).parent / "experiments" / "photos.yaml"
+OURS = "kerasrun"
+BATCH_SIZE = 32
+GENERATOR = "photos_generator"
+CHANGED = {
+    "ImageDataGenerator.flow_from_directory": (GENERATOR,),
+    "image_dataset_from_directory, five layers": ("photos_layers",),
+}
+UNCHANGED = {
+    "image_dataset_from_directory": ("photos_dataset",),
+    "image_dataset_from_directory, cache()": ("photos_dataset", "--cache"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print both tables."""
+    given = arguments(argv)
+    print_machine()
+    measure(given)
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="train/ and val/, each with a folder for each class")
+    parser.add_argument("--rounds", type=int, default=5, help="passes of each contender that count; default: 5")
+    parser.add_argument("--images", type=int, help="how many photos make a pass; default: all in train/")
+    return parser.parse_args(argv)
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Print a table with changes and one without."""
+    changed = {name: peer for name, peer in CHANGED.items() if peer[0] != GENERATOR or is_installed("scipy")}
+    with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
+        data = cut(given.data.absolute(), Path(folder, "photos"), given.images)
+        for title, peers, overrides in (
+            ("rotated, shifted, sheared, zoomed and flipped", changed, ()),
+            ("without changes, from the second epoch on", UNCHANGED, ("augmentation=null",)),
+        ):
+            commands = _commands(data, given.rounds + 1, peers, overrides)
+            reports = _workers.measure(commands, given.rounds, Path(folder), _workers.speed_told)
+            measured = {name: [_workers.images_per_second(report) for report in reports[name]] for name in commands}
+            print_table(f"Photos to 224×224, {title}, {given.rounds} rounds", SPEEDS, speeds(measured))
+
+
+def _commands(
+    data: Path, passes: int, peers: Mapping[str, Sequence[str]], overrides: Sequence[str]
+) -> dict[str, list[str]]:
+    told = with_overrides(f"data.directory.path={data}", f"fit.batch_size={BATCH_SIZE}", *overrides)
+    module = [sys.executable, "-m"]
+    commands = {OURS: [*module, "benchmarks._kerasrun_batches", str(EXPERIMENT), *told, "--passes", str(passes)]}
+    for name, (peer, *options) in peers.items():
+        commands[name] = [
+            *(*module, f"benchmarks.peers.{peer}", "--data", str(data / TRAINING)),
+            *("--batch-size", str(BATCH_SIZE), "--passes", str(passes), *options),
+        ]
+    return commands
+
+
+if __name__ == "__main__":
+    main()
