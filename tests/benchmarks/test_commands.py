@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import accuracy, photos, training
+from benchmarks import accuracy, finetune, photos, training
 from kerasrun.experiment.load import load
 
 FOLDER = Path(training.__file__).parent
@@ -64,3 +64,9 @@ def test_photos_are_changed_as_in_the_script_beside_it():
     script = (FOLDER / "peers" / f"{photos.GENERATOR}.py").read_text()
     for name in generator.model_fields_set - {"rescale"}:
         assert f"{name}={getattr(generator, name):g}," in script.replace("=True", "=1")
+
+
+@pytest.mark.parametrize("network", finetune.NETWORKS)
+def test_what_is_frozen_is_so_in_the_experiment(network):
+    model = load(FOLDER / "experiments" / f"{network}_cats_dogs.yaml").experiment.model
+    assert (model.kind, model.trainable) == (finetune.NETWORKS[network], False)
