@@ -20,7 +20,7 @@ def test_there_are_benchmarks_and_experiments():
     assert EXPERIMENTS
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", [*BENCHMARKS, "__main__"])
 def test_help_is_there_and_imports_no_tensorflow(name):
     code = (
         f"import sys, benchmarks.{name} as benchmark\n"
@@ -28,7 +28,8 @@ def test_help_is_there_and_imports_no_tensorflow(name):
         "finally: print('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent, capture_output=True, text=True, check=True)
-    assert f"python -m benchmarks.{name}" in done.stdout
+    command = "benchmarks" if name == "__main__" else f"benchmarks.{name}"
+    assert f"python -m {command}" in done.stdout.split("Example: ")[1]
     assert done.stdout.endswith("False\n")
 
 
