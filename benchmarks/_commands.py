@@ -1,6 +1,7 @@
 """Whole commands, as a user waits for them: what they print, how long they take, how much memory they need."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ class Finished:
     output: str
     seconds: float
     peak: int
-    """The most memory that the process had at once, in bytes (its resident set)."""
+    """The most memory that the process had at once, in bytes (its resident set); no less than `own_peak()`."""
 
 
 def run(command: Sequence[str], *, stdin: str = "") -> Finished:
@@ -36,7 +37,6 @@ def run(command: Sequence[str], *, stdin: str = "") -> Finished:
         given.seek(0)
         begin = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdin=given, stdout=output, stderr=errors)
-        # The kernel counts what the parent had when it forked, which is little: benchmarks do not import TensorFlow.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -46,6 +46,11 @@ def run(command: Sequence[str], *, stdin: str = "") -> Finished:
             told = errors.read().decode(errors="replace")
             raise SystemExit(f"{' '.join(command)}\nended with exit code {process.returncode}:\n{told}")
         return Finished(output.read().decode(), seconds, usage.ru_maxrss * _UNIT)
+
+
+def own_peak() -> int:
+    """The most memory that this process had so far, in bytes. The kernel counts it for a child, until that begins."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
 
 
 def with_overrides(*overrides: str) -> list[str]:

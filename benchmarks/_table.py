@@ -35,7 +35,7 @@ def speeds(measured: Mapping[str, Sequence[float]], form: str = ",.0f") -> list[
 
 
 def durations(measured: Mapping[str, Sequence[float]], form: str = ".2f") -> list[list[str]]:
-    """Rows under `DURATIONS`, of seconds in every round; the first contender is kerasrun."""
+    """Rows under `DURATIONS`, of seconds in every round; the others are compared with the first, kerasrun."""
     first, *_ = measured.values()
     return [
         [

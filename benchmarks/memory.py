@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks._commands import KERASRUN, run, with_overrides
+from benchmarks._commands import KERASRUN, own_peak, run, with_overrides
 from benchmarks._photos import TRAINING, VALIDATION, cut
 from benchmarks._rounds import ratio, spread, take_turns
 from benchmarks._table import print_machine, print_table, with_spread
@@ -110,6 +110,10 @@ def _peaks(commands: Commands, rounds: int, folder: Path) -> dict[str, list[floa
         with tempfile.TemporaryDirectory(dir=folder) as output:
             # A script that waits for its turn is told at once that it has come.
             used = run(commands[name](Path(output)), stdin="epoch\n").peak / MB
+        if used <= own_peak() / MB:
+            raise SystemExit(
+                "this process has had more memory than what it measures: run `benchmarks.memory` by itself"
+            )
         print(f"{name}: {used:,.0f} MB", file=sys.stderr, flush=True)
         return used
 
