@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import finetune, memory, photos, scaling, startup, training
+from benchmarks import evaluation, finetune, memory, photos, scaling, startup, training
 from benchmarks._commands import ROOT
 from benchmarks._table import print_machine
 
@@ -80,6 +80,7 @@ def _parts(given: argparse.Namespace) -> list[Part]:
         Part(photos, "photos"),
         Part(finetune, "photos", ("--network", "mobilenet", *weights)),
         Part(finetune, "photos", ("--network", "vgg16", "--images", "400")),
+        Part(evaluation, "mnist"),
         Part(scaling, None),
     ]
 

@@ -4,13 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import accuracy, finetune, photos, training
+from benchmarks import accuracy, evaluation, finetune, photos, training
 from kerasrun.experiment.load import load
 
 FOLDER = Path(training.__file__).parent
 BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 EXPERIMENTS = sorted((FOLDER / "experiments").glob("*.yaml"))
-PEERS = sorted({*training.PEERS, *(name for name, *_ in (*photos.CHANGED.values(), *photos.UNCHANGED.values()))})
+PEERS = sorted(
+    {
+        *training.PEERS,
+        *(name for name, *_ in (*photos.CHANGED.values(), *photos.UNCHANGED.values())),
+        *evaluation.EVALUATING.values(),
+        *evaluation.PREDICTING.values(),
+    }
+)
 # It is no contender for speed: it is compared with a script by what it finds in the images that validate.
 COMPARED_ON_VALIDATION = "unet_membrane.yaml"
 
