@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import evaluation, finetune, memory, photos, scaling, startup, training
+from benchmarks import evaluation, finetune, memory, photos, scaling, startup, training, unet
 from benchmarks._commands import ROOT
 from benchmarks._table import print_machine
 
@@ -72,14 +72,15 @@ def _parts(given: argparse.Namespace) -> list[Part]:
     return [
         # First, while this process is small: a command's memory cannot be told where its parent had more.
         Part(memory, "mnist", option="--mnist"),
-        Part(memory, "photos", option="--photos"),
+        Part(memory, "photos", ("--images", "800"), option="--photos"),
         Part(startup, None, ("--config", str(largest))),
         Part(training, "mnist"),
         Part(training, "mnist", others),
-        Part(training, "mnist", ("--network", "mlp", "--batch-size", "32", *others[1:])),
+        Part(training, "mnist", ("--network", "mlp", "--images", "30000", "--batch-size", "32", *others[1:])),
         Part(photos, "photos"),
         Part(finetune, "photos", ("--network", "mobilenet", *weights)),
         Part(finetune, "photos", ("--network", "vgg16", "--images", "400")),
+        Part(unet, "membranes"),
         Part(evaluation, "mnist"),
         Part(scaling, None),
     ]

@@ -77,9 +77,10 @@ def _mnist(given: argparse.Namespace, folder: Path) -> None:
 
 def _photos(given: argparse.Namespace, folder: Path) -> None:
     photos = given.photos.absolute()
-    count = _count(photos) if given.images is None else given.images
-    data, half = cut(photos, folder / "photos", given.images), cut(photos, folder / "half", count // 2)
-    needed = _count(data) * IMAGE_BYTES
+    data = cut(photos, folder / "photos", given.images)
+    half = cut(data, folder / "half", _count(data, TRAINING) // 2)
+    count = _count(data, TRAINING) + _count(data, VALIDATION)
+    needed = count * IMAGE_BYTES
     tenth = f"cache.memory={needed / TENTH / MB:.1f}MB"
 
     def training(data: Path, *overrides: str) -> Callable[[Path], Sequence[str]]:
@@ -99,7 +100,7 @@ def _photos(given: argparse.Namespace, folder: Path) -> None:
         more = [value - without for value, without in zip(values, peaks[nothing], strict=True)]
         rows.append([name, *with_spread(spread(values), ",.0f"), *(with_spread(spread(more), "+,.0f"))])
     header = ["cache.memory", "MB at most", "least–most", "more than with nothing kept", "in single rounds"]
-    title = f"Peak memory: an epoch on {_count(data):,} photos, decoded {needed / MB:,.0f} MB, {given.rounds} rounds"
+    title = f"Peak memory: an epoch on {count:,} photos, decoded {needed / MB:,.0f} MB, {given.rounds} rounds"
     print_table(title, header, rows)
 
 
@@ -125,8 +126,8 @@ def _train(experiment: str, output: Path, *overrides: str) -> list[str]:
     return [*KERASRUN, "train", str(file), *with_overrides(*overrides), "-o", str(output)]
 
 
-def _count(photos: Path) -> int:
-    return sum(1 for split in (TRAINING, VALIDATION) for _ in (photos / split).glob("*/*"))
+def _count(photos: Path, split: str) -> int:
+    return sum(1 for _ in (photos / split).glob("*/*"))
 
 
 if __name__ == "__main__":

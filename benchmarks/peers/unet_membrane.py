@@ -2,6 +2,7 @@
 
 Images and masks are changed by two ImageDataGenerators with one seed, as tutorials do it (SciPy is needed). It prints
 the Dice coefficient of the membranes in the images that validate as JSON; with `--model` that of a trained model.
+For `benchmarks.unet` it waits for its turn before each epoch.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from PIL import Image
 
+from benchmarks.peers._paced import Paced
 from kerasrun.pipeline.order import stratified_split
 
 SIDE = 128
@@ -63,6 +65,8 @@ if __name__ == "__main__":
     parser.add_argument("--batch-size", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--save", type=Path, default=Path("unet_membrane.keras"), help="where the best model is saved")
+    parser.add_argument("--paced", action="store_true", help="one epoch a turn")
     given = parser.parse_args()
     keras.utils.set_random_seed(given.seed)
     x = read(given.data / "image", Image.Resampling.BILINEAR)
@@ -73,14 +77,14 @@ if __name__ == "__main__":
     else:
         model = unet()
         model.compile(optimizer=keras.optimizers.Adam(0.001), loss="binary_crossentropy", metrics=["accuracy"])
-        best = keras.callbacks.ModelCheckpoint("unet_membrane.keras", save_best_only=True)
+        best = keras.callbacks.ModelCheckpoint(given.save, save_best_only=True)
         model.fit(
             changed(x[trains], y[trains], given.batch_size, given.seed),
             steps_per_epoch=-(-len(trains) // given.batch_size),
             validation_data=(x[validates], y[validates]),
             epochs=given.epochs,
-            callbacks=[best],
+            callbacks=[best, *([Paced(len(trains))] if given.paced else [])],
             verbose=0,
         )
-        model = keras.models.load_model("unet_membrane.keras")
+        model = keras.models.load_model(given.save)
     print(json.dumps({"dice": dice(model, x[validates], y[validates]), "validates": validates.tolist()}))

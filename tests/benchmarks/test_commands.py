@@ -14,11 +14,12 @@ PEERS = sorted(
     {
         *training.PEERS,
         *(name for name, *_ in (*photos.CHANGED.values(), *photos.UNCHANGED.values())),
+        evaluation.EVALUATING_AGAIN,
         *evaluation.EVALUATING.values(),
         *evaluation.PREDICTING.values(),
     }
 )
-# It is no contender for speed: it is compared with a script by what it finds in the images that validate.
+# It is compared with a script also by what it finds in the images that validate.
 COMPARED_ON_VALIDATION = "unet_membrane.yaml"
 
 

@@ -1,0 +1,26 @@
+"""`kerasrun evaluate RUN`, which evaluates again and again, once a turn, before it reports. RUN TIMES"""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import _turn
+from kerasrun.results.evaluation import evaluate
+
+if __name__ == "__main__":
+    from kerasrun.training import evaluator
+
+    class PacedEvaluator(evaluator.Evaluator):
+        """Outputs, loss and metrics of the whole split, from images in memory, in each turn."""
+
+        def evaluate(self, *arguments: Callable[..., Any], **options: Callable[..., Any]) -> dict[str, float] | None:
+            for _ in range(int(sys.argv[2])):
+                _turn.wait()
+                begin = time.perf_counter()
+                super().evaluate()
+                _turn.report(seconds=time.perf_counter() - begin, images=len(self.split))
+            return super().evaluate(*arguments, **options)
+
+    evaluator.Evaluator = PacedEvaluator  # type: ignore[misc]
+    evaluate(sys.argv[1])
