@@ -6,6 +6,7 @@ every call of the fused steps, `<trial>.npz` the variables at the end. `once` an
 they can be looked at after any step; the others take as many as a user's training.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,17 +149,26 @@ def _digests(arrays: Any) -> dict[str, str]:
     return {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()}
 
 
-def _end_with_the_parent(folder: Path) -> None:
+@contextlib.contextmanager
+def _ended_with_the_parent(folder: Path) -> Iterator[None]:
     """Stop when the process that waits is gone, whatever ended it: nobody would read what comes out, or remove it."""
+    removing = threading.Event()
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)  # nothing is ever written there: it returns when the other end is closed
+        removing.set()
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    try:
+        yield
+    finally:
+        if removing.is_set():
+            waiting.join()  # what has just failed may have missed a file that is gone, and others are still there
 
 
 if __name__ == "__main__":
-    _end_with_the_parent(Path(sys.argv[1]))
-    main(Path(sys.argv[1]), sys.argv[2:])
+    with _ended_with_the_parent(Path(sys.argv[1])):
+        main(Path(sys.argv[1]), sys.argv[2:])

@@ -20,7 +20,8 @@ def experiment(tmp_path, png):
 
     def write(text="", data=f"{{directory: {{path: {png}, color_mode: grayscale}}}}"):
         file = tmp_path / "small.yaml"
-        file.write_text(f"data: {data}\nmodel: LeNet\nfit: {{batch_size: 6}}\n{text}", encoding="utf-8")
+        model = "{layers: [{Conv2D: {filters: 2, kernel_size: 1}}]}"
+        file.write_text(f"data: {data}\nmodel: {model}\nfit: {{batch_size: 6}}\n{text}", encoding="utf-8")
         return file
 
     return write

@@ -163,6 +163,8 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
     progress = {**checkpoints.newest(whole).progress, "epoch": 0, "best": best}
 
     class Loop:
+        model = SimpleNamespace(jit_compile=False)
+
         def __init__(self, run, experiment):
             self.writer = RunWriter(run, experiment, None, SimpleNamespace(model=None, targets=None), [])
 
