@@ -62,13 +62,12 @@ def training_batches(
         sample_weight: how much each example counts in the loss, (examples,).
 
     Returns:
-        batches of (float32 (batch, …), labels (batch, …)), and (batch,) of `sample_weight` where it is given; the last
-        one of a pass may be smaller.
+        batches of ((batch, …), labels (batch, …)), and (batch,) of `sample_weight` where it is given; the last one of a
+        pass may be smaller. Examples are float32, or uint8 where they are kept so and nothing changes them.
     """
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
     end_step = epochs * (steps_per_epoch or steps)
     read = _reader(inputs)
-    change = augmentation or _unchanged
     masks = labels if isinstance(labels, Masks) else None
     read_masks = _reader(masks.inputs) if masks else None
     # What goes with an example, beside the example itself.
@@ -92,14 +91,14 @@ def training_batches(
 
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         indices = tf.ensure_shape(indices, [size])
-        x = tf.cast(read(indices), tf.float32)
+        x = read(indices)
         others = tuple(tf.gather(array, indices) for array in along)
         if isinstance(labels, ClassNumbers):
             others = (labels.encode(others[0]), *others[1:])
-        if masks is None or read_masks is None:
-            return change(x, step)[0], *others
-        x, mask = change(x, step, read_masks(indices))
-        return x, masks.encode(mask), *others
+        mask = read_masks(indices) if read_masks else None
+        if augmentation:
+            x, mask = augmentation(tf.cast(x, tf.float32), step, mask)
+        return (x, *others) if masks is None else (x, masks.encode(mask), *others)
 
     passes = tf.data.Dataset.range(first_step // steps, -(-end_step // steps))
     return _loaded(passes.flat_map(batches_of_pass), load)
@@ -123,13 +122,6 @@ def padded_batches(inputs: Inputs, *, batch_size: int) -> tf.data.Dataset:
 
     numbers = tf.data.Dataset.range(steps_in_epoch(examples, batch_size))
     return _loaded(numbers, load)
-
-
-def _unchanged(
-    images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
-) -> tuple[tf.Tensor, tf.Tensor | None]:
-    del step
-    return images, masks
 
 
 def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:

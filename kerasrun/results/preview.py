@@ -62,6 +62,8 @@ def preview(
 
 def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
     """What the network sees, (count, height, width, channels), and the labels as in `Split.labels`."""
+    import tensorflow as tf
+
     from kerasrun.pipeline.augmentation import augmentation_of
     from kerasrun.pipeline.batches import Masks, read_errors_as_they_were, training_batches
     from kerasrun.training.building import preprocessing_model
@@ -83,7 +85,7 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
     )
     with read_errors_as_they_were():
         for x, y in batches.take(math.ceil(count / experiment.fit.batch_size)):
-            seen.append(preprocess(x, training=False).numpy())
+            seen.append(preprocess(tf.cast(x, tf.float32), training=False).numpy())
             known.append(y.numpy())
     return np.concatenate(seen)[:count].astype(np.float32), np.concatenate(known)[:count]
 

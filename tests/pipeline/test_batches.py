@@ -67,8 +67,14 @@ def test_batches_are_the_examples_in_the_order_of_each_epoch(images):
         epoch, step = divmod(number, STEPS)
         expected = epoch_order(5, epoch, EXAMPLES)[step * BATCH : (step + 1) * BATCH]
         assert y.tolist() == expected.tolist()
-        assert x.dtype == np.float32
+        assert x.dtype == np.uint8
         assert np.array_equal(x, images[expected])
+
+
+def test_what_augmentation_is_given_is_float(images):
+    """And what it gives, while examples that nothing changes stay as small as they are kept."""
+    assert {x.dtype for x, _ in augmented(images)} == {np.dtype(np.float32)}
+    assert {x.dtype for x, _ in batches(ArrayInputs(images.astype(np.float32)))} == {np.dtype(np.float32)}
 
 
 def test_weights_go_with_their_examples(images):
