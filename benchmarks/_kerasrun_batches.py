@@ -19,9 +19,12 @@ if __name__ == "__main__":
     parser.add_argument("file", type=Path, help="the experiment")
     parser.add_argument("--set", "-s", action="append", default=[], dest="overrides", help="key.path=value")
     parser.add_argument("--passes", type=int, required=True)
+    parser.add_argument("--float32", action="store_true", help="what the step does to bytes is done here")
     given = parser.parse_args()
     prepared = prepare(load(given.file, given.overrides))
     start_device(prepared.experiment)
+
+    import tensorflow as tf
 
     from kerasrun.pipeline.augmentation import augmentation_of
     from kerasrun.pipeline.batches import training_batches
@@ -45,5 +48,6 @@ if __name__ == "__main__":
         begin = time.perf_counter()
         images = 0
         for x, _ in batches:
+            x = tf.cast(x, tf.float32) if given.float32 else x
             images += len(x if scale is None else x * scale)
         _turn.report(seconds=time.perf_counter() - begin, images=images)

@@ -20,6 +20,7 @@ from benchmarks._table import SPEEDS, print_machine, print_table, speeds
 
 EXPERIMENT = Path(__file__).parent / "experiments" / "photos.yaml"
 OURS = "kerasrun"
+OURS_AS_FLOAT32 = "kerasrun, made float32"
 BATCH_SIZE = 32
 GENERATOR = "photos_generator"
 CHANGED = {
@@ -68,7 +69,10 @@ def _commands(
 ) -> dict[str, list[str]]:
     told = with_overrides(f"data.directory.path={data}", f"fit.batch_size={BATCH_SIZE}", *overrides)
     module = [sys.executable, "-m"]
-    commands = {OURS: [*module, "benchmarks._kerasrun_batches", str(EXPERIMENT), *told, "--passes", str(passes)]}
+    ours = [*module, "benchmarks._kerasrun_batches", str(EXPERIMENT), *told, "--passes", str(passes)]
+    commands = {OURS: ours}
+    if peers is UNCHANGED:
+        commands[OURS_AS_FLOAT32] = [*ours, "--float32"]
     for name, (peer, *options) in peers.items():
         commands[name] = [
             *(*module, f"benchmarks.peers.{peer}", "--data", str(data / TRAINING)),
