@@ -4,18 +4,18 @@ The scale of an `ImageDataGenerator` stands in front of the network in kerasrun;
 so that all contenders hand over the same values.
 """
 
-import argparse
 import time
 from pathlib import Path
 
 from benchmarks import _turn
+from benchmarks._command_line import parser_for
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.training.train import prepare, start_device
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("file", type=Path, help="the experiment")
     parser.add_argument("--set", "-s", action="append", default=[], dest="overrides", help="key.path=value")
     parser.add_argument("--passes", type=int, required=True)

@@ -6,12 +6,12 @@ epoch is made to wait. `seconds` is the epoch as the user waits for it: training
 the epoch go with them.
 """
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks import _turn
+from benchmarks._command_line import parser_for
 from kerasrun.training import loop
 from kerasrun.training.train import train
 
@@ -30,7 +30,7 @@ class PacedLoop(loop.TrainingLoop):
 
 def train_with(paced: type[loop.TrainingLoop], description: str | None) -> None:
     """The command: `train` on the experiment that is given, with this loop."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(description)
     parser.add_argument("file", type=Path, help="the experiment")
     parser.add_argument("output", type=Path, help="the folder for its run")
     parser.add_argument("--set", "-s", action="append", default=[], dest="overrides", help="key.path=value")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._command_line import parser_for
 from benchmarks._commands import with_overrides
 from benchmarks._rounds import ratio, spread
 from benchmarks._saving import EPOCHS, WARM_UP
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="checkpoints of each contender that count; default: 9")
     parser.add_argument("--steps", type=int, default=20, help="steps in an epoch; default: 20")
     parser.add_argument("--batch-size", type=int, default=8, help="default: 8")

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import _workers
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import KERASRUN, only_run, run, with_overrides
 from benchmarks._mnist import read_mnist, write_png
 from benchmarks._rounds import take_turns
-from benchmarks._table import DURATIONS, SPEEDS, durations, print_machine, print_table, speeds
+from benchmarks._table import DURATIONS, SPEEDS, durations, print_table, speeds
 
 EXPERIMENT = Path(__file__).parent / "experiments" / "lenet_mnist.yaml"
 EVALUATE, PREDICT = "kerasrun evaluate RUN", "kerasrun predict FOLDER"
@@ -31,14 +32,12 @@ PREDICTING = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the tables."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder with MNIST's four IDX files")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command that count; default: 5")
     parser.add_argument("--files", type=int, default=1000, help="how many images are predicted; default: 1000")

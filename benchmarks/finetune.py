@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import _workers
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._photos import cut
-from benchmarks._table import DURATIONS, durations, print_machine, print_table
+from benchmarks._table import DURATIONS, durations, print_table
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 OURS = "kerasrun"
@@ -26,14 +27,12 @@ NETWORKS = {"mobilenet": "MobileNet", "vgg16": "VGG16"}
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print a table for each network."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="train/ and val/, each with a folder for each class")
     parser.add_argument("--weights", type=Path, help="of MobileNet, alpha 0.25, without its top; default: random")
     parser.add_argument("--vgg16-weights", type=Path, help="of VGG16 without its top; default: random")

@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import KERASRUN, own_peak, run, with_overrides
 from benchmarks._photos import TRAINING, VALIDATION, cut
 from benchmarks._rounds import ratio, spread, take_turns
-from benchmarks._table import print_machine, print_table, with_spread
+from benchmarks._table import print_table, with_spread
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 MB = 10**6
@@ -29,14 +30,12 @@ Commands = Mapping[str, Callable[[Path], Sequence[str]]]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print both tables."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--mnist", type=Path, help="the folder with MNIST's IDX files")
     parser.add_argument("--photos", type=Path, help="train/ and val/, each with a folder for each class")
     parser.add_argument("--rounds", type=int, default=3, help="trainings of each contender; default: 3")

@@ -6,11 +6,11 @@ size it is their number that a step costs, not their arithmetic.
 Example: python -m benchmarks.operators
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks._command_line import parser_for
 from benchmarks._table import print_machine, print_table
 
 LOOP = ("Enter", "Exit", "Identity", "LoopCond", "Merge", "NextIteration", "NoOp", "Switch")
@@ -27,7 +27,7 @@ BATCH = 32
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Count and print a table."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args(argv)
+    parser_for(__doc__).parse_args(argv)
     counts = Counter(part(node.op, node.name) for node in _optimized_graph().node if node.op not in NOT_RUN)
     rows = [[name, str(count)] for name, count in counts.most_common()]
     print_machine()

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import _workers
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._optional import is_installed
 from benchmarks._photos import TRAINING, cut
-from benchmarks._table import SPEEDS, print_machine, print_table, speeds
+from benchmarks._table import SPEEDS, print_table, speeds
 
 EXPERIMENT = Path(__file__).parent / "experiments" / "photos.yaml"
 OURS = "kerasrun"
@@ -35,14 +36,12 @@ UNCHANGED = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print both tables."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="train/ and val/, each with a folder for each class")
     parser.add_argument("--rounds", type=int, default=5, help="passes of each contender that count; default: 5")
     parser.add_argument("--images", type=int, help="how many photos make a pass; default: all in train/")

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import _workers
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import KERASRUN, run, with_overrides
 from benchmarks._mnist import write_mnist, write_png
 from benchmarks._rounds import spread, take_turns
-from benchmarks._table import durations, print_machine, print_table, with_spread
+from benchmarks._table import durations, print_table, with_spread
 
 EXPERIMENT = Path(__file__).parent / "experiments" / "lenet_mnist.yaml"
 PEERS = Path(__file__).parent / "peers"
@@ -33,14 +34,12 @@ BATCH_SIZE = 128
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print both tables."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each size; default: 5")
     parser.add_argument("--images", type=int, default=6000, help="of the smallest data; default: 6000")
     return parser.parse_args(argv)

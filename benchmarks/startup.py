@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import KERASRUN, ROOT, run
 from benchmarks._rounds import ratio, spread, take_turns
-from benchmarks._table import print_machine, print_table, with_spread
+from benchmarks._table import print_table, with_spread
 
 PEERS = Path(__file__).parent / "peers"
 IMPORT_KERAS = 'python -c "import keras"'
@@ -32,9 +33,7 @@ COMPARED = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print both tables."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def measure(given: argparse.Namespace) -> None:
@@ -64,7 +63,7 @@ def measure(given: argparse.Namespace) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     digits = ROOT / "data" / "digits" / "png" / "test" / "7"
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command that count; default: 5")
     parser.add_argument(
         "--config",

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import _workers
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._optional import is_installed
-from benchmarks._table import SPEEDS, print_machine, print_table, speeds
+from benchmarks._table import SPEEDS, print_table, speeds
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 OURS = "kerasrun"
@@ -31,9 +32,7 @@ PEERS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print a table for every batch size."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def measure(given: argparse.Namespace) -> None:
@@ -53,7 +52,7 @@ def measure(given: argparse.Namespace) -> None:
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder with MNIST's IDX files")
     parser.add_argument("--network", nargs="+", choices=["lenet", "mlp"], default=["lenet"], help="default: lenet")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[32], help="one table for each; default: 32")

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import _workers
+from benchmarks._command_line import parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._optional import is_installed
-from benchmarks._table import DURATIONS, durations, print_machine, print_table
+from benchmarks._table import DURATIONS, durations, print_table
 
 EXPERIMENT = Path(__file__).parent / "experiments" / "unet_membrane.yaml"
 OURS = "kerasrun"
@@ -25,14 +26,12 @@ SCRIPT = "script: two ImageDataGenerators, fit"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
-    given = arguments(argv)
-    print_machine()
-    measure(given)
+    run_alone(argv, arguments, measure)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_for(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder with image/ and label/")
     parser.add_argument("--rounds", type=int, default=5, help="epochs of each contender that count; default: 5")
     return parser.parse_args(argv)
