@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 KERASRUN = (sys.executable, "-m", "kerasrun")
+_AS_INSTALLED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""The environment of a command: the bytecode of kerasrun is kept, as it is of every package that pip installs."""
 _UNIT = 1 if sys.platform == "darwin" else 1024
 """Of the memory that the kernel tells, in bytes."""
 
@@ -36,7 +38,7 @@ def run(command: Sequence[str], *, stdin: str = "") -> Finished:
         given.write(stdin)
         given.seek(0)
         begin = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdin=given, stdout=output, stderr=errors)
+        process = subprocess.Popen(command, cwd=ROOT, env=_AS_INSTALLED, stdin=given, stdout=output, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)

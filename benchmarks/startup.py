@@ -68,8 +68,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--config",
         type=Path,
-        default=ROOT / "configs" / "lenet_directory.yaml",
-        help="the experiment to validate; default: configs/lenet_directory.yaml",
+        default=ROOT / "configs" / "unet_masks.yaml",
+        help="the experiment to validate; default: configs/unet_masks.yaml, the largest",
     )
     parser.add_argument(
         "--model", type=Path, help="a .keras file of a run; default: LeNet, trained for an epoch on the shipped digits"

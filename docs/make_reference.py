@@ -28,6 +28,7 @@ from kerasrun.experiment.durations import Duration
 from kerasrun.experiment.fields import is_written_beside
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
+from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.experiment.sizes import Memory
@@ -505,10 +506,7 @@ def _fields_table(model: type[BaseModel]) -> str:
     fields = [(name, model.model_fields[name]) for name in declared if name in model.model_fields]
     return _table(
         ["key", "value", "default", "meaning"],
-        [
-            [f"`{name}`", value_in_words(field), _default(field), " ".join((field.description or "").split())]
-            for name, field in fields
-        ],
+        [[f"`{name}`", value_in_words(field), _default(field), meaning(model, name)] for name, field in fields],
     )
 
 

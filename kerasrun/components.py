@@ -70,7 +70,7 @@ ExperimentPath = Annotated[Path, BeforeValidator(_absolute)]
 class Kind(BaseModel):
     """The YAML fields of one kind of a family, frozen once read; a field that is not declared is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     kind: ClassVar[str]
     """The name in YAML."""
 

@@ -14,6 +14,7 @@ ORDER = (
     *(
         "version",
         "errors",
+        "collector",
         "components",
         "keras_source",
         "keras_catalogue",

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.collector import uncollected
 from kerasrun.commands._options import ExperimentFile, Overrides
 
 
@@ -16,9 +17,10 @@ def validate(
 
     Example: kerasrun validate configs/lenet_directory.yaml
     """
-    from kerasrun.experiment.load import load
+    with uncollected():
+        from kerasrun.experiment.load import load
 
-    experiment = load(file, overrides or ()).experiment
+        experiment = load(file, overrides or ()).experiment
     if resolved:
         from kerasrun.experiment.resolved import resolved_yaml
 

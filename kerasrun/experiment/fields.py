@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from kerasrun.components import Kind, as_component, kinds
 from kerasrun.experiment.document import Document
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
+from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.stages import with_their_epochs
@@ -215,8 +216,9 @@ class _Reader(Generic[Model]):
 
     def meaning(self, loc: tuple[int | str, ...]) -> str:
         """The first sentence of a field's documentation."""
-        field = self.field_at(loc)
-        return f"expected {_lower(field.description.split('.')[0])}" if field and field.description else ""
+        owner = self.owner_at(loc)
+        words = meaning(*owner) if owner else ""
+        return f"expected {_lower(words.split('.')[0])}" if words else ""
 
     def suggestion(self, node: Node | None, details: list[ErrorDetails]) -> str | None:
         choices = [choice for detail in details for choice in _choices(detail)]
@@ -260,10 +262,15 @@ class _Reader(Generic[Model]):
         return _types(field.annotation) if field else set()
 
     def field_at(self, loc: tuple[int | str, ...]) -> FieldInfo | None:
+        owner = self.owner_at(loc)
+        return owner[0].model_fields[owner[1]] if owner else None
+
+    def owner_at(self, loc: tuple[int | str, ...]) -> tuple[type[BaseModel], str] | None:
+        """The class that has the field at `loc`, or the field whose list or mapping holds it, and the field's name."""
         while len(loc) > 1 and self.model_at(loc[:-1]) is None:
             loc = loc[:-1]
         model = self.model_at(loc[:-1])
-        return model.model_fields.get(str(loc[-1])) if model and loc else None
+        return (model, str(loc[-1])) if model and loc and str(loc[-1]) in model.model_fields else None
 
     def range(self, detail: ErrorDetails) -> str:
         """` of at least 1`, ` above 0 and below 1`: every bound of the field, not only the one that was crossed."""

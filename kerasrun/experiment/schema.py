@@ -25,7 +25,7 @@ EveryEpoch = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """Base of the sections: frozen, and a key that is not declared is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Compile(Section):

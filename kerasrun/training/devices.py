@@ -4,7 +4,6 @@ Not run on a GPU yet: the choice is tested with several logical CPU devices.
 """
 
 import contextlib
-import gc
 import logging
 import os
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from kerasrun.collector import uncollected
 from kerasrun.errors import DeviceError
 from kerasrun.training import signals
 
@@ -80,7 +80,9 @@ def start(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     first_start = "tensorflow" not in sys.modules
-    with _held_back_stderr(first_start), _unimported(*NEEDLESS if first_start else ()), _uncollected(first_start):
+    needless = NEEDLESS if first_start else ()
+    stays = uncollected() if first_start else contextlib.nullcontext()
+    with _held_back_stderr(first_start), _unimported(*needless), stays:
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -95,24 +97,6 @@ def start(
     with _held_back_stderr(first_start):
         _prepare(tf, device)
     return replace(device, models=_models(tf, device))
-
-
-@contextlib.contextmanager
-def _uncollected(needed: bool) -> Iterator[None]:
-    """Keep the garbage collector from all that is made within.
-
-    An import of TensorFlow makes objects by the hundred thousand, and all of them stay: to look through them again and
-    again takes a third of its time.
-    """
-    if not needed or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.freeze()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from kerasrun.components import kinds
+from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment
 from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 from tests.docs.conftest import ROOT
@@ -28,9 +29,7 @@ def test_a_made_page_is_current(reference, page):
 def test_every_kind_and_every_key_has_a_meaning():
     classes = [Experiment, *kinds("kerasrun.sources").values(), *kinds("kerasrun.models").values()]
     assert len(classes) > 5
-    without = [
-        f"{one.__name__}.{name}" for one in classes for name, field in one.model_fields.items() if not field.description
-    ]
+    without = [f"{one.__name__}.{name}" for one in classes for name in one.model_fields if not meaning(one, name)]
     assert without == []
 
 
