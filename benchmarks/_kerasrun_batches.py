@@ -1,10 +1,15 @@
 """The batches that `kerasrun train` trains on, without a network: a pass over the training images a turn.
 
+Training reads all of its epochs from one pipeline. A turn is therefore the second of three passes of one: what begins a
+pipeline is not in it, and what is read ahead of it makes up for what is read ahead after it.
+
 The scale of an `ImageDataGenerator` stands in front of the network in kerasrun; here it is multiplied with every batch,
 so that all contenders hand over the same values.
 """
 
+import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import _turn
@@ -33,21 +38,30 @@ if __name__ == "__main__":
     augmentation = augmentation_of(experiment, split.inputs.example_shape, masks=False)
     scale = experiment.augmentation.rescale if isinstance(experiment.augmentation, ImageDataGenerator) else None
     steps = steps_in_epoch(len(split), experiment.fit.batch_size)
+
+    def handed_over(batches: Iterator[tuple[tf.Tensor, tf.Tensor]]) -> int:
+        """The images of a pass."""
+        images = 0
+        for x, _ in itertools.islice(batches, steps):
+            x = tf.cast(x, tf.float32) if given.float32 else x
+            images += len(x if scale is None else x * scale)
+        return images
+
     for number in range(given.passes):
-        # One pass a pipeline, so that nothing is read ahead while others have their turn.
         batches = training_batches(
             split.inputs,
             split.labels,
             batch_size=experiment.fit.batch_size,
             seed=experiment.seed,
             first_step=number * steps,
-            epochs=number + 1,
+            epochs=number + 3,
             augmentation=augmentation,
         )
         _turn.wait()
+        ahead = iter(batches)
+        handed_over(ahead)
         begin = time.perf_counter()
-        images = 0
-        for x, _ in batches:
-            x = tf.cast(x, tf.float32) if given.float32 else x
-            images += len(x if scale is None else x * scale)
+        images = handed_over(ahead)
         _turn.report(seconds=time.perf_counter() - begin, images=images)
+        # Nothing is read ahead while others have their turn.
+        del ahead
