@@ -7,8 +7,10 @@ from typing import Any
 
 from benchmarks import _turn
 from kerasrun.results.evaluation import evaluate
+from kerasrun.training import devices
 
 if __name__ == "__main__":
+    devices.start()  # before the evaluator is imported, and TensorFlow with it, as on the command line
     from kerasrun.training import evaluator
 
     class PacedEvaluator(evaluator.Evaluator):

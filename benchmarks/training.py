@@ -23,9 +23,9 @@ OURS = "kerasrun"
 OURS_WITHOUT_SAVING = "kerasrun, without saving"
 PEERS = {
     "fit_arrays": "fit on arrays",
-    "fit_fused": "fit on arrays, 100 steps a call",
+    "fit_fused": "fit on arrays, oneDNN, 100 steps a call",
     "image_data_generator": "ImageDataGenerator.flow_from_directory",
-    "fused_step": "the train step alone, one batch, fused",
+    "fused_step": "the train step alone, oneDNN, one batch, fused",
     "torch_eager": "PyTorch, eager",
 }
 

@@ -1,9 +1,13 @@
 """The train step alone: Keras's own, on one batch that lies in memory, many times in one call.
 
-No input, no callback, nothing saved: what any loop around this step can reach.
+No input, no callback, nothing saved: what any loop around this step can reach. By oneDNN, as in kerasrun, which
+TensorFlow does not choose everywhere.
 """
 
+import os
 import time
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import tensorflow as tf

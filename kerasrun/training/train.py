@@ -139,7 +139,7 @@ def resume(
             return run
         prepared = prepare(loaded, trust=trust)
         compatibility.restore_variables(recorded)
-        device = start_device(prepared.experiment, recorded["device"]["threads"])
+        device = start_device(prepared.experiment, recorded["device"]["threads"], resumed=True)
         now = _description(run.resolved_file, overrides, prepared, device)
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
             best = best_model(run, loaded.experiment, checkpoint, same_course=False)
@@ -239,9 +239,9 @@ def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
     return experiment.model_copy(update={"compile": compiled, "stages": tuple(stages)})
 
 
-def start_device(experiment: Experiment, threads: Mapping[str, int] | None = None) -> Device:
-    """Start TensorFlow as the experiment asks for; `threads` as for `devices.start`."""
-    return devices.start(experiment.device, threads, experiment.deterministic)
+def start_device(experiment: Experiment, threads: Mapping[str, int] | None = None, *, resumed: bool = False) -> Device:
+    """Start TensorFlow as the experiment asks for; `threads` and `resumed` as for `devices.start`."""
+    return devices.start(experiment.device, threads, experiment.deterministic, resumed=resumed)
 
 
 class LoopFor(Protocol):

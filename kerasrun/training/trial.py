@@ -43,7 +43,7 @@ def main(folder: Path, trials: list[str]) -> None:
         whole = prepare(load(folder / EXPERIMENT), trust=settings["trust"])
         prepared, steps = _shortened(whole, settings["steps"])
         restore_variables(settings)
-        device = start_device(prepared.experiment, settings["threads"])
+        device = start_device(prepared.experiment, settings["threads"], resumed=bool(settings["variables"]))
         for trial in trials:
             _train(folder, trial, prepared, device, steps)
     except Interrupted as interruption:

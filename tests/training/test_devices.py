@@ -97,6 +97,31 @@ def test_what_an_import_makes_is_not_looked_through_for_garbage(started):
     assert json.loads(started.stdout)["frozen"]
 
 
+def started_with(code, **environment):
+    """What TF_ENABLE_ONEDNN_OPTS is after `code`, where TensorFlow is not looked at."""
+    code = f"import os\nfrom kerasrun.training import devices\n{code}\nprint(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))"
+    without = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=without | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("machine", "set_to"), [("x86_64", "1"), ("AMD64", "1"), ("arm64", "None")])
+def test_onednn_computes_where_it_is_known_to_be_faster(machine, set_to):
+    code = f"devices.platform.machine = lambda: {machine!r}\ndevices._compute_with_onednn()"
+    assert started_with(code) == set_to
+
+
+def test_who_chooses_the_kernels_has_them():
+    assert started_with("devices._compute_with_onednn()", TF_ENABLE_ONEDNN_OPTS="0") == "0"
+
+
+@pytest.mark.tensorflow
+def test_a_resumed_run_keeps_the_kernels_that_tensorflow_chose_for_it():
+    assert started_with("devices.start(resumed=True)") == "None"
+
+
 HELD_BACK = "import os\nfrom kerasrun.training.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
 
 
