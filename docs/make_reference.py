@@ -727,9 +727,9 @@ palette to be looked at; for two classes 0 and 255. They are as large as the ima
 size by the nearest pixel (and without what `fit_mode: pad` had added), or with `--mask-size input` as the network made
 them. A mask that is there already is replaced, an image never.
 
-The outputs are those of `evaluate` to the last bit where both compute on the same device with as many threads: they
-decode images by the same rules and run batches of one size through the same graph, with deterministic operations or
-without as the file says.""",
+The outputs are those of `evaluate` to the last bit where both compute on the same device with as many threads and the
+same [environment variables](exact-resume.md#what-a-resume-compares): they decode images by the same rules and run
+batches of one size through the same graph, with deterministic operations or without as the file says.""",
     "validate": """\
 Takes a fraction of a second. What only the data can show is told by `train`, and by `train --dry-run` without
 training.""",

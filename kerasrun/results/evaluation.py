@@ -108,7 +108,9 @@ def evaluate(
     experiment = recorded.experiment
     outside = _outside(info, path, data) if data else None
     examples = outside or _split(experiment, split, recorded.fingerprint)
-    trained = open_model(path, experiment.device, recorded.threads, experiment.deterministic, trust=trust)
+    trained = open_model(
+        path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
+    )
     split_name = f"data-{data.name}" if data else examples.name
     return _report(run, experiment, trained, examples, split_name, threshold)
 

@@ -93,7 +93,9 @@ def export(
     splits = open_splits(experiment, recorded.fingerprint)
     examples = spread(splits.get("validation", splits["train"]), EXAMPLES)
     split = "validation" if "validation" in splits else "training"
-    trained = open_model(path, experiment.device, recorded.threads, experiment.deterministic, trust=trust)
+    trained = open_model(
+        path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
+    )
     target = output or run.exports / f"{experiment.name}{chosen.suffix}"
     with contextlib.redirect_stdout(sys.stderr), _written(chosen, target) as private:
         difference, allowed = _write_and_compare(chosen, trained, private, examples.inputs)

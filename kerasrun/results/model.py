@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.model_file import ModelInfo, OutputKind
 from kerasrun.training import devices
+from kerasrun.training.compatibility import restore_variables
 from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
 
 
@@ -32,15 +33,21 @@ def open_model(
     deterministic: bool | None = None,
     plugin_files: Sequence[Path] = (),
     *,
+    variables: Mapping[str, str | None] | None = None,
     trust: bool = False,
 ) -> TrainedModel:
     """Load a model file, `trust` as in `model_file.load`; TensorFlow is started for it, as `devices.start` says.
+
+    Args:
+        variables: of the environment in which a run began, to compute as it did where the environment says nothing.
 
     Raises:
         ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
     """
     model_file.read_info(path)
-    devices.start(device, threads, deterministic)
+    if variables is not None:
+        restore_variables({"variables": variables}, unless_set=True)
+    devices.start(device, threads, deterministic, resumed=variables is not None)
     model, info = model_file.load(path, plugin_files, trust=trust)
     return TrainedModel(path, model, info, trust)
 

@@ -34,7 +34,7 @@ def predict(
     """Predict examples.
 
     They are read, and batches are padded, exactly as when the model was evaluated: on the same device, with as many
-    threads, the outputs are the same bits.
+    threads and the same environment variables, the outputs are the same bits.
 
     Args:
         examples: image files, folders (read with everything below) or globs; text files of rows; or `.npy` files.

@@ -21,6 +21,8 @@ class Recorded:
     fingerprint: str
     """Of the data that were trained on."""
     threads: Mapping[str, int]
+    variables: Mapping[str, str | None]
+    """Those of the environment that change bits."""
 
 
 def read_recorded(run: RunDirectory, overrides: Sequence[str] = ()) -> Recorded:
@@ -38,4 +40,5 @@ def read_recorded(run: RunDirectory, overrides: Sequence[str] = ()) -> Recorded:
     experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
-    return Recorded(experiment, recorded.content["data_fingerprint"], recorded.content["device"]["threads"])
+    of_run = recorded.content
+    return Recorded(experiment, of_run["data_fingerprint"], of_run["device"]["threads"], of_run["variables"])

@@ -106,14 +106,19 @@ FIELDS = (
 )
 
 
-def restore_variables(recorded: Recorded) -> None:
+def restore_variables(recorded: Recorded, *, unless_set: bool = False) -> None:
     """Set the environment variables that change bits as they were, for TensorFlow to read when it is loaded.
 
     Where it is loaded already they would do nothing, and stay as they are to be compared.
+
+    Args:
+        unless_set: leave those as they are that the environment has, for what need not end with the same bits.
     """
     if "tensorflow" in sys.modules:
         return
     for name, value in recorded["variables"].items():
+        if unless_set and name in os.environ:
+            continue
         if value is None:
             os.environ.pop(name, None)
         else:

@@ -1,15 +1,20 @@
 """What `evaluate` reports, and that `predict` sees the same numbers."""
 
 import json
+import os
 import shutil
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kerasrun
 from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
-from kerasrun.results import plots
+from kerasrun.results import evaluation, export, plots
+from kerasrun.results.recorded import read_recorded
 from kerasrun.runs.directory import create
+from kerasrun.training import devices
 
 pytestmark = pytest.mark.tensorflow
 
@@ -55,6 +60,32 @@ def test_predict_gives_the_very_numbers_that_evaluate_saw(run, report, png, monk
         assert dict(prediction.top) == {str(i): float(value) for i, value in enumerate(row)}
     (alone,) = kerasrun.predict([files[200]], model=run.best_model, top=10)
     assert alone == whole[200]
+
+
+@pytest.mark.parametrize("command", [kerasrun.evaluate, lambda run: kerasrun.export(run, "keras")])
+def test_the_kernels_are_those_of_training(run, monkeypatch, command):
+    """Where the environment says nothing."""
+
+    class StartedError(Exception):
+        pass
+
+    def start(*arguments, resumed):
+        assert resumed
+        raise StartedError(os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+
+    def recorded(*arguments):
+        return replace(read_recorded(*arguments), variables={"TF_ENABLE_ONEDNN_OPTS": "0"})
+
+    monkeypatch.setattr(devices, "start", start)
+    monkeypatch.setattr(evaluation, "read_recorded", recorded)
+    monkeypatch.setattr(export, "read_recorded", recorded)
+    monkeypatch.delitem(sys.modules, "tensorflow")  # which has read them
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    with pytest.raises(StartedError, match="1"):
+        command(run)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    with pytest.raises(StartedError, match="0"):
+        command(run)
 
 
 def test_the_report_adds_up(report):

@@ -149,6 +149,13 @@ def test_variables_are_set_as_they_were(variables, monkeypatch):
     assert [os.environ.get(name) for name in VARIABLES] == ["0", None]
 
 
+def test_variables_that_are_set_may_stay_so(variables, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    restore_variables(variables, unless_set=True)
+    assert [os.environ.get(name) for name in VARIABLES] == ["0", "0"]
+
+
 def test_variables_that_tensorflow_has_read_are_compared(variables, monkeypatch, run, tmp_path, now):
     monkeypatch.setitem(sys.modules, "tensorflow", object())
     restore_variables(variables)
