@@ -141,6 +141,14 @@ class ImageDataGenerator(Kind):
         return self
 
     @property
+    def augments(self) -> bool:
+        """Whether it changes training examples."""
+        numbers = self.rotation_range, self.shear_range, self.channel_shift_range
+        shifts = self.width_shift_range, self.height_shift_range
+        flips = self.horizontal_flip, self.vertical_flip
+        return any((*numbers, *shifts, *flips)) or self.zoom != (1, 1) or self.brightness_range is not None
+
+    @property
     def standardizes(self) -> bool:
         """Whether it says how the network's input is made."""
         return any(getattr(self, name) not in (None, False) for name in STANDARDIZATION)

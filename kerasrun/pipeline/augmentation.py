@@ -53,7 +53,8 @@ def augmentation_of(experiment: Experiment, shape: tuple[int, ...], *, masks: bo
         ModelError: if a layer cannot serve, or does not take such examples.
     """
     if isinstance(experiment.augmentation, ImageDataGenerator):
-        return GeneratorAugmentation(experiment.augmentation, experiment.seed)
+        generator = experiment.augmentation
+        return GeneratorAugmentation(generator, experiment.seed) if generator.augments else None
     if not experiment.augmentation:
         return None
     layers = LayerAugmentation(experiment.augmentation, experiment.seed)

@@ -51,6 +51,21 @@ def test_a_whole_number_of_pixels_stays_one():
     assert type(read(["width_shift_range: 3.0"]).augmentation.width_shift_range) is float
 
 
+def test_what_only_standardizes_does_not_augment():
+    assert not read(["rescale: 1./255", "samplewise_center: true", "fill_mode: wrap"]).augmentation.augments
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("rotation_range: 1", "width_shift_range: 1", "height_shift_range: [2]", "shear_range: 1", "zoom_range: 0.1"),
+        *("brightness_range: [1, 2]", "channel_shift_range: 1", "horizontal_flip: true", "vertical_flip: true"),
+    ],
+)
+def test_what_changes_images_augments(line):
+    assert read([line]).augmentation.augments
+
+
 def test_its_arguments_are_those_of_the_original():
     import ast
     import importlib.util
