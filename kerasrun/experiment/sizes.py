@@ -10,7 +10,8 @@ _FORM = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
 
 
 def _bytes_or_share(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and value >= 0 and (value <= 1 or float(value).is_integer()):  # there is no half of a byte
         return value
     found = _FORM.fullmatch(value) if isinstance(value, str) else None
     if not found:
