@@ -133,9 +133,9 @@ def _inputs_of(tensor: Any) -> list[Any]:
 
 def _is_steady(operation: Any) -> bool:
     """Whether an operation learns nothing, draws nothing, and computes the same in training as in inference."""
-    if isinstance(operation, keras.Model):
-        return all(map(_is_steady, operation.layers))
     kind = type(operation)
+    if isinstance(operation, keras.Model) and kind.__module__.startswith("keras.src.models."):  # none of a user's own
+        return all(map(_is_steady, operation.layers))
     if not f"{kind.__module__}.".startswith(_STEADY) or kind.__name__ in _UNSTEADY:
         return False
     if not isinstance(operation, keras.Layer):

@@ -118,6 +118,21 @@ def test_a_model_within_the_network_is_frozen_as_a_whole():
     assert network(inner) is None
 
 
+def test_a_model_of_ones_own_may_do_whatever_it_likes():
+    class Own(keras.Sequential):
+        pass
+
+    assert network(Own([keras.Input((8, 8, 3)), conv("a")])) is None
+
+
+def test_a_mask_is_not_lost_at_the_cut():
+    inputs = keras.Input((5,))
+    words = fixed(layers.Embedding(9, 4, mask_zero=True))(inputs)
+    assert frozen_part(keras.Model(inputs, layers.LSTM(2)(words))) is None
+    mean = layers.GlobalAveragePooling1D(name="mean")(words)
+    assert frozen_part(keras.Model(inputs, layers.Dense(2)(mean))).last == "mean"  # where the mask has been used
+
+
 def test_nothing_is_kept_where_no_layer_with_weights_is_frozen():
     assert network(layers.Rescaling(1 / 255)) is None
 
