@@ -40,7 +40,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--photos", type=Path, help="train/ and val/, each with a folder for each class")
     parser.add_argument("--rounds", type=int, default=3, help="trainings of each contender; default: 3")
     parser.add_argument("--images", type=int, help="how many images or photos train; default: all")
-    return parser.parse_args(argv)
+    given = parser.parse_args(argv)
+    if not (given.mnist or given.photos):
+        parser.error("there is nothing to train on: give --mnist, --photos or both")
+    return given
 
 
 def measure(given: argparse.Namespace) -> None:

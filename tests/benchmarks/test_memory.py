@@ -34,3 +34,10 @@ def test_a_process_that_had_more_memory_itself_cannot_tell(tmp_path, trained, mo
     monkeypatch.setattr(memory, "own_peak", lambda: 2 * 10**9)
     with pytest.raises(SystemExit, match="by itself"):
         memory.main(["--photos", str(photos(tmp_path, train=8, val=2))])
+
+
+def test_without_data_there_is_nothing_to_measure(trained, capsys):
+    with pytest.raises(SystemExit):
+        memory.main([])
+    assert "give --mnist, --photos or both" in capsys.readouterr().err
+    assert trained == []
