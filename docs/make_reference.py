@@ -653,8 +653,9 @@ predictions = kerasrun.predict(["data/digits/png/test/7"], model=run.best_model,
 for the other weights. `kerasrun.resume(run)` takes what `kerasrun.open_run(path)` returns; `kerasrun.load(path)` checks
 a file as `validate` does; `kerasrun.dry_run(path)` is `train --dry-run`, `kerasrun.preview(path)` returns the path of
 its picture, and `kerasrun.verify(path_or_run)` a report. All of them raise the errors of
-[kerasrun/errors.py](../kerasrun/errors.py) and leave the process alone. Thread counts and `deterministic` can be set
-once in a process: resume a run of others in a process of its own.
+[kerasrun/errors.py](../kerasrun/errors.py) and do not end the process. Where nobody has imported TensorFlow, they do:
+with oneDNN on x86, without scikit-learn and matplotlib, and so that the garbage collector passes over all that lives
+then. Thread counts and `deterministic` can be set once in a process: resume a run of others in a process of its own.
 """
 
 NOTES: Mapping[str, str] = {

@@ -111,7 +111,7 @@ def _compute_with_onednn() -> None:
     """Have oneDNN compute on every x86 processor, unless the environment says otherwise.
 
     TensorFlow itself chooses it for those with instructions for neural networks (AVX-512 VNNI, AMX). On one that has
-    only AVX2 the networks that were tried learn 1.1 to 2.5 times as fast with it: docs/performance.md.
+    only AVX2 the networks that were tried learn 1.1 to 2.2 times as fast with it: docs/performance.md.
     """
     if platform.machine() in ("x86_64", "AMD64"):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
