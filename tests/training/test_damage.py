@@ -145,7 +145,7 @@ def before_training(run, caplog, monkeypatch):
 def before_outputs(run, monkeypatch, model="best.keras", overrides=()):
     """What an evaluation knows when all that it reads of a run has been read: experiment, model, examples."""
     with monkeypatch.context() as patch:
-        patch.setattr(results_model.devices, "start", lambda *_: None)
+        patch.setattr(results_model.devices, "start", lambda *_, **__: None)
         patch.setattr(results_model.model_file, "load", lambda path, *_, **__: (None, model_file.read_info(path)))
         patch.setattr(evaluation, "_report", lambda _, experiment, trained, *rest, **__: (experiment, trained.info))
         return kerasrun.evaluate(run.root, last=model == "last.keras", overrides=overrides)
