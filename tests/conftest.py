@@ -1,15 +1,14 @@
 """What every test may use."""
 
 import gc
-import os
-import platform
 import sys
 
 import pytest
 
-# As `devices.start` has it: what tests compute in their own process is compared with what kerasrun computed in others.
-if platform.machine() in ("x86_64", "AMD64"):
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from kerasrun.training import devices
+
+# What tests compute in their own process is compared with what kerasrun computed in others, after `devices.start`.
+devices._compute_with_onednn()
 
 
 @pytest.fixture(autouse=True, scope="module")
