@@ -136,6 +136,7 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
         return lambda indices: tf.gather(kept, indices)
 
     def take(indices: NDArray[np.int64]) -> NDArray[Any]:
+        array = getattr(inputs, "array", None)  # which may be complete by now
         if array is not None:
             rows = _aligned((len(indices), *array.shape[1:]), array.dtype)
             return np.take(array, indices, axis=0, out=rows, mode="clip")  # others than "clip" make a copy for `out`

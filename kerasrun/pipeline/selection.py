@@ -36,8 +36,13 @@ class SelectedInputs:
 
 
 def is_in_memory(inputs: Inputs) -> bool:
-    """Whether examples are kept, and not read from files whenever they are asked for."""
-    return is_in_memory(inputs.inputs) if isinstance(inputs, SelectedInputs) else hasattr(inputs, "array")
+    """Whether examples are kept once they are read, and not read from files whenever they are asked for."""
+    return is_in_memory(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "is_kept", False)
+
+
+def is_array(inputs: Inputs) -> bool:
+    """Whether examples are in an array by now, `inputs.array`."""
+    return is_array(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "array", None) is not None
 
 
 def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) -> tuple[Split, Split | None]:

@@ -106,17 +106,21 @@ def evaluate(
     check_threshold(info, threshold, path)
     recorded = read_recorded(run, overrides)
     experiment = recorded.experiment
-    outside = _outside(info, path, data) if data else None
-    examples = outside or _split(experiment, split, recorded.fingerprint)
+    if data is None:
+        opened = open_splits(experiment)
+        examples = _chosen(opened.splits, split)
+    else:
+        opened, examples = None, _outside(info, path, data)
     trained = open_model(
         path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
     )
+    if opened:
+        opened.require_read(recorded)
     split_name = f"data-{data.name}" if data else examples.name
     return _report(run, experiment, trained, examples, split_name, threshold)
 
 
-def _split(experiment: Experiment, name: str | None, fingerprint: str) -> Split:
-    splits = open_splits(experiment, fingerprint)
+def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
     if name is None:
         name = next((candidate for candidate in ("test", "validation") if candidate in splits), None)
         if name is None:

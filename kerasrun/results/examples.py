@@ -11,7 +11,8 @@ from kerasrun.errors import DataError, ModelFileError
 from kerasrun.model_file import ModelInfo, read_input_shape
 from kerasrun.sources._contract import ImageFormat, Inputs, RowFormat
 from kerasrun.sources._files import image_files, missing, unreadable
-from kerasrun.sources._inputs import ArrayInputs, scan_images
+from kerasrun.sources._image_files import read_images
+from kerasrun.sources._inputs import ArrayInputs
 from kerasrun.sources._rows import open_table, scan_rows
 
 
@@ -55,9 +56,10 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
 
 
 def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
-    scan = scan_images(files, image_format, resize=True)
-    scan.require_all_readable("Name other files.")
-    return Examples([str(file) for file in files], scan.inputs(range(len(files))), files, scan.sizes)
+    images = read_images(files, image_format, resize=True)
+    images.require_all_usable("Name other files.")
+    sizes = [(width, height) for width, height in images.sizes.tolist()]
+    return Examples([str(file) for file in files], images.inputs(range(len(files))), files, sizes)
 
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:

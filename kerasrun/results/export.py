@@ -90,12 +90,13 @@ def export(
     recorded = read_recorded(run, overrides)
     experiment = recorded.experiment
     _check_precision(chosen, experiment)
-    splits = open_splits(experiment, recorded.fingerprint)
-    examples = spread(splits.get("validation", splits["train"]), EXAMPLES)
-    split = "validation" if "validation" in splits else "training"
+    opened = open_splits(experiment)
+    examples = spread(opened.splits.get("validation", opened.splits["train"]), EXAMPLES)
+    split = "validation" if "validation" in opened.splits else "training"
     trained = open_model(
         path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
     )
+    opened.require_read(recorded)
     target = output or run.exports / f"{experiment.name}{chosen.suffix}"
     with contextlib.redirect_stdout(sys.stderr), _written(chosen, target) as private:
         difference, allowed = _write_and_compare(chosen, trained, private, examples.inputs)

@@ -52,7 +52,7 @@ def preview(
     if len(shape) != 3:
         raise DataError(f"preview shows images, but an example has the shape {tuple(shape)}")
     start_device(prepared.experiment)
-    with plugins.errors_explained():
+    with plugins.errors_explained(), prepared.data.every_bad_file_told():
         images, labels = _first_examples(prepared, min(count, len(prepared.train)))
     figure = _grid(images, labels, prepared.data)
     with atomic.replacing(path) as private:

@@ -1,30 +1,45 @@
 """The splits of a run's data, as training had them."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
-from kerasrun.sources._contract import Split
+from kerasrun.results.recorded import Recorded
+from kerasrun.sources._contract import Data, Split
 from kerasrun.sources._memory import kept_within
 
 logger = logging.getLogger("kerasrun")
 
 
-def open_splits(experiment: Experiment, fingerprint: str) -> dict[str, Split]:
-    """`train` without the examples that validate, `validation` where there is one, `test` where there is one.
+@dataclass(frozen=True)
+class OpenedSplits:
+    """Splits whose files may still be read in the background."""
 
-    Args:
-        fingerprint: of the data that were trained on; others are told.
+    data: Data
+    splits: Mapping[str, Split]
+    """`train` without the examples that validate, `validation` where there is one, `test` where there is one."""
 
+    def require_read(self, recorded: Recorded) -> None:
+        """Wait until everything is read; data that are not those of training are told.
+
+        Raises:
+            DataError: if a file cannot be used.
+        """
+        if self.data.fingerprint != recorded.fingerprint:
+            logger.warning(
+                "the data are not those of training: their fingerprint is %s, it was %s",
+                *(self.data.fingerprint[:12], str(recorded.fingerprint)[:12]),
+            )
+
+
+def open_splits(experiment: Experiment) -> OpenedSplits:
+    """
     Raises:
         DataError: if the data cannot be used.
     """
     with kept_within(experiment.cache.memory):
-        opened = experiment.data.open()
-    if opened.fingerprint != fingerprint:
-        logger.warning(
-            "the data are not those of training: their fingerprint is %s, it was %s",
-            *(opened.fingerprint[:12], fingerprint[:12]),
-        )
-    train, validation = training_and_validation(opened.splits, experiment.fit, experiment.seed)
-    return {**opened.splits, "train": train} | ({"validation": validation} if validation else {})
+        data = experiment.data.open()
+    train, validation = training_and_validation(data.splits, experiment.fit, experiment.seed)
+    return OpenedSplits(data, {**data.splits, "train": train} | ({"validation": validation} if validation else {}))

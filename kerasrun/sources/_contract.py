@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import Field
 
 from kerasrun.components import Kind
+from kerasrun.errors import DataError
 
 if TYPE_CHECKING:  # an experiment file is checked without NumPy: its import alone takes 0.1 s
+    from concurrent.futures import Future
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -120,11 +124,51 @@ class Data:
     `multi_label` and `numbers`, the names of the columns."""
     image_format: ImageFormat | None
     """How a file must be read to fit these examples; None where examples are not images."""
-    fingerprint: str
-    """sha256 over the names, sizes and contents of everything read; moving the data changes nothing."""
+    contents: str | Future[str]
+    """The `fingerprint`, or what will have it when the last file is read."""
     label_kind: LabelKind = "classes"
     row_format: RowFormat | None = None
     """How a file of rows must be read to fit these examples; None where they come from elsewhere."""
+    files: str | None = None
+    """sha256 over the names, sizes and times of the files that are read later: whether they are the same as far as can
+    be told without reading them. None where everything is read."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether everything was read that the fingerprint is of, or is known to be unreadable."""
+        return isinstance(self.contents, str) or self.contents.done()
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the names and contents of everything read; moving the data changes nothing.
+
+        It waits until everything is read.
+
+        Raises:
+            DataError: if a file cannot be used.
+        """
+        return self.contents if isinstance(self.contents, str) else self.contents.result()
+
+    def is_read_within(self, seconds: float) -> bool:
+        """Wait for at most so long; `is_read` then."""
+        from concurrent.futures import wait
+
+        if not isinstance(self.contents, str):
+            wait([self.contents], seconds)
+        return self.is_read
+
+    def require_read(self) -> None:
+        """Wait until everything is read; raises as `fingerprint`."""
+        _ = self.fingerprint
+
+    @contextmanager
+    def every_bad_file_told(self) -> Iterator[None]:
+        """In place of the `DataError` of one file that cannot be used, raise that of all of them."""
+        try:
+            yield
+        except DataError:
+            self.require_read()
+            raise
 
     @property
     def skipped(self) -> tuple[SkippedFile, ...]:
@@ -154,8 +198,9 @@ class Source(Kind):
 
     @abstractmethod
     def open(self) -> Data:
-        """Find and check everything; read what is small; leave out what is beyond `limit`.
+        """Find everything; read and check what is small, and begin to read the rest; leave out what is beyond `limit`.
 
         Raises:
-            DataError: if anything is missing, damaged or contradicts itself; the message names the file.
+            DataError: if anything is missing, damaged or contradicts itself; the message names the file. For what is
+                read later, `Data.fingerprint` raises it.
         """

@@ -105,6 +105,15 @@ class FileThatStays:
         return state.st_size, state.st_mtime_ns
 
 
+def stamp(path: Path) -> str:
+    """What changes when a file is written, as far as its file system tells; the same text wherever it was moved to."""
+    try:
+        state = path.stat()
+    except OSError:  # to read it tells what is wrong
+        return "none"
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
 def unreadable(path: Path, error: OSError, expected: str) -> DataError:
     """The error for a path that the operating system does not open."""
     if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.exists():

@@ -54,8 +54,9 @@ _FILTERS: dict[Interpolation, Image.Resampling] = {
 _DAMAGE: tuple[type[Exception], ...] = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError)
 _DAMAGE += (ArithmeticError, NotImplementedError, struct.error, zlib.error)
 
-# Pillow only warns of an image between one and two times its limit; a file that unpacks to more is an error here.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Pillow only warns of an image between one and two times its limit. Here it is an error, and none that hangs on filters
+# of warnings, which belong to the whole process: files are read while other threads import what changes them.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Pillow's remarks (a broken EXIF entry, a palette) name no file, and do not change the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Otherwise several threads would do it at once.
@@ -95,8 +96,13 @@ def read_unchanged(path: Path, digest: str) -> bytes:
     """
     content = read_bytes(path)
     if hashlib.sha256(content).hexdigest() != digest:
-        raise UnreadableImageError(path, "is not as it was when the data were opened; expected files that stay")
+        raise changed(path)
     return content
+
+
+def changed(path: Path) -> UnreadableImageError:
+    """The error for a file whose content is not what it was."""
+    return UnreadableImageError(path, "is not as it was when the data were opened; expected files that stay")
 
 
 def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) -> Image.Image:
@@ -112,6 +118,8 @@ def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
         with Image.open(io.BytesIO(content), formats=_READERS) as image:
+            if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError
             _check_extension(image, path)
             image.load()
             if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels

@@ -1,7 +1,7 @@
 """Images in class folders."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,13 +20,14 @@ from kerasrun.sources._contract import (
     Split,
 )
 from kerasrun.sources._fields import ClassNames, ImageSize, OnBadFile
-from kerasrun.sources._files import listed
+from kerasrun.sources._files import listed, stamp
 from kerasrun.sources._folders import check_classes, class_folders, labelled_files, match_classes, split_folders
 
 if TYPE_CHECKING:
-    from kerasrun.sources._inputs import Scan
+    from kerasrun.sources._image_files import ImageFiles
 
 LabelledFiles = Sequence[tuple[Path, int]]
+_REMEDY = "Repair or remove them, or set `on_bad_file: skip` to leave them out."
 
 
 class Directory(Source):
@@ -61,7 +62,7 @@ class Directory(Source):
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
-        from kerasrun.sources._inputs import first_size, scan_images
+        from kerasrun.sources._image_files import ImageFiles, first_readable
 
         folders = split_folders(self.path) or {"train": self.path}
         if "train" not in folders:
@@ -71,14 +72,21 @@ class Directory(Source):
         every = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
         files = {name: _within_limit(split, self.limit) for name, split in every.items()}
         paths = [path for split in files.values() for path, _ in split]
-        height, width = self.image_size or first_size(paths)
+        height, width = self.image_size or first_readable(paths)[1]
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation, self.fit_mode)
-        scan = scan_images(paths, image_format, resize=self.image_size is not None)
-        splits = _splits(scan, files, self.path, self.on_bad_file)
+        images = ImageFiles(paths, image_format, resize=self.image_size is not None)
+        if self.on_bad_file == "skip":  # how many examples there are, only reading tells
+            images.read_all()
+        splits = _splits(images, files, self.path)
         left_out = _numbers(every["train"]) - _numbers(files["train"])
         for number in set(range(len(classes))) - left_out - set(splits["train"].label_array.tolist()):
             raise DataError(f"{found['train'][classes[number]]}: no image to train on in this class folder")
-        return Data(splits, classes, image_format, _fingerprint(scan, files, classes))
+        names = _names(files, classes)
+        if images.is_read:
+            return Data(splits, classes, image_format, _fingerprint(images, names))
+        stamps = _sha256(zip(names, map(stamp, paths), strict=True))
+        contents = images.read_in_background(_REMEDY, lambda: _fingerprint(images, names))
+        return Data(splits, classes, image_format, contents, files=stamps)
 
 
 def open_folder_with(
@@ -95,7 +103,7 @@ def open_folder_with(
     Raises:
         DataError: as `Directory.open` does, and if there is a class that is not in `classes`.
     """
-    from kerasrun.sources._inputs import scan_images
+    from kerasrun.sources._image_files import read_images
 
     folders = split_folders(folder)
     name = next((name for name in ("test", "validation", "train") if name in folders), folder.resolve().name)
@@ -103,8 +111,10 @@ def open_folder_with(
     found = class_folders(root)
     check_classes(found, classes, "the model")
     files = labelled_files(root, found, classes)
-    scan = scan_images([path for path, _ in files], image_format, resize=True)
-    return _splits(scan, {name: files}, folder, on_bad_file)[name]
+    images = read_images([path for path, _ in files], image_format, resize=True)
+    if on_bad_file == "error":
+        images.require_all_usable(_REMEDY)
+    return _splits(images, {name: files}, folder)[name]
 
 
 def _within_limit(files: LabelledFiles, limit: int | None) -> LabelledFiles:
@@ -119,15 +129,13 @@ def _numbers(files: LabelledFiles) -> set[int]:
     return {number for _, number in files}
 
 
-def _splits(scan: "Scan", files: Mapping[str, LabelledFiles], root: Path, on_bad_file: OnBadFile) -> dict[str, Split]:
-    """The splits without the files that cannot be read, which are an error unless they may be skipped."""
+def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path) -> dict[str, Split]:
+    """The splits, without the files that are known to be unusable."""
     import numpy as np
 
-    if on_bad_file == "error":
-        scan.require_all_readable("Repair or remove them, or set `on_bad_file: skip` to leave them out.")
     splits, start = {}, 0
     for name, split in files.items():
-        errors = scan.errors[start : start + len(split)]
+        errors = [images.errors.get(start + place) for place in range(len(split))]
         kept = [place for place, error in enumerate(errors) if error is None]
         skipped = tuple(SkippedFile(split[place][0], error.reason) for place, error in enumerate(errors) if error)
         if not kept:
@@ -135,7 +143,7 @@ def _splits(scan: "Scan", files: Mapping[str, LabelledFiles], root: Path, on_bad
             raise DataError(f"{root}: none of the {len(split)} images for {name} can be read, among them {first}")
         splits[name] = Split(
             name,
-            scan.inputs([start + place for place in kept]),
+            images.inputs([start + place for place in kept]),
             np.array([split[place][1] for place in kept], np.int64),
             tuple(split[place][0].relative_to(root).as_posix() for place in kept),
             skipped,
@@ -144,10 +152,18 @@ def _splits(scan: "Scan", files: Mapping[str, LabelledFiles], root: Path, on_bad
     return splits
 
 
-def _fingerprint(scan: "Scan", files: Mapping[str, LabelledFiles], classes: Sequence[str]) -> str:
+def _names(files: Mapping[str, LabelledFiles], classes: Sequence[str]) -> list[str]:
+    """What each file is called, wherever the data are."""
+    return [f"{name}/{classes[number]}/{path.name}" for name, split in files.items() for path, number in split]
+
+
+def _fingerprint(images: "ImageFiles", names: Sequence[str]) -> str:
+    usable = [place for place in range(len(names)) if place not in images.errors]
+    return _sha256((names[place], images.digest(place)) for place in usable)
+
+
+def _sha256(lines: Iterable[tuple[str, str]]) -> str:
     digest = hashlib.sha256()
-    examples = ((name, path, number) for name, split in files.items() for path, number in split)
-    for (name, path, number), content, error in zip(examples, scan.digests, scan.errors, strict=True):
-        if error is None:
-            digest.update(f"{name}/{classes[number]}/{path.name}\n{content}\n".encode("utf-8", "surrogateescape"))
+    for name, told in lines:
+        digest.update(f"{name}\n{told}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -26,7 +26,7 @@ from kerasrun.sources._files import is_image, list_folder, listed
 from kerasrun.sources._folders import SPLIT_NAMES
 
 if TYPE_CHECKING:
-    from kerasrun.sources._inputs import Scan
+    from kerasrun.sources._image_files import ImageFiles
     from kerasrun.sources._masks import MaskScan
 
 
@@ -90,15 +90,15 @@ class ImageMasks(Source):
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
-        from kerasrun.sources._inputs import first_size, scan_images
+        from kerasrun.sources._image_files import first_readable, read_images
         from kerasrun.sources._masks import classes_of_values, scan_masks
 
         pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
         images = [image for split in pairs.values() for image, _ in split]
-        height, width = self.image_size or first_size(images)
+        height, width = self.image_size or first_readable(images)[1]
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation)
-        scan = scan_images(images, image_format, resize=self.image_size is not None)
-        scan.require_all_readable("Repair them, or remove them with their masks.")
+        scan = read_images(images, image_format, resize=self.image_size is not None)
+        scan.require_all_usable("Repair them, or remove them with their masks.")
         mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width))
         _check_sizes(scan, mask_scan)
         classes, class_of_value = classes_of_values(mask_scan, self.mask_values, self.classes)
@@ -174,17 +174,19 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _check_sizes(images: "Scan", masks: "MaskScan") -> None:
-    for image, size, mask, own_size in zip(images.paths, images.sizes, masks.paths, masks.own_sizes, strict=True):
-        if size != own_size:
+def _check_sizes(images: "ImageFiles", masks: "MaskScan") -> None:
+    sizes = images.sizes.tolist()
+    for image, size, mask, own_size in zip(images.paths, sizes, masks.paths, masks.own_sizes, strict=True):
+        if tuple(size) != own_size:
             raise DataError(
                 f"{mask}: the mask is {own_size[1]}×{own_size[0]}, but its image {image} is {size[1]}×{size[0]} "
                 "(height × width); they must have one size"
             )
 
 
-def _fingerprint(root: Path, names: Sequence[Path], images: "Scan", masks: "MaskScan") -> str:
+def _fingerprint(root: Path, names: Sequence[Path], images: "ImageFiles", masks: "MaskScan") -> str:
     digest = hashlib.sha256()
-    for path, image, mask in zip(names, images.digests, masks.digests, strict=True):
-        digest.update(f"{path.relative_to(root).as_posix()}\n{image}\n{mask}\n".encode("utf-8", "surrogateescape"))
+    for place, (path, mask) in enumerate(zip(names, masks.digests, strict=True)):
+        name = path.relative_to(root).as_posix()
+        digest.update(f"{name}\n{images.digest(place)}\n{mask}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

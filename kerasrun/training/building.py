@@ -88,6 +88,8 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     loss = experiment.compile.loss
     output = wanted_output(len(data.classes), loss if isinstance(loss, Component) else None, data.label_kind)
     x = _preprocess(experiment, inputs, train)
+    if _measures(experiment):
+        data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
     try:
         model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
     except ValueError as error:  # such as two layers of one name
@@ -196,9 +198,9 @@ def _metric_of(part: OutputTargets, component: Component, name: str) -> Any:
 
 def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     """Put preprocessing in front of the network: what is written, else the network's own, else [0, 1] for images."""
-    generator = experiment.augmentation
-    if isinstance(generator, ImageDataGenerator) and generator.standardizes:
-        return standardize(generator, inputs, train)
+    if _measures(experiment):
+        assert isinstance(experiment.augmentation, ImageDataGenerator)
+        return standardize(experiment.augmentation, inputs, train)
     if experiment.preprocessing is not None:
         x = inputs
         for component in experiment.preprocessing:
@@ -208,6 +210,11 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
         return inputs
     own = experiment.model.preprocess(inputs)
     return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
+
+
+def _measures(experiment: Experiment) -> bool:
+    """Whether preprocessing has statistics of the training examples."""
+    return isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes
 
 
 def _metric(component: Component, name: str, targets: Targets) -> Any:

@@ -69,6 +69,10 @@ FIELDS = (
         *("data", "data_fingerprint", Verdict.REFUSES),
         "the steps still to come would see other examples; a sha256 over names and contents, not over places",
     ),
+    Field(
+        *("files of the data", "data_files", Verdict.PASSES),
+        "names, sizes and times; where they differ, the contents are compared before training, else while it goes on",
+    ),
     Field("device", "device.kind", Verdict.REFUSES, "GPUs and CPUs add in other orders"),
     Field("number of devices", "device.count", Verdict.REFUSES, "the devices share each batch"),
     Field("GPU model", "device.models", Verdict.REFUSES, "kernels are chosen by the model"),

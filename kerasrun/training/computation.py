@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import training_batches
+from kerasrun.pipeline.selection import is_array
 from kerasrun.sources._contract import Inputs, Split
 from kerasrun.sources._memory import kept_within, memory_budget
 from kerasrun.training.building import BuiltModel
@@ -57,6 +58,7 @@ class Computation:
     def run_on_examples(self) -> None:
         """Everything anew that was traced with an earlier optimizer and its metrics."""
         self._inputs: Inputs = self.train.inputs
+        self._of_array = False
         self._take(self.model)
         self.evaluator = self._evaluator()
 
@@ -106,6 +108,7 @@ class Computation:
     def batches(self, first_step: int) -> Iterator[Any]:
         """Those that train, from a global step on; several devices share each, whose size is the global one."""
         fit = self.experiment.fit
+        self._of_array = is_array(self._inputs)
         batches = training_batches(
             self._inputs,
             self.labels,
@@ -118,6 +121,10 @@ class Computation:
             sample_weight=self.sample_weight,
         )
         return iter(self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches)
+
+    def can_read_faster(self) -> bool:
+        """Whether all examples are in memory since the last `batches` were made."""
+        return not self._of_array and is_array(self._inputs)
 
     def _take(self, network: Any) -> None:
         self.fused = self.fused_steps(network, self.strategy)

@@ -1,6 +1,7 @@
 """Loss and metrics on a split: the outputs of padded batches, then Keras's own loss and metrics on them."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,13 @@ class Evaluator:
         self.targets = targets
         self.predictor = Predictor(network or model, batch_size)
         self.scoring = Scoring(model, batch_size)
-        self.batches = padded_batches(inputs or split.inputs, batch_size=batch_size)
+        self.inputs = inputs or split.inputs
+        self.batch_size = batch_size
+
+    @cached_property
+    def batches(self) -> Any:
+        """Made when they are first asked for: by then images that are kept are in memory."""
+        return padded_batches(self.inputs, batch_size=self.batch_size)
 
     def evaluate(
         self, stop: Callable[[], bool] = lambda: False, see: Callable[[NDArray[np.float32]], None] | None = None

@@ -38,6 +38,7 @@ from kerasrun.training.callbacks import (
 from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.class_weight import sample_weight
 from kerasrun.training.computation import Computation
+from kerasrun.training.fingerprint import FingerprintCheck
 from kerasrun.training.loop_parts import LoopParts
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.signals import StopRequest
@@ -89,6 +90,10 @@ class TrainingLoop:
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
         self.writer = RunWriter(run, experiment, data, built, self.callbacks)
+        self.data = data
+        self.fingerprint = FingerprintCheck(run, data, self.writer)
+        self.has_stepped = False
+        """Whether this process has trained, so that what it saves relies on what it read."""
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.best = parts.best
@@ -160,7 +165,7 @@ class TrainingLoop:
             begin = time.perf_counter()
             self._chunk(self.computation.batches(0))
             seconds = time.perf_counter() - begin
-            self._save()
+            self._save()  # which waits until every file was read
         if self.stop.signal is not None:
             raise signals.Stopped(self.stop.signal)
         before = state.model_arrays(self.model)
@@ -229,14 +234,18 @@ class TrainingLoop:
             logger.info("%s", stages.description(self.experiment, 0))
         # An epoch that a callback has cut short still ends as every epoch does.
         while self.position.epoch < last and (self.position.step or not self.model.stop_training):
-            if self.batches is None:
+            if self.batches is None or self.computation.can_read_faster():
                 self.batches = self._begin_batches()
             logs = self._epoch(self.batches)
             last = stages.end_of_training(self.experiment, self.stage_ends)
         self._finish(logs)
 
     def _begin_batches(self) -> Iterator[Any]:
-        if not self.computation.compute_frozen_part(lambda: bool(self.stop) or not self.time_left.for_features()):
+        with self._explained():
+            is_computed = self.computation.compute_frozen_part(
+                lambda: bool(self.stop) or not self.time_left.for_features()
+            )
+        if not is_computed:
             self._save()
             raise self._interrupted() if self.stop else self._paused()
         return self.computation.batches(self._global_step())
@@ -258,6 +267,7 @@ class TrainingLoop:
                 begin = time.perf_counter()
                 self._save()
                 self._raise_if_stopped(pause)
+        self.fingerprint.require()
         ending = time.perf_counter()
         logs = _floats(self.model.get_metrics_result())
         validates = self.computation.evaluator is not None and self.experiment.fit.validates_after(epoch + 1)
@@ -273,9 +283,11 @@ class TrainingLoop:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
-        with self.chunks.measured(count), explained(self.experiment.fit.batch_size):
+        with self.chunks.measured(count), self._explained():
             bad = self.computation.fused(iterator, count)
+        self.has_stepped = True
         self.writer.check()
+        self.fingerprint.look()
         if bad is not None:
             raise not_finite(self.position.step + bad, self.position.epoch, self._learning_rate())
         self.position.step += count
@@ -286,6 +298,12 @@ class TrainingLoop:
             self._write_graph()
         logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
         self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What goes wrong where examples are read and computed with, in the user's terms."""
+        with self.data.every_bad_file_told(), explained(self.experiment.fit.batch_size):
+            yield
 
     def _write_graph(self) -> None:
         """TensorBoard writes the graph at the end of the first batch; it is the only batch hook it needs."""
@@ -322,7 +340,7 @@ class TrainingLoop:
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        with explained(self.experiment.fit.batch_size):
+        with self._explained():
             metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
         if metrics is None:
             self._save_as_before_validation()
@@ -390,6 +408,8 @@ class TrainingLoop:
         self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.logs_of(self.position.epoch))
 
     def _save(self) -> None:
+        if self.has_stepped:
+            self.fingerprint.require()
         self.writer.wait_for_checkpoint()
         progress = {
             "epoch": self.position.epoch,
@@ -407,9 +427,10 @@ class TrainingLoop:
         self.saved_at = time.monotonic()
 
     def _checkpoint_is_due(self) -> bool:
-        # One that is still being written when the next is due goes before it: training does not wait.
+        # One that is still being written when the next is due goes before it, and so does the reading of the data:
+        # training does not wait.
         is_late = time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
-        return is_late and not self.writer.is_saving()
+        return is_late and not self.writer.is_saving() and self.data.is_read
 
     def _has_time_to_go_on(self) -> bool:
         remaining = self.steps - self.position.step

@@ -33,7 +33,7 @@ from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.environment import environment
 from kerasrun.sources._contract import Data, Split
 from kerasrun.sources._memory import kept_within
-from kerasrun.training import branching, compatibility, devices
+from kerasrun.training import branching, compatibility, devices, fingerprint
 from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs
 from kerasrun.training.class_weight import class_weights
@@ -82,6 +82,7 @@ def train(
     begun = time.monotonic()
     ready = _ready(file, overrides, branch, trust=trust)
     experiment, origin = ready.prepared.experiment, ready.origin
+    description = _description(Path(file), overrides, ready.prepared, ready.device)
     run = directory.create(Path(output), experiment.name)
     with owned(run) as status:
         status.is_mine = True
@@ -89,7 +90,6 @@ def train(
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
         run.write_resolved(resolved_yaml(experiment))
-        description = _description(Path(file), overrides, ready.prepared, ready.device)
         begun_with = {"from": origin.description()} if origin else {}
         run.update_run(**description, **begun_with, **({"trust": True} if trust else {}))
         begins = f", with the weights of {origin}" if origin else ""
@@ -141,6 +141,7 @@ def resume(
         compatibility.restore_variables(recorded)
         device = start_device(prepared.experiment, recorded["device"]["threads"], resumed=True)
         now = _description(run.resolved_file, overrides, prepared, device)
+        now[fingerprint.KEY] = fingerprint.to_compare(recorded, prepared.data, accept=accept_changes)
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
             best = best_model(run, loaded.experiment, checkpoint, same_course=False)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
@@ -152,7 +153,8 @@ def resume(
         if not best.is_whole:
             # Before the changes are noted as accepted: a file of an epoch to come is then always one of this course.
             atomic.remove_file(run.best_model)
-        run.update_run(status="running", reason=None, epochs=prepared.experiment.fit.epochs, **accepted)
+        going_on = {"epochs": prepared.experiment.fit.epochs, fingerprint.FILES_KEY: prepared.data.files, **accepted}
+        run.update_run(status="running", reason=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
         _to_its_end(run, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
@@ -268,7 +270,11 @@ def loop_builder(
     from kerasrun.training.loop_parts import loop_parts
 
     strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
-    with contextlib.redirect_stdout(sys.stderr), plugins.errors_explained():  # Keras tells there of downloads
+    with (
+        contextlib.redirect_stdout(sys.stderr),  # Keras tells there of downloads
+        plugins.errors_explained(),
+        prepared.data.every_bad_file_told(),
+    ):
         plugins.load()
         # Read before the model is built, which resets the names and the random numbers that loading uses.
         weights = branching.read(origin, trust=trust) if origin else None
@@ -324,7 +330,8 @@ def _description(file: Path, overrides: Sequence[str], prepared: Prepared, devic
         "classes": list(prepared.data.classes),
         "class_weight": class_weights(prepared.experiment.fit.class_weight, prepared.train, prepared.data.classes),
         "plugins": plugins.checksums(),
-        "data_fingerprint": prepared.data.fingerprint,
+        fingerprint.KEY: prepared.data.fingerprint if prepared.data.is_read else None,
+        fingerprint.FILES_KEY: prepared.data.files,
         "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
         "examples": {
             "train": len(prepared.train),

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _inputs
+from kerasrun.sources import _image_files
 from kerasrun.sources._contract import ImageFormat
 from kerasrun.sources.directory import Directory, open_folder_with
 
@@ -14,7 +14,7 @@ FORMAT = ImageFormat(6, 8, "rgb")
 
 def fails(path, *words, **fields):
     with pytest.raises(DataError) as error:
-        Directory(path=path, **fields).open()
+        _ = Directory(path=path, **fields).open().fingerprint
     for word in words:
         assert str(word) in str(error.value)
     return str(error.value)
@@ -41,7 +41,8 @@ def test_a_limit_does_not_hide_a_class_without_images(class_folders):
 
 def test_pixels_come_through_unchanged(tmp_path, write_image):
     pixels = [write_image(tmp_path / name / "1.png", seed=seed) for seed, name in enumerate("ab")]
-    np.testing.assert_array_equal(Directory(path=tmp_path).open().splits["train"].inputs.array, pixels)
+    inputs = Directory(path=tmp_path).open().splits["train"].inputs
+    np.testing.assert_array_equal(inputs.take(np.arange(2)), pixels)
 
 
 def test_without_split_folders_everything_is_for_training(class_folders):
@@ -202,6 +203,25 @@ def test_images_of_several_sizes_need_image_size(class_folders, write_image):
     assert Directory(path=class_folders, image_size=[4, 4]).open().splits["train"].inputs.example_shape == (4, 4, 3)
 
 
+def test_the_files_are_known_by_name_size_and_time_before_they_are_read(class_folders, tmp_path):
+    def known(path):
+        return Directory(path=path).open().files
+
+    before = known(class_folders)
+    shutil.copytree(class_folders, tmp_path / "moved")
+    assert known(tmp_path / "moved") == before
+    (tmp_path / "moved/train/cat/a.png").touch()
+    assert known(tmp_path / "moved") != before
+    (class_folders / "train/cat/a.png").rename(class_folders / "train/cat/aa.png")
+    assert known(class_folders) != before
+
+
+def test_which_files_may_be_skipped_is_known_at_once(class_folders):
+    data = Directory(path=class_folders, on_bad_file="skip").open()
+    assert data.is_read
+    assert data.files is None
+
+
 def test_every_bad_file_is_listed(class_folders):
     (class_folders / "train/cat/bad1.png").write_text("no image")
     (class_folders / "test/dog/bad2.png").write_bytes(b"")
@@ -217,7 +237,7 @@ def test_a_long_list_of_bad_files_is_cut(class_folders):
 
 @pytest.mark.parametrize("budget", [2**30, 0])
 def test_bad_files_may_be_skipped_and_are_listed(class_folders, monkeypatch, budget):
-    monkeypatch.setattr(_inputs, "memory_budget", lambda: budget)
+    monkeypatch.setattr(_image_files, "memory_budget", lambda: budget)
     clean = Directory(path=class_folders).open()
     (class_folders / "train/cat/aa.png").write_text("no image")
     data = Directory(path=class_folders, on_bad_file="skip").open()
@@ -244,9 +264,9 @@ def test_skipping_may_not_empty_a_split_or_a_class_of_train(class_folders):
 def test_images_in_memory_and_decoded_on_demand_are_equal(class_folders, monkeypatch):
     source = Directory(path=class_folders, image_size=[5, 7], color_mode="grayscale", fit_mode="pad")
     in_memory = source.open()
-    monkeypatch.setattr(_inputs, "memory_budget", lambda: 0)
+    monkeypatch.setattr(_image_files, "memory_budget", lambda: 0)
     on_demand = source.open()
-    assert not hasattr(on_demand.splits["train"].inputs, "array")
+    assert [data.splits["train"].inputs.is_kept for data in (in_memory, on_demand)] == [True, False]
     assert on_demand.fingerprint == in_memory.fingerprint
     indices = np.array([4, 0, 2, 2])
     np.testing.assert_array_equal(

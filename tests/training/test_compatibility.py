@@ -34,6 +34,7 @@ def now(tmp_path):
         "class_weight": {"cat": 1.25, "dog": 0.8},
         "plugins": {"own.py": "1" * 64},
         "data_fingerprint": "0" * 64,
+        "data_files": "1" * 64,
         "examples": {"train": 100, "validation": 20, "shape": [8, 8, 1], "dtype": "uint8"},
     }
 

@@ -1,0 +1,243 @@
+"""Image files: each is read, checked and hashed once, and decoded to the same bytes whenever it is asked for."""
+
+import hashlib
+import itertools
+import math
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kerasrun.errors import DataError
+from kerasrun.sources._contract import ImageFormat
+from kerasrun.sources._files import listed
+from kerasrun.sources._images import UnreadableImageError, as_array, changed, fit, read_bytes, read_image
+from kerasrun.sources._inputs import in_threads
+from kerasrun.sources._memory import memory_budget
+
+
+class ImageFiles:
+    """Image files, whose images are kept if all of them fit into `memory_budget()`.
+
+    They are read by `read_all`, or in the background, where what is asked for meanwhile is read at once. Several
+    threads may ask.
+    """
+
+    def __init__(self, paths: Sequence[Path], image_format: ImageFormat, *, resize: bool) -> None:
+        """
+        Args:
+            image_format: the size and colour mode to decode to.
+            resize: whether images of another size are resized; otherwise they are an error.
+        """
+        self.paths = paths
+        self.image_format = image_format
+        self.is_kept = len(paths) * math.prod(image_format.shape) <= memory_budget()
+        self.is_read = False
+        """Whether every file was read."""
+        self.sizes = np.zeros((len(paths), 2), np.int32)
+        """Width and height of each image in its file, as far as it was read."""
+        self.errors: dict[int, UnreadableImageError] = {}
+        """What is wrong with files, by their places in `paths`."""
+        self._resize = resize
+        self._images = np.empty((len(paths) if self.is_kept else 0, *image_format.shape), np.uint8)
+        self._digests = np.zeros((len(paths), hashlib.sha256().digest_size), np.uint8)
+        self._is_hashed = np.zeros(len(paths), np.bool_)
+        self._is_checked = np.zeros(len(paths), np.bool_)
+        """A file that is, is in `_images` as well if images are kept."""
+        self._lock = threading.Lock()
+
+    @property
+    def array(self) -> NDArray[np.uint8] | None:
+        """Every image, if all of them are read and kept; rows of files that cannot be used mean nothing."""
+        return self._images if self.is_kept and self.is_read else None
+
+    def digest(self, place: int) -> str:
+        """sha256 of the bytes of a file that was read, as hexadecimal text."""
+        return bytes(self._digests[place]).hex()
+
+    def inputs(self, places: Sequence[int]) -> "ImageInputs":
+        """Some of the images, as the examples of a split."""
+        return ImageInputs(self, np.array(places, np.int64))
+
+    def read_all(self) -> None:
+        """Read every file; what is wrong is in `errors` then.
+
+        Raises:
+            DataError: if an image has another size and is not to be resized; the message names two files.
+        """
+        for _ in in_threads(self._read_once, len(self.paths)):
+            pass
+        self.is_read = True
+
+    def read_in_background(self, remedy: str, conclude: Callable[[], str]) -> Future[str]:
+        """Begin to read every file, with half of the processor's cores.
+
+        Args:
+            remedy: what to do about files that cannot be used.
+            conclude: called when every file was read.
+
+        Returns:
+            what `conclude` gives; or a `DataError` if a file cannot be used.
+        """
+        told: Future[str] = Future()
+        threads = max(1, (os.cpu_count() or 1) // 2)
+        places = iter(range(len(self.paths)))  # one for all threads, which gives out each place once
+        ended = itertools.count(1)
+
+        def read() -> None:
+            try:
+                for place in places:
+                    if told.done():
+                        return
+                    self._read_once(place)
+                if next(ended) == threads:
+                    self.require_all_usable(remedy)
+                    self.is_read = True
+                    told.set_result(conclude())
+            except Exception as error:  # noqa: BLE001  it is raised where the result is asked for
+                with self._lock:
+                    if not told.done():
+                        told.set_exception(error)
+
+        for number in range(threads):
+            # A daemon does not hold up the end of the process, for which nobody would see the reason.
+            threading.Thread(target=read, name=f"read-{number}", daemon=True).start()
+        return told
+
+    def require_all_usable(self, remedy: str) -> None:
+        """
+        Raises:
+            DataError: if a file cannot be used; lists the first ones, and says what to do.
+        """
+        if self.errors:
+            bad = [f"  {error}" for _, error in sorted(self.errors.items())]
+            raise DataError(
+                f"{len(bad)} of {len(self.paths)} image files cannot be used:\n"
+                + listed(bad, separator="\n")
+                + f"\n{remedy}"
+            )
+
+    def take(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Images as uint8 of shape (len(places), height, width, channels).
+
+        Raises:
+            DataError: if a file cannot be used, or is not as it was when it was read first.
+        """
+        if self.is_kept and self._is_checked[places].all():
+            return self._images[places]
+        images = np.empty((len(places), *self.image_format.shape), np.uint8)
+
+        def put(row: int) -> None:
+            place = int(places[row])
+            is_there = self.is_kept and self._is_checked[place]
+            images[row] = self._images[place] if is_there else self._decoded(place)
+
+        for _ in in_threads(put, len(places)):
+            pass
+        return images
+
+    def _read_once(self, place: int) -> None:
+        if self._is_checked[place]:
+            return
+        try:
+            if self.is_kept:
+                self._decoded(place)
+            else:
+                self._read(place)
+                self._is_checked[place] = True
+        except UnreadableImageError as error:
+            self.errors[place] = error
+
+    def _decoded(self, place: int) -> NDArray[np.uint8]:
+        array = as_array(fit(self._read(place), self.image_format))
+        if self.is_kept:
+            self._images[place] = array
+        self._is_checked[place] = True
+        return array
+
+    def _read(self, place: int) -> Image.Image:
+        path, size = self.paths[place], (self.image_format.width, self.image_format.height)
+        content = read_bytes(path)
+        digest = hashlib.sha256(content).digest()
+        with self._lock:
+            if self._is_hashed[place] and self._digests[place].tobytes() != digest:
+                raise changed(path)
+            self._digests[place] = np.frombuffer(digest, np.uint8)
+            self._is_hashed[place] = True
+        image = read_image(content, self.image_format.color_mode, path)
+        self.sizes[place] = image.size
+        if not self._resize and image.size != size:
+            raise DataError(
+                f"the images differ in size: {first_readable(self.paths)[0]} is {size[1]}×{size[0]}, {path} is "
+                f"{image.height}×{image.width} (height × width); set `image_size: [height, width]` to bring all of "
+                "them to one size"
+            )
+        return image
+
+
+class ImageInputs:
+    """Some of many image files, as the examples of a split."""
+
+    def __init__(self, files: ImageFiles, places: NDArray[np.int64]) -> None:
+        self._files = files
+        self._places = places
+        self._array: NDArray[np.uint8] | None = None
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        return self._files.image_format.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the images stay in memory once they are read."""
+        return self._files.is_kept
+
+    @property
+    def array(self) -> NDArray[np.uint8] | None:
+        """Every example, read-only, if all of them are in memory by now."""
+        whole = self._files.array
+        if whole is not None and self._array is None:
+            self._array = _rows(whole, self._places)
+            self._array.flags.writeable = False
+        return self._array
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._files.take(self._places[indices])
+
+
+def read_images(paths: Sequence[Path], image_format: ImageFormat, *, resize: bool) -> ImageFiles:
+    """Image files of which every one was read; arguments and errors are those of `ImageFiles` and its `read_all`."""
+    files = ImageFiles(paths, image_format, resize=resize)
+    files.read_all()
+    return files
+
+
+def first_readable(paths: Sequence[Path]) -> tuple[Path | None, tuple[int, int]]:
+    """The first image that can be read, with its height and width; None and (1, 1) if there is none."""
+    for path in paths:
+        try:
+            image = read_image(read_bytes(path), "rgb", path)
+        except UnreadableImageError:  # reading all of them tells it
+            continue
+        return path, (image.height, image.width)
+    return None, (1, 1)
+
+
+def _rows(array: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """A view where the rows lie together, which is so unless files were skipped."""
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return array[places[0] : places[-1] + 1]
+    return array[places]

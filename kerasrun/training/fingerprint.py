@@ -1,0 +1,81 @@
+"""Whether a run goes on with the data that it began with, which is known when every file was read.
+
+Light to import: TensorFlow is not needed.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.errors import DataError
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.sources._contract import Data
+
+if TYPE_CHECKING:
+    from kerasrun.training.writer import RunWriter
+
+logger = logging.getLogger("kerasrun")
+
+KEY = "data_fingerprint"
+"""Of `run.json`; null until a run has read its data."""
+FILES_KEY = "data_files"
+"""Of `run.json`: `Data.files`."""
+_AT_ONCE = 1.0
+"""Seconds that nobody needs to be told of."""
+
+
+def to_compare(recorded: Mapping[str, Any], data: Data, *, accept: bool) -> str | None:
+    """What a resume compares with the fingerprint that `run.json` recorded.
+
+    Where names, sizes and times of the files are those of the run, nobody waits until they are read: they are taken for
+    the same, and held against the run when they are (`FingerprintCheck`).
+
+    Args:
+        accept: whether another fingerprint would be accepted, which must then be known.
+
+    Raises:
+        DataError: if a file cannot be used.
+    """
+    if recorded.get(KEY, "") is None:
+        return None  # it had not read its data, and so taken no step that a resume knows of
+    looks_the_same = data.files is not None and data.files == recorded.get(FILES_KEY)
+    if looks_the_same and not data.is_read and not accept:
+        return str(recorded[KEY])
+    return data.fingerprint
+
+
+class FingerprintCheck:
+    """Holds the data against the run, before anything is kept that was computed of them."""
+
+    def __init__(self, run: RunDirectory, data: Data, writer: "RunWriter") -> None:
+        self._run = run
+        self._data = data
+        self._writer = writer
+        self._is_done = False
+
+    def require(self) -> None:
+        """Wait until every file was read, then compare; the first time, the run takes note.
+
+        Raises:
+            DataError: if a file cannot be used, or the data are others than those of the run.
+        """
+        if self._is_done:
+            return
+        if not self._data.is_read_within(_AT_ONCE):
+            logger.info("reading the rest of the files of the data: what was computed is saved when all were read once")
+        now, recorded = self._data.fingerprint, self._run.read_run().get(KEY)
+        if recorded is None:
+            self._writer.submit(lambda: self._run.update_run(**{KEY: now}))
+        elif recorded != now:
+            raise DataError(
+                f"a file of the data is not what it was when {self._run} began, although names, sizes and times are: "
+                f"the fingerprint is {now[:12]}, it was {recorded[:12]}; what was computed since is not saved. Put the "
+                f"files back as they were, or kerasrun resume {self._run} --accept-changes goes on, although the run "
+                "will then not end with the same bits"
+            )
+        self._is_done = True
+
+    def look(self) -> None:
+        """As `require`, if every file was read by now."""
+        if self._data.is_read:
+            self.require()
