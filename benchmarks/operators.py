@@ -10,14 +10,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from benchmarks._command_line import parser_for
 from benchmarks._table import print_machine, print_table
+from kerasrun.sources._inputs import ArrayInputs
 
 LOOP = ("Enter", "Exit", "Identity", "LoopCond", "Merge", "NextIteration", "NoOp", "Switch")
 NOT_RUN = ("Const", "_Arg", "_Retval")
 PARTS = {
     "/sgd/": "optimizer",
     "compile_loss/": "loss and its gradient",
+    "next_batch/": "the batch, out of memory",
     "gradient_tape/": "gradients of the network",
     "sequential": "network",
 }
@@ -50,19 +54,19 @@ def _optimized_graph() -> Any:
 
     devices.start("cpu")
     import keras
-    import tensorflow as tf
     from tensorflow.python.eager import context
 
     from benchmarks.peers._networks import build
+    from kerasrun.pipeline.batches import BatchesInMemory
     from kerasrun.training.steps import FusedSteps
 
     keras.utils.set_random_seed(1)
     model = build("lenet")
     model.optimizer.build(model.trainable_variables)
-    # As in training, where the last batch of an epoch may be smaller, the graph does not know how large a batch is.
-    batches = iter(
-        tf.data.Dataset.from_tensor_slices((tf.zeros((BATCH, 28, 28, 1)), tf.zeros((BATCH, 10)))).batch(BATCH)
-    )
+    # The last batch of an epoch is smaller, so that the graph does not know how large a batch is.
+    examples = ArrayInputs(np.zeros((BATCH + 1, 28, 28, 1), np.uint8))
+    labels = np.zeros((BATCH + 1, 10), np.float32)
+    batches = BatchesInMemory(examples, labels, batch_size=BATCH, seed=1, first_step=0)
     # There is no public way to see the graph that is run.
     context.enable_run_metadata()
     context.context().enable_graph_collection()

@@ -1,5 +1,6 @@
 """Batches as `tf.data` pipelines: training can begin at any step, evaluation pads every batch to one size."""
 
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -68,13 +69,6 @@ def training_batches(
     """
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
     end_step = epochs * (steps_per_epoch or steps)
-    read = _reader(inputs)
-    masks = labels if isinstance(labels, Masks) else None
-    read_masks = _reader(masks.inputs) if masks else None
-    # What goes with an example, beside the example itself.
-    numbers = labels.numbers if isinstance(labels, ClassNumbers) else labels
-    arrays = (numbers if masks is None else None, sample_weight)
-    along = [tf.constant(array) for array in arrays if array is not None]
 
     def order(number: NDArray[np.int64]) -> NDArray[np.int64]:
         return epoch_order(seed, int(number), examples)
@@ -87,8 +81,77 @@ def training_batches(
         places = tf.data.Dataset.range(begin, end)
         return places.map(lambda place: (before + place, indices[place * batch_size : (place + 1) * batch_size]))
 
+    passes = tf.data.Dataset.range(first_step // steps, -(-end_step // steps))
+    return _loaded(passes.flat_map(batches_of_pass), _loader(inputs, labels, batch_size, augmentation, sample_weight))
+
+
+class BatchesInMemory:
+    """The batches of `training_batches` without augmentation, of examples that TensorFlow has in its memory.
+
+    The training step takes them for itself: to gather a batch of small images takes some microseconds, to have a
+    pipeline hand it over takes a tenth of a step of LeNet from the step's threads.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        labels: NDArray[Any] | ClassNumbers,
+        *,
+        batch_size: int,
+        seed: int,
+        first_step: int,
+        sample_weight: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Arguments as of `training_batches`; `inputs` such that `is_copied` says so."""
+        self._order = functools.lru_cache(maxsize=1)(lambda number: epoch_order(seed, number, len(inputs)))
+        self._load = _loader(inputs, labels, batch_size, None, sample_weight)
+        self._batch_size = batch_size
+        self._steps_in_pass = steps_in_epoch(len(inputs), batch_size)
+        self._step = first_step
+
+    def next(self, steps: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The next so many batches: the indices of their examples, and where each batch begins and ends in these."""
+        chosen = [self._indices(step) for step in range(self._step, self._step + steps)]
+        self._step += steps
+        ends = np.cumsum([0, *map(len, chosen)])
+        return tf.constant(np.concatenate(chosen)), tf.constant(ends)
+
+    def batch(self, planned: tuple[tf.Tensor, tf.Tensor], number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Within a graph: a batch of those that `next` gave, counted from zero."""
+        indices, ends = planned
+        with tf.name_scope("next_batch"):
+            return self._load(number, indices[ends[number] : ends[number + 1]])
+
+    def _indices(self, step: int) -> NDArray[np.int64]:
+        number, place = divmod(step, self._steps_in_pass)
+        return self._order(number)[place * self._batch_size : (place + 1) * self._batch_size]
+
+
+def is_copied(inputs: Inputs) -> bool:
+    """Whether pipelines read these examples from a copy in TensorFlow's memory."""
+    if isinstance(inputs, SelectedInputs):
+        return is_copied(inputs.inputs)
+    array = getattr(inputs, "array", None)
+    return array is not None and array.nbytes <= _COPIED
+
+
+def _loader(
+    inputs: Inputs,
+    labels: NDArray[Any] | ClassNumbers | Masks,
+    batch_size: int,
+    augmentation: Augmentation | None,
+    sample_weight: NDArray[np.float32] | None,
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
+    """Make a batch, in a graph, of its global step and the indices of its examples."""
+    read = _reader(inputs)
+    masks = labels if isinstance(labels, Masks) else None
+    read_masks = _reader(masks.inputs) if masks else None
+    # What goes with an example, beside the example itself.
+    numbers = labels.numbers if isinstance(labels, ClassNumbers) else labels
+    arrays = (numbers if masks is None else None, sample_weight)
+    along = [tf.constant(array) for array in arrays if array is not None]
     # Where the graph knows how large a batch is, a step of LeNet has 216 operators less 28.
-    size = batch_size if examples % batch_size == 0 else None
+    size = batch_size if len(inputs) % batch_size == 0 else None
 
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         indices = tf.ensure_shape(indices, [size])
@@ -101,8 +164,7 @@ def training_batches(
             x, mask = augmentation(tf.cast(x, tf.float32), step, mask)
         return (x, *others) if masks is None else (x, masks.encode(mask), *others)
 
-    passes = tf.data.Dataset.range(first_step // steps, -(-end_step // steps))
-    return _loaded(passes.flat_map(batches_of_pass), load)
+    return load
 
 
 def padded_batches(inputs: Inputs, *, batch_size: int) -> tf.data.Dataset:
@@ -130,9 +192,8 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
     if isinstance(inputs, SelectedInputs):
         read, chosen = _reader(inputs.inputs), tf.constant(inputs.indices)
         return lambda indices: read(tf.gather(chosen, indices))
-    array = getattr(inputs, "array", None)
-    if array is not None and array.nbytes <= _COPIED:
-        kept = _in_memory(inputs, array)
+    if is_copied(inputs):
+        kept = _in_memory(inputs)
         return lambda indices: tf.gather(kept, indices)
 
     def take(indices: NDArray[np.int64]) -> NDArray[Any]:
@@ -172,9 +233,9 @@ _COPIED = 2**26
 _kept: weakref.WeakKeyDictionary[Inputs, tf.Tensor] = weakref.WeakKeyDictionary()
 
 
-def _in_memory(inputs: Inputs, array: NDArray[Any]) -> tf.Tensor:
+def _in_memory(inputs: Any) -> tf.Tensor:
     if inputs not in _kept:
-        _kept[inputs] = tf.constant(array)
+        _kept[inputs] = tf.constant(inputs.array)
     return _kept[inputs]
 
 

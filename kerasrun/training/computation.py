@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
-from kerasrun.pipeline.batches import training_batches
+from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
 from kerasrun.sources._contract import Inputs, Split
 from kerasrun.sources._memory import kept_within, memory_budget
@@ -23,6 +23,9 @@ from kerasrun.training.labels import training_labels
 from kerasrun.training.steps import FusedSteps
 
 logger = logging.getLogger("kerasrun")
+
+Batches = Iterator[Any] | BatchesInMemory
+"""What `FusedSteps` takes."""
 
 
 class Computation:
@@ -105,9 +108,20 @@ class Computation:
         self.evaluator = self._evaluator(network=self.frozen.rest, inputs=kept[-1])
         return True
 
-    def batches(self, first_step: int) -> Iterator[Any]:
+    def batches(self, first_step: int) -> Batches:
         """Those that train, from a global step on; several devices share each, whose size is the global one."""
         fit = self.experiment.fit
+        simple = self.augmentation is None and not self.strategy
+        if simple and not isinstance(self.labels, Masks) and is_copied(self._inputs):
+            self._of_array = True
+            return BatchesInMemory(
+                self._inputs,
+                self.labels,
+                batch_size=fit.batch_size,
+                seed=self.experiment.seed,
+                first_step=first_step,
+                sample_weight=self.sample_weight,
+            )
         self._of_array = is_array(self._inputs)
         batches = training_batches(
             self._inputs,
@@ -120,7 +134,10 @@ class Computation:
             augmentation=self.augmentation,
             sample_weight=self.sample_weight,
         )
-        return iter(self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches)
+        iterator: Iterator[Any] = iter(
+            self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches
+        )
+        return iterator
 
     def can_read_faster(self) -> bool:
         """Whether all examples are in memory since the last `batches` were made."""

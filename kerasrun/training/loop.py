@@ -37,7 +37,7 @@ from kerasrun.training.callbacks import (
 )
 from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.class_weight import sample_weight
-from kerasrun.training.computation import Computation
+from kerasrun.training.computation import Batches, Computation
 from kerasrun.training.fingerprint import FingerprintCheck
 from kerasrun.training.loop_parts import LoopParts
 from kerasrun.training.progress import TrainingProgress
@@ -86,7 +86,7 @@ class TrainingLoop:
         self.columns = log_names(experiment, validates=val is not None)
         weight = sample_weight(experiment.fit.class_weight, train, data.classes)
         self.computation = Computation(experiment, built, train, val, weight, parts.augmentation, strategy)
-        self.batches: Iterator[Any] | None = None
+        self.batches: Batches | None = None
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
         self.writer = RunWriter(run, experiment, data, built, self.callbacks)
@@ -240,7 +240,7 @@ class TrainingLoop:
             last = stages.end_of_training(self.experiment, self.stage_ends)
         self._finish(logs)
 
-    def _begin_batches(self) -> Iterator[Any]:
+    def _begin_batches(self) -> Batches:
         with self._explained():
             is_computed = self.computation.compute_frozen_part(
                 lambda: bool(self.stop) or not self.time_left.for_features()
@@ -250,7 +250,7 @@ class TrainingLoop:
             raise self._interrupted() if self.stop else self._paused()
         return self.computation.batches(self._global_step())
 
-    def _epoch(self, iterator: Any) -> Logs:
+    def _epoch(self, batches: Batches) -> Logs:
         epoch = self.position.epoch
         begin = time.perf_counter()
         if self.position.step == 0:
@@ -260,7 +260,7 @@ class TrainingLoop:
         self.progress.begin_epoch(epoch, self.position.step)
         # As in `fit`, a callback may cut an epoch short, but for its first step.
         while self.position.step < self.steps and not (self.position.step and self.model.stop_training):
-            self._chunk(iterator)
+            self._chunk(batches)
             pause = not self._has_time_to_go_on()
             if self.stop or pause or self._checkpoint_is_due():
                 self.epoch_seconds += time.perf_counter() - begin
@@ -279,12 +279,12 @@ class TrainingLoop:
         self._end_epoch(epoch, logs, is_best)
         return logs
 
-    def _chunk(self, iterator: Any) -> None:
+    def _chunk(self, batches: Batches) -> None:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
         with self.chunks.measured(count), self._explained():
-            bad = self.computation.fused(iterator, count)
+            bad = self.computation.fused(batches, count)
         self.has_stepped = True
         self.writer.check()
         self.fingerprint.look()

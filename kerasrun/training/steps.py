@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasrun.pipeline.batches import BatchesInMemory
+
 NEVER = -1
 
 
@@ -19,20 +21,27 @@ class FusedSteps:
         self.train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
         self.function = tf.function(self._run, reduce_retracing=True)
 
-    def __call__(self, iterator: Any, steps: int) -> int | None:
-        """Take `steps` batches from the iterator and train on each.
+    def __call__(self, batches: Any, steps: int) -> int | None:
+        """Train on the next `steps` batches.
+
+        Args:
+            batches: an iterator over a `tf.data` pipeline, or `BatchesInMemory`.
 
         Returns:
             how many of these steps were taken when the loss (its mean over the epoch) was first not finite, counted
             from zero, or None.
         """
-        first = int(self.function(iterator, tf.constant(steps, tf.int64)))
+        count = tf.constant(steps, tf.int64)
+        if isinstance(batches, BatchesInMemory):
+            first = int(self.function(batches.next(steps), count, batches))
+        else:
+            first = int(self.function(batches, count))
         return None if first == NEVER else first
 
-    def _run(self, iterator: Any, steps: tf.Tensor) -> tf.Tensor:
+    def _run(self, source: Any, steps: tf.Tensor, in_memory: BatchesInMemory | None = None) -> tf.Tensor:
         first_bad = tf.constant(NEVER, tf.int64)
         for step in tf.range(steps):
-            loss = self._step(next(iterator))
+            loss = self._step(in_memory.batch(source, step) if in_memory else next(source))
             bad = tf.logical_and(first_bad == NEVER, tf.logical_not(tf.math.is_finite(loss)))
             first_bad = tf.where(bad, step, first_bad)
         return first_bad

@@ -5,6 +5,7 @@ import pytest
 
 from kerasrun.components import Component
 from kerasrun.pipeline.order import epoch_order
+from kerasrun.pipeline.selection import SelectedInputs
 from kerasrun.sources._inputs import ArrayInputs
 
 pytestmark = pytest.mark.tensorflow
@@ -69,6 +70,36 @@ def test_batches_are_the_examples_in_the_order_of_each_epoch(images):
         assert y.tolist() == expected.tolist()
         assert x.dtype == np.uint8
         assert np.array_equal(x, images[expected])
+
+
+@pytest.mark.parametrize("first_step", [0, 1, STEPS, STEPS + 2])
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_batches_that_the_step_takes_out_of_memory_are_those_of_the_pipeline(images, first_step, full, one_hot):
+    import tensorflow as tf
+
+    from kerasrun.pipeline.batches import BatchesInMemory, ClassNumbers, is_copied, training_batches
+
+    count = 2 * BATCH if full else EXAMPLES
+    # The second half, as where a share validates: indices are then those of a selection.
+    inputs = SelectedInputs(ArrayInputs(np.concatenate([images, images + 1])), np.arange(EXAMPLES, EXAMPLES + count))
+    labels = ClassNumbers(np.arange(count), lambda numbers: tf.one_hot(numbers, count))
+    of_both = {"batch_size": BATCH, "seed": 5, "first_step": first_step, "sample_weight": np.arange(count) + 0.5}
+    by_pipeline = list(
+        training_batches(inputs, labels if one_hot else labels.numbers, epochs=EPOCHS, steps_per_epoch=STEPS, **of_both)
+    )
+    assert is_copied(inputs)
+    in_memory = BatchesInMemory(inputs, labels if one_hot else labels.numbers, **of_both)
+    batch = tf.function(in_memory.batch)
+    by_step = []
+    while len(by_step) < len(by_pipeline):  # in calls of one step, of two, of three and so on
+        steps = min(len(by_step) + 1, len(by_pipeline) - len(by_step))
+        planned = in_memory.next(steps)
+        by_step += [batch(planned, tf.constant(number, tf.int64)) for number in range(steps)]
+    for ours, theirs in zip(by_step, by_pipeline, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
 
 
 def test_what_augmentation_is_given_is_float(images):
