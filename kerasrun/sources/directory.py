@@ -134,6 +134,7 @@ def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path
     import numpy as np
 
     splits, start = {}, 0
+    above = f"{root.as_posix().rstrip('/')}/"  # `Path.relative_to` takes half of the time of listing a large folder
     for name, split in files.items():
         errors = [images.errors.get(start + place) for place in range(len(split))]
         kept = [place for place, error in enumerate(errors) if error is None]
@@ -145,7 +146,7 @@ def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path
             name,
             images.inputs([start + place for place in kept]),
             np.array([split[place][1] for place in kept], np.int64),
-            tuple(split[place][0].relative_to(root).as_posix() for place in kept),
+            tuple(split[place][0].as_posix().removeprefix(above) for place in kept),
             skipped,
         )
         start += len(split)
