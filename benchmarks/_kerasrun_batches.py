@@ -27,6 +27,7 @@ if __name__ == "__main__":
     parser.add_argument("--float32", action="store_true", help="what the step does to bytes is done here")
     given = parser.parse_args()
     prepared = prepare(load(given.file, given.overrides))
+    prepared.data.require_read()  # as after the first epoch
     start_device(prepared.experiment)
 
     import tensorflow as tf

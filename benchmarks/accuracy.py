@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks._command_line import parser_for
+from benchmarks._command_line import existing_folder, parser_for
 from benchmarks._commands import KERASRUN, only_run, run, with_overrides
 from benchmarks._table import print_machine, print_table
 
@@ -53,7 +53,7 @@ def table_rows(seeds: Sequence[int], accuracies: Sequence[Sequence[float]]) -> l
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = parser_for(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with MNIST's four IDX files")
+    parser.add_argument("--data", type=existing_folder, required=True, help="the folder with MNIST's four IDX files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
     parser.add_argument("--epochs", type=int, default=5, help="default: 5")
     parser.add_argument("--networks", nargs="+", choices=list(BATCH_SIZES), default=list(BATCH_SIZES))

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import _workers
-from benchmarks._command_line import parser_for, run_alone
+from benchmarks._command_line import existing_folder, parser_for, run_alone
 from benchmarks._commands import KERASRUN, only_run, run, with_overrides
 from benchmarks._mnist import read_mnist, write_png
 from benchmarks._rounds import take_turns
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = parser_for(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with MNIST's four IDX files")
+    parser.add_argument("--data", type=existing_folder, required=True, help="the folder with MNIST's four IDX files")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command that count; default: 5")
     parser.add_argument("--files", type=int, default=1000, help="how many images are predicted; default: 1000")
     return parser.parse_args(argv)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import _workers
-from benchmarks._command_line import parser_for, run_alone
+from benchmarks._command_line import existing_folder, parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._photos import cut
 from benchmarks._table import DURATIONS, durations, print_table
@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = parser_for(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="train/ and val/, each with a folder for each class")
+    layout = "train/ and val/, each with a folder for each class"
+    parser.add_argument("--data", type=existing_folder, required=True, help=layout)
     parser.add_argument("--weights", type=Path, help="of MobileNet, alpha 0.25, without its top; default: random")
     parser.add_argument("--vgg16-weights", type=Path, help="of VGG16 without its top; default: random")
     parser.add_argument("--network", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="default: both")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import _workers
-from benchmarks._command_line import parser_for, run_alone
+from benchmarks._command_line import existing_folder, parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._optional import is_installed
 from benchmarks._photos import TRAINING, cut
@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = parser_for(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="train/ and val/, each with a folder for each class")
+    layout = "train/ and val/, each with a folder for each class"
+    parser.add_argument("--data", type=existing_folder, required=True, help=layout)
     parser.add_argument("--rounds", type=int, default=5, help="passes of each contender that count; default: 5")
     parser.add_argument("--images", type=int, help="how many photos make a pass; default: all in train/")
     return parser.parse_args(argv)

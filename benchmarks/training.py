@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import _workers
-from benchmarks._command_line import parser_for, run_alone
+from benchmarks._command_line import existing_folder, parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._optional import is_installed
 from benchmarks._table import SPEEDS, print_table, speeds
@@ -53,7 +53,7 @@ def measure(given: argparse.Namespace) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = parser_for(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with MNIST's IDX files")
+    parser.add_argument("--data", type=existing_folder, required=True, help="the folder with MNIST's IDX files")
     parser.add_argument("--network", nargs="+", choices=["lenet", "mlp"], default=["lenet"], help="default: lenet")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[32], help="one table for each; default: 32")
     parser.add_argument("--rounds", type=int, default=5, help="epochs of each contender that count; default: 5")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import _workers
-from benchmarks._command_line import parser_for, run_alone
+from benchmarks._command_line import existing_folder, parser_for, run_alone
 from benchmarks._commands import with_overrides
 from benchmarks._optional import is_installed
 from benchmarks._table import DURATIONS, durations, print_table
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = parser_for(__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="the folder with image/ and label/")
+    parser.add_argument("--data", type=existing_folder, required=True, help="the folder with image/ and label/")
     parser.add_argument("--rounds", type=int, default=5, help="epochs of each contender that count; default: 5")
     return parser.parse_args(argv)
 

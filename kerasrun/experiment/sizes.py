@@ -14,9 +14,10 @@ def _bytes_or_share(value: Any) -> Any:
     if is_number and value >= 0 and (value <= 1 or float(value).is_integer()):  # there is no half of a byte
         return value
     found = _FORM.fullmatch(value) if isinstance(value, str) else None
-    if not found:
+    amount = int(float(found[1]) * _UNITS[found[2]]) if found else None
+    if amount is None or amount == 1:  # which would be read as a share, all of the memory
         raise ValueError("expected a share of the free memory from 0 to 1, or an amount such as 500MB, 2GB or 1.5GiB")
-    return int(float(found[1]) * _UNITS[found[2]])
+    return amount
 
 
 Memory = Annotated[float, BeforeValidator(_bytes_or_share), Field(ge=0, allow_inf_nan=False)]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.model_file import ModelInfo, OutputKind
 from kerasrun.training import devices
-from kerasrun.training.compatibility import restore_variables
 from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
 
 
@@ -45,9 +44,7 @@ def open_model(
         ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
     """
     model_file.read_info(path)
-    if variables is not None:
-        restore_variables({"variables": variables}, unless_set=True)
-    devices.start(device, threads, deterministic, resumed=variables is not None)
+    devices.start(device, threads, deterministic, variables=variables, unless_set=True)
     model, info = model_file.load(path, plugin_files, trust=trust)
     return TrainedModel(path, model, info, trust)
 

@@ -5,9 +5,7 @@ import: TensorFlow is not needed.
 """
 
 import logging
-import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +29,9 @@ class Verdict(StrEnum):
     REFUSES = "refuses"
     """Unless the user accepts it."""
     ALWAYS_REFUSES = "refuses, always"
+
+
+VARIABLE = "environment variable"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ FIELDS = (
         "the experiment says which, and that cannot change; a process that has begun otherwise is refused",
     ),
     Field(
-        *("environment variable", "variables", Verdict.REFUSES),
+        *(VARIABLE, "variables", Verdict.REFUSES),
         "those that change bits are set again as they were; only where TensorFlow was loaded before, in a Python "
         "process, does a difference stay",
     ),
@@ -108,25 +109,6 @@ FIELDS = (
     Field("git commit", "git", Verdict.PASSES, "the experiment in the run is what is trained"),
     Field("command, working directory", "command", Verdict.PASSES, "a run may be moved"),
 )
-
-
-def restore_variables(recorded: Recorded, *, unless_set: bool = False) -> None:
-    """Set the environment variables that change bits as they were, for TensorFlow to read when it is loaded.
-
-    Where it is loaded already they would do nothing, and stay as they are to be compared.
-
-    Args:
-        unless_set: leave those as they are that the environment has, for what need not end with the same bits.
-    """
-    if "tensorflow" in sys.modules:
-        return
-    for name, value in recorded["variables"].items():
-        if unless_set and name in os.environ:
-            continue
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 def changes_bits(recorded: Recorded, now: Recorded) -> bool:
@@ -206,6 +188,8 @@ def _shown(value: Any) -> str:
 def _refusal(run: RunDirectory, always: list[str], unless_accepted: list[str]) -> str:
     changes = [*(f"{change} (cannot be accepted)" for change in always), *unless_accepted]
     listed = "".join(f"\n  {change}" for change in changes)
+    if any(change.startswith(VARIABLE) for change in changes):
+        listed += "\n(TensorFlow had read its variables before this call: resume in a process of its own)"
     otherwise = (
         "start a new run with kerasrun train"
         if always

@@ -68,7 +68,8 @@ def start(
     threads: Mapping[str, int] | None = None,
     deterministic: bool | None = None,
     *,
-    resumed: bool = False,
+    variables: Mapping[str, str | None] | None = None,
+    unless_set: bool = False,
 ) -> Device:
     """Import TensorFlow and Keras without their start-up noise and make the asked-for devices usable.
 
@@ -77,7 +78,9 @@ def start(
             this process may use.
         deterministic: whether the bits of a result must not vary from run to run; by default as this process began,
             and yes where it begins here.
-        resumed: whether the environment is that of a run which is resumed, so that nothing is set beside it.
+        variables: those of the environment that change bits, as a run had them which is resumed or looked at (None for
+            one that was not there); by default those of this process, and oneDNN.
+        unless_set: leave those as they are that the environment has, for what need not end with the same bits.
 
     Raises:
         DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
@@ -86,8 +89,7 @@ def start(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     first_start = "tensorflow" not in sys.modules
-    if first_start and not resumed:
-        _compute_with_onednn()
+    set_variables(variables, unless_set=unless_set)
     needless = NEEDLESS if first_start else ()
     stays = uncollected() if first_start else contextlib.nullcontext()
     with _held_back_stderr(first_start), _unimported(*needless), stays:
@@ -105,6 +107,25 @@ def start(
     with _held_back_stderr(first_start):
         _prepare(tf, device)
     return replace(device, models=_models(tf, device))
+
+
+def set_variables(variables: Mapping[str, str | None] | None, *, unless_set: bool = False) -> None:
+    """Set environment variables for TensorFlow to read when it is imported; arguments as of `start`.
+
+    Where it is loaded already they would do nothing, and stay as they are to be compared.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    if variables is None:
+        _compute_with_onednn()
+        return
+    for name, value in variables.items():
+        if unless_set and name in os.environ:
+            continue
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _compute_with_onednn() -> None:

@@ -131,6 +131,10 @@ def _inputs_of(tensor: Any) -> list[Any]:
     return list(operation._inbound_nodes[node].input_tensors)
 
 
+def _module_of(activation: Any) -> str:
+    return str(getattr(activation, "__module__", None) or type(activation).__module__)
+
+
 def _is_steady(operation: Any) -> bool:
     """Whether an operation learns nothing, draws nothing, and computes the same in training as in inference."""
     kind = type(operation)
@@ -140,6 +144,9 @@ def _is_steady(operation: Any) -> bool:
         return False
     if not isinstance(operation, keras.Layer):
         return True
+    activation = getattr(operation, "activation", None)  # a function, or a layer
+    if activation is not None and not _module_of(activation).startswith("keras.src."):
+        return False
     if isinstance(operation, keras.layers.BatchNormalization) and operation.trainable:
         return False  # its statistics move, even where it has nothing to learn
     return not operation.trainable_weights and operation.activity_regularizer is None

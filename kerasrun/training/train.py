@@ -138,8 +138,7 @@ def resume(
         if whole and _nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded, trust=trust)
-        compatibility.restore_variables(recorded)
-        device = start_device(prepared.experiment, recorded["device"]["threads"], resumed=True)
+        device = start_device(prepared.experiment, recorded["device"]["threads"], recorded["variables"])
         now = _description(run.resolved_file, overrides, prepared, device)
         now[fingerprint.KEY] = fingerprint.to_compare(recorded, prepared.data, accept=accept_changes)
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
@@ -241,9 +240,13 @@ def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
     return experiment.model_copy(update={"compile": compiled, "stages": tuple(stages)})
 
 
-def start_device(experiment: Experiment, threads: Mapping[str, int] | None = None, *, resumed: bool = False) -> Device:
-    """Start TensorFlow as the experiment asks for; `threads` and `resumed` as for `devices.start`."""
-    return devices.start(experiment.device, threads, experiment.deterministic, resumed=resumed)
+def start_device(
+    experiment: Experiment,
+    threads: Mapping[str, int] | None = None,
+    variables: Mapping[str, str | None] | None = None,
+) -> Device:
+    """Start TensorFlow as the experiment asks for; `threads` and `variables` as for `devices.start`."""
+    return devices.start(experiment.device, threads, experiment.deterministic, variables=variables)
 
 
 class LoopFor(Protocol):

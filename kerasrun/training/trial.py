@@ -27,7 +27,6 @@ from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.pipeline.selection import spread
 from kerasrun.runs import atomic, checkpoints, directory
-from kerasrun.training.compatibility import restore_variables
 from kerasrun.training.devices import Device
 from kerasrun.training.train import Prepared, loop_builder, prepare, start_device
 from kerasrun.training.verification import ERROR, EXPERIMENT, METRICS, SETTINGS
@@ -42,8 +41,7 @@ def main(folder: Path, trials: list[str]) -> None:
         settings = json.loads((folder / SETTINGS).read_bytes())
         whole = prepare(load(folder / EXPERIMENT), trust=settings["trust"])
         prepared, steps = _shortened(whole, settings["steps"])
-        restore_variables(settings)
-        device = start_device(prepared.experiment, settings["threads"], resumed=bool(settings["variables"]))
+        device = start_device(prepared.experiment, settings["threads"], settings["variables"])
         for trial in trials:
             _train(folder, trial, prepared, device, steps)
     except Interrupted as interruption:

@@ -129,7 +129,7 @@ def verify(
     logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)
     with atomic.temporary_folder(Path(output), ".verify-") as folder:
         atomic.write_text(folder / EXPERIMENT, resolved_yaml(experiment))
-        threads, variables = recorded.get("device", {}).get("threads"), recorded.get("variables", {})
+        threads, variables = recorded.get("device", {}).get("threads"), recorded.get("variables")
         settings = {"steps": steps, "trust": trust, "threads": threads, "variables": variables}
         atomic.write_json(folder / SETTINGS, settings)
         for trials, done in ((("once", "again"), "trained twice"), (("cut",), "cut"), (("resumed",), "resumed")):

@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,11 @@ def test_photos_are_changed_as_in_the_script_beside_it():
 def test_what_is_frozen_is_so_in_the_experiment(network):
     model = load(FOLDER / "experiments" / f"{network}_cats_dogs.yaml").experiment.model
     assert (model.kind, model.trainable) == (finetune.NETWORKS[network], False)
+
+
+@pytest.mark.parametrize("name", ["training", "photos", "finetune", "unet", "accuracy", "evaluation"])
+def test_a_folder_that_is_not_there_is_told_before_anything_is_measured(name, tmp_path, capsys):
+    benchmark = importlib.import_module(f"benchmarks.{name}")
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main(["--data", str(tmp_path / "gone")])
+    assert "gone: no such folder" in capsys.readouterr().err

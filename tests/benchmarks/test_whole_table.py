@@ -19,8 +19,9 @@ def test_every_benchmark_of_speed_and_memory_has_its_part():
     assert {part.name for part in whole._parts(whole._arguments([]))} == set(BENCHMARKS) - ON_THEIR_OWN
 
 
-def test_all_parts_are_told_their_data_and_the_rounds(measured, capsys):
-    whole.main(["--mnist", "m", "--photos", "p", "--membranes", "b", "--weights", "w", "--rounds", "7"])
+def test_all_parts_are_told_their_data_and_the_rounds(measured, capsys, tmp_path):
+    folders = [word for option in ("--mnist", "--photos", "--membranes") for word in (option, str(tmp_path))]
+    whole.main([*folders, "--weights", "w", "--rounds", "7"])
     assert [name for name, _ in measured] == [part.name for part in whole._parts(whole._arguments([]))]
     assert {given.rounds for _, given in measured} == {7}
     assert "skipped" not in (printed := capsys.readouterr().out)

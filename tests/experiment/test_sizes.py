@@ -22,7 +22,9 @@ def test_a_share_or_an_amount(written, memory):
     assert parse(resolved_yaml(experiment), "e.yaml").experiment.cache.memory == memory
 
 
-@pytest.mark.parametrize("written", ["-1", "-1GB", "2gb", "half", "true", "null", ".inf", "[1]", "50%", "1.5"])
+@pytest.mark.parametrize(
+    "written", ["-1", "-1GB", "2gb", "half", "true", "null", ".inf", "[1]", "50%", "1.5", "0.001kB"]
+)
 def test_another_form_is_an_error_at_its_place(written):
     with pytest.raises(ExperimentError, match=r"e\.yaml:3:17: cache\.memory: received .*; expected "):
         parse(SMALLEST % written, "e.yaml")

@@ -12,8 +12,8 @@ from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import directory
 from kerasrun.runs.environment import environment
 from kerasrun.training import compatibility
-from kerasrun.training.compatibility import FIELDS, Verdict, check, restore_variables
-from kerasrun.training.devices import Device
+from kerasrun.training.compatibility import FIELDS, Verdict, check
+from kerasrun.training.devices import Device, set_variables
 
 COMPARED = {verdict: [field for field in FIELDS if field.verdict is verdict and field.path] for verdict in Verdict}
 
@@ -141,30 +141,31 @@ def variables(monkeypatch, now):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     assert set(VARIABLES) <= now["variables"].keys()
-    return {"variables": {"TF_ENABLE_ONEDNN_OPTS": "0", "NVIDIA_TF32_OVERRIDE": None}}
+    return {"TF_ENABLE_ONEDNN_OPTS": "0", "NVIDIA_TF32_OVERRIDE": None}
 
 
 def test_variables_are_set_as_they_were(variables, monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    restore_variables(variables)
+    set_variables(variables)
     assert [os.environ.get(name) for name in VARIABLES] == ["0", None]
 
 
 def test_variables_that_are_set_may_stay_so(variables, monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
-    restore_variables(variables, unless_set=True)
+    set_variables(variables, unless_set=True)
     assert [os.environ.get(name) for name in VARIABLES] == ["0", "0"]
 
 
 def test_variables_that_tensorflow_has_read_are_compared(variables, monkeypatch, run, tmp_path, now):
     monkeypatch.setitem(sys.modules, "tensorflow", object())
-    restore_variables(variables)
+    set_variables(variables)
     here = {**now, "variables": environment(tmp_path)["variables"]}
     with pytest.raises(RunDirectoryError) as refused:
-        check(run, {**now, "variables": {**now["variables"], **variables["variables"]}}, here, accept=False, step=3)
+        check(run, {**now, "variables": {**now["variables"], **variables}}, here, accept=False, step=3)
     assert "environment variable TF_ENABLE_ONEDNN_OPTS 0 → 1" in str(refused.value)
     assert "environment variable NVIDIA_TF32_OVERRIDE none → 0" in str(refused.value)
+    assert "resume in a process of its own" in str(refused.value)
 
 
 def test_it_is_light_to_import():

@@ -92,6 +92,12 @@ def test_a_network_is_cut_before_what_draws():
     assert network(lambda x: conv("a")(layers.RandomFlip()(x))) is None
 
 
+def test_an_activation_of_ones_own_may_do_whatever_it_likes():
+    assert network(lambda x: fixed(layers.Conv2D(3, 1, activation=lambda x: x * 2))(conv("a")(x))) == "a"
+    assert network(lambda x: fixed(layers.Conv2D(3, 1, activation="relu"))(conv("a")(x))) == "flat"
+    assert network(lambda x: fixed(layers.Conv2D(3, 1, activation=layers.ReLU()))(conv("a")(x))) == "flat"
+
+
 def test_statistics_that_move_are_not_frozen():
     assert network(lambda x: layers.BatchNormalization(center=False, scale=False)(conv("a")(x))) == "a"
     assert network(lambda x: fixed(layers.BatchNormalization())(conv("a")(x))) == "flat"
