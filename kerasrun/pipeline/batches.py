@@ -92,6 +92,9 @@ class BatchesInMemory:
     pipeline hand it over takes a tenth of a step of LeNet from the step's threads.
     """
 
+    spec = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.int64))
+    """What `next` gives."""
+
     def __init__(
         self,
         inputs: Inputs,

@@ -19,7 +19,9 @@ class FusedSteps:
         self.strategy = strategy
         # Of all that is in the loop, XLA compiles the step alone, as Keras does.
         self.train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
-        self.function = tf.function(self._run, reduce_retracing=True)
+        # The loop is written by hand, here and below: to have AutoGraph write it takes longer than some small networks
+        # take to train. Keras keeps it from its steps as well.
+        self.function = tf.function(self._run, autograph=False)
 
     def __call__(self, batches: Any, steps: int) -> int | None:
         """Train on the next `steps` batches.
@@ -33,18 +35,21 @@ class FusedSteps:
         """
         count = tf.constant(steps, tf.int64)
         if isinstance(batches, BatchesInMemory):
-            first = int(self.function(batches.next(steps), count, batches))
+            # Of this shape from the first call on, or the graph would be made a second time for the next one.
+            graph = self.function.get_concrete_function(batches.spec, tf.TensorSpec([], tf.int64), batches)
+            first = int(graph(batches.next(steps), count, batches))
         else:
             first = int(self.function(batches, count))
         return None if first == NEVER else first
 
     def _run(self, source: Any, steps: tf.Tensor, in_memory: BatchesInMemory | None = None) -> tf.Tensor:
-        first_bad = tf.constant(NEVER, tf.int64)
-        for step in tf.range(steps):
+        def take(step: tf.Tensor, first_bad: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             loss = self._step(in_memory.batch(source, step) if in_memory else next(source))
             bad = tf.logical_and(first_bad == NEVER, tf.logical_not(tf.math.is_finite(loss)))
-            first_bad = tf.where(bad, step, first_bad)
-        return first_bad
+            return step + 1, tf.where(bad, step, first_bad)
+
+        begin = (tf.constant(0, tf.int64), tf.constant(NEVER, tf.int64))
+        return tf.while_loop(lambda step, _: step < steps, take, begin)[1]
 
     def _step(self, batch: Any) -> tf.Tensor:
         if self.strategy is None:
@@ -68,7 +73,6 @@ class Inference:
         self.model = model
         self.batch_size = batch_size
         shape = (batch_size, *model.input.shape[1:])
-        # `tf.while_loop` by hand: to have AutoGraph write it would take longer than to predict a few images.
         self.function = tf.function(
             self._run,
             autograph=False,
@@ -103,7 +107,7 @@ class Scoring:
         self.model = model
         self.batch_size = batch_size
         self.has_logits = _ends_in_logits(model)
-        self.function = tf.function(self._run, reduce_retracing=True)
+        self.function = tf.function(self._run, autograph=False)
 
     def reset(self) -> None:
         """Begin anew."""
@@ -111,16 +115,21 @@ class Scoring:
 
     def add(self, y: Any, y_pred: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
         """Count whole batches, of which the very last may be smaller; each argument has a row for each example."""
-        self.function(tf.constant(y), tf.constant(y_pred), tf.constant(logits))
+        tensors = [tf.constant(array) for array in (y, y_pred, logits)]
+        any_rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
+        self.function.get_concrete_function(*any_rows)(*tensors)  # one graph, however many rows a call has
 
     def result(self) -> dict[str, float]:
         """Values by name, `loss` first."""
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
     def _run(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
-        for begin in tf.range(0, tf.shape(y)[0], self.batch_size):
+        def add_batch(begin: tf.Tensor) -> tf.Tensor:
             end = begin + self.batch_size
             self._batch(y[begin:end], y_pred[begin:end], logits[begin:end])
+            return end
+
+        tf.while_loop(lambda begin: begin < tf.shape(y)[0], add_batch, (0,))
 
     def _batch(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
         if self.has_logits:
