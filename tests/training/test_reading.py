@@ -25,16 +25,27 @@ fit: {batch_size: 8, epochs: 3}
 
 @pytest.fixture
 def shapes(tmp_path):
+    return write_shapes(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run of all epochs whose files were read at leisure: its fingerprint, and its digest."""
+    run = train(write_shapes(tmp_path_factory.mktemp("undisturbed")))
+    return run.read_run()["data_fingerprint"], digest(run)
+
+
+def write_shapes(folder):
     random = np.random.default_rng(1)
     for split, count in (("train", 16), ("validation", 4)):
         for name in ("dark", "light"):
-            folder = tmp_path / "shapes" / split / name
-            folder.mkdir(parents=True)
+            of_class = folder / "shapes" / split / name
+            of_class.mkdir(parents=True)
             for number in range(count):
                 pixels = random.integers(0, 128, (8, 8, 3)) + 127 * (name == "light")
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.bmp")
-    (tmp_path / "shapes.yaml").write_text(EXPERIMENT)
-    return tmp_path / "shapes"
+                Image.fromarray(pixels.astype(np.uint8)).save(of_class / f"{number:02}.bmp")
+    (folder / "shapes.yaml").write_text(EXPERIMENT)
+    return folder / "shapes"
 
 
 def train(shapes, *overrides):
@@ -79,14 +90,11 @@ def overwrite_unnoticed(file, content):
 
 
 @pytest.mark.parametrize("memory", [0, 0.25])
-def test_the_first_steps_do_not_wait_for_the_files_and_the_bits_are_the_same(shapes, monkeypatch, memory):
-    at_leisure = train(shapes, f"cache.memory={memory}")
-    with monkeypatch.context() as patched:
-        held_back = HeldBack(patched)
-        run = train(shapes, f"cache.memory={memory}")
+def test_the_first_steps_do_not_wait_for_the_files_and_the_bits_are_the_same(shapes, undisturbed, monkeypatch, memory):
+    held_back = HeldBack(monkeypatch)
+    run = train(shapes, f"cache.memory={memory}")
     assert held_back.steps == 12
-    assert digest(run) == digest(at_leisure)
-    assert run.read_run()["data_fingerprint"] == at_leisure.read_run()["data_fingerprint"]
+    assert (run.read_run()["data_fingerprint"], digest(run)) == undisturbed
 
 
 def test_the_first_checkpoint_is_made_before_the_data_are_known_and_the_next_one_after(shapes, monkeypatch):
@@ -105,8 +113,9 @@ def test_the_first_checkpoint_is_made_before_the_data_are_known_and_the_next_one
     assert recorded == [None, *[run.read_run()["data_fingerprint"]] * 3]
 
 
-def test_bad_files_that_training_meets_are_all_told_and_a_resume_ends_as_if_they_had_never_been(shapes, monkeypatch):
-    whole = train(shapes)
+def test_bad_files_that_training_meets_are_all_told_and_a_resume_ends_as_if_they_had_never_been(
+    shapes, undisturbed, monkeypatch
+):
     bad = [shapes / "train/dark/03.bmp", shapes / "validation/light/01.bmp"]
     before = [file.read_bytes() for file in bad]
     for file in bad:
@@ -120,7 +129,7 @@ def test_bad_files_that_training_meets_are_all_told_and_a_resume_ends_as_if_they
     for file, content in zip(bad, before, strict=True):
         file.write_bytes(content)
     kerasrun.resume(run)
-    assert digest(run) == digest(whole)
+    assert digest(run) == undisturbed[1]
 
 
 def left_after_the_second_epoch(shapes):
@@ -129,13 +138,12 @@ def left_after_the_second_epoch(shapes):
     return run
 
 
-def test_a_resume_does_not_wait_for_files_of_the_same_names_sizes_and_times(shapes, monkeypatch):
-    whole = train(shapes)
+def test_a_resume_does_not_wait_for_files_of_the_same_names_sizes_and_times(shapes, undisturbed, monkeypatch):
     run = left_after_the_second_epoch(shapes)
     held_back = HeldBack(monkeypatch)
     kerasrun.resume(run, overrides=["fit.epochs=3"])
     assert held_back.steps == 4
-    assert digest(run)[1] == digest(whole)[1]
+    assert digest(run) == undisturbed[1]
 
 
 @pytest.mark.parametrize("memory", [0, 0.25])
@@ -167,11 +175,10 @@ def test_moved_data_are_compared_before_a_resume(shapes):
         kerasrun.resume(run, overrides=["fit.epochs=4", f"data.directory.path={moved}"])
 
 
-def test_a_stop_saves_only_what_was_computed_of_files_that_are_known(shapes, monkeypatch):
+def test_a_stop_saves_only_what_was_computed_of_files_that_are_known(shapes, undisturbed, monkeypatch):
     """A stop in the first epoch waits for the files; what it saves goes on to the same bits."""
     from kerasrun.training.loop import TrainingLoop
 
-    whole = train(shapes)
     with monkeypatch.context() as patched:
         HeldBack(patched)
         chunk = TrainingLoop._chunk
@@ -185,6 +192,6 @@ def test_a_stop_saves_only_what_was_computed_of_files_that_are_known(shapes, mon
             train(shapes)
     run = kerasrun.open_run(shapes.parent / "runs" / "latest")
     assert checkpoints.newest(run).step == 1
-    assert run.read_run()["data_fingerprint"] == whole.read_run()["data_fingerprint"]
+    assert run.read_run()["data_fingerprint"] == undisturbed[0]
     kerasrun.resume(run)
-    assert digest(run) == digest(whole)
+    assert digest(run) == undisturbed[1]
