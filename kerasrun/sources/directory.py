@@ -72,11 +72,14 @@ class Directory(Source):
         every = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
         files = {name: _within_limit(split, self.limit) for name, split in every.items()}
         paths = [path for split in files.values() for path, _ in split]
-        height, width = self.image_size or first_readable(paths)[1]
-        image_format = ImageFormat(height, width, self.color_mode, self.interpolation, self.fit_mode)
+        first, size = (None, self.image_size) if self.image_size else first_readable(paths)
+        image_format = ImageFormat(*size, self.color_mode, self.interpolation, self.fit_mode)
         images = ImageFiles(paths, image_format, resize=self.image_size is not None)
         if self.on_bad_file == "skip":  # how many examples there are, only reading tells
             images.read_all()
+        elif not self.image_size and first is None:  # before a network finds images without a size too small
+            images.read_all()
+            images.require_all_usable(_REMEDY)
         splits = _splits(images, files, self.path)
         left_out = _numbers(every["train"]) - _numbers(files["train"])
         for number in set(range(len(classes))) - left_out - set(splits["train"].label_array.tolist()):

@@ -228,6 +228,13 @@ def test_every_bad_file_is_listed(class_folders):
     fails(class_folders, "2 of 9 image files", "bad1.png: is not an image", "bad2.png: is empty", "on_bad_file: skip")
 
 
+def test_where_no_image_can_be_read_that_is_told_and_no_size_is_made_up(class_folders):
+    for file in class_folders.rglob("*.png"):
+        file.write_text("no image")
+    with pytest.raises(DataError, match=r"7 of 7 image files cannot be used"):
+        Directory(path=class_folders).open()
+
+
 def test_a_long_list_of_bad_files_is_cut(class_folders):
     for number in range(13):
         (class_folders / f"train/cat/bad{number:02}.png").write_text("no image")
