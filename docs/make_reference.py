@@ -670,7 +670,8 @@ and columns, what validates. It is a place to begin, not a search for the best n
     "train": """\
 The path of the new run is printed on stdout. The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the steps at hand, about
 half a second of them, saves everything and ends with 130 (143); a second one ends at once, and nothing is damaged.
-In the first epoch on image files, saving waits until all of them were read once.
+In the first epoch on image files, saving waits until all of them were read once; so does a pause at the `time_limit`,
+which must be longer than that.
 `--from RUN` begins with the weights of another run, by default of its best model: of the network alone, statistics of
 batch normalization included; optimizer, random state and epochs begin anew, and pretrained weights are not loaded.
 Data, learning rate, augmentation and what is frozen may differ; the layers with weights must have the same names and

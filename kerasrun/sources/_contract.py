@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import Field
 
 from kerasrun.components import Kind
-from kerasrun.errors import DataError
 
 if TYPE_CHECKING:  # an experiment file is checked without NumPy: its import alone takes 0.1 s
     from concurrent.futures import Future
@@ -163,10 +162,12 @@ class Data:
 
     @contextmanager
     def every_bad_file_told(self) -> Iterator[None]:
-        """In place of the `DataError` of one file that cannot be used, raise that of all of them."""
+        """In place of the error of one image file that cannot be used, raise that of all of them."""
+        from kerasrun.sources._images import UnreadableImageError
+
         try:
             yield
-        except DataError:
+        except UnreadableImageError:
             self.require_read()
             raise
 

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import math
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,8 +17,8 @@ from kerasrun.errors import DataError
 from kerasrun.sources._contract import ImageFormat
 from kerasrun.sources._files import listed
 from kerasrun.sources._images import UnreadableImageError, as_array, changed, fit, read_bytes, read_image
-from kerasrun.sources._inputs import in_threads
-from kerasrun.sources._memory import memory_budget
+from kerasrun.sources._inputs import in_threads, usable_cores
+from kerasrun.sources._memory import fills, memory_budget
 
 
 class ImageFiles:
@@ -51,6 +50,12 @@ class ImageFiles:
         self._is_checked = np.zeros(len(paths), np.bool_)
         """A file that is, is in `_images` as well if images are kept."""
         self._lock = threading.Lock()
+
+    @property
+    def missing_bytes(self) -> int:
+        """What the images that are not read yet will take, if they are kept."""
+        missing = len(self.paths) - int(np.count_nonzero(self._is_checked))
+        return missing * math.prod(self.image_format.shape) if self.is_kept else 0
 
     @property
     def array(self) -> NDArray[np.uint8] | None:
@@ -86,7 +91,8 @@ class ImageFiles:
             what `conclude` gives; or a `DataError` if a file cannot be used.
         """
         told: Future[str] = Future()
-        threads = max(1, (os.cpu_count() or 1) // 2)
+        fills(self)
+        threads = max(1, usable_cores() // 2)
         places = iter(range(len(self.paths)))  # one for all threads, which gives out each place once
         ended = itertools.count(1)
 

@@ -65,7 +65,7 @@ class ResizedArray:
 
 def in_threads(function: Callable[[int], Result], count: int) -> Iterator[Result]:
     """`function(0)`, `function(1)`, … in order."""
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     # Handing over a small image takes longer than decoding it, so a thread gets several at once.
     group = max(1, min(_TOGETHER, count // (4 * threads)))
     starts = range(0, count, group)
@@ -78,6 +78,11 @@ def in_threads(function: Callable[[int], Result], count: int) -> Iterator[Result
             yield from results
 
 
+def usable_cores() -> int:
+    """How many of the processor's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
 @cache
 def _decoders() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="decode")
+    return ThreadPoolExecutor(max_workers=usable_cores(), thread_name_prefix="decode")

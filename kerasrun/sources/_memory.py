@@ -5,11 +5,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Protocol
+from weakref import WeakSet
 
 DEFAULT_SHARE = 0.25
 _UNKNOWN_MEMORY = 4 * 2**30
 CONTAINER = Path("/sys/fs/cgroup")
 """Where Linux tells how much memory this container may use."""
+
+
+class Filling(Protocol):
+    """What has memory that it has not touched yet, so that the system counts it as free."""
+
+    @property
+    def missing_bytes(self) -> int: ...
+
+
+_filling: WeakSet[Filling] = WeakSet()
+
+
+def fills(one: Filling) -> None:
+    """Count what is still missing of it as used."""
+    _filling.add(one)
+
 
 # Whether arrays are kept is decided far below `Source.open`, whose parameters are the same for all sources.
 _memory: ContextVar[float] = ContextVar("memory", default=DEFAULT_SHARE)
@@ -27,7 +45,8 @@ def kept_within(memory: float) -> Iterator[None]:
 
 def memory_budget() -> int:
     """How many bytes of examples, or of what is computed of them, may be kept in memory."""
-    available, memory = _available_memory(), _memory.get()
+    available = max(0, _available_memory() - sum(one.missing_bytes for one in list(_filling)))
+    memory = _memory.get()
     return min(available, int(available * memory) if memory <= 1 else int(memory))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from kerasrun.collector import uncollected
 from kerasrun.errors import DeviceError
+from kerasrun.sources._inputs import usable_cores
 from kerasrun.training import signals
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
@@ -98,7 +99,7 @@ def start(
 
         # MirroredStrategy tells of each of its reductions on the level INFO.
         tf.get_logger().setLevel(logging.WARNING)
-        chosen = dict(threads or {"intra_op": _usable_cores(), "inter_op": _usable_cores()})
+        chosen = dict(threads or {"intra_op": usable_cores(), "inter_op": usable_cores()})
         _set_threads(tf, chosen)
         gpus = tf.config.list_physical_devices("GPU")
     # In this order, so that a device that is refused leaves the process free to begin in the other way.
@@ -231,7 +232,7 @@ def _set_threads(tf: Any, threads: Mapping[str, int]) -> None:
         try:
             put(threads[name])
         except RuntimeError as error:
-            if get() == AUTOMATIC and threads[name] == _usable_cores():
+            if get() == AUTOMATIC and threads[name] == usable_cores():
                 continue  # somebody used TensorFlow before us, with as many threads as we want
             raise DeviceError(
                 f"TensorFlow was started with {get()} {name} threads in this process, but {threads[name]} are needed: "
@@ -271,10 +272,6 @@ def _set_determinism(tf: Any, wanted: bool | None) -> bool:
 
 def _yaml(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 def _written(request: DeviceRequest) -> str:

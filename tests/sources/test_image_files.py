@@ -1,13 +1,15 @@
 import hashlib
 import threading
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
+from kerasrun.sources import _memory
 from kerasrun.sources._contract import ImageFormat
 from kerasrun.sources._image_files import ImageFiles
-from kerasrun.sources._memory import kept_within
+from kerasrun.sources._memory import kept_within, memory_budget
 
 FORMAT = ImageFormat(6, 8, "rgb")
 SECONDS = 60
@@ -76,6 +78,20 @@ def test_images_are_an_array_only_if_they_are_kept_and_all_of_them_were_read(fol
         assert inputs.array is None
         files.read_all()
         assert (inputs.array is not None) == kept
+
+
+def test_images_that_are_still_read_count_as_used_memory(folder, held_back, monkeypatch):
+    path, pixels = folder
+    monkeypatch.setattr(_memory, "_filling", WeakSet())
+    monkeypatch.setattr(_memory, "_available_memory", lambda: 4 * pixels.nbytes)
+    files = image_files(path, kept=True)
+    told = in_background(files)
+    assert memory_budget() == 3 * pixels.nbytes // 4
+    files.take(np.arange(2))
+    assert memory_budget() == 7 * pixels.nbytes // 8
+    held_back.set()
+    told.result(SECONDS)
+    assert memory_budget() == pixels.nbytes
 
 
 def test_the_digest_is_of_the_bytes_whoever_read_them_first(folder, held_back):

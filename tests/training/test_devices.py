@@ -166,9 +166,9 @@ def test_a_refused_device_does_not_settle_how_the_process_computes():
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
 def test_threads_follow_the_cores_that_the_process_may_use():
-    from kerasrun.training.devices import _usable_cores
+    from kerasrun.sources._inputs import usable_cores
 
-    assert _usable_cores() == len(os.sched_getaffinity(0))
+    assert usable_cores() == len(os.sched_getaffinity(0))
 
 
 @pytest.mark.tensorflow
