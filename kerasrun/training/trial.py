@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from kerasrun.training.verification import ERROR, EXPERIMENT, METRICS, SETTINGS
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
+
+_SECONDS_TO_REMOVE = 10.0
 
 
 def main(folder: Path, trials: list[str]) -> None:
@@ -155,7 +158,9 @@ def _ended_with_the_parent(folder: Path) -> Iterator[None]:
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)  # nothing is ever written there: it returns when the other end is closed
         removing.set()
-        shutil.rmtree(folder, ignore_errors=True)
+        until = time.monotonic() + _SECONDS_TO_REMOVE
+        while folder.exists() and time.monotonic() < until:  # training writes on, perhaps into what is being removed
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     waiting = threading.Thread(target=wait, daemon=True)
