@@ -111,28 +111,23 @@ class Computation:
     def batches(self, first_step: int) -> Batches:
         """Those that train, from a global step on; several devices share each, whose size is the global one."""
         fit = self.experiment.fit
+        of_both: dict[str, Any] = {
+            "batch_size": fit.batch_size,
+            "seed": self.experiment.seed,
+            "first_step": first_step,
+            "sample_weight": self.sample_weight,
+        }
+        self._of_array = is_array(self._inputs)
         simple = self.augmentation is None and not self.strategy
         if simple and not isinstance(self.labels, Masks) and is_copied(self._inputs):
-            self._of_array = True
-            return BatchesInMemory(
-                self._inputs,
-                self.labels,
-                batch_size=fit.batch_size,
-                seed=self.experiment.seed,
-                first_step=first_step,
-                sample_weight=self.sample_weight,
-            )
-        self._of_array = is_array(self._inputs)
+            return BatchesInMemory(self._inputs, self.labels, **of_both)
         batches = training_batches(
             self._inputs,
             self.labels,
-            batch_size=fit.batch_size,
-            seed=self.experiment.seed,
-            first_step=first_step,
             epochs=fit.epochs,
             steps_per_epoch=fit.steps_per_epoch,
             augmentation=self.augmentation,
-            sample_weight=self.sample_weight,
+            **of_both,
         )
         iterator: Iterator[Any] = iter(
             self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches
