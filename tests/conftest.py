@@ -1,14 +1,44 @@
 """What every test may use."""
 
 import gc
+import os
+import signal
 import sys
 
 import pytest
 
+from kerasrun.runs.environment import environment
 from kerasrun.training import devices
+from tests import seeds
 
 # What tests compute in their own process is compared with what kerasrun computed in others, after `devices.start`.
 devices._compute_with_onednn()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--other-seeds", type=int, default=0, metavar="N", help=seeds.__doc__)
+
+
+def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell leaves it to what it begins in the background; tests send this signal to processes that they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if times := config.getoption("--other-seeds"):
+        os.environ[seeds.VARIABLE] = str(times)
+        seeds.exchange()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave bfloat16 out where oneDNN is told of an older processor than this one.
+
+    TensorFlow's matrix product asks the processor, not oneDNN, whether it computes with bfloat16, hands it to oneDNN,
+    and ends in a segmentation fault.
+    """
+    here = environment(config.rootpath)["processor"]["instruction_sets"]
+    if os.environ.get("ONEDNN_MAX_CPU_ISA") in ("SSE41", "AVX", "AVX2") and "avx512f" in here:
+        for item in items:
+            if item.get_closest_marker("bfloat16"):
+                item.add_marker(pytest.mark.skip("oneDNN is told of a processor without bfloat16"))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -153,11 +153,13 @@ def main() -> None:
     import numpy as np
 
     from kerasrun.training.devices import NEEDLESS, _unimported
+    from tests import seeds
 
     with _unimported(*NEEDLESS):  # as where kerasrun loads it
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
+    seeds.exchange()
     gc.freeze()  # or else each process would look through all of TensorFlow, and so copy it
     option, what, *arguments = _next_process(socket.socket(fileno=int(sys.argv[1])))
     random.seed()

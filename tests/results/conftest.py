@@ -15,7 +15,7 @@ def run(tmp_path_factory):
     file = folder / "small.yaml"
     file.write_text(
         f"data: {{directory: {{path: {PNG}, color_mode: grayscale}}}}\nmodel: LeNet\n"
-        "compile: {optimizer: {SGD: {learning_rate: 0.1, momentum: 0.9}}, metrics: [accuracy, AUC]}\n"
+        "compile: {optimizer: {Adam: {learning_rate: 0.002}}, metrics: [accuracy, AUC]}\n"
         "fit: {epochs: 2, batch_size: 32, validation_split: 0.1}\ncallbacks: [TensorBoard]\n",
         encoding="utf-8",
     )

@@ -12,6 +12,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from tests.seeds import moved
+
 DIGITS = Path(__file__).parents[2] / "data" / "digits" / "digits.npz"
 TEST, BATCH_SIZE, EPOCHS = 40, 16, 10
 STEPS_PER_EPOCH = 7  # the last one has 4 examples
@@ -103,7 +105,7 @@ class Cell:
         path = str(data / {"directory": "png", "npz": "digits.npz", "idx": "idx"}[self["source"]])
         grey = {"color_mode": "grayscale"} if self["source"] == "directory" else {}
         return {
-            "seed": self.number,
+            "seed": moved(self.number),
             "data": {self["source"]: {"path": path, **grey}},
             "augmentation": _AUGMENTATION.get(self["augmentation"], []),
             "model": {"layers": list(self._layers())},

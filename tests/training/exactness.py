@@ -10,38 +10,39 @@ import h5py
 import numpy as np
 
 from kerasrun.runs.directory import RunDirectory
+from tests.seeds import moved
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits" / "digits.npz"
 EPOCHS, STEPS_PER_EPOCH = 4, 4
 
-# 96 training examples in batches of 27: four steps an epoch, the last one of 15. With this `min_delta` the learning
-# rate falls twice; EarlyStopping keeps the best weights and would stop one epoch later.
-EXPERIMENT = """
+# 96 training examples in batches of 27: four steps an epoch, the last one of 15. No epoch improves by `min_delta`, so
+# that the learning rate falls after each but the first; EarlyStopping keeps the best weights.
+EXPERIMENT = f"""
 name: exact
-seed: 7
-data: {npz: {path: digits.npz}}
+seed: {moved(7)}
+data: {{npz: {{path: digits.npz}}}}
 augmentation:
-  - RandomTranslation: {height_factor: 0.1, width_factor: 0.1}
-  - RandomContrast: {factor: 0.2}
+  - RandomTranslation: {{height_factor: 0.1, width_factor: 0.1}}
+  - RandomContrast: {{factor: 0.2}}
 model:
   layers:
-    - Conv2D: {filters: 4, kernel_size: 5, strides: 3, use_bias: false}
+    - Conv2D: {{filters: 4, kernel_size: 5, strides: 3, use_bias: false}}
     - BatchNormalization
     - ReLU
     - Flatten
-    - Dropout: {rate: 0.4}
-    - Dense: {units: 16, activation: relu}
-    - Dropout: {rate: 0.2}
+    - Dropout: {{rate: 0.4}}
+    - Dense: {{units: 16, activation: relu}}
+    - Dropout: {{rate: 0.2}}
 compile:
-  optimizer: {Adam: {learning_rate: 0.01}}
+  optimizer: {{Adam: {{learning_rate: 0.01}}}}
   metrics: [accuracy, AUC]
-fit: {batch_size: 27, epochs: 4, validation_data: test}
+fit: {{batch_size: 27, epochs: 4, validation_data: test}}
 callbacks:
-  - ReduceLROnPlateau: {monitor: val_loss, patience: 1, factor: 0.5, min_delta: 0.3}
-  - EarlyStopping: {monitor: val_loss, patience: 3, restore_best_weights: true}
+  - ReduceLROnPlateau: {{monitor: val_loss, patience: 1, factor: 0.5, min_delta: 10}}
+  - EarlyStopping: {{monitor: val_loss, patience: 3, restore_best_weights: true}}
   - TensorBoard
-  - CSVLogger: {filename: log.csv}
-checkpoint: {epochs: 2}
+  - CSVLogger: {{filename: log.csv}}
+checkpoint: {{epochs: 2}}
 """
 
 

@@ -13,6 +13,7 @@ from kerasrun.sources._contract import Split
 from kerasrun.sources._inputs import ArrayInputs
 from kerasrun.training.class_weight import class_weights, sample_weight
 from kerasrun.training.targets import Targets
+from tests.seeds import moved
 
 LABELS = np.array([1, 1, 1, 1, 0, 0])
 
@@ -78,7 +79,7 @@ def test_one_epoch_is_that_of_fit(train, two_classes, loss, weights):
     balanced = {0: len(labels) / (2 * zeros), 1: len(labels) / (2 * ones)}
     assert zeros > 2 * ones
     keras.utils.clear_session()
-    keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(moved(1))
     units = 2 if "categorical" in loss else 1
     activation = {"hinge": "linear"}.get(loss, "sigmoid" if units == 1 else "softmax")
     inputs = keras.Input((32, 32, 1))
@@ -87,7 +88,7 @@ def test_one_epoch_is_that_of_fit(train, two_classes, loss, weights):
     model.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
     targets = Targets(Component(loss), classes=2, units=units)
     arrays = {name: array[..., np.newaxis] for name, array in two_classes.items() if name.startswith("x")}
-    order = epoch_order(1, 0, len(labels))
+    order = epoch_order(moved(1), 0, len(labels))
     given = (arrays["x_train"][order].astype(np.float32), targets.encode(labels)[order])
     logs = model.fit(
         tf.data.Dataset.from_tensor_slices(given).batch(8),

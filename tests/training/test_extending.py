@@ -14,7 +14,7 @@ pytestmark = pytest.mark.tensorflow
 PLATEAU = """
 compile: {optimizer: {Adam: {learning_rate: 0.01, use_ema: true, ema_momentum: 0.9}}}
 callbacks:
-  - ReduceLROnPlateau: {monitor: val_loss, patience: 1, factor: 0.5, min_delta: 0.5}
+  - ReduceLROnPlateau: {monitor: val_loss, patience: 1, factor: 0.5, min_delta: 10}
   - EarlyStopping: {monitor: val_loss, mode: max, patience: 9, restore_best_weights: true}
   - TensorBoard
   - CSVLogger: {filename: log.csv}

@@ -13,18 +13,19 @@ from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
 PAIRS = Path(__file__).parents[2] / "data" / "digit_masks"
+# Without dead units, so that it learns from every seed: 0.17 to 0.19 better than the commonest class, from eight seeds.
 EXPERIMENT = f"""
 data: {{image_masks: {{path: {PAIRS}, color_mode: grayscale, classes: [background, stroke]}}}}
 augmentation:
   ImageDataGenerator: {{rotation_range: 10, zoom_range: 0.1, brightness_range: [0.8, 1.2], fill_mode: constant}}
 model:
   layers:
-    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: relu, name: whole}}
+    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: leaky_relu, name: whole}}
     - MaxPooling2D
-    - Conv2D: {{filters: 16, kernel_size: 3, padding: same, activation: relu}}
+    - Conv2D: {{filters: 16, kernel_size: 3, padding: same, activation: leaky_relu}}
     - UpSampling2D: {{name: again}}
     - Concatenate: {{inputs: [whole, again]}}
-    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: relu}}
+    - Conv2D: {{filters: 8, kernel_size: 3, padding: same, activation: leaky_relu}}
 compile: {{optimizer: {{Adam: {{learning_rate: 0.01}}}}}}
 fit: {{epochs: 8, batch_size: 8, validation_split: 0.25}}
 """
