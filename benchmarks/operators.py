@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks._command_line import parser_for
 from benchmarks._table import print_machine, print_table
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.inputs import ArrayInputs
 
 LOOP = ("Enter", "Exit", "Identity", "LoopCond", "Merge", "NextIteration", "NoOp", "Switch")
 NOT_RUN = ("Const", "_Arg", "_Retval")

@@ -33,12 +33,12 @@ from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.experiment.sizes import Memory
 from kerasrun.keras_catalogue import FAMILIES, names
-from kerasrun.models._contract import Network
 from kerasrun.models._keras_applications import application, application_names
 from kerasrun.models.applications import OWN_MEANINGS, FineTuned
+from kerasrun.models.base import Network
 from kerasrun.models.layers import LayerEntry
 from kerasrun.runs.environment import VARIABLES
-from kerasrun.sources._contract import Source
+from kerasrun.sources.base import Source
 from kerasrun.training.compatibility import FIELDS
 
 ROOT = Path(__file__).parents[1]

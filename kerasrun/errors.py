@@ -4,6 +4,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── UsageError                   exit code 2: the command line is wrong
 │   └── ExperimentError          exit code 2: the experiment file is wrong (all problems at once)
 ├── DataError                    a folder, an array, an image or a label is not as it must be
+│   └── UnreadableImageError     an image file cannot be used
 ├── RunDirectoryError            no run here, a foreign folder, a run that cannot be written
 │   ├── DamagedFileError         a file of the run is missing, or is not what was written
 │   ├── RunBusyError             another process is writing this run
@@ -20,6 +21,8 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
 └── MissingProgramError          a program that is not Python's (Graphviz), or an optional package, is missing
 """
+
+from pathlib import Path
 
 
 class KerasrunError(Exception):
@@ -40,6 +43,15 @@ class ExperimentError(UsageError):
 
 class DataError(KerasrunError):
     """The data on disk cannot be used as the experiment says."""
+
+
+class UnreadableImageError(DataError):
+    """A file that is no image, damaged, empty or misnamed."""
+
+    def __init__(self, path: Path | None, reason: str) -> None:
+        super().__init__(f"{path or 'image'}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class RunDirectoryError(KerasrunError):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
-from kerasrun.sources._contract import ImageFormat, LabelKind, RowFormat
+from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.version import VERSION
 
 ENTRY = "kerasrun.json"

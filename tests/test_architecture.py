@@ -24,10 +24,13 @@ ORDER = (
         "plugins",
         "keras_objects",
     ),
-    *("sources", "models", "model_file"),
+    *("network_layers", "reading", "sources", "models", "model_file"),
     *("experiment", "runs", "pipeline", "training", "results", "commands", "cli", "__main__"),
 )
-LIGHT = ("errors", "components", "keras_catalogue", "sources", "models", "model_file", "experiment", "runs", "commands")
+LIGHT = (
+    *("errors", "components", "keras_catalogue", "network_layers", "reading", "sources", "models", "model_file"),
+    *("experiment", "runs", "commands"),
+)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -89,3 +92,43 @@ def _imports(file: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("kerasrun.")}
     return found
+
+
+def _modules() -> dict[str, set[str]]:
+    """Which modules of kerasrun each of them imports, in functions too; a package stands for its `__init__`."""
+    names = {".".join(("kerasrun", *file.relative_to(PACKAGE).with_suffix("").parts)): file for file in FILES}
+    names = {name.removesuffix(".__init__"): file for name, file in names.items()}
+    found = {}
+    for name, file in names.items():
+        imported: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+        # `from package.module import name` needs the module alone.
+        found[name] = {one for one in imported & names.keys() if not any(f"{one}." in longer for longer in imported)}
+    return found
+
+
+def test_no_module_imports_itself_through_others():
+    modules = _modules()
+    assert len(modules) > 50
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " → ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for imported in modules[module]:
+                visit(imported, (*path, module))
+            done.add(module)
+
+    for module in modules:
+        visit(module, ())
+
+
+def test_no_package_imports_what_another_keeps_to_itself():
+    for module, imported in _modules().items():
+        package = module.split(".")[1] if "." in module else ""
+        private = {one for one in imported if any(part.startswith("_") for part in one.split(".")[2:])}
+        assert all(one.split(".")[1] == package for one in private), f"{module} imports {', '.join(sorted(private))}"

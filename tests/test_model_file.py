@@ -7,7 +7,7 @@ import pytest
 
 from kerasrun.errors import ModelFileError
 from kerasrun.model_file import ENTRY, read_info
-from kerasrun.sources._contract import RowFormat
+from kerasrun.reading.data import RowFormat
 
 INFO = {
     "format": 2,

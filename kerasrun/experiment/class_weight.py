@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kerasrun.experiment.document import Document
 from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed
 from kerasrun.experiment.yaml_text import Path, plain
-from kerasrun.sources._contract import LabelKind
+from kerasrun.reading.data import LabelKind
 
 _KEY: Path = ("fit", "class_weight")
 _LISTED = 10

@@ -11,7 +11,7 @@ from kerasrun.experiment.problems import Problem, closest, dotted, experiment_er
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.yaml_text import Node, Path, plain
 from kerasrun.keras_catalogue import direction, identifiers, signature
-from kerasrun.sources._contract import LabelKind
+from kerasrun.reading.data import LabelKind
 from kerasrun.sources.keras_dataset import NUMBERS
 
 _MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")

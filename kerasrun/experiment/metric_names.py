@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from kerasrun.components import Component, snake_case
-from kerasrun.sources._contract import LabelKind
+from kerasrun.reading.data import LabelKind
 
 
 def default_metrics(kind: LabelKind) -> tuple[Component, ...]:

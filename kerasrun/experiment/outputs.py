@@ -13,7 +13,7 @@ from kerasrun.experiment.schema import Compile, Experiment
 from kerasrun.experiment.yaml_text import Node, Path
 from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.models.layers import JOINED
-from kerasrun.sources._contract import LabelKind
+from kerasrun.reading.data import LabelKind
 
 _OUTPUTS: Path = ("model", "outputs")
 _BY_OUTPUT = ("loss", "loss_weights", "metrics")

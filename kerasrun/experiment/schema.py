@@ -9,9 +9,9 @@ from kerasrun.components import Component, ExperimentPath, as_component
 from kerasrun.experiment.durations import Duration
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.sizes import Memory
-from kerasrun.models._contract import Network
-from kerasrun.sources._contract import Source
-from kerasrun.sources._memory import DEFAULT_SHARE
+from kerasrun.models.base import Network
+from kerasrun.reading.memory import DEFAULT_SHARE
+from kerasrun.sources.base import Source
 
 ComponentField = Annotated[Component, BeforeValidator(as_component)]
 ComponentsField = Annotated[

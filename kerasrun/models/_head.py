@@ -3,7 +3,7 @@
 from collections.abc import Container, Sequence
 from typing import Any
 
-from kerasrun.models._contract import Output, refuse_masks
+from kerasrun.models.base import Output, refuse_masks
 
 
 def with_head(

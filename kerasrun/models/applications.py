@@ -15,13 +15,12 @@ from pydantic import Field, create_model, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import Parameter
-from kerasrun.models._contract import Network, Output, refuse_masks, require_image_shape, require_images
-from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_applications import Application, application, application_names
 from kerasrun.models._keras_messages import sentence
-from kerasrun.models._trainable import freeze, layers_after
-from kerasrun.sources._contract import LabelKind, Shape
+from kerasrun.models.base import Network, Output, refuse_masks, require_image_shape, require_images
+from kerasrun.network_layers import derive_state, freeze, layers_after
+from kerasrun.reading.data import LabelKind, Shape
 
 MANY = "a network of keras.applications"
 OWN_MEANINGS = {

@@ -11,8 +11,8 @@ from kerasrun import keras_objects
 from kerasrun.components import Component, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
-from kerasrun.models._contract import Network, Output
 from kerasrun.models._keras_messages import sentence
+from kerasrun.models.base import Network, Output
 
 INPUT = "input"
 """What `inputs` calls the network's own input."""

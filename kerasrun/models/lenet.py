@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar, Literal
 
-from kerasrun.models._contract import Network, Output, refuse_masks, require_image_shape, require_images
-from kerasrun.sources._contract import LabelKind, Shape
+from kerasrun.models.base import Network, Output, refuse_masks, require_image_shape, require_images
+from kerasrun.reading.data import LabelKind, Shape
 
 
 class LeNet(Network):

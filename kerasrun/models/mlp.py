@@ -4,8 +4,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from kerasrun.models._contract import Network, Output, refuse_masks
-from kerasrun.sources._contract import LabelKind, Shape
+from kerasrun.models.base import Network, Output, refuse_masks
+from kerasrun.reading.data import LabelKind, Shape
 
 
 class MLP(Network):

@@ -13,11 +13,10 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
-from kerasrun.models._contract import Network, Output
-from kerasrun.models._derived_state import derive_state
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_messages import sentence
-from kerasrun.models._trainable import freeze, layers_after
+from kerasrun.models.base import Network, Output
+from kerasrun.network_layers import derive_state, freeze, layers_after
 
 logger = logging.getLogger("kerasrun")
 

@@ -16,7 +16,7 @@ from kerasrun.errors import DataError
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.order import epoch_order, steps_in_epoch
 from kerasrun.pipeline.selection import SelectedInputs
-from kerasrun.sources._contract import Inputs
+from kerasrun.reading.data import Inputs
 
 
 @dataclass(frozen=True)

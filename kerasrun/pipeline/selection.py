@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Fit
 from kerasrun.pipeline.order import stratified_split
-from kerasrun.sources._contract import Inputs, Split
+from kerasrun.reading.data import Inputs, Split
 
 
 @dataclass(frozen=True)

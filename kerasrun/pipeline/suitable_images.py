@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.sources._contract import Inputs
+from kerasrun.reading.data import Inputs
 
 _LARGEST_MATRIX = 2**30
 """Bytes of the largest whitening matrix."""

@@ -11,9 +11,10 @@ from kerasrun import model_file
 from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
+from kerasrun.reading.data import Split
 from kerasrun.results.model import TrainedModel, open_model
 from kerasrun.results.recorded import read_recorded
-from kerasrun.results.scores._contract import Scorer, Scores, WholeScorer, shown
+from kerasrun.results.scores.base import Scorer, Scores, WholeScorer, shown
 from kerasrun.results.scores.classes import classification_scores
 from kerasrun.results.scores.masks import SegmentationScorer
 from kerasrun.results.scores.multi_label import multi_label_scores
@@ -23,7 +24,6 @@ from kerasrun.results.splits import open_splits
 from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, open_run
-from kerasrun.sources._contract import Split
 from kerasrun.sources.directory import open_folder_with
 from kerasrun.training.kept_models import model_of
 

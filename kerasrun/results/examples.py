@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError, ModelFileError
 from kerasrun.model_file import ModelInfo, read_input_shape
-from kerasrun.sources._contract import ImageFormat, Inputs, RowFormat
-from kerasrun.sources._files import image_files, missing, unreadable
-from kerasrun.sources._image_files import read_images
-from kerasrun.sources._inputs import ArrayInputs
-from kerasrun.sources._rows import open_table, scan_rows
+from kerasrun.reading.data import ImageFormat, Inputs, RowFormat
+from kerasrun.reading.files import image_files, missing, unreadable
+from kerasrun.reading.image_files import read_images
+from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.reading.rows import open_table, scan_rows
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import spread
-from kerasrun.results.exports._contract import Export, model_outputs
+from kerasrun.reading.data import Inputs
 from kerasrun.results.exports.architecture import Json, Yaml
+from kerasrun.results.exports.base import Export, model_outputs
 from kerasrun.results.exports.h5 import H5
 from kerasrun.results.exports.keras_file import KerasFile
 from kerasrun.results.exports.onnx import Onnx
@@ -27,7 +28,6 @@ from kerasrun.results.recorded import read_recorded
 from kerasrun.results.splits import open_splits
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, open_run
-from kerasrun.sources._contract import Inputs
 from kerasrun.training.kept_models import model_of
 
 FORMATS: dict[str, Export] = {

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from kerasrun.results.palette import class_colors
 
 if TYPE_CHECKING:
+    from kerasrun.results.scores.base import Overlay
     from kerasrun.results.scores.curves import Curve
-    from kerasrun.results.scores.masks import Overlay
 
 # Above this many classes the numbers in the cells of a confusion matrix cannot be read.
 READABLE_CLASSES = 30

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from kerasrun import plugins
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
+from kerasrun.reading.data import Data
 from kerasrun.runs import atomic
-from kerasrun.sources._contract import Data
 from kerasrun.training.train import Prepared, prepare, start_device
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.reading.data import Data, Split
+from kerasrun.reading.memory import kept_within
 from kerasrun.results.recorded import Recorded
-from kerasrun.sources._contract import Data, Split
-from kerasrun.sources._memory import kept_within
 
 logger = logging.getLogger("kerasrun")
 

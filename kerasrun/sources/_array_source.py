@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kerasrun.sources._contract import Data, FitMode, Interpolation, Source
+from kerasrun.reading.data import Data, FitMode, Interpolation
 from kerasrun.sources._fields import ClassNames, ImageSize
+from kerasrun.sources.base import Source
 
 if TYPE_CHECKING:
-    from kerasrun.sources._arrays import LabelledArrays
+    from kerasrun.reading.arrays import LabelledArrays
 
 
 class ArraySource(Source):
@@ -24,7 +25,7 @@ class ArraySource(Source):
 
     def data_from(self, arrays: Mapping[str, "LabelledArrays"], classes: Sequence[str] | None = None) -> Data:
         """As `data_from_arrays`, with what the fields say; `classes` where they name none."""
-        from kerasrun.sources._arrays import data_from_arrays
+        from kerasrun.reading.arrays import data_from_arrays
 
         return data_from_arrays(
             arrays,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasrun.errors import DataError
-from kerasrun.sources._arrays import LabelledArrays
-from kerasrun.sources._files import unreadable
+from kerasrun.reading.arrays import LabelledArrays
+from kerasrun.reading.files import unreadable
 from kerasrun.sources.idx import PREFIXES, read_idx
 from kerasrun.sources.npz import open_archive, read_array
 

@@ -1,20 +1,14 @@
 """Several arrays in one file: which are the examples, the labels and the weights of which split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
+from kerasrun.reading.data import SPELLINGS, LabelKind
+from kerasrun.reading.files import listed
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._contract import LabelKind
 from kerasrun.sources._fields import ArrayLabels
-from kerasrun.sources._files import listed
-
-SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
 
 
 class SplitNames(NamedTuple):

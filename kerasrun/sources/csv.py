@@ -10,15 +10,16 @@ from pydantic import Field, field_validator, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data, LabelKind, RowFormat, Shape, Source, Split
+from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
+from kerasrun.reading.files import listed
 from kerasrun.sources._fields import ClassNames
-from kerasrun.sources._files import listed
+from kerasrun.sources.base import Source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kerasrun.sources._rows import ScannedRows, Table
+    from kerasrun.reading.rows import ScannedRows, Table
 
 WHITESPACE = "whitespace"
 LABEL_KINDS: Mapping[str, LabelKind] = {
@@ -109,7 +110,7 @@ class Csv(Source):
         return len(columns) if isinstance(columns, tuple) else 1
 
     def open(self) -> Data:
-        from kerasrun.sources._rows import open_table
+        from kerasrun.reading.rows import open_table
 
         delimiter = None if self.delimiter == WHITESPACE else self.delimiter
         paths = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -161,7 +162,7 @@ class Csv(Source):
         return labels
 
     def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
-        from kerasrun.sources._limit import within_limit
+        from kerasrun.reading.limit import within_limit
 
         labels, weight = self._labels(rows, classes), _sample_weight(rows)
         chosen = within_limit(labels, self.limit)
@@ -224,7 +225,7 @@ def _in_other(layout: Layout, train: "Table", table: "Table") -> Layout:
 
 
 def _scanned(table: "Table", layout: Layout, label_key: str) -> "ScannedRows":
-    from kerasrun.sources._rows import scan_rows
+    from kerasrun.reading.rows import scan_rows
 
     if label_key == "label":
         return scan_rows(table, layout.features, text=layout.labels[0], weight=layout.weight)
@@ -287,7 +288,7 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
 
 
 def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
-    from kerasrun.sources._weights import checked_weights
+    from kerasrun.reading.weights import checked_weights
 
     if rows.weights is None:
         return None

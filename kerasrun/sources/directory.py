@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import (
+from kerasrun.reading.data import (
     CHANNELS,
     ColorMode,
     Data,
@@ -16,15 +16,15 @@ from kerasrun.sources._contract import (
     Interpolation,
     Shape,
     SkippedFile,
-    Source,
     Split,
 )
+from kerasrun.reading.files import listed, stamp
+from kerasrun.reading.folders import check_classes, class_folders, labelled_files, match_classes, split_folders
 from kerasrun.sources._fields import ClassNames, ImageSize, OnBadFile
-from kerasrun.sources._files import listed, stamp
-from kerasrun.sources._folders import check_classes, class_folders, labelled_files, match_classes, split_folders
+from kerasrun.sources.base import Source
 
 if TYPE_CHECKING:
-    from kerasrun.sources._image_files import ImageFiles
+    from kerasrun.reading.image_files import ImageFiles
 
 LabelledFiles = Sequence[tuple[Path, int]]
 _REMEDY = "Repair or remove them, or set `on_bad_file: skip` to leave them out."
@@ -62,7 +62,7 @@ class Directory(Source):
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
-        from kerasrun.sources._image_files import ImageFiles, first_readable
+        from kerasrun.reading.image_files import ImageFiles, first_readable
 
         folders = split_folders(self.path) or {"train": self.path}
         if "train" not in folders:
@@ -106,7 +106,7 @@ def open_folder_with(
     Raises:
         DataError: as `Directory.open` does, and if there is a class that is not in `classes`.
     """
-    from kerasrun.sources._image_files import read_images
+    from kerasrun.reading.image_files import read_images
 
     folders = split_folders(folder)
     name = next((name for name in ("test", "validation", "train") if name in folders), folder.resolve().name)
@@ -123,7 +123,7 @@ def open_folder_with(
 def _within_limit(files: LabelledFiles, limit: int | None) -> LabelledFiles:
     import numpy as np
 
-    from kerasrun.sources._limit import within_limit
+    from kerasrun.reading.limit import within_limit
 
     return [files[index] for index in within_limit(np.array([number for _, number in files]), limit)]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data
-from kerasrun.sources._files import FileThatStays, unreadable
+from kerasrun.reading.data import Data
+from kerasrun.reading.files import FileThatStays, unreadable
 from kerasrun.sources._names import NamedArrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kerasrun.sources._stored import Rows, StoredArray
+    from kerasrun.reading.stored import Rows, StoredArray
 
 _CHUNK_CACHE = 2**26
 """So many bytes of decompressed chunks are kept for each array: examples are read in any order."""
@@ -35,7 +35,7 @@ class Hdf5(NamedArrays):
     """The `.h5` file."""
 
     def open(self) -> Data:
-        from kerasrun.sources._stored import StoredInputs
+        from kerasrun.reading.stored import StoredInputs
 
         with ExitStack() as stack:
             datasets = _datasets(stack.enter_context(_opened(self.path)), self.path)
@@ -45,7 +45,7 @@ class Hdf5(NamedArrays):
         return data
 
     def _data(self, datasets: Mapping[str, Any], file: FileThatStays) -> Data:
-        from kerasrun.sources._arrays import LabelledArrays
+        from kerasrun.reading.arrays import LabelledArrays
 
         def stored(key: str) -> "StoredArray":
             return _stored(datasets[key], f"{self.path}: {key}", file)
@@ -88,7 +88,7 @@ def _datasets(file: Any, path: Path) -> dict[str, Any]:
 def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
     import numpy as np
 
-    from kerasrun.sources._stored import StoredArray
+    from kerasrun.reading.stored import StoredArray
 
     # HDF5 reads for one thread at a time. Who waits for it here does not hold up the other files of the process.
     lock = threading.Lock()

@@ -12,9 +12,9 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
+from kerasrun.reading.data import Data, Shape
+from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._contract import Data, Shape
-from kerasrun.sources._files import list_folder, listed, unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +72,7 @@ class Idx(ArraySource):
         return (*(self.image_size or (None, None)), 1)
 
     def open(self) -> Data:
-        from kerasrun.sources._arrays import LabelledArrays
+        from kerasrun.reading.arrays import LabelledArrays
 
         arrays = {}
         for split in PREFIXES:

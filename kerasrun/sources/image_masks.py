@@ -10,24 +10,15 @@ from pydantic import AfterValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import (
-    CHANNELS,
-    ColorMode,
-    Data,
-    ImageFormat,
-    Interpolation,
-    LabelKind,
-    Shape,
-    Source,
-    Split,
-)
+from kerasrun.reading.data import CHANNELS, ColorMode, Data, ImageFormat, Interpolation, LabelKind, Shape, Split
+from kerasrun.reading.files import is_image, list_folder, listed
+from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.sources._fields import ClassName, ClassNames, ImageSize
-from kerasrun.sources._files import is_image, list_folder, listed
-from kerasrun.sources._folders import SPLIT_NAMES
+from kerasrun.sources.base import Source
 
 if TYPE_CHECKING:
-    from kerasrun.sources._image_files import ImageFiles
-    from kerasrun.sources._masks import MaskScan
+    from kerasrun.reading.image_files import ImageFiles
+    from kerasrun.reading.masks import MaskScan
 
 
 def _once(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -90,8 +81,8 @@ class ImageMasks(Source):
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
-        from kerasrun.sources._image_files import first_readable, read_images
-        from kerasrun.sources._masks import classes_of_values, scan_masks
+        from kerasrun.reading.image_files import first_readable, read_images
+        from kerasrun.reading.masks import classes_of_values, scan_masks
 
         pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
         images = [image for split in pairs.values() for image, _ in split]
@@ -144,7 +135,7 @@ class ImageMasks(Source):
         """Every image with its mask, by name, as far as `limit` goes."""
         import numpy as np
 
-        from kerasrun.sources._limit import within_limit
+        from kerasrun.reading.limit import within_limit
 
         images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
         for here, there, kind, other, name in (

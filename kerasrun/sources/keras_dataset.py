@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
+from kerasrun.reading.data import Data, LabelKind, Shape
+from kerasrun.reading.files import missing
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._contract import Data, LabelKind, Shape
 from kerasrun.sources._fields import ClassNames
-from kerasrun.sources._files import missing
 
 logger = logging.getLogger("kerasrun")
 

@@ -8,15 +8,15 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
+from kerasrun.reading.data import Data, LabelKind
+from kerasrun.reading.files import FileThatStays, unreadable
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._contract import Data, LabelKind
 from kerasrun.sources._fields import ArrayLabels
-from kerasrun.sources._files import FileThatStays, unreadable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kerasrun.sources._stored import Rows, StoredArray
+    from kerasrun.reading.stored import Rows, StoredArray
 
 
 class Npy(ArraySource):
@@ -61,7 +61,7 @@ class Npy(ArraySource):
     def open(self) -> Data:
         import numpy as np
 
-        from kerasrun.sources._arrays import LabelledArrays
+        from kerasrun.reading.arrays import LabelledArrays
 
         arrays = {}
         for split in ("train", "validation", "test"):
@@ -82,7 +82,7 @@ class Npy(ArraySource):
 def _stored(path: Path) -> "StoredArray":
     import numpy as np
 
-    from kerasrun.sources._stored import StoredArray
+    from kerasrun.reading.stored import StoredArray
 
     file, array = FileThatStays(path), _opened(path)
 

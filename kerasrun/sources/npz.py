@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Data
-from kerasrun.sources._files import listed, unreadable
+from kerasrun.reading.data import Data
+from kerasrun.reading.files import listed, unreadable
 from kerasrun.sources._names import NamedArrays
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Npz(NamedArrays):
     """The `.npz` file."""
 
     def open(self) -> Data:
-        from kerasrun.sources._arrays import LabelledArrays
+        from kerasrun.reading.arrays import LabelledArrays
 
         with open_archive(self.path) as archive:
             arrays = {}

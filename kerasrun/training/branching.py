@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
-from kerasrun.models._derived_state import derive_state
+from kerasrun.network_layers import derive_state
 from kerasrun.runs import checkpoints, checksums, directory
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.kept_models import model_of

@@ -19,9 +19,9 @@ from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
-from kerasrun.models._trainable import layers_after
+from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.determinism import missing_kernels_explained
-from kerasrun.sources._contract import Data, Inputs, LabelKind, Split
+from kerasrun.reading.data import Data, Inputs, LabelKind, Split
 from kerasrun.training.labels import encode_masks
 from kerasrun.training.several_outputs import AnyTargets, OutputTargets, SeveralTargets, check_columns, several_targets
 from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.sources._contract import Split
+from kerasrun.reading.data import Split
 
 ClassWeight = Literal["balanced"] | Mapping[str, float] | None
 """What `fit.class_weight` holds."""

@@ -13,8 +13,8 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
-from kerasrun.sources._contract import Inputs, Split
-from kerasrun.sources._memory import kept_within, memory_budget
+from kerasrun.reading.data import Inputs, Split
+from kerasrun.reading.memory import kept_within, memory_budget
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import is_from_plugin
 from kerasrun.training.evaluator import Evaluator

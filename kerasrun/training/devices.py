@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from kerasrun.collector import uncollected
 from kerasrun.errors import DeviceError
-from kerasrun.sources._inputs import usable_cores
+from kerasrun.reading.inputs import usable_cores
 from kerasrun.training import signals
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.

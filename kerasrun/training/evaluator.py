@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.sources._contract import Split
+from kerasrun.reading.data import Split
 from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.labels import labels_of
 from kerasrun.training.several_outputs import AnyTargets

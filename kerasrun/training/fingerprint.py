@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.errors import DataError
+from kerasrun.reading.data import Data
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.sources._contract import Data
 
 if TYPE_CHECKING:
     from kerasrun.training.writer import RunWriter

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from kerasrun.pipeline.batches import padded_batches
-from kerasrun.sources._contract import Inputs
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.data import Inputs
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.training.evaluator import Predictor
 
 # Packages of Keras whose layers compute the same of the same input in training as in inference; of these, not the ones

@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasrun.pipeline.batches import ClassNumbers, Masks
-from kerasrun.sources._contract import Split
+from kerasrun.reading.data import Split
 from kerasrun.training.several_outputs import AnyTargets
 from kerasrun.training.targets import Targets
 

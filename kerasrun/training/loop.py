@@ -20,10 +20,10 @@ from kerasrun.errors import CheckpointError, Interrupted, RunDirectoryError
 from kerasrun.experiment.logs import log_names
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.order import examples_before, steps_in_epoch
+from kerasrun.reading.data import Data, Split
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.sources._contract import Data, Split
 from kerasrun.training import signals, stages, state
 from kerasrun.training.building import BuiltModel, begin_stage
 from kerasrun.training.callbacks import (

@@ -11,7 +11,7 @@ from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.outputs import NetworkOutput
 from kerasrun.model_file import OutputKind, OutputPart
 from kerasrun.models.layers import JOINED
-from kerasrun.sources._contract import Data, LabelKind, Split
+from kerasrun.reading.data import Data, LabelKind, Split
 from kerasrun.training.targets import Targets, activation_of, agreed_targets
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.sources._contract import Inputs
+from kerasrun.reading.data import Inputs
 
 # What the original adds to a standard deviation before it divides.
 _EPSILON = 1e-6

@@ -10,7 +10,7 @@ import keras
 from numpy.typing import NDArray
 
 from kerasrun.errors import CheckpointError
-from kerasrun.models._derived_state import derive_state
+from kerasrun.network_layers import derive_state
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -24,8 +24,8 @@ from kerasrun.errors import ModelError
 from kerasrun.experiment.losses import BINARY, CATEGORICAL, LINEAR, SPARSE
 from kerasrun.keras_catalogue import added, canonical
 from kerasrun.model_file import OutputKind
-from kerasrun.models._contract import Output
-from kerasrun.sources._contract import LabelKind
+from kerasrun.models.base import Output
+from kerasrun.reading.data import LabelKind
 
 
 @dataclass(frozen=True)

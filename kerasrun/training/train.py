@@ -28,11 +28,11 @@ from kerasrun.experiment.validation import check_validation
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation
 from kerasrun.pipeline.suitable_images import require_suitable_images
+from kerasrun.reading.data import Data, Split
+from kerasrun.reading.memory import kept_within
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.environment import environment
-from kerasrun.sources._contract import Data, Split
-from kerasrun.sources._memory import kept_within
 from kerasrun.training import branching, compatibility, devices, fingerprint
 from kerasrun.training.branching import Branch, Origin
 from kerasrun.training.changes import check_changes, check_epochs

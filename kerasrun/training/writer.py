@@ -13,11 +13,11 @@ from kerasrun import model_file
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
+from kerasrun.reading.data import Data
 from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
-from kerasrun.sources._contract import Data
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import flush
 from kerasrun.training.several_outputs import SeveralTargets

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from kerasrun.components import ExperimentPath, Kinds
 from kerasrun.experiment import fields
-from kerasrun.models._contract import Network
+from kerasrun.models.base import Network
 from kerasrun.models.layers import Layers
-from kerasrun.sources._contract import Source
+from kerasrun.sources.base import Source
 
 
 class Folder(Source):

@@ -6,8 +6,8 @@ import pytest
 
 from kerasrun.components import kinds
 from kerasrun.errors import ModelError
-from kerasrun.models._contract import Output
 from kerasrun.models._keras_applications import application_names
+from kerasrun.models.base import Output
 
 pytestmark = pytest.mark.tensorflow
 KINDS = kinds("kerasrun.models")

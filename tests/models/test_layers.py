@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.models._contract import Output
+from kerasrun.models.base import Output
 from kerasrun.models.layers import LayerEntry, Layers
 
 TEN = Output(10, "softmax")

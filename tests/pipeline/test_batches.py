@@ -6,7 +6,7 @@ import pytest
 from kerasrun.components import Component
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.pipeline.selection import SelectedInputs
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.inputs import ArrayInputs
 
 pytestmark = pytest.mark.tensorflow
 EXAMPLES, BATCH, EPOCHS, STEPS = 10, 4, 3, 3

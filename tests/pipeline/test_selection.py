@@ -6,8 +6,8 @@ import pytest
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Fit
 from kerasrun.pipeline.selection import first, spread, training_and_validation
-from kerasrun.sources._contract import Split
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 
 
 def split(name: str, examples: int) -> Split:

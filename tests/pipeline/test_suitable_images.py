@@ -7,7 +7,7 @@ from kerasrun.errors import DataError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.suitable_images import require_suitable_images
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.training.train import prepare
 
 

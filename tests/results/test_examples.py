@@ -5,8 +5,8 @@ import pytest
 
 from kerasrun.errors import DataError
 from kerasrun.model_file import ModelInfo
+from kerasrun.reading.data import RowFormat
 from kerasrun.results.examples import read_examples
-from kerasrun.sources._contract import RowFormat
 
 
 @pytest.fixture

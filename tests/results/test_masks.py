@@ -11,8 +11,9 @@ import kerasrun
 from kerasrun.errors import DataError
 from kerasrun.experiment import fields
 from kerasrun.models.layers import Layers
-from kerasrun.sources._contract import Data, ImageFormat, Source, Split
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.data import Data, ImageFormat, Split
+from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.sources.base import Source
 
 pytestmark = pytest.mark.tensorflow
 

@@ -14,7 +14,7 @@ from PIL import Image
 import kerasrun
 from kerasrun.errors import DataError, DeviceError, ModelFileError, UsageError
 from kerasrun.model_file import ENTRY
-from kerasrun.results.predictions._contract import to_csv, to_json, to_text
+from kerasrun.results.predictions.base import to_csv, to_json, to_text
 
 pytestmark = pytest.mark.tensorflow
 IRIS = Path(__file__).parents[2] / "data" / "iris"
@@ -161,7 +161,7 @@ def bright(tmp_path_factory):
     import keras
 
     from kerasrun import model_file
-    from kerasrun.sources._contract import ImageFormat
+    from kerasrun.reading.data import ImageFormat
 
     inputs = keras.Input((8, 8, 1))
     network = keras.Model(inputs, keras.layers.Conv2D(1, 1)(keras.layers.Rescaling(1 / 255)(inputs)))

@@ -87,7 +87,7 @@ def test_a_picture_of_another_kind_is_refused(experiment):
 
 
 def test_every_kind_of_label_has_words():
-    from kerasrun.sources._contract import Data
+    from kerasrun.reading.data import Data
 
     def label(kind, value):
         return preview._label(value, Data({}, ("left", "right", "a name of very many letters"), None, "", kind))

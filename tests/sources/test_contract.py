@@ -14,7 +14,7 @@ from kerasrun.components import kinds
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.sources._memory import kept_within
+from kerasrun.reading.memory import kept_within
 
 KINDS = kinds("kerasrun.sources")
 

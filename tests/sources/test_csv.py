@@ -8,8 +8,7 @@ from pydantic import ValidationError
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.sources import _rows
-from kerasrun.sources._contract import RowFormat
+from kerasrun.reading.data import RowFormat
 from kerasrun.sources.csv import LABEL_KINDS, Csv
 
 PLANTS = """length, width, species
@@ -129,7 +128,7 @@ def test_a_byte_order_mark_does_not_count(opened):
 @pytest.mark.parametrize("text", ['x,y\n"1.25",a\n\n 2 ,"b\nc"\n3e-3,a', "x,y\r\n1.25,a\r\n2,b\r\n0.003,a\r\n"])
 def test_rows_that_would_fill_the_memory_are_read_as_they_are_asked_for(opened, monkeypatch, text):
     in_memory = opened(text, {"label": "y"})
-    monkeypatch.setattr(_rows, "memory_budget", lambda: 0)
+    monkeypatch.setattr("kerasrun.reading.rows.memory_budget", lambda: 0)
     on_demand = opened(text, {"label": "y"})
     inputs = on_demand.splits["train"].inputs
     assert not hasattr(inputs, "array")
@@ -142,12 +141,12 @@ def test_rows_that_would_fill_the_memory_are_read_as_they_are_asked_for(opened, 
 
 
 def test_the_first_row_is_read_on_demand_without_its_byte_order_mark(opened, monkeypatch):
-    monkeypatch.setattr(_rows, "memory_budget", lambda: 0)
+    monkeypatch.setattr("kerasrun.reading.rows.memory_budget", lambda: 0)
     assert rows(opened(b"\xef\xbb\xbf1,a\n2,b\n", {"header": False, "label": 1})) == [[1], [2]]
 
 
 def test_a_file_that_changed_since_is_told(opened, monkeypatch, tmp_path):
-    monkeypatch.setattr(_rows, "memory_budget", lambda: 0)
+    monkeypatch.setattr("kerasrun.reading.rows.memory_budget", lambda: 0)
     inputs = opened("x,y\n1,a\n2,b\n", {"label": "y"}).splits["train"].inputs
     (tmp_path / "train.csv").write_text("x,y\n1,a\n?,b\n")
     with pytest.raises(DataError, match=r"train\.csv: was changed after the data were opened"):
@@ -155,7 +154,7 @@ def test_a_file_that_changed_since_is_told(opened, monkeypatch, tmp_path):
 
 
 def test_more_rows_than_are_read_at_once(opened, monkeypatch):
-    monkeypatch.setattr(_rows, "_TOGETHER", 3)
+    monkeypatch.setattr("kerasrun.reading.rows._TOGETHER", 3)
     text = "x,y\n" + "".join(f"{number},{number % 2}\n" for number in range(8))
     assert rows(opened(text, {"label": "y"})) == [[number] for number in range(8)]
 

@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _image_files
-from kerasrun.sources._contract import ImageFormat
+from kerasrun.reading import image_files
+from kerasrun.reading.data import ImageFormat
 from kerasrun.sources.directory import Directory, open_folder_with
 
 FORMAT = ImageFormat(6, 8, "rgb")
@@ -244,7 +244,7 @@ def test_a_long_list_of_bad_files_is_cut(class_folders):
 
 @pytest.mark.parametrize("budget", [2**30, 0])
 def test_bad_files_may_be_skipped_and_are_listed(class_folders, monkeypatch, budget):
-    monkeypatch.setattr(_image_files, "memory_budget", lambda: budget)
+    monkeypatch.setattr(image_files, "memory_budget", lambda: budget)
     clean = Directory(path=class_folders).open()
     (class_folders / "train/cat/aa.png").write_text("no image")
     data = Directory(path=class_folders, on_bad_file="skip").open()
@@ -271,7 +271,7 @@ def test_skipping_may_not_empty_a_split_or_a_class_of_train(class_folders):
 def test_images_in_memory_and_decoded_on_demand_are_equal(class_folders, monkeypatch):
     source = Directory(path=class_folders, image_size=[5, 7], color_mode="grayscale", fit_mode="pad")
     in_memory = source.open()
-    monkeypatch.setattr(_image_files, "memory_budget", lambda: 0)
+    monkeypatch.setattr(image_files, "memory_budget", lambda: 0)
     on_demand = source.open()
     assert [data.splits["train"].inputs.is_kept for data in (in_memory, on_demand)] == [True, False]
     assert on_demand.fingerprint == in_memory.fingerprint

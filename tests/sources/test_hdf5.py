@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _arrays, _stored
+from kerasrun.reading import arrays, stored
 from kerasrun.sources.hdf5 import Hdf5
 from kerasrun.sources.npz import Npz
 
@@ -38,8 +38,8 @@ def fails(opened, tmp_path):
 
 @pytest.fixture
 def on_demand(monkeypatch):
-    monkeypatch.setattr(_stored, "_BLOCK", 70)
-    monkeypatch.setattr(_arrays, "memory_budget", lambda: 0)
+    monkeypatch.setattr(stored, "_BLOCK", 70)
+    monkeypatch.setattr(arrays, "memory_budget", lambda: 0)
 
 
 @pytest.mark.parametrize("array", [X, X.reshape(6, 20), X / 7, X.astype(">f4"), X > 100])

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import ImageFormat
+from kerasrun.reading.data import ImageFormat
 from kerasrun.sources.idx import Idx
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)

@@ -6,7 +6,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _image_files, _masks
+from kerasrun.reading import image_files, masks
 from kerasrun.sources.image_masks import ImageMasks
 
 SIZE = (6, 8)
@@ -103,7 +103,7 @@ def test_resizing_never_mixes_classes(pairs):
 def test_masks_that_do_not_fit_into_memory_are_decoded_to_the_same(pairs, monkeypatch):
     root = pairs([0, 1, 2])
     kept = ImageMasks(path=root, image_size=(5, 7)).open()
-    for module in (_image_files, _masks):
+    for module in (image_files, masks):
         monkeypatch.setattr(module, "memory_budget", lambda: 0)
     read = ImageMasks(path=root, image_size=(5, 7)).open()
     assert not hasattr(read.splits["train"].labels, "array")

@@ -3,7 +3,7 @@ import pytest
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _arrays, _stored
+from kerasrun.reading import arrays, stored
 from kerasrun.sources.npy import Npy
 from kerasrun.sources.npz import Npz
 
@@ -42,9 +42,9 @@ def everything(inputs):
 def test_what_does_not_fit_into_memory_is_read_as_it_is_asked_for(opened, monkeypatch, array, fields):
     if fields and array.ndim == 2:
         return
-    monkeypatch.setattr(_stored, "_BLOCK", 70)
+    monkeypatch.setattr(stored, "_BLOCK", 70)
     in_memory = opened(fields, x_train=array, y_train=Y)
-    monkeypatch.setattr(_arrays, "memory_budget", lambda: 0)
+    monkeypatch.setattr(arrays, "memory_budget", lambda: 0)
     on_demand = opened(fields, x_train=array, y_train=Y)
     kept, read = in_memory.splits["train"].inputs, on_demand.splits["train"].inputs
     assert hasattr(kept, "array")
@@ -71,7 +71,7 @@ def test_other_labels_and_weights_are_read(opened):
 
 
 def test_a_file_that_was_cut_short_since_is_told(opened, monkeypatch, tmp_path):
-    monkeypatch.setattr(_arrays, "memory_budget", lambda: 0)
+    monkeypatch.setattr(arrays, "memory_budget", lambda: 0)
     inputs = opened(x_train=X, y_train=Y).splits["train"].inputs
     path = tmp_path / "x_train.npy"
     with path.open("r+b") as file:
@@ -85,8 +85,8 @@ def test_a_file_that_was_cut_short_since_is_told(opened, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("budget", [0, 2**30])
 def test_values_that_are_not_finite_are_found_in_every_block(fails, monkeypatch, budget):
-    monkeypatch.setattr(_stored, "_BLOCK", 70)
-    monkeypatch.setattr(_arrays, "memory_budget", lambda: budget)
+    monkeypatch.setattr(stored, "_BLOCK", 70)
+    monkeypatch.setattr(arrays, "memory_budget", lambda: budget)
     array = X / 7
     array[4, 2, 2] = np.nan
     array[5, 0, 0] = 1e300

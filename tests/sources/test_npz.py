@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _arrays
-from kerasrun.sources._contract import ImageFormat
+from kerasrun.reading import arrays
+from kerasrun.reading.data import ImageFormat
 from kerasrun.sources.npz import Npz
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
@@ -107,7 +107,7 @@ def test_images_are_resized(opened):
 
 def test_images_that_would_fill_the_memory_are_resized_as_they_are_asked_for(opened, monkeypatch):
     in_memory = opened({"image_size": [9, 9]}, x_train=X, y_train=Y).splits["train"].inputs
-    monkeypatch.setattr(_arrays, "memory_budget", lambda: 0)
+    monkeypatch.setattr(arrays, "memory_budget", lambda: 0)
     on_demand = opened({"image_size": [9, 9]}, x_train=X, y_train=Y).splits["train"].inputs
     assert not hasattr(on_demand, "array")
     assert on_demand.example_shape == in_memory.example_shape

@@ -8,9 +8,9 @@ import pytest
 from kerasrun.components import Component
 from kerasrun.errors import DataError
 from kerasrun.pipeline.order import epoch_order
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs.metrics import Table
-from kerasrun.sources._contract import Split
-from kerasrun.sources._inputs import ArrayInputs
 from kerasrun.training.class_weight import class_weights, sample_weight
 from kerasrun.training.targets import Targets
 from tests.seeds import moved

@@ -166,7 +166,7 @@ def test_a_refused_device_does_not_settle_how_the_process_computes():
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
 def test_threads_follow_the_cores_that_the_process_may_use():
-    from kerasrun.sources._inputs import usable_cores
+    from kerasrun.reading.inputs import usable_cores
 
     assert usable_cores() == len(os.sched_getaffinity(0))
 

@@ -10,8 +10,8 @@ from keras import layers
 
 import kerasrun
 from kerasrun.errors import Interrupted
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs import checkpoints
-from kerasrun.sources._inputs import ArrayInputs
 from kerasrun.training import computation
 from kerasrun.training.frozen import features, frozen_part, part_to_keep
 from kerasrun.training.state import from_hdf5

@@ -8,8 +8,8 @@ from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.schema import Fit
 from kerasrun.model_file import read_info
 from kerasrun.pipeline.selection import training_and_validation
-from kerasrun.sources._contract import Split
-from kerasrun.sources._inputs import ArrayInputs
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 pytestmark = pytest.mark.tensorflow

@@ -9,7 +9,7 @@ import kerasrun
 from kerasrun import model_file
 from kerasrun.errors import Interrupted, ModelFileError, PluginError, RunDirectoryError
 from kerasrun.experiment.load import parse
-from kerasrun.models._contract import Output
+from kerasrun.models.base import Output
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.metrics import Table

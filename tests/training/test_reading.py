@@ -9,8 +9,8 @@ from PIL import Image
 
 import kerasrun
 from kerasrun.errors import DataError
+from kerasrun.reading.image_files import ImageFiles
 from kerasrun.runs import checkpoints
-from kerasrun.sources._image_files import ImageFiles
 
 pytestmark = pytest.mark.tensorflow
 

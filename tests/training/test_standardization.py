@@ -6,8 +6,8 @@ import pytest
 import kerasrun
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs.directory import open_run
-from kerasrun.sources._inputs import ArrayInputs
 from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow

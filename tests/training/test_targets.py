@@ -5,7 +5,7 @@ import pytest
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.models._contract import Output
+from kerasrun.models.base import Output
 from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 

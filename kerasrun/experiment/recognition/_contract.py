@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kerasrun.sources._contract import Data, LabelKind
+from kerasrun.reading.data import Data, LabelKind
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.experiment.recognition._contract import Recognized, recognized
-from kerasrun.sources._contract import LabelKind
-from kerasrun.sources._files import list_folder
-from kerasrun.sources._names import SPELLINGS
+from kerasrun.reading.data import SPELLINGS, LabelKind
+from kerasrun.reading.files import list_folder
 from kerasrun.sources.hdf5 import Hdf5
 from kerasrun.sources.idx import Idx
 from kerasrun.sources.npy import Npy

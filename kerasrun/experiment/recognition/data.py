@@ -8,7 +8,7 @@ from kerasrun.experiment.recognition._contract import Recognized
 from kerasrun.experiment.recognition.arrays import array_file, idx_files, npy_files
 from kerasrun.experiment.recognition.images import class_folder_images, images_with_masks
 from kerasrun.experiment.recognition.tables import tables
-from kerasrun.sources._files import missing
+from kerasrun.reading.files import missing
 
 _LOOKS: Sequence[Callable[[Path], Recognized | None]] = (
     *(array_file, tables, npy_files, idx_files),

@@ -7,8 +7,8 @@ from typing import Any
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.recognition._contract import Recognized, recognized
-from kerasrun.sources._files import is_image, list_folder, listed
-from kerasrun.sources._folders import class_folders, labelled_files, match_classes, split_folders
+from kerasrun.reading.files import is_image, list_folder, listed
+from kerasrun.reading.folders import class_folders, labelled_files, match_classes, split_folders
 from kerasrun.sources.directory import Directory
 from kerasrun.sources.image_masks import ImageMasks
 

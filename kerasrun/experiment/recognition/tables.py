@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.recognition._contract import Recognized, recognized
-from kerasrun.sources._files import list_folder, listed, unreadable
+from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.sources.csv import WHITESPACE, Csv
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".data")

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from kerasrun.models._derived_state import derive_state
-from kerasrun.results.exports._contract import KerasExport
+from kerasrun.network_layers import derive_state
+from kerasrun.results.exports.base import KerasExport
 from kerasrun.results.model import TrainedModel
 
 

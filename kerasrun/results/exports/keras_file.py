@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from kerasrun import model_file
 from kerasrun.plugins import FOLDER
-from kerasrun.results.exports._contract import KerasExport
+from kerasrun.results.exports.base import KerasExport
 from kerasrun.results.model import TrainedModel
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.results.exports._contract import Export, batches
+from kerasrun.reading.data import Inputs
+from kerasrun.results.exports.base import Export, batches
 from kerasrun.results.model import TrainedModel
-from kerasrun.sources._contract import Inputs
 
 
 class Onnx(Export):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasrun.results.exports._contract import KerasExport
+from kerasrun.results.exports.base import KerasExport
 from kerasrun.results.model import TrainedModel
 
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from kerasrun.errors import UsageError
 from kerasrun.model_file import ModelInfo
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.images import inner_size
 from kerasrun.results.palette import class_colors
-from kerasrun.results.predictions._contract import Prediction
+from kerasrun.results.predictions.base import Prediction
 from kerasrun.runs import atomic
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._images import inner_size
 
 MaskSize = Literal["original", "input"]
 Size = tuple[int, int]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kerasrun.model_file import ModelInfo
 from kerasrun.results.model import label_values
-from kerasrun.results.predictions._contract import Prediction
+from kerasrun.results.predictions.base import Prediction
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.model_file import ModelInfo
-from kerasrun.results.predictions._contract import Prediction
+from kerasrun.results.predictions.base import Prediction
 
 
 @dataclass(frozen=True)

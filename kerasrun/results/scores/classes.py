@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kerasrun.model_file import OutputKind
 from kerasrun.results.model import class_values
-from kerasrun.results.scores._contract import Scores, share, shown
+from kerasrun.results.scores.base import Scores, share, shown
 from kerasrun.results.scores.curves import RankingCurves, ranking_curves
 from kerasrun.results.text_table import text_table
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.model_file import OutputKind
+from kerasrun.reading.data import Inputs, Split
 from kerasrun.results.model import pixel_classes
-from kerasrun.results.scores._contract import Scores, shown
+from kerasrun.results.scores.base import Overlay, Scores, shown
 from kerasrun.results.scores.classes import confusion_matrix
 from kerasrun.results.text_table import text_table
-from kerasrun.sources._contract import Inputs, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,19 +37,6 @@ class AreaScore:
 
     def as_dict(self) -> dict[str, Any]:
         return {"class": self.name, **{key: value for key, value in asdict(self).items() if key != "name"}}
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """One example to be drawn."""
-
-    name: str
-    image: NDArray[Any]
-    """(height, width, channels)."""
-    true: NDArray[np.int64]
-    """Class numbers, (height, width)."""
-    predicted: NDArray[np.int64]
-    """Class numbers, (height, width)."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kerasrun.model_file import OutputKind
 from kerasrun.results.model import label_values
-from kerasrun.results.scores._contract import Scores, shown
+from kerasrun.results.scores.base import Scores, shown
 from kerasrun.results.scores.classes import ClassScore, class_score
 from kerasrun.results.scores.curves import RankingCurves, ranking_curves
 from kerasrun.results.text_table import text_table

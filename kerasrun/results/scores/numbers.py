@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.results.scores._contract import Scores, shown
+from kerasrun.results.scores.base import Scores, shown
 from kerasrun.results.text_table import text_table
 
 if TYPE_CHECKING:

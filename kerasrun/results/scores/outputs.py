@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.model_file import OutputPart
-from kerasrun.results.scores._contract import Scores
+from kerasrun.results.scores.base import Scores
 from kerasrun.results.scores.classes import classification_scores
 from kerasrun.results.scores.multi_label import multi_label_scores
 from kerasrun.results.scores.numbers import regression_scores

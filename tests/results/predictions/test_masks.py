@@ -8,10 +8,10 @@ from PIL import Image
 
 from kerasrun.errors import UsageError
 from kerasrun.model_file import ModelInfo
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.images import fit
 from kerasrun.results.palette import class_colors
 from kerasrun.results.predictions.masks import mask_files, mask_prediction, unfit
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._images import fit
 
 NUMBERS = np.array([[0, 1, 1], [0, 0, 2]])
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerasrun.model_file import ModelInfo, OutputPart
-from kerasrun.results.predictions._contract import to_csv, to_json, to_text
+from kerasrun.results.predictions.base import to_csv, to_json, to_text
 from kerasrun.results.predictions.classes import class_predictions
 from kerasrun.results.predictions.multi_label import multi_label_predictions
 from kerasrun.results.predictions.numbers import numbers_predictions

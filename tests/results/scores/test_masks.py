@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.results.scores.masks import SegmentationScorer
-from kerasrun.sources._contract import Split
-from kerasrun.sources._inputs import ArrayInputs
 
 # Two masks of 1×4 pixels and what a network of three channels says of them, as class numbers.
 TRUE = np.array([[[0, 0, 1, 1]], [[0, 1, 1, 0]]], np.uint8)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasrun.sources import _arrays, _rows
-from kerasrun.sources._limit import within_limit
+from kerasrun.reading.limit import within_limit
 from kerasrun.sources.csv import Csv
 from kerasrun.sources.npy import Npy
 
@@ -27,8 +26,8 @@ def test_all_stay_where_there_are_no_more(limit):
 
 @pytest.mark.parametrize("budget", [0, 2**30])
 def test_labels_examples_and_weights_stay_together(tmp_path, monkeypatch, budget):
-    monkeypatch.setattr(_arrays, "memory_budget", lambda: budget)
-    monkeypatch.setattr(_rows, "memory_budget", lambda: budget)
+    monkeypatch.setattr("kerasrun.reading.arrays.memory_budget", lambda: budget)
+    monkeypatch.setattr("kerasrun.reading.rows.memory_budget", lambda: budget)
     numbers = np.arange(40)
     arrays = {"x_train": numbers[:, None] * 10.0, "y_train": numbers % 2, "sample_weight": numbers + 1}
     for name, array in arrays.items():

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._images import resize_array
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.images import resize_array
 
 _BLOCK = 2**24
 """So many bytes are read at once where a whole array is looked through."""

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from kerasrun.sources import _memory
-from kerasrun.sources._memory import kept_within, memory_budget
+from kerasrun.reading.memory import kept_within, memory_budget
 
 
 def test_the_budget_is_a_part_of_the_memory_of_this_machine():
@@ -17,7 +16,7 @@ def test_the_budget_is_a_part_of_the_memory_of_this_machine():
 def test_a_container_bounds_the_budget(monkeypatch, tmp_path):
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("600\n")
-    monkeypatch.setattr(_memory, "CONTAINER", tmp_path)
+    monkeypatch.setattr("kerasrun.reading.memory.CONTAINER", tmp_path)
     assert memory_budget() == 100
     (tmp_path / "memory.max").write_text("max\n")
     assert memory_budget() > 100
@@ -27,7 +26,7 @@ def test_a_container_bounds_the_budget(monkeypatch, tmp_path):
 def test_a_limit_of_the_process_bounds_the_budget(limit):
     code = (
         f"import resource; resource.setrlimit(resource.{limit}, (2**30, 2**30));"
-        "from kerasrun.sources._memory import memory_budget; print(memory_budget())"
+        "from kerasrun.reading.memory import memory_budget; print(memory_budget())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0 < int(done.stdout) < 2**28
@@ -35,7 +34,7 @@ def test_a_limit_of_the_process_bounds_the_budget(limit):
 
 @pytest.mark.parametrize(("memory", "budget"), [(0, 0), (0.5, 200), (1, 400), (300, 300), (500, 400)])
 def test_the_budget_is_a_share_of_what_is_free_or_an_amount_within_it(memory, budget, monkeypatch):
-    monkeypatch.setattr(_memory, "_available_memory", lambda: 400)
+    monkeypatch.setattr("kerasrun.reading.memory._available_memory", lambda: 400)
     with kept_within(memory):
         assert memory_budget() == budget
     assert memory_budget() == 100

@@ -1,7 +1,7 @@
-"""Which layers of a network learn."""
+"""Which layers of a network learn, and what layers compute from their weights once and keep beside them."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kerasrun.errors import ModelError
@@ -31,3 +31,14 @@ def freeze(layers: Sequence[Any], trainable: bool | str, network: str) -> None:
     first = names.index(trainable) if isinstance(trainable, str) else 0 if trainable else len(names)
     for number, layer in enumerate(layers):
         layer.trainable = number >= first
+
+
+def derive_state(layers: Iterable[Any]) -> None:
+    """Bring it up to date after weights were assigned one by one, as `set_weights` does it too.
+
+    `Normalization` computes with copies of its mean and variance, which Keras makes anew where it loads a file alone.
+    """
+    for layer in layers:
+        for one in layer._flatten_layers():
+            if hasattr(one, "finalize_state"):
+                one.finalize_state()

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kerasrun.errors import DataError
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._files import listed
-from kerasrun.sources._images import UnreadableImageError, as_array, changed, fit, read_bytes, read_image
-from kerasrun.sources._inputs import in_threads, usable_cores
-from kerasrun.sources._memory import fills, memory_budget
+from kerasrun.errors import DataError, UnreadableImageError
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.files import listed
+from kerasrun.reading.images import as_array, changed, fit, read_bytes, read_image
+from kerasrun.reading.inputs import in_threads, usable_cores
+from kerasrun.reading.memory import fills, memory_budget
 
 
 class ImageFiles:

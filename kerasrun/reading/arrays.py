@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import (
+from kerasrun.reading.data import (
     CHANNELS,
     ColorMode,
     Data,
@@ -20,13 +20,13 @@ from kerasrun.sources._contract import (
     LabelKind,
     Split,
 )
-from kerasrun.sources._files import listed
-from kerasrun.sources._images import resize_array
-from kerasrun.sources._inputs import ArrayInputs, ResizedArray
-from kerasrun.sources._limit import within_limit
-from kerasrun.sources._memory import memory_budget
-from kerasrun.sources._stored import StoredArray, StoredInputs, block_slices, converted, converted_form
-from kerasrun.sources._weights import checked_weights
+from kerasrun.reading.files import listed
+from kerasrun.reading.images import resize_array
+from kerasrun.reading.inputs import ArrayInputs, ResizedArray
+from kerasrun.reading.limit import within_limit
+from kerasrun.reading.memory import memory_budget
+from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
+from kerasrun.reading.weights import checked_weights
 
 _COLOR_MODES: Mapping[int, ColorMode] = {channels: mode for mode, channels in CHANNELS.items()}
 _FEW_CLASSES = 1000

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._images import (
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.images import (
     resize_array,
 )
 

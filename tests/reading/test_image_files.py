@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.sources import _memory
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._image_files import ImageFiles
-from kerasrun.sources._memory import kept_within, memory_budget
+from kerasrun.reading import memory
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.image_files import ImageFiles
+from kerasrun.reading.memory import kept_within, memory_budget
 
 FORMAT = ImageFormat(6, 8, "rgb")
 SECONDS = 60
@@ -82,8 +82,8 @@ def test_images_are_an_array_only_if_they_are_kept_and_all_of_them_were_read(fol
 
 def test_images_that_are_still_read_count_as_used_memory(folder, held_back, monkeypatch):
     path, pixels = folder
-    monkeypatch.setattr(_memory, "_filling", WeakSet())
-    monkeypatch.setattr(_memory, "_available_memory", lambda: 4 * pixels.nbytes)
+    monkeypatch.setattr(memory, "_filling", WeakSet())
+    monkeypatch.setattr(memory, "_available_memory", lambda: 4 * pixels.nbytes)
     files = image_files(path, kept=True)
     told = in_background(files)
     assert memory_budget() == 3 * pixels.nbytes // 4

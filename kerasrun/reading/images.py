@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from kerasrun.errors import DataError
-from kerasrun.sources._contract import ColorMode, ImageFormat, Interpolation
+from kerasrun.errors import UnreadableImageError
+from kerasrun.reading.data import ColorMode, ImageFormat, Interpolation
 
 FORMATS: dict[str, tuple[str, ...]] = {
     ".jpg": ("JPEG", "MPO"),  # MPO: the several pictures in one JPEG that some cameras write
@@ -61,15 +61,6 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # Otherwise several threads would do it at once.
 Image.preinit()
-
-
-class UnreadableImageError(DataError):
-    """A file that is no image, damaged, empty or misnamed."""
-
-    def __init__(self, path: Path | None, reason: str) -> None:
-        super().__init__(f"{path or 'image'}: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 def decode_image(file: Path | bytes, image_format: ImageFormat) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -32,6 +33,19 @@ class Scores(ABC):
     @abstractmethod
     def figures(self) -> Mapping[str, Figure]:
         """Pictures by the beginning of their files' names."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """One example to be drawn."""
+
+    name: str
+    image: NDArray[Any]
+    """(height, width, channels)."""
+    true: NDArray[np.int64]
+    """Class numbers, (height, width)."""
+    predicted: NDArray[np.int64]
+    """Class numbers, (height, width)."""
 
 
 class Scorer(Protocol):

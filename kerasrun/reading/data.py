@@ -1,17 +1,14 @@
-"""What every source yields: named splits of examples that can be read in any order."""
+"""What every source yields: named splits of examples that can be read in any order. Light to import."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import Field
-
-from kerasrun.components import Kind
+from kerasrun.errors import UnreadableImageError
 
 if TYPE_CHECKING:  # an experiment file is checked without NumPy: its import alone takes 0.1 s
     from concurrent.futures import Future
@@ -25,6 +22,12 @@ FitMode = Literal["resize", "pad"]
 CHANNELS: Mapping[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 Shape = tuple[int | None, ...]
 """Of an example, with None for what is not known."""
+SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
+"""How the names of splits are spelled in files and folders."""
 LabelKind = Literal["classes", "multi_label", "numbers", "masks"]
 """What is known of an example: its one class; which of several labels hold; numbers; the class of every pixel."""
 
@@ -163,8 +166,6 @@ class Data:
     @contextmanager
     def every_bad_file_told(self) -> Iterator[None]:
         """In place of the error of one image file that cannot be used, raise that of all of them."""
-        from kerasrun.sources._images import UnreadableImageError
-
         try:
             yield
         except UnreadableImageError:
@@ -174,34 +175,3 @@ class Data:
     @property
     def skipped(self) -> tuple[SkippedFile, ...]:
         return tuple(file for split in self.splits.values() for file in split.skipped)
-
-
-class Source(Kind):
-    """Base of the kinds of data. Fields of type `Path` hold absolute paths once the experiment is loaded."""
-
-    limit: Annotated[int, Field(ge=1)] | None = None
-    """For a quick try: at most so many examples of each split, evenly spaced, with the same share of every class."""
-
-    @property
-    def label_kind(self) -> LabelKind:
-        """What the labels are, as far as the experiment decides; `Data` has the same."""
-        return "classes"
-
-    @property
-    def example_shape(self) -> Shape | None:
-        """What the experiment says of the shape of an example; None where only the data tell what it is."""
-        return None
-
-    @property
-    def label_columns(self) -> int | None:
-        """How many labels an example has, as far as the experiment decides."""
-        return None
-
-    @abstractmethod
-    def open(self) -> Data:
-        """Find everything; read and check what is small, and begin to read the rest; leave out what is beyond `limit`.
-
-        Raises:
-            DataError: if anything is missing, damaged or contradicts itself; the message names the file. For what is
-                read later, `Data.fingerprint` raises it.
-        """

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kerasrun.errors import DataError
-from kerasrun.sources._contract import Inputs
-from kerasrun.sources._files import listed
-from kerasrun.sources._images import FORMATS, UnreadableImageError, opened, read_bytes, read_unchanged
-from kerasrun.sources._inputs import ArrayInputs, in_threads
-from kerasrun.sources._memory import memory_budget
+from kerasrun.errors import DataError, UnreadableImageError
+from kerasrun.reading.data import Inputs
+from kerasrun.reading.files import listed
+from kerasrun.reading.images import FORMATS, opened, read_bytes, read_unchanged
+from kerasrun.reading.inputs import ArrayInputs, in_threads
+from kerasrun.reading.memory import memory_budget
 
 _JPEG = tuple(suffix for suffix, names in FORMATS.items() if "JPEG" in names)
 _MOST_CLASSES = 256

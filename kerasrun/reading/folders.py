@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
-from kerasrun.sources._files import IMAGE_SUFFIXES, is_image, list_folder, listed
+from kerasrun.reading.files import IMAGE_SUFFIXES, is_image, list_folder, listed
 
 SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 """How a folder's name, without regard to case, says which split it holds."""

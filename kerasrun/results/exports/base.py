@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.reading.data import Inputs
 from kerasrun.results.model import TrainedModel
-from kerasrun.sources._contract import Inputs
 
 
 class Export(ABC):

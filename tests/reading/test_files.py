@@ -1,8 +1,8 @@
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.sources._files import IMAGE_SUFFIXES, image_files, listed
-from kerasrun.sources._images import FORMATS
+from kerasrun.reading.files import IMAGE_SUFFIXES, image_files, listed
+from kerasrun.reading.images import FORMATS
 
 
 @pytest.fixture

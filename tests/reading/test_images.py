@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrun.sources._contract import ImageFormat
-from kerasrun.sources._images import UnreadableImageError, decode_image, resize_array
+from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.images import UnreadableImageError, decode_image, resize_array
 
 GREY = ImageFormat(6, 8, "grayscale")
 RGB = ImageFormat(6, 8, "rgb")

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
-from kerasrun.sources._contract import Inputs
-from kerasrun.sources._files import FileThatStays, listed, unreadable
-from kerasrun.sources._inputs import ArrayInputs
-from kerasrun.sources._memory import memory_budget
+from kerasrun.reading.data import Inputs
+from kerasrun.reading.files import FileThatStays, listed, unreadable
+from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.reading.memory import memory_budget
 
 _TOGETHER = 1024
 """So many rows become numbers at once."""

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from kerasrun.components import Component, Kind
 from kerasrun.errors import ModelError
-from kerasrun.models._trainable import freeze
-from kerasrun.sources._contract import LabelKind, Shape
+from kerasrun.network_layers import freeze
+from kerasrun.reading.data import LabelKind, Shape
 
 
 @dataclass(frozen=True)

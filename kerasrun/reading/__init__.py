@@ -1,0 +1,1 @@
+"""How examples come from files and arrays: what all kinds of data share."""
