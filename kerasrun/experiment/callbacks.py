@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kerasrun.components import Component, as_component
-from kerasrun.experiment.document import Document, written_component, written_list
-from kerasrun.experiment.problems import Problem, dotted, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import added
+from kerasrun.text.document import Document, written_component, written_list
+from kerasrun.text.problems import Problem, dotted, shown
 
 FILE_ARGUMENTS: Mapping[str, str] = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
 """Arguments that name a file or folder; it lies in the run directory."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasrun.components import Component
-from kerasrun.experiment.document import Document, Written, written_component, written_list
-from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.experiment.schema import Compile
-from kerasrun.experiment.yaml_text import Path, plain
 from kerasrun.keras_catalogue import OWN, added, identifiers
+from kerasrun.text.document import Document, Written, written_component, written_list
+from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
+from kerasrun.text.yaml_text import Path, plain
 
 _LISTED = 10
 """So many classes are named in a message."""

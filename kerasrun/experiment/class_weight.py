@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from kerasrun.experiment.document import Document
-from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed
-from kerasrun.experiment.yaml_text import Path, plain
 from kerasrun.reading.data import LabelKind
+from kerasrun.text.document import Document
+from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed
+from kerasrun.text.yaml_text import Path, plain
 
 _KEY: Path = ("fit", "class_weight")
 _LISTED = 10

@@ -10,13 +10,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from kerasrun.components import Kind, as_component, kinds
-from kerasrun.experiment.document import Document
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
-from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.stages import with_their_epochs
-from kerasrun.experiment.yaml_text import Node, Path, plain, walk
+from kerasrun.text.document import Document
+from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.yaml_text import Node, Path, plain, walk
 
 FAMILIES = {"data": "kerasrun.sources", "model": "kerasrun.models"}
 """The sections that hold one kind of a family of ours."""

@@ -4,12 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kerasrun import plugins
-from kerasrun.experiment.document import Document, Written, written_component, written_list
 from kerasrun.experiment.outputs import is_by_output, written_outputs
-from kerasrun.experiment.problems import Problem, closest, dotted, listed, shown
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schedules import DECAY, epoch_arguments
-from kerasrun.experiment.yaml_text import Node, Path, plain
 from kerasrun.keras_catalogue import (
     FAMILIES,
     RATES,
@@ -22,6 +19,9 @@ from kerasrun.keras_catalogue import (
     tensors,
 )
 from kerasrun.models.layers import INPUT, is_applied_again
+from kerasrun.text.document import Document, Written, written_component, written_list
+from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.yaml_text import Node, Path, plain
 
 LAYER_KEYS = ("inputs",)
 """Arguments of an entry of `model: {layers: […]}` that are not Keras's."""

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrun.errors import ExperimentError, ModelError
-from kerasrun.experiment import fields, keras_checks, logs, overrides, yaml_text
+from kerasrun.experiment import fields, keras_checks, logs, overrides
 from kerasrun.experiment.callbacks import callback_problems
 from kerasrun.experiment.class_weight import class_weight_problems
-from kerasrun.experiment.document import Document, accept_class_name_form
 from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.outputs import output_problems
 from kerasrun.experiment.plugin_files import use_plugins
-from kerasrun.experiment.problems import Problem, Text, closest, experiment_error, shown
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.validation import validation_problems
-from kerasrun.experiment.yaml_text import Node
+from kerasrun.text import yaml_text
+from kerasrun.text.document import Document, accept_class_name_form
+from kerasrun.text.problems import Problem, Text, closest, experiment_error, shown
+from kerasrun.text.yaml_text import Node
 
 
 @dataclass(frozen=True)

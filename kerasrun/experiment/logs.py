@@ -4,15 +4,15 @@ import string
 from collections.abc import Mapping
 
 from kerasrun.components import Component
-from kerasrun.experiment.document import Document, Written, written_component, written_list
 from kerasrun.experiment.metric_names import by_name, default_metrics
 from kerasrun.experiment.outputs import outputs_of, written_outputs
-from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.yaml_text import Node, Path, plain
 from kerasrun.keras_catalogue import direction, identifiers, signature
 from kerasrun.reading.data import LabelKind
 from kerasrun.sources.keras_dataset import NUMBERS
+from kerasrun.text.document import Document, Written, written_component, written_list
+from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
+from kerasrun.text.yaml_text import Node, Path, plain
 
 _MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")
 _NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.experiment.document import Document, written_component, written_list
 from kerasrun.experiment.losses import BINARY, CATEGORICAL, SPARSE
 from kerasrun.experiment.metric_names import by_name, default_metrics
-from kerasrun.experiment.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.experiment.schema import Compile, Experiment
-from kerasrun.experiment.yaml_text import Node, Path
 from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.models.layers import JOINED
 from kerasrun.reading.data import LabelKind
+from kerasrun.text.document import Document, written_component, written_list
+from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
+from kerasrun.text.yaml_text import Node, Path
 
 _OUTPUTS: Path = ("model", "outputs")
 _BY_OUTPUT = ("loss", "loss_weights", "metrics")

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from kerasrun.components import CommandLineText
-from kerasrun.experiment import yaml_text
-from kerasrun.experiment.document import accept_class_name_form
-from kerasrun.experiment.problems import Place, Problem, Text, closest, dotted
-from kerasrun.experiment.yaml_text import Node, Path
 from kerasrun.models.layers import Layers
+from kerasrun.text import yaml_text
+from kerasrun.text.document import accept_class_name_form
+from kerasrun.text.problems import Place, Problem, Text, closest, dotted
+from kerasrun.text.yaml_text import Node, Path
 
 _COMPONENTS = (("data",), ("model",), ("augmentation",), ("compile", "optimizer"), ("compile", "loss"))
 _COMPONENT_LISTS = (("compile", "metrics"), ("callbacks",), ("preprocessing",), ("augmentation",), ("model", "layers"))

@@ -5,9 +5,9 @@ from pathlib import Path as FilePath
 from kerasrun import plugins
 from kerasrun.components import CommandLineText
 from kerasrun.errors import PluginError
-from kerasrun.experiment.document import Document, written_list
-from kerasrun.experiment.problems import Problem, dotted
 from kerasrun.plugins import Plugin
+from kerasrun.text.document import Document, written_list
+from kerasrun.text.problems import Problem, dotted
 
 
 def use_plugins(document: Document, folder: FilePath) -> list[Problem]:

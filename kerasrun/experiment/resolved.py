@@ -10,8 +10,8 @@ import yaml
 from kerasrun.components import Component, Kind
 from kerasrun.experiment.fields import is_written_beside
 from kerasrun.experiment.schema import Experiment, Section
-from kerasrun.experiment.yaml_text import read_scalar
 from kerasrun.models.layers import LayerEntry
+from kerasrun.text.yaml_text import read_scalar
 
 
 def resolved_yaml(experiment: Experiment) -> str:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kerasrun.experiment.document import Document
-from kerasrun.experiment.problems import Problem
+from kerasrun.text.document import Document
+from kerasrun.text.problems import Problem
 
 
 def with_their_epochs(values: dict[str, Any], document: Document, problems: list[Problem]) -> dict[str, Any]:

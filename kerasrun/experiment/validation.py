@@ -1,9 +1,9 @@
 """`fit.validation_freq` and `fit.validation_steps`, held against the epochs and against what validates."""
 
-from kerasrun.experiment.document import Document
-from kerasrun.experiment.problems import Problem, experiment_error, shown
 from kerasrun.experiment.schema import Fit
-from kerasrun.experiment.yaml_text import Path, plain
+from kerasrun.text.document import Document
+from kerasrun.text.problems import Problem, experiment_error, shown
+from kerasrun.text.yaml_text import Path, plain
 
 _FREQUENCY: Path = ("fit", "validation_freq")
 _STEPS: Path = ("fit", "validation_steps")

@@ -4,9 +4,9 @@ from kerasrun.components import CommandLineText
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment import overrides
 from kerasrun.experiment.load import parse
-from kerasrun.experiment.problems import Text
-from kerasrun.experiment.yaml_text import parse as parse_yaml
-from kerasrun.experiment.yaml_text import plain, split_lines
+from kerasrun.text.problems import Text
+from kerasrun.text.yaml_text import parse as parse_yaml
+from kerasrun.text.yaml_text import plain, split_lines
 
 
 def changed(content, *settings):

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from kerasrun.components import Component
 from kerasrun.experiment.load import parse
-from kerasrun.experiment.problems import Text
 from kerasrun.experiment.resolved import _Dumper, as_plain, resolved_yaml
-from kerasrun.experiment.yaml_text import parse as parse_yaml
-from kerasrun.experiment.yaml_text import plain, split_lines
+from kerasrun.text.problems import Text
+from kerasrun.text.yaml_text import parse as parse_yaml
+from kerasrun.text.yaml_text import plain, split_lines
 
 SMALLEST = "data: {folder: {path: x}}\nmodel: Small\n"
 

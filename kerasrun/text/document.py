@@ -5,8 +5,8 @@ from typing import Any
 
 from kerasrun.components import Component
 from kerasrun.errors import ExperimentError
-from kerasrun.experiment.problems import Place, Problem, dotted, experiment_error
-from kerasrun.experiment.yaml_text import Node, Path, plain
+from kerasrun.text.problems import Place, Problem, dotted, experiment_error
+from kerasrun.text.yaml_text import Node, Path, plain
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasrun.experiment.problems import Text
-from kerasrun.experiment.yaml_text import parse, plain, read_scalar, split_lines, walk
+from kerasrun.text.problems import Text
+from kerasrun.text.yaml_text import parse, plain, read_scalar, split_lines, walk
 
 
 def read(content):

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from kerasrun.experiment.problems import Place, Problem, Text, dotted
-from kerasrun.experiment.yaml_errors import syntax_problem
+from kerasrun.text.problems import Place, Problem, Text, dotted
+from kerasrun.text.yaml_errors import syntax_problem
 
 Scalar = None | bool | int | float | str
 Path = tuple[str | int, ...]

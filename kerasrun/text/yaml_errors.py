@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from kerasrun.experiment.problems import Problem, Text
+from kerasrun.text.problems import Problem, Text
 
 
 def syntax_problem(error: yaml.MarkedYAMLError, lines: tuple[str, ...], text: Text) -> Problem:
