@@ -29,7 +29,7 @@ SWAPPED = """
 compile: {optimizer: {SGD: {learning_rate: 0.1, use_ema: true}}}
 callbacks: [{SwapEMAWeights: {swap_on_epoch: true}}]
 """
-STOPPED = "callbacks: [{EarlyStopping: {monitor: val_loss, mode: max, patience: 1, restore_best_weights: true}}]"
+STOPPED = "callbacks: [{EarlyStopping: {monitor: val_loss, min_delta: 10, patience: 1, restore_best_weights: true}}]"
 
 
 def small(text, epochs):

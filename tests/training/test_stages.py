@@ -16,7 +16,7 @@ from tests.training.test_extending import evidence
 
 pytestmark = pytest.mark.tensorflow
 
-# The second stage is stopped after two of its four epochs: its loss is said to be better the larger it is. The best
+# The second stage is stopped after two of its four epochs, and so is the last: none improves by `min_delta`. The best
 # model is that of the largest learning rate, in its first epoch.
 STAGES = """
 model:
@@ -33,7 +33,7 @@ stages:
   - {epochs: 4, trainable: normalize, optimizer: {SGD: {learning_rate: 0.05, momentum: 0.9}}}
   - {epochs: 2, trainable: true, optimizer: {Adam: {learning_rate: 1e-3}}}
 callbacks:
-  - EarlyStopping: {monitor: val_loss, mode: max, patience: 1, restore_best_weights: true, start_from_epoch: 1}
+  - EarlyStopping: {monitor: val_loss, patience: 1, min_delta: 10, restore_best_weights: true, start_from_epoch: 1}
   - CSVLogger: {filename: log.csv}
   - TensorBoard
 checkpoint: {keep: 9, monitor: learning_rate, mode: max}
