@@ -32,16 +32,16 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave bfloat16 out where oneDNN is told of an older processor than this one.
+    """Leave numbers of 16 bits out where oneDNN is told of an older processor than this one.
 
-    TensorFlow's matrix product asks the processor, not oneDNN, whether it computes with bfloat16, hands it to oneDNN,
-    and ends in a segmentation fault.
+    TensorFlow's matrix product asks the processor, not oneDNN, whether it has bfloat16 and float16, hands them
+    to oneDNN, and ends in a segmentation fault.
     """
     here = environment(config.rootpath)["processor"]["instruction_sets"]
     if os.environ.get("ONEDNN_MAX_CPU_ISA") in ("SSE41", "AVX", "AVX2") and "avx512f" in here:
         for item in items:
-            if item.get_closest_marker("bfloat16"):
-                item.add_marker(pytest.mark.skip("oneDNN is told of a processor without bfloat16"))
+            if item.get_closest_marker("half_precision"):
+                item.add_marker(pytest.mark.skip("oneDNN is told of a processor without such numbers"))
 
 
 @pytest.fixture(autouse=True, scope="module")

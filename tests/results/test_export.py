@@ -129,7 +129,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
         kerasrun.export(create(tmp_path, "new"), "onnx")
 
 
-@pytest.mark.bfloat16
+@pytest.mark.half_precision
 def test_mixed_precision_is_refused_where_it_cannot_be_held(tmp_path, monkeypatch):
     """And where nothing validates, training examples are compared; where the data are gone, that is told."""
     np.savez(tmp_path / "a.npz", x_train=np.zeros((8, 3), np.float32), y_train=np.arange(8) % 2)

@@ -171,7 +171,8 @@ def test_the_run_says_what_it_was_made_of(train):
     assert json.dumps(content)
 
 
-@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.bfloat16), "mixed_float16"])
+@pytest.mark.half_precision
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_resumes(train, precision):
     run = train(f"precision: {precision}\nfit: {{epochs: 1}}")
     kerasrun.resume(run, overrides=["fit.epochs=2"])
