@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.engine.building import BuiltModel
+from kerasrun.engine.evaluator import Evaluator
+from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
+from kerasrun.engine.labels import training_labels
+from kerasrun.engine.steps import FusedSteps
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Inputs, Split
 from kerasrun.reading.memory import kept_within, memory_budget
-from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import is_from_plugin
-from kerasrun.training.evaluator import Evaluator
-from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
-from kerasrun.training.labels import training_labels
-from kerasrun.training.steps import FusedSteps
 
 logger = logging.getLogger("kerasrun")
 

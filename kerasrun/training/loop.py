@@ -16,6 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrun.engine import stages, state
+from kerasrun.engine.building import BuiltModel, begin_stage
+from kerasrun.engine.chunks import ChunkSize
 from kerasrun.errors import CheckpointError, Interrupted, RunDirectoryError
 from kerasrun.experiment.logs import log_names
 from kerasrun.experiment.schema import Experiment
@@ -24,8 +27,6 @@ from kerasrun.reading.data import Data, Split
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.training import signals, stages, state
-from kerasrun.training.building import BuiltModel, begin_stage
 from kerasrun.training.callbacks import (
     CallbackState,
     build_callbacks,
@@ -35,16 +36,16 @@ from kerasrun.training.callbacks import (
     prepare_for_resume,
     watched,
 )
-from kerasrun.training.chunks import ChunkSize
 from kerasrun.training.class_weight import sample_weight
 from kerasrun.training.computation import Batches, Computation
-from kerasrun.training.fingerprint import FingerprintCheck
 from kerasrun.training.loop_parts import LoopParts
 from kerasrun.training.progress import TrainingProgress
-from kerasrun.training.signals import StopRequest
+from kerasrun.training.resuming.fingerprint import FingerprintCheck
 from kerasrun.training.step_errors import explained, not_finite
-from kerasrun.training.time_left import TimeLeft
-from kerasrun.training.time_limit import Paused, TimeLimit
+from kerasrun.training.stopping import signals
+from kerasrun.training.stopping.signals import StopRequest
+from kerasrun.training.stopping.time_left import TimeLeft
+from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 
 logger = logging.getLogger("kerasrun")

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrun.engine.building import BuiltModel
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
 from kerasrun.training.best import Best, best_for
-from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import build_callbacks, check_average
 
 

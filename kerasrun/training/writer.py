@@ -10,6 +10,9 @@ import keras
 from numpy.typing import NDArray
 
 from kerasrun import model_file
+from kerasrun.engine.building import BuiltModel
+from kerasrun.engine.several_outputs import SeveralTargets
+from kerasrun.engine.state import to_hdf5
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
@@ -18,10 +21,7 @@ from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
-from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import flush
-from kerasrun.training.several_outputs import SeveralTargets
-from kerasrun.training.state import to_hdf5
 
 
 class RunWriter(BackgroundWriter):

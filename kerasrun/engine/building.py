@@ -12,6 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrun.components import Component
+from kerasrun.engine.labels import encode_masks
+from kerasrun.engine.several_outputs import AnyTargets, OutputTargets, SeveralTargets, check_columns, several_targets
+from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
+from kerasrun.engine.standardization import standardize
+from kerasrun.engine.targets import Targets, targets_for, wanted_output
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.metric_names import by_name, default_metrics
@@ -22,11 +27,6 @@ from kerasrun.keras_objects import build
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind, Split
-from kerasrun.training.labels import encode_masks
-from kerasrun.training.several_outputs import AnyTargets, OutputTargets, SeveralTargets, check_columns, several_targets
-from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.training.standardization import standardize
-from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
 CLASS_NUMBER_METRICS = ("BinaryIoU", "IoU", "MeanIoU")
