@@ -39,6 +39,19 @@ class Prepared:
     data: Data
     train: Split
     validation: Split | None
+    trust: bool
+    """Whether code that a model file brings may be run."""
+
+    @property
+    def splits(self) -> list[Split]:
+        """The examples that train, and those that validate."""
+        return [self.train, *([self.validation] if self.validation else [])]
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        fit = self.experiment.fit
+        return fit.steps_per_epoch or steps_in_epoch(len(self.train), fit.batch_size)
 
 
 def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
@@ -81,7 +94,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     # The run keeps the plugins: its description names those.
     kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
     experiment = experiment.model_copy(update={"plugins": kept})
-    return Prepared(experiment, data, train_split, validation)
+    return Prepared(experiment, data, train_split, validation, trust)
 
 
 def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:

@@ -30,7 +30,7 @@ from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.pipeline.selection import spread
 from kerasrun.runs import atomic, checkpoints, directory
-from kerasrun.training.train import loop_builder
+from kerasrun.training.train import build
 from kerasrun.training.verification import ERROR, EXPERIMENT, METRICS, SETTINGS
 
 if TYPE_CHECKING:
@@ -80,13 +80,14 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
         TooFewStepsError: if a callback ends training before so many steps, so that nothing would be cut or compared.
     """
     from kerasrun.engine import state
+    from kerasrun.training.loop import TrainingLoop
 
-    loop_for = loop_builder(prepared, device, pretrained=trial != "resumed")
+    job = build(prepared, device, pretrained=trial != "resumed")
     if trial == "resumed":
         run = directory.open_run(folder / "cut" / directory.LATEST)
     else:
         run = directory.create(folder / trial, prepared.experiment.name)
-    loop = loop_for(run)
+    loop = TrainingLoop(run, job)
     records = _recorded(loop, each_step=trial in ("once", "cut"), cut=steps // 2 + 1 if trial == "cut" else None)
     try:
         with plugins.errors_explained():

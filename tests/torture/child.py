@@ -21,7 +21,7 @@ def main() -> None:
     gc.disable()  # while TensorFlow is imported there is nothing to collect, and looking takes a seventh of the time
     kill, steps, *arguments = sys.argv[1:]
     training: Any = importlib.import_module("kerasrun.training.train")
-    builder = training.loop_builder
+    build = training.build
 
     def armed(*given: Any, **named: Any) -> Any:
         gc.enable()
@@ -29,9 +29,9 @@ def main() -> None:
         if kill != "-":
             name, _, nth = kill.partition(":")
             POINTS[name](int(nth))
-        return builder(*given, **named)
+        return build(*given, **named)
 
-    training.loop_builder = armed
+    training.build = armed
     sys.argv = ["kerasrun", *arguments]
     runpy.run_module("kerasrun", run_name="__main__")
 

@@ -135,7 +135,8 @@ def before_training(run, caplog, monkeypatch):
 
     caplog.clear()
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "kerasrun"):
-        patch.setattr(training, "loop_builder", lambda *_, **__: lambda *_: Loop())
+        patch.setattr(training, "build", lambda *_, **__: None)
+        patch.setattr(training, "loop_for", lambda *_: Loop())
         with contextlib.suppress(Reached):
             kerasrun.resume(run)
     return caplog.text, begun_in[0] if begun_in else None

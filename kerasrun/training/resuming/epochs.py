@@ -1,5 +1,6 @@
-"""Whether a run can have another number of epochs from a checkpoint on."""
+"""How many epochs a run may still have from a checkpoint on."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,9 @@ from kerasrun.components import Component
 from kerasrun.engine.stages import end_of_training
 from kerasrun.errors import UsageError
 from kerasrun.experiment.schema import Experiment
+from kerasrun.runs.directory import RunDirectory
+
+logger = logging.getLogger("kerasrun")
 
 
 def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, Any]) -> None:
@@ -36,3 +40,21 @@ def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, A
 def _changes_last_epoch(callback: Component) -> bool:
     """Whether the state after the last epoch is not what it would be in a longer run."""
     return callback.name == "SwapEMAWeights" and bool(callback.arguments.get("swap_on_epoch"))
+
+
+def nothing_left(run: RunDirectory, experiment: Experiment, progress: Mapping[str, Any]) -> bool:
+    """Return whether all epochs are done, and say so."""
+    if progress["stopped_by"] is not None:
+        epoch, callback = progress["epoch"], progress["stopped_by"]
+        logger.info("%s is finished: %s stopped it after epoch %d; nothing to resume", run, callback, epoch)
+        return True
+    if progress["epoch"] >= end_of_training(experiment, progress["stage_ends"]):
+        more, key = 2 * progress["epoch"], "fit.epochs"
+        if experiment.stages:
+            more, key = 2 * experiment.stages[-1].epochs, f"stages.{len(experiment.stages) - 1}.epochs"
+        logger.info(
+            "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s %s=%d",
+            *(run, progress["epoch"], run, key, more),
+        )
+        return True
+    return False
