@@ -14,10 +14,10 @@ from pathlib import Path
 
 from benchmarks import _turn
 from benchmarks._command_line import parser_for
+from kerasrun.engine.prepared import prepare, start_device
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.training.train import prepare, start_device
 
 if __name__ == "__main__":
     parser = parser_for(__doc__)

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import _turn
 from benchmarks._command_line import parser_for
-from kerasrun.training import devices
+from kerasrun.engine import devices
 from kerasrun.training.train import train
 
 Loop = type[Any]

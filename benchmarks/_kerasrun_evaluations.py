@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import _turn
+from kerasrun.engine import devices
 from kerasrun.results.evaluation import evaluate
-from kerasrun.training import devices
 
 if __name__ == "__main__":
     devices.start()  # before the evaluator is imported, and TensorFlow with it, as on the command line
-    from kerasrun.training import evaluator
+    from kerasrun.engine import evaluator
 
     class PacedEvaluator(evaluator.Evaluator):
         """Outputs, loss and metrics of the whole split, from images in memory, in each turn."""

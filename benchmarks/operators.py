@@ -50,15 +50,15 @@ def part(operator: str, name: str) -> str:
 
 
 def _optimized_graph() -> Any:
-    from kerasrun.training import devices
+    from kerasrun.engine import devices
 
     devices.start("cpu")
     import keras
     from tensorflow.python.eager import context
 
     from benchmarks.peers._networks import build
+    from kerasrun.engine.steps import FusedSteps
     from kerasrun.pipeline.batches import BatchesInMemory
-    from kerasrun.training.steps import FusedSteps
 
     keras.utils.set_random_seed(1)
     model = build("lenet")

@@ -39,7 +39,7 @@ from kerasrun.models.base import Network
 from kerasrun.models.layers import LayerEntry
 from kerasrun.runs.environment import VARIABLES
 from kerasrun.sources.base import Source
-from kerasrun.training.compatibility import FIELDS
+from kerasrun.training.resuming.compatibility import FIELDS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "configs" / "lenet_directory.yaml"

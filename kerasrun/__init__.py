@@ -11,7 +11,7 @@ from kerasrun.version import VERSION
 __version__ = VERSION
 
 _CALLS = {
-    "Branch": "kerasrun.training.branching",
+    "Branch": "kerasrun.training.resuming.branching",
     "dry_run": "kerasrun.training.train",
     "evaluate": "kerasrun.results.evaluation",
     "export": "kerasrun.results.export",

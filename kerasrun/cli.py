@@ -30,7 +30,7 @@ from kerasrun.commands import (
     verify,
 )
 from kerasrun.errors import KerasrunError
-from kerasrun.training import signals
+from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
 
 BUG = 3

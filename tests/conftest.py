@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasrun.engine import devices
 from kerasrun.runs.environment import environment
-from kerasrun.training import devices
 from tests import seeds
 
 # What tests compute in their own process is compared with what kerasrun computed in others, after `devices.start`.

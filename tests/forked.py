@@ -152,7 +152,7 @@ def _next_process(requests: socket.socket) -> list[str]:
 def main() -> None:
     import numpy as np
 
-    from kerasrun.training.devices import NEEDLESS, _unimported
+    from kerasrun.engine.devices import NEEDLESS, _unimported
     from tests import seeds
 
     with _unimported(*NEEDLESS):  # as where kerasrun loads it

@@ -25,7 +25,7 @@ ORDER = (
         "keras_objects",
     ),
     *("network_layers", "text", "reading", "sources", "models", "model_file"),
-    *("experiment", "runs", "pipeline", "training", "results", "commands", "cli", "__main__"),
+    *("experiment", "runs", "pipeline", "engine", "training", "results", "commands", "cli", "__main__"),
 )
 LIGHT = (
     *("errors", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
@@ -132,3 +132,9 @@ def test_no_package_imports_what_another_keeps_to_itself():
         package = module.split(".")[1] if "." in module else ""
         private = {one for one in imported if any(part.startswith("_") for part in one.split(".")[2:])}
         assert all(one.split(".")[1] == package for one in private), f"{module} imports {', '.join(sorted(private))}"
+
+
+def test_results_need_nothing_of_training():
+    used = {part for file in (PACKAGE / "results").rglob("*.py") for part in _imports(file)}
+    assert "engine" in used
+    assert "training" not in used

@@ -47,8 +47,8 @@ def predict(
     """
     from kerasrun.results.prediction import predict as predict_examples
     from kerasrun.results.predictions.base import to_csv, to_json, to_text
+    from kerasrun.runs.directory import model_of
     from kerasrun.runs.listing import find_run
-    from kerasrun.training.kept_models import model_of
 
     if run and model:
         raise UsageError("--run and --model both name a model; give one of them")

@@ -11,7 +11,7 @@ def summary(run: Run = None, last: Last = False, trust: Trust = False, output: O
     Example: kerasrun summary runs/lenet-1
     """
     from kerasrun.results.summary import summarize
+    from kerasrun.runs.directory import model_of
     from kerasrun.runs.listing import find_run
-    from kerasrun.training.kept_models import model_of
 
     typer.echo(summarize(model_of(find_run(run, output), last=last), trust=trust))

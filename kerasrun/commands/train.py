@@ -9,7 +9,7 @@ from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, 
 from kerasrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from kerasrun.training.branching import Branch
+    from kerasrun.training.resuming.branching import Branch
 
 
 def train(
@@ -45,7 +45,7 @@ def train(
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":
     from kerasrun.runs.listing import find_run
-    from kerasrun.training.branching import Branch
+    from kerasrun.training.resuming.branching import Branch
 
     given = {"--best": best, "--last": last, "--epoch": epoch is not None}
     named = [name for name, is_given in given.items() if is_given]

@@ -23,9 +23,8 @@ from kerasrun.results.scores.outputs import output_scores
 from kerasrun.results.splits import open_splits
 from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic
-from kerasrun.runs.directory import RunDirectory, open_run
+from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.sources.directory import open_folder_with
-from kerasrun.training.kept_models import model_of
 
 logger = logging.getLogger("kerasrun")
 
@@ -165,8 +164,8 @@ def _report(
     split_name: str,
     threshold: float | None,
 ) -> EvaluationReport:
-    from kerasrun.training.building import compile_model, model_targets
-    from kerasrun.training.evaluator import Evaluator
+    from kerasrun.engine.building import compile_model, model_targets
+    from kerasrun.engine.evaluator import Evaluator
 
     info = trained.info
     targets = model_targets(trained.model, experiment, len(info.classes), info.label_kind)

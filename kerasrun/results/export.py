@@ -27,8 +27,7 @@ from kerasrun.results.model import TrainedModel, open_model
 from kerasrun.results.recorded import read_recorded
 from kerasrun.results.splits import open_splits
 from kerasrun.runs import atomic
-from kerasrun.runs.directory import RunDirectory, open_run
-from kerasrun.training.kept_models import model_of
+from kerasrun.runs.directory import RunDirectory, model_of, open_run
 
 FORMATS: dict[str, Export] = {
     one.name: one for one in (KerasFile(), H5(), Weights(), SavedModel(), Tflite(), Onnx(), Json(), Yaml())

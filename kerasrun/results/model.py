@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun import model_file
+from kerasrun.engine import devices
+from kerasrun.engine.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
 from kerasrun.model_file import ModelInfo, OutputKind
-from kerasrun.training import devices
-from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kerasrun import model_file
+from kerasrun.engine import devices
 from kerasrun.errors import MissingProgramError, RunDirectoryError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
-from kerasrun.training import devices
 
 logger = logging.getLogger("kerasrun")
 

@@ -74,8 +74,8 @@ def _rows(
     trained: TrainedModel, found: Examples, top: int, *, every: bool, threshold: float | None
 ) -> list[Prediction]:
     """Predictions of outputs that are few numbers for each example."""
+    from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
-    from kerasrun.training.evaluator import Predictor
 
     info = trained.info
     batches = padded_batches(found.inputs, batch_size=info.batch_size)
@@ -93,8 +93,8 @@ def _masks(
     trained: TrainedModel, found: Examples, files: Sequence[Path], threshold: float | None, size: MaskSize
 ) -> list[Prediction]:
     """Masks are written as they come: those of many images would not fit into memory."""
+    from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
-    from kerasrun.training.evaluator import Predictor
 
     info = trained.info
     batches = padded_batches(found.inputs, batch_size=info.batch_size)

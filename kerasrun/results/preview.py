@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun import plugins
+from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.reading.data import Data
 from kerasrun.runs import atomic
-from kerasrun.training.train import Prepared, prepare, start_device
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,9 +64,9 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
     """What the network sees, (count, height, width, channels), and the labels as in `Split.labels`."""
     import tensorflow as tf
 
+    from kerasrun.engine.building import preprocessing_model
     from kerasrun.pipeline.augmentation import augmentation_of
     from kerasrun.pipeline.batches import Masks, read_errors_as_they_were, training_batches
-    from kerasrun.training.building import preprocessing_model
 
     experiment, train = prepared.experiment, prepared.train
     labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.training.changes import check_changes
 
 logger = logging.getLogger("kerasrun")
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from kerasrun.experiment.durations import duration
 from kerasrun.results.text_table import text_table
 from kerasrun.runs.listing import RunSummary
-from kerasrun.training.progress import duration
 
 
 def to_text(runs: Sequence[RunSummary]) -> str:

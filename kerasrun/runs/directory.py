@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from kerasrun.errors import DamagedFileError, RunDirectoryError
+from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
 from kerasrun.runs import atomic, checksums
 
 FORMAT_VERSION = 2
@@ -291,6 +291,21 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunDirectoryError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def model_of(run: RunDirectory, *, last: bool = False) -> Path:
+    """Return the file of a run's best model, or of its last.
+
+    Raises:
+        ModelFileError: if training has not come so far.
+    """
+    path = run.last_model if last else run.best_model
+    if not path.exists():
+        raise ModelFileError(
+            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}, or it was "
+            f"removed; kerasrun resume {run} makes it again where a checkpoint has it"
+        )
+    return path
 
 
 def _missing(root: Path) -> str:

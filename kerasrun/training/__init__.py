@@ -1,1 +1,1 @@
-"""The loop, its state, the callbacks and the devices."""
+"""The loop, the callbacks, resuming and stopping."""

@@ -6,21 +6,17 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kerasrun.experiment.schema import Experiment
-from kerasrun.pipeline.augmentation import Augmentation
+from kerasrun.engine.evaluator import Evaluator
+from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
+from kerasrun.engine.job import Job
+from kerasrun.engine.labels import training_labels
+from kerasrun.engine.steps import FusedSteps
 from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
-from kerasrun.reading.data import Inputs, Split
+from kerasrun.reading.data import Inputs
 from kerasrun.reading.memory import kept_within, memory_budget
-from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import is_from_plugin
-from kerasrun.training.evaluator import Evaluator
-from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
-from kerasrun.training.labels import training_labels
-from kerasrun.training.steps import FusedSteps
+from kerasrun.training.class_weight import sample_weight
 
 logger = logging.getLogger("kerasrun")
 
@@ -31,25 +27,11 @@ Batches = Iterator[Any] | BatchesInMemory
 class Computation:
     """The graphs of a stage, and the batches that they run on; a resume makes all of it anew."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        built: BuiltModel,
-        train: Split,
-        validation: Split | None,
-        sample_weight: NDArray[np.float32] | None,
-        augmentation: Augmentation | None,
-        strategy: Any = None,
-    ) -> None:
-        self.experiment = experiment
-        self.built = built
-        self.model = built.model
-        self.train = train
-        self.validation = validation
-        self.labels = training_labels(built.targets, train)
-        self.sample_weight = sample_weight
-        self.augmentation = augmentation
-        self.strategy = strategy
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.model = job.model
+        self.labels = training_labels(job.targets, job.train)
+        self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
         self.fused_steps = FusedSteps
         self.frozen: FrozenPart | None = None
         """What is computed once in this stage."""
@@ -60,21 +42,21 @@ class Computation:
 
     def run_on_examples(self) -> None:
         """Everything anew that was traced with an earlier optimizer and its metrics."""
-        self._inputs: Inputs = self.train.inputs
+        self._inputs: Inputs = self.job.train.inputs
         self._of_array = False
         self._take(self.model)
         self.evaluator = self._evaluator()
 
     def measure_budget(self) -> None:
         """Once for a run."""
-        with kept_within(self.experiment.cache.memory):
+        with kept_within(self.job.experiment.cache.memory):
             self.budget = memory_budget()
 
     def choose_frozen_part(self, callbacks: Sequence[Any]) -> None:
         """Which layers can be computed once in the stage that begins."""
-        changes = self.augmentation is not None or any(map(is_from_plugin, callbacks))
-        examples = len(self.train) + (len(self.validation) if self.validation else 0)
-        may = self.experiment.cache.features and not changes and not self.strategy
+        changes = self.job.augmentation is not None or any(map(is_from_plugin, callbacks))
+        examples = sum(map(len, self.job.splits))
+        may = self.job.experiment.cache.features and not changes and not self.job.strategy
         self.frozen = part_to_keep(self.model, examples, self.budget) if may else None
 
     def frozen_state(self) -> dict[str, Any]:
@@ -84,22 +66,21 @@ class Computation:
     def restore_frozen_state(self, state: Mapping[str, Any]) -> None:
         """Put back what `frozen_state` gave."""
         self.budget = state["budget"]
-        self.frozen = frozen_part(self.model) if state["kept"] and not self.strategy else None
+        self.frozen = frozen_part(self.model) if state["kept"] and not self.job.strategy else None
 
     def compute_frozen_part(self, stop: Callable[[], bool]) -> bool:
         """Compute the frozen layers once, if there are any, and run on the rest then; False if `stop` said so."""
         if self.frozen is None:
             return True
-        splits = [self.train, *([self.validation] if self.validation else [])]
-        examples = sum(map(len, splits))
+        examples = sum(map(len, self.job.splits))
         logger.info(
             "the layers up to %s are frozen: computing them once for %d examples, %.1f MB (-s cache.features=false "
             "computes them in each epoch)",
             *(self.frozen.last, examples, examples * self.frozen.example_bytes / 1e6),
         )
         kept = []
-        for split in splits:
-            computed = features(self.frozen, split.inputs, self.experiment.fit.batch_size, stop)
+        for split in self.job.splits:
+            computed = features(self.frozen, split.inputs, self.job.experiment.fit.batch_size, stop)
             if computed is None:
                 return False
             kept.append(computed)
@@ -110,15 +91,15 @@ class Computation:
 
     def batches(self, first_step: int) -> Batches:
         """Those that train, from a global step on; several devices share each, whose size is the global one."""
-        fit = self.experiment.fit
+        fit = self.job.experiment.fit
         of_both: dict[str, Any] = {
             "batch_size": fit.batch_size,
-            "seed": self.experiment.seed,
+            "seed": self.job.experiment.seed,
             "first_step": first_step,
             "sample_weight": self.sample_weight,
         }
         self._of_array = is_array(self._inputs)
-        simple = self.augmentation is None and not self.strategy
+        simple = self.job.augmentation is None and not self.job.strategy
         if simple and not isinstance(self.labels, Masks) and is_copied(self._inputs):
             return BatchesInMemory(self._inputs, self.labels, **of_both)
         batches = training_batches(
@@ -126,11 +107,11 @@ class Computation:
             self.labels,
             epochs=fit.epochs,
             steps_per_epoch=fit.steps_per_epoch,
-            augmentation=self.augmentation,
+            augmentation=self.job.augmentation,
             **of_both,
         )
         iterator: Iterator[Any] = iter(
-            self.strategy.experimental_distribute_dataset(batches) if self.strategy else batches
+            self.job.strategy.experimental_distribute_dataset(batches) if self.job.strategy else batches
         )
         return iterator
 
@@ -139,11 +120,11 @@ class Computation:
         return not self._of_array and is_array(self._inputs)
 
     def _take(self, network: Any) -> None:
-        self.fused = self.fused_steps(network, self.strategy)
+        self.fused = self.fused_steps(network, self.job.strategy)
         self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
 
     def _evaluator(self, **on_features: Any) -> Evaluator | None:
-        if self.validation is None:
+        if self.job.validation is None:
             return None
-        batch_size = self.experiment.fit.batch_size
-        return Evaluator(self.model, self.validation, self.built.targets, batch_size, **on_features)
+        batch_size = self.job.experiment.fit.batch_size
+        return Evaluator(self.model, self.job.validation, self.job.targets, batch_size, **on_features)

@@ -16,16 +16,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrun.engine import stages, state
+from kerasrun.engine.building import begin_stage
+from kerasrun.engine.chunks import ChunkSize
+from kerasrun.engine.job import Job
 from kerasrun.errors import CheckpointError, Interrupted, RunDirectoryError
 from kerasrun.experiment.logs import log_names
-from kerasrun.experiment.schema import Experiment
-from kerasrun.pipeline.order import examples_before, steps_in_epoch
-from kerasrun.reading.data import Data, Split
+from kerasrun.pipeline.order import examples_before
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.training import signals, stages, state
-from kerasrun.training.building import BuiltModel, begin_stage
+from kerasrun.training.best import best_for
 from kerasrun.training.callbacks import (
     CallbackState,
     build_callbacks,
@@ -35,16 +36,14 @@ from kerasrun.training.callbacks import (
     prepare_for_resume,
     watched,
 )
-from kerasrun.training.chunks import ChunkSize
-from kerasrun.training.class_weight import sample_weight
 from kerasrun.training.computation import Batches, Computation
-from kerasrun.training.fingerprint import FingerprintCheck
-from kerasrun.training.loop_parts import LoopParts
 from kerasrun.training.progress import TrainingProgress
-from kerasrun.training.signals import StopRequest
+from kerasrun.training.resuming.fingerprint import FingerprintCheck
 from kerasrun.training.step_errors import explained, not_finite
-from kerasrun.training.time_left import TimeLeft
-from kerasrun.training.time_limit import Paused, TimeLimit
+from kerasrun.training.stopping import signals
+from kerasrun.training.stopping.signals import StopRequest
+from kerasrun.training.stopping.time_left import TimeLeft
+from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 
 logger = logging.getLogger("kerasrun")
@@ -63,43 +62,28 @@ class Position:
 class TrainingLoop:
     """One run from its position to its end. Everything that changes while it trains is here or in the model."""
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        experiment: Experiment,
-        data: Data,
-        built: BuiltModel,
-        train: Split,
-        val: Split | None,
-        parts: LoopParts,
-        strategy: Any = None,
-        limit: TimeLimit | None = None,
-    ) -> None:
+    def __init__(self, run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> None:
         self.run = run
-        self.experiment = experiment
-        self.model = built.model
-        self.strategy = strategy
-        self.train = train
-        self.built = built
-        batch_size = experiment.fit.batch_size
-        self.steps = experiment.fit.steps_per_epoch or steps_in_epoch(len(train), batch_size)
-        self.columns = log_names(experiment, validates=val is not None)
-        weight = sample_weight(experiment.fit.class_weight, train, data.classes)
-        self.computation = Computation(experiment, built, train, val, weight, parts.augmentation, strategy)
+        self.job = job
+        self.experiment = experiment = job.experiment
+        self.model = job.model
+        self.train = job.train
+        self.steps = job.steps
+        self.columns = log_names(experiment, validates=job.validation is not None)
+        self.computation = Computation(job)
         self.batches: Batches | None = None
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
-        self.writer = RunWriter(run, experiment, data, built, self.callbacks)
-        self.data = data
-        self.fingerprint = FingerprintCheck(run, data, self.writer)
+        self.writer = RunWriter(run, job, self.callbacks)
+        self.fingerprint = FingerprintCheck(run, job.data, self.writer)
         self.has_stepped = False
         """Whether this process has trained, so that what it saves relies on what it read."""
         every_step = any(needs_every_step(callback) for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
-        self.best = parts.best
+        self.best = best_for(job.model, job.monitor, experiment.checkpoint.mode)
         self.position = Position()
         self.progress = TrainingProgress(
-            experiment.fit.epochs, self.steps, batch_size, len(train), experiment.fit.verbose
+            experiment.fit.epochs, job.steps, experiment.fit.batch_size, len(job.train), experiment.fit.verbose
         )
         self.stop = StopRequest()
         self.time_left = TimeLeft(limit or TimeLimit(), self.chunks, self.writer)
@@ -210,7 +194,7 @@ class TrainingLoop:
         if stage == self.stage:
             return
         for number in range(self.stage + 1, stage + 1):
-            begin_stage(self.built, self.experiment, number, self.strategy)
+            begin_stage(self.job, number)
         self.stage = stage
         self.computation.run_on_examples()
         self.batches = None
@@ -302,7 +286,7 @@ class TrainingLoop:
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """What goes wrong where examples are read and computed with, in the user's terms."""
-        with self.data.every_bad_file_told(), explained(self.experiment.fit.batch_size):
+        with self.job.data.every_bad_file_told(), explained(self.experiment.fit.batch_size):
             yield
 
     def _write_graph(self) -> None:
@@ -430,7 +414,7 @@ class TrainingLoop:
         # One that is still being written when the next is due goes before it, and so does the reading of the data:
         # training does not wait.
         is_late = time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
-        return is_late and not self.writer.is_saving() and self.data.is_read
+        return is_late and not self.writer.is_saving() and self.job.data.is_read
 
     def _has_time_to_go_on(self) -> bool:
         remaining = self.steps - self.position.step

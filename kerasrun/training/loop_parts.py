@@ -1,39 +1,24 @@
-"""What can be wrong with an experiment although its model was built: made before there is a run."""
+"""What the loop makes beside the model: made once before there is a run, to know whether it can be."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrun.engine.job import Job
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
-from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
-from kerasrun.training.best import Best, best_for
-from kerasrun.training.building import BuiltModel
+from kerasrun.training.best import best_for
 from kerasrun.training.callbacks import build_callbacks, check_average
 
 
-@dataclass(frozen=True)
-class LoopParts:
-    """What the loop takes as it is."""
-
-    augmentation: Augmentation | None
-    best: Best
-
-
-def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> LoopParts:
+def check_parts(job: Job) -> None:
     """
     Raises:
-        KerasrunError: if the augmentation, a callback, an optimizer or what decides the best model cannot serve.
+        KerasrunError: if a callback, an optimizer or what decides the best model cannot serve.
     """
-    callbacks = build_callbacks(experiment.callbacks, Path.cwd())
-    for optimizer in (built.model.optimizer, *_later_optimizers(experiment)):
+    callbacks = build_callbacks(job.experiment.callbacks, Path.cwd())
+    for optimizer in (job.model.optimizer, *_later_optimizers(job.experiment)):
         check_average(callbacks, optimizer)
-    monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
-    masks = built.targets.kind == "masks"
-    return LoopParts(
-        augmentation=augmentation_of(experiment, tuple(built.model.input.shape[1:]), masks=masks),
-        best=best_for(built.model, monitor, experiment.checkpoint.mode),
-    )
+    best_for(job.model, job.monitor, job.experiment.checkpoint.mode)
 
 
 def _later_optimizers(experiment: Experiment) -> list[Any]:

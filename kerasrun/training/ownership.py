@@ -12,7 +12,7 @@ from kerasrun.runs import atomic, checkpoints, directory
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
-from kerasrun.training import signals
+from kerasrun.training.stopping import signals
 
 logger = logging.getLogger("kerasrun")
 

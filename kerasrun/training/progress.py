@@ -9,7 +9,8 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kerasrun.training.chunks import ChunkSize
+from kerasrun.engine.chunks import ChunkSize
+from kerasrun.experiment.durations import duration
 
 logger = logging.getLogger("kerasrun")
 
@@ -95,16 +96,6 @@ class TrainingProgress:
     def _say(self, message: str, *arguments: object) -> None:
         """Log a line; under `verbose: 0` it is for `log.txt` alone."""
         logger.info(message, *arguments, extra={"for_log_alone": self.verbose == 0})
-
-
-def duration(seconds: float) -> str:
-    """`0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _line(logs: Mapping[str, float]) -> str:

@@ -8,56 +8,32 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from kerasrun import plugins
-from kerasrun.errors import CheckpointError, DataError, ExperimentError
-from kerasrun.experiment.class_ids import check_class_ids, with_numbers
-from kerasrun.experiment.class_weight import check_class_weight
-from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.engine.devices import Device
+from kerasrun.engine.job import Job
+from kerasrun.engine.prepared import Prepared, prepare, start_device
+from kerasrun.errors import CheckpointError
+from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import Loaded, load
-from kerasrun.experiment.logs import check_monitors
-from kerasrun.experiment.outputs import check_outputs
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.experiment.schedules import in_steps
-from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.validation import check_validation
-from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation
-from kerasrun.pipeline.suitable_images import require_suitable_images
-from kerasrun.reading.data import Data, Split
-from kerasrun.reading.memory import kept_within
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.runs.environment import environment
-from kerasrun.training import branching, compatibility, devices, fingerprint
-from kerasrun.training.branching import Branch, Origin
-from kerasrun.training.changes import check_changes, check_epochs
-from kerasrun.training.class_weight import class_weights
-from kerasrun.training.devices import Device
-from kerasrun.training.kept_models import best_model, last_is_whole
+from kerasrun.training.description import description
 from kerasrun.training.ownership import owned
-from kerasrun.training.stages import end_of_training
-from kerasrun.training.time_limit import Paused, TimeLimit
+from kerasrun.training.resuming import branching, compatibility, fingerprint
+from kerasrun.training.resuming.branching import Branch, Origin
+from kerasrun.training.resuming.epochs import check_epochs, nothing_left
+from kerasrun.training.resuming.kept_models import best_model, last_is_whole
+from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
 
 logger = logging.getLogger("kerasrun")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An experiment with its data open and checked, before TensorFlow is loaded."""
-
-    experiment: Experiment
-    """As in the file, but with what the data decide: counts of steps for those of epochs, numbers of named classes."""
-    data: Data
-    train: Split
-    validation: Split | None
 
 
 def train(
@@ -80,22 +56,22 @@ def train(
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun = time.monotonic()
-    ready = _ready(file, overrides, branch, trust=trust)
-    experiment, origin = ready.prepared.experiment, ready.origin
-    description = _description(Path(file), overrides, ready.prepared, ready.device)
-    run = directory.create(Path(output), experiment.name)
+    loaded, origin = load(file, overrides), branching.find(branch) if branch else None
+    job = _new_job(loaded, origin, trust=trust)
+    said = description(Path(file), overrides, job, job.device)
+    run = directory.create(Path(output), job.experiment.name)
     with owned(run) as status:
         status.is_mine = True
-        atomic.write_text(run.experiment_file, ready.text)
+        atomic.write_text(run.experiment_file, loaded.text)
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
-        run.write_resolved(resolved_yaml(experiment))
+        run.write_resolved(resolved_yaml(job.experiment))
         begun_with = {"from": origin.description()} if origin else {}
-        run.update_run(**description, **begun_with, **({"trust": True} if trust else {}))
+        trusted = {"trust": True} if trust else {}
+        run.update_run(**said, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         begins = f", with the weights of {origin}" if origin else ""
-        logger.info("%s on %s%s", run, ready.device.description, begins)
-        loop = ready.loop_for(run, TimeLimit(experiment.time_limit, begun))
-        run.update_run(jit_compile=loop.model.jit_compile)
+        logger.info("%s on %s%s", run, job.device.description, begins)
+        loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
         _to_its_end(run, loop, loop.start)
     return run
 
@@ -135,17 +111,16 @@ def resume(
         check_epochs(before, loaded.experiment, checkpoint.progress)
         best = best_model(run, loaded.experiment, checkpoint, devices=recorded["device"]["count"])
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
-        if whole and _nothing_left(run, loaded.experiment, checkpoint.progress):
+        if whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded, trust=trust)
         device = start_device(prepared.experiment, recorded["device"]["threads"], recorded["variables"])
-        now = _description(run.resolved_file, overrides, prepared, device)
+        now = description(run.resolved_file, overrides, prepared, device)
         now[fingerprint.KEY] = fingerprint.to_compare(recorded, prepared.data, accept=accept_changes)
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
             best = best_model(run, loaded.experiment, checkpoint, same_course=False)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
-        limit = TimeLimit(prepared.experiment.time_limit, begun)
-        loop = loop_builder(prepared, device, pretrained=False)(run, limit)
+        loop = loop_for(run, build(prepared, device), TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))
         status.is_mine = True
@@ -168,111 +143,35 @@ def dry_run(
     branch: Branch | None = None,
     trust: bool = False,
 ) -> None:
-    """Everything up to one real batch forward and back, one save and one restore; then what was written is removed."""
-    ready = _ready(file, overrides, branch, trust=trust)
+    """Do everything up to one real batch forward and back, one save and one restore; then remove what was written."""
+    loaded, origin = load(file, overrides), branching.find(branch) if branch else None
+    job = _new_job(loaded, origin, trust=trust)
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
-        loop = ready.loop_for(directory.create(private, ready.prepared.experiment.name))
+        loop = loop_for(directory.create(private, job.experiment.name), job)
         with plugins.errors_explained():
             loop.try_one_batch()
 
 
-def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
-    """Open the files that the experiment names and check what the text alone could not tell.
+def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool) -> Job:
+    prepared = prepare(loaded, trust=trust)
+    if origin is None:
+        prepared.experiment.model.check_weights()
+    return build(prepared, start_device(prepared.experiment), pretrained=True, origin=origin)
+
+
+def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origin: Origin | None = None) -> Job:
+    """Build the model, and whatever else may fail before a run directory is made for it.
 
     Args:
-        trust: whether code that a model file brings may be run.
-
-    Raises:
-        KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
-    """
-    experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled(trust=trust)})
-    with kept_within(experiment.cache.memory):
-        data = experiment.data.open()
-    for skipped in data.skipped:
-        logger.warning("skipped %s: %s", skipped.path, skipped.reason)
-    fit = experiment.fit
-    train_split, validation = training_and_validation(data.splits, fit, experiment.seed)
-    if experiment.preprocessing is None:  # which may change the shape
-        experiment.model.check_examples(train_split.inputs.example_shape, data.label_kind)
-    if isinstance(experiment.augmentation, ImageDataGenerator):
-        require_suitable_images(experiment.augmentation, train_split.inputs)
-    try:
-        check_class_weight(loaded.document, data.classes, data.label_kind)
-        check_class_ids(loaded.document, data.classes)
-        check_outputs(loaded.document, experiment, len(data.classes))
-        check_monitors(loaded.document, experiment, validates=validation is not None)
-        batches = steps_in_epoch(len(validation), fit.batch_size) if validation else None
-        check_validation(loaded.document, fit, batches)
-    except ExperimentError as error:
-        # The text alone could not tell: it took the data to know the classes, and that nothing validates.
-        raise DataError(str(error)) from None
-    if not is_in_memory(train_split.inputs):
-        logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
-    if validation and fit.validation_steps:
-        validation = first(validation, fit.validation_steps * fit.batch_size)
-    steps = fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
-    experiment = _scheduled_in_steps(experiment, steps)
-    experiment = experiment.model_copy(update={"compile": with_numbers(experiment.compile, data.classes)})
-    # The run keeps the plugins: its description names those.
-    kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
-    experiment = experiment.model_copy(update={"plugins": kept})
-    return Prepared(experiment, data, train_split, validation)
-
-
-def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
-    """The experiment with what counts epochs in a learning-rate schedule counting steps.
-
-    Args:
-        steps: those of an epoch.
-    """
-    optimizer, notes = in_steps(experiment.compile.optimizer, steps)
-    said = [("compile", note) for note in notes]
-    stages = []
-    for number, stage in enumerate(experiment.stages):
-        if stage.optimizer is not None:
-            its_own, notes = in_steps(stage.optimizer, steps)
-            said += [(f"stages.{number}", note) for note in notes]
-            stage = stage.model_copy(update={"optimizer": its_own})
-        stages.append(stage)
-    for section, note in said:
-        logger.info("%s.optimizer: %s", section, note)
-    compiled = experiment.compile.model_copy(update={"optimizer": optimizer})
-    return experiment.model_copy(update={"compile": compiled, "stages": tuple(stages)})
-
-
-def start_device(
-    experiment: Experiment,
-    threads: Mapping[str, int] | None = None,
-    variables: Mapping[str, str | None] | None = None,
-) -> Device:
-    """Start TensorFlow as the experiment asks for; `threads` and `variables` as for `devices.start`."""
-    return devices.start(experiment.device, threads, experiment.deterministic, variables=variables)
-
-
-class LoopFor(Protocol):
-    """Makes the loop of a run, for a model that is built."""
-
-    def __call__(self, run: RunDirectory, limit: TimeLimit | None = None) -> "TrainingLoop": ...
-
-
-def loop_builder(
-    prepared: Prepared, device: Device, *, pretrained: bool, origin: Origin | None = None, trust: bool = False
-) -> LoopFor:
-    """Build the model, which may fail, before a run directory is made for it.
-
-    Args:
-        pretrained: whether to load the weights that a network comes with; a resume needs none.
+        pretrained: load the weights that a network comes with; a resume needs none.
         origin: the weights to begin with instead.
-        trust: whether code that the origin's model brings may be run.
 
     Raises:
         KerasrunError: if the experiment has no model for these data on this device, or the weights do not fit it.
     """
-    from kerasrun.training.building import build_model
-    from kerasrun.training.loop import TrainingLoop
-    from kerasrun.training.loop_parts import loop_parts
+    from kerasrun.engine.building import build_job
+    from kerasrun.training.loop_parts import check_parts
 
-    strategy = devices.strategy(device, len(prepared.train), prepared.experiment.fit.batch_size)
     with (
         contextlib.redirect_stdout(sys.stderr),  # Keras tells there of downloads
         plugins.errors_explained(),
@@ -280,69 +179,19 @@ def loop_builder(
     ):
         plugins.load()
         # Read before the model is built, which resets the names and the random numbers that loading uses.
-        weights = branching.read(origin, trust=trust) if origin else None
-        pretrained = pretrained and origin is None
-        built = build_model(
-            prepared.experiment, prepared.data, prepared.train, pretrained=pretrained, strategy=strategy
-        )
+        weights = branching.read(origin, trust=prepared.trust) if origin else None
+        job = build_job(prepared, device, pretrained=pretrained and origin is None)
         if origin and weights:
-            branching.put(weights, built.model, origin)
-            branching.note_other_classes(prepared.data.classes, origin)
-        parts = loop_parts(prepared.experiment, built, validates=prepared.validation is not None)
-
-    def loop_for(run: RunDirectory, limit: TimeLimit | None = None) -> "TrainingLoop":
-        parties = (prepared.data, built, prepared.train, prepared.validation)
-        return TrainingLoop(run, prepared.experiment, *parties, parts, strategy, limit)
-
-    return loop_for
+            branching.put(weights, job.model, origin)
+            branching.note_other_classes(job.data.classes, origin)
+        check_parts(job)
+    return job
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """Everything that a new run needs before it has a directory."""
+def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "TrainingLoop":
+    from kerasrun.training import loop
 
-    text: str
-    """Of the experiment file."""
-    prepared: Prepared
-    origin: Origin | None
-    device: Device
-    loop_for: LoopFor
-
-
-def _ready(file: str | Path, overrides: Sequence[str], branch: Branch | None, *, trust: bool) -> _Ready:
-    loaded = load(file, overrides)
-    origin = branching.find(branch) if branch else None
-    prepared = prepare(loaded, trust=trust)
-    if origin is None:
-        prepared.experiment.model.check_weights()
-    device = start_device(prepared.experiment)
-    loop_for = loop_builder(prepared, device, pretrained=True, origin=origin, trust=trust)
-    return _Ready(loaded.text, prepared, origin, device, loop_for)
-
-
-def _description(file: Path, overrides: Sequence[str], prepared: Prepared, device: Device) -> dict[str, Any]:
-    """What `run.json` says beside its status."""
-    return {
-        **environment(file.absolute().parent),
-        "overrides": list(overrides),
-        "experiment": prepared.experiment.name,
-        "seed": prepared.experiment.seed,
-        "epochs": prepared.experiment.fit.epochs,
-        "device": device.recorded(),
-        "label_kind": prepared.data.label_kind,
-        "classes": list(prepared.data.classes),
-        "class_weight": class_weights(prepared.experiment.fit.class_weight, prepared.train, prepared.data.classes),
-        "plugins": plugins.checksums(),
-        fingerprint.KEY: prepared.data.fingerprint if prepared.data.is_read else None,
-        fingerprint.FILES_KEY: prepared.data.files,
-        "skipped": [str(skipped.path) for skipped in prepared.data.skipped],
-        "examples": {
-            "train": len(prepared.train),
-            "validation": len(prepared.validation) if prepared.validation else 0,
-            "shape": list(prepared.train.inputs.example_shape),
-            "dtype": str(prepared.train.inputs.dtype),
-        },
-    }
+    return loop.TrainingLoop(run, job, limit)
 
 
 def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
@@ -368,20 +217,3 @@ def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
         logger.warning("%s was never finite, so the best model is that of epoch %d", best["monitor"], best["epoch"])
     logger.info("%s; best epoch %d by %s %.4g", reason, best["epoch"], best["monitor"], best["value"])
     logger.info("model: %s/%s", run, run.best_model.name)
-
-
-def _nothing_left(run: RunDirectory, experiment: Experiment, progress: Any) -> bool:
-    if progress["stopped_by"] is not None:
-        epoch, callback = progress["epoch"], progress["stopped_by"]
-        logger.info("%s is finished: %s stopped it after epoch %d; nothing to resume", run, callback, epoch)
-        return True
-    if progress["epoch"] >= end_of_training(experiment, progress["stage_ends"]):
-        more, key = 2 * progress["epoch"], "fit.epochs"
-        if experiment.stages:
-            more, key = 2 * experiment.stages[-1].epochs, f"stages.{len(experiment.stages) - 1}.epochs"
-        logger.info(
-            "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s %s=%d",
-            *(run, progress["epoch"], run, key, more),
-        )
-        return True
-    return False

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrun import plugins
+from kerasrun.engine.devices import Device
+from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import Interrupted, KerasrunError, TooFewStepsError
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.pipeline.selection import spread
 from kerasrun.runs import atomic, checkpoints, directory
-from kerasrun.training.devices import Device
-from kerasrun.training.train import Prepared, loop_builder, prepare, start_device
+from kerasrun.training.train import build
 from kerasrun.training.verification import ERROR, EXPERIMENT, METRICS, SETTINGS
 
 if TYPE_CHECKING:
@@ -78,14 +79,15 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
     Raises:
         TooFewStepsError: if a callback ends training before so many steps, so that nothing would be cut or compared.
     """
-    from kerasrun.training import state
+    from kerasrun.engine import state
+    from kerasrun.training.loop import TrainingLoop
 
-    loop_for = loop_builder(prepared, device, pretrained=trial != "resumed")
+    job = build(prepared, device, pretrained=trial != "resumed")
     if trial == "resumed":
         run = directory.open_run(folder / "cut" / directory.LATEST)
     else:
         run = directory.create(folder / trial, prepared.experiment.name)
-    loop = loop_for(run)
+    loop = TrainingLoop(run, job)
     records = _recorded(loop, each_step=trial in ("once", "cut"), cut=steps // 2 + 1 if trial == "cut" else None)
     try:
         with plugins.errors_explained():
@@ -118,8 +120,8 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
 
 def _recorded(loop: "TrainingLoop", *, each_step: bool, cut: int | None) -> list[tuple[str, dict[str, str]]]:
     """Have the loop record; returns what will hold the variables' digests before and after each of its calls."""
-    from kerasrun.training import state
-    from kerasrun.training.steps import FusedSteps
+    from kerasrun.engine import state
+    from kerasrun.engine.steps import FusedSteps
 
     records: list[tuple[str, dict[str, str]]] = []
 

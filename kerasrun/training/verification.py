@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from kerasrun import errors
+from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import OutOfMemoryError
+from kerasrun.experiment.durations import duration
 from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
-from kerasrun.training import signals
-from kerasrun.training.progress import duration
 
 logger = logging.getLogger("kerasrun")
 
@@ -158,7 +158,7 @@ def _train(folder: Path, trials: Sequence[str]) -> None:
     # It has nothing to save, so it hears no signal: it is ended from here, or ends when this pipe does.
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb"), os.fdopen(reader, "rb") as stdin:
-        with signals.deaf_children():
+        with deaf_children():
             process = subprocess.Popen(
                 [sys.executable, "-m", "kerasrun.training.trial", str(folder), *trials],
                 stdin=stdin,

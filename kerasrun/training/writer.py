@@ -10,18 +10,16 @@ import keras
 from numpy.typing import NDArray
 
 from kerasrun import model_file
+from kerasrun.engine.job import Job
+from kerasrun.engine.several_outputs import SeveralTargets
+from kerasrun.engine.state import to_hdf5
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
-from kerasrun.reading.data import Data
 from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
-from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import flush
-from kerasrun.training.several_outputs import SeveralTargets
-from kerasrun.training.state import to_hdf5
 
 
 class RunWriter(BackgroundWriter):
@@ -31,15 +29,10 @@ class RunWriter(BackgroundWriter):
     the rest is done in the background.
     """
 
-    def __init__(
-        self, run: RunDirectory, experiment: Experiment, data: Data, built: BuiltModel, callbacks: Sequence[Any]
-    ) -> None:
+    def __init__(self, run: RunDirectory, job: Job, callbacks: Sequence[Any]) -> None:
         super().__init__()
         self.run = run
-        self.experiment = experiment
-        self.data = data
-        self.model = built.model
-        self.targets = built.targets
+        self.job = job
         self.callbacks = callbacks
         self._checkpoint: Future[None] | None = None
         self._model: Future[None] | None = None
@@ -99,17 +92,18 @@ class RunWriter(BackgroundWriter):
 
         Keras writes it now, to a private file; what takes long on a slow disk, the flush, is done in the background.
         """
+        experiment, data, targets = self.job.experiment, self.job.data, self.job.targets
         info = ModelInfo(
-            classes=self.data.classes,
-            image_format=self.data.image_format,
-            label_kind=self.data.label_kind,
-            row_format=self.data.row_format,
-            batch_size=self.experiment.fit.batch_size,
-            outputs=self.targets.outputs,
-            parts=tuple(one.part for one in self.targets.parts) if isinstance(self.targets, SeveralTargets) else (),
-            experiment=self.experiment.name,
-            deterministic=self.experiment.deterministic,
-            plugins=model_file.needed_plugins(self.model),
+            classes=data.classes,
+            image_format=data.image_format,
+            label_kind=data.label_kind,
+            row_format=data.row_format,
+            batch_size=experiment.fit.batch_size,
+            outputs=targets.outputs,
+            parts=tuple(one.part for one in targets.parts) if isinstance(targets, SeveralTargets) else (),
+            experiment=experiment.name,
+            deterministic=experiment.deterministic,
+            plugins=model_file.needed_plugins(self.job.model),
             epoch=epoch,
             metrics=logs,
         )
@@ -118,7 +112,7 @@ class RunWriter(BackgroundWriter):
         private = atomic.private_name(path)
         with atomic.explained(path):
             try:
-                model_file.save(self.model, info, private)
+                model_file.save(self.job.model, info, private)
                 self._model = self.submit(
                     lambda: atomic.replace_from(private, path), otherwise=lambda: atomic.discard(private)
                 )
@@ -128,9 +122,10 @@ class RunWriter(BackgroundWriter):
 
     def _write_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
         # Here, after the rows of the epochs before, and before those of later ones.
-        files = recovery.files(self.run, resolved_yaml(self.experiment))
+        files = recovery.files(self.run, resolved_yaml(self.job.experiment))
         begin = time.monotonic()
-        checkpoints.save(self.run, step, to_hdf5(arrays), {**progress, "files": files}, self.experiment.checkpoint.keep)
+        keep = self.job.experiment.checkpoint.keep
+        checkpoints.save(self.run, step, to_hdf5(arrays), {**progress, "files": files}, keep)
         self._checkpoint_seconds = time.monotonic() - begin
         self.run.update_run(best=progress["best"], checkpoint_seconds=self._checkpoint_seconds)
 

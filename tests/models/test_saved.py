@@ -15,7 +15,7 @@ from kerasrun.models.base import Output
 from kerasrun.models.saved import Saved
 from kerasrun.results.summary import summarize
 from kerasrun.runs.metrics import Table
-from kerasrun.training import branching
+from kerasrun.training.resuming import branching
 
 TEN = Output(10, "softmax")
 

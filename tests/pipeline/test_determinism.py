@@ -37,7 +37,7 @@ def test_a_missing_kernel_is_explained_wherever_it_is_missed(tmp_path, monkeypat
     import numpy as np
 
     import kerasrun
-    from kerasrun.training import devices
+    from kerasrun.engine import devices
 
     devices.start()
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from kerasrun.engine.prepared import prepare
 from kerasrun.errors import DataError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.reading.inputs import ArrayInputs
-from kerasrun.training.train import prepare
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import kerasrun
+from kerasrun.engine import devices
 from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
 from kerasrun.results import evaluation, export, plots
 from kerasrun.results.recorded import read_recorded
 from kerasrun.runs.directory import create
-from kerasrun.training import devices
 
 pytestmark = pytest.mark.tensorflow
 

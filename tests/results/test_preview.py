@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 import kerasrun
+from kerasrun.engine.prepared import prepare
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.results import preview
-from kerasrun.training.train import prepare
 
 pytestmark = pytest.mark.tensorflow
 ROTATED = "augmentation: {ImageDataGenerator: {rotation_range: 30, rescale: 1./127.5, samplewise_center: true}}\n"
@@ -42,7 +42,7 @@ def test_the_picture_is_named_after_the_experiment(experiment, tmp_path, monkeyp
 
 def test_its_examples_are_what_the_first_steps_train_on(experiment, monkeypatch):
     """Two batches are taken, for nine examples of six in a batch."""
-    from kerasrun.training.steps import FusedSteps
+    from kerasrun.engine.steps import FusedSteps
 
     file = experiment(ROTATED)
     images, labels = preview._first_examples(prepare(load(file)), 9)

@@ -21,7 +21,7 @@ def main() -> None:
     gc.disable()  # while TensorFlow is imported there is nothing to collect, and looking takes a seventh of the time
     kill, steps, *arguments = sys.argv[1:]
     training: Any = importlib.import_module("kerasrun.training.train")
-    builder = training.loop_builder
+    build = training.build
 
     def armed(*given: Any, **named: Any) -> Any:
         gc.enable()
@@ -29,9 +29,9 @@ def main() -> None:
         if kill != "-":
             name, _, nth = kill.partition(":")
             POINTS[name](int(nth))
-        return builder(*given, **named)
+        return build(*given, **named)
 
-    training.loop_builder = armed
+    training.build = armed
     sys.argv = ["kerasrun", *arguments]
     runpy.run_module("kerasrun", run_name="__main__")
 
@@ -103,7 +103,7 @@ def _step_while_saving(nth: int) -> None:
     The thread that writes it waits so long for a step; where none follows, it writes the whole and goes on.
     """
     atomic: Any = importlib.import_module("kerasrun.runs.atomic")
-    steps: Any = importlib.import_module("kerasrun.training.steps")
+    steps: Any = importlib.import_module("kerasrun.engine.steps")
     write, train = atomic._write, steps.FusedSteps.__call__
     half_written, step_begun = threading.Event(), threading.Event()
     seen = 0
@@ -152,7 +152,7 @@ def _says_finished(run: Any, **fields: Any) -> bool:
     return fields.get("status") == "finished"
 
 
-_FUSED = "kerasrun.training.steps:FusedSteps.__call__"
+_FUSED = "kerasrun.engine.steps:FusedSteps.__call__"
 _WRITER = "kerasrun.training.writer:RunWriter"
 _KERAS = "keras.callbacks"
 
@@ -172,8 +172,8 @@ POINTS: Mapping[str, Callable[[int], None]] = {
     ),
     "half of run.json": _half_written("run.json"),
     # The end of an epoch.
-    "in validation": _at("kerasrun.training.steps:Scoring.add", "after"),
-    "after validation": _at("kerasrun.training.steps:Scoring.result", "after"),
+    "in validation": _at("kerasrun.engine.steps:Scoring.add", "after"),
+    "after validation": _at("kerasrun.engine.steps:Scoring.result", "after"),
     "half of a ModelCheckpoint": _instead_of(f"{_KERAS}:ModelCheckpoint._save_model", _half_saved_by_keras),
     "after the callbacks": _at("kerasrun.training.loop:TrainingLoop._announce_end", "after"),
     "half of best.keras": _half_model("best.keras"),
@@ -188,7 +188,7 @@ POINTS: Mapping[str, Callable[[int], None]] = {
     # A resume before its first step.
     "before the outputs are taken back": _at(f"{_WRITER}.take_back"),
     "while the outputs are taken back": _at("kerasrun.training.writer:cut_back", "after"),
-    "before the state is restored": _at("kerasrun.training.state:restore_model"),
+    "before the state is restored": _at("kerasrun.engine.state:restore_model"),
     "after the state is restored": _at("kerasrun.training.best:Best.restore", "after"),
     # The end of training.
     "after on_train_end": _at(f"{_KERAS}:CallbackList.on_train_end", "after"),
@@ -207,7 +207,7 @@ AT_THE_END = ("after on_train_end", "half of last.keras", "after last.keras", "a
 
 
 def _count_steps(file: Path) -> None:
-    fused = importlib.import_module("kerasrun.training.steps").FusedSteps
+    fused = importlib.import_module("kerasrun.engine.steps").FusedSteps
     real = fused.__call__
 
     def counted(self: Any, iterator: Any, steps: int) -> Any:

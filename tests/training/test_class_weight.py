@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.engine.targets import Targets
 from kerasrun.errors import DataError
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs.metrics import Table
 from kerasrun.training.class_weight import class_weights, sample_weight
-from kerasrun.training.targets import Targets
 from tests.seeds import moved
 
 LABELS = np.array([1, 1, 1, 1, 0, 0])

@@ -25,10 +25,9 @@ from kerasrun.results import evaluation
 from kerasrun.results import model as results_model
 from kerasrun.results.plots import plot_curves
 from kerasrun.runs import checksums
-from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.directory import RunDirectory, model_of
 from kerasrun.runs.listing import list_runs
 from kerasrun.training import train as training
-from kerasrun.training.kept_models import model_of
 from kerasrun.training.writer import RunWriter
 from tests import forked
 from tests.training.exactness import digests, variables_digest
@@ -136,7 +135,8 @@ def before_training(run, caplog, monkeypatch):
 
     caplog.clear()
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "kerasrun"):
-        patch.setattr(training, "loop_builder", lambda *_, **__: lambda *_: Loop())
+        patch.setattr(training, "build", lambda *_, **__: None)
+        patch.setattr(training, "loop_for", lambda *_: Loop())
         with contextlib.suppress(Reached):
             kerasrun.resume(run)
     return caplog.text, begun_in[0] if begun_in else None

@@ -94,8 +94,8 @@ def test_every_family_is_here():
 @pytest.mark.usefixtures("architecture")
 @pytest.mark.parametrize("data", CELLS_BY_DATA)
 def test_a_run_that_was_cut_ends_with_the_same_bits(folder, data):
+    from kerasrun.engine.state import from_hdf5
     from kerasrun.runs import checkpoints
-    from kerasrun.training.state import from_hdf5
 
     train_whole_and_cut(folder, f"{CELLS_BY_DATA[data]}\nfit: {{epochs: 3, batch_size: 25}}\n")
     kerasrun.resume(folder / "cut" / "run-1")

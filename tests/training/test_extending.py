@@ -37,8 +37,8 @@ def small(text, epochs):
 
 
 def evidence(run):
+    from kerasrun.engine.state import from_hdf5
     from kerasrun.runs import checkpoints
-    from kerasrun.training.state import from_hdf5
 
     newest = checkpoints.newest(run)
     return {

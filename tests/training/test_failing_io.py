@@ -70,9 +70,10 @@ def replayed(whole, monkeypatch):
     class Loop:
         def __init__(self, run, experiment):
             data = SimpleNamespace(classes=("0",), image_format=None, label_kind="classes", row_format=None)
-            built = SimpleNamespace(model=None, targets=SimpleNamespace(outputs="probabilities"))
+            targets = SimpleNamespace(outputs="probabilities")
+            job = SimpleNamespace(experiment=experiment, data=data, model=None, targets=targets)
             self.run, self.best = run, best
-            self.writer = RunWriter(run, experiment, data, built, [])
+            self.writer = RunWriter(run, job, [])
 
         def resume(self, checkpoint, best_from=None):
             assert best_from is None, "the best model was lost"
@@ -88,14 +89,12 @@ def replayed(whole, monkeypatch):
         def why_it_ended(self):
             return "all 3 epochs done"
 
-    def builder(prepared, *_, **__):
-        return lambda run, limit: Loop(run, prepared.experiment)
-
     def save(model, info, path):
         path.write_bytes(files["last.keras" if "last" in path.name else "best.keras"])
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)  # a process of its own, with pipes that it closes
-    monkeypatch.setattr(training, "loop_builder", builder)
+    monkeypatch.setattr(training, "build", lambda prepared, *_, **__: prepared)
+    monkeypatch.setattr(training, "loop_for", lambda run, job, limit: Loop(run, job.experiment))
     monkeypatch.setattr(writing.model_file, "save", save)
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
 
@@ -163,10 +162,8 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
     progress = {**checkpoints.newest(whole).progress, "epoch": 0, "best": best}
 
     class Loop:
-        model = SimpleNamespace(jit_compile=False)
-
-        def __init__(self, run, experiment):
-            self.writer = RunWriter(run, experiment, None, SimpleNamespace(model=None, targets=None), [])
+        def __init__(self, run, job):
+            self.writer = RunWriter(run, job, [])
 
         def start(self):
             with self.writer:
@@ -182,9 +179,12 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
             kerasrun.train(folder / "run.yaml", output=output)
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)
-    monkeypatch.setattr(
-        training, "loop_builder", lambda prepared, *_, **__: lambda run, limit: Loop(run, prepared.experiment)
-    )
+
+    def build(prepared, device, **_):
+        return SimpleNamespace(**vars(prepared), device=device, model=SimpleNamespace(jit_compile=False))
+
+    monkeypatch.setattr(training, "build", build)
+    monkeypatch.setattr(training, "loop_for", lambda run, job, limit: Loop(run, job))
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
     disk = FailingDisk(monkeypatch)
     output = tmp_path / "first"
@@ -243,10 +243,11 @@ def test_a_model_that_keras_cannot_write_to_its_end_leaves_the_old_one(folder, t
     monkeypatch.setattr(io, "open", full_open)
     experiment = kerasrun.load(run.resolved_file).experiment
     data = SimpleNamespace(classes=info.classes, image_format=info.image_format, label_kind="classes", row_format=None)
-    built = SimpleNamespace(model=model, targets=SimpleNamespace(outputs=info.outputs))
+    targets = SimpleNamespace(outputs=info.outputs)
+    job = SimpleNamespace(experiment=experiment, data=data, model=model, targets=targets)
     for at in itertools.count(1):
         plan.writes, plan.at = 0, at
-        with RunWriter(run, experiment, data, built, []) as writer:
+        with RunWriter(run, job, []) as writer:
             try:
                 writer.save_model(run.best_model, 3, info.metrics)
             except RunDirectoryError as failure:

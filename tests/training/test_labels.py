@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.engine.targets import Targets, targets_for, wanted_output
 from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.schema import Fit
 from kerasrun.model_file import read_info
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
-from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 pytestmark = pytest.mark.tensorflow
 
@@ -119,7 +119,7 @@ def test_a_network_without_an_output_for_each_pixel_is_told_how_to_end():
     ],
 )
 def test_masks_become_what_the_loss_takes(loss, units, encoded):
-    from kerasrun.training.labels import encode_masks
+    from kerasrun.engine.labels import encode_masks
 
     targets = Targets(Component(loss), 3, units, "masks")
     assert encode_masks(targets, MASKS).numpy().tolist() == encoded.tolist()
@@ -174,8 +174,8 @@ def _ends_in(shape):
 
 
 def test_one_hot_labels_are_made_of_each_batch_and_go_with_their_examples():
+    from kerasrun.engine.labels import training_labels
     from kerasrun.pipeline.batches import training_batches
-    from kerasrun.training.labels import training_labels
 
     numbers = np.arange(10) % 3
     targets = Targets(Component("categorical_crossentropy"), 3, 3)

@@ -48,7 +48,7 @@ def test_the_logs_are_those_of_fit(train, digits):
 
 
 def test_how_steps_are_fused_changes_no_bit(train, monkeypatch):
-    from kerasrun.training import chunks
+    from kerasrun.engine import chunks
     from tests.training.exactness import variables_digest
 
     text = "model: {MLP: {units: [8], dropout: 0.3}}\nfit: {epochs: 2, batch_size: 16}"
@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate_and_keeps_t
 def test_no_memory_on_the_device_is_told_with_the_batch_size(train, monkeypatch):
     import tensorflow as tf
 
-    from kerasrun.training.steps import FusedSteps
+    from kerasrun.engine.steps import FusedSteps
 
     def exhausted(self, iterator, steps):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -234,8 +234,8 @@ def test_settings_in_keras_json_change_nothing(train):
 
 
 def test_the_dry_run_notices_a_restore_that_restores_nothing(tmp_path, digits, monkeypatch):
+    from kerasrun.engine import state
     from kerasrun.errors import CheckpointError
-    from kerasrun.training import state
 
     restore = state.restore_model
 
@@ -265,8 +265,8 @@ def test_the_state_has_every_variable_that_a_step_changes(optimizer, has_state, 
     import keras
     import tensorflow as tf
 
-    from kerasrun.training import state
-    from kerasrun.training.steps import FusedSteps
+    from kerasrun.engine import state
+    from kerasrun.engine.steps import FusedSteps
 
     keras.utils.clear_session()
     keras.config.set_dtype_policy(precision)
@@ -355,7 +355,7 @@ def test_a_file_that_a_callback_cannot_write_ends_the_run_as_failed(train, tmp_p
     [("auto", [], False), ("auto", ["GPU:0"], "auto"), (True, [], True), (False, ["GPU:0"], False)],
 )
 def test_xla_is_decided_by_a_rule(asked, gpus, told, monkeypatch):
-    from kerasrun.training import building
+    from kerasrun.engine import building
 
     monkeypatch.setattr(building.tf.config, "get_visible_devices", lambda kind: gpus)
     assert building._jit_compile(asked) == told
@@ -365,7 +365,7 @@ def test_a_step_that_xla_compiles_learns_what_another_learns():
     import keras
     import tensorflow as tf
 
-    from kerasrun.training.steps import FusedSteps
+    from kerasrun.engine.steps import FusedSteps
 
     weights = []
     for jit_compile in (True, False):

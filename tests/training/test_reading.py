@@ -56,7 +56,7 @@ class HeldBack:
     """No file is read in the background before the loop has taken a step, or failed to."""
 
     def __init__(self, monkeypatch):
-        from kerasrun.training.steps import FusedSteps
+        from kerasrun.engine.steps import FusedSteps
 
         self.steps = 0
         stepped, read_once, call = threading.Event(), ImageFiles._read_once, FusedSteps.__call__

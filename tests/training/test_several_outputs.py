@@ -66,8 +66,8 @@ def report(folder):
 
 
 def test_a_run_that_was_cut_ends_with_the_same_bits(folder):
+    from kerasrun.engine.state import from_hdf5
     from kerasrun.runs import checkpoints
-    from kerasrun.training.state import from_hdf5
 
     whole, cut = (open_run(folder / name / "run-1") for name in ("whole", "cut"))
     assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()

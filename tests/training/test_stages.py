@@ -11,7 +11,7 @@ import kerasrun
 from kerasrun.errors import ExperimentError, Interrupted, KerasrunError, ModelError, ModelFileError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.runs import checkpoints
-from kerasrun.training.kept_models import best_model
+from kerasrun.training.resuming.kept_models import best_model
 from tests.training.test_extending import evidence
 
 pytestmark = pytest.mark.tensorflow
@@ -58,7 +58,7 @@ def whole(folder):
 
 def weights_after(run, epoch):
     """Variables by name in the checkpoint at the end of an epoch."""
-    from kerasrun.training.state import from_hdf5
+    from kerasrun.engine.state import from_hdf5
 
     return from_hdf5(checkpoints.at_end_of_epoch(run, epoch).state_file)
 
@@ -192,7 +192,7 @@ def test_an_optimizer_that_cannot_serve_is_told_before_the_first_stage(train, tm
 
 def test_verify_tries_every_stage(folder):
     """Some steps have at least an epoch in each of them."""
-    from kerasrun.training.train import prepare
+    from kerasrun.engine.prepared import prepare
     from kerasrun.training.trial import _shortened
 
     for steps, epochs in ((8, [1, 1, 1]), (100, [1, 1, 11])):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.engine.targets import Targets, targets_for, wanted_output
 from kerasrun.errors import ModelError
 from kerasrun.models.base import Output
-from kerasrun.training.targets import Targets, targets_for, wanted_output
 
 
 @pytest.mark.parametrize(

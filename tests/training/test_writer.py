@@ -2,8 +2,8 @@ import time
 
 import pytest
 
+from kerasrun.engine import chunks
 from kerasrun.runs import checkpoints
-from kerasrun.training import chunks
 
 pytestmark = pytest.mark.tensorflow
 SECONDS = 30
@@ -13,7 +13,7 @@ SECONDS = 30
 @pytest.fixture
 def slow_disk(monkeypatch):
     """The first checkpoint after the start is not written before two more steps were taken; whether they were."""
-    from kerasrun.training.steps import FusedSteps
+    from kerasrun.engine.steps import FusedSteps
 
     taken, met, save, take_steps = [], [], checkpoints.save, FusedSteps.__call__
 
@@ -48,7 +48,7 @@ def test_a_checkpoint_that_is_due_while_another_is_written_makes_training_wait_f
 
 
 def test_no_step_is_taken_before_the_first_checkpoint_is_in_place(train, monkeypatch):
-    from kerasrun.training import steps
+    from kerasrun.engine import steps
 
     saved, real = [], checkpoints.save
     monkeypatch.setattr(checkpoints, "save", lambda run, step, *rest: saved.append(real(run, step, *rest)))

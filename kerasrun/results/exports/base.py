@@ -52,8 +52,8 @@ class KerasExport(Export):
 
 def model_outputs(model: Any, batch_size: int, inputs: Inputs) -> NDArray[np.float32]:
     """What `evaluate` and `predict` would see."""
+    from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
-    from kerasrun.training.evaluator import Predictor
 
     return Predictor(model, batch_size).predict(padded_batches(inputs, batch_size=batch_size), len(inputs))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from kerasrun.engine.devices import Device, strategy
 from kerasrun.errors import DeviceError
 from kerasrun.runs.metrics import Table
-from kerasrun.training.devices import Device, strategy
 from tests import forked
 
 THREADS = {"intra_op": 2, "inter_op": 2}
@@ -16,7 +16,7 @@ import tensorflow as tf
 cpu, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import kerasrun
-from kerasrun.training import devices
+from kerasrun.engine import devices
 names = tuple(sys.argv[1].split(","))
 devices.choose = lambda gpus, request, threads: devices.Device("cpu", names, "logical CPUs", threads)
 run = kerasrun.train(Path("small.yaml"), output=Path(sys.argv[1]))

@@ -3,7 +3,7 @@
 import math
 import time
 
-from kerasrun.training.progress import duration
+from kerasrun.experiment.durations import duration
 
 UNCERTAINTY = 1.5
 """What is still to be done may take so many times as long as it did the last time."""

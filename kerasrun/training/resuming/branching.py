@@ -16,8 +16,7 @@ from kerasrun import model_file
 from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
 from kerasrun.network_layers import derive_state
 from kerasrun.runs import checkpoints, checksums, directory
-from kerasrun.runs.directory import RunDirectory
-from kerasrun.training.kept_models import model_of
+from kerasrun.runs.directory import RunDirectory, model_of
 
 logger = logging.getLogger("kerasrun")
 
@@ -144,7 +143,7 @@ def _of_model(file: Path, trust: bool) -> Iterator[Weight]:
 
 
 def _of_checkpoint(file: Path) -> Iterator[Weight]:
-    from kerasrun.training.state import from_hdf5
+    from kerasrun.engine.state import from_hdf5
 
     try:
         arrays = from_hdf5(file)

@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasrun.engine.several_outputs import AnyTargets
+from kerasrun.engine.targets import Targets
 from kerasrun.pipeline.batches import ClassNumbers, Masks
 from kerasrun.reading.data import Split
-from kerasrun.training.several_outputs import AnyTargets
-from kerasrun.training.targets import Targets
 
 
 def training_labels(targets: AnyTargets, split: Split) -> NDArray[Any] | ClassNumbers | Masks:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from kerasrun.engine import state
 from kerasrun.errors import CheckpointError
-from kerasrun.training import state
 
 pytestmark = pytest.mark.tensorflow
 

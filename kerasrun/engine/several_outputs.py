@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.engine.targets import Targets, activation_of, agreed_targets
 from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.outputs import NetworkOutput
 from kerasrun.model_file import OutputKind, OutputPart
 from kerasrun.models.layers import JOINED
 from kerasrun.reading.data import Data, LabelKind, Split
-from kerasrun.training.targets import Targets, activation_of, agreed_targets
 
 
 @dataclass(frozen=True)

@@ -1,36 +1,20 @@
-"""The model files of a run: where they are, whether they are what was written, and what can be done if not."""
+"""The model files of a run: whether they are what was written, and what can be done if not."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from kerasrun import model_file
+from kerasrun.engine.stages import end_of_training
 from kerasrun.errors import ModelFileError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.known_callbacks import may_change_model
-from kerasrun.training.stages import end_of_training
 
 logger = logging.getLogger("kerasrun")
-
-
-def model_of(run: RunDirectory, *, last: bool = False) -> Path:
-    """The file of a run's best model, or of its last.
-
-    Raises:
-        ModelFileError: if training has not come so far.
-    """
-    path = run.last_model if last else run.best_model
-    if not path.exists():
-        raise ModelFileError(
-            f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}, or it was "
-            f"removed; kerasrun resume {run} makes it again where a checkpoint has it"
-        )
-    return path
 
 
 def last_is_whole(run: RunDirectory) -> bool:

@@ -14,7 +14,7 @@ from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
-from kerasrun.training.kept_models import best_model
+from kerasrun.training.resuming.kept_models import best_model
 from tests import forked
 from tests.training.conftest import DIGITS
 

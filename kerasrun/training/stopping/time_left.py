@@ -1,7 +1,7 @@
 """Whether what training does next, and saving the state after it, can be done before `time_limit`."""
 
-from kerasrun.training.chunks import TARGET_SECONDS, ChunkSize
-from kerasrun.training.time_limit import TimeLimit
+from kerasrun.engine.chunks import TARGET_SECONDS, ChunkSize
+from kerasrun.training.stopping.time_limit import TimeLimit
 from kerasrun.training.writer import RunWriter
 
 

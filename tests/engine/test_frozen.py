@@ -9,12 +9,12 @@ import pytest
 from keras import layers
 
 import kerasrun
+from kerasrun.engine.frozen import features, frozen_part, part_to_keep
+from kerasrun.engine.state import from_hdf5
 from kerasrun.errors import Interrupted
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs import checkpoints
 from kerasrun.training import computation
-from kerasrun.training.frozen import features, frozen_part, part_to_keep
-from kerasrun.training.state import from_hdf5
 from tests.training.conftest import DIGITS
 from tests.training.whole_and_cut import train_cut
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from kerasrun.engine.devices import _models, choose
 from kerasrun.errors import DeviceError
-from kerasrun.training.devices import _models, choose
 from tests import forked
 
 THREADS = {"intra_op": 2, "inter_op": 2}
@@ -68,7 +68,7 @@ def run(code):
 def started():
     """A process that started TensorFlow and then told of itself."""
     return run(
-        "from kerasrun.training import devices; devices.start()\n"
+        "from kerasrun.engine import devices; devices.start()\n"
         "import json, sys; from tensorflow.python.framework.config import is_op_determinism_enabled\n"
         "loaded = sorted({'keras', 'matplotlib', 'sklearn'} & set(sys.modules))\n"
         "import matplotlib.pyplot\n"
@@ -99,7 +99,7 @@ def test_what_an_import_makes_is_not_looked_through_for_garbage(started):
 
 def started_with(code, **environment):
     """What TF_ENABLE_ONEDNN_OPTS is after `code`, where TensorFlow is not looked at."""
-    code = f"import os\nfrom kerasrun.training import devices\n{code}\nprint(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))"
+    code = f"import os\nfrom kerasrun.engine import devices\n{code}\nprint(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))"
     without = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=without | environment, capture_output=True, text=True, check=True
@@ -122,7 +122,7 @@ def test_a_resumed_run_keeps_the_kernels_that_tensorflow_chose_for_it():
     assert started_with("devices.start(variables={'TF_ENABLE_ONEDNN_OPTS': None})") == "None"
 
 
-HELD_BACK = "import os\nfrom kerasrun.training.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
+HELD_BACK = "import os\nfrom kerasrun.engine.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
 
 
 def test_noise_is_dropped_when_the_start_succeeds():
@@ -142,7 +142,7 @@ def test_what_was_written_is_passed_on_when_the_process_aborts():
 @pytest.mark.tensorflow
 def test_other_threads_than_those_of_the_process_are_an_error():
     code = (
-        "from kerasrun.training import devices; devices.start(threads={'intra_op': 1, 'inter_op': 1});"
+        "from kerasrun.engine import devices; devices.start(threads={'intra_op': 1, 'inter_op': 1});"
         "devices.start(threads={'intra_op': 2, 'inter_op': 1})"
     )
     assert "a process of its own" in run_forked(code).stderr
@@ -150,13 +150,13 @@ def test_other_threads_than_those_of_the_process_are_an_error():
 
 @pytest.mark.tensorflow
 def test_a_process_that_already_uses_tensorflow_may_call_kerasrun():
-    code = "import tensorflow as tf; tf.constant(0.0) + 1; from kerasrun.training import devices; devices.start()"
+    code = "import tensorflow as tf; tf.constant(0.0) + 1; from kerasrun.engine import devices; devices.start()"
     assert run_forked(code).returncode == 0
 
 
 @pytest.mark.tensorflow
 def test_a_refused_device_does_not_settle_how_the_process_computes():
-    from kerasrun.training import devices
+    from kerasrun.engine import devices
 
     before = devices._process_is_deterministic
     with pytest.raises(DeviceError, match="no GPU"):
@@ -186,5 +186,5 @@ def test_operations_are_deterministic_by_default(started):
     ],
 )
 def test_a_process_computes_deterministically_from_its_start_or_never(before, wanted):
-    done = run_forked(f"from kerasrun.training import devices; {before}; devices.start(deterministic={wanted})")
+    done = run_forked(f"from kerasrun.engine import devices; {before}; devices.start(deterministic={wanted})")
     assert f"deterministic: {wanted.lower()} is asked for: call kerasrun in a process of its own" in done.stderr

@@ -4,7 +4,7 @@ import contextlib
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -12,6 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrun.components import Component
+from kerasrun.engine import devices
+from kerasrun.engine.devices import Device
+from kerasrun.engine.job import Job
+from kerasrun.engine.labels import encode_masks
+from kerasrun.engine.prepared import Prepared
+from kerasrun.engine.several_outputs import AnyTargets, OutputTargets, SeveralTargets, check_columns, several_targets
+from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
+from kerasrun.engine.standardization import standardize
+from kerasrun.engine.targets import Targets, targets_for, wanted_output
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.metric_names import by_name, default_metrics
@@ -20,46 +29,42 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.network_layers import layers_after
+from kerasrun.pipeline.augmentation import augmentation_of
 from kerasrun.pipeline.determinism import missing_kernels_explained
-from kerasrun.reading.data import Data, Inputs, LabelKind, Split
-from kerasrun.training.labels import encode_masks
-from kerasrun.training.several_outputs import AnyTargets, OutputTargets, SeveralTargets, check_columns, several_targets
-from kerasrun.training.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.training.standardization import standardize
-from kerasrun.training.targets import Targets, targets_for, wanted_output
+from kerasrun.reading.data import Data, Inputs, LabelKind
 
 ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
 CLASS_NUMBER_METRICS = ("BinaryIoU", "IoU", "MeanIoU")
 
 
-@dataclass(frozen=True)
-class BuiltModel:
-    """A compiled model with what its labels must look like."""
-
-    model: Any
-    targets: AnyTargets
-    layers: Sequence[Any]
-    """Those of the network itself, without preprocessing."""
-
-
-def build_model(
-    experiment: Experiment, data: Data, train: Split, *, pretrained: bool, strategy: Any = None
-) -> BuiltModel:
+def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     """Build and compile the experiment's network for its data.
 
     Everything random follows from the experiment's seed: the same experiment gives the same variables.
 
     Args:
-        train: the examples that train, whose statistics may be part of the preprocessing.
         pretrained: put pretrained weights in; a model that is restored from a checkpoint does without.
-        strategy: the `tf.distribute` strategy whose devices hold the variables; None for one device.
 
     Raises:
-        ModelError: if the network does not fit the data, or classes, last layer and loss contradict each other.
+        KerasrunError: if the network or the augmentation does not fit the data, classes, last layer and loss contradict
+            each other, or a batch is too small for the devices.
     """
+    experiment = prepared.experiment
+    strategy = devices.strategy(device, len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        return _build(experiment, data, train.inputs, pretrained)
+    with _scope(strategy):
+        model, targets, layers = _build(experiment, prepared.data, prepared.train.inputs, pretrained)
+    masks = targets.kind == "masks"
+    augmentation = augmentation_of(experiment, tuple(model.input.shape[1:]), masks=masks)
+    return Job(
+        **vars(prepared),
+        device=device,
+        strategy=strategy,
+        model=model,
+        targets=targets,
+        layers=layers,
+        augmentation=augmentation,
+    )
 
 
 def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
@@ -83,7 +88,9 @@ def _set_up(experiment: Experiment) -> None:
     keras.config.set_dtype_policy(experiment.precision)
 
 
-def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) -> BuiltModel:
+def _build(
+    experiment: Experiment, data: Data, train: Inputs, pretrained: bool
+) -> tuple[Any, AnyTargets, Sequence[Any]]:
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     loss = experiment.compile.loss
     output = wanted_output(len(data.classes), loss if isinstance(loss, Component) else None, data.label_kind)
@@ -103,7 +110,7 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     if isinstance(targets, SeveralTargets):
         check_columns(targets, data)
     _compile(model, experiment_of(experiment, 0), targets)
-    return BuiltModel(model, targets, layers)
+    return model, targets, layers
 
 
 def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> AnyTargets:
@@ -121,11 +128,16 @@ def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelK
     return targets_for(model, classes, loss if isinstance(loss, Component) else None, kind)
 
 
-def begin_stage(built: BuiltModel, experiment: Experiment, stage: int, strategy: Any = None) -> None:
+def begin_stage(job: Job, stage: int) -> None:
     """Bring the model into a stage, counted from zero: other layers learn, with a new optimizer."""
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        choose_trainable(experiment, built.layers, stage)
-        _compile(built.model, experiment_of(experiment, stage), built.targets)
+    with _scope(job.strategy):
+        choose_trainable(job.experiment, job.layers, stage)
+        _compile(job.model, experiment_of(job.experiment, stage), job.targets)
+
+
+def _scope(strategy: Any) -> AbstractContextManager[Any]:
+    """Where the variables of a strategy are made; anywhere without one."""
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 def _compile(model: Any, experiment: Experiment, targets: AnyTargets) -> None:

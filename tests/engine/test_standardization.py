@@ -38,7 +38,7 @@ def images():
 def standardized(generator, images, train):
     import keras
 
-    from kerasrun.training.standardization import standardize
+    from kerasrun.engine.standardization import standardize
 
     keras.utils.clear_session()
     x = keras.Input(images.shape[1:], name="input")
@@ -64,7 +64,7 @@ def test_an_image_is_standardized_as_by_the_original(arguments, images):
 
 
 def test_statistics_of_8_bit_images_do_not_depend_on_how_they_are_read(images):
-    from kerasrun.training.standardization import _statistics
+    from kerasrun.engine.standardization import _statistics
 
     mean, deviation = _statistics(ArrayInputs(images))
     assert mean.tolist() == images.reshape(-1, 3).astype(np.float64).mean(axis=0).tolist()
@@ -72,7 +72,7 @@ def test_statistics_of_8_bit_images_do_not_depend_on_how_they_are_read(images):
 
 
 def test_preprocessing_for_colours_is_refused_for_grey_images():
-    from kerasrun.training.standardization import standardize
+    from kerasrun.engine.standardization import standardize
 
     grey = ArrayInputs(np.zeros((2, 8, 8, 1), np.uint8))
     with pytest.raises(ModelError, match="vgg16 does not take images of 1 channel; set color_mode: rgb"):

@@ -9,12 +9,13 @@ import time
 
 import pytest
 
-from kerasrun.training.signals import SIGNALS, StopRequest, deaf_children
+from kerasrun.engine.child_processes import SIGNALS, deaf_children
+from kerasrun.training.stopping.signals import StopRequest
 
 # Some minutes in C, during which no line of Python runs in the main thread.
 BUSY = """
 import hashlib
-from kerasrun.training.signals import StopRequest
+from kerasrun.training.stopping.signals import StopRequest
 with StopRequest() as stop:
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)

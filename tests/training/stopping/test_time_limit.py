@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import kerasrun
-from kerasrun.training.time_limit import TimeLimit
+from kerasrun.training.stopping.time_limit import TimeLimit
 
 tensorflow = pytest.mark.tensorflow
 
@@ -57,8 +57,10 @@ def clock(monkeypatch):
 
     One thing after the other: what is written in the background is done before training goes on.
     """
+    from kerasrun.engine import chunks, steps
     from kerasrun.runs import background, checkpoints
-    from kerasrun.training import chunks, steps, time_limit, train, writer
+    from kerasrun.training import train, writer
+    from kerasrun.training.stopping import time_limit
 
     clock = SimpleNamespace(now=0.0, validated=0)
     fake = SimpleNamespace(monotonic=lambda: clock.now, perf_counter=lambda: clock.now)

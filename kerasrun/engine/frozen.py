@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrun.engine.evaluator import Predictor
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.inputs import ArrayInputs
-from kerasrun.training.evaluator import Predictor
 
 # Packages of Keras whose layers compute the same of the same input in training as in inference; of these, not the ones
 # below. Everything else (dropout, random preprocessing, attention, recurrent layers, plugins) stays where it is.

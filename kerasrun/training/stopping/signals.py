@@ -7,19 +7,12 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-logger = logging.getLogger("kerasrun")
+from kerasrun.engine.child_processes import PREEMPTION, SIGNALS
 
-if sys.platform == "win32":
-    PREEMPTION = (signal.SIGTERM,)
-else:
-    PREEMPTION = (signal.SIGTERM, signal.SIGUSR1)
-SIGNALS = (signal.SIGINT, *PREEMPTION)
+logger = logging.getLogger("kerasrun")
 
 
 class Stopped(KeyboardInterrupt):
@@ -62,22 +55,6 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
     os._exit(exit_code(number))
-
-
-@contextmanager
-def deaf_children() -> Iterator[None]:
-    """A process that is begun in the block never hears the signals; for this one they wait until the block ends.
-
-    A scheduler signals every process of a job, and a helper must outlive the process that it helps.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class StopRequest:

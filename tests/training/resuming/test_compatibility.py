@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
+from kerasrun.engine.devices import Device, set_variables
 from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import directory
 from kerasrun.runs.environment import environment
-from kerasrun.training import compatibility
-from kerasrun.training.compatibility import FIELDS, Verdict, check
-from kerasrun.training.devices import Device, set_variables
+from kerasrun.training.resuming import compatibility
+from kerasrun.training.resuming.compatibility import FIELDS, Verdict, check
 
 COMPARED = {verdict: [field for field in FIELDS if field.verdict is verdict and field.path] for verdict in Verdict}
 

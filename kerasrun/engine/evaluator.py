@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.engine.chunks import ChunkSize
+from kerasrun.engine.labels import labels_of
+from kerasrun.engine.several_outputs import AnyTargets
+from kerasrun.engine.steps import Inference, Scoring
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Split
-from kerasrun.training.chunks import ChunkSize
-from kerasrun.training.labels import labels_of
-from kerasrun.training.several_outputs import AnyTargets
-from kerasrun.training.steps import Inference, Scoring
 
 
 class Evaluator:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kerasrun.collector import uncollected
+from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import DeviceError
 from kerasrun.reading.inputs import usable_cores
-from kerasrun.training import signals
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
 AUTOMATIC = 0
@@ -290,7 +290,7 @@ def _held_back_stderr(needed: bool = True) -> Iterator[None]:
         return
     sys.stderr.flush()
     # A signal meant for this process must not end the watcher before it has spoken.
-    with signals.deaf_children():
+    with deaf_children():
         watcher = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCHER], stdin=subprocess.PIPE, start_new_session=True
         )

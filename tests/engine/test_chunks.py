@@ -1,7 +1,7 @@
 """How many steps are fused."""
 
-from kerasrun.training import chunks
-from kerasrun.training.chunks import ChunkSize
+from kerasrun.engine import chunks
+from kerasrun.engine.chunks import ChunkSize
 
 
 def after(monkeypatch, *measurements):

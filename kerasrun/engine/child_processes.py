@@ -1,0 +1,28 @@
+"""Processes that help this one, and the signals that ask it to stop, which must not end them before."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+if sys.platform == "win32":
+    PREEMPTION = (signal.SIGTERM,)
+else:
+    PREEMPTION = (signal.SIGTERM, signal.SIGUSR1)
+SIGNALS = (signal.SIGINT, *PREEMPTION)
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Keep `SIGNALS` from processes that are started in the block; for this one they wait until the block ends.
+
+    A scheduler signals every process of a job, and a helper must outlive the process that it helps.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,127 @@
+"""An experiment with its data open and checked: where training and a preview of it begin.
+
+Light to import, and to do: TensorFlow is not needed before the device is started.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrun import plugins
+from kerasrun.engine import devices
+from kerasrun.engine.devices import Device
+from kerasrun.errors import DataError, ExperimentError
+from kerasrun.experiment.class_ids import check_class_ids, with_numbers
+from kerasrun.experiment.class_weight import check_class_weight
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.experiment.load import Loaded
+from kerasrun.experiment.logs import check_monitors
+from kerasrun.experiment.outputs import check_outputs
+from kerasrun.experiment.schedules import in_steps
+from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.validation import check_validation
+from kerasrun.pipeline.order import steps_in_epoch
+from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation
+from kerasrun.pipeline.suitable_images import require_suitable_images
+from kerasrun.reading.data import Data, Split
+from kerasrun.reading.memory import kept_within
+
+logger = logging.getLogger("kerasrun")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data open and checked, before TensorFlow is loaded."""
+
+    experiment: Experiment
+    """As in the file, but with what the data decide: counts of steps for those of epochs, numbers of named classes."""
+    data: Data
+    train: Split
+    validation: Split | None
+    trust: bool
+    """Whether code that a model file brings may be run."""
+
+    @property
+    def splits(self) -> list[Split]:
+        """The examples that train, and those that validate."""
+        return [self.train, *([self.validation] if self.validation else [])]
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        fit = self.experiment.fit
+        return fit.steps_per_epoch or steps_in_epoch(len(self.train), fit.batch_size)
+
+
+def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
+    """Open the files that the experiment names and check what the text alone could not tell.
+
+    Args:
+        trust: whether code that a model file brings may be run.
+
+    Raises:
+        KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
+    """
+    experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled(trust=trust)})
+    with kept_within(experiment.cache.memory):
+        data = experiment.data.open()
+    for skipped in data.skipped:
+        logger.warning("skipped %s: %s", skipped.path, skipped.reason)
+    fit = experiment.fit
+    train_split, validation = training_and_validation(data.splits, fit, experiment.seed)
+    if experiment.preprocessing is None:  # which may change the shape
+        experiment.model.check_examples(train_split.inputs.example_shape, data.label_kind)
+    if isinstance(experiment.augmentation, ImageDataGenerator):
+        require_suitable_images(experiment.augmentation, train_split.inputs)
+    try:
+        check_class_weight(loaded.document, data.classes, data.label_kind)
+        check_class_ids(loaded.document, data.classes)
+        check_outputs(loaded.document, experiment, len(data.classes))
+        check_monitors(loaded.document, experiment, validates=validation is not None)
+        batches = steps_in_epoch(len(validation), fit.batch_size) if validation else None
+        check_validation(loaded.document, fit, batches)
+    except ExperimentError as error:
+        # The text alone could not tell: it took the data to know the classes, and that nothing validates.
+        raise DataError(str(error)) from None
+    if not is_in_memory(train_split.inputs):
+        logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
+    if validation and fit.validation_steps:
+        validation = first(validation, fit.validation_steps * fit.batch_size)
+    steps = fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
+    experiment = _scheduled_in_steps(experiment, steps)
+    experiment = experiment.model_copy(update={"compile": with_numbers(experiment.compile, data.classes)})
+    # The run keeps the plugins: its description names those.
+    kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
+    experiment = experiment.model_copy(update={"plugins": kept})
+    return Prepared(experiment, data, train_split, validation, trust)
+
+
+def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
+    """The experiment with what counts epochs in a learning-rate schedule counting steps.
+
+    Args:
+        steps: those of an epoch.
+    """
+    optimizer, notes = in_steps(experiment.compile.optimizer, steps)
+    said = [("compile", note) for note in notes]
+    stages = []
+    for number, stage in enumerate(experiment.stages):
+        if stage.optimizer is not None:
+            its_own, notes = in_steps(stage.optimizer, steps)
+            said += [(f"stages.{number}", note) for note in notes]
+            stage = stage.model_copy(update={"optimizer": its_own})
+        stages.append(stage)
+    for section, note in said:
+        logger.info("%s.optimizer: %s", section, note)
+    compiled = experiment.compile.model_copy(update={"optimizer": optimizer})
+    return experiment.model_copy(update={"compile": compiled, "stages": tuple(stages)})
+
+
+def start_device(
+    experiment: Experiment,
+    threads: Mapping[str, int] | None = None,
+    variables: Mapping[str, str | None] | None = None,
+) -> Device:
+    """Start TensorFlow as the experiment asks for; `threads` and `variables` as for `devices.start`."""
+    return devices.start(experiment.device, threads, experiment.deterministic, variables=variables)

@@ -1,0 +1,1 @@
+"""Stopping before the end, with everything saved: signals and the time limit."""
