@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.callbacks.base import Adapter
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
@@ -16,7 +17,6 @@ from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Inputs, Split
 from kerasrun.reading.memory import kept_within, memory_budget
 from kerasrun.training.building import BuiltModel
-from kerasrun.training.callbacks import is_from_plugin
 from kerasrun.training.evaluator import Evaluator
 from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.training.labels import training_labels
@@ -70,9 +70,9 @@ class Computation:
         with kept_within(self.experiment.cache.memory):
             self.budget = memory_budget()
 
-    def choose_frozen_part(self, callbacks: Sequence[Any]) -> None:
+    def choose_frozen_part(self, callbacks: Sequence[Adapter]) -> None:
         """Which layers can be computed once in the stage that begins."""
-        changes = self.augmentation is not None or any(map(is_from_plugin, callbacks))
+        changes = self.augmentation is not None or any(one.changes_frozen_layers for one in callbacks)
         examples = len(self.train) + (len(self.validation) if self.validation else 0)
         may = self.experiment.cache.features and not changes and not self.strategy
         self.frozen = part_to_keep(self.model, examples, self.budget) if may else None

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrun.callbacks import build_callbacks
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.augmentation import Augmentation, augmentation_of
 from kerasrun.training.best import Best, best_for
 from kerasrun.training.building import BuiltModel
-from kerasrun.training.callbacks import build_callbacks, check_average
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> Lo
     """
     callbacks = build_callbacks(experiment.callbacks, Path.cwd())
     for optimizer in (built.model.optimizer, *_later_optimizers(experiment)):
-        check_average(callbacks, optimizer)
+        for callback in callbacks:
+            callback.check_optimizer(optimizer)
     monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
     masks = built.targets.kind == "masks"
     return LoopParts(

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import keras
 from numpy.typing import NDArray
 
 from kerasrun import model_file
+from kerasrun.callbacks.base import Adapter
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo
@@ -19,7 +19,6 @@ from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
 from kerasrun.training.building import BuiltModel
-from kerasrun.training.callbacks import flush
 from kerasrun.training.several_outputs import SeveralTargets
 from kerasrun.training.state import to_hdf5
 
@@ -32,7 +31,7 @@ class RunWriter(BackgroundWriter):
     """
 
     def __init__(
-        self, run: RunDirectory, experiment: Experiment, data: Data, built: BuiltModel, callbacks: Sequence[Any]
+        self, run: RunDirectory, experiment: Experiment, data: Data, built: BuiltModel, callbacks: Sequence[Adapter]
     ) -> None:
         super().__init__()
         self.run = run
@@ -68,7 +67,8 @@ class RunWriter(BackgroundWriter):
             arrays: copies, which nobody changes any more.
             progress: plain values; `epoch` counts the epochs that are done, and so the rows of the tables.
         """
-        flush(self.callbacks)
+        for callback in self.callbacks:
+            callback.flush()
         outputs = {path.as_posix(): sizes(self.run, self.run.root / path) for path in self._outputs()}
         self._checkpoint = self.submit(lambda: self._write_checkpoint(step, arrays, {**progress, "outputs": outputs}))
 
@@ -136,13 +136,7 @@ class RunWriter(BackgroundWriter):
 
     def _outputs(self) -> list[Path]:
         """What callbacks append to, relative to the run."""
-        found = []
-        for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.TensorBoard):
-                found += [Path(callback.log_dir, "train"), Path(callback.log_dir, "validation")]
-            if isinstance(callback, keras.callbacks.CSVLogger):
-                found.append(Path(callback.filename))
-        return [path.relative_to(self.run.root) for path in found]
+        return [path.relative_to(self.run.root) for callback in self.callbacks for path in callback.outputs()]
 
 
 def _append(rows: Mapping[Path, Row]) -> None:
