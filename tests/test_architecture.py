@@ -15,6 +15,7 @@ ORDER = (
         "version",
         "errors",
         "collector",
+        "run_files",
         "components",
         "keras_source",
         "keras_catalogue",
@@ -24,12 +25,12 @@ ORDER = (
         "plugins",
         "keras_objects",
     ),
-    *("network_layers", "text", "reading", "sources", "models", "model_file"),
+    *("network_layers", "text", "reading", "sources", "models", "model_file", "callbacks"),
     *("experiment", "runs", "pipeline", "engine", "training", "results", "commands", "cli", "__main__"),
 )
 LIGHT = (
-    *("errors", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
-    *("model_file", "experiment", "runs", "commands"),
+    *("errors", "run_files", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
+    *("model_file", "callbacks", "experiment", "runs", "commands"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kerasrun import plugins
+from kerasrun.callbacks import adapter_of, written_callbacks
 from kerasrun.experiment.outputs import is_by_output, written_outputs
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schedules import DECAY, epoch_arguments
@@ -324,12 +325,11 @@ class _Checker:
             what = f"the decay of {dotted(optimizer.path)}, which is a schedule"
         else:
             return
-        for path, node in written_list(self.document.node(("callbacks",)), ("callbacks",)):
-            callback = written_component(node, path)
-            if callback is not None and callback.name in ("ReduceLROnPlateau", "LearningRateScheduler"):
+        for callback in written_callbacks(self.document):
+            if adapter_of(callback.name).sets_learning_rate:
                 expected = "expected one of them: both set the learning rate"
                 received = f"{callback.name} beside {what}"
-                self.problems.append(Problem(callback.place, dotted(path), received, expected))
+                self.problems.append(Problem(callback.place, dotted(callback.path[:2]), received, expected))
 
 
 def _stages(document: Document) -> list[tuple[Path, dict[str, Node]]]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrun.callbacks import callback_problems
 from kerasrun.errors import ExperimentError, ModelError
 from kerasrun.experiment import fields, keras_checks, logs, overrides
-from kerasrun.experiment.callbacks import callback_problems
 from kerasrun.experiment.class_weight import class_weight_problems
 from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.outputs import output_problems
@@ -64,7 +64,8 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
         found += logs.monitor_problems(document, sure, logs.validates_by_text(document))
     if experiment is not None:
         found += validation_problems(document, experiment.fit) + _fit_problems(document, experiment)
-        found += callback_problems(document, experiment)
+        later = [stage.optimizer for stage in experiment.stages if stage.optimizer is not None]
+        found += callback_problems(document, [experiment.compile.optimizer, *later])
     # The checks of Keras's components say more than pydantic about what they hold.
     reported = tuple(f"{problem.key_path}." for problem in found)
     problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]

@@ -1,20 +1,19 @@
 """The names that the logs of a run will have, and whether everything that watches one of them names it rightly."""
 
-import string
 from collections.abc import Mapping
 
+from kerasrun.callbacks import adapter_of, written_callbacks
 from kerasrun.components import Component
 from kerasrun.experiment.metric_names import by_name, default_metrics
 from kerasrun.experiment.outputs import outputs_of, written_outputs
 from kerasrun.experiment.schema import Experiment
-from kerasrun.keras_catalogue import direction, identifiers, signature
+from kerasrun.keras_catalogue import direction, identifiers
 from kerasrun.reading.data import LabelKind
 from kerasrun.sources.keras_dataset import NUMBERS
 from kerasrun.text.document import Document, Written, written_component, written_list
 from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain
 
-_MONITORING = ("EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint")
 _NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
 
 Metrics = Mapping[str, Component | None]
@@ -63,7 +62,7 @@ def metric_problems(document: Document) -> list[Problem]:
 
 
 def monitor_problems(document: Document, experiment: Experiment | None, validates: bool | None) -> list[Problem]:
-    """Every `monitor` and every file name of a ModelCheckpoint that names no value of the logs.
+    """Return every `monitor` that names no value of the logs, and what else callbacks will not find there.
 
     Args:
         experiment: None where something else is wrong with it; the logs of several outputs are not sure then.
@@ -78,10 +77,8 @@ def monitor_problems(document: Document, experiment: Experiment | None, validate
     if node is not None and isinstance(node.value, str):
         found = Problem(node.place, "checkpoint.monitor", f"monitors '{node.value}'")
         check.monitor(node.value, document.node(("checkpoint", "mode")), found)
-    for path, item in written_list(document.node(("callbacks",)), ("callbacks",)):
-        callback = written_component(item, path)
-        if callback is not None and callback.name in _MONITORING:
-            check.callback(callback)
+    for callback in written_callbacks(document):
+        check.callback(callback)
     return check.problems
 
 
@@ -93,23 +90,11 @@ class _Check:
         self.problems: list[Problem] = []
 
     def callback(self, callback: Written) -> None:
-        given = callback.arguments.get("monitor")
-        mode = callback.arguments.get("mode")
-        best_only = callback.arguments.get("save_best_only")
-        where = (*callback.path, "monitor")
-        if given is not None and isinstance(given.value, str):
-            self.monitor(given.value, mode, Problem(given.place, dotted(where), f"monitors '{given.value}'"))
-        elif given is None and (callback.name != "ModelCheckpoint" or (best_only is not None and best_only.value)):
-            default = str(signature("callbacks", callback.name).default("monitor"))
-            received = f"monitors '{default}', the default of {callback.name}"
-            self.monitor(default, mode, Problem(callback.place, dotted(where), received))
-        if callback.name == "ModelCheckpoint":
-            self.file_name(callback)
-        if best_only is not None and best_only.value is True and _saves_by_batch(callback):
-            where = (*callback.path, "save_best_only")
-            received = "save_best_only beside a number of batches as save_freq"
-            expected = "expected one of them: Keras compares values when an epoch ends"
-            self.problems.append(Problem(best_only.place, dotted(where), received, expected))
+        adapter = adapter_of(callback.name)
+        if monitored := adapter.monitored(callback):
+            monitor, found = monitored
+            self.monitor(monitor, callback.arguments.get("mode"), found)
+        self.problems += adapter.log_problems(callback, self.names, ("loss", *self.metrics))
 
     def monitor(self, monitor: str, mode: Node | None, found: Problem) -> None:
         """Check a monitor; `found` says where it is, and what."""
@@ -137,45 +122,6 @@ class _Check:
             self.problems.append(
                 Problem(problem.place, problem.key_path, received, "expected 'mode: min' or 'mode: max'")
             )
-
-    def file_name(self, callback: Written) -> None:
-        node = callback.arguments.get("filepath")
-        if node is None or not isinstance(node.value, str):
-            return
-        weights_only = callback.arguments.get("save_weights_only")
-        endings = (".weights.h5",) if weights_only is not None and weights_only.value is True else (".keras", ".h5")
-        where = dotted((*callback.path, "filepath"))
-        if not node.value.endswith(endings):
-            what = "weights alone" if len(endings) == 1 else "a whole model"
-            expected = f"expected a name that ends in {listed(endings)} for {what}"
-            self.problems.append(Problem(node.place, where, f"received {shown(node.value)}", expected))
-        allowed = ("epoch", *self.names)
-        if _saves_by_batch(callback):
-            # What is known in the middle of an epoch.
-            allowed = ("epoch", "batch", "loss", *self.metrics)
-        try:
-            fields = [field for _, field, _, _ in string.Formatter().parse(node.value) if field is not None]
-        except ValueError as error:
-            expected = "expected each { with its }: {epoch:02d}"
-            self.problems.append(Problem(node.place, where, f"received {shown(node.value)}: {error}", expected))
-            return
-        for field in fields:
-            if field not in allowed:
-                expected = f"expected {listed(allowed)} in braces"
-                self.problems.append(
-                    Problem(node.place, where, f"'{{{field}}}' in the file name", expected, closest(field, allowed))
-                )
-                return
-        try:
-            node.value.format(**{name: 1 if name in ("epoch", "batch") else 0.5 for name in allowed})
-        except ValueError as error:
-            expected = "expected formats such as {epoch:02d} and {val_loss:.2f}"
-            self.problems.append(Problem(node.place, where, f"received {shown(node.value)}: {error}", expected))
-
-
-def _saves_by_batch(callback: Written) -> bool:
-    frequency = callback.arguments.get("save_freq")
-    return frequency is not None and isinstance(frequency.value, int)
 
 
 def _log_names(metrics: tuple[str, ...], validates: bool | None) -> tuple[str, ...]:

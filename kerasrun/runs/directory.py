@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
+from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checksums
 
 FORMAT_VERSION = 2
@@ -45,69 +46,64 @@ class RunDirectory:
     @property
     def experiment_file(self) -> Path:
         """The experiment file as the user wrote it."""
-        return self.root / "experiment.yaml"
+        return self.root / RunFile.EXPERIMENT
 
     @property
     def resolved_file(self) -> Path:
         """The experiment with every default filled in and absolute paths."""
-        return self.root / "resolved.yaml"
+        return self.root / RunFile.RESOLVED
 
     @property
     def run_file(self) -> Path:
         """What makes a folder a run; see `read_run`."""
-        return self.root / "run.json"
+        return self.root / RunFile.RUN
 
     @property
     def metrics_file(self) -> Path:
-        return self.root / "metrics.csv"
+        return self.root / RunFile.METRICS
 
     @property
     def timings_file(self) -> Path:
-        return self.root / "timings.csv"
+        return self.root / RunFile.TIMINGS
 
     @property
     def log_file(self) -> Path:
-        return self.root / "log.txt"
+        return self.root / RunFile.LOG
 
     @property
     def lock_file(self) -> Path:
-        return self.root / ".lock"
+        return self.root / RunFile.LOCK
 
     @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints; `kerasrun.runs.checkpoints` reads and writes them."""
-        return self.root / "checkpoints"
+        return self.root / RunFile.CHECKPOINTS
 
     @property
     def best_model(self) -> Path:
-        return self.root / "best.keras"
+        return self.root / RunFile.BEST_MODEL
 
     @property
     def last_model(self) -> Path:
-        return self.root / "last.keras"
-
-    @property
-    def tensorboard(self) -> Path:
-        """The folder of TensorBoard's event files, `train` and `validation` below it."""
-        return self.root / "tensorboard"
+        return self.root / RunFile.LAST_MODEL
 
     @property
     def plugins(self) -> Path:
         """The folder of the plugins as they were when the run began."""
-        return self.root / "plugins"
+        return self.root / RunFile.PLUGINS
 
     @property
     def plots(self) -> Path:
-        return self.root / "plots"
+        return self.root / RunFile.PLOTS
 
     @property
     def exports(self) -> Path:
         """The folder of what `export` writes."""
-        return self.root / "exports"
+        return self.root / RunFile.EXPORTS
 
     def evaluation(self, split: str) -> Path:
         """The file of the last evaluation of a split."""
-        return self.root / "evaluation" / f"{split}.json"
+        return self.root / RunFile.EVALUATION / f"{split}.json"
 
     def is_run(self) -> bool:
         """Whether the folder is a run, also one whose `run.json` is lost but kept in a checkpoint."""

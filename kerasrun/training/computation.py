@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from kerasrun.callbacks.base import Adapter
 from kerasrun.engine.evaluator import Evaluator
 from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.engine.job import Job
@@ -15,7 +16,6 @@ from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, trainin
 from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.memory import kept_within, memory_budget
-from kerasrun.training.callbacks import is_from_plugin
 from kerasrun.training.class_weight import sample_weight
 
 logger = logging.getLogger("kerasrun")
@@ -52,9 +52,9 @@ class Computation:
         with kept_within(self.job.experiment.cache.memory):
             self.budget = memory_budget()
 
-    def choose_frozen_part(self, callbacks: Sequence[Any]) -> None:
+    def choose_frozen_part(self, callbacks: Sequence[Adapter]) -> None:
         """Which layers can be computed once in the stage that begins."""
-        changes = self.job.augmentation is not None or any(map(is_from_plugin, callbacks))
+        changes = self.job.augmentation is not None or any(one.changes_frozen_layers for one in callbacks)
         examples = sum(map(len, self.job.splits))
         may = self.job.experiment.cache.features and not changes and not self.job.strategy
         self.frozen = part_to_keep(self.model, examples, self.budget) if may else None

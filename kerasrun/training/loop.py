@@ -14,28 +14,19 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from kerasrun.callbacks import CallbackState, build_callbacks, closed_if_interrupted
 from kerasrun.engine import stages, state
 from kerasrun.engine.building import begin_stage
 from kerasrun.engine.chunks import ChunkSize
 from kerasrun.engine.job import Job
-from kerasrun.errors import CheckpointError, Interrupted, RunDirectoryError
+from kerasrun.errors import CheckpointError, Interrupted
 from kerasrun.experiment.logs import log_names
 from kerasrun.pipeline.order import examples_before
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.best import best_for
-from kerasrun.training.callbacks import (
-    CallbackState,
-    build_callbacks,
-    closed_if_interrupted,
-    make_folders,
-    needs_every_step,
-    prepare_for_resume,
-    watched,
-)
 from kerasrun.training.computation import Batches, Computation
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.resuming.fingerprint import FingerprintCheck
@@ -78,7 +69,7 @@ class TrainingLoop:
         self.fingerprint = FingerprintCheck(run, job.data, self.writer)
         self.has_stepped = False
         """Whether this process has trained, so that what it saves relies on what it read."""
-        every_step = any(needs_every_step(callback) for callback in self.callbacks)
+        every_step = any(callback.needs_every_step() for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.best = best_for(job.model, job.monitor, experiment.checkpoint.mode)
         self.position = Position()
@@ -118,7 +109,8 @@ class TrainingLoop:
         """
         progress = checkpoint.progress
         begun = bool(progress["epoch"] or progress["step"])
-        without_graph = prepare_for_resume(self.callbacks, graph_written=begun)
+        for callback in self.callbacks:
+            callback.keep_files(begun=begun)
         for note in self.writer.take_back(progress):
             logger.warning("%s", note)
         if best_from:
@@ -126,8 +118,6 @@ class TrainingLoop:
         self.stage_ends = list(progress["stage_ends"])
         self._bring_into_stage(len(self.stage_ends))
         with self._announced():
-            for callback in without_graph:
-                callback._should_write_train_graph = True
             self.listeners.on_train_begin()
             self.position = Position(progress["epoch"], progress["step"])
             if self.position.step:
@@ -168,24 +158,20 @@ class TrainingLoop:
     @contextlib.contextmanager
     def _announced(self) -> Any:
         """Callbacks in place, signals caught, progress shown, stdout kept for results."""
-        make_folders(self.callbacks)
+        for callback in self.callbacks:
+            callback.make_folders()
         self._gather_listeners()
-        with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr), self.writer:
-            try:
-                with closed_if_interrupted(self.callbacks):
-                    yield
-            except tf.errors.OpError as error:
-                if "events file" not in str(error):
-                    raise
-                raise RunDirectoryError(
-                    f"TensorBoard's files in {self.run} cannot be written; the last good state is kept. Free "
-                    f"some space, then kerasrun resume {self.run}"
-                ) from error
+        redirected, closed = contextlib.redirect_stdout(sys.stderr), closed_if_interrupted(self.callbacks, self.run)
+        with self.stop, self.progress.shown(), redirected, self.writer, closed:
+            yield
 
     def _gather_listeners(self) -> None:
         self.model.stop_training = False
         self.listeners = keras.callbacks.CallbackList(
-            self.callbacks, model=self.model, epochs=self.experiment.fit.epochs, steps=self.steps
+            [adapter.callback for adapter in self.callbacks],
+            model=self.model,
+            epochs=self.experiment.fit.epochs,
+            steps=self.steps,
         )
 
     def _bring_into_stage(self, stage: int) -> None:
@@ -207,7 +193,8 @@ class TrainingLoop:
         logger.info("%s", stages.description(self.experiment, len(self.stage_ends)))
         self._bring_into_stage(len(self.stage_ends))
         self.computation.choose_frozen_part(self.callbacks)
-        prepare_for_resume(self.callbacks, graph_written=True)
+        for callback in self.callbacks:
+            callback.keep_files(begun=True)
         self._gather_listeners()
         self.listeners.on_train_begin()
 
@@ -279,7 +266,8 @@ class TrainingLoop:
         if self.chunks.fixed:
             self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
         else:
-            self._write_graph()
+            for callback in self.callbacks:
+                callback.after_fused_steps()
         logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
         self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
 
@@ -288,12 +276,6 @@ class TrainingLoop:
         """What goes wrong where examples are read and computed with, in the user's terms."""
         with self.job.data.every_bad_file_told(), explained(self.experiment.fit.batch_size):
             yield
-
-    def _write_graph(self) -> None:
-        """TensorBoard writes the graph at the end of the first batch; it is the only batch hook it needs."""
-        for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.TensorBoard) and callback._should_write_train_graph:
-                callback.on_train_batch_end(0)
 
     def _keep_if_best(self, epoch: int, logs: Logs) -> bool:
         logs["learning_rate"] = self._learning_rate()
@@ -306,9 +288,9 @@ class TrainingLoop:
     def _announce_end(self, epoch: int, logs: Logs) -> None:
         """Tell the callbacks; those that watch a value of a validation are told of epochs that have one."""
         told = dict(logs)  # which callbacks may add to
-        for callback in self.callbacks:
-            if watched(callback).isdisjoint(set(self.columns) - logs.keys()):
-                callback.on_epoch_end(epoch, told)
+        for adapter in self.callbacks:
+            if adapter.watched().isdisjoint(set(self.columns) - logs.keys()):
+                adapter.callback.on_epoch_end(epoch, told)
 
     def _rebuild_best(self, checkpoint: Checkpoint) -> None:
         self._bring_into_stage(len(checkpoint.progress["stage_ends"]))
@@ -330,7 +312,7 @@ class TrainingLoop:
             self._save_as_before_validation()
             raise self._interrupted() if self.stop else self._paused()
         logs |= {f"val_{name}": value for name, value in metrics.items()}
-        # Before `on_test_end`, where SwapEMAWeights takes the averages out again: best.keras is what was measured.
+        # Before `on_test_end`, where averages are taken out again: best.keras is what was measured.
         is_best = self._keep_if_best(epoch, logs)
         self.listeners.on_test_end(metrics)
         self.training_metrics = self.callback_values = None
@@ -346,8 +328,7 @@ class TrainingLoop:
     def _save_as_before_validation(self) -> None:
         """Save the state as it was before validation, which a resume does again from its beginning."""
         for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.SwapEMAWeights):
-                callback.on_test_end()
+            callback.give_up_validation()
         for variable, value in zip(self.model.metrics_variables, self.training_metrics or [], strict=True):
             variable.assign(value)
         self._save()
@@ -373,10 +354,7 @@ class TrainingLoop:
             self._raise_if_stopped(pause)
 
     def _who_stopped(self, epoch: int) -> str:
-        for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.EarlyStopping) and callback.stopped_epoch == epoch > 0:
-                return f"EarlyStopping on {callback.monitor}"
-        return "a callback"
+        return next(filter(None, (callback.who_stopped(epoch) for callback in self.callbacks)), "a callback")
 
     def why_it_ended(self) -> str:
         """One sentence for a run that is finished."""

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from kerasrun.callbacks import build_callbacks
 from kerasrun.engine.job import Job
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.training.best import best_for
-from kerasrun.training.callbacks import build_callbacks, check_average
 
 
 def check_parts(job: Job) -> None:
@@ -17,7 +17,8 @@ def check_parts(job: Job) -> None:
     """
     callbacks = build_callbacks(job.experiment.callbacks, Path.cwd())
     for optimizer in (job.model.optimizer, *_later_optimizers(job.experiment)):
-        check_average(callbacks, optimizer)
+        for callback in callbacks:
+            callback.check_optimizer(optimizer)
     best_for(job.model, job.monitor, job.experiment.checkpoint.mode)
 
 

@@ -6,10 +6,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import keras
 from numpy.typing import NDArray
 
 from kerasrun import model_file
+from kerasrun.callbacks.base import Adapter
 from kerasrun.engine.job import Job
 from kerasrun.engine.several_outputs import SeveralTargets
 from kerasrun.engine.state import to_hdf5
@@ -19,7 +19,6 @@ from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
-from kerasrun.training.callbacks import flush
 
 
 class RunWriter(BackgroundWriter):
@@ -29,7 +28,7 @@ class RunWriter(BackgroundWriter):
     the rest is done in the background.
     """
 
-    def __init__(self, run: RunDirectory, job: Job, callbacks: Sequence[Any]) -> None:
+    def __init__(self, run: RunDirectory, job: Job, callbacks: Sequence[Adapter]) -> None:
         super().__init__()
         self.run = run
         self.job = job
@@ -61,7 +60,8 @@ class RunWriter(BackgroundWriter):
             arrays: copies, which nobody changes any more.
             progress: plain values; `epoch` counts the epochs that are done, and so the rows of the tables.
         """
-        flush(self.callbacks)
+        for callback in self.callbacks:
+            callback.flush()
         outputs = {path.as_posix(): sizes(self.run, self.run.root / path) for path in self._outputs()}
         self._checkpoint = self.submit(lambda: self._write_checkpoint(step, arrays, {**progress, "outputs": outputs}))
 
@@ -131,13 +131,7 @@ class RunWriter(BackgroundWriter):
 
     def _outputs(self) -> list[Path]:
         """What callbacks append to, relative to the run."""
-        found = []
-        for callback in self.callbacks:
-            if isinstance(callback, keras.callbacks.TensorBoard):
-                found += [Path(callback.log_dir, "train"), Path(callback.log_dir, "validation")]
-            if isinstance(callback, keras.callbacks.CSVLogger):
-                found.append(Path(callback.filename))
-        return [path.relative_to(self.run.root) for path in found]
+        return [path.relative_to(self.run.root) for callback in self.callbacks for path in callback.outputs()]
 
 
 def _append(rows: Mapping[Path, Row]) -> None:

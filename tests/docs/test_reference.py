@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from kerasrun.callbacks import adapters
 from kerasrun.components import kinds
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment
-from kerasrun.training.known_callbacks import KNOWN_CALLBACKS
 from tests.docs.conftest import ROOT
 from tests.seeds import moved
 
@@ -69,4 +69,4 @@ def test_the_table_of_what_a_resume_compares_has_a_row_for_each_field(reference)
 
 def test_the_callbacks_that_are_listed_are_those_whose_state_is_known(reference):
     listed = re.search(r"## Callbacks\n\n(.*), with", reference.experiment_page())[1]
-    assert set(re.findall(r"`(\w+)`", listed)) == set(KNOWN_CALLBACKS)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(adapters())

@@ -74,7 +74,7 @@ def _datasets(content: bytes) -> Iterator[tuple[str, str]]:
 def _shown_by_tensorboard(run: RunDirectory) -> Iterator[tuple[str, str]]:
     """Under every tag the steps and values, each as often as it stands in the files; graphs are counted."""
     shown: dict[str, Counter[tuple[int, str]]] = {}
-    for file in sorted(run.tensorboard.rglob("*tfevents*")):
+    for file in sorted((run.root / "tensorboard").rglob("*tfevents*")):
         for event in _events(file.read_bytes()):
             if event.HasField("graph_def"):
                 shown.setdefault(f"tensorboard {file.parent.name} graph", Counter())[0, "graph"] += 1

@@ -19,7 +19,6 @@ def main(folder: Path) -> None:
     file = write_experiment(folder)
     kerasrun.train(file, output=folder / "whole")
     from kerasrun.training import loop
-    from kerasrun.training.callbacks import flush
 
     take_chunk, end_epoch = loop.TrainingLoop._chunk, loop.TrainingLoop._end_epoch
 
@@ -35,7 +34,8 @@ def main(folder: Path) -> None:
         copy(self, f"epoch-{epoch + 1}")
 
     def copy(self: loop.TrainingLoop, name: str) -> None:
-        flush(self.callbacks)
+        for callback in self.callbacks:
+            callback.flush()
         self.writer.finish()  # while it writes, no copy is the folder at one moment
         shutil.copytree(self.run.root, folder / "cut" / name, symlinks=True)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from kerasrun.components import Component
+from kerasrun.callbacks import adapter_of
 from kerasrun.engine.stages import end_of_training
 from kerasrun.errors import UsageError
 from kerasrun.experiment.schema import Experiment
@@ -22,24 +22,12 @@ def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, A
     asked = end_of_training(after, progress["stage_ends"])
     if asked < begun:
         raise UsageError(f"fit.epochs: {asked} is less than the {begun} epochs that have begun")
-    if progress["step"] or not any(_changes_last_epoch(callback) for callback in after.callbacks):
+    if progress["step"]:
         return
-    done = progress["epoch"]
-    if done >= before.fit.epochs and after.fit.epochs > before.fit.epochs:
-        raise UsageError(
-            "fit.epochs: a finished run with SwapEMAWeights and swap_on_epoch cannot be extended: in its last epoch "
-            "the averages took the place of the weights, which are gone; start a new run with kerasrun train"
+    for callback in after.callbacks:
+        adapter_of(callback.name).check_epochs(
+            callback.arguments, done=progress["epoch"], before=before.fit.epochs, after=after.fit.epochs
         )
-    if done == after.fit.epochs < before.fit.epochs:
-        raise UsageError(
-            "fit.epochs: with SwapEMAWeights and swap_on_epoch the averages are put in place in the last epoch, and "
-            f"epoch {done} is over: give at least {done + 1}"
-        )
-
-
-def _changes_last_epoch(callback: Component) -> bool:
-    """Whether the state after the last epoch is not what it would be in a longer run."""
-    return callback.name == "SwapEMAWeights" and bool(callback.arguments.get("swap_on_epoch"))
 
 
 def nothing_left(run: RunDirectory, experiment: Experiment, progress: Mapping[str, Any]) -> bool:

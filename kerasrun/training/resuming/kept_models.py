@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasrun import model_file
+from kerasrun.callbacks import adapter_of
 from kerasrun.engine.stages import end_of_training
 from kerasrun.errors import ModelFileError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.training.known_callbacks import may_change_model
 
 logger = logging.getLogger("kerasrun")
 
@@ -84,7 +84,7 @@ def best_model(
     except ModelFileError as error:
         lost = f"{error}. It held the model of epoch {best}, the best one"
     source = None
-    if not any(may_change_model(callback.name) for callback in experiment.callbacks):
+    if not any(adapter_of(callback.name).changes_model for callback in experiment.callbacks):
         source = checkpoints.at_end_of_epoch(run, best)
         if source is not None and best in source.progress["stage_ends"]:
             source = None  # it has what the next stage begins with

@@ -6,11 +6,15 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kerasrun
+from kerasrun.callbacks import build_callbacks
+from kerasrun.components import Component
 from kerasrun.runs.directory import open_run
 from tests.training.conftest import DIGITS
 from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
+
+SAMPLE = {"histogram_freq": 1}
 
 EXPERIMENT = """
 data: {npz: {path: digits.npz}}
@@ -47,3 +51,18 @@ def test_the_weights_for_the_projector_are_there(board):
     assert (board / "projector_config.pbtxt").exists()
     saved = sorted(path.name for path in board.glob("train/*.weights.h5"))
     assert saved == ["keras_embedding.ckpt-0.weights.h5", "keras_embedding.ckpt-2.weights.h5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "every_step"),
+    [({}, False), ({"histogram_freq": 1}, False), ({"update_freq": "batch"}, True)],
+)
+def test_only_one_that_writes_of_steps_needs_every_step(tmp_path, arguments, every_step):
+    (adapter,) = build_callbacks([Component("TensorBoard", arguments)], tmp_path)
+    assert adapter.needs_every_step() is every_step
+
+
+@pytest.mark.parametrize(("arguments", "folder"), [({}, "tensorboard"), ({"log_dir": "tb"}, "tb")])
+def test_its_files_are_in_a_folder_of_the_run(tmp_path, arguments, folder):
+    (adapter,) = build_callbacks([Component("TensorBoard", arguments)], tmp_path)
+    assert adapter.outputs() == [tmp_path / folder / "train", tmp_path / folder / "validation"]

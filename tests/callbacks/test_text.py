@@ -5,7 +5,7 @@ import pytest
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.load import parse
 
-EXPERIMENT = "data: {folder: {path: x}}\nmodel: Small\n"
+EXPERIMENT = "data: {npz: {path: x.npz}}\nmodel: MLP\n"
 
 
 @pytest.mark.parametrize(

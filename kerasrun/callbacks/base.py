@@ -1,0 +1,205 @@
+"""What a callback says of itself beside Keras's hooks, so that a run can begin at any step."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerasrun.components import Component
+from kerasrun.keras_catalogue import signature
+from kerasrun.keras_objects import build
+from kerasrun.run_files import RunFile
+from kerasrun.text.document import Written
+from kerasrun.text.problems import Problem, dotted, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+class Adapter:
+    """A callback of a run, with all that training must know of it.
+
+    A member of the family is one file with one class that derives from this one. It names its callback, lists its
+    state, and overrides the defaults that are not true of it. Class methods answer before anything is built.
+    """
+
+    name: ClassVar[str]
+    """The name in `keras.callbacks`."""
+    state: ClassVar[tuple[str, ...]] = ()
+    """The attributes that change while it trains.
+
+    Named one by one: a sweep over attributes would also save `min_delta`, which every `_set_monitor_op` negates again.
+    """
+    weights: ClassVar[tuple[str, ...]] = ()
+    """The attributes that hold a list of arrays, or None, and change while it trains."""
+    monitors: ClassVar[bool] = False
+    """Whether it compares the value of the logs that its argument `monitor` names."""
+    sets_learning_rate: ClassVar[bool] = False
+    """Whether it sets the learning rate, which Keras refuses where a schedule does."""
+    changes_model: ClassVar[bool] = False
+    """Whether it changes the model or its optimizer between the writing of `best.keras` and the checkpoint at the end
+    of the epoch, which then has other weights."""
+    changes_frozen_layers: ClassVar[bool] = False
+    """Whether it may change what frozen layers compute."""
+    file: ClassVar[str | None] = None
+    """The argument that names a file or folder; it is in the run directory."""
+    default_file: ClassVar[str | None] = None
+    """The file or folder where the argument is not given."""
+
+    # What the text of an experiment says.
+
+    @classmethod
+    def problems(cls, written: Written, optimizers: Sequence[Component]) -> list[Problem]:
+        """Return why it cannot serve beside these optimizers: the first one, and those of later stages."""
+        return []
+
+    @classmethod
+    def monitored(cls, written: Written) -> tuple[str, Problem] | None:
+        """Return the value that it monitors, and where that is said, as the beginning of a problem."""
+        if not cls.monitors:
+            return None
+        given, where = written.arguments.get("monitor"), dotted((*written.path, "monitor"))
+        if given is None:
+            default = str(signature("callbacks", cls.name).default("monitor"))
+            return default, Problem(written.place, where, f"monitors '{default}', the default of {cls.name}")
+        if isinstance(given.value, str):
+            return given.value, Problem(given.place, where, f"monitors '{given.value}'")
+        return None
+
+    @classmethod
+    def log_problems(cls, written: Written, of_epoch: Sequence[str], of_step: Sequence[str]) -> list[Problem]:
+        """Return what else it expects of the logs and will not find there.
+
+        Args:
+            of_epoch: the names of the logs at the end of an epoch.
+            of_step: the names of those after a step.
+        """
+        return []
+
+    @classmethod
+    def file_problems(cls, written: Written, others: list[str]) -> list[Problem]:
+        """Return why it may not write where it is told to; its file is added to those of the other callbacks."""
+        given = written.arguments.get(cls.file) if cls.file else None
+        file = str(given.value) if given is not None else cls.default_file
+        if file is None:
+            return []  # it writes nothing, or the argument is reported as missing
+        reason = _refused(file, others)
+        others.append(os.path.normpath(file))
+        place = given.place if given is not None else written.place
+        where = dotted((*written.path, str(cls.file)))
+        return [Problem(place, where, f"received {shown(file)}", reason)] if reason else []
+
+    @classmethod
+    def check_epochs(cls, arguments: Mapping[str, Any], *, done: int, before: int, after: int) -> None:
+        """Check that a run with `done` epochs can have `after` epochs in all, instead of `before`.
+
+        Raises:
+            UsageError: if it cannot.
+        """
+
+    # What it is while a run trains.
+
+    def __init__(self, component: Component, run_root: Path) -> None:
+        arguments = dict(component.arguments)
+        if self.file:
+            arguments[self.file] = os.path.normpath(run_root / str(arguments.get(self.file, self.default_file or "")))
+        self.callback: Any = build("callbacks", Component(component.name, arguments))
+        """Keras's object."""
+
+    def check_optimizer(self, optimizer: Any) -> None:
+        """
+        Raises:
+            UsageError: if it cannot work with this optimizer.
+        """
+
+    def needs_every_step(self) -> bool:
+        """Return whether its batch hooks must run at each step, so that steps cannot be fused."""
+        import keras
+
+        kind, base = type(self.callback), keras.callbacks.Callback
+        return any(getattr(kind, hook) is not getattr(base, hook) for hook in _BATCH_HOOKS)
+
+    def watched(self) -> set[str]:
+        """Return the values of the logs without which it can do nothing at the end of an epoch."""
+        return {self.callback.monitor} if self.monitors else set()
+
+    def after_fused_steps(self) -> None:
+        """Do once what its batch hooks would have done."""
+
+    def give_up_validation(self) -> None:
+        """Take back what it did when validation began; its end will not be announced."""
+
+    def who_stopped(self, epoch: int) -> str | None:
+        """Return its name in a sentence if it ended training in this epoch, counted from zero."""
+        return None
+
+    # What it keeps, and how it goes on.
+
+    def values(self) -> dict[str, Any]:
+        """Return its state as plain values."""
+        state = {field: _plain(getattr(self.callback, field, None)) for field in self.state}
+        return {"callback": type(self.callback).__name__, **state}
+
+    def arrays(self) -> dict[str, "NDArray[Any]"]:
+        """Return its weights by name."""
+        import numpy as np
+
+        return {
+            f"{field}/{number:04d}": np.asarray(weight)
+            for field in self.weights
+            for number, weight in enumerate(getattr(self.callback, field, None) or ())
+        }
+
+    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, "NDArray[Any]"]) -> None:
+        """Put back what `values` and `arrays` gave, after `on_train_begin`, which resets it."""
+        for field in self.state:
+            setattr(self.callback, field, values[field])
+        for field in self.weights:
+            if kept := [arrays[name] for name in sorted(arrays) if name.startswith(f"{field}/")]:
+                setattr(self.callback, field, kept)
+
+    # What it writes.
+
+    def make_folders(self) -> None:
+        """Make the folders that it needs and does not make itself; called before it gets the model."""
+
+    def keep_files(self, *, begun: bool) -> None:
+        """Have it append to the files that are there; called before it gets the model.
+
+        Args:
+            begun: whether any step was taken.
+        """
+
+    def outputs(self) -> list[Path]:
+        """Return the files and folders that grow: a resume takes them back to the size that a checkpoint records."""
+        return []
+
+    def flush(self) -> None:
+        """Have everything that it writes on disk, so that the sizes of its files can be recorded."""
+
+    def close(self) -> None:
+        """Close its files, because training was interrupted and `on_train_end` does not come."""
+
+    @classmethod
+    def unwritten(cls, error: BaseException) -> str | None:
+        """Return what of its files could not be written, if that is what an error of its says."""
+        return None
+
+
+def _refused(file: str, others: Sequence[str]) -> str | None:
+    """Return why a callback may not write this file of the run; None if it may."""
+    path = os.path.normpath(file)
+    if Path(path).is_absolute() or Path(path).parts[:1] == ("..",):
+        return "expected a path in the run directory, where a resume can take it back: a relative one"
+    if path == "." or path in list(RunFile):
+        return "expected another name: kerasrun writes this itself"
+    return f"expected a name of its own: two of them write {path}" if path in others else None
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON's own types: callbacks keep NumPy scalars and tensors among their values."""
+    if value is None or isinstance(value, bool | int | float | str | list | tuple):
+        return value
+    return float(value)

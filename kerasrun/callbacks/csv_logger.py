@@ -1,0 +1,28 @@
+"""CSVLogger: a row for each epoch, in a table that goes on after a resume."""
+
+from pathlib import Path
+
+from kerasrun.callbacks.base import Adapter
+
+
+class CSVLogger(Adapter):
+    name = "CSVLogger"
+    state = ("keys",)
+    file = "filename"
+
+    def make_folders(self) -> None:
+        Path(self.callback.filename).parent.mkdir(parents=True, exist_ok=True)
+
+    def keep_files(self, *, begun: bool) -> None:
+        self.callback.append = True
+
+    def outputs(self) -> list[Path]:
+        return [Path(self.callback.filename)]
+
+    def flush(self) -> None:
+        if self.callback.csv_file:
+            self.callback.csv_file.flush()
+
+    def close(self) -> None:
+        if self.callback.csv_file:
+            self.callback.csv_file.close()

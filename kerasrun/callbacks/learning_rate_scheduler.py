@@ -1,0 +1,8 @@
+"""LearningRateScheduler: sets the optimizer's learning rate, a variable, and keeps nothing itself."""
+
+from kerasrun.callbacks.base import Adapter
+
+
+class LearningRateScheduler(Adapter):
+    name = "LearningRateScheduler"
+    sets_learning_rate = True

@@ -1,0 +1,60 @@
+"""TensorBoard: event files that go on after a resume and have the graphs once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.callbacks.base import Adapter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class TensorBoard(Adapter):
+    name = "TensorBoard"
+    state = ("_global_train_batch", "_global_test_batch")
+    file = "log_dir"
+    default_file = "tensorboard"
+
+    _owes_graph = False
+    """Whether the graph of the steps is still to be written, though that of the layers is there."""
+
+    def needs_every_step(self) -> bool:
+        board = self.callback
+        return bool(board.update_freq != "epoch" or board._should_trace or board.write_steps_per_second)
+
+    def after_fused_steps(self) -> None:
+        if self.callback._should_write_train_graph:
+            self.callback.on_train_batch_end(0)  # which writes the graph, and nothing else where steps are fused
+
+    def restore(self, values: Mapping[str, Any], arrays: Mapping[str, "NDArray[Any]"]) -> None:
+        super().restore(values, arrays)
+        # With a number as its `update_freq`, whether it writes at the end of an epoch follows from the batch that this
+        # context was entered with; `on_train_begin` entered it with batch 0.
+        self.callback._pop_writer()
+        self.callback._push_writer(self.callback._train_writer, self.callback._global_train_batch)
+        self.callback._should_write_train_graph |= self._owes_graph
+
+    def make_folders(self) -> None:
+        # The projector's file is opened in it.
+        Path(self.callback.log_dir).mkdir(parents=True, exist_ok=True)
+
+    def keep_files(self, *, begun: bool) -> None:
+        self._owes_graph = self.callback.write_graph and not begun
+        self.callback.write_graph = False
+
+    def outputs(self) -> list[Path]:
+        return [Path(self.callback.log_dir, "train"), Path(self.callback.log_dir, "validation")]
+
+    def flush(self) -> None:
+        for writer in self.callback._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        self.callback._close_writers()
+
+    @classmethod
+    def unwritten(cls, error: BaseException) -> str | None:
+        import tensorflow as tf
+
+        return "TensorBoard's files" if isinstance(error, tf.errors.OpError) and "events file" in str(error) else None
