@@ -1,4 +1,4 @@
-"""What a callback says of itself beside Keras's hooks, so that a run can begin at any step."""
+"""The base class of callbacks: what training must know of one beside Keras's hooks, to begin at any step."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,23 +19,23 @@ _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_tr
 
 
 class Adapter:
-    """A callback of a run, with all that training must know of it.
+    """A callback of a run.
 
     A member of the family is one file with one class that derives from this one. It names its callback, lists its
-    state, and overrides the defaults that are not true of it. Class methods answer before anything is built.
+    state, and overrides the defaults that are not true of it. Class methods answer before the callback is made.
     """
 
     name: ClassVar[str]
     """The name in `keras.callbacks`."""
-    state: ClassVar[tuple[str, ...]] = ()
-    """The attributes that change while it trains.
+    state: ClassVar[tuple[str, ...]]
+    """The attributes that change while it trains; empty where there are none.
 
     Named one by one: a sweep over attributes would also save `min_delta`, which every `_set_monitor_op` negates again.
     """
     weights: ClassVar[tuple[str, ...]] = ()
     """The attributes that hold a list of arrays, or None, and change while it trains."""
     monitors: ClassVar[bool] = False
-    """Whether it compares the value of the logs that its argument `monitor` names."""
+    """Whether it takes an argument `monitor`, the name of a value of the logs."""
     sets_learning_rate: ClassVar[bool] = False
     """Whether it sets the learning rate, which Keras refuses where a schedule does."""
     changes_model: ClassVar[bool] = False
@@ -70,7 +70,7 @@ class Adapter:
 
     @classmethod
     def log_problems(cls, written: Written, of_epoch: Sequence[str], of_step: Sequence[str]) -> list[Problem]:
-        """Return what else it expects of the logs and will not find there.
+        """Return what is wrong where it names other values of the logs.
 
         Args:
             of_epoch: the names of the logs at the end of an epoch.
@@ -80,7 +80,7 @@ class Adapter:
 
     @classmethod
     def file_problems(cls, written: Written, others: list[str]) -> list[Problem]:
-        """Return why it may not write where it is told to; its file is added to those of the other callbacks."""
+        """Return why it may not write its file; adds the file to those of the other callbacks."""
         given = written.arguments.get(cls.file) if cls.file else None
         file = str(given.value) if given is not None else cls.default_file
         if file is None:
@@ -109,9 +109,10 @@ class Adapter:
         """Keras's object."""
 
     def check_optimizer(self, optimizer: Any) -> None:
-        """
+        """Check that it can work with an optimizer.
+
         Raises:
-            UsageError: if it cannot work with this optimizer.
+            UsageError: if it cannot.
         """
 
     def needs_every_step(self) -> bool:
@@ -126,7 +127,7 @@ class Adapter:
         return {self.callback.monitor} if self.monitors else set()
 
     def after_fused_steps(self) -> None:
-        """Do once what its batch hooks would have done."""
+        """Do once what its batch hooks do, where they are not called."""
 
     def give_up_validation(self) -> None:
         """Take back what it did when validation began; its end will not be announced."""
@@ -184,7 +185,7 @@ class Adapter:
 
     @classmethod
     def unwritten(cls, error: BaseException) -> str | None:
-        """Return what of its files could not be written, if that is what an error of its says."""
+        """Return a name for its files if an error says that they cannot be written."""
         return None
 
 

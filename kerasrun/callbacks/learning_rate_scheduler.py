@@ -5,4 +5,5 @@ from kerasrun.callbacks.base import Adapter
 
 class LearningRateScheduler(Adapter):
     name = "LearningRateScheduler"
+    state = ()
     sets_learning_rate = True

@@ -5,6 +5,7 @@ from kerasrun.callbacks.base import Adapter
 
 class TerminateOnNaN(Adapter):
     name = "TerminateOnNaN"
+    state = ()
 
     def needs_every_step(self) -> bool:
         return False
