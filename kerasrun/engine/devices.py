@@ -17,6 +17,7 @@ from kerasrun.collector import uncollected
 from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import DeviceError
 from kerasrun.reading.inputs import usable_cores
+from kerasrun.runs.records import DeviceRecord
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
 AUTOMATIC = 0
@@ -52,8 +53,8 @@ class Device:
     deterministic: bool = True
     """Whether what it computes has the same bits each time."""
 
-    def recorded(self) -> dict[str, Any]:
-        """What `run.json` keeps of it."""
+    def recorded(self) -> DeviceRecord:
+        """Return what `run.json` keeps of it."""
         return {
             "kind": self.kind,
             "count": len(self.names),

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from kerasrun.errors import ModelError
+from kerasrun.runs.records import BestEpoch
 
 
 class Best:
@@ -22,11 +23,11 @@ class Best:
             return True
         return False
 
-    def state(self) -> dict[str, Any]:
-        """Plain values; `epoch` counts from one, as users do."""
+    def state(self) -> BestEpoch:
+        """Return plain values; `epoch` counts from one, as users do."""
         return {"monitor": self.monitor, "value": self.value, "epoch": None if self.epoch is None else self.epoch + 1}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: BestEpoch) -> None:
         """Put back what `state` gave; a run that now monitors another value begins anew."""
         if state["monitor"] == self.monitor and state["epoch"] is not None:
             self.value, self.epoch = state["value"], state["epoch"] - 1

@@ -26,6 +26,7 @@ from kerasrun.pipeline.order import examples_before
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import LoopState
 from kerasrun.training.best import best_for
 from kerasrun.training.callbacks import (
     CallbackState,
@@ -395,7 +396,7 @@ class TrainingLoop:
         if self.has_stepped:
             self.fingerprint.require()
         self.writer.wait_for_checkpoint()
-        progress = {
+        progress: LoopState = {
             "epoch": self.position.epoch,
             "step": self.position.step,
             "stage_ends": list(self.stage_ends),

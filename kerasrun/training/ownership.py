@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kerasrun.errors import Interrupted, KerasrunError, RunDirectoryError
-from kerasrun.runs import atomic, checkpoints, directory
+from kerasrun.runs import atomic, checkpoints
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
+from kerasrun.runs.records import Status
 from kerasrun.training.stopping import signals
 
 logger = logging.getLogger("kerasrun")
@@ -24,7 +25,7 @@ class RunStatus:
     run: RunDirectory
     is_mine: bool = False
 
-    def ended(self, status: directory.Status, reason: str) -> None:
+    def ended(self, status: Status, reason: str) -> None:
         if not self.is_mine:
             return
         try:

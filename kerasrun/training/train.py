@@ -209,7 +209,7 @@ def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], Non
 def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
     reason, best = loop.why_it_ended(), loop.best.state()
     run.update_run(status="finished", reason=reason, best=best)
-    if best["epoch"] is None:
+    if best["epoch"] is None or best["value"] is None:
         last = run.last_model.name
         logger.warning("%s; no epoch had a %s, so there is no best model, only %s", reason, best["monitor"], last)
         return

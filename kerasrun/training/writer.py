@@ -19,6 +19,7 @@ from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
+from kerasrun.runs.records import LoopState, SavedProgress
 from kerasrun.training.callbacks import flush
 
 
@@ -54,18 +55,18 @@ class RunWriter(BackgroundWriter):
             self._checkpoint_seconds = float(self.run.read_run().get("checkpoint_seconds", 0.0))
         return self._checkpoint_seconds * (2 if self.is_busy() else 1)
 
-    def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
+    def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: LoopState) -> None:
         """Save the state at a global step.
 
         Args:
             arrays: copies, which nobody changes any more.
-            progress: plain values; `epoch` counts the epochs that are done, and so the rows of the tables.
+            progress: its epochs that are done are the rows of the tables.
         """
         flush(self.callbacks)
         outputs = {path.as_posix(): sizes(self.run, self.run.root / path) for path in self._outputs()}
         self._checkpoint = self.submit(lambda: self._write_checkpoint(step, arrays, {**progress, "outputs": outputs}))
 
-    def take_back(self, progress: Mapping[str, Any]) -> list[str]:
+    def take_back(self, progress: SavedProgress) -> list[str]:
         """Take everything that grows back to where it was at the checkpoint; sentences for what cannot be."""
         recovery.take_tables_back(self.run, progress["files"])
         return [

@@ -17,6 +17,7 @@ from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
 from kerasrun.network_layers import derive_state
 from kerasrun.runs import checkpoints, checksums, directory
 from kerasrun.runs.directory import RunDirectory, model_of
+from kerasrun.runs.records import OriginRecord
 
 logger = logging.getLogger("kerasrun")
 
@@ -51,8 +52,8 @@ class Origin:
     def __str__(self) -> str:
         return f"{self.run}, {self.weights}"
 
-    def description(self) -> dict[str, Any]:
-        """What `run.json` keeps."""
+    def description(self) -> OriginRecord:
+        """Return what `run.json` keeps."""
         return {"run": str(self.run.root), "weights": self.weights, "epoch": self.epoch, "sha256": self.sha256}
 
 

@@ -5,7 +5,7 @@ Light to import: TensorFlow is not needed.
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kerasrun")
 
-KEY = "data_fingerprint"
+KEY: Final = "data_fingerprint"
 """Of `run.json`; null until a run has read its data."""
 FILES_KEY = "data_files"
 """Of `run.json`: `Data.files`."""
