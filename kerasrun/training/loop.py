@@ -8,7 +8,6 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ import tensorflow as tf
 from kerasrun.engine import stages, state
 from kerasrun.engine.building import begin_stage
 from kerasrun.engine.chunks import ChunkSize
+from kerasrun.engine.errors import not_finite
 from kerasrun.engine.job import Job
 from kerasrun.errors import CheckpointError, Interrupted, RunDirectoryError
 from kerasrun.experiment.logs import log_names
@@ -40,7 +40,6 @@ from kerasrun.training.callbacks import (
 from kerasrun.training.computation import Batches, Computation
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.resuming.fingerprint import FingerprintCheck
-from kerasrun.training.step_errors import explained, not_finite
 from kerasrun.training.stopping import signals
 from kerasrun.training.stopping.signals import StopRequest
 from kerasrun.training.stopping.time_left import TimeLeft
@@ -226,10 +225,7 @@ class TrainingLoop:
         self._finish(logs)
 
     def _begin_batches(self) -> Batches:
-        with self._explained():
-            is_computed = self.computation.compute_frozen_part(
-                lambda: bool(self.stop) or not self.time_left.for_features()
-            )
+        is_computed = self.computation.compute_frozen_part(lambda: bool(self.stop) or not self.time_left.for_features())
         if not is_computed:
             self._save()
             raise self._interrupted() if self.stop else self._paused()
@@ -268,7 +264,7 @@ class TrainingLoop:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
-        with self.chunks.measured(count), self._explained():
+        with self.chunks.measured(count):
             bad = self.computation.fused(batches, count)
         self.has_stepped = True
         self.writer.check()
@@ -283,12 +279,6 @@ class TrainingLoop:
             self._write_graph()
         logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
         self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What goes wrong where examples are read and computed with, in the user's terms."""
-        with self.job.data.every_bad_file_told(), explained(self.experiment.fit.batch_size):
-            yield
 
     def _write_graph(self) -> None:
         """TensorBoard writes the graph at the end of the first batch; it is the only batch hook it needs."""
@@ -325,8 +315,7 @@ class TrainingLoop:
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        with self._explained():
-            metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
+        metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
         if metrics is None:
             self._save_as_before_validation()
             raise self._interrupted() if self.stop else self._paused()
