@@ -51,7 +51,7 @@ def _full_memory_explained(batch_size: int) -> Iterator[None]:
 
 
 def not_finite(step: int, epoch: int, learning_rate: float) -> NotFiniteError:
-    """Of a loss; `step` and `epoch` count from zero."""
+    """Return the error for a loss that is not finite; `step` and `epoch` count from zero."""
     return NotFiniteError(
         f"the loss is not finite at step {step + 1} of epoch {epoch + 1}, at a learning rate of {learning_rate:.4g}; "
         "the checkpoints before it are kept. Try a smaller learning rate, clipnorm: 1.0 in the optimizer, and look at "

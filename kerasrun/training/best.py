@@ -1,4 +1,4 @@
-"""Which epoch was best, remembered across resumes."""
+"""Remember which epoch was best, across resumes."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ class Best:
         self.epoch: int | None = None
 
     def improves(self, epoch: int, value: float) -> bool:
-        """Take note of an epoch's value; True if that epoch is now the best."""
+        """Note an epoch's value; return True if that epoch is now the best."""
         if self.value is None or (math.isfinite(value) and self._is_better(value, self.value)):
             self.value, self.epoch = value, epoch
             return True
@@ -28,7 +28,7 @@ class Best:
         return {"monitor": self.monitor, "value": self.value, "epoch": None if self.epoch is None else self.epoch + 1}
 
     def restore(self, state: BestEpoch) -> None:
-        """Put back what `state` gave; a run that now monitors another value begins anew."""
+        """Restore what `state` returned; a run that now monitors another value begins again."""
         if state["monitor"] == self.monitor and state["epoch"] is not None:
             self.value, self.epoch = state["value"], state["epoch"] - 1
 

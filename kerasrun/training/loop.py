@@ -53,14 +53,14 @@ Logs = dict[str, float]
 
 @dataclass
 class Position:
-    """Where training stands: `step` counts the steps taken in `epoch`, which counts from zero."""
+    """The place of training: `step` counts the steps taken in `epoch`, which counts from zero."""
 
     epoch: int = 0
     step: int = 0
 
 
 class TrainingLoop:
-    """One run from its position to its end. Everything that changes while it trains is here or in the model."""
+    """Trains a run from its position to its end. Everything that changes meanwhile is here or in the model."""
 
     def __init__(self, run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> None:
         self.run = run
@@ -90,9 +90,9 @@ class TrainingLoop:
         self.saved_at = time.monotonic()
         self.epoch_seconds = 0.0
         self.stage = 0
-        """Into which stage the model was brought."""
+        """The stage that the model is in."""
         self.stage_ends: list[int] = []
-        """After how many epochs, all in all, each stage ended that is over."""
+        """The number of epochs, in total, after which each finished stage ended."""
         self.stopped_by: str | None = None
         """The callback that ended training early."""
         # While validation goes on: the sums behind the training metrics, whose variables it uses, and what callbacks
@@ -167,7 +167,7 @@ class TrainingLoop:
 
     @contextlib.contextmanager
     def _announced(self) -> Any:
-        """Callbacks in place, signals caught, progress shown, stdout kept for results."""
+        """Prepare callbacks, catch signals, show progress, and keep stdout for results."""
         make_folders(self.callbacks)
         self._gather_listeners()
         with self.stop, self.progress.shown(), contextlib.redirect_stdout(sys.stderr), self.writer:
@@ -189,8 +189,7 @@ class TrainingLoop:
         )
 
     def _bring_into_stage(self, stage: int) -> None:
-        """Through those before it, which say what learns; then everything is made anew that was traced with the old
-        optimizer and metrics."""
+        """Go through the stages before it, which choose what learns; then make again what was traced."""
         if stage == self.stage:
             return
         for number in range(self.stage + 1, stage + 1):
@@ -369,14 +368,14 @@ class TrainingLoop:
         return "a callback"
 
     def why_it_ended(self) -> str:
-        """One sentence for a run that is finished."""
+        """Return a sentence for a run that is finished."""
         epochs = stages.end_of_training(self.experiment, self.stage_ends)
         if self.stopped_by is None:
             return f"all {self.position.epoch} epochs done"
         return f"stopped early by {self.stopped_by} after epoch {self.position.epoch} of {epochs}"
 
     def _finish(self, logs: Logs) -> None:
-        """What `fit` does after its last epoch, then `last.keras`."""
+        """Do what `fit` does after its last epoch, then write `last.keras`."""
         self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
         self.listeners.on_train_end(logs)
         self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.logs_of(self.position.epoch))
@@ -437,7 +436,7 @@ class TrainingLoop:
         return f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
 
     def _examples_seen(self) -> int:
-        """In this epoch."""
+        """Return the number of examples that trained in this epoch."""
         size = (len(self.train), self.experiment.fit.batch_size)
         return examples_before(self._global_step(), *size) - examples_before(self.position.epoch * self.steps, *size)
 

@@ -1,4 +1,4 @@
-"""How many epochs a run may still have from a checkpoint on."""
+"""Check how many epochs a run may still have from a checkpoint on."""
 
 import logging
 
@@ -37,7 +37,7 @@ def check_epochs(before: Experiment, after: Experiment, progress: SavedProgress)
 
 
 def _changes_last_epoch(callback: Component) -> bool:
-    """Whether the state after the last epoch is not what it would be in a longer run."""
+    """Return whether the state after the last epoch differs from the one in a longer run."""
     return callback.name == "SwapEMAWeights" and bool(callback.arguments.get("swap_on_epoch"))
 
 

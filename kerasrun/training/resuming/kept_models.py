@@ -1,4 +1,4 @@
-"""The model files of a run: whether they are what was written, and what can be done if not."""
+"""Check the model files of a run, and decide what to do if they are not what was written."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ logger = logging.getLogger("kerasrun")
 
 
 def last_is_whole(run: RunDirectory) -> bool:
-    """Whether `last.keras` can be read; where it cannot, training ends once more from its last checkpoint."""
+    """Return whether `last.keras` can be read; if not, training ends once more from its last checkpoint."""
     try:
         model_file.read_info(run.last_model)
     except ModelFileError as error:
@@ -42,7 +42,7 @@ class BestModel:
         return self.made_from is None and not self.lost
 
     def begin_at(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint, with the best epoch whose model there is: none if it is lost."""
+        """Return the checkpoint with the best epoch that has a model: none if it is lost."""
         if self.known is None:
             return checkpoint
         return replace(checkpoint, progress={**checkpoint.progress, "best": self.known})
@@ -51,7 +51,7 @@ class BestModel:
 def best_model(
     run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint, *, devices: int = 1, same_course: bool = True
 ) -> BestModel:
-    """Look whether `best.keras` is what the checkpoint tells of.
+    """Check whether `best.keras` is the model that the checkpoint names.
 
     A file of a later epoch than the checkpoint's is whole too: that epoch is about to be repeated. Where it is repeated
     without a promise of the same bits, the model is the best until a better one comes: the same epoch need not improve
