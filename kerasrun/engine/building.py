@@ -1,4 +1,4 @@
-"""From an experiment and its data to a compiled Keras model whose every variable exists."""
+"""Build and compile the Keras model of an experiment, with all of its variables."""
 
 import contextlib
 import re
@@ -68,7 +68,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
 
 
 def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
-    """What stands in front of the network, alone.
+    """Build only what is in front of the network.
 
     Raises:
         ModelError: if it does not fit the examples.
@@ -114,7 +114,7 @@ def _build(
 
 
 def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> AnyTargets:
-    """What labels must become for a network's loss, or losses.
+    """Decide which form labels need for a network's loss, or losses.
 
     Args:
         classes: how many classes, labels or numbers there are.
@@ -136,7 +136,7 @@ def begin_stage(job: Job, stage: int) -> None:
 
 
 def _scope(strategy: Any) -> AbstractContextManager[Any]:
-    """Where the variables of a strategy are made; anywhere without one."""
+    """Return the scope in which a strategy makes variables; one that does nothing without a strategy."""
     return strategy.scope() if strategy else contextlib.nullcontext()
 
 
@@ -158,7 +158,7 @@ def compile_model(model: Any, experiment: Experiment, targets: AnyTargets) -> No
 
 
 def _jit_compile(asked: bool | str) -> bool | str:
-    """What Keras is told; by itself it would look at the GPUs of the machine, not at those that are used.
+    """Choose what Keras is asked for; by itself it would look at all GPUs of the machine, not at those that are used.
 
     | `auto` on    | XLA                                                                              |
     | ------------ | -------------------------------------------------------------------------------- |
@@ -170,7 +170,7 @@ def _jit_compile(asked: bool | str) -> bool | str:
 
 
 def _of_one(experiment: Experiment, targets: Targets) -> dict[str, Any]:
-    """The loss and the metrics of one output, as arguments of `Model.compile`."""
+    """Build the loss and the metrics of one output, as arguments of `Model.compile`."""
     written = experiment.compile.metrics
     metrics = by_name(written if isinstance(written, tuple) else default_metrics(targets.kind))
     return {
@@ -180,7 +180,7 @@ def _of_one(experiment: Experiment, targets: Targets) -> dict[str, Any]:
 
 
 def _of_several(targets: SeveralTargets) -> dict[str, Any]:
-    """The loss and the metrics of several outputs, as arguments of `Model.compile`."""
+    """Build the loss and the metrics of several outputs, as arguments of `Model.compile`."""
     from kerasrun.outputs import OutputLoss, OutputMetric, OutputsLoss
 
     parts = targets.parts
@@ -209,7 +209,7 @@ def _metric_of(part: OutputTargets, component: Component, name: str) -> Any:
 
 
 def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
-    """Put preprocessing in front of the network: what is written, else the network's own, else [0, 1] for images."""
+    """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images."""
     if _measures(experiment):
         assert isinstance(experiment.augmentation, ImageDataGenerator)
         return standardize(experiment.augmentation, inputs, train)
@@ -225,7 +225,7 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
 
 
 def _measures(experiment: Experiment) -> bool:
-    """Whether preprocessing has statistics of the training examples."""
+    """Return whether preprocessing needs statistics of the training examples."""
     return isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes
 
 
@@ -282,7 +282,7 @@ def _for_targets(name: str, targets: Targets) -> str:
 
 
 def _create_every_variable(model: Any, targets: AnyTargets) -> None:
-    """Optimizers, losses and metrics make their variables when first used; a restore must find them all."""
+    """Create the variables that optimizers, losses and metrics make when first used; a restore must find them all."""
     model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
     examples = targets.classes + 1
@@ -312,5 +312,5 @@ def _any_labels(targets: AnyTargets, examples: int, size: tuple[int, ...]) -> An
 
 
 def _identifier(name: str) -> str:
-    """TensorFlow's names are ASCII letters, digits and few signs; the experiment's may be anything."""
+    """Return the experiment's name as TensorFlow takes it: ASCII letters, digits and few signs."""
     return "model_" + re.sub(r"[^A-Za-z0-9_]", "_", name)

@@ -9,29 +9,29 @@ LARGEST_GROWTH = 4
 
 
 class ChunkSize:
-    """Follows the measured time of a step; how steps are cut into chunks never changes a result."""
+    """The number of steps in a chunk, by the measured time of a step; it never changes a result."""
 
     def __init__(self, *, fixed: int | None = None) -> None:
         self.fixed = fixed
-        """The only size, where callbacks want to hear of each step."""
+        """The only size, where a callback needs each step."""
         self._size = 1
         self._measured = False
         self.seconds_per_step: float | None = None
-        """Of the last chunk; None before anything was measured: the first call, which traces, does not count."""
+        """The time of a step in the last chunk; None before the second call, since the first one traces."""
         self.measured_seconds = 0.0
         self.first_seconds = 0.0
-        """Of the first call, tracing included."""
+        """The time of the first call, tracing included."""
 
     def next(self, remaining: int) -> int:
         return min(self.fixed or self._size, remaining)
 
     def expected_seconds(self, remaining: int) -> float | None:
-        """What the next chunk takes; None before anything was measured."""
+        """Return how long the next chunk will take; None before anything was measured."""
         return None if self.seconds_per_step is None else self.next(remaining) * self.seconds_per_step
 
     @contextmanager
     def measured(self, steps: int) -> Iterator[None]:
-        """Time a chunk of so many steps."""
+        """Time a chunk of this many steps."""
         begin = time.perf_counter()
         yield
         seconds = time.perf_counter() - begin

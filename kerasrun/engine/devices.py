@@ -17,6 +17,7 @@ from kerasrun.collector import uncollected
 from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import DeviceError
 from kerasrun.reading.inputs import usable_cores
+from kerasrun.runs.records import DeviceRecord
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
 AUTOMATIC = 0
@@ -38,7 +39,7 @@ if not text.endswith(b"\\0"):
 
 @dataclass(frozen=True)
 class Device:
-    """What a run computes on."""
+    """The devices that a run computes on."""
 
     kind: Literal["cpu", "gpu"]
     names: tuple[str, ...]
@@ -48,12 +49,12 @@ class Device:
     threads: Mapping[str, int]
     """`intra_op` and `inter_op`: training bits depend on the first."""
     models: tuple[str, ...] = ()
-    """What the GPUs are called by their maker, one for each."""
+    """The model names of the GPUs, one for each."""
     deterministic: bool = True
-    """Whether what it computes has the same bits each time."""
+    """Whether it computes the same bits each time."""
 
-    def recorded(self) -> dict[str, Any]:
-        """What `run.json` keeps of it."""
+    def recorded(self) -> DeviceRecord:
+        """Return what `run.json` keeps of it."""
         return {
             "kind": self.kind,
             "count": len(self.names),
@@ -141,7 +142,7 @@ def _compute_with_onednn() -> None:
 
 @contextlib.contextmanager
 def _unimported(*modules: str) -> Iterator[None]:
-    """Have an import of these modules fail, unless they are there already."""
+    """Make imports of these modules fail, unless they are imported already."""
     absent = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None, so the import system says, is a refusal
     try:
@@ -183,7 +184,7 @@ def _models(tf: Any, device: Device) -> tuple[str, ...]:
 
 
 def strategy(device: Device, examples: int, batch_size: int) -> Any:
-    """The `tf.distribute` strategy for several devices, which share each batch; None for one.
+    """Return the `tf.distribute` strategy for several devices, which share each batch; None for one.
 
     A run on several devices is not promised to resume to the same bits.
 
@@ -202,7 +203,7 @@ def strategy(device: Device, examples: int, batch_size: int) -> Any:
 
 
 def _prepare(tf: Any, device: Device) -> None:
-    """Touch the device once, so that all it has to say is said now."""
+    """Use the device once, so that TensorFlow prints all its messages about it now."""
     try:
         if device.kind == "gpu":
             for gpu in tf.config.list_physical_devices("GPU"):
@@ -241,11 +242,11 @@ def _set_threads(tf: Any, threads: Mapping[str, int]) -> None:
 
 
 _process_is_deterministic: bool | None = None
-"""What this process began with; None before that."""
+"""Whether this process began with deterministic operations; None before TensorFlow was started."""
 
 
 def _set_determinism(tf: Any, wanted: bool | None) -> bool:
-    """Have the order of additions fixed, on a GPU and on a CPU, unless it may vary; returns whether it is fixed.
+    """Fix the order of additions, on a GPU and on a CPU, unless it may vary; return whether it is fixed.
 
     TensorFlow has no public way back, and what it has traced and chosen so far would stay as it is.
     """
@@ -280,7 +281,7 @@ def _written(request: DeviceRequest) -> str:
 
 @contextlib.contextmanager
 def _held_back_stderr(needed: bool = True) -> Iterator[None]:
-    """Keep what is written to descriptor 2 from the user, unless the start fails.
+    """Hide what is written to descriptor 2, unless the start fails.
 
     TensorFlow writes to the descriptor itself, whatever its log level. Another process holds the text, so that it
     is passed on even if this process is aborted.

@@ -1,4 +1,4 @@
-"""Loss and metrics on a split: the outputs of padded batches, then Keras's own loss and metrics on them."""
+"""Compute loss and metrics on a split: first the outputs of padded batches, then Keras's loss and metrics of them."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -17,7 +17,7 @@ from kerasrun.reading.data import Split
 
 
 class Evaluator:
-    """Evaluates one split as often as wanted; its pipeline and graphs are made once."""
+    """Evaluates one split any number of times; its pipeline and graphs are made once."""
 
     def __init__(
         self, model: Any, split: Split, targets: AnyTargets, batch_size: int, *, network: Any = None, inputs: Any = None
@@ -37,7 +37,7 @@ class Evaluator:
 
     @cached_property
     def batches(self) -> Any:
-        """Made when they are first asked for: by then images that are kept are in memory."""
+        """Padded batches, made when they are first needed: by then images that are kept are in memory."""
         return padded_batches(self.inputs, batch_size=self.batch_size)
 
     def evaluate(
@@ -71,13 +71,13 @@ class Predictor:
         self.chunks = ChunkSize()
 
     def predict(self, batches: Any, examples: int) -> NDArray[np.float32]:
-        """Outputs for `examples` rows, (examples, …)."""
+        """Return the outputs for `examples` rows, (examples, …)."""
         return np.concatenate([y_pred for y_pred, _ in self.chunks_of(batches, examples)])
 
     def chunks_of(
         self, batches: Any, examples: int, stop: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Outputs and logits chunk by chunk, each (rows, …), `examples` rows in all; fewer if `stop` said so."""
+        """Yield outputs and logits of each chunk, (rows, …), `examples` rows in all; fewer if `stop` returned true."""
         iterator = iter(batches)
         while examples > 0 and not stop():
             count = self.chunks.next(steps_in_epoch(examples, self.inference.batch_size))

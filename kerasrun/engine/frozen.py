@@ -1,4 +1,4 @@
-"""The first layers of a network that neither learn nor draw: what they compute of an example never changes.
+"""The first layers of a network that neither learn nor draw: what they compute from an example never changes.
 
 So it is computed once and kept, and training and validation run on the rest of the network alone.
 """
@@ -36,15 +36,15 @@ class FrozenPart:
     """A model cut in two at one tensor."""
 
     last: str
-    """Name of the last layer of the first half."""
+    """The name of the last layer of the first half."""
     frozen: Any
-    """From the model's inputs to the features."""
+    """The first half, from the model's inputs to the features."""
     rest: Any
-    """From the features to the model's outputs."""
+    """The second half, from the features to the model's outputs."""
 
     @property
     def example_bytes(self) -> int:
-        """What the features of an example take in memory, as float32."""
+        """Bytes of the features of an example, as float32."""
         return 4 * int(math.prod(self.frozen.output.shape[1:]))
 
 
@@ -75,7 +75,7 @@ def frozen_part(model: Any) -> FrozenPart | None:
 def features(
     part: FrozenPart, inputs: Inputs, batch_size: int, stop: Callable[[], bool] = lambda: False
 ) -> ArrayInputs | None:
-    """What the frozen layers compute of every example, float32 (examples, …); None if `stop` said so."""
+    """Compute the features of every example, float32 (examples, …); None if `stop` returned true."""
     array = np.empty((len(inputs), *part.frozen.output.shape[1:]), np.float32)
     done = 0
     batches = padded_batches(inputs, batch_size=batch_size)
@@ -86,7 +86,7 @@ def features(
 
 
 def part_to_keep(model: Any, examples: int, budget: int) -> FrozenPart | None:
-    """The frozen part of a model if there is one and the features of so many examples fit into so many bytes."""
+    """Return the frozen part of a model if there is one, and if the features of `examples` fit into `budget` bytes."""
     part = frozen_part(model)
     if part is None or examples * part.example_bytes > budget:
         return None
@@ -94,7 +94,7 @@ def part_to_keep(model: Any, examples: int, budget: int) -> FrozenPart | None:
 
 
 class OnFeatures:
-    """A model whose own `train_step` is given features, and so calls the rest of its layers alone."""
+    """A model whose `train_step` takes features, and so calls only the rest of its layers."""
 
     def __init__(self, model: Any, part: FrozenPart) -> None:
         self.model = model
@@ -107,12 +107,12 @@ class OnFeatures:
         return getattr(self.model, name)
 
     def train_step(self, batch: Any) -> Any:
-        """Keras's own step: it asks the model for everything but its outputs."""
+        """Run Keras's step, which takes everything but the outputs from the model."""
         return type(self.model).train_step(self, batch)
 
 
 def _in_order(output: Any) -> Iterator[Any]:
-    """Every symbolic tensor that `output` is computed from, each after those that it is computed from itself."""
+    """Yield every symbolic tensor that `output` is computed from, each after its own inputs."""
     seen: set[int] = set()
     stack = [(output, iter(_inputs_of(output)))]
     while stack:
@@ -136,7 +136,7 @@ def _module_of(activation: Any) -> str:
 
 
 def _is_steady(operation: Any) -> bool:
-    """Whether an operation learns nothing, draws nothing, and computes the same in training as in inference."""
+    """Return whether an operation learns nothing, draws nothing, and computes the same in training as in inference."""
     kind = type(operation)
     if isinstance(operation, keras.Model) and kind.__module__.startswith("keras.src.models."):  # none of a user's own
         return all(map(_is_steady, operation.layers))

@@ -1,6 +1,6 @@
-"""An experiment with its data open and checked: where training and a preview of it begin.
+"""Open and check the data of an experiment: training and a preview both begin with it.
 
-Light to import, and to do: TensorFlow is not needed before the device is started.
+Light to import: TensorFlow is not needed before the device is started.
 """
 
 import logging
@@ -35,7 +35,7 @@ class Prepared:
     """An experiment with its data open and checked, before TensorFlow is loaded."""
 
     experiment: Experiment
-    """As in the file, but with what the data decide: counts of steps for those of epochs, numbers of named classes."""
+    """The experiment with what the data decide: steps in place of epochs, numbers in place of class names."""
     data: Data
     train: Split
     validation: Split | None
@@ -49,7 +49,7 @@ class Prepared:
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch."""
+        """The number of steps in an epoch."""
         fit = self.experiment.fit
         return fit.steps_per_epoch or steps_in_epoch(len(self.train), fit.batch_size)
 
@@ -98,7 +98,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
 
 
 def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
-    """The experiment with what counts epochs in a learning-rate schedule counting steps.
+    """Return the experiment with learning-rate schedules that count steps where they counted epochs.
 
     Args:
         steps: those of an epoch.

@@ -11,7 +11,7 @@ from kerasrun.experiment.schema import Experiment
 
 
 def experiment_of(experiment: Experiment, stage: int) -> Experiment:
-    """The experiment as a stage, counted from zero, compiles it."""
+    """Return the experiment as a stage, counted from zero, compiles it."""
     if not experiment.stages or experiment.stages[stage].optimizer is None:
         return experiment
     compiled = experiment.compile.model_copy(update={"optimizer": experiment.stages[stage].optimizer})
@@ -19,7 +19,7 @@ def experiment_of(experiment: Experiment, stage: int) -> Experiment:
 
 
 def end_of_stage(experiment: Experiment, ends: Sequence[int]) -> int:
-    """How many epochs there are, all in all, when the stage that comes after `ends` ends by itself.
+    """Return how many epochs there are in total when the stage after `ends` has ended by itself.
 
     Args:
         ends: how many epochs there were when each of the stages before ended.
@@ -30,7 +30,7 @@ def end_of_stage(experiment: Experiment, ends: Sequence[int]) -> int:
 
 
 def end_of_training(experiment: Experiment, ends: Sequence[int]) -> int:
-    """The same for the last stage; fewer than `fit.epochs` once a callback has ended a stage early."""
+    """Return the same for the last stage; fewer than `fit.epochs` if a callback has ended a stage early."""
     if not experiment.stages:
         return experiment.fit.epochs
     return (ends[-1] if ends else 0) + sum(stage.epochs for stage in experiment.stages[len(ends) :])
@@ -41,7 +41,7 @@ def is_last(experiment: Experiment, ends: Sequence[int]) -> bool:
 
 
 def choose_trainable(experiment: Experiment, layers: Sequence[Any], stage: int) -> None:
-    """Have those layers of the network learn that a stage says.
+    """Set which layers of the network learn in a stage.
 
     Raises:
         ModelError: if it names a layer that the network does not have.
@@ -51,7 +51,7 @@ def choose_trainable(experiment: Experiment, layers: Sequence[Any], stage: int) 
 
 
 def check_trainable(experiment: Experiment, layers: Sequence[Any]) -> None:
-    """Try what every stage says, and leave the layers as they were.
+    """Check that every stage can choose its layers, and leave the layers as they were.
 
     Raises:
         ModelError: as `choose_trainable`.
@@ -64,7 +64,7 @@ def check_trainable(experiment: Experiment, layers: Sequence[Any]) -> None:
 
 
 def description(experiment: Experiment, stage: int) -> str:
-    """What a stage, counted from zero, does, for a message."""
+    """Return a description of a stage, counted from zero, for a message."""
     said = experiment.stages[stage]
     parts = [f"stage {stage + 1} of {len(experiment.stages)}", f"{said.epochs} epoch{'s' * (said.epochs != 1)}"]
     if said.trainable is not None:

@@ -1,4 +1,4 @@
-"""What `ImageDataGenerator` does to every image, as Keras's own layers in front of the network.
+"""Standardize images as `ImageDataGenerator` does, by Keras layers in front of the network.
 
 The statistics are those of the examples that train, not augmented, and travel in the model: as a layer's configuration
 where they are a few numbers, which a resumed run measures again; as weights where they are a matrix, which it has from
@@ -21,7 +21,7 @@ from kerasrun.reading.data import Inputs
 # What the original adds to a standard deviation before it divides.
 _EPSILON = 1e-6
 _AT_ONCE = 2**22
-"""So many numbers are looked at together."""
+"""How many numbers are read at once."""
 
 
 def standardize(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
@@ -82,7 +82,7 @@ def _whiten(generator: ImageDataGenerator, x: Any, train: Inputs) -> Any:
 
 
 def _whitening_matrix(generator: ImageDataGenerator, train: Inputs) -> NDArray[np.float64]:
-    """The original's `u · √n / (s + ε) · uᵀ`, from the covariances, which fit into memory where the examples do not."""
+    """Return the original's `u · √n / (s + ε) · uᵀ`, from covariances, which fit into memory where examples do not."""
     scale = 1.0 if generator.rescale is None else generator.rescale
     mean = _statistics(train)[0]
     size = math.prod(train.example_shape)
@@ -98,7 +98,7 @@ def _whitening_matrix(generator: ImageDataGenerator, train: Inputs) -> NDArray[n
 
 
 def _statistics(train: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of each channel.
+    """Compute mean and standard deviation of each channel.
 
     Of 8-bit images the sums are whole numbers, so that they are the same on every machine.
     """

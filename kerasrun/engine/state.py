@@ -16,7 +16,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def model_arrays(model: Any) -> Arrays:
-    """Every variable by a name that is unique and stable: its place in the model, and its path.
+    """Return every variable under a unique and stable name: its place in the model, and its path.
 
     `model.variables` holds what `.keras` files leave out: the state of Dropout's and other seed generators.
     """
@@ -48,7 +48,7 @@ def restore_model(model: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def to_hdf5(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The arrays as an HDF5 file in memory: a dataset for each, under its name."""
+    """Return the arrays as an HDF5 file in memory: a dataset for each, under its name."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name, array in arrays.items():
@@ -57,7 +57,7 @@ def to_hdf5(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def from_hdf5(path: Path) -> Arrays:
-    """Read what `to_hdf5` wrote."""
+    """Read a file that `to_hdf5` wrote."""
     arrays: Arrays = {}
 
     def visit(name: str, item: Any) -> None:
@@ -81,7 +81,7 @@ def _variables(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _optimizer_variables(optimizer: Any) -> list[Any]:
-    """Every variable of an optimizer; `LossScaleOptimizer.variables` leaves out Nadam's running product."""
+    """Return every variable of an optimizer; `LossScaleOptimizer.variables` leaves out Nadam's running product."""
     listed = list(optimizer.variables)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     known = {id(variable) for variable in listed}

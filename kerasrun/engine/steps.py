@@ -12,7 +12,7 @@ NEVER = -1
 
 
 class FusedSteps:
-    """Runs steps of `model.train_step` in one `tf.function`, and says where the loss stopped being finite."""
+    """Runs steps of `model.train_step` in one `tf.function`, and reports where the loss stopped being finite."""
 
     def __init__(self, model: Any, strategy: tf.distribute.Strategy | None = None) -> None:
         self.model = model
@@ -58,13 +58,13 @@ class FusedSteps:
         return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
 
     def _train(self, batch: Any) -> Any:
-        """On float32, as the network takes it; bytes come as bytes, because four times as much would be moved."""
+        """Take a step on float32, as the network needs it; bytes are moved as bytes, a quarter as large."""
         x, *others = batch
         return self.train_step((tf.cast(x, tf.float32), *others))
 
 
 class Inference:
-    """The network's outputs for padded batches; evaluation and prediction both come through here.
+    """Computes the network's outputs for padded batches, in evaluation and in prediction.
 
     The graph is the same for both, so an example's output has the same bits in both.
     """
@@ -80,7 +80,7 @@ class Inference:
         )
 
     def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The outputs for the iterator's next `batches`, and their logits (the outputs again, where there are none)."""
+        """Return the outputs for the iterator's next `batches`, and their logits (or else the outputs again)."""
         y_pred, logits = self.function(iterator, tf.constant(batches, tf.int32))
         return y_pred.numpy(), logits.numpy()
 
@@ -101,7 +101,7 @@ class Inference:
 
 
 class Scoring:
-    """Loss and metrics from outputs that are already there, batch by batch as `Model.evaluate` computes them."""
+    """Computes loss and metrics from given outputs, batch by batch as `Model.evaluate` does."""
 
     def __init__(self, model: Any, batch_size: int) -> None:
         self.model = model
@@ -110,7 +110,7 @@ class Scoring:
         self.function = tf.function(self._run, autograph=False)
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self.model.reset_metrics()
 
     def add(self, y: Any, y_pred: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
@@ -120,7 +120,7 @@ class Scoring:
         self.function.get_concrete_function(*any_rows)(*tensors)  # one graph, however many rows a call has
 
     def result(self) -> dict[str, float]:
-        """Values by name, `loss` first."""
+        """Return values by name, `loss` first."""
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
     def _run(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
@@ -141,7 +141,7 @@ class Scoring:
 
 
 def _logits(output: tf.Tensor) -> tf.Tensor:
-    """What softmax or sigmoid was applied to: Keras's activations leave it on the tensor for its losses."""
+    """Return what softmax or sigmoid was applied to: Keras's activations leave it on the tensor for its losses."""
     return getattr(output, "_keras_logits", output)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun import plugins
+from kerasrun.engine.errors import explained
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
@@ -52,7 +52,7 @@ def preview(
     if len(shape) != 3:
         raise DataError(f"preview shows images, but an example has the shape {tuple(shape)}")
     start_device(prepared.experiment)
-    with plugins.errors_explained(), prepared.data.every_bad_file_told():
+    with explained(prepared):
         images, labels = _first_examples(prepared, min(count, len(prepared.train)))
     figure = _grid(images, labels, prepared.data)
     with atomic.replacing(path) as private:
@@ -66,7 +66,7 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
 
     from kerasrun.engine.building import preprocessing_model
     from kerasrun.pipeline.augmentation import augmentation_of
-    from kerasrun.pipeline.batches import Masks, read_errors_as_they_were, training_batches
+    from kerasrun.pipeline.batches import Masks, training_batches
 
     experiment, train = prepared.experiment, prepared.train
     labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)
@@ -83,10 +83,9 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
         epochs=1,
         augmentation=augmentation,
     )
-    with read_errors_as_they_were():
-        for x, y in batches.take(math.ceil(count / experiment.fit.batch_size)):
-            seen.append(preprocess(tf.cast(x, tf.float32), training=False).numpy())
-            known.append(y.numpy())
+    for x, y in batches.take(math.ceil(count / experiment.fit.batch_size)):
+        seen.append(preprocess(tf.cast(x, tf.float32), training=False).numpy())
+        known.append(y.numpy())
     return np.concatenate(seen)[:count].astype(np.float32), np.concatenate(known)[:count]
 
 

@@ -18,7 +18,7 @@ class Recorded:
     """What a run says of itself, as far as its results depend on it."""
 
     experiment: Experiment
-    fingerprint: str
+    fingerprint: str | None
     """Of the data that were trained on."""
     threads: Mapping[str, int]
     variables: Mapping[str, str | None]

@@ -15,8 +15,8 @@ from typing import Any
 from kerasrun.errors import CheckpointError, DamagedFileError
 from kerasrun.runs import atomic, checksums
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import CHECKPOINT_FORMAT, SavedProgress, progress_reader
 
-FORMAT_VERSION = 3
 _STATE = "state.h5"
 _PROGRESS = "progress.json"
 _ASIDE = ".replaced"
@@ -29,7 +29,7 @@ class Checkpoint:
 
     step: int
     state_file: Path
-    progress: Mapping[str, Any]
+    progress: SavedProgress
     notes: tuple[str, ...] = ()
     """A sentence for each newer checkpoint that cannot be read, to be told to the user."""
 
@@ -109,7 +109,7 @@ def _start_again(run: RunDirectory) -> str:
 def _fill(private: Path, step: int, state: bytes, progress: Mapping[str, Any]) -> None:
     atomic.write_private(private / _STATE, state)
     described = {
-        "format_version": FORMAT_VERSION,
+        "format_version": CHECKPOINT_FORMAT,
         "step": step,
         "state_size": len(state),
         "state_sha256": hashlib.sha256(state).hexdigest(),
@@ -162,12 +162,10 @@ def _checkpoint(folder: Path) -> Checkpoint | CheckpointError:
         return CheckpointError(f"checkpoint {folder} cannot be read: {error}")
 
 
-def _read(folder: Path) -> Mapping[str, Any]:
+def _read(folder: Path) -> SavedProgress:
     """The progress of a checkpoint whose two files are what was written; the error says what is not."""
     described = _read_description(folder / _PROGRESS)
-    version = described.get("format_version")
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"its format is {version!r}, and this kerasrun reads {FORMAT_VERSION}")
+    read = progress_reader(described.get("format_version"))
     if described.pop("sha256", None) != checksums.of_fields(described) or described["step"] != _step(folder):
         raise CheckpointError(f"{_PROGRESS} is not what was written (checksum or step differs)")
     try:
@@ -179,8 +177,7 @@ def _read(folder: Path) -> Mapping[str, Any]:
         raise CheckpointError(f"{_STATE} has {size} bytes, expected {described['state_size']}")
     if digest != described["state_sha256"]:
         raise CheckpointError(f"{_STATE} is not what was written (checksum differs)")
-    progress: Mapping[str, Any] = described["progress"]
-    return progress
+    return read(described)
 
 
 def _read_description(path: Path) -> dict[str, Any]:

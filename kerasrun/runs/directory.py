@@ -1,9 +1,6 @@
 """The run directory: the names of its files, how it is made and opened, and what `run.json` says.
 
-`run.json` always holds `format_version`, `name`, `status`, `reason` (why it ended, or null), `started`, and `sha256`,
-the checksum of its other fields. Training adds `epochs` (how many were asked for), `best` ({monitor, value, epoch}),
-`resolved_sha256` (of `resolved.yaml`; while it is replaced, of the old text and the new) and whatever else it wants to
-keep.
+`run.json` holds a `kerasrun.runs.records.RunRecord`, and `sha256`, the checksum of its other fields.
 """
 
 import hashlib
@@ -15,16 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
 from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checksums
+from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record
 
-FORMAT_VERSION = 2
 _WITHOUT_CHECKSUM = 1
 """The first format, whose `run.json` had no checksum."""
-Status = Literal["running", "finished", "interrupted", "failed", "paused"]
 LATEST = "latest"
 
 
@@ -109,8 +105,8 @@ class RunDirectory:
         """Whether the folder is a run, also one whose `run.json` is lost but kept in a checkpoint."""
         return self.run_file.exists() or any(self.checkpoints.glob(8 * "[0-9]"))
 
-    def read_run(self) -> dict[str, Any]:
-        """What `run.json` says.
+    def read_run(self) -> RunRecord:
+        """Return what `run.json` says.
 
         Raises:
             DamagedFileError: if it is missing, or is not what was written.
@@ -128,21 +124,11 @@ class RunDirectory:
         is_first = checksum is None and version == _WITHOUT_CHECKSUM
         if not is_first and checksum != checksums.of_fields(content):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not what was written (its checksum differs)")
-        if version != FORMAT_VERSION:
-            what_to_do = (
-                "a newer version, so upgrade kerasrun to use it"
-                if version > FORMAT_VERSION
-                else "an older version, so use that version or train anew"
-            )
-            raise RunDirectoryError(
-                f"{self.run_file} has format {version}, and this kerasrun reads {FORMAT_VERSION}: the run was made by "
-                + what_to_do
-            )
-        return content
+        return run_record(content, self.run_file)
 
     def update_run(self, **fields: Any) -> None:
         """Set fields of `run.json` and keep the others; for the owner of the run's lock."""
-        self.write_run(self.read_run() | fields)
+        self.write_run({**self.read_run(), **fields})
 
     def write_run(self, content: Mapping[str, Any]) -> None:
         """Write `run.json` anew."""
@@ -205,7 +191,7 @@ def create(output: Path, name: str) -> RunDirectory:
         with atomic.explained(output):
             atomic.flush_folder(output)
         started = datetime.now(UTC).isoformat(timespec="microseconds")
-        first = {"format_version": FORMAT_VERSION, "name": run.name, "status": "running", "reason": None}
+        first = {"format_version": RUN_FORMAT, "name": run.name, "status": "running", "reason": None}
         run.write_run(first | {"started": started})
         _point_latest_at(run)
     except BaseException:

@@ -4,13 +4,14 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import checkpoints
-from kerasrun.runs.directory import LATEST, RunDirectory, Status, follow_latest, open_run, run_names
+from kerasrun.runs.directory import LATEST, RunDirectory, follow_latest, open_run, run_names
 from kerasrun.runs.lock import owner
 from kerasrun.runs.metrics import Table
+from kerasrun.runs.records import RunRecord, Status
 
 ListedStatus = Status | Literal["killed", "damaged"]
 
@@ -96,20 +97,20 @@ def _summary(run: RunDirectory) -> RunSummary:
         seconds = math.fsum(row.get("seconds") or 0.0 for row in Table(run.timings_file).rows())
     except RunDirectoryError as error:
         return RunSummary(run, "damaged", problem=str(error))
-    best = content.get("best") or {}
+    best = content.get("best")
     return RunSummary(
         run=run,
         status=status,
         epochs_done=epochs_done,
         epochs=content.get("epochs"),
-        best_name=best.get("monitor"),
-        best_value=best.get("value"),
+        best_name=best["monitor"] if best else None,
+        best_value=best["value"] if best else None,
         started=content.get("started"),
         seconds=seconds,
     )
 
 
-def _status(run: RunDirectory, content: dict[str, Any]) -> ListedStatus:
+def _status(run: RunDirectory, content: RunRecord) -> ListedStatus:
     status: ListedStatus = content.get("status", "damaged")
     if status not in get_args(Status):
         raise RunDirectoryError(f"{run.run_file} is damaged: its status is {status!r}")

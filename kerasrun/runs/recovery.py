@@ -13,13 +13,14 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
+from kerasrun.runs.records import RunRecord
 
 
 @dataclass(frozen=True)
 class Record:
     """What `run.json` and `resolved.yaml` say."""
 
-    content: Mapping[str, Any]
+    content: RunRecord
     resolved: str
     notes: tuple[str, ...]
     """A sentence for each of the two that is damaged, to be told to the user."""

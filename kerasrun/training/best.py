@@ -1,9 +1,10 @@
-"""Which epoch was best, remembered across resumes."""
+"""Remember which epoch was best, across resumes."""
 
 import math
 from typing import Any
 
 from kerasrun.errors import ModelError
+from kerasrun.runs.records import BestEpoch
 
 
 class Best:
@@ -16,18 +17,18 @@ class Best:
         self.epoch: int | None = None
 
     def improves(self, epoch: int, value: float) -> bool:
-        """Take note of an epoch's value; True if that epoch is now the best."""
+        """Note an epoch's value; return True if that epoch is now the best."""
         if self.value is None or (math.isfinite(value) and self._is_better(value, self.value)):
             self.value, self.epoch = value, epoch
             return True
         return False
 
-    def state(self) -> dict[str, Any]:
-        """Plain values; `epoch` counts from one, as users do."""
+    def state(self) -> BestEpoch:
+        """Return plain values; `epoch` counts from one, as users do."""
         return {"monitor": self.monitor, "value": self.value, "epoch": None if self.epoch is None else self.epoch + 1}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Put back what `state` gave; a run that now monitors another value begins anew."""
+    def restore(self, state: BestEpoch) -> None:
+        """Restore what `state` returned; a run that now monitors another value begins again."""
         if state["monitor"] == self.monitor and state["epoch"] is not None:
             self.value, self.epoch = state["value"], state["epoch"] - 1
 

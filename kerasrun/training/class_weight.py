@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from kerasrun.reading.data import Split
 
 ClassWeight = Literal["balanced"] | Mapping[str, float] | None
-"""What `fit.class_weight` holds."""
+"""The type of `fit.class_weight`."""
 
 
 def class_weights(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> dict[str, float] | None:
-    """The weight of every class by name; None where nothing is weighted.
+    """Return the weight of every class by name; None where nothing is weighted.
 
     Args:
         wanted: weights by name, a class without one counts 1; or `balanced`, as scikit-learn computes it: examples /
@@ -35,7 +35,7 @@ def class_weights(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> 
 
 
 def sample_weight(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> NDArray[np.float32] | None:
-    """The weight of each example, (examples,): that of its class times its own; None where nothing is weighted."""
+    """Return the weight of each example, (examples,): that of its class times its own; None without weights."""
     weights = class_weights(wanted, split, classes)
     if weights is None:
         return split.sample_weight

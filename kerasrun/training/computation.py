@@ -1,5 +1,5 @@
-"""What trains and validates in a stage: the whole network on the examples, or the rest of it on what its frozen layers
-compute of them.
+"""Train and validate in a stage: the whole network on the examples, or the rest of it on what its frozen layers compute
+from them.
 """
 
 import logging
@@ -21,11 +21,11 @@ from kerasrun.training.class_weight import sample_weight
 logger = logging.getLogger("kerasrun")
 
 Batches = Iterator[Any] | BatchesInMemory
-"""What `FusedSteps` takes."""
+"""The batches that `FusedSteps` takes."""
 
 
 class Computation:
-    """The graphs of a stage, and the batches that they run on; a resume makes all of it anew."""
+    """The graphs of a stage, and the batches that they run on; a resume makes all of it again."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -34,42 +34,42 @@ class Computation:
         self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
         self.fused_steps = FusedSteps
         self.frozen: FrozenPart | None = None
-        """What is computed once in this stage."""
+        """The layers that are computed once in this stage."""
         self.budget = 0
         """Bytes that this may take, as they were free when the run began: it decides in every stage, whatever memory a
         resume finds, since with features the last bits are others."""
         self.run_on_examples()
 
     def run_on_examples(self) -> None:
-        """Everything anew that was traced with an earlier optimizer and its metrics."""
+        """Make everything again that was traced with an earlier optimizer and its metrics."""
         self._inputs: Inputs = self.job.train.inputs
         self._of_array = False
         self._take(self.model)
         self.evaluator = self._evaluator()
 
     def measure_budget(self) -> None:
-        """Once for a run."""
+        """Measure the free memory, once for a run."""
         with kept_within(self.job.experiment.cache.memory):
             self.budget = memory_budget()
 
     def choose_frozen_part(self, callbacks: Sequence[Adapter]) -> None:
-        """Which layers can be computed once in the stage that begins."""
+        """Choose which layers are computed once in the stage that begins."""
         changes = self.job.augmentation is not None or any(one.changes_frozen_layers for one in callbacks)
         examples = sum(map(len, self.job.splits))
         may = self.job.experiment.cache.features and not changes and not self.job.strategy
         self.frozen = part_to_keep(self.model, examples, self.budget) if may else None
 
     def frozen_state(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """Return plain values for a checkpoint."""
         return {"kept": self.frozen is not None, "budget": self.budget}
 
     def restore_frozen_state(self, state: Mapping[str, Any]) -> None:
-        """Put back what `frozen_state` gave."""
+        """Restore what `frozen_state` returned."""
         self.budget = state["budget"]
         self.frozen = frozen_part(self.model) if state["kept"] and not self.job.strategy else None
 
     def compute_frozen_part(self, stop: Callable[[], bool]) -> bool:
-        """Compute the frozen layers once, if there are any, and run on the rest then; False if `stop` said so."""
+        """Compute the frozen layers once, if there are any, and then run on the rest; False if `stop` returned true."""
         if self.frozen is None:
             return True
         examples = sum(map(len, self.job.splits))
@@ -90,7 +90,7 @@ class Computation:
         return True
 
     def batches(self, first_step: int) -> Batches:
-        """Those that train, from a global step on; several devices share each, whose size is the global one."""
+        """Make the batches that train, from a global step on; several devices share each."""
         fit = self.job.experiment.fit
         of_both: dict[str, Any] = {
             "batch_size": fit.batch_size,
@@ -116,7 +116,7 @@ class Computation:
         return iterator
 
     def can_read_faster(self) -> bool:
-        """Whether all examples are in memory since the last `batches` were made."""
+        """Return whether all examples have come into memory since the last `batches` were made."""
         return not self._of_array and is_array(self._inputs)
 
     def _take(self, network: Any) -> None:

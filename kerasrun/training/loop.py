@@ -8,7 +8,6 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ from kerasrun.callbacks import CallbackState, build_callbacks, closed_if_interru
 from kerasrun.engine import stages, state
 from kerasrun.engine.building import begin_stage
 from kerasrun.engine.chunks import ChunkSize
+from kerasrun.engine.errors import not_finite
 from kerasrun.engine.job import Job
 from kerasrun.errors import CheckpointError, Interrupted
 from kerasrun.experiment.logs import log_names
@@ -26,11 +26,11 @@ from kerasrun.pipeline.order import examples_before
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import LoopState
 from kerasrun.training.best import best_for
 from kerasrun.training.computation import Batches, Computation
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.resuming.fingerprint import FingerprintCheck
-from kerasrun.training.step_errors import explained, not_finite
 from kerasrun.training.stopping import signals
 from kerasrun.training.stopping.signals import StopRequest
 from kerasrun.training.stopping.time_left import TimeLeft
@@ -44,14 +44,14 @@ Logs = dict[str, float]
 
 @dataclass
 class Position:
-    """Where training stands: `step` counts the steps taken in `epoch`, which counts from zero."""
+    """The place of training: `step` counts the steps taken in `epoch`, which counts from zero."""
 
     epoch: int = 0
     step: int = 0
 
 
 class TrainingLoop:
-    """One run from its position to its end. Everything that changes while it trains is here or in the model."""
+    """Trains a run from its position to its end. Everything that changes meanwhile is here or in the model."""
 
     def __init__(self, run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> None:
         self.run = run
@@ -81,9 +81,9 @@ class TrainingLoop:
         self.saved_at = time.monotonic()
         self.epoch_seconds = 0.0
         self.stage = 0
-        """Into which stage the model was brought."""
+        """The stage that the model is in."""
         self.stage_ends: list[int] = []
-        """After how many epochs, all in all, each stage ended that is over."""
+        """The number of epochs, in total, after which each finished stage ended."""
         self.stopped_by: str | None = None
         """The callback that ended training early."""
         # While validation goes on: the sums behind the training metrics, whose variables it uses, and what callbacks
@@ -157,7 +157,7 @@ class TrainingLoop:
 
     @contextlib.contextmanager
     def _announced(self) -> Any:
-        """Callbacks in place, signals caught, progress shown, stdout kept for results."""
+        """Prepare callbacks, catch signals, show progress, and keep stdout for results."""
         for callback in self.callbacks:
             callback.make_folders()
         self._gather_listeners()
@@ -175,8 +175,7 @@ class TrainingLoop:
         )
 
     def _bring_into_stage(self, stage: int) -> None:
-        """Through those before it, which say what learns; then everything is made anew that was traced with the old
-        optimizer and metrics."""
+        """Go through the stages before it, which choose what learns; then make again what was traced."""
         if stage == self.stage:
             return
         for number in range(self.stage + 1, stage + 1):
@@ -212,10 +211,7 @@ class TrainingLoop:
         self._finish(logs)
 
     def _begin_batches(self) -> Batches:
-        with self._explained():
-            is_computed = self.computation.compute_frozen_part(
-                lambda: bool(self.stop) or not self.time_left.for_features()
-            )
+        is_computed = self.computation.compute_frozen_part(lambda: bool(self.stop) or not self.time_left.for_features())
         if not is_computed:
             self._save()
             raise self._interrupted() if self.stop else self._paused()
@@ -254,7 +250,7 @@ class TrainingLoop:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
-        with self.chunks.measured(count), self._explained():
+        with self.chunks.measured(count):
             bad = self.computation.fused(batches, count)
         self.has_stepped = True
         self.writer.check()
@@ -270,12 +266,6 @@ class TrainingLoop:
                 callback.after_fused_steps()
         logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
         self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What goes wrong where examples are read and computed with, in the user's terms."""
-        with self.job.data.every_bad_file_told(), explained(self.experiment.fit.batch_size):
-            yield
 
     def _keep_if_best(self, epoch: int, logs: Logs) -> bool:
         logs["learning_rate"] = self._learning_rate()
@@ -306,8 +296,7 @@ class TrainingLoop:
         self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         self.callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        with self._explained():
-            metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
+        metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
         if metrics is None:
             self._save_as_before_validation()
             raise self._interrupted() if self.stop else self._paused()
@@ -357,14 +346,14 @@ class TrainingLoop:
         return next(filter(None, (callback.who_stopped(epoch) for callback in self.callbacks)), "a callback")
 
     def why_it_ended(self) -> str:
-        """One sentence for a run that is finished."""
+        """Return a sentence for a run that is finished."""
         epochs = stages.end_of_training(self.experiment, self.stage_ends)
         if self.stopped_by is None:
             return f"all {self.position.epoch} epochs done"
         return f"stopped early by {self.stopped_by} after epoch {self.position.epoch} of {epochs}"
 
     def _finish(self, logs: Logs) -> None:
-        """What `fit` does after its last epoch, then `last.keras`."""
+        """Do what `fit` does after its last epoch, then write `last.keras`."""
         self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
         self.listeners.on_train_end(logs)
         self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.logs_of(self.position.epoch))
@@ -373,7 +362,7 @@ class TrainingLoop:
         if self.has_stepped:
             self.fingerprint.require()
         self.writer.wait_for_checkpoint()
-        progress = {
+        progress: LoopState = {
             "epoch": self.position.epoch,
             "step": self.position.step,
             "stage_ends": list(self.stage_ends),
@@ -425,7 +414,7 @@ class TrainingLoop:
         return f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
 
     def _examples_seen(self) -> int:
-        """In this epoch."""
+        """Return the number of examples that trained in this epoch."""
         size = (len(self.train), self.experiment.fit.batch_size)
         return examples_before(self._global_step(), *size) - examples_before(self.position.epoch * self.steps, *size)
 

@@ -1,4 +1,4 @@
-"""The process that writes a run: its lock, its log, and what `run.json` says when it ends. Light to import."""
+"""Own a run while this process writes it: lock, log, and the status in `run.json` when it ends. Light to import."""
 
 import contextlib
 import errno
@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kerasrun.errors import Interrupted, KerasrunError, RunDirectoryError
-from kerasrun.runs import atomic, checkpoints, directory
+from kerasrun.runs import atomic, checkpoints
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
 from kerasrun.runs.log import attach
+from kerasrun.runs.records import Status
 from kerasrun.training.stopping import signals
 
 logger = logging.getLogger("kerasrun")
@@ -24,7 +25,7 @@ class RunStatus:
     run: RunDirectory
     is_mine: bool = False
 
-    def ended(self, status: directory.Status, reason: str) -> None:
+    def ended(self, status: Status, reason: str) -> None:
         if not self.is_mine:
             return
         try:
@@ -60,7 +61,7 @@ def owned(run: RunDirectory) -> Iterator[RunStatus]:
 
 @contextlib.contextmanager
 def _how_to_go_on(status: RunStatus) -> Iterator[None]:
-    """Who mends the disk wants to know what to type then, and where there is nothing to resume, that too."""
+    """Add to an error of the disk what to type once the disk is mended."""
     try:
         yield
     except RunDirectoryError as error:
@@ -76,7 +77,7 @@ def _how_to_go_on(status: RunStatus) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _full_disk_explained(run: RunDirectory) -> Iterator[None]:
-    """A callback's own file is written by Keras, so a full disk meets us as it is."""
+    """Explain a full disk where Keras writes the file of a callback, and so raises an OSError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the user sees while training, on stderr: a live bar in a terminal, and a line for each epoch."""
+"""Show training on stderr: a live bar in a terminal, and a line for each epoch."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ WORTH_ESTIMATING_SECONDS = 5
 
 
 class TrainingProgress:
-    """Told of every chunk and every epoch; shows both and says early how long the run will take."""
+    """Shows every chunk and every epoch, and estimates early how long the run will take."""
 
     def __init__(
         self, epochs: int, steps: int, batch_size: int, examples: int, verbose: Literal["auto", 0, 1, 2] = "auto"
@@ -56,7 +56,7 @@ class TrainingProgress:
         self._bar = None
 
     def begin_epoch(self, epoch: int, step: int) -> None:
-        """An epoch begins, or goes on, at a step."""
+        """Show that an epoch begins, or goes on, at a step."""
         if self._bar:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
@@ -64,7 +64,7 @@ class TrainingProgress:
             self._bar.add_task(description, total=self.steps, completed=step, rate="", logs="")
 
     def steps_done(self, epoch: int, step: int, chunks: ChunkSize, logs: Mapping[str, float]) -> None:
-        """A chunk is done; `step` counts within the epoch."""
+        """Show that a chunk is done; `step` counts within the epoch."""
         seconds_per_step = chunks.seconds_per_step
         if seconds_per_step is None:
             return
@@ -79,17 +79,17 @@ class TrainingProgress:
             self._bar.update(task, completed=step, rate=f"{rate:,.0f} examples/s", logs=_line(logs))
 
     def wants_logs(self) -> bool:
-        """Whether the metrics of a chunk are shown at all; reading them costs."""
+        """Return whether the metrics of a chunk are shown at all; reading them costs time."""
         return self._bar is not None
 
     def validating(self, epoch: int) -> None:
-        """The steps of an epoch are done and validation begins."""
+        """Show that validation begins."""
         if self._bar:
             (task,) = self._bar.task_ids
             self._bar.update(task, description=f"epoch {epoch + 1}/{self.epochs}, validating")
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool) -> None:
-        """An epoch is done, validation included."""
+        """Show the logs of an epoch that is done."""
         mark = "  (best)" if best else ""
         self._say("epoch %d/%d: %s, in %s%s", epoch + 1, self.epochs, _line(logs), duration(seconds), mark)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kerasrun import plugins
 from kerasrun.engine.devices import Device
+from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import CheckpointError
@@ -72,7 +73,7 @@ def train(
         begins = f", with the weights of {origin}" if origin else ""
         logger.info("%s on %s%s", run, job.device.description, begins)
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
-        _to_its_end(run, loop, loop.start)
+        _to_its_end(run, job, loop, loop.start)
     return run
 
 
@@ -131,7 +132,7 @@ def resume(
         run.update_run(status="running", reason=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
-        _to_its_end(run, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
+        _to_its_end(run, prepared, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
 
 
@@ -148,7 +149,7 @@ def dry_run(
     job = _new_job(loaded, origin, trust=trust)
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
-        with plugins.errors_explained():
+        with explained(job):
             loop.try_one_batch()
 
 
@@ -172,11 +173,7 @@ def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origi
     from kerasrun.engine.building import build_job
     from kerasrun.training.loop_parts import check_parts
 
-    with (
-        contextlib.redirect_stdout(sys.stderr),  # Keras tells there of downloads
-        plugins.errors_explained(),
-        prepared.data.every_bad_file_told(),
-    ):
+    with contextlib.redirect_stdout(sys.stderr), explained(prepared):  # Keras writes there of downloads
         plugins.load()
         # Read before the model is built, which resets the names and the random numbers that loading uses.
         weights = branching.read(origin, trust=prepared.trust) if origin else None
@@ -194,10 +191,10 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
     return loop.TrainingLoop(run, job, limit)
 
 
-def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
+def _to_its_end(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
     """Train until the experiment or its time is at an end."""
     try:
-        with plugins.errors_explained():
+        with explained(prepared):
             begin()
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))
@@ -209,7 +206,7 @@ def _to_its_end(run: RunDirectory, loop: "TrainingLoop", begin: Callable[[], Non
 def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
     reason, best = loop.why_it_ended(), loop.best.state()
     run.update_run(status="finished", reason=reason, best=best)
-    if best["epoch"] is None:
+    if best["epoch"] is None or best["value"] is None:
         last = run.last_model.name
         logger.warning("%s; no epoch had a %s, so there is no best model, only %s", reason, best["monitor"], last)
         return

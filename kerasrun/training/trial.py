@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrun import plugins
 from kerasrun.engine.devices import Device
+from kerasrun.engine.errors import explained
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import Interrupted, KerasrunError, TooFewStepsError
 from kerasrun.experiment.load import load
@@ -90,7 +90,7 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
     loop = TrainingLoop(run, job)
     records = _recorded(loop, each_step=trial in ("once", "cut"), cut=steps // 2 + 1 if trial == "cut" else None)
     try:
-        with plugins.errors_explained():
+        with explained(job):
             if trial == "resumed":
                 loop.resume(checkpoints.newest(run))
             else:

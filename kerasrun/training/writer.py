@@ -1,4 +1,4 @@
-"""What training writes into its run: checkpoints, models, a row for each epoch."""
+"""Write a run while it trains: checkpoints, models, a row for each epoch."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
+from kerasrun.runs.records import LoopState, SavedProgress
 
 
 class RunWriter(BackgroundWriter):
@@ -38,35 +39,35 @@ class RunWriter(BackgroundWriter):
         self._checkpoint_seconds: float | None = None
 
     def is_saving(self) -> bool:
-        """Whether a checkpoint is still being written."""
+        """Return whether a checkpoint is still being written."""
         return self._checkpoint is not None and not self._checkpoint.done()
 
     def wait_for_checkpoint(self) -> None:
-        """Before the next state is copied, so that no more than one is waiting in memory."""
+        """Wait before the next state is copied, so that no more than one is in memory."""
         if self._checkpoint is not None:
             self._checkpoint.result()
 
     def seconds_to_save(self) -> float:
-        """What saving one more checkpoint takes, by the last one: an earlier process's if this one has written none."""
+        """Return how long one more checkpoint will take, by the last one, which an earlier process may have written."""
         if self._checkpoint_seconds is None:
             self.wait_for_checkpoint()
             self._checkpoint_seconds = float(self.run.read_run().get("checkpoint_seconds", 0.0))
         return self._checkpoint_seconds * (2 if self.is_busy() else 1)
 
-    def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: Mapping[str, Any]) -> None:
+    def save_checkpoint(self, step: int, arrays: Mapping[str, NDArray[Any]], progress: LoopState) -> None:
         """Save the state at a global step.
 
         Args:
             arrays: copies, which nobody changes any more.
-            progress: plain values; `epoch` counts the epochs that are done, and so the rows of the tables.
+            progress: its epochs that are done are the rows of the tables.
         """
         for callback in self.callbacks:
             callback.flush()
         outputs = {path.as_posix(): sizes(self.run, self.run.root / path) for path in self._outputs()}
         self._checkpoint = self.submit(lambda: self._write_checkpoint(step, arrays, {**progress, "outputs": outputs}))
 
-    def take_back(self, progress: Mapping[str, Any]) -> list[str]:
-        """Take everything that grows back to where it was at the checkpoint; sentences for what cannot be."""
+    def take_back(self, progress: SavedProgress) -> list[str]:
+        """Cut everything that grows back to the checkpoint; return sentences for what cannot be brought back."""
         recovery.take_tables_back(self.run, progress["files"])
         return [
             note
@@ -75,20 +76,20 @@ class RunWriter(BackgroundWriter):
         ]
 
     def append_epoch(self, epoch: int, logs: Mapping[str, float | None], seconds: float, examples: int) -> None:
-        """A row in `metrics.csv`, and one in `timings.csv`; `epoch` counts from one."""
+        """Append a row to `metrics.csv`, and one to `timings.csv`; `epoch` counts from one."""
         speed = {"seconds": seconds, "examples_per_second": examples / seconds}
         metrics, timings = self.run.metrics_file, self.run.timings_file
         rows: dict[Path, Row] = {metrics: {"epoch": epoch, **logs}, timings: {"epoch": epoch, **speed}}
         self.submit(lambda: _append(rows))
 
     def logs_of(self, epoch: int) -> dict[str, float]:
-        """The logs of an epoch, counted from one; none for epoch 0, of a run that ended before its first epoch did."""
+        """Return the logs of an epoch, counted from one; none for epoch 0, of a run that ended in its first epoch."""
         self.finish()
         rows = [row for row in Table(self.run.metrics_file).rows() if row["epoch"] == epoch]
         return {name: value for name, value in rows[0].items() if name != "epoch" and value is not None} if rows else {}
 
     def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
-        """The model as it is, self-contained.
+        """Write the model as it is, self-contained.
 
         Keras writes it now, to a private file; what takes long on a slow disk, the flush, is done in the background.
         """

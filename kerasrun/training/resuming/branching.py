@@ -1,6 +1,6 @@
-"""A new run that begins with the weights of another one: which file has them, and whether they fit the network.
+"""Begin a new run with the weights of another one: find the file that has them, and fit them to the network.
 
-Light to import, and to find the file: a run that is not there is told before TensorFlow is loaded.
+Light to import, and to find the file: a missing run is reported before TensorFlow is loaded.
 """
 
 import logging
@@ -17,11 +17,12 @@ from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
 from kerasrun.network_layers import derive_state
 from kerasrun.runs import checkpoints, checksums, directory
 from kerasrun.runs.directory import RunDirectory, model_of
+from kerasrun.runs.records import OriginRecord
 
 logger = logging.getLogger("kerasrun")
 
 SEED_STATE = "seed_generator_state"
-"""What Keras calls the state of Dropout and its like, which is no weight: it begins anew."""
+"""Keras's name for the state of Dropout and similar layers, which is not a weight: it begins again."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Branch:
 
     run: RunDirectory | str | Path
     weights: Literal["best", "last"] | int = "best"
-    """Of the best epoch, of the end of training, or of the checkpoint at the end of an epoch, counted from one."""
+    """The best epoch, the end of training, or the checkpoint at the end of an epoch, counted from one."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,19 @@ class Origin:
     run: RunDirectory
     file: Path
     weights: str
-    """As `run.json` says it: `best.keras`, `last.keras` or `checkpoint <step>`."""
+    """The name of the weights in `run.json`: `best.keras`, `last.keras` or `checkpoint <step>`."""
     epoch: int
     """Epochs of training behind the weights."""
     classes: tuple[str, ...]
-    """What the weights tell apart."""
+    """The classes that the weights tell apart."""
     sha256: str
-    """Of the file."""
+    """The checksum of the file."""
 
     def __str__(self) -> str:
         return f"{self.run}, {self.weights}"
 
-    def description(self) -> dict[str, Any]:
-        """What `run.json` keeps."""
+    def description(self) -> OriginRecord:
+        """Return what `run.json` keeps."""
         return {"run": str(self.run.root), "weights": self.weights, "epoch": self.epoch, "sha256": self.sha256}
 
 
@@ -83,7 +84,7 @@ def find(branch: Branch) -> Origin:
 
 
 def read(origin: Origin, *, trust: bool = False) -> list[Weight]:
-    """The weights in the order of the network's layers; TensorFlow must have been started.
+    """Read the weights in the order of the network's layers; TensorFlow must have been started.
 
     Args:
         trust: whether code that the model brings may be run.
@@ -113,7 +114,7 @@ def put(weights: Sequence[Weight], model: Any, origin: Origin) -> None:
 
 
 def note_other_classes(classes: Sequence[str], origin: Origin) -> None:
-    """Weights that fit may still have learned to tell other things apart."""
+    """Warn if the weights fit but have learned to tell other classes apart."""
     if tuple(classes) != origin.classes:
         logger.warning(
             "the classes are not those of %s: the last layer begins with weights that it learned for %s",

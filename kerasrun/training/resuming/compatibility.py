@@ -1,4 +1,4 @@
-"""What a resume compares with what `run.json` recorded, and what a difference means: `FIELDS` says it once.
+"""Compare what is here with what `run.json` recorded: `FIELDS` says what is compared, and what a difference means.
 
 A difference that may change bits refuses the resume, unless the user accepts it; `run.json` then says so. Light to
 import: TensorFlow is not needed.
@@ -22,7 +22,7 @@ Recorded = Mapping[str, Any]
 
 
 class Verdict(StrEnum):
-    """What a difference means."""
+    """The meaning of a difference."""
 
     PASSES = "passes"
     WARNS = "warns"
@@ -43,7 +43,7 @@ class Field:
 
     name: str
     path: str | None
-    """Where `run.json` has it, keys joined by dots; None where it is checked when it is read."""
+    """The keys in `run.json`, joined by dots; None where it is checked when it is read."""
     verdict: Verdict
     why: str
 
@@ -112,7 +112,7 @@ FIELDS = (
 
 
 def changes_bits(recorded: Recorded, now: Recorded) -> bool:
-    """Whether anything differs that refuses a resume unless it is accepted."""
+    """Return whether anything differs that refuses a resume unless it is accepted."""
     return any(_changes(recorded, now, Verdict.REFUSES))
 
 
@@ -168,7 +168,7 @@ def _value(run: Recorded, path: str) -> Any:
 
 
 def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
-    """One sentence for a value, one for each key of a mapping; what was not recorded counts as None."""
+    """Yield a sentence for a value, or for each key of a mapping; what was not recorded counts as None."""
     if isinstance(before, Mapping) or isinstance(now, Mapping):
         before, now = before or {}, now or {}
         for key in dict.fromkeys([*before, *now]):

@@ -1,19 +1,18 @@
-"""How many epochs a run may still have from a checkpoint on."""
+"""Check how many epochs a run may still have from a checkpoint on."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from kerasrun.callbacks import adapter_of
 from kerasrun.engine.stages import end_of_training
 from kerasrun.errors import UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import SavedProgress
 
 logger = logging.getLogger("kerasrun")
 
 
-def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, Any]) -> None:
+def check_epochs(before: Experiment, after: Experiment, progress: SavedProgress) -> None:
     """
     Raises:
         UsageError: if another number of epochs cannot be honoured from this checkpoint on.
@@ -30,7 +29,7 @@ def check_epochs(before: Experiment, after: Experiment, progress: Mapping[str, A
         )
 
 
-def nothing_left(run: RunDirectory, experiment: Experiment, progress: Mapping[str, Any]) -> bool:
+def nothing_left(run: RunDirectory, experiment: Experiment, progress: SavedProgress) -> bool:
     """Return whether all epochs are done, and say so."""
     if progress["stopped_by"] is not None:
         epoch, callback = progress["epoch"], progress["stopped_by"]

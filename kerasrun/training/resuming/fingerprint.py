@@ -1,11 +1,11 @@
-"""Whether a run goes on with the data that it began with, which is known when every file was read.
+"""Check that a run goes on with the data that it began with, which is known once every file was read.
 
 Light to import: TensorFlow is not needed.
 """
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kerasrun")
 
-KEY = "data_fingerprint"
-"""Of `run.json`; null until a run has read its data."""
+KEY: Final = "data_fingerprint"
+"""The key in `run.json`; null until a run has read its data."""
 FILES_KEY = "data_files"
-"""Of `run.json`: `Data.files`."""
+"""The key of `Data.files` in `run.json`."""
 _AT_ONCE = 1.0
-"""Seconds that nobody needs to be told of."""
+"""Seconds of waiting that are not reported."""
 
 
 def to_compare(recorded: Mapping[str, Any], data: Data, *, accept: bool) -> str | None:
-    """What a resume compares with the fingerprint that `run.json` recorded.
+    """Return what a resume compares with the fingerprint that `run.json` recorded.
 
     Where names, sizes and times of the files are those of the run, nobody waits until they are read: they are taken for
     the same, and held against the run when they are (`FingerprintCheck`).
@@ -45,7 +45,7 @@ def to_compare(recorded: Mapping[str, Any], data: Data, *, accept: bool) -> str 
 
 
 class FingerprintCheck:
-    """Holds the data against the run, before anything is kept that was computed of them."""
+    """Compares the data with the run, before anything is saved that was computed from them."""
 
     def __init__(self, run: RunDirectory, data: Data, writer: "RunWriter") -> None:
         self._run = run
@@ -76,6 +76,6 @@ class FingerprintCheck:
         self._is_done = True
 
     def look(self) -> None:
-        """As `require`, if every file was read by now."""
+        """Do as `require`, if every file was read by now."""
         if self._data.is_read:
             self.require()

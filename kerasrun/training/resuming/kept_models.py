@@ -1,9 +1,7 @@
-"""The model files of a run: whether they are what was written, and what can be done if not."""
+"""Check the model files of a run, and decide what to do if they are not what was written."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from kerasrun import model_file
 from kerasrun.callbacks import adapter_of
@@ -13,12 +11,13 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import BestEpoch
 
 logger = logging.getLogger("kerasrun")
 
 
 def last_is_whole(run: RunDirectory) -> bool:
-    """Whether `last.keras` can be read; where it cannot, training ends once more from its last checkpoint."""
+    """Return whether `last.keras` can be read; if not, training ends once more from its last checkpoint."""
     try:
         model_file.read_info(run.last_model)
     except ModelFileError as error:
@@ -35,25 +34,24 @@ class BestModel:
     """The checkpoint from which it is made again."""
     lost: tuple[str, ...] = ()
     """Why it cannot be; accepted, the best model is that of the epochs to come."""
-    known: Mapping[str, Any] | None = None
-    """Epoch and value of the best model, where they are not those that the checkpoint tells of."""
+    known: BestEpoch | None = None
+    """The best epoch, where it is not the one that the checkpoint has."""
 
     @property
     def is_whole(self) -> bool:
         return self.made_from is None and not self.lost
 
     def begin_at(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint, with the best epoch whose model there is: none if it is lost."""
+        """Return the checkpoint with the best epoch that has a model: none if it is lost."""
         if self.known is None:
             return checkpoint
-        best = {**checkpoint.progress["best"], **self.known}
-        return replace(checkpoint, progress={**checkpoint.progress, "best": best})
+        return replace(checkpoint, progress={**checkpoint.progress, "best": self.known})
 
 
 def best_model(
     run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint, *, devices: int = 1, same_course: bool = True
 ) -> BestModel:
-    """Look whether `best.keras` is what the checkpoint tells of.
+    """Check whether `best.keras` is the model that the checkpoint names.
 
     A file of a later epoch than the checkpoint's is whole too: that epoch is about to be repeated. Where it is repeated
     without a promise of the same bits, the model is the best until a better one comes: the same epoch need not improve
@@ -79,7 +77,7 @@ def best_model(
         if same_course and progress["epoch"] < info.epoch <= epochs and monitor in info.metrics:
             if experiment.deterministic and devices == 1:
                 return BestModel()
-            return BestModel(known={"epoch": info.epoch, "value": info.metrics[monitor]})
+            return BestModel(known={"monitor": monitor, "value": info.metrics[monitor], "epoch": info.epoch})
         lost = f"{run.best_model}: of epoch {info.epoch}, but the best one is epoch {best}"
     except ModelFileError as error:
         lost = f"{error}. It held the model of epoch {best}, the best one"
@@ -94,4 +92,4 @@ def best_model(
     lost += ", which no checkpoint has"
     if progress["stopped_by"] is not None or progress["epoch"] >= epochs:
         raise ModelFileError(f"{lost}: put the file back from a copy")
-    return BestModel(lost=(lost,), known={"epoch": None, "value": None})
+    return BestModel(lost=(lost,), known={"monitor": monitor, "value": None, "epoch": None})

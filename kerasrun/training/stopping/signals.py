@@ -24,12 +24,12 @@ class Stopped(KeyboardInterrupt):
 
 
 def number_of(interruption: KeyboardInterrupt) -> int:
-    """The signal behind an interruption."""
+    """Return the signal behind an interruption."""
     return interruption.number if isinstance(interruption, Stopped) else signal.SIGINT
 
 
 def name(number: int) -> str:
-    """As users call it."""
+    """Return the name that users know."""
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
 
 
@@ -39,7 +39,7 @@ def exit_code(number: int) -> int:
 
 
 def interrupt_on_preemption() -> None:
-    """Have SIGTERM and SIGUSR1 interrupt this process as Ctrl-C does, instead of ending it without a word.
+    """Make SIGTERM and SIGUSR1 interrupt this process as Ctrl-C does, instead of ending it silently.
 
     For the command line: the main thread of a process that is ours. Training listens in its own way meanwhile.
     """
@@ -116,4 +116,4 @@ class StopRequest:
 
 
 def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:
-    """Without a handler of Python's own, the interpreter would not write the signal's number."""
+    """Do nothing; without a handler in Python, the interpreter would not write the signal's number."""

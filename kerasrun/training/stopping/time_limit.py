@@ -6,9 +6,9 @@ import time
 from kerasrun.experiment.durations import duration
 
 UNCERTAINTY = 1.5
-"""What is still to be done may take so many times as long as it did the last time."""
+"""What is still to be done may take this many times as long as it did the last time."""
 MARGIN_SECONDS = 1.0
-"""For what nobody measures: the last lines, and the end of the process."""
+"""Seconds for what is not measured: the last lines, and the end of the process."""
 
 
 class Paused(Exception):  # noqa: N818  not an error: what was asked for
@@ -32,13 +32,13 @@ class TimeLimit:
         return "none" if self.seconds is None else duration(self.seconds)
 
     def progressed(self) -> None:
-        """A step was taken, or an epoch ended."""
+        """Note that a step was taken, or an epoch ended."""
         self._has_progressed = True
 
     def binds(self) -> bool:
-        """Whether training must look at the clock."""
+        """Return whether training must look at the clock."""
         return self.seconds is not None and self._has_progressed
 
     def leaves(self, seconds: float) -> bool:
-        """Whether work that took so long the last time can be done in time."""
+        """Return whether work that took this long the last time can be done in time."""
         return not self.binds() or time.monotonic() + UNCERTAINTY * seconds + MARGIN_SECONDS < self._end

@@ -1,0 +1,59 @@
+"""The boundary at which what Keras, TensorFlow, a plugin or a file raises becomes an error in the user's terms.
+
+Light to import: TensorFlow has been started where something is computed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kerasrun import plugins
+from kerasrun.engine.prepared import Prepared
+from kerasrun.errors import NotFiniteError, OutOfMemoryError
+
+
+@contextmanager
+def explained(prepared: Prepared) -> Iterator[None]:
+    """Explain whatever goes wrong while something is built, trained or looked at; TensorFlow must have been started.
+
+    | what goes wrong                          | what is raised                              |
+    | ---------------------------------------- | ------------------------------------------- |
+    | an operation has no deterministic kernel | advice                                      |
+    | the memory of the device is full         | advice                                      |
+    | a file goes bad while it is read         | its own error, not TensorFlow's wrapping    |
+    | an image file cannot be used             | one error that names every such file        |
+    | code of a plugin raises something        | an error with the line of the plugin's file |
+    """
+    from kerasrun.pipeline.batches import read_errors_as_they_were
+    from kerasrun.pipeline.determinism import missing_kernels_explained
+
+    with (
+        plugins.errors_explained(),
+        prepared.data.every_bad_file_told(),
+        _full_memory_explained(prepared.experiment.fit.batch_size),
+        read_errors_as_they_were(),
+        missing_kernels_explained(),
+    ):
+        yield
+
+
+@contextmanager
+def _full_memory_explained(batch_size: int) -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemoryError(
+            f"the device has no memory left for a batch of {batch_size}: try "
+            f"-s fit.batch_size={max(1, batch_size // 2)}, "
+            "a smaller image_size, or on a GPU precision: mixed_float16; the last checkpoint is kept"
+        ) from error
+
+
+def not_finite(step: int, epoch: int, learning_rate: float) -> NotFiniteError:
+    """Return the error for a loss that is not finite; `step` and `epoch` count from zero."""
+    return NotFiniteError(
+        f"the loss is not finite at step {step + 1} of epoch {epoch + 1}, at a learning rate of {learning_rate:.4g}; "
+        "the checkpoints before it are kept. Try a smaller learning rate, clipnorm: 1.0 in the optimizer, and look at "
+        "the data for extreme values"
+    )
