@@ -15,6 +15,7 @@ ORDER = (
         "version",
         "errors",
         "collector",
+        "families",
         "components",
         "keras_source",
         "keras_catalogue",
@@ -25,10 +26,10 @@ ORDER = (
         "keras_objects",
     ),
     *("network_layers", "text", "reading", "sources", "models", "model_file"),
-    *("experiment", "runs", "pipeline", "training", "results", "commands", "cli", "__main__"),
+    *("experiment", "runs", "pipeline", "training", "exports", "results", "commands", "cli", "__main__"),
 )
 LIGHT = (
-    *("errors", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
+    *("errors", "families", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
     *("model_file", "experiment", "runs", "commands"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -66,7 +67,8 @@ print(sorted({{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)))
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["validate", "configs/cnn_layers.yaml"], ["runs"]]
+    "arguments",
+    [["--help"], ["train", "--help"], ["export", "--help"], ["validate", "configs/cnn_layers.yaml"], ["runs"]],
 )
 def test_light_commands_load_neither_tensorflow_nor_keras(arguments):
     code = f"""

@@ -1,28 +1,15 @@
 """A trained model ready to evaluate or to predict, with what its file knows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun import model_file
-from kerasrun.model_file import ModelInfo, OutputKind
+from kerasrun.model_file import OutputKind, TrainedModel
 from kerasrun.training import devices
 from kerasrun.training.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A loaded model file."""
-
-    path: Path
-    model: Any
-    info: ModelInfo
-    trusted: bool = False
-    """Whether code that it brings may be run."""
 
 
 def open_model(
