@@ -9,7 +9,8 @@ from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.reading.data import RowFormat
-from kerasrun.sources.csv import LABEL_KINDS, Csv
+from kerasrun.sources._rows import LABEL_KINDS
+from kerasrun.sources.csv import Csv
 
 PLANTS = """length, width, species
 1.5, 2, rose
