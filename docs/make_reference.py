@@ -2,8 +2,8 @@
 
 - `docs/experiment.md`: every section and key of an experiment, from the classes that read it.
 - `docs/commands.md`: every command, argument and option, from the command line itself.
-- The parts of `README.md` and `docs/exact-resume.md` between `<!-- made: … -->` and `<!-- end -->`: the example and a
-  real error message; what a resume compares.
+- The parts of `README.md`, `docs/exact-resume.md` and `docs/export.md` between `<!-- made: … -->` and `<!-- end -->`:
+  the example and a real error message; what a resume compares; the formats.
 
 A test makes all of them in memory and compares. Neither TensorFlow nor Keras is imported.
 """
@@ -32,6 +32,7 @@ from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.experiment.sizes import Memory
+from kerasrun.exports.base import formats
 from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._keras_applications import application, application_names
 from kerasrun.models.applications import OWN_MEANINGS, FineTuned
@@ -44,6 +45,7 @@ from kerasrun.training.resuming.compatibility import FIELDS
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "configs" / "lenet_directory.yaml"
 EXACT_RESUME = ROOT / "docs" / "exact-resume.md"
+EXPORT = ROOT / "docs" / "export.md"
 MADE = "<!-- Made by docs/make_reference.py from the code: edit there, then `make docs`. -->"
 
 
@@ -61,6 +63,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "experiment.md": experiment_page(),
         ROOT / "docs" / "commands.md": commands_page(),
         ROOT / "README.md": with_made_parts(ROOT / "README.md", {"example": _example, "mistakes": _mistakes}),
+        EXPORT: with_made_parts(EXPORT, {"formats": _formats}),
         EXACT_RESUME: with_made_parts(EXACT_RESUME, {"compared": _compared, "variables": _variables}),
     }
 
@@ -835,6 +838,20 @@ def with_made_parts(path: Path, parts: Mapping[str, Callable[[], str]]) -> str:
 def _compared() -> str:
     rows = [[field.name, field.verdict, field.why] for field in FIELDS]
     return f"\n{_table(['field', 'a difference', 'why'], rows)}\n\n"
+
+
+def _formats() -> str:
+    rows = [
+        [
+            f"`{name}`",
+            inspect.cleandoc(one.__doc__ or ""),
+            f"`pip install 'kerasrun[{one.extra}]'`" if one.extra else "",
+            "float32 alone" if one.only_float32 else "any precision",
+            f"{one.tolerance:.0e}".replace("e-0", "e-") if one.tolerance else "equal bits",
+        ]
+        for name, one in formats().items()
+    ]
+    return f"\n{_table(['`--format`', 'file', 'needs', 'holds', 'allowed'], rows)}\n\n"
 
 
 def _variables() -> str:

@@ -6,47 +6,48 @@
 
 import gc
 import io
+import itertools
 import logging
 import sys
 import tempfile
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from kerasrun.commands import (
-    evaluate,
-    export,
-    init,
-    plot,
-    predict,
-    preview,
-    resume,
-    runs,
-    summary,
-    train,
-    validate,
-    verify,
-)
 from kerasrun.errors import KerasrunError
+from kerasrun.families import modules
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
 
 BUG = 3
 
+
+class _InGroups(TyperGroup):
+    """The commands, which the help lists under the name of their group."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a list of commands for each group."""
+        commands: Mapping[str, Any] = self.commands
+        limit = formatter.width - 6 - max(map(len, commands))
+        for group, named in itertools.groupby(commands.items(), lambda item: item[1].rich_help_panel):
+            with formatter.section(group):
+                formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in named])
+
+
 app = typer.Typer(
     name="kerasrun",
+    cls=_InGroups,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    *(init.init, train.train, resume.resume, evaluate.evaluate, predict.predict),
-    *(validate.validate, preview.preview, verify.verify, summary.summary, plot.plot, export.export, runs.runs),
-):
-    app.command()(command)
+for name, module in sorted(modules("kerasrun.commands").items(), key=lambda item: item[1].ORDER):
+    app.command(rich_help_panel=module.GROUP)(getattr(module, name))
 
 
 def _print_version(asked: bool) -> None:

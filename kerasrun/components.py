@@ -1,21 +1,20 @@
 """One grammar for every part of an experiment: a name, or a name with its arguments.
 
-`LeNet` and `{SGD: {learning_rate: 0.01}}` are both components. Parts of our own come in families (sources, models): a
-family is a package, a kind is a module in it, and the kinds are found by listing the folder. `base`, which has what
-they share, and a module whose name starts with an underscore are not kinds. A module that has many kinds lists their
-names and makes each when it is asked for: `kind_names()` and `kind(name)`; `MANY` says in a few words what they are.
+`LeNet` and `{SGD: {learning_rate: 0.01}}` are both components. Sources and models are families, whose members are
+kinds. A member that has many kinds lists their names and makes each when it is asked for: `kind_names()` and
+`kind(name)`; `MANY` says in a few words what they are.
 """
 
 import functools
-import importlib
-import pkgutil
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+
+from kerasrun.families import modules
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,10 @@ class Kinds(Mapping[str, type[Kind]]):
 
 def kinds(package: str) -> Kinds:
     """Every kind of a family, by its name in YAML. `package` is e.g. `kerasrun.sources`."""
-    folder = importlib.import_module(package).__path__
     found: dict[str, Callable[[], type[Kind]]] = {}
     made: dict[str, Callable[[], type[Kind]]] = {}
     many = []
-    for name in sorted(
-        info.name for info in pkgutil.iter_modules(folder) if info.name != "base" and info.name[0] != "_"
-    ):
-        module = importlib.import_module(f"{package}.{name}")
+    for module in modules(package).values():
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Kind) and "kind" in vars(value):
                 found[value.kind] = functools.partial(_itself, value)
@@ -110,12 +105,6 @@ def kinds(package: str) -> Kinds:
             made |= {one: functools.partial(module.kind, one) for one in module.kind_names()}
             many.append(module.MANY)
     return Kinds(found | made, [*sorted(found), *many])
-
-
-def members(folder: Iterable[str]) -> list[str]:
-    """Return the names of the modules in a family's folder that are its members, in order."""
-    names = (info.name for info in pkgutil.iter_modules(folder))
-    return sorted(name for name in names if name != "base" and not name.startswith("_"))
 
 
 def _itself(kind: type[Kind]) -> type[Kind]:

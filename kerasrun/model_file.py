@@ -64,6 +64,17 @@ class ModelInfo:
     kerasrun: str = VERSION
 
 
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model file that was loaded."""
+
+    path: Path
+    model: Any
+    info: ModelInfo
+    trusted: bool = False
+    """Whether code that it brings may be run."""
+
+
 def save(model: Any, info: ModelInfo, path: Path) -> None:
     """Write model and info to `path`, which must end in `.keras`."""
     model.save(path)

@@ -16,6 +16,7 @@ ORDER = (
         "errors",
         "collector",
         "run_files",
+        "families",
         "components",
         "keras_source",
         "keras_catalogue",
@@ -26,11 +27,21 @@ ORDER = (
         "keras_objects",
     ),
     *("network_layers", "text", "reading", "sources", "models", "model_file", "callbacks"),
-    *("experiment", "runs", "pipeline", "engine", "training", "results", "commands", "cli", "__main__"),
+    *("experiment", "runs", "pipeline", "engine", "training", "exports", "results", "commands", "cli", "__main__"),
 )
 LIGHT = (
-    *("errors", "run_files", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
-    *("model_file", "callbacks", "experiment", "runs", "commands"),
+    *(
+        "errors",
+        "run_files",
+        "families",
+        "components",
+        "keras_catalogue",
+        "network_layers",
+        "text",
+        "reading",
+        "sources",
+    ),
+    *("sources", "models", "model_file", "callbacks", "experiment", "runs", "commands"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -67,7 +78,8 @@ print(sorted({{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)))
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["validate", "configs/cnn_layers.yaml"], ["runs"]]
+    "arguments",
+    [["--help"], ["train", "--help"], ["export", "--help"], ["validate", "configs/cnn_layers.yaml"], ["runs"]],
 )
 def test_light_commands_load_neither_tensorflow_nor_keras(arguments):
     code = f"""

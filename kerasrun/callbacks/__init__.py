@@ -2,15 +2,15 @@
 
 import contextlib
 import functools
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.callbacks._plugin import PluginAdapter
 from kerasrun.callbacks.base import Adapter
-from kerasrun.components import Component, members
+from kerasrun.components import Component
 from kerasrun.errors import RunDirectoryError, UsageError
+from kerasrun.families import modules
 from kerasrun.keras_catalogue import added
 from kerasrun.keras_source import ancestors
 from kerasrun.text.document import Document, Written, written_component, written_list
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @functools.cache
 def adapters() -> Mapping[str, type[Adapter]]:
     """Return the members of the family by the names of their callbacks."""
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in members(__path__)]
-    classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    classes = [value for module in modules(__name__).values() for value in vars(module).values()]
+    classes = [value for value in classes if isinstance(value, type)]
     return {one.name: one for one in classes if issubclass(one, Adapter) and "name" in vars(one)}
 
 

@@ -7,6 +7,8 @@ import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Threshold, Trust
 
+GROUP, ORDER = "Use a run", 70
+
 
 def evaluate(
     run: Run = None,

@@ -5,15 +5,20 @@ from typing import Annotated, Literal
 
 import typer
 
+from kerasrun import exports
 from kerasrun.commands._options import RUNS, Json, Last, Overrides, Run, Trust
+from kerasrun.families import members
+
+GROUP, ORDER = "Use a run", 110
+FORMATS = tuple(members(exports.__path__))
 
 
 def export(
     run: Run = None,
     file_format: Annotated[
-        Literal["keras", "h5", "weights", "savedmodel", "tflite", "onnx", "json", "yaml"],
-        typer.Option("--format", "-f", help="The form to write.", show_default=False),
-    ] = ...,  # type: ignore[assignment]  # Typer's word for what must be given
+        Literal[FORMATS],  # type: ignore[valid-type]  # those in the folder
+        typer.Option("--format", "-f", help="The format to write.", show_default=False),
+    ] = ...,  # Typer's word for what must be given
     path: Annotated[
         Path | None,
         typer.Option(
@@ -28,7 +33,7 @@ def export(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's best model in another form, and compare what that computes with the model's own outputs.
+    """Write a run's best model in another format, and compare its outputs with those of the model.
 
     Example: kerasrun export runs/lenet-1 --format onnx
     """

@@ -7,6 +7,8 @@ import typer
 
 from kerasrun.errors import UsageError
 
+GROUP, ORDER = "Begin", 10
+
 
 def init(
     name: Annotated[

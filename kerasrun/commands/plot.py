@@ -6,6 +6,8 @@ import typer
 
 from kerasrun.commands._options import RUNS, Output, Run, Trust
 
+GROUP, ORDER = "Use a run", 100
+
 
 def plot(
     run: Run = None,

@@ -8,6 +8,8 @@ import typer
 from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
 from kerasrun.errors import UsageError
 
+GROUP, ORDER = "Use a run", 80
+
 
 def predict(
     examples: Annotated[

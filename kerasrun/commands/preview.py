@@ -7,6 +7,8 @@ import typer
 
 from kerasrun.commands._options import ExperimentFile, Overrides, Trust
 
+GROUP, ORDER = "Begin", 30
+
 
 def preview(
     file: ExperimentFile,

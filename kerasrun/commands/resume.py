@@ -6,6 +6,8 @@ import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
 
+GROUP, ORDER = "Train", 50
+
 AcceptChanges = Annotated[
     bool, typer.Option("--accept-changes", help="Go on although data, versions or machine have changed: other bits.")
 ]

@@ -4,6 +4,8 @@ import typer
 
 from kerasrun.commands._options import RUNS, Json, Output
 
+GROUP, ORDER = "Use a run", 120
+
 
 def runs(output: Output = RUNS, as_json: Json = False) -> None:
     """List the runs in a folder: how each ended, its epochs and its best value.

@@ -4,6 +4,8 @@ import typer
 
 from kerasrun.commands._options import RUNS, Last, Output, Run, Trust
 
+GROUP, ORDER = "Use a run", 90
+
 
 def summary(run: Run = None, last: Last = False, trust: Trust = False, output: Output = RUNS) -> None:
     """List the layers of a run's model with their shapes and parameters.

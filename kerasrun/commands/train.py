@@ -11,6 +11,8 @@ from kerasrun.errors import UsageError
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
 
+GROUP, ORDER = "Train", 40
+
 
 def train(
     file: ExperimentFile,

@@ -7,6 +7,8 @@ import typer
 from kerasrun.collector import uncollected
 from kerasrun.commands._options import ExperimentFile, Overrides
 
+GROUP, ORDER = "Begin", 20
+
 
 def validate(
     file: ExperimentFile,

@@ -8,6 +8,8 @@ import typer
 from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust
 from kerasrun.errors import NotExactError
 
+GROUP, ORDER = "Train", 60
+
 
 def verify(
     target: Annotated[

@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
+from kerasrun.components import kinds
 from kerasrun.errors import DataError
 from kerasrun.experiment.examples import write_new
 from kerasrun.experiment.load import parse
-from kerasrun.experiment.recognition._contract import Recognized
-from kerasrun.experiment.recognition.data import recognize
 from kerasrun.experiment.resolved import flow_yaml
+from kerasrun.reading.files import missing
+from kerasrun.sources.base import Recognized, Source
 
 # Smaller images than LeNet was made for still pass through it; from here on a deeper network sees more.
 _LENET_MOST = 48
@@ -35,6 +36,22 @@ def draft_experiment(data: Path, target: Path | None = None) -> Path:
     parse(text, target)
     write_new(target, text)
     return target
+
+
+def recognize(path: Path) -> Recognized:
+    """Find the source that reads a file or a folder.
+
+    Raises:
+        DataError: if there is none, or the data are damaged.
+    """
+    if not path.exists():
+        raise missing(path, "a folder or a file of data")
+    sources = [kind for kind in kinds("kerasrun.sources").values() if issubclass(kind, Source)]
+    for source in sorted(sources, key=lambda one: one.asked_last):
+        if found := source.recognize(path):
+            return found
+    forms = [source.form for source in sources if source.form]
+    raise DataError(f"{path}: not recognized as data; expected {', '.join(forms[:-1])} or {forms[-1]}")
 
 
 def draft(found: Recognized, data: Path, target: Path) -> str:

@@ -1,7 +1,6 @@
-"""Rows of text files: one scan checks and numbers all of them, and keeps their features if they fit into memory."""
+"""Rows of tables: one scan checks and numbers all of them, and keeps their features if they fit into memory."""
 
 import csv
-import difflib
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,51 +17,22 @@ from kerasrun.reading.data import Inputs
 from kerasrun.reading.files import FileThatStays, listed, unreadable
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import memory_budget
+from kerasrun.reading.tables import Place, Table
 
 _TOGETHER = 1024
-"""So many rows become numbers at once."""
-
-Place = tuple[int, int, int]
-"""The number of a row's line, from 1; its first byte in the file; the byte after it."""
+"""How many rows become numbers at once."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A text file of rows, every row with as many values."""
+class TextTable(Table):
+    """A text file of rows. A block is a list of rows; a place is the number of a line, and where it begins and ends."""
 
-    path: Path
-    delimiter: str | None
-    """What stands between two values; None for any run of blanks."""
-    header: bool
-    columns: tuple[str, ...]
-    """The names in the header, or the numbers from 0."""
-
-    def position(self, wanted: int | str, key: str) -> int:
-        """Where a column stands that `key` of the experiment names, or numbers from 0, or from -1 at the end.
-
-        Raises:
-            DataError: if there is no such column.
-        """
-        if isinstance(wanted, int) and -len(self.columns) <= wanted < len(self.columns):
-            return wanted % len(self.columns)
-        if isinstance(wanted, str) and wanted in self.columns:
-            return self.columns.index(wanted)
-        if isinstance(wanted, int):
-            raise DataError(f"{self.path}: no column {wanted} for `{key}`: there are {len(self.columns)}, from 0")
-        if not self.header:
-            raise DataError(f"{self.path}: `{key}` names {wanted!r}, but without a header columns are numbers from 0")
-        near = difflib.get_close_matches(wanted, self.columns, n=1)
-        raise DataError(
-            f"{self.path}: no column {wanted!r} for `{key}`; the header has {listed(self.columns)}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-        )
-
-    def name(self, position: int) -> str:
-        """What a message calls a column."""
-        return f"column {self.columns[position]!r}" if self.header else f"column {position}"
+    def blocks(
+        self, positions: Sequence[int], digest: "hashlib._Hash"
+    ) -> Iterator[tuple[list[Place], list[list[str]]]]:
+        return _blocks(self.rows(digest))
 
     def rows(self, digest: "hashlib._Hash") -> Iterator[tuple[Place, list[str]]]:
-        """Every row below the header, with its place, and with blanks around the values.
+        """Give every row below the header, with its place, and with blanks around the values.
 
         Args:
             digest: updated with every byte of the file.
@@ -77,12 +47,7 @@ class Table:
             self._check_length(values, place[0])
             yield place, values
 
-    def rows_at(self, places: Iterable[Place]) -> list[list[str]]:
-        """The rows at these places, read anew, with blanks around the values.
-
-        Raises:
-            DataError: if they are no rows any more.
-        """
+    def rows_at(self, places: Sequence[Place], positions: Sequence[int]) -> list[list[str]]:
         found = []
         try:
             with self.path.open("rb", buffering=0) as file:
@@ -101,11 +66,6 @@ class Table:
     def numbers(
         self, positions: Sequence[int], rows: Sequence[Sequence[str]], lines: Sequence[int]
     ) -> NDArray[np.float32]:
-        """The values in some columns, (rows, columns).
-
-        Raises:
-            DataError: if one is missing, is no number or is not finite; the message has its line and column.
-        """
         texts = [[row[position] for position in positions] for row in rows]
         numbers = _numbers(texts)
         if numbers is not None:
@@ -116,6 +76,13 @@ class Table:
                     advice = self._advice(text.strip(), line)
                     raise DataError(f"{self.path}:{line}: {self.name(position)}: {wrong}{advice}")
         raise AssertionError("a number that was refused has nothing wrong")
+
+    def texts(self, position: int, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> list[str]:
+        texts = [row[position].strip() for row in rows]
+        for text, line in zip(texts, lines, strict=True):
+            if not text:
+                raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
+        return texts
 
     def _advice(self, text: str, line: int) -> str:
         if line == 1 and not self.header and text:
@@ -131,7 +98,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class RowsInFile:
-    """Rows that are read as they are asked for, to the same numbers that an array of them would hold."""
+    """Rows that are read when they are asked for, to the same numbers that an array of them would hold."""
 
     table: Table
     features: tuple[int, ...]
@@ -153,16 +120,17 @@ class RowsInFile:
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         self.file.check()
         places = self.places[indices]
-        return self.table.numbers(self.features, self.table.rows_at(places.tolist()), places[:, 0].tolist())
+        rows = self.table.rows_at(places.tolist(), self.features)
+        return self.table.numbers(self.features, rows, places[:, 0].tolist())
 
 
 @dataclass(frozen=True)
 class ScannedRows:
-    """What reading every row of a table once has shown."""
+    """A table after every row was read once."""
 
     table: Table
     sha256: str
-    """Of the file as it was read, as hexadecimal text."""
+    """The hash of the file as it was read, as hexadecimal text."""
     inputs: Inputs
     """The features."""
     lines: NDArray[np.int64]
@@ -170,22 +138,22 @@ class ScannedRows:
     labels: NDArray[np.float32]
     """The columns of labels that are numbers, (rows, columns)."""
     label_names: tuple[str, ...]
-    """What a message calls these columns."""
+    """The names of these columns in a message."""
     texts: tuple[str, ...]
-    """What stands in the column of labels that are text, each once."""
+    """The values in the column of labels that are text, each once."""
     text_numbers: NDArray[np.int64]
     """For each row an index into `texts`, where there is such a column."""
     weights: NDArray[np.float32] | None
     """The column of weights, (rows,)."""
 
     def chosen(self, rows: NDArray[np.int64]) -> Inputs:
-        """The features of some rows."""
+        """Return the features of some rows."""
         if isinstance(self.inputs, RowsInFile):
             return replace(self.inputs, places=self.inputs.places[rows])
         return self.inputs if len(rows) == len(self.inputs) else ArrayInputs(self.inputs.take(rows))
 
 
-def open_table(path: Path, delimiter: str | None, *, header: bool) -> Table:
+def open_table(path: Path, delimiter: str | None, *, header: bool) -> TextTable:
     """Read the header, or count the values of the first row.
 
     Raises:
@@ -197,14 +165,14 @@ def open_table(path: Path, delimiter: str | None, *, header: bool) -> Table:
     (line, _, _), written = first
     values = [name.strip() for name in written]
     if not header:
-        return Table(path, delimiter, header, tuple(map(str, range(len(values)))))
+        return TextTable(path, tuple(map(str, range(len(values)))), header, delimiter)
     repeated = sorted({name for name in values if name and values.count(name) > 1})
     if repeated:
         raise DataError(
             f"{path}:{line}: the header has {listed([repr(name) for name in repeated])} more than once; rename the "
             "columns, or set `header: false` if the first line holds values"
         )
-    return Table(path, delimiter, header, tuple(values))
+    return TextTable(path, tuple(values), header, delimiter)
 
 
 def scan_rows(
@@ -230,7 +198,8 @@ def scan_rows(
     others = (*labels, *(() if weight is None else (weight,)))
     kept, numbers, texts = _Kept(memory_budget()), [np.empty((0, len(others)), np.float32)], _Texts(table, text)
     places, digest = array("q"), hashlib.sha256()
-    for block, rows in _blocks(table.rows(digest)):
+    needed = (*features, *others, *(() if text is None else (text,)))
+    for block, rows in table.blocks(needed, digest):
         lines = [line for line, _, _ in block]
         kept.add(table.numbers(features, rows, lines))
         numbers.append(table.numbers(others, rows, lines))
@@ -281,13 +250,10 @@ class _Texts:
         self.found: dict[str, int] = {}
         self.numbers = array("q")
 
-    def add(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
+    def add(self, rows: Any, lines: Sequence[int]) -> None:
         if self.position is None:
             return
-        for row, line in zip(rows, lines, strict=True):
-            text = row[self.position].strip()
-            if not text:
-                raise DataError(f"{self.table.path}:{line}: {self.table.name(self.position)}: a missing value")
+        for text in self.table.texts(self.position, rows, lines):
             self.numbers.append(self.found.setdefault(text, len(self.found)))
 
 

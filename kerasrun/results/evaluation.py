@@ -10,9 +10,9 @@ from typing import Any
 from kerasrun import model_file
 from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
-from kerasrun.model_file import ModelInfo
+from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Split
-from kerasrun.results.model import TrainedModel, open_model
+from kerasrun.results.model import open_model
 from kerasrun.results.recorded import read_recorded
 from kerasrun.results.scores.base import Scorer, Scores, WholeScorer, shown
 from kerasrun.results.scores.classes import classification_scores

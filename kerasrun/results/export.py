@@ -13,42 +13,32 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
 from kerasrun.experiment.schema import Experiment
+from kerasrun.exports.base import Export, formats, model_outputs
+from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Inputs
-from kerasrun.results.exports.architecture import Json, Yaml
-from kerasrun.results.exports.base import Export, model_outputs
-from kerasrun.results.exports.h5 import H5
-from kerasrun.results.exports.keras_file import KerasFile
-from kerasrun.results.exports.onnx import Onnx
-from kerasrun.results.exports.saved_model import SavedModel
-from kerasrun.results.exports.tflite import Tflite
-from kerasrun.results.exports.weights import Weights
-from kerasrun.results.model import TrainedModel, open_model
+from kerasrun.results.model import open_model
 from kerasrun.results.recorded import read_recorded
 from kerasrun.results.splits import open_splits
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 
-FORMATS: dict[str, Export] = {
-    one.name: one for one in (KerasFile(), H5(), Weights(), SavedModel(), Tflite(), Onnx(), Json(), Yaml())
-}
 EXAMPLES = 100
-"""On so many examples an export is compared with the model."""
-_SAVED_MODEL = "saved_model.pb"
+"""How many examples an export is compared with the model on."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and how well it computes what the model does."""
+    """Where an export is, and how far its outputs are from the model's own."""
 
     path: str
     format: str
     split: str
     examples: int
     difference: float
-    """The greatest one between outputs, absolute."""
+    """The greatest difference between outputs, absolute."""
     allowed: float
-    """Above which the export would have failed."""
+    """The difference above which the export would have failed."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -69,8 +59,8 @@ def export(
     """Write a run's model in another form, and run what was written beside the model.
 
     Args:
-        format: one of `FORMATS`.
-        output: the file, or for `savedmodel` the folder; by default in the run's folder `exports`.
+        format: one of `formats()`.
+        output: the file, or the folder where the format writes one; by default in the run's folder `exports`.
         last: take `last.keras`, not `best.keras`.
         overrides: `data.….path=…` where the data have moved.
         trust: run code that the model brings.
@@ -80,9 +70,9 @@ def export(
         KerasrunError: if something that is needed is missing.
     """
     run = run if isinstance(run, RunDirectory) else open_run(run)
-    if format not in FORMATS:
-        raise UsageError(f"unknown format {format!r}; expected {', '.join(FORMATS)}")
-    chosen = FORMATS[format]
+    if format not in formats():
+        raise UsageError(f"unknown format {format!r}; expected {', '.join(formats())}")
+    chosen = formats()[format]
     _check_name(chosen, output)
     _check_packages(chosen)
     path = model_of(run, last=last)
@@ -114,8 +104,11 @@ def _check_name(chosen: Export, output: Path | None) -> None:
         raise UsageError(f"--output {output}: expected a name that ends in {chosen.suffix}")
     if chosen.suffix and output.is_dir():
         raise UsageError(f"--output {output}: is a folder; expected the name of a file")
-    if not chosen.suffix and output.exists() and not (output / _SAVED_MODEL).exists():
-        raise UsageError(f"--output {output}: is there and is no SavedModel; expected a new name, or an older export")
+    if not chosen.suffix and output.exists() and not (output / chosen.mark).exists():
+        raise UsageError(
+            f"--output {output}: is there, and is not an older export as {chosen.name}; expected a new name, or "
+            "such an export"
+        )
 
 
 def _check_packages(chosen: Export) -> None:
@@ -128,15 +121,16 @@ def _check_packages(chosen: Export) -> None:
 
 def _check_precision(chosen: Export, experiment: Experiment) -> None:
     if chosen.only_float32 and experiment.precision != "float32":
+        others = [name for name, one in formats().items() if not one.only_float32]
         raise ExportError(
             f"export --format {chosen.name} takes models of float32, but this one was trained with precision: "
-            f"{experiment.precision}; export it as keras, h5 or savedmodel, or train with precision: float32"
+            f"{experiment.precision}; export it as {', '.join(others)}, or train with precision: float32"
         )
 
 
 @contextlib.contextmanager
 def _written(chosen: Export, target: Path) -> Iterator[Path]:
-    """A private name to write to, in place at the end if nothing went wrong."""
+    """Give a private name to write to, and put that in place at the end if nothing went wrong."""
     if chosen.suffix:
         with atomic.replacing(target) as private:
             yield private
@@ -146,7 +140,7 @@ def _written(chosen: Export, target: Path) -> Iterator[Path]:
 
 
 def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs: Inputs) -> tuple[float, float]:
-    """The greatest difference, and the one that is allowed."""
+    """Return the greatest difference, and the one that is allowed."""
     expected = model_outputs(trained.model, trained.info.batch_size, inputs)
     try:
         chosen.write(trained, path)
@@ -154,7 +148,7 @@ def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs
     except KerasrunError:
         raise
     except OSError:
-        raise  # the disk's; what writes it in place says so
+        raise  # of the disk; what puts the file in place explains it
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
@@ -166,7 +160,7 @@ def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs
 
 
 def _greatest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """NaN where one has it and the other has not, so that no comparison passes."""
+    """Return NaN where one has it and the other has not, so that no comparison passes."""
     if np.array_equal(found, expected, equal_nan=True):
         return 0.0
     return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())

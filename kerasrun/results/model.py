@@ -1,9 +1,7 @@
 """A trained model ready to evaluate or to predict, with what its file knows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +9,7 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.engine import devices
 from kerasrun.engine.targets import Targets  # noqa: F401  before TensorFlow: pydantic, which it brings, is slow after
-from kerasrun.model_file import ModelInfo, OutputKind
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A loaded model file."""
-
-    path: Path
-    model: Any
-    info: ModelInfo
-    trusted: bool = False
-    """Whether code that it brings may be run."""
+from kerasrun.model_file import OutputKind, TrainedModel
 
 
 def open_model(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError, UsageError
+from kerasrun.model_file import TrainedModel
 from kerasrun.results.examples import Examples, read_examples
-from kerasrun.results.model import TrainedModel, open_model, pixel_classes
+from kerasrun.results.model import open_model, pixel_classes
 from kerasrun.results.predictions.base import Prediction
 from kerasrun.results.predictions.classes import class_predictions
 from kerasrun.results.predictions.masks import MaskSize, mask_files, mask_prediction

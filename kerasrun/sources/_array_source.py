@@ -1,14 +1,20 @@
-"""The fields that all kinds of data share which are read as arrays, and what is made of them."""
+"""The fields that the kinds of data share which are read as arrays, and what is made of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from kerasrun.reading.data import Data, FitMode, Interpolation
+from kerasrun.reading.data import Data, FitMode, Interpolation, LabelKind
 from kerasrun.sources._fields import ClassNames, ImageSize
-from kerasrun.sources.base import Source
+from kerasrun.sources.base import Recognized, Source
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kerasrun.reading.arrays import LabelledArrays
+
+# With more whole numbers than these, labels are rather counts than classes.
+_MOST_CLASSES = 100
 
 
 class ArraySource(Source):
@@ -36,3 +42,23 @@ class ArraySource(Source):
             fit_mode=self.fit_mode,
             limit=self.limit,
         )
+
+    @classmethod
+    def with_seen_labels(cls, paths: Mapping[str, Path]) -> Recognized:
+        """Describe arrays whose source has the key `labels`, after a look at all of them."""
+        # Every label is a number, so this reads them all.
+        data = cls.model_validate({**paths, "labels": "numbers"}).open()
+        kind = _label_kind(data.splits["train"].label_array)
+        return cls.recognized(paths, {} if kind == "classes" else {"labels": kind})
+
+
+def _label_kind(labels: "NDArray[Any]") -> LabelKind:
+    """Return the kind that labels seem to be, of any numbers, (examples, labels)."""
+    import numpy as np
+
+    if labels.shape[1] > 1:
+        if not np.isin(labels, (0, 1)).all():
+            return "numbers"
+        return "classes" if (labels.sum(axis=1) == 1).all() else "multi_label"
+    whole = (labels == np.floor(labels)).all() and labels.min() >= 0
+    return "classes" if whole and 2 <= labels.max() + 1 <= _MOST_CLASSES else "numbers"

@@ -1,7 +1,8 @@
 """Several arrays in one file: which are the examples, the labels and the weights of which split."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
@@ -9,6 +10,7 @@ from kerasrun.reading.data import SPELLINGS, LabelKind
 from kerasrun.reading.files import listed
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources._fields import ArrayLabels
+from kerasrun.sources.base import Recognized
 
 
 class SplitNames(NamedTuple):
@@ -22,6 +24,8 @@ class SplitNames(NamedTuple):
 class NamedArrays(ArraySource):
     """Base of the kinds of data that keep several arrays in one file, each under a name."""
 
+    suffixes: ClassVar[tuple[str, ...]]
+    """The ends of the names of such files."""
     path: ExperimentPath
     """The file."""
     x_train: str = "x_train"
@@ -44,6 +48,12 @@ class NamedArrays(ArraySource):
     @property
     def label_kind(self) -> LabelKind:
         return self.labels
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        if path.suffix.lower() not in cls.suffixes or path.is_dir():
+            return None
+        return cls.with_seen_labels({"path": path})
 
     def find_arrays(self, present: Sequence[str]) -> dict[str, SplitNames]:
         """The arrays of every split that the file has.

@@ -1,7 +1,10 @@
 """The base of the kinds of data."""
 
 from abc import abstractmethod
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -9,8 +12,35 @@ from kerasrun.components import Kind
 from kerasrun.reading.data import Data, LabelKind, Shape
 
 
+@dataclass(frozen=True)
+class Recognized:
+    """Data that were recognized, as far as an experiment depends on them."""
+
+    kind: str
+    """The kind of source that reads them."""
+    paths: Mapping[str, Path]
+    """Where the data are, by the source's keys."""
+    about: str
+    """What was seen, for a comment."""
+    examples: int
+    """The number of examples for training."""
+    shape: tuple[int, ...]
+    """(height, width, channels), or (features,)."""
+    classes: int
+    label_kind: LabelKind = "classes"
+    validates: bool = False
+    """Whether there are validation examples."""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """The source's other keys."""
+
+
 class Source(Kind):
     """Base of the kinds of data. Fields of type `Path` hold absolute paths once the experiment is loaded."""
+
+    form: ClassVar[str] = ""
+    """What `recognize` looks for, in a few words; empty where it recognizes nothing."""
+    asked_last: ClassVar[bool] = False
+    """Whether `recognize` takes what may be something more special, and is asked after the other sources."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
     """For a quick try: at most so many examples of each split, evenly spaced, with the same share of every class."""
@@ -38,3 +68,38 @@ class Source(Kind):
             DataError: if anything is missing, damaged or contradicts itself; the message names the file. For what is
                 read later, `Data.fingerprint` raises it.
         """
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        """Return what an experiment needs to read a file or a folder, or None if that is not data of this kind.
+
+        Raises:
+            DataError: if it is data of this kind, but damaged.
+        """
+        del path
+        return None
+
+    @classmethod
+    def recognized(cls, paths: Mapping[str, Path], keys: Mapping[str, Any], more: str = "") -> Recognized:
+        """Open the data with these keys, and describe them; `more` goes to the end of the comment."""
+        data = cls.model_validate({**paths, **keys}).open()
+        train = data.splits["train"]
+        shape, count = train.inputs.example_shape, len(data.classes)
+        what = "×".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} numbers"
+        labels = {
+            "classes": f"{count} classes",
+            "multi_label": f"{count} labels that may hold together",
+            "numbers": f"{count} {'number' if count == 1 else 'numbers'} to be predicted",
+            "masks": f"masks of {count} classes",
+        }[data.label_kind]
+        return Recognized(
+            cls.kind,
+            paths,
+            f"{len(train):,} training examples of {what}, {labels}{more}",
+            len(train),
+            shape,
+            count,
+            data.label_kind,
+            validates="validation" in data.splits,
+            keys=keys,
+        )

@@ -18,10 +18,11 @@ from kerasrun.reading.data import (
     SkippedFile,
     Split,
 )
-from kerasrun.reading.files import listed, stamp
+from kerasrun.reading.files import list_folder, listed, stamp
 from kerasrun.reading.folders import check_classes, class_folders, labelled_files, match_classes, split_folders
 from kerasrun.sources._fields import ClassNames, ImageSize, OnBadFile
-from kerasrun.sources.base import Source
+from kerasrun.sources._first_look import image_keys
+from kerasrun.sources.base import Recognized, Source
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
@@ -41,6 +42,8 @@ class Directory(Source):
     """
 
     kind: ClassVar[str] = "directory"
+    form: ClassVar[str] = "class folders of images"
+    asked_last: ClassVar[bool] = True
 
     path: ExperimentPath
     """The folder that holds the class folders, or the folders of the splits."""
@@ -64,9 +67,7 @@ class Directory(Source):
     def open(self) -> Data:
         from kerasrun.reading.image_files import ImageFiles, first_readable
 
-        folders = split_folders(self.path) or {"train": self.path}
-        if "train" not in folders:
-            raise DataError(f"{self.path}: no folder train beside {listed([path.name for path in folders.values()])}")
+        folders = _folders(self.path)
         found = {name: class_folders(folder) for name, folder in folders.items()}
         classes = match_classes(found, self.classes)
         every = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
@@ -90,6 +91,26 @@ class Directory(Source):
         stamps = _sha256(zip(names, map(stamp, paths), strict=True))
         contents = images.read_in_background(_REMEDY, lambda: _fingerprint(images, names))
         return Data(splits, classes, image_format, contents, files=stamps)
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        if not path.is_dir() or not list_folder(path)[1]:
+            return None
+        folders = _folders(path)
+        found = {name: class_folders(folder) for name, folder in folders.items()}
+        classes = match_classes(found, None)
+        files = [file for file, _ in labelled_files(folders["train"], found["train"], classes)]
+        size, keys, seen = image_keys(files)
+        return Recognized(
+            cls.kind,
+            {"path": path},
+            f"{len(files):,} training images of {len(classes)} classes, {seen}",
+            len(files),
+            (*size, 1 if keys.get("color_mode") == "grayscale" else 3),
+            len(classes),
+            validates="validation" in folders,
+            keys=keys,
+        )
 
 
 def open_folder_with(
@@ -118,6 +139,14 @@ def open_folder_with(
     if on_bad_file == "error":
         images.require_all_usable(_REMEDY)
     return _splits(images, {name: files}, folder)[name]
+
+
+def _folders(path: Path) -> dict[str, Path]:
+    """Return the folders of the splits by their names."""
+    folders = split_folders(path) or {"train": path}
+    if "train" not in folders:
+        raise DataError(f"{path}: no folder train beside {listed([folder.name for folder in folders.values()])}")
+    return folders
 
 
 def _within_limit(files: LabelledFiles, limit: int | None) -> LabelledFiles:

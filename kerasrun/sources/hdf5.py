@@ -30,6 +30,8 @@ class Hdf5(NamedArrays):
     """
 
     kind: ClassVar[str] = "hdf5"
+    form: ClassVar[str] = "an .h5 file with x_train and y_train"
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
 
     path: ExperimentPath
     """The `.h5` file."""

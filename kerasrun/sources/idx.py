@@ -15,6 +15,7 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, Shape
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.sources._array_source import ArraySource
+from kerasrun.sources.base import Recognized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class Idx(ArraySource):
     """
 
     kind: ClassVar[str] = "idx"
+    form: ClassVar[str] = "a folder with MNIST's IDX files"
 
     path: ExperimentPath | None = None
     """The folder with the files of MNIST's names; not needed where the files are named one by one."""
@@ -88,6 +90,12 @@ class Idx(ArraySource):
             there = listed([file.name for file in list_folder(self.path)[0]]) or "no files"
             raise DataError(f"{self.path}: no train-images-idx3-ubyte[.gz] here; there are {there}")
         return self.data_from(arrays)
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        if not path.is_dir() or not any(file.name.startswith("train-images") for file in list_folder(path)[0]):
+            return None
+        return cls.recognized({"path": path}, {})
 
     def _file(self, split: str, content: str) -> Path | None:
         """The file that is named in the experiment, or else the one in the folder; None if there is neither."""

@@ -14,11 +14,18 @@ from kerasrun.reading.data import CHANNELS, ColorMode, Data, ImageFormat, Interp
 from kerasrun.reading.files import is_image, list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.sources._fields import ClassName, ClassNames, ImageSize
-from kerasrun.sources.base import Source
+from kerasrun.sources._first_look import image_keys
+from kerasrun.sources.base import Recognized, Source
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
     from kerasrun.reading.masks import MaskScan
+
+IMAGES = ("images", "image", "imgs", "img", "frames")
+MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
+"""The names by which folders of images and of masks are recognized, without regard to case."""
+# A network that goes down twice and up again needs sides that can be halved twice.
+_MULTIPLE = 4
 
 
 def _once(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -40,6 +47,7 @@ class ImageMasks(Source):
     """
 
     kind: ClassVar[str] = "image_masks"
+    form: ClassVar[str] = "folders images and masks"
 
     path: ExperimentPath
     """The folder that holds the two folders, or the folders of the splits."""
@@ -108,6 +116,26 @@ class ImageMasks(Source):
             begin = end
         fingerprint = _fingerprint(self.path, images, scan, mask_scan)
         return Data(splits, classes, image_format, fingerprint, label_kind="masks")
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        if not path.is_dir():
+            return None
+        folders = {folder.name.lower(): folder for folder in list_folder(path)[1]}
+        inside = {folder.name.lower(): folder for folder in list_folder(folders.get("train", path))[1]}
+        images, masks = (next((inside[name] for name in names if name in inside), None) for names in (IMAGES, MASKS))
+        if images is None or masks is None:
+            return None
+        files = [file for file in list_folder(images)[0] if is_image(file)]
+        if not files:
+            raise DataError(f"{images}: no images in this folder")
+        size, keys, seen = image_keys(files)
+        fitting = [max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in size]
+        if fitting != list(size):
+            keys["image_size"] = fitting
+        named = {"images": images.name, "masks": masks.name}
+        keys |= {key: name for key, name in named.items() if name != key}
+        return cls.recognized({"path": path}, keys, f"; the images are {seen}")
 
     def _splits(self) -> dict[str, Path]:
         """The folders that hold the two folders, by the split's name."""

@@ -8,10 +8,11 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import Data, LabelKind
-from kerasrun.reading.files import FileThatStays, unreadable
+from kerasrun.reading.data import SPELLINGS, Data, LabelKind
+from kerasrun.reading.files import FileThatStays, list_folder, unreadable
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources._fields import ArrayLabels
+from kerasrun.sources.base import Recognized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class Npy(ArraySource):
     """
 
     kind: ClassVar[str] = "npy"
+    form: ClassVar[str] = "a folder with x_train.npy and y_train.npy"
 
     x_train: ExperimentPath
     """The file of training examples."""
@@ -77,6 +79,21 @@ class Npy(ArraySource):
                     str(weight),
                 )
         return self.data_from(arrays)
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        there = {} if path.is_file() else {file.name: file for file in list_folder(path)[0]}
+        names = {
+            f"{axis}_{split}": [f"{axis}_{spelling}.npy" for spelling in spellings]
+            for split, spellings in SPELLINGS.items()
+            for axis in "xy"
+        }
+        found = {key: there[name] for key, spelled in names.items() for name in spelled if name in there}
+        if not {"x_train", "y_train"} <= found.keys():
+            return None
+        # Without its labels a split serves nothing.
+        paths = {key: file for key, file in found.items() if {f"x{key[1:]}", f"y{key[1:]}"} <= found.keys()}
+        return cls.with_seen_labels(paths)
 
 
 def _stored(path: Path) -> "StoredArray":

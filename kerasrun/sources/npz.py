@@ -26,6 +26,8 @@ class Npz(NamedArrays):
     """
 
     kind: ClassVar[str] = "npz"
+    form: ClassVar[str] = "an .npz file with x_train and y_train"
+    suffixes: ClassVar[tuple[str, ...]] = (".npz",)
 
     path: ExperimentPath
     """The `.npz` file."""

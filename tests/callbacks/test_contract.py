@@ -10,9 +10,10 @@ import pytest
 import kerasrun
 from kerasrun import callbacks
 from kerasrun.callbacks import CallbackState, adapters, build_callbacks
-from kerasrun.components import Component, members
+from kerasrun.components import Component
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.load import parse
+from kerasrun.families import members
 from kerasrun.keras_catalogue import names, signature
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run

@@ -63,6 +63,17 @@ def test_the_source_opens_its_data(extended):
     assert done.stdout == "{'train': (40, (2,)), 'test': (40, (2,))} ('0', '1', '2')\n", done.stderr
 
 
+def test_init_finds_the_source(extended):
+    done = run(extended, "-m", "kerasrun", "init", "--data", "train.jsonl", "--output", "drafted.yaml")
+    assert done.returncode == 0, done.stderr
+    text = (extended / "drafted.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# train.jsonl: 40 training examples of 2 numbers, 3 classes.\n")
+    assert "  jsonl:\n    train: train.jsonl\n" in text
+    done = run(extended, "-m", "kerasrun", "init", "--data", "lines.yaml", "--output", "none.yaml")
+    assert "lines.yaml: not recognized as data" in done.stderr
+    assert "a file of JSON lines (.jsonl)" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

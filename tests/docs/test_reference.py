@@ -12,7 +12,7 @@ from kerasrun.experiment.schema import Experiment
 from tests.docs.conftest import ROOT
 from tests.seeds import moved
 
-PAGES = ("docs/experiment.md", "docs/commands.md", "docs/exact-resume.md", "README.md")
+PAGES = ("docs/experiment.md", "docs/commands.md", "docs/exact-resume.md", "docs/export.md", "README.md")
 
 
 def test_every_made_page_is_named_here(reference):

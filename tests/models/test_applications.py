@@ -4,6 +4,7 @@ import importlib
 import inspect
 import shutil
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +19,19 @@ from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
 KINDS = kinds("kerasrun.models")
+DATA = Path(__file__).parents[2] / "data"
+# Of the networks of one file, two that take little time.
+FIELDS = {"MobileNet": {"weights": None, "alpha": 0.25}, "VGG16": {"weights": None, "head": [8]}}
 VGG16_CONVOLUTIONS = [name for name in application("VGG16").layers if "conv" in name]
 IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def short_experiment(folder):
+    return f"""
+data: {{directory: {{path: {DATA}/digits/png, color_mode: rgb, image_size: [32, 32], classes: [0, 1], limit: 30}}}}
+model: {{MobileNet: {{alpha: 0.25, weights: null, pooling: avg, head: [4], trainable: conv_pw_13}}}}
+augmentation: [RandomTranslation: {{height_factor: 0.1, width_factor: 0.1}}]
+"""
 
 
 def saved(path, model):
@@ -261,3 +273,19 @@ def test_the_layers_that_the_source_names_are_those_of_the_network():
     assert {name for name in application_names() if application(name).layers} == {"VGG16", "VGG19"}
     layers = keras.applications.VGG16(include_top=False, weights=None).layers
     assert [layer.name for layer in layers][1:] == list(application("VGG16").layers)
+
+
+def test_images_that_are_too_small_are_refused_with_both_sizes():
+    with pytest.raises(ModelError, match=r"31×64 are too small for VGG16.*image_size"):
+        built_vgg16((31, 64, 3))
+
+
+def test_rows_of_numbers_are_refused():
+    with pytest.raises(ModelError, match="takes images"):
+        built_vgg16((784,))
+
+
+def built_vgg16(shape):
+    import keras
+
+    return KINDS["VGG16"].model_validate(FIELDS["VGG16"]).build(keras.Input(shape), Output(10, "softmax"))

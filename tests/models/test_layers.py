@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -7,7 +9,17 @@ from kerasrun.errors import ModelError
 from kerasrun.models.base import Output
 from kerasrun.models.layers import LayerEntry, Layers
 
+FIELDS = {"layers": {"layers": [{"Conv2D": {"filters": 2, "kernel_size": 3}}, "GlobalAveragePooling2D"]}}
+DATA = Path(__file__).parents[2] / "data"
+
 TEN = Output(10, "softmax")
+
+
+def short_experiment(folder):
+    return f"""
+data: {{hdf5: {{path: {DATA}/digits/digits.h5, limit: 60}}}}
+model: {{layers: [Flatten, {{Dense: {{units: 8, use_bias: false}}}}, BatchNormalization, ReLU]}}
+"""
 
 
 def network(*entries):

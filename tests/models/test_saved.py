@@ -1,6 +1,7 @@
 """Networks from files: what is read, what is kept, what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,22 @@ from kerasrun.runs.metrics import Table
 from kerasrun.training.resuming import branching
 
 TEN = Output(10, "softmax")
+DIGITS = Path(__file__).parents[2] / "data" / "digits" / "digits.npz"
+CONVOLUTION = {"module": "keras.layers", "class_name": "Conv2D", "config": {"filters": 2, "kernel_size": 3}}
+SEQUENTIAL = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [CONVOLUTION]}}
+FIELDS = {"saved": {"path": "a.json", "architecture": json.dumps(SEQUENTIAL), "head": [4]}}
+
+
+def short_experiment(folder):
+    import keras
+
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dropout(0.2)]
+    network = keras.Sequential([keras.Input((32, 32, 1)), *layers, keras.layers.Dense(10, activation="softmax")])
+    (folder / "network.json").write_text(network.to_json())
+    return f"""
+data: {{npz: {{path: {DIGITS}, limit: 60}}}}
+model: {{saved: {{path: network.json}}}}
+"""
 
 
 def own_loss(y_true, y_pred):

@@ -10,18 +10,18 @@ import yaml
 import kerasrun
 from kerasrun.commands.export import export as command
 from kerasrun.errors import DataError, ExportError, MissingProgramError, UsageError
+from kerasrun.exports.base import formats
+from kerasrun.exports.h5 import H5
+from kerasrun.exports.onnx import Onnx
 from kerasrun.results import export as exporting
-from kerasrun.results.export import FORMATS
-from kerasrun.results.exports.h5 import H5
-from kerasrun.results.exports.onnx import Onnx
 from kerasrun.runs.directory import create
 
 pytestmark = pytest.mark.tensorflow
-ALL = sorted(FORMATS)
+ALL = sorted(formats())
 
 
 def lacking(name):
-    return [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
+    return [package for package in formats()[name].packages if importlib.util.find_spec(package) is None]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
 def exported(run):
     def export(name, **arguments):
         if lacking(name):
-            pytest.skip(f"{', '.join(lacking(name))} not installed: pip install 'kerasrun[{FORMATS[name].extra}]'")
+            pytest.skip(f"{', '.join(lacking(name))} not installed: pip install 'kerasrun[{formats()[name].extra}]'")
         return kerasrun.export(run, name, **arguments)
 
     return export
@@ -57,7 +57,7 @@ def test_the_command_line_knows_every_format():
 @pytest.mark.parametrize("name", ALL)
 def test_what_was_written_computes_what_the_model_does(exported, run, name):
     report = exported(name)
-    path = run.exports / f"small{FORMATS[name].suffix}"
+    path = run.exports / f"small{formats()[name].suffix}"
     assert path.exists()
     assert (report.path, report.split, report.examples) == (f"{run}/exports/{path.name}", "validation", 100)
     assert report.difference <= report.allowed <= 1e-4
@@ -90,8 +90,8 @@ def test_weights_alone_fit_the_same_layers(exported, run, tmp_path):
 
 @pytest.mark.parametrize(("name", "file"), [("h5", "a.h5"), ("savedmodel", "a")])
 def test_an_export_that_computes_something_else_is_not_kept(exported, monkeypatch, tmp_path, name, file):
-    right = type(FORMATS[name]).outputs
-    monkeypatch.setattr(type(FORMATS[name]), "outputs", lambda *arguments: right(*arguments) + np.float32(0.001))
+    right = type(formats()[name]).outputs
+    monkeypatch.setattr(type(formats()[name]), "outputs", lambda *arguments: right(*arguments) + np.float32(0.001))
     with pytest.raises(ExportError, match=r"is not kept: greatest difference .* 100 validation examples: 0\.001"):
         exported(name, output=tmp_path / file)
     assert list(tmp_path.iterdir()) == []
@@ -117,7 +117,7 @@ def test_an_older_export_is_replaced_but_no_other_folder(exported, tmp_path):
     exported("savedmodel", output=tmp_path / "served")
     exported("savedmodel", output=tmp_path / "served")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UsageError, match="photos: is there and is no SavedModel"):
+    with pytest.raises(UsageError, match="photos: is there, and is not an older export as savedmodel"):
         exported("savedmodel", output=tmp_path / "photos")
     with pytest.raises(UsageError, match="photos: expected a name that ends in"):
         exported("h5", output=tmp_path / "photos")
@@ -163,4 +163,4 @@ def test_a_network_with_layers_of_a_plugin_is_exported(tmp_path):
     file.write_text("plugins: [own.py]\ndata: {npz: {path: a.npz}}\nmodel: {layers: [Twice, Dense: {units: 2}]}\n")
     run = kerasrun.train(file, output=tmp_path / "runs")
     for name in ("keras", "h5", "savedmodel"):
-        assert kerasrun.export(run, name, output=tmp_path / f"a{FORMATS[name].suffix}").difference <= 1e-5
+        assert kerasrun.export(run, name, output=tmp_path / f"a{formats()[name].suffix}").difference <= 1e-5

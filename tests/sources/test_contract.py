@@ -1,160 +1,30 @@
-"""What every kind of data promises; a new kind adds its sample here."""
+"""The promises of every kind of data.
+
+The test file of each kind has `sample(folder)`, which writes four examples for training and two for testing, of two
+classes, and returns the fields that open them; `change(folder)`, which changes one value of the training examples; and
+`READ_AS_A_WHOLE = True` where examples are kept however little memory there is.
+"""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
-from PIL import Image
 
 from kerasrun.components import kinds
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.reading.memory import kept_within
+from tests.families import own_tests
 
 KINDS = kinds("kerasrun.sources")
 
 
-def directory_sample(folder):
-    for number in range(6):
-        path = folder / ("train" if number < 4 else "test") / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels(number)).save(path)
-    return {"path": folder}
-
-
-def change_directory(folder):
-    path = folder / "train" / "a" / "0.png"
-    Image.fromarray(changed(np.asarray(Image.open(path)))).save(path)
-
-
-def npz_sample(folder):
-    images = np.stack([pixels(number) for number in range(6)])
-    labels = np.arange(6) % 2
-    np.savez(folder / "a.npz", x_train=images[:4], y_train=labels[:4], x_test=images[4:], y_test=labels[4:])
-    return {"path": folder / "a.npz"}
-
-
-def change_npz(folder):
-    with np.load(folder / "a.npz") as file:
-        arrays = dict(file)
-    np.savez(folder / "a.npz", **arrays | {"x_train": changed(arrays["x_train"])})
-
-
-def idx_sample(folder):
-    for prefix, numbers in (("train", range(4)), ("t10k", range(4, 6))):
-        images = b"".join(pixels(number).tobytes() for number in numbers)
-        header = [0, 0, 8, 3, 0, 0, 0, len(numbers), 0, 0, 0, 6, 0, 0, 0, 8]
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(bytes(header) + images)
-        labels = bytes(number % 2 for number in numbers)
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, len(numbers)]) + labels)
-    return {"path": folder}
-
-
-def change_idx(folder):
-    path = folder / "train-images-idx3-ubyte"
-    content = bytearray(path.read_bytes())
-    content[16] ^= 1
-    path.write_bytes(content)
-
-
-def csv_sample(folder):
-    for name, numbers in (("train", range(4)), ("test", range(4, 6))):
-        rows = [",".join(["ab"[number % 2], *map(str, pixels(number)[0])]) for number in numbers]
-        (folder / f"{name}.csv").write_text("\n".join([",".join(["class", *"stuvwxyz"]), *rows]), encoding="utf-8")
-    return {"train": folder / "train.csv", "test": folder / "test.csv", "label": "class"}
-
-
-def change_csv(folder):
-    path = folder / "train.csv"
-    path.write_text(path.read_text(encoding="utf-8").replace("\na,", "\na,1", 1), encoding="utf-8")
-
-
-def npy_sample(folder):
-    files = {f"{axis}_{split}": folder / f"{axis}_{split}.npy" for split in ("train", "test") for axis in "xy"}
-    for split, numbers in (("train", range(4)), ("test", range(4, 6))):
-        np.save(files[f"x_{split}"], np.stack([pixels(number) for number in numbers]))
-        np.save(files[f"y_{split}"], np.array(numbers) % 2)
-    return files
-
-
-def change_npy(folder):
-    path = folder / "x_train.npy"
-    np.save(path, changed(np.load(path)))
-
-
-def hdf5_sample(folder):
-    images = np.stack([pixels(number) for number in range(6)])
-    labels = np.arange(6) % 2
-    with h5py.File(folder / "a.h5", "w", libver="latest") as file:
-        file.create_dataset("x_train", data=images[:4], chunks=(2, 6, 8), compression="gzip")
-        file.update({"y_train": labels[:4], "x_test": images[4:], "y_test": labels[4:]})
-    return {"path": folder / "a.h5"}
-
-
-def change_hdf5(folder):
-    with h5py.File(folder / "a.h5", "r+") as file:
-        file["x_train"][...] = changed(file["x_train"][...])
-
-
-def keras_dataset_sample(folder):
-    arguments = npz_sample(folder)
-    arguments["path"].rename(folder / "mnist.npz")
-    return {"name": "mnist", "path": folder}
-
-
-def change_keras_dataset(folder):
-    (folder / "mnist.npz").rename(folder / "a.npz")
-    change_npz(folder)
-    (folder / "a.npz").rename(folder / "mnist.npz")
-
-
-def image_masks_sample(folder):
-    for number in range(6):
-        split = folder / ("train" if number < 4 else "test")
-        for name, values in (("images", pixels(number)), ("masks", pixels(number) // 128 * 255)):
-            (split / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(values).save(split / name / f"{number}.png")
-    return {"path": folder}
-
-
-def change_image_masks(folder):
-    path = folder / "train" / "masks" / "0.png"
-    values = np.asarray(Image.open(path)).copy()
-    values.flat[0] ^= 255
-    Image.fromarray(values).save(path)
-
-
-SAMPLES = {
-    "csv": (csv_sample, change_csv),
-    "keras_dataset": (keras_dataset_sample, change_keras_dataset),
-    "hdf5": (hdf5_sample, change_hdf5),
-    "npy": (npy_sample, change_npy),
-    "directory": (directory_sample, change_directory),
-    "npz": (npz_sample, change_npz),
-    "idx": (idx_sample, change_idx),
-    "image_masks": (image_masks_sample, change_image_masks),
-}
-READ_AS_A_WHOLE = {"npz", "idx", "keras_dataset"}
-IMAGES = {"directory", "npz", "npy", "hdf5", "idx", "keras_dataset", "image_masks"}
-
-
 def labels_of(split):
     return split.labels if isinstance(split.labels, np.ndarray) else split.labels.take(np.arange(len(split)))
-
-
-def pixels(seed):
-    return np.random.default_rng(seed).integers(0, 256, (6, 8), dtype=np.uint8)
-
-
-def changed(array):
-    array = array.copy()
-    array.flat[0] ^= 1
-    return array
 
 
 @pytest.fixture(params=KINDS)
@@ -162,23 +32,19 @@ def sample(request, tmp_path):
     """The kind's class, the arguments that open its sample, and the sample's folder."""
     folder = tmp_path / "sample"
     folder.mkdir()
-    return KINDS[request.param], SAMPLES[request.param][0](folder), folder
+    return KINDS[request.param], own_tests(KINDS[request.param]).sample(folder), folder
 
 
 def test_the_family_has_members():
-    assert set(SAMPLES) == set(KINDS)
-    assert len(KINDS) > 3
+    assert {"csv", "directory", "npz", "image_masks"} < set(KINDS)
 
 
-def test_checking_the_fields_needs_neither_numpy_nor_pillow(tmp_path):
-    arguments = {}
-    for kind, (write, _) in SAMPLES.items():
-        (tmp_path / kind).mkdir()
-        arguments[kind] = {key: str(value) for key, value in write(tmp_path / kind).items()}
+def test_checking_the_fields_needs_neither_numpy_nor_pillow(sample):
+    source, arguments, _ = sample
     code = (
         "import sys; from kerasrun.components import kinds;"
-        f"[kind(**{arguments}[name]) for name, kind in kinds('kerasrun.sources').items()];"
-        "print({'numpy', 'PIL'} & set(sys.modules))"
+        f"kinds('kerasrun.sources')[{source.kind!r}](**{ {key: str(value) for key, value in arguments.items()} });"
+        "print({'numpy', 'PIL', 'h5py', 'pyarrow'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
@@ -225,7 +91,7 @@ def test_images_fit_the_image_format(sample):
     source, arguments, _ = sample
     data = source(**arguments).open()
     shape = data.splits["train"].inputs.example_shape
-    assert (data.image_format.shape if data.image_format else None) == (shape if source.kind in IMAGES else None)
+    assert (data.image_format.shape if data.image_format else None) == (shape if len(shape) == 3 else None)
 
 
 def test_two_openings_are_equal(sample):
@@ -254,7 +120,7 @@ def test_moving_the_data_keeps_the_fingerprint(sample, tmp_path):
 def test_a_changed_pixel_changes_the_fingerprint(sample):
     source, arguments, folder = sample
     before = source(**arguments).open().fingerprint
-    SAMPLES[source.kind][1](folder)
+    own_tests(source).change(folder)
     assert source(**arguments).open().fingerprint != before
 
 
@@ -270,7 +136,7 @@ def test_data_that_change_while_they_are_read_are_told(sample):
     for read in (one for one in (train.inputs, train.labels) if hasattr(one, "take") and not is_kept(one)):
         with pytest.raises(DataError, match=r"(is not as it was when|was changed after) the data were opened"):
             read.take(np.arange(4))
-    assert is_kept(train.inputs) == (source.kind in READ_AS_A_WHOLE)
+    assert is_kept(train.inputs) == getattr(own_tests(source), "READ_AS_A_WHOLE", False)
 
 
 def test_a_limit_takes_the_same_share_of_every_class_and_changes_the_fingerprint(sample):

@@ -1,5 +1,6 @@
 import hashlib
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,31 @@ from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.reading.data import RowFormat
-from kerasrun.sources.csv import LABEL_KINDS, Csv
+from kerasrun.sources._rows import LABEL_KINDS
+from kerasrun.sources.csv import Csv
+from tests.sources.pixels import pixels
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def sample(folder):
+    for name, numbers in (("train", range(4)), ("test", range(4, 6))):
+        rows = [",".join(["ab"[number % 2], *map(str, pixels(number)[0])]) for number in numbers]
+        (folder / f"{name}.csv").write_text("\n".join([",".join(["class", *"stuvwxyz"]), *rows]), encoding="utf-8")
+    return {"train": folder / "train.csv", "test": folder / "test.csv", "label": "class"}
+
+
+def change(folder):
+    path = folder / "train.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("\na,", "\na,1", 1), encoding="utf-8")
+
+
+def short_experiment(folder):
+    return f"""
+data: {{csv: {{train: {DATA}/line.csv, target: y}}}}
+model: {{MLP: {{units: [4]}}}}
+"""
+
 
 PLANTS = """length, width, species
 1.5, 2, rose

@@ -2,12 +2,28 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from kerasrun.errors import DataError
 from kerasrun.reading import image_files
 from kerasrun.reading.data import ImageFormat
 from kerasrun.sources.directory import Directory, open_folder_with
+from tests.sources.pixels import changed, pixels
+
+
+def sample(folder):
+    for number in range(6):
+        path = folder / ("train" if number < 4 else "test") / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(number)).save(path)
+    return {"path": folder}
+
+
+def change(folder):
+    path = folder / "train" / "a" / "0.png"
+    Image.fromarray(changed(np.asarray(Image.open(path)))).save(path)
+
 
 FORMAT = ImageFormat(6, 8, "rgb")
 

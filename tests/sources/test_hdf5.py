@@ -8,6 +8,22 @@ from kerasrun.errors import DataError
 from kerasrun.reading import arrays, stored
 from kerasrun.sources.hdf5 import Hdf5
 from kerasrun.sources.npz import Npz
+from tests.sources.pixels import changed, pixels
+
+
+def sample(folder):
+    images = np.stack([pixels(number) for number in range(6)])
+    labels = np.arange(6) % 2
+    with h5py.File(folder / "a.h5", "w", libver="latest") as file:
+        file.create_dataset("x_train", data=images[:4], chunks=(2, 6, 8), compression="gzip")
+        file.update({"y_train": labels[:4], "x_test": images[4:], "y_test": labels[4:]})
+    return {"path": folder / "a.h5"}
+
+
+def change(folder):
+    with h5py.File(folder / "a.h5", "r+") as file:
+        file["x_train"][...] = changed(file["x_train"][...])
+
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])

@@ -7,6 +7,27 @@ from pydantic import ValidationError
 from kerasrun.errors import DataError
 from kerasrun.reading.data import ImageFormat
 from kerasrun.sources.idx import Idx
+from tests.sources.pixels import pixels
+
+READ_AS_A_WHOLE = True
+
+
+def sample(folder):
+    for prefix, numbers in (("train", range(4)), ("t10k", range(4, 6))):
+        images = b"".join(pixels(number).tobytes() for number in numbers)
+        header = [0, 0, 8, 3, 0, 0, 0, len(numbers), 0, 0, 0, 6, 0, 0, 0, 8]
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(bytes(header) + images)
+        labels = bytes(number % 2 for number in numbers)
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, len(numbers)]) + labels)
+    return {"path": folder}
+
+
+def change(folder):
+    path = folder / "train-images-idx3-ubyte"
+    content = bytearray(path.read_bytes())
+    content[16] ^= 1
+    path.write_bytes(content)
+
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])

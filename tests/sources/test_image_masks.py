@@ -1,5 +1,7 @@
 """Images with masks: pairs by name, values as classes, and what cannot be a mask."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,34 @@ from pydantic import ValidationError
 from kerasrun.errors import DataError
 from kerasrun.reading import image_files, masks
 from kerasrun.sources.image_masks import ImageMasks
+from tests.sources.pixels import pixels
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def sample(folder):
+    for number in range(6):
+        split = folder / ("train" if number < 4 else "test")
+        for name, values in (("images", pixels(number)), ("masks", pixels(number) // 128 * 255)):
+            (split / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(split / name / f"{number}.png")
+    return {"path": folder}
+
+
+def change(folder):
+    path = folder / "train" / "masks" / "0.png"
+    values = np.asarray(Image.open(path)).copy()
+    values.flat[0] ^= 255
+    Image.fromarray(values).save(path)
+
+
+def short_experiment(folder):
+    return f"""
+data: {{image_masks: {{path: {DATA}/digit_masks, color_mode: grayscale, classes: [background, stroke]}}}}
+model: {{layers: [Conv2D: {{filters: 4, kernel_size: 3, padding: same, activation: relu}}]}}
+augmentation: [RandomFlip]
+"""
+
 
 SIZE = (6, 8)
 

@@ -1,6 +1,7 @@
 import gzip
 import pickle
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,37 @@ from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.sources import keras_dataset
 from kerasrun.sources.keras_dataset import KerasDataset
+from tests.sources.pixels import changed, pixels
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+READ_AS_A_WHOLE = True
+
+
+def sample(folder):
+    images = np.stack([pixels(number) for number in range(6)])
+    labels = np.arange(6) % 2
+    np.savez(folder / "mnist.npz", x_train=images[:4], y_train=labels[:4], x_test=images[4:], y_test=labels[4:])
+    return {"name": "mnist", "path": folder}
+
+
+def change(folder):
+    with np.load(folder / "mnist.npz") as file:
+        arrays = dict(file)
+    np.savez(folder / "mnist.npz", **arrays | {"x_train": changed(arrays["x_train"])})
+
+
+def short_experiment(folder):
+    """Sixty digits of MNIST's size, as Keras keeps them."""
+    with np.load(DATA / "digits" / "digits.npz") as digits:
+        x, y = np.ascontiguousarray(digits["x_train"][:60].reshape(60, 32, 32)[:, 2:30, 2:30]), digits["y_train"][:60]
+    np.savez(folder / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return """
+data: {keras_dataset: {name: mnist, path: ., limit: 60}}
+model: {MLP: {units: []}}
+"""
+
 
 X = np.random.default_rng(0).integers(0, 256, (6, 28, 28), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])

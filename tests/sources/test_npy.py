@@ -6,6 +6,21 @@ from kerasrun.errors import DataError
 from kerasrun.reading import arrays, stored
 from kerasrun.sources.npy import Npy
 from kerasrun.sources.npz import Npz
+from tests.sources.pixels import changed, pixels
+
+
+def sample(folder):
+    files = {f"{axis}_{split}": folder / f"{axis}_{split}.npy" for split in ("train", "test") for axis in "xy"}
+    for split, numbers in (("train", range(4)), ("test", range(4, 6))):
+        np.save(files[f"x_{split}"], np.stack([pixels(number) for number in numbers]))
+        np.save(files[f"y_{split}"], np.array(numbers) % 2)
+    return files
+
+
+def change(folder):
+    path = folder / "x_train.npy"
+    np.save(path, changed(np.load(path)))
+
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])

@@ -5,6 +5,23 @@ from kerasrun.errors import DataError
 from kerasrun.reading import arrays
 from kerasrun.reading.data import ImageFormat
 from kerasrun.sources.npz import Npz
+from tests.sources.pixels import changed, pixels
+
+READ_AS_A_WHOLE = True
+
+
+def sample(folder):
+    images = np.stack([pixels(number) for number in range(6)])
+    labels = np.arange(6) % 2
+    np.savez(folder / "a.npz", x_train=images[:4], y_train=labels[:4], x_test=images[4:], y_test=labels[4:])
+    return {"path": folder / "a.npz"}
+
+
+def change(folder):
+    with np.load(folder / "a.npz") as file:
+        arrays = dict(file)
+    np.savez(folder / "a.npz", **arrays | {"x_train": changed(arrays["x_train"])})
+
 
 X = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
 Y = np.array([0, 1, 2, 0, 1, 2])

@@ -1,4 +1,4 @@
-"""TensorFlow's own form."""
+"""TensorFlow's own format."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -6,17 +6,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.exports.base import Export, batches
+from kerasrun.model_file import TrainedModel
 from kerasrun.reading.data import Inputs
-from kerasrun.results.exports.base import Export, batches
-from kerasrun.results.model import TrainedModel
 
 
 class SavedModel(Export):
-    """A folder in TensorFlow's SavedModel format, for TensorFlow Serving and others; the endpoint is called `serve`."""
+    """A folder in TensorFlow's SavedModel format, for TensorFlow Serving and others, with the endpoint `serve`."""
 
-    name: ClassVar[str] = "savedmodel"
     suffix: ClassVar[str] = ""
     tolerance: ClassVar[float] = 1e-5
+    mark: ClassVar[str] = "saved_model.pb"
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         trained.model.export(str(path), format="tf_saved_model", verbose=False)

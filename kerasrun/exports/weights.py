@@ -1,16 +1,15 @@
-"""Weights alone."""
+"""The weights alone."""
 
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasrun.results.exports.base import KerasExport
-from kerasrun.results.model import TrainedModel
+from kerasrun.exports.base import KerasExport
+from kerasrun.model_file import TrainedModel
 
 
 class Weights(KerasExport):
-    """`.weights.h5`: what `Model.load_weights` puts into a network of the same layers."""
+    """`.weights.h5`: weights for `Model.load_weights`, in a network of the same layers."""
 
-    name: ClassVar[str] = "weights"
     suffix: ClassVar[str] = ".weights.h5"
 
     def write(self, trained: TrainedModel, path: Path) -> None:

@@ -1,19 +1,18 @@
-"""The model file itself."""
+"""The model file as it is."""
 
 import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
 from kerasrun import model_file
+from kerasrun.exports.base import KerasExport
+from kerasrun.model_file import TrainedModel
 from kerasrun.plugins import FOLDER
-from kerasrun.results.exports.base import KerasExport
-from kerasrun.results.model import TrainedModel
 
 
 class KerasFile(KerasExport):
     """`.keras`: a copy of the run's model file, which `keras.models.load_model` and `kerasrun predict` read."""
 
-    name: ClassVar[str] = "keras"
     suffix: ClassVar[str] = ".keras"
 
     def write(self, trained: TrainedModel, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The form that most other libraries read."""
+"""The format that most other libraries read."""
 
 import warnings
 from pathlib import Path
@@ -7,15 +7,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.exports.base import Export, batches
+from kerasrun.model_file import TrainedModel
 from kerasrun.reading.data import Inputs
-from kerasrun.results.exports.base import Export, batches
-from kerasrun.results.model import TrainedModel
 
 
 class Onnx(Export):
-    """`.onnx`: for ONNX Runtime and what else reads ONNX."""
+    """`.onnx`: for ONNX Runtime and other programs that read ONNX."""
 
-    name: ClassVar[str] = "onnx"
     suffix: ClassVar[str] = ".onnx"
     tolerance: ClassVar[float] = 1e-4
     extra: ClassVar[str | None] = "onnx"
@@ -24,7 +23,7 @@ class Onnx(Export):
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         with warnings.catch_warnings():
-            # Keras looks for `numpy.object`, which tf2onnx uses and NumPy 2 has not.
+            # Keras looks for `numpy.object`, which tf2onnx uses and NumPy 2 lacks.
             warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
             trained.model.export(str(path), format="onnx", verbose=False)
 

@@ -1,4 +1,4 @@
-"""The form for phones and small devices."""
+"""The format for phones and small devices."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -6,15 +6,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.exports.base import Export, batches
+from kerasrun.model_file import TrainedModel
 from kerasrun.reading.data import Inputs
-from kerasrun.results.exports.base import Export, batches
-from kerasrun.results.model import TrainedModel
 
 
 class Tflite(Export):
     """`.tflite`: for LiteRT, formerly TensorFlow Lite; float32, not quantized."""
 
-    name: ClassVar[str] = "tflite"
     suffix: ClassVar[str] = ".tflite"
     tolerance: ClassVar[float] = 1e-4
     extra: ClassVar[str | None] = "tflite"

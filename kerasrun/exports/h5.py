@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasrun.results.exports.base import KerasExport
-from kerasrun.results.model import TrainedModel
+from kerasrun.exports.base import KerasExport
+from kerasrun.model_file import TrainedModel
 
 
 class H5(KerasExport):
     """`.h5`: network and weights in HDF5, for programs that do not read `.keras`. Keras calls it legacy."""
 
-    name: ClassVar[str] = "h5"
     suffix: ClassVar[str] = ".h5"
 
     def write(self, trained: TrainedModel, path: Path) -> None:
@@ -28,7 +27,7 @@ class H5(KerasExport):
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keras advises to write `.keras` instead; who asks for `.h5` has a reason."""
+    """Hide Keras's advice to write `.keras` instead; who asks for `.h5` has a reason."""
     logger = logging.getLogger("absl")
 
     def passes(record: logging.LogRecord) -> bool:

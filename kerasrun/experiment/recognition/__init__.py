@@ -1,1 +1,0 @@
-"""What lies at a path: one file for each way in which data lie."""

@@ -1,0 +1,96 @@
+"""The base of the export formats, and what several of them need."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.families import modules
+from kerasrun.model_file import TrainedModel
+from kerasrun.network_layers import derive_state
+from kerasrun.reading.data import Inputs
+
+
+class Export(ABC):
+    """A format in which a model is written; the docstring of each is its line in docs/export.md."""
+
+    suffix: ClassVar[str]
+    """The end of its files' names; empty for a folder."""
+    tolerance: ClassVar[float]
+    """By how much its outputs may differ from the model's own, as a share of the largest output (at least of 1)."""
+    extra: ClassVar[str | None] = None
+    """The optional dependency of kerasrun that it needs."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The packages of that extra, as they are imported."""
+    only_float32: ClassVar[bool] = False
+    """Whether it cannot hold a model of mixed precision."""
+    mark: ClassVar[str] = ""
+    """The file by which a folder is known to be an older export, which may be replaced."""
+
+    @property
+    def name(self) -> str:
+        """The name on the command line: that of its file."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def write(self, trained: TrainedModel, path: Path) -> None:
+        """Write the model to `path`, whose name ends in `suffix`; a folder is there already, and empty."""
+
+    @abstractmethod
+    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+        """Return what the written model computes, (examples, …)."""
+
+
+class KerasExport(Export):
+    """A format that Keras reads back: its model must give equal bits."""
+
+    tolerance = 0.0
+
+    @abstractmethod
+    def read(self, path: Path, trained: TrainedModel) -> Any:
+        """Return the model in the file; what the file lacks (weights, architecture) is taken from the trained one."""
+
+    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+        return model_outputs(self.read(path, trained), trained.info.batch_size, inputs)
+
+
+@functools.cache
+def formats() -> Mapping[str, Export]:
+    """Return every format by its name."""
+    return {name: _of_file(module) for name, module in modules("kerasrun.exports").items()}
+
+
+def _of_file(module: ModuleType) -> Export:
+    """Make the format whose class is defined in a file."""
+    classes = (one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__)
+    (found,) = (one() for one in classes if issubclass(one, Export))
+    return found
+
+
+def model_outputs(model: Any, batch_size: int, inputs: Inputs) -> NDArray[np.float32]:
+    """Return the outputs that `evaluate` and `predict` see."""
+    from kerasrun.engine.evaluator import Predictor
+    from kerasrun.pipeline.batches import padded_batches
+
+    return Predictor(model, batch_size).predict(padded_batches(inputs, batch_size=batch_size), len(inputs))
+
+
+def batches(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the examples as float32, (batch, …); the last batch may be smaller."""
+    for begin in range(0, len(inputs), batch_size):
+        yield inputs.take(np.arange(begin, min(begin + batch_size, len(inputs)))).astype(np.float32)
+
+
+def from_architecture(text: str, trained: TrainedModel) -> Any:
+    """Return the model that JSON of `to_json` describes, with the weights of the trained one."""
+    import keras
+
+    model = keras.models.model_from_json(text)
+    model.set_weights(trained.model.get_weights())
+    derive_state([model])
+    return model

@@ -1,1 +1,0 @@
-"""The forms in which a trained model leaves kerasrun: one file each."""

@@ -1,0 +1,370 @@
+"""Tables: the fields that say which columns are what, and how examples and labels are made of them."""
+
+import hashlib
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
+from kerasrun.reading.files import list_folder, listed
+from kerasrun.reading.folders import SPLIT_NAMES
+from kerasrun.reading.tables import Table
+from kerasrun.sources._fields import ClassNames
+from kerasrun.sources.base import Recognized, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kerasrun.reading.rows import ScannedRows
+
+LABEL_KINDS: Mapping[str, LabelKind] = {
+    "label": "classes",
+    "one_hot": "classes",
+    "multi_label": "multi_label",
+    "target": "numbers",
+}
+"""The keys that say which columns are the labels, one of them in each experiment, and what labels they make."""
+
+LABEL_NAMES = ("label", "labels", "class", "target", "y")
+"""The names of labels in a header, without regard to case; without one of them the last column has the labels."""
+LOOKED_AT = 500
+"""How many rows show what the columns of a file hold."""
+_MOST_CLASSES = 30
+
+Column = int | str
+Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
+LastColumns = Annotated[int, Field(ge=1)]
+
+
+class RowSource(Source):
+    """Base of the kinds of data that are rows of values: a column is a feature or a label."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """The ends of the names of such files."""
+    train: ExperimentPath
+    """The file of training examples."""
+    validation: ExperimentPath | None = None
+    """The file of validation examples."""
+    test: ExperimentPath | None = None
+    """The file of test examples."""
+    features: Columns | None = None
+    """The columns of the features, in this order; by default every column not named elsewhere."""
+    label: Column | None = None
+    """The column of the class, as text or number."""
+    one_hot: LastColumns | Columns | None = None
+    """The columns of one-hot labels, 1 in the column of the class; a number means this many columns at the end."""
+    multi_label: LastColumns | Columns | None = None
+    """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
+    target: Column | Columns | None = None
+    """The column, or the columns, of numbers to be predicted."""
+    sample_weight: Column | None = None
+    """The column that says how much each training example counts in the loss."""
+    classes: ClassNames | None = None
+    """The classes in the order of their numbers; by default sorted, or the names of the one-hot columns."""
+
+    @model_validator(mode="after")
+    def _has_labels(self) -> Self:
+        given = [key for key in LABEL_KINDS if getattr(self, key) is not None]
+        if len(given) != 1:
+            received = f", received {' and '.join(given)}" if given else ""
+            raise ValueError(f"expected one of {', '.join(LABEL_KINDS)}, which says where the labels are{received}")
+        if self.classes is not None and given == ["target"]:
+            raise ValueError("expected no classes beside target: numbers have none")
+        return self
+
+    @property
+    def label_key(self) -> str:
+        """The key that says where the labels are."""
+        return next(key for key in LABEL_KINDS if getattr(self, key) is not None)
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return LABEL_KINDS[self.label_key]
+
+    @property
+    def example_shape(self) -> Shape:
+        return (None,)
+
+    @property
+    def label_columns(self) -> int | None:
+        columns = getattr(self, self.label_key)
+        if self.label_key in ("multi_label", "one_hot") and isinstance(columns, int):
+            return columns
+        return len(columns) if isinstance(columns, tuple) else 1
+
+    @abstractmethod
+    def table(self, path: Path) -> Table:
+        """Open a file, and find its columns.
+
+        Raises:
+            DataError: if it cannot be read, or a column's name is there twice.
+        """
+
+    @classmethod
+    @abstractmethod
+    def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
+        """Return the columns of a file, its first rows as text, and the keys that are needed to read them.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        paths = {"train": path} if path.is_file() else cls._files_of_splits(path)
+        if "train" not in paths or paths["train"].suffix.lower() not in cls.suffixes:
+            return None
+        columns, rows, keys = cls.first_rows(paths["train"])
+        header = keys.get("header", True)
+        labels, label_keys = _guessed_labels(columns if header else None, rows)
+        keys |= label_keys
+        numeric = [place for place in range(len(columns)) if place not in labels and _are_numbers(rows, place)]
+        left_out = [place for place in range(len(columns)) if place not in (*labels, *numeric)]
+        if left_out or any(not columns[place] for place in numeric):
+            keys["features"] = [columns[place] if header else place for place in numeric if columns[place]]
+        names = listed([columns[place] for place in left_out])
+        return cls.recognized(paths, keys, f"; not numbers, so left out: {names}" if left_out else "")
+
+    @classmethod
+    def _files_of_splits(cls, folder: Path) -> dict[str, Path]:
+        files = [file for file in list_folder(folder)[0] if file.suffix.lower() in cls.suffixes]
+        return {SPLIT_NAMES[file.stem.lower()]: file for file in files if file.stem.lower() in SPLIT_NAMES}
+
+    def open(self) -> Data:
+        paths = {"train": self.train, "validation": self.validation, "test": self.test}
+        tables = {name: self.table(path) for name, path in paths.items() if path}
+        train = tables["train"]
+        layout = self._layout(train)
+        scanned = {
+            name: _scanned(table, layout if table is train else _in_other(layout, train, table), self.label_key)
+            for name, table in tables.items()
+        }
+        classes = self._classes(scanned["train"], [train.columns[position] for position in layout.labels])
+        splits = {name: self._split(name, rows, classes) for name, rows in scanned.items()}
+        row_format = RowFormat(
+            tuple(train.columns[position] for position in layout.features), train.header, train.delimiter
+        )
+        digests = {name: rows.sha256 for name, rows in scanned.items()}
+        return Data(splits, classes, None, _fingerprint(digests, self.limit), self.label_kind, row_format)
+
+    def _layout(self, train: Table) -> "Layout":
+        """Find the columns that the experiment names in the file for training."""
+        labels = self._label_columns(train)
+        weight = None if self.sample_weight is None else train.position(self.sample_weight, "sample_weight")
+        taken = {*labels, weight}
+        if self.features is None:
+            features = tuple(position for position in range(len(train.columns)) if position not in taken)
+        else:
+            features = _distinct(train, self.features, "features")
+        for position in features:
+            if not train.columns[position] and self.features is None:
+                raise DataError(
+                    f"{train.path}: column {position} has no name in the header (an index?): say with `features` which "
+                    "columns to read"
+                )
+            if position in taken:
+                raise DataError(f"{train.path}: {train.name(position)} is a feature, and something else as well")
+        if weight in labels:
+            raise DataError(f"{train.path}: {train.name(labels[0])} is `sample_weight`, and a label as well")
+        if not features:
+            raise DataError(f"{train.path}: no column is left for the features")
+        return Layout(features, labels, weight)
+
+    def _label_columns(self, train: Table) -> tuple[int, ...]:
+        key, given = self.label_key, getattr(self, self.label_key)
+        if key in ("label", "target") and isinstance(given, int | str):
+            given = (given,)
+        elif isinstance(given, int):
+            given = range(-given, 0)
+        labels = _distinct(train, given, key)
+        if key == "one_hot" and len(labels) < 2:
+            raise DataError(f"{train.path}: `one_hot` is {train.name(labels[0])} alone; expected one for each class")
+        return labels
+
+    def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
+        from kerasrun.reading.limit import within_limit
+
+        labels, weight = self._labels(rows, classes), _sample_weight(rows)
+        chosen = within_limit(labels, self.limit)
+        weight = None if weight is None else weight[chosen]
+        return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight)
+
+    def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the classes, or of the columns of other labels."""
+        if self.label_key == "label":
+            return _found_classes(train, self.classes)
+        if self.classes is not None and len(self.classes) != len(columns):
+            raise DataError(
+                f"{self.train}: {len(columns)} columns of `{self.label_key}`, but {len(self.classes)} `classes`"
+            )
+        return self.classes or (tuple(columns) if train.table.header else tuple(map(str, range(len(columns)))))
+
+    def _labels(self, rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[Any]":
+        import numpy as np
+
+        match self.label_key:
+            case "label":
+                return _class_numbers(rows, classes)
+            case "one_hot":
+                one_hot = _zeros_and_ones(rows, "a single 1 among zeros", single=True)
+                return np.asarray(one_hot.argmax(axis=1), np.int64)
+            case "multi_label":
+                return _zeros_and_ones(rows, "0 or 1 for each label", single=False).astype(np.uint8)
+        return rows.labels
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a file hold what, by their numbers."""
+
+    features: tuple[int, ...]
+    labels: tuple[int, ...]
+    weight: int | None
+
+
+def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, ...]:
+    positions = tuple(table.position(column, key) for column in columns)
+    for position in positions:
+        if positions.count(position) > 1:
+            raise DataError(f"{table.path}: {table.name(position)} stands twice in `{key}`")
+    return positions
+
+
+def _in_other(layout: Layout, train: Table, table: Table) -> Layout:
+    """Find the same columns in another file, which need not have weights."""
+    if not table.header:
+        if len(table.columns) != len(train.columns):
+            raise DataError(
+                f"{table.path}: has {len(table.columns)} values in a row; expected {len(train.columns)}, as in "
+                f"{train.path}"
+            )
+        return Layout(layout.features, layout.labels, None)
+    features = tuple(table.position(train.columns[position], "features") for position in layout.features)
+    labels = tuple(table.position(train.columns[position], "labels") for position in layout.labels)
+    return Layout(features, labels, None)
+
+
+def _scanned(table: Table, layout: Layout, label_key: str) -> "ScannedRows":
+    from kerasrun.reading.rows import scan_rows
+
+    if label_key == "label":
+        return scan_rows(table, layout.features, text=layout.labels[0], weight=layout.weight)
+    return scan_rows(table, layout.features, labels=layout.labels, weight=layout.weight)
+
+
+def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """What stands in the column of the class, sorted, as numbers where all are numbers; or the classes in `wanted`."""
+    if wanted is not None:
+        for name in wanted:
+            if name not in train.texts:
+                raise DataError(f"{train.table.path}: no row of the class {name!r} of `classes`")
+        return tuple(wanted)
+    if len(train.texts) < 2:
+        raise DataError(f"{train.table.path}: every row is of the class {train.texts[0]!r}; expected at least two")
+    numbers = all(map(_is_finite, train.texts))
+    if numbers and any(not _number(text)[0].is_integer() for text in train.texts):
+        raise DataError(
+            f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
+            "for numbers to be predicted, or list `classes` if they are names"
+        )
+    return tuple(sorted(train.texts, key=_number if numbers else None))
+
+
+def _is_finite(text: str) -> bool:
+    return math.isfinite(_number(text)[0])
+
+
+def _number(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return math.nan, text
+
+
+def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.int64]":
+    import numpy as np
+
+    numbers = {name: number for number, name in enumerate(classes)}
+    for index, text in enumerate(rows.texts):
+        if text not in numbers:
+            line = rows.lines[np.argmax(rows.text_numbers == index)]
+            raise DataError(
+                f"{rows.table.path}:{line}: the class {text!r} is none of those to train on: {listed(classes)}"
+            )
+    by_text = np.array([numbers[text] for text in rows.texts], np.int64)
+    return by_text[rows.text_numbers]
+
+
+def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDArray[np.float32]":
+    import numpy as np
+
+    labels = rows.labels
+    allowed = np.isin(labels, (0, 1)).all(axis=1) & ((labels.sum(axis=1) == 1) | (not single))
+    for row in np.flatnonzero(~allowed):
+        values = listed([f"{value:g}" for value in labels[row]], 20)
+        columns = f"{rows.label_names[0]} to {rows.label_names[-1]}"
+        raise DataError(f"{rows.table.path}:{rows.lines[row]}: {columns} hold {values}; expected {expected}")
+    return labels
+
+
+def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
+    from kerasrun.reading.weights import checked_weights
+
+    if rows.weights is None:
+        return None
+    return checked_weights(rows.weights, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")
+
+
+def _fingerprint(digests: Mapping[str, str], limit: int | None) -> str:
+    """sha256 over those of the files, by split, and how much of them is taken."""
+    digest = hashlib.sha256(b"" if limit is None else f"limit {limit}\n".encode())
+    for name, sha256 in digests.items():
+        digest.update(f"{name} {sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def _guessed_labels(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> tuple[list[int], dict[str, Any]]:
+    """Return the columns of the labels, and the key that says so."""
+    count = len(rows[0])
+    if names is None and (one_hot := _one_hot(rows)):
+        return list(range(count - one_hot, count)), {"one_hot": one_hot}
+    place = count - 1
+    if names is not None:
+        place = next((i for i, name in enumerate(names) if name.lower() in LABEL_NAMES), place)
+    column = names[place] if names is not None else place if place < count - 1 else -1
+    values = {row[place] for row in rows}
+    few = all(value.isdecimal() for value in values) and len(values) <= min(_MOST_CLASSES, len(rows) // 2)
+    key = "label" if few or not all(map(is_number, values)) else "target"
+    return [place], {key: column}
+
+
+def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
+    """Return how many columns at the end are 0 but for a single 1, in every row."""
+    for count in range(2, len(rows[0])):
+        ends = [row[-count:] for row in rows]
+        if not all(is_number(value) and float(value) in (0, 1) for row in ends for value in row):
+            return None
+        if all(sum(map(float, row)) == 1 for row in ends):
+            return count
+    return None
+
+
+def _are_numbers(rows: Sequence[Sequence[str]], place: int) -> bool:
+    return all(is_number(row[place]) for row in rows)
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text reads as a number, finite or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""Rows of values in Parquet files."""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerasrun.errors import DataError, MissingProgramError
+from kerasrun.reading.files import FileThatStays, listed, unreadable
+from kerasrun.reading.tables import Place, Table
+from kerasrun.sources._rows import LOOKED_AT, RowSource
+
+if TYPE_CHECKING:
+    import hashlib
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TOGETHER = 2**16
+"""How many rows are read at once."""
+_BLOCK = 2**24
+
+
+class Parquet(RowSource):
+    """Rows of values in Parquet files, one file for each split: a column is a feature or a label.
+
+    Columns are given, and found in the other files, as for `csv`. Features must be numbers or truth values, and become
+    float32; a missing value is an error, which names its row, counted from 1. Rows that would not fit into memory are
+    read when they are asked for, with the group of rows that they are in: fast where groups are small. It needs
+    `pip install 'kerasrun[parquet]'`. `predict` takes text files with columns of the same names.
+    """
+
+    kind: ClassVar[str] = "parquet"
+    form: ClassVar[str] = "a Parquet file of rows (.parquet)"
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
+
+    def table(self, path: Path) -> Table:
+        with _opened(path) as file:
+            names = tuple(file.schema_arrow.names)
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{path}: has {listed(list(map(repr, repeated)))} more than once; rename the columns")
+        return _ParquetTable(path, names)
+
+    @classmethod
+    def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
+        with _opened(path) as file:
+            names = file.schema_arrow.names
+            columns = next(file.iter_batches(LOOKED_AT), None)
+            rows = [] if columns is None else list(zip(*map(_texts, columns.columns), strict=True))
+        if len(rows) < 2 or len(names) < 2:
+            raise DataError(
+                f"{path}: has {len(rows)} rows and {len(names)} columns; expected rows of features and labels"
+            )
+        return names, [list(row) for row in rows], {}
+
+
+class _ParquetTable(Table):
+    """A Parquet file. A block is a table of Arrow; a place is the number of a row, its group, and its row in that."""
+
+    def blocks(self, positions: Sequence[int], digest: "hashlib._Hash") -> Iterator[tuple[list[Place], Any]]:
+        import pyarrow
+
+        stays, line = FileThatStays(self.path), 0
+        with _opened(self.path) as file, self.path.open("rb") as content:
+            while block := content.read(_BLOCK):
+                digest.update(block)
+            for group in range(file.num_row_groups):
+                row = 0
+                for batch in file.iter_batches(_TOGETHER, row_groups=[group], columns=self._named(positions)):
+                    yield (
+                        [(line + place + 1, group, row + place) for place in range(len(batch))],
+                        pyarrow.Table.from_batches([batch]),
+                    )
+                    row, line = row + len(batch), line + len(batch)
+        stays.check()
+
+    def rows_at(self, places: Sequence[Place], positions: Sequence[int]) -> Any:
+        import numpy as np
+        import pyarrow
+
+        names, found, order = self._named(positions), [], []
+        with _opened(self.path) as file:
+            for group in sorted({group for _, group, _ in places}):
+                asked = [place for place, (_, one, _) in enumerate(places) if one == group]
+                found.append(file.read_row_group(group, names).take([places[place][2] for place in asked]))
+                order += asked
+            if not found:
+                return file.schema_arrow.empty_table().select(names)
+        return pyarrow.concat_tables(found).take(np.argsort(order))
+
+    def numbers(self, positions: Sequence[int], rows: Any, lines: Sequence[int]) -> "NDArray[np.float32]":
+        import numpy as np
+
+        found = np.empty((len(lines), len(positions)), np.float32)
+        for place, position in enumerate(positions):
+            with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+                found[:, place] = self._numbers(position, rows, lines)
+            for row in np.flatnonzero(~np.isfinite(found[:, place])).tolist():
+                value = rows.column(self.columns[position])[row].as_py()
+                raise DataError(
+                    f"{self.path}:{lines[row]}: {self.name(position)}: {value}; expected a finite number (as float32)"
+                )
+        return found
+
+    def texts(self, position: int, rows: Any, lines: Sequence[int]) -> list[str]:
+        from pyarrow import types
+
+        column = rows.column(self.columns[position])
+        if types.is_nested(column.type) or types.is_binary(column.type):
+            raise self._of_type(position, column.type, "text or numbers")
+        with _told(self.path):
+            texts = _texts(column)
+        for text, line in zip(texts, lines, strict=True):
+            if not text:
+                raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
+        return texts
+
+    def _numbers(self, position: int, rows: Any, lines: Sequence[int]) -> "NDArray[np.float64]":
+        import numpy as np
+        import pyarrow
+        from pyarrow import types
+
+        column = rows.column(self.columns[position])
+        if types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        kind = column.type
+        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)):
+            raise self._of_type(position, kind, "numbers")
+        if column.null_count:
+            line = lines[int(column.is_null().to_numpy().argmax())]
+            raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value; expected a number")
+        with _told(self.path):
+            numbers: NDArray[np.float64] = column.cast(pyarrow.float64(), safe=False).to_numpy()
+        return numbers
+
+    def _of_type(self, position: int, kind: object, expected: str) -> DataError:
+        return DataError(f"{self.path}: {self.name(position)} holds values of the type {kind}; expected {expected}")
+
+    def _named(self, positions: Sequence[int]) -> list[str]:
+        return [self.columns[position] for position in positions]
+
+
+def _texts(column: Any) -> list[str]:
+    """Return the values of a column as a text file would have them; a missing one is empty."""
+    values = column.to_pylist()
+    return [
+        "" if value is None or value != value else str(value).lower() if isinstance(value, bool) else str(value).strip()
+        for value in values
+    ]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file with pyarrow, which reads more of it as it is asked to.
+
+    Raises:
+        MissingProgramError: if pyarrow is not installed.
+        DataError: if the file cannot be read, now or later.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise MissingProgramError(
+            "the source parquet needs pyarrow, which is not part of a plain installation: "
+            "pip install 'kerasrun[parquet]'"
+        )
+    from pyarrow import parquet
+
+    try:
+        with path.open("rb"):  # what the system has to say is clearer than what pyarrow makes of it
+            pass
+    except OSError as error:
+        raise unreadable(path, error, "a Parquet file") from error
+    with _told(path), parquet.ParquetFile(path, page_checksum_verification=True) as file:
+        yield file
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what pyarrow raises into an error with the name of the file."""
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        reason = str(error).strip().splitlines()
+        raise DataError(
+            f"{path}: is not a Parquet file, or is damaged or truncated: {reason[0] if reason else error!r}"
+        ) from error

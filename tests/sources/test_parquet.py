@@ -1,0 +1,164 @@
+import decimal
+
+import numpy as np
+import pytest
+
+from kerasrun.errors import DataError, MissingProgramError
+from kerasrun.experiment.draft import recognize
+from kerasrun.reading.data import RowFormat
+from kerasrun.reading.memory import kept_within
+from kerasrun.sources import parquet
+from kerasrun.sources.csv import Csv
+from kerasrun.sources.parquet import Parquet
+from tests.sources.pixels import pixels
+
+
+def write(path, columns, **options):
+    """Write a table of these columns."""
+    arrow, files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files.write_table(arrow.table(columns), path, **options)
+    return path
+
+
+def sample(folder):
+    for name, numbers in (("train", range(4)), ("test", range(4, 6))):
+        features = np.stack([pixels(number)[0] for number in numbers])
+        labels = {"class": ["ab"[number % 2] for number in numbers]}
+        write(folder / f"{name}.parquet", labels | dict(zip("stuvwxyz", features.T, strict=True)), row_group_size=3)
+    return {"train": folder / "train.parquet", "test": folder / "test.parquet", "label": "class"}
+
+
+def change(folder):
+    read = pytest.importorskip("pyarrow.parquet").read_table
+    columns = read(folder / "train.parquet").to_pydict()
+    columns["s"][0] ^= 1
+    write(folder / "train.parquet", columns)
+
+
+def short_experiment(folder):
+    write(folder / "rows.parquet", {"x": np.linspace(0, 1, 60), "z": np.arange(60) % 7, "y": np.arange(60) % 3})
+    return """
+data: {parquet: {train: rows.parquet, label: y}}
+model: {MLP: {units: [4]}}
+"""
+
+
+def rows(data, split="train"):
+    inputs = data.splits[split].inputs
+    return inputs.take(np.arange(len(inputs))).tolist()
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Write columns as `train.parquet` and open them."""
+
+    def open_rows(columns, **fields):
+        return Parquet(train=write(tmp_path / "train.parquet", columns, row_group_size=2), **fields).open()
+
+    return open_rows
+
+
+def test_it_reads_what_the_source_csv_reads_of_the_same_table(opened, tmp_path):
+    values = np.random.default_rng(1).normal(size=(7, 2)) * [1e-6, 1e6]
+    names = [["oak", "elm", "fir"][number % 3] for number in range(7)]
+    text = [f"{first!r},{name},{second!r}" for (first, second), name in zip(values.tolist(), names, strict=True)]
+    (tmp_path / "train.csv").write_text("\n".join(["a,tree,b", *text]))
+    data = opened({"a": values[:, 0], "tree": names, "b": values[:, 1]}, label="tree")
+    other = Csv(train=tmp_path / "train.csv", label="tree").open()
+    assert rows(data) == rows(other)
+    assert (data.classes, data.row_format) == (other.classes, other.row_format)
+    assert data.splits["train"].labels.tolist() == other.splits["train"].labels.tolist()
+
+
+def test_numbers_of_every_type_are_features(opened):
+    arrow = pytest.importorskip("pyarrow")
+    columns = {
+        "small": arrow.array([1, 2, 3], arrow.uint8()),
+        "half": np.array([0.5, 1, 1.5], np.float16),
+        "true": [True, False, True],
+        "exact": [decimal.Decimal("1.25"), decimal.Decimal(2), decimal.Decimal(3)],
+        "kinds": arrow.array([7, 8, 7]).dictionary_encode(),
+        "y": [0.25, 0.5, 1],
+    }
+    data = opened(columns, target="y")
+    assert rows(data) == [[1, 0.5, 1, 1.25, 7], [2, 1, 0, 2, 8], [3, 1.5, 1, 3, 7]]
+    assert data.splits["train"].labels.tolist() == [[0.25], [0.5], [1]]
+    assert data.row_format == RowFormat(("small", "half", "true", "exact", "kinds"), header=True, delimiter=",")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [([3, 10, 3], ("3", "10")), ([True, False, True], ("false", "true")), (list("aba"), ("a", "b"))],
+)
+def test_classes_are_named_by_the_values(opened, labels, classes):
+    assert opened({"x": [1, 2, 3], "y": labels}, label="y").classes == classes
+
+
+def test_rows_that_would_fill_the_memory_are_read_in_any_order(opened):
+    columns = {"x": np.arange(7) / 3, "y": list("abababa")}
+    in_memory = opened(columns, label="y").splits["train"].inputs
+    with kept_within(0):
+        on_demand = opened(columns, label="y").splits["train"].inputs
+    assert not hasattr(on_demand, "array")
+    for indices in ([6, 0, 3, 2, 0], [5], []):
+        expected = in_memory.take(np.array(indices, np.int64))
+        np.testing.assert_array_equal(on_demand.take(np.array(indices, np.int64)), expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "fields", "message"),
+    [
+        ({"x": [1, None, 3], "y": list("aba")}, {}, "train.parquet:2: column 'x': a missing value; expected a number"),
+        ({"x": [1, 2, 3], "y": ["a", "b", None]}, {}, "train.parquet:3: column 'y': a missing value"),
+        (
+            {"x": [1, 2, float("nan")], "y": list("aba")},
+            {},
+            "train.parquet:3: column 'x': nan; expected a finite number",
+        ),
+        ({"x": [1, 1e39, 3], "y": list("aba")}, {}, "train.parquet:2: column 'x': 1e+39; expected a finite number"),
+        ({"x": ["1", "2", "3"], "y": list("aba")}, {}, "column 'x' holds values of the type string; expected numbers"),
+        ({"x": [1, 2, 3], "y": [[1], [2], [1]]}, {}, "column 'y' holds values of the type list<element: int64>"),
+        ({"x": [1, 2, 3], "y": [0.5, 1, 2]}, {}, "the column of `label` holds decimal numbers"),
+        ({"x": [1, 2, 3], "y": list("aba")}, {"label": "z"}, "no column 'z' for `label`; the header has x, y"),
+        ({"x": [], "y": []}, {}, "no rows below it"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told(opened, columns, fields, message):
+    with pytest.raises(DataError) as error:
+        opened(columns, **{"label": "y", **fields})
+    assert message in str(error.value)
+
+
+def test_a_column_that_is_there_twice_is_told(tmp_path):
+    arrow, files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = arrow.Table.from_arrays([arrow.array([1, 2])] * 3, names=["x", "x", "y"])
+    files.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: has 'x' more than once; rename the columns"):
+        Parquet(train=tmp_path / "a.parquet", label="y").open()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1", b"a,b\n1,2\n"])
+def test_a_file_that_is_missing_or_of_another_kind_is_told(tmp_path, content):
+    pytest.importorskip("pyarrow")
+    if content is not None:
+        (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.parquet: (does not exist|is not a Parquet file)"):
+        Parquet(train=tmp_path / "a.parquet", label="y").open()
+
+
+def test_init_sees_what_the_columns_are(tmp_path):
+    columns = {"when": ["mon", "tue"] * 10, "x": np.arange(20) / 3, "Label": [1, 2] * 10}
+    for name in ("train", "val"):
+        write(tmp_path / f"{name}.parquet", columns)
+    found = recognize(tmp_path)
+    assert found.kind == "parquet"
+    assert found.paths == {"train": tmp_path / "train.parquet", "validation": tmp_path / "val.parquet"}
+    assert found.keys == {"label": "Label", "features": ["x"]}
+    assert found.about == "20 training examples of 1 numbers, 2 classes; not numbers, so left out: when"
+    assert recognize(tmp_path / "train.parquet").validates is False
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingProgramError, match=r"needs pyarrow.*pip install 'kerasrun\[parquet\]'"):
+        Parquet(train=tmp_path / "a.parquet", label="y").open()
