@@ -1,13 +1,15 @@
-# The two commands of the README, and what a developer runs. CI runs `make check test`.
+# The two commands of the README, and what a developer runs. CI runs `.ci/run`.
 #   make demo     train, evaluate and predict on the shipped handwritten digits
-#   make test     the whole test suite;  make test-fast  the part without TensorFlow
+#   make test     the test suite;  make test-fast  the part without TensorFlow
+#   make test-benchmarks  the tests of benchmarks/, which `make test` leaves out
 #   make check    ruff and mypy
+#   make dist     build the wheel and the source distribution into dist/
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-fast check format docs clean
+.PHONY: demo test test-fast test-benchmarks check format docs dist clean
 
 demo: $(VENV)/installed
 	@echo "== training LeNet on 1,438 handwritten digits, configs/lenet_directory.yaml"
@@ -22,10 +24,13 @@ demo: $(VENV)/installed
 	@echo "'$(BIN)/kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/benchmarks
 
 test-fast: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -m "not tensorflow"
+	$(BIN)/python -m pytest -q -m "not tensorflow" --ignore tests/benchmarks
+
+test-benchmarks: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q tests/benchmarks
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -38,6 +43,10 @@ format: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/make_reference.py
+
+dist: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
 
 clean:
 	rm -rf $(VENV)

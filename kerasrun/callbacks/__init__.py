@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @functools.cache
 def adapters() -> Mapping[str, type[Adapter]]:
     """Return the members of the family by the names of their callbacks."""
-    classes = [value for module in modules(__name__).values() for value in vars(module).values()]
-    classes = [value for value in classes if isinstance(value, type)]
-    return {one.name: one for one in classes if issubclass(one, Adapter) and "name" in vars(one)}
+    values = [value for module in modules(__name__).values() for value in vars(module).values()]
+    found = [value for value in values if isinstance(value, type) and issubclass(value, Adapter)]
+    return {adapter.name: adapter for adapter in found if "name" in vars(adapter)}
 
 
 def adapter_of(name: str) -> type[Adapter]:

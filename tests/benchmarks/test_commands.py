@@ -72,7 +72,9 @@ def test_photos_are_changed_as_in_the_script_beside_it():
     """The arguments in the experiment are those that the peer has."""
     generator = load(photos.EXPERIMENT).experiment.augmentation
     script = (FOLDER / "peers" / f"{photos.GENERATOR}.py").read_text()
-    for name in generator.model_fields_set - {"rescale"}:
+    names = generator.model_fields_set - {"rescale"}
+    assert names
+    for name in names:
         assert f"{name}={getattr(generator, name):g}," in script.replace("=True", "=1")
 
 

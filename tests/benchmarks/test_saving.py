@@ -42,6 +42,16 @@ def test_how_long_training_stops_is_counted_within_a_turn_alone(monkeypatch):
     assert [one["stopped"] for one in told[1:]] == [_saving.EPOCHS, _saving.EPOCHS]
 
 
-def test_a_save_before_the_first_epoch_belongs_to_no_turn():
-    with _saving.Turn().stopped():
+def test_a_save_before_the_first_epoch_belongs_to_no_turn(monkeypatch):
+    told, clock = [], itertools.count()
+    monkeypatch.setattr(_turn, "report", lambda **values: told.append(values))
+    monkeypatch.setattr(_turn, "wait", lambda: None)
+    monkeypatch.setattr(_saving.time, "perf_counter", lambda: next(clock))
+    turn = _saving.Turn()
+    with turn.stopped():
         pass
+    assert told == []
+    for epoch in range(_saving.WARM_UP + _saving.EPOCHS):
+        turn.begin_epoch(epoch)
+        turn.end_epoch(epoch)
+    assert [one["stopped"] for one in told[1:]] == [0]

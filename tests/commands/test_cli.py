@@ -170,9 +170,10 @@ def test_the_whole_path_from_the_command_line(tmp_path):
     report = json.loads(evaluated.stdout)
     assert (report["run"], report["split"], report["examples"]) == ("runs/lenet_directory-1", "test", 359)
     assert set(report["metrics"]) == {"loss", "accuracy"}
-    image = ROOT / "data" / "digits" / "png" / "test" / "7"
-    predicted = forked.run(["-m", "kerasrun", "predict", image, "--json"], tmp_path)
-    assert all(prediction["class"] in "0123456789" for prediction in json.loads(predicted.stdout))
+    sevens = ROOT / "data" / "digits" / "png" / "test" / "7"
+    predicted = json.loads(forked.run(["-m", "kerasrun", "predict", sevens, "--json"], tmp_path).stdout)
+    assert len(predicted) == len(list(sevens.iterdir())) > 0
+    assert all(prediction["class"] in "0123456789" for prediction in predicted)
     (run,) = json.loads(kerasrun("runs", "--json", cwd=tmp_path).stdout)
     assert (run["run"], run["status"], run["epochs_done"]) == ("lenet_directory-1", "finished", 2)
     resumed = kerasrun("resume", cwd=tmp_path)

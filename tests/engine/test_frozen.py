@@ -150,6 +150,7 @@ def test_training_on_features_is_training_on_examples(whole, tmp_path, kept):
     for epoch in range(1, 4):
         on, off = variables(whole, epoch), variables(examples, epoch)
         assert on.keys() == off.keys()
+        assert on
         for name in on:
             np.testing.assert_allclose(on[name], off[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
@@ -171,8 +172,10 @@ def test_a_resume_decides_as_the_run_did_and_ends_with_the_same_bits(whole, tmp_
     monkeypatch.setattr(computation, "memory_budget", lambda: 0)
     run = kerasrun.resume(tmp_path / "cut" / "run-1")
     assert kept == [120, 120] * 3  # by each process in the first stage and in the last, for training and validation
-    for name, value in variables(whole, 5).items():
-        np.testing.assert_array_equal(value, variables(run, 5)[name], err_msg=name)
+    expected, found = variables(whole, 5), variables(run, 5)
+    assert expected
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, found[name], err_msg=name)
     assert run.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
 
 

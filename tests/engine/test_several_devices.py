@@ -38,6 +38,7 @@ def test_two_devices_learn_what_one_learns(tmp_path, digits):
         done = forked.run(["-c", TRAIN_ON, names], tmp_path)
         assert done.returncode == 0, done.stderr
         tables.append(Table(tmp_path / names / "small-1" / "metrics.csv").rows())
+    assert len(tables[0]) == 3
     for one, two in zip(*tables, strict=True):
         assert two == pytest.approx(one, rel=1e-4)
 

@@ -58,13 +58,15 @@ def augmented(images, first_step=0):
 
 
 def same(these, those):
-    return len(these) == len(those) and all(
+    return len(these) == len(those) > 0 and all(
         np.array_equal(x, u) and np.array_equal(y, v) for (x, y), (u, v) in zip(these, those, strict=True)
     )
 
 
 def test_batches_are_the_examples_in_the_order_of_each_epoch(images):
-    for number, (x, y) in enumerate(batches(ArrayInputs(images))):
+    found = batches(ArrayInputs(images))
+    assert len(found) == EPOCHS * STEPS
+    for number, (x, y) in enumerate(found):
         epoch, step = divmod(number, STEPS)
         expected = epoch_order(5, epoch, EXAMPLES)[step * BATCH : (step + 1) * BATCH]
         assert y.tolist() == expected.tolist()
@@ -88,6 +90,7 @@ def test_batches_that_the_step_takes_out_of_memory_are_those_of_the_pipeline(ima
     by_pipeline = list(
         training_batches(inputs, labels if one_hot else labels.numbers, epochs=EPOCHS, steps_per_epoch=STEPS, **of_both)
     )
+    assert len(by_pipeline) == EPOCHS * STEPS - first_step
     assert is_copied(inputs)
     in_memory = BatchesInMemory(inputs, labels if one_hot else labels.numbers, **of_both)
     batch = tf.function(in_memory.batch)

@@ -84,6 +84,7 @@ def test_weights_alone_fit_the_same_layers(exported, run, tmp_path):
     trained = keras.models.load_model(run.best_model, compile=False)
     fresh = keras.models.clone_model(trained)
     fresh.load_weights(tmp_path / "a.weights.h5")
+    assert trained.get_weights()
     for ours, theirs in zip(fresh.get_weights(), trained.get_weights(), strict=True):
         assert np.array_equal(ours, theirs)
 

@@ -157,8 +157,11 @@ def test_a_damaged_checkpoint_can_be_saved_again(run, damage):
 
 def test_every_flipped_bit_is_noticed(run):
     save(run, 10)
-    for path in sorted((run.checkpoints / "00000010").iterdir()):
+    paths = sorted((run.checkpoints / "00000010").iterdir())
+    assert [path.name for path in paths] == ["progress.json", "state.h5"]
+    for path in paths:
         content = path.read_bytes()
+        assert content
         for place in range(len(content)):
             for bit in range(8):
                 damaged = bytearray(content)

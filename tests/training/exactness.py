@@ -75,7 +75,7 @@ def variables_digest(path: Path) -> str:
     """sha256 over name, type and bytes of every variable in a model file, the optimizer's included."""
     digest = hashlib.sha256()
     with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as file:
-        for name, dataset in sorted(_datasets(file).items()):
+        for name, dataset in sorted(datasets(file).items()):
             digest.update(f"{name} {dataset.dtype}".encode() + dataset[()].tobytes())
     return digest.hexdigest()
 
@@ -84,10 +84,11 @@ def _state(run: RunDirectory) -> dict[str, str]:
     """The last checkpoint: every variable, seed generators and metrics included."""
     newest = max(path for path in run.checkpoints.iterdir() if path.name.isdecimal())
     with h5py.File(newest / "state.h5") as file:
-        return {name: _sha256(dataset[()].tobytes()) for name, dataset in _datasets(file).items()}
+        return {name: _sha256(dataset[()].tobytes()) for name, dataset in datasets(file).items()}
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+def datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return every array of a file by its path."""
     found: dict[str, h5py.Dataset] = {}
     file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
     return found

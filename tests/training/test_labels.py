@@ -185,7 +185,10 @@ def test_one_hot_labels_are_made_of_each_batch_and_go_with_their_examples():
         batches = training_batches(
             split.inputs, labels, batch_size=4, seed=1, first_step=0, epochs=1, sample_weight=weight
         )
-        for x, y, *weights in batches.as_numpy_iterator():
+        found = list(batches.as_numpy_iterator())
+        assert [len(x) for x, *_ in found] == [4, 4, 2]
+        for x, y, *weights in found:
+            assert len(weights) == (weight is not None)
             places = x[:, 0].astype(int)
             assert y.tobytes() == targets.encode(numbers[places]).tobytes()
             assert all(np.array_equal(given, places) for given in weights)

@@ -38,11 +38,14 @@ def test_the_logs_are_those_of_fit(train, digits):
     one_hot = np.eye(10, dtype=np.float32)
     x_train, y_train = digits["x_train"][..., np.newaxis].astype(np.float32), one_hot[digits["y_train"]]
     validation = (digits["x_test"][..., np.newaxis].astype(np.float32), one_hot[digits["y_test"]])
-    for epoch, row in enumerate(rows(run)):
+    logged = rows(run)
+    assert len(logged) == 3
+    for epoch, row in enumerate(logged):
         order = epoch_order(moved(1), epoch, 200)
         batches = tf.data.Dataset.from_tensor_slices((x_train[order], y_train[order])).batch(32)
         logs = model.fit(batches, validation_data=validation, epochs=1, shuffle=False, verbose=0).history
         assert row["epoch"] == epoch + 1
+        assert row.keys() == {"epoch", *logs, "learning_rate"}
         for name, (value,) in logs.items():
             assert row[name] == pytest.approx(value, rel=1e-4), name
 
@@ -382,5 +385,6 @@ def test_a_step_that_xla_compiles_learns_what_another_learns():
         )
         assert compiled == jit_compile
         weights.append(model.get_weights())
+    assert len(weights[0]) == 4
     for with_xla, without in zip(*weights, strict=True):
         np.testing.assert_allclose(with_xla, without, rtol=1e-5)

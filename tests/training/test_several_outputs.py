@@ -79,10 +79,12 @@ def test_a_run_that_was_cut_ends_with_the_same_bits(folder):
 
 def test_the_loss_is_that_of_the_outputs_by_their_weights(folder):
     with open_run(folder / "whole" / "run-1").metrics_file.open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for val in ("", "val_"):
-                parts = [weight * float(row[f"{val}{name}_loss"]) for name, weight in WEIGHTS.items()]
-                assert float(row[f"{val}loss"]) == pytest.approx(sum(parts), rel=1e-5)
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for row in rows:
+        for val in ("", "val_"):
+            parts = [weight * float(row[f"{val}{name}_loss"]) for name, weight in WEIGHTS.items()]
+            assert float(row[f"{val}loss"]) == pytest.approx(sum(parts), rel=1e-5)
 
 
 def test_evaluate_says_what_keras_says_of_a_network_with_as_many_tensors(folder, report):

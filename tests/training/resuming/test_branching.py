@@ -119,6 +119,7 @@ def test_a_branch_begins_with_the_weights_of_a_checkpoint(source, folder):
     checkpoint = min(source.checkpoints.iterdir())
     began, saved = first_checkpoint(run), weights_in(checkpoint / "state.h5")
     assert began.keys() == saved.keys()
+    assert len(began) == 9
     assert all(np.array_equal(began[name], saved[name]) for name in began)
     said = run.read_run()["from"]
     assert (said["weights"], said["epoch"]) == (f"checkpoint {checkpoint.name}", 2)
@@ -134,6 +135,7 @@ def test_the_layers_in_a_wrapper_are_found_in_both_kinds_of_file(branch, folder)
     saved = list(weights_in(max(wrapped.checkpoints.iterdir()) / "state.h5").values())
     for weights in ("best", 1):
         began = list(first_checkpoint(branch(wrapped, weights, text)).values())
+        assert began
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(began, saved, strict=True))
 
 
