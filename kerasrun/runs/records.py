@@ -1,7 +1,7 @@
 """What `run.json` and `progress.json` hold, as typed records: the one place that knows their formats.
 
 A file is read by the reader of its format. Another format needs another reader here, which makes today's record of what
-that version wrote; a format without a reader is refused.
+that version wrote, `format_version` included; a format without a reader is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -163,7 +163,7 @@ def run_record(content: dict[str, Any], file: Path) -> RunRecord:
     return _RUN_READERS[version](content)
 
 
-def progress_reader(version: object) -> "Callable[[dict[str, Any]], SavedProgress]":
+def progress_reader(version: object) -> Callable[[dict[str, Any]], SavedProgress]:
     """Return what reads the content of a `progress.json` of this format.
 
     Raises:
