@@ -30,7 +30,7 @@ class ArraySource(Source):
     """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
     def data_from(self, arrays: Mapping[str, "LabelledArrays"], classes: Sequence[str] | None = None) -> Data:
-        """As `data_from_arrays`, with what the fields say; `classes` where they name none."""
+        """Make data of arrays as `data_from_arrays` does, by the fields; `classes` where they name none."""
         from kerasrun.reading.arrays import data_from_arrays
 
         return data_from_arrays(

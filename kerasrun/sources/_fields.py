@@ -12,7 +12,7 @@ OnBadFile = Literal["error", "skip"]
 
 
 def _as_text(value: Any) -> Any:
-    """Class names are text, also where YAML reads a number or a truth value (`7`, `0001`, `1.10`, `no`)."""
+    """Turn class names into text, also where YAML reads a number or a truth value (`7`, `0001`, `1.10`, `no`)."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

@@ -85,7 +85,7 @@ def _cifar100_classes(folder: Path) -> tuple[str, ...]:
 
 
 def _housing(file: str) -> Callable[[Path], Splits]:
-    """A table in the order and with the division of Keras's `load_data()`."""
+    """Read a table in the order and with the division of Keras's `load_data()`."""
 
     def read(folder: Path) -> Splits:
         path = folder / file
@@ -118,7 +118,7 @@ FILES: Mapping[str, KerasFiles] = {
 
 
 def _from_pickles(files: Mapping[str, Sequence[Path]], labels: str) -> Splits:
-    """CIFAR: rows of 3,072 bytes, the three channels one after the other."""
+    """Read CIFAR: rows of 3,072 bytes, the three channels one after the other."""
     arrays = {}
     for split, paths in files.items():
         images, numbers = [], []
@@ -126,7 +126,7 @@ def _from_pickles(files: Mapping[str, Sequence[Path]], labels: str) -> Splits:
             content = _unpickled(path)
             rows, given = content.get(b"data"), content.get(labels.encode())
             if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape[1:] != (3 * 32 * 32,):
-                raise DataError(f"{path}: 'data' is no rows of 3072 bytes; expected the file that Keras downloads")
+                raise DataError(f"{path}: 'data' must hold rows of 3072 bytes; expected the file that Keras downloads")
             if not isinstance(given, list) or len(given) != len(rows):
                 raise DataError(f"{path}: has not {len(rows)} {labels!r}, one for each image")
             images.append(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
@@ -137,7 +137,7 @@ def _from_pickles(files: Mapping[str, Sequence[Path]], labels: str) -> Splits:
 
 
 def _unpickled(path: Path) -> dict[bytes, Any]:
-    """The arrays, lists and names in a pickle, and nothing that could run code."""
+    """Return the arrays, lists and names in a pickle, and nothing that could run code."""
     try:
         with path.open("rb") as file:
             content = _ArraysOnly(file, encoding="bytes").load()

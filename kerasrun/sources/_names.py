@@ -56,7 +56,7 @@ class NamedArrays(ArraySource):
         return cls.with_seen_labels({"path": path})
 
     def find_arrays(self, present: Sequence[str]) -> dict[str, SplitNames]:
-        """The arrays of every split that the file has.
+        """Find the arrays of every split that the file has.
 
         Args:
             present: the names of the arrays in the file.

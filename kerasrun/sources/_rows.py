@@ -223,7 +223,7 @@ class RowSource(Source):
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a file hold what, by their numbers."""
+    """The columns of a file by their numbers."""
 
     features: tuple[int, ...]
     labels: tuple[int, ...]
@@ -261,7 +261,7 @@ def _scanned(table: Table, layout: Layout, label_key: str) -> "ScannedRows":
 
 
 def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """What stands in the column of the class, sorted, as numbers where all are numbers; or the classes in `wanted`."""
+    """Return the values in the column of the class, sorted, as numbers where all are numbers; or those in `wanted`."""
     if wanted is not None:
         for name in wanted:
             if name not in train.texts:
@@ -324,7 +324,7 @@ def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
 
 
 def _fingerprint(digests: Mapping[str, str], limit: int | None) -> str:
-    """sha256 over those of the files, by split, and how much of them is taken."""
+    """Hash the hashes of the files, by split, and how much of them is taken."""
     digest = hashlib.sha256(b"" if limit is None else f"limit {limit}\n".encode())
     for name, sha256 in digests.items():
         digest.update(f"{name} {sha256}\n".encode())

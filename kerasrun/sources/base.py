@@ -47,17 +47,17 @@ class Source(Kind):
 
     @property
     def label_kind(self) -> LabelKind:
-        """What the labels are, as far as the experiment decides; `Data` has the same."""
+        """The kind of the labels, as far as the experiment decides; `Data` has the same."""
         return "classes"
 
     @property
     def example_shape(self) -> Shape | None:
-        """What the experiment says of the shape of an example; None where only the data tell what it is."""
+        """The shape of an example, as far as the experiment decides; None where it does not."""
         return None
 
     @property
     def label_columns(self) -> int | None:
-        """How many labels an example has, as far as the experiment decides."""
+        """The number of labels of an example, as far as the experiment decides."""
         return None
 
     @abstractmethod

@@ -36,7 +36,7 @@ class Directory(Source):
 
     `validation` may be spelt `valid` or `val`. Without such folders every image is for training. The class of an image
     is its folder's name; a split may lack classes, but every class must be in `train`. Hidden files and files that are
-    no images by their extension (.jpg .jpeg .png .bmp .gif .webp .tif .tiff) are passed over. The order of the
+    not images by their extension (.jpg .jpeg .png .bmp .gif .webp .tif .tiff) are passed over. The order of the
     examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read; samples of
     16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
     """
@@ -116,7 +116,7 @@ class Directory(Source):
 def open_folder_with(
     image_format: ImageFormat, classes: Sequence[str], folder: Path, on_bad_file: OnBadFile = "error"
 ) -> Split:
-    """A folder of class folders, read as a trained model's classes and image format say.
+    """Read a folder of class folders, by a trained model's classes and image format.
 
     Args:
         image_format: every image is brought to it.
@@ -162,7 +162,7 @@ def _numbers(files: LabelledFiles) -> set[int]:
 
 
 def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path) -> dict[str, Split]:
-    """The splits, without the files that are known to be unusable."""
+    """Make the splits, without the files that are known to be unusable."""
     import numpy as np
 
     splits, start = {}, 0
@@ -186,7 +186,7 @@ def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path
 
 
 def _names(files: Mapping[str, LabelledFiles], classes: Sequence[str]) -> list[str]:
-    """What each file is called, wherever the data are."""
+    """Return a name for each file that does not depend on where the data are."""
     return [f"{name}/{classes[number]}/{path.name}" for name, split in files.items() for path, number in split]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kerasrun.reading.stored import Rows, StoredArray
 
 _CHUNK_CACHE = 2**26
-"""So many bytes of decompressed chunks are kept for each array: examples are read in any order."""
+"""How many bytes of decompressed chunks are kept for each array: examples are read in any order."""
 
 
 class Hdf5(NamedArrays):
@@ -78,7 +78,7 @@ def _opened(path: Path) -> Any:
 
 
 def _datasets(file: Any, path: Path) -> dict[str, Any]:
-    """Every array of the file, by its path in it."""
+    """Return every array of the file, by its path in it."""
     import h5py
 
     found: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
 
 @contextmanager
 def _told(name: object, problem: str) -> Iterator[None]:
-    """What HDF5 raises, as an error with the name of the file and the array."""
+    """Turn what HDF5 raises into an error with the name of the file and the array."""
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:

@@ -98,7 +98,7 @@ class Idx(ArraySource):
         return cls.recognized({"path": path}, {})
 
     def _file(self, split: str, content: str) -> Path | None:
-        """The file that is named in the experiment, or else the one in the folder; None if there is neither."""
+        """Return the file that is named in the experiment, or else the one in the folder; None if there is neither."""
         given: Path | None = getattr(self, f"{split}_{content}")
         if given or self.path is None:
             return given
@@ -121,7 +121,7 @@ def _spellings(prefix: str, content: str) -> list[str]:
 
 
 def read_idx(path: Path, content: str) -> "NDArray[Any]":
-    """The array in an IDX file of unsigned bytes, gzipped or not: `images` have 3 dimensions, `labels` 1.
+    """Return the array in an IDX file of unsigned bytes, gzipped or not: `images` have 3 dimensions, `labels` 1.
 
     Raises:
         DataError: if the file is missing, is of another kind, or has not the length that its header says.

@@ -138,7 +138,7 @@ class ImageMasks(Source):
         return cls.recognized({"path": path}, keys, f"; the images are {seen}")
 
     def _splits(self) -> dict[str, Path]:
-        """The folders that hold the two folders, by the split's name."""
+        """Find the folders that hold the two folders, by the split's name."""
         folders = list_folder(self.path)[1]
         if any(folder.name == self.images for folder in folders):
             return {"train": self.path}
@@ -160,7 +160,7 @@ class ImageMasks(Source):
         return {name: found[name] for name in dict.fromkeys(SPLIT_NAMES.values()) if name in found}
 
     def _pairs(self, folder: Path) -> list[tuple[Path, Path]]:
-        """Every image with its mask, by name, as far as `limit` goes."""
+        """Return every image with its mask, by name, as far as `limit` goes."""
         import numpy as np
 
         from kerasrun.reading.limit import within_limit

@@ -59,7 +59,7 @@ class KerasDataset(ArraySource):
         return self.data_from(files.read(folder), files.classes(folder))
 
     def _folder(self, file: Path) -> Path:
-        """The folder that has the files, after a download where they are not there yet."""
+        """Return the folder that has the files, after a download where they are not there yet."""
         if self.path is not None:
             if not (self.path / file).exists():
                 raise missing(self.path / file, f"the file of {self.name}, as Keras downloads it")
@@ -74,7 +74,7 @@ class KerasDataset(ArraySource):
 
 
 def _caches() -> list[Path]:
-    """Where Keras keeps what it downloads: the second serves where the first cannot be written."""
+    """Return the folders of Keras's downloads: the second serves where the first cannot be written."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
     return [home / "datasets", Path("/tmp/.keras/datasets")]
 

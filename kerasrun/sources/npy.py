@@ -111,7 +111,7 @@ def _stored(path: Path) -> "StoredArray":
 
 
 def _opened(path: Path) -> "NDArray[Any]":
-    """A memory map of the array in a file."""
+    """Return a memory map of the array in a file."""
     import numpy as np
 
     try:

@@ -51,7 +51,7 @@ class Npz(NamedArrays):
 
 @contextmanager
 def open_archive(path: Path) -> "Iterator[NpzFile]":
-    """An `.npz` file, from which nothing is unpickled.
+    """Open an `.npz` file, from which nothing is unpickled.
 
     Raises:
         DataError: if it cannot be read.
@@ -83,7 +83,8 @@ def _check_start(start: bytes, path: Path) -> None:
 
 
 def read_array(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
-    """
+    """Read one array of an archive.
+
     Raises:
         DataError: if the array is not there, or cannot be read; the message has its name.
     """
