@@ -22,16 +22,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from kerasrun.cli import app
-from kerasrun.components import Component, kinds
+from kerasrun.components import Component, is_written_beside, kinds
 from kerasrun.errors import ExperimentError
-from kerasrun.experiment.durations import Duration
-from kerasrun.experiment.fields import is_written_beside
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
-from kerasrun.experiment.sizes import Memory
+from kerasrun.experiment.units import Duration, Memory
 from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._keras_applications import application, application_names
 from kerasrun.models.applications import OWN_MEANINGS, FineTuned

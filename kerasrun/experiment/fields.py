@@ -9,28 +9,32 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from kerasrun.components import Kind, as_component, kinds
+from kerasrun.components import Kind, as_component, family_of, is_written_beside, kinds
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
-from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.stages import with_their_epochs
+from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain, walk
 
-FAMILIES = {"data": "kerasrun.sources", "model": "kerasrun.models"}
-"""The sections that hold one kind of a family of ours."""
-
-_SECTIONS = ("compile", "fit", "checkpoint", "stages", "callbacks", "augmentation", "preprocessing")
+_FAMILIES = {
+    name: family_of(field.annotation)
+    for name, field in Experiment.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Kind)
+}
+"""The sections that hold one kind of a family of ours, with the family's package."""
+_MAY_BE_EMPTY = {name for name, field in Experiment.model_fields.items() if isinstance(field.default, Section | tuple)}
+"""The sections and lists of which an empty one is the default."""
 
 
 def read_experiment(document: Document, folder: FilePath, stem: str, problems: list[Problem]) -> Experiment | None:
     """The experiment, or None after adding to `problems` everything that is wrong with its keys and values."""
     before = len(problems)
-    values = {key: value for key, value in plain(document.root).items() if value is not None or key not in _SECTIONS}
+    written = plain(document.root).items()
+    values = {key: value for key, value in written if value is not None or key not in _MAY_BE_EMPTY}
     values.setdefault("name", stem)
     broken = set()
-    for section, package in FAMILIES.items():
+    for section, package in _FAMILIES.items():
         if values.get(section) is None:
             broken.add(section)
             what = "the kind of data" if section == "data" else "a network"
@@ -41,7 +45,7 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
         values[section] = _read_kind(document, section, values[section], folder, problems)
         if values[section] is None:
             broken.add(section)
-    values = with_their_epochs(values, document, problems)
+    values = _with_epochs_of_stages(values, document, problems)
     if isinstance(values.get("augmentation"), str | dict):
         values["augmentation"] = _read_generator(document, values["augmentation"], folder, problems)
         if values["augmentation"] is None:
@@ -54,12 +58,26 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
     return experiment if len(problems) == before else None
 
 
+def _with_epochs_of_stages(values: dict[str, Any], document: Document, problems: list[Problem]) -> dict[str, Any]:
+    """Return the sections with the sum of the stages' epochs as `fit.epochs`, which must not be another number."""
+    stages, fit = values.get("stages"), values.get("fit", {})
+    epochs = [stage.get("epochs") for stage in stages if isinstance(stage, dict)] if isinstance(stages, list) else []
+    known = [number for number in epochs if isinstance(number, int)]
+    if not known or len(known) < len(epochs) or not isinstance(fit, dict):
+        return values
+    total = sum(known)
+    if fit.get("epochs", total) != total:
+        received = f"received {fit['epochs']}, but the stages have {total} epochs in all"
+        problems.append(document.problem(("fit", "epochs"), received, "expected it in the stages alone"))
+    return {**values, "fit": {**fit, "epochs": total}}
+
+
 def _kinds(package: str) -> str:
     return listed(kinds(package).in_words)
 
 
 def _read_kind(document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]) -> Kind | None:
-    known = kinds(FAMILIES[section])
+    known = kinds(_FAMILIES[section])
     path: Path = (section,)
     name, arguments = _name_and_arguments(value)
     if isinstance(value, dict):
@@ -70,7 +88,7 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
             shown(value) if name is None else f"unknown {'kind of data' if section == 'data' else 'network'} '{name}'"
         )
         suggestion = closest(name, known) if name is not None else None
-        expected = f"expected {_kinds(FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
+        expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
         place = document.place(path) if name is None or isinstance(value, str) else document.key_place((*path, name))
         problems.append(Problem(place, section, received, expected, suggestion))
         return None
@@ -118,11 +136,6 @@ def _read_generator(
     except _BrokenError as error:
         problems += error.problems
         return None
-
-
-def is_written_beside(kind: type[Kind]) -> bool:
-    """Whether a field has the kind's own name, so that its fields are written in the section itself."""
-    return kind.kind in kind.model_fields
 
 
 def _name_and_arguments(value: Any) -> tuple[str | None, Any]:

@@ -26,6 +26,11 @@ class Source(Kind):
         return None
 
     @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        """The classes in the order of their numbers, where the experiment lists them."""
+        return getattr(self, "classes", None)
+
+    @property
     def label_columns(self) -> int | None:
         """How many labels an example has, as far as the experiment decides."""
         return None
