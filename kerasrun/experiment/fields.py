@@ -13,6 +13,7 @@ from kerasrun.components import Kind, as_component, family_of, is_written_beside
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.sources.base import Source
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain, walk
@@ -27,13 +28,19 @@ _MAY_BE_EMPTY = {name for name, field in Experiment.model_fields.items() if isin
 """The sections and lists of which an empty one is the default."""
 
 
-def read_experiment(document: Document, folder: FilePath, stem: str, problems: list[Problem]) -> Experiment | None:
-    """The experiment, or None after adding to `problems` everything that is wrong with its keys and values."""
+def read_experiment(
+    document: Document, folder: FilePath, stem: str, problems: list[Problem]
+) -> tuple[Experiment | None, Source | None]:
+    """Return the experiment, or None after adding to `problems` everything that is wrong with its keys and values.
+
+    Its source is returned as well, as far as that could be read.
+    """
     before = len(problems)
     written = plain(document.root).items()
     values = {key: value for key, value in written if value is not None or key not in _MAY_BE_EMPTY}
     values.setdefault("name", stem)
     broken = set()
+    source = None
     for section, package in _FAMILIES.items():
         if values.get(section) is None:
             broken.add(section)
@@ -42,8 +49,11 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
                 document.problem((section,), f"'{section}' is missing", f"expected {what}: {_kinds(package)}")
             )
             continue
-        values[section] = _read_kind(document, section, values[section], folder, problems)
-        if values[section] is None:
+        kind, is_whole = _read_kind(document, section, values[section], folder, problems)
+        source = kind if isinstance(kind, Source) else source
+        values[section] = kind
+        if not is_whole:
+            values[section] = None
             broken.add(section)
     values = _with_epochs_of_stages(values, document, problems)
     if isinstance(values.get("augmentation"), str | dict):
@@ -54,8 +64,8 @@ def read_experiment(document: Document, folder: FilePath, stem: str, problems: l
         experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
     except _BrokenError as error:
         problems += [problem for problem in error.problems if problem.key_path not in broken]
-        return None
-    return experiment if len(problems) == before else None
+        return None, source
+    return experiment if len(problems) == before else None, source
 
 
 def _with_epochs_of_stages(values: dict[str, Any], document: Document, problems: list[Problem]) -> dict[str, Any]:
@@ -76,7 +86,10 @@ def _kinds(package: str) -> str:
     return listed(kinds(package).in_words)
 
 
-def _read_kind(document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]) -> Kind | None:
+def _read_kind(
+    document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]
+) -> tuple[Kind | None, bool]:
+    """Return the kind in a section as far as it could be read, and whether all of it could be."""
     known = kinds(_FAMILIES[section])
     path: Path = (section,)
     name, arguments = _name_and_arguments(value)
@@ -91,7 +104,7 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
         expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
         place = document.place(path) if name is None or isinstance(value, str) else document.key_place((*path, name))
         problems.append(Problem(place, section, received, expected, suggestion))
-        return None
+        return None, False
     assert name is not None
     if not isinstance(value, str):
         path = (section, name)
@@ -99,12 +112,12 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
         arguments, path = value, (section,)
     if not isinstance(arguments, Mapping):
         problems.append(document.problem(path, f"{shown(arguments)} for '{name}'", "expected its keys: {key: value}"))
-        return None
+        return None, False
     try:
-        return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments))
+        return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments)), True
     except _BrokenError as error:
         problems += error.problems
-        return None
+        return error.rest, False
 
 
 def _read_generator(
@@ -153,8 +166,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _BrokenError(Exception):
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], rest: Any) -> None:
         self.problems = problems
+        self.rest = rest
+        """What could be read, not checked, with defaults for the keys that are wrong."""
 
 
 class _Reader(Generic[Model]):
@@ -168,9 +183,12 @@ class _Reader(Generic[Model]):
         try:
             found = self.model.model_validate(values, context=dict(self.context))
         except ValidationError as error:
-            raise _BrokenError(problems + self.problems(error.errors(include_url=False))) from None
+            details = error.errors(include_url=False)
+            wrong = {detail["loc"][0] for detail in details if detail["loc"]}
+            rest = self.model.model_construct(**{key: value for key, value in values.items() if key not in wrong})
+            raise _BrokenError(problems + self.problems(details), rest) from None
         if problems:
-            raise _BrokenError(problems)
+            raise _BrokenError(problems, found)
         return found
 
     def prepare(self, values: dict[str, Any]) -> list[Problem]:

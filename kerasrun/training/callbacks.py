@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kerasrun.components import Component
 from kerasrun.errors import PluginError, UsageError
-from kerasrun.experiment.callbacks import DEFAULT_FILES, FILE_ARGUMENTS
+from kerasrun.experiment.rules.callbacks import DEFAULT_FILES, FILE_ARGUMENTS
 from kerasrun.keras_catalogue import added
 from kerasrun.keras_objects import build
 from kerasrun.training.known_callbacks import KNOWN_CALLBACKS

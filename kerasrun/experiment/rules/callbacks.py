@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kerasrun.components import Component, as_component
+from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import added
 from kerasrun.text.document import Document, written_component, written_list
@@ -19,11 +20,14 @@ _OWN_NAMES = (
 )
 
 
-def callback_problems(document: Document, experiment: Experiment) -> list[Problem]:
-    """Callbacks that cannot serve in this experiment."""
+def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
+    """Report callbacks that cannot serve in this experiment."""
+    del facts
+    if experiment is None:
+        return []
     problems = []
     written_files: list[str] = []
-    for path, node in written_list(document.node(("callbacks",)), ("callbacks",)):
+    for path, node in written_list(places.node(("callbacks",)), ("callbacks",)):
         callback = written_component(node, path)
         if callback is None:
             continue

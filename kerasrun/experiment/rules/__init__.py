@@ -1,0 +1,1 @@
+"""What no single value can tell: one file for each subject, with one function `check`."""
