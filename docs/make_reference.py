@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from kerasrun.cli import app
-from kerasrun.components import Component, is_written_beside, kinds
+from kerasrun.components import Component, Keras, is_written_beside, kinds
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
@@ -34,7 +34,6 @@ from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._keras_applications import application, application_names
 from kerasrun.models.applications import OWN_MEANINGS, FineTuned
 from kerasrun.models.base import Network
-from kerasrun.models.layers import LayerEntry
 from kerasrun.runs.environment import VARIABLES
 from kerasrun.sources.base import Source
 from kerasrun.training.compatibility import FIELDS
@@ -516,6 +515,8 @@ def value_in_words(field: FieldInfo) -> str:
 
 
 def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
+    if keras := next((one for one in limits if isinstance(one, Keras)), None):
+        return f"component of `{FAMILIES[keras.family]}`"
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation == Duration:
         return "number of seconds, or `45s`, `90m`, `3h`, `2h30m`, `1d`"
@@ -547,8 +548,6 @@ _WORDS: Mapping[Any, str] = {
     bool: "`true` or `false`",
     type(None): "`null`",
     Path: "path",
-    Component: "component",
-    LayerEntry: "component",
     Source: "one of the kinds of `data` below",
     Network: "one of the kinds of `model` below",
     ImageDataGenerator: "`ImageDataGenerator` with its arguments: see below",

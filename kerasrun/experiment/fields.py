@@ -39,11 +39,9 @@ def read_experiment(
     written = plain(document.root).items()
     values = {key: value for key, value in written if value is not None or key not in _MAY_BE_EMPTY}
     values.setdefault("name", stem)
-    broken = set()
     source = None
     for section, package in _FAMILIES.items():
         if values.get(section) is None:
-            broken.add(section)
             what = "the kind of data" if section == "data" else "a network"
             problems.append(
                 document.problem((section,), f"'{section}' is missing", f"expected {what}: {_kinds(package)}")
@@ -51,15 +49,11 @@ def read_experiment(
             continue
         kind, is_whole = _read_kind(document, section, values[section], folder, problems)
         source = kind if isinstance(kind, Source) else source
-        values[section] = kind
-        if not is_whole:
-            values[section] = None
-            broken.add(section)
+        values[section] = kind if is_whole else None
     values = _with_epochs_of_stages(values, document, problems)
     if isinstance(values.get("augmentation"), str | dict):
         values["augmentation"] = _read_generator(document, values["augmentation"], folder, problems)
-        if values["augmentation"] is None:
-            broken.add("augmentation")
+    broken = {section for section in (*_FAMILIES, "augmentation") if values.get(section) is None}
     try:
         experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
     except _BrokenError as error:
@@ -169,7 +163,7 @@ class _BrokenError(Exception):
     def __init__(self, problems: list[Problem], rest: Any) -> None:
         self.problems = problems
         self.rest = rest
-        """What could be read, not checked, with defaults for the keys that are wrong."""
+        """The values that could be read, with defaults for the others."""
 
 
 class _Reader(Generic[Model]):
@@ -192,7 +186,7 @@ class _Reader(Generic[Model]):
         return found
 
     def prepare(self, values: dict[str, Any]) -> list[Problem]:
-        """What YAML and pydantic would get wrong: `0.10` is text where text is wanted, and `true` is never 1."""
+        """Put right what YAML and pydantic get wrong: `0.10` is text where text is wanted, and `true` is never 1."""
         problems = []
         node = self.document.node(self.path)
         for path, scalar in walk(node, self.path) if node is not None else ():

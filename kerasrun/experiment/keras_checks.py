@@ -127,7 +127,7 @@ class _Checker:
         return name
 
     def malformed(self, node: Node, path: Path, family: str) -> None:
-        """What is neither `Name` nor `{Name: {…}}`; forgotten indentation is told as such."""
+        """Report what is neither `Name` nor `{Name: {…}}`, and forgotten indentation as such."""
         word = _WORDS[family]
         article = "an" if word[0] in "aeiou" else "a"
         expected = f"expected {article} {word}: Name or {{Name: {{argument: value}}}}"

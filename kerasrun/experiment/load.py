@@ -82,7 +82,7 @@ def _read(path: Path) -> str:
 
 
 def _offered(folder: Path, wanted: Path | None = None) -> str:
-    """What else the folder holds: the file that was probably meant, or the first few."""
+    """Return what else the folder holds: the file that was probably meant, or the first few."""
     if not folder.is_dir():
         return f" (there is no folder {folder})"
     names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))

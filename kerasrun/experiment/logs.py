@@ -8,7 +8,7 @@ from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
 
 Metrics = Mapping[str, Component | None]
-"""What the logs hold beside `loss`, by name; None for the loss of one of several outputs."""
+"""The metrics in the logs by name; None for the loss of one of several outputs."""
 
 
 def metric_names(experiment: Experiment) -> tuple[str, ...]:

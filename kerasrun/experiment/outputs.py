@@ -22,21 +22,21 @@ class NetworkOutput:
 
     name: str
     kind: LabelKind
-    """What its columns of the labels are: one-hot `classes`, `multi_label`s of 0 and 1, or `numbers`."""
+    """The kind of its columns of the labels: one-hot `classes`, `multi_label`s of 0 and 1, or `numbers`."""
     loss: Component
     weight: float
-    """What its loss is multiplied by."""
+    """The factor of its loss."""
     metrics: Mapping[str, Component]
     """By their names in the logs."""
 
     @property
     def loss_name(self) -> str:
-        """What its loss is called in the logs."""
+        """The name of its loss in the logs."""
         return f"{self.name}_loss"
 
 
 def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
-    """Every output of a network that has several, in their order; empty for one."""
+    """Return every output of a network that has several, in their order; none for a network of one."""
     layers = experiment.model.several_outputs
     found: list[NetworkOutput] = []
     taken = {f"{name}_loss" for name in layers}
@@ -52,20 +52,18 @@ def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
 
 
 def written_outputs(document: Document) -> tuple[str, ...]:
-    """The names of several outputs, as far as they were written as they should be."""
+    """Return the names of several outputs, as far as they were written as they should be."""
     items = (node.value for _, node in written_list(document.node(OUTPUTS), OUTPUTS))
     return tuple(name for name in items if isinstance(name, str))
 
 
 def is_by_output(node: Node, outputs: Sequence[str]) -> bool:
-    """Whether a loss is written for each output by name, and not as one component."""
-    return (
-        bool(outputs) and isinstance(node.value, dict) and (len(node.value) > 1 or not unknown_outputs(node, outputs))
-    )
+    """Return whether a loss is written for each output by name, and not as one component."""
+    return bool(outputs) and isinstance(node.value, dict) and (len(node.value) > 1 or not unknown(node, outputs))
 
 
 def loss_of(section: Compile, name: str, layer: Component) -> Component | None:
-    """What is written, else what suits the layer's activation; None where neither says."""
+    """Return the loss that is written, else the one that suits the activation; None where neither says."""
     if isinstance(section.loss, Mapping):
         return section.loss[name]
     if section.loss is not None:
@@ -105,6 +103,6 @@ def _activation(layer: Component) -> str | None:
     return str(layer.arguments.get("activation") or "linear") if name in ("Dense", "Activation") else None
 
 
-def unknown_outputs(node: Node, outputs: Sequence[str]) -> list[str]:
+def unknown(node: Node, outputs: Sequence[str]) -> list[str]:
     """Return the keys of a mapping that do not name an output."""
     return [key for key in node.value if key not in outputs] if isinstance(node.value, dict) else []

@@ -1,4 +1,4 @@
-"""What each place of an experiment may hold: by the annotations of the schema, and below a component by Keras."""
+"""The values that each place of an experiment may hold: by the schema, and below a component by Keras's signatures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kerasrun.text.yaml_text import Node, Path
 
 @dataclass(frozen=True)
 class Slot:
-    """What a place may hold; where several fields are set, one of these."""
+    """The values that a place may hold: one of the fields that are set."""
 
     keras: Keras | None = None
     """A component of Keras."""
@@ -31,7 +31,7 @@ class Slot:
     items: Slot | None = None
     """A list of these."""
     needs_no_brackets: bool = False
-    """Whether one of these items may take the place of the list."""
+    """True if a single item may take the place of the list."""
     by_output: Slot | None = None
     """One of these for each output, by its name."""
     arguments_of: str | None = None
@@ -39,23 +39,23 @@ class Slot:
 
     @property
     def is_component(self) -> bool:
-        """Whether a name without arguments stands for the name with none."""
+        """True if a name may be here without its arguments."""
         single = self.items if self.needs_no_brackets and self.items else self
         return bool(single.kind or (single.keras and single.keras.family != "activations"))
 
     @property
     def lists_components(self) -> bool:
-        """Whether the items of a list are found by their names."""
+        """True if the items of a list have names."""
         return self.items is not None and self.items.is_component
 
-    def holds_outputs(self, node: Node, document: Document) -> bool:
-        """Return whether `node`, which is in this place, says something of each output."""
-        return self.by_output is not None and is_by_output(node, written_outputs(document))
+    def of_each_output(self, node: Node, document: Document) -> Slot | None:
+        """Return the slot of one output, if `node`, which is in this place, names outputs."""
+        return self.by_output if self.by_output and is_by_output(node, written_outputs(document)) else None
 
     def below(self, part: str | int, node: Node, document: Document) -> Slot:
         """Return the slot under a key or index of `node`, which is in this place."""
-        if self.by_output and self.holds_outputs(node, document):
-            return self.by_output
+        if of_output := self.of_each_output(node, document):
+            return of_output
         if isinstance(part, int):
             return self.items or Slot()
         if self.section:
@@ -88,11 +88,11 @@ def _components(slot: Slot, node: Node, path: Path, document: Document) -> Itera
     if slot.items and isinstance(node.value, list):
         for index, item in enumerate(node.value):
             yield from _components(slot.items, item, (*path, index), document)
-    elif slot.keras and not slot.holds_outputs(node, document):
+    elif slot.keras and not slot.of_each_output(node, document):
         yield path, node, slot.keras
     elif slot.items and slot.needs_no_brackets:
         yield from _components(slot.items, node, path, document)
-    elif isinstance(node.value, dict) and (slot.section or slot.kind or slot.holds_outputs(node, document)):
+    elif isinstance(node.value, dict) and (slot.section or slot.kind or slot.of_each_output(node, document)):
         for key, value in node.value.items():
             if value.value is not None or slot.by_output:
                 yield from _components(slot.below(key, node, document), value, (*path, key), document)

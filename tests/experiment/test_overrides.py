@@ -1,6 +1,6 @@
 import pytest
 
-from kerasrun.components import CommandLineText
+from kerasrun.components import CommandLineText, Component
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment import overrides
 from kerasrun.experiment.load import parse
@@ -177,6 +177,12 @@ def test_a_second_component_in_one_place_is_told_wherever_it_is(content, setting
     _, problems = changed(content, setting)
     assert len(problems) == 1
     assert told in problems[0]
+
+
+def test_the_optimizer_of_a_stage_is_given_an_argument():
+    content = "data: {folder: {path: x}}\nmodel: Small\nstages: [{epochs: 1, optimizer: Adam}]\n"
+    (stage,) = parse(content, "e.yaml", ["stages.0.optimizer.Adam.learning_rate=0.1"]).experiment.stages
+    assert stage.optimizer == Component("Adam", {"learning_rate": 0.1})
 
 
 def test_later_settings_win():

@@ -1,1 +1,1 @@
-"""What no single value can tell: one file for each subject, with one function `check`."""
+"""Rules that no single value can break: a file for each subject, with one function `check`."""

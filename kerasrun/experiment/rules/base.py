@@ -1,4 +1,4 @@
-"""What rules are given, and how all of them are run: after the text was read, and again when the data are open.
+"""The facts that rules are given; all rules are run after the text was read, and again when the data are open.
 
 A rule is a function `check` in a file of this folder; it is found by listing the folder. It returns what is wrong as
 far as the facts tell, and nothing for what is not known yet.
@@ -6,9 +6,9 @@ far as the facts tell, and nothing for what is not known yet.
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from kerasrun.components import members
 from kerasrun.errors import DataError
@@ -21,7 +21,7 @@ from kerasrun.text.problems import Problem, experiment_error
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the data; None for what is not known yet."""
+    """Facts about the data; None where they are not known yet."""
 
     label_kind: LabelKind | None = None
     classes: Sequence[str] | None = None
@@ -30,22 +30,13 @@ class Facts:
     """How many labels an example has."""
     example_shape: Shape | None = None
     validates: bool | None = None
-    """Whether anything validates."""
+    """True if anything validates."""
     batches: int | None = None
     """How many batches could validate."""
 
 
-class Rule(Protocol):
-    """The function `check` of a file in this folder."""
-
-    def __call__(self, experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
-        """Return what is wrong.
-
-        Args:
-            experiment: None where it could not be read.
-            facts: what is known of the data.
-            places: the experiment as it was written, with what is broken in it.
-        """
+Rule = Callable[[Experiment | None, Facts, Document], list[Problem]]
+"""The type of `check`. The experiment is None where it could not be read; the document knows what is broken in it."""
 
 
 def facts_of_text(source: Source | None, places: Document) -> Facts:

@@ -1,4 +1,4 @@
-"""What the text tells of callbacks that could not serve: files outside the run, and averages that nobody keeps."""
+"""Callbacks that could not serve: files outside the run, and averages that nobody keeps."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kerasrun.text.document import Document, written_component, written_list
 from kerasrun.text.problems import Problem, dotted, shown
 
 FILE_ARGUMENTS: Mapping[str, str] = {"CSVLogger": "filename", "ModelCheckpoint": "filepath", "TensorBoard": "log_dir"}
-"""Arguments that name a file or folder; it lies in the run directory."""
+"""Arguments that name a file or folder of the run directory."""
 DEFAULT_FILES: Mapping[str, str] = {"TensorBoard": "tensorboard"}
 _OWN_NAMES = (
     *("experiment.yaml", "resolved.yaml", "run.json", "metrics.csv", "timings.csv", "log.txt", ".lock"),
@@ -38,7 +38,7 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
             given = callback.arguments.get(argument)
             file = str(given.value) if given is not None else DEFAULT_FILES.get(callback.name)
             if file is None:
-                continue  # told as missing
+                continue  # reported as missing
             reason = _refused(file, written_files)
             written_files.append(os.path.normpath(file))
             if reason:
@@ -48,7 +48,7 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
 
 
 def _refused(file: str, others: list[str]) -> str | None:
-    """Why a callback may not write this file of the run; None if it may."""
+    """Return why a callback may not write this file of the run; None if it may."""
     path = os.path.normpath(file)
     if Path(path).is_absolute() or Path(path).parts[:1] == ("..",):
         return "expected a path in the run directory, where a resume can take it back: a relative one"
@@ -58,7 +58,7 @@ def _refused(file: str, others: list[str]) -> str | None:
 
 
 def _keeps_average(experiment: Experiment) -> bool:
-    """Whether any optimizer keeps one, as far as the text tells."""
+    """Return whether any optimizer keeps an average of the weights."""
     stages = (stage.optimizer for stage in experiment.stages if stage.optimizer is not None)
     return any(map(_averages, (experiment.compile.optimizer, *stages)))
 

@@ -28,7 +28,7 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
 
 
 def with_numbers(section: Compile, classes: Sequence[str]) -> Compile:
-    """The section with the number of each class that it names."""
+    """Return the section with the number of each class that it names."""
     loss, metrics = section.loss, section.metrics
     if isinstance(loss, Component):
         loss = _with_number("losses", loss, classes)
@@ -59,7 +59,7 @@ def _with_number(family: str, component: Component, classes: Sequence[str]) -> C
 
 
 def _is_own(family: str, name: str) -> bool:
-    """Whether this is kerasrun's: what a plugin means by `class_id` is its own."""
+    """Return whether this is an object of kerasrun: a plugin may mean something else by `class_id`."""
     known = identifiers(family).get(name)
     one = added(family, known) if known else None
     return one is not None and one.place.module in OWN

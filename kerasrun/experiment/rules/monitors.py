@@ -40,7 +40,7 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
 
 
 def _name_problems(document: Document) -> list[Problem]:
-    """Metrics whose name the logs use for something else."""
+    """Report metrics whose name the logs use for something else."""
     problems = []
     for _, metric in _written_metrics(document):
         name = metric.arguments.get("name") if metric else None
@@ -160,10 +160,10 @@ def _metrics_of_outputs(experiment: Experiment | None, facts: Facts, places: Doc
 
 
 def _metrics(facts: Facts, document: Document) -> Metrics | None:
-    """The metrics as written; None where one is not known, so that no name in the logs is sure."""
+    """Return the metrics as written; None where one is not known, so that no name in the logs is sure."""
     node = document.node(("compile", "metrics"))
     if node is None or plain(node) is None:
-        # Of labels of an unknown kind, any may be there.
+        # Labels of an unknown kind may have any of the defaults.
         kinds = get_args(LabelKind) if facts.label_kind is None else (facts.label_kind,)
         return by_name(list({one.name: one for kind in kinds for one in default_metrics(kind)}.values()))
     metrics = [written for _, written in _written_metrics(document)]

@@ -3,14 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from kerasrun.experiment.losses import SPARSE
-from kerasrun.experiment.outputs import (
-    OUTPUTS,
-    is_by_output,
-    loss_of,
-    no_loss,
-    unknown_outputs,
-    written_outputs,
-)
+from kerasrun.experiment.outputs import OUTPUTS, is_by_output, loss_of, no_loss, unknown, written_outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import identifiers
@@ -59,7 +52,7 @@ def _name_problems(document: Document) -> list[Problem]:
 
 
 def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]:
-    """What `compile` says by name of outputs that are not there, and what it leaves out."""
+    """Report what `compile` says of outputs that are not there, and outputs that it leaves out."""
     problems = []
     for key in _BY_OUTPUT:
         path: Path = ("compile", key)
@@ -72,12 +65,12 @@ def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]
             expected = f"expected {'a list' if key == 'metrics' else 'nothing here'}, or several under model.outputs"
             problems.append(document.problem(path, f"{key} by output, but the network has one output", expected))
             continue
-        for name in unknown_outputs(node, names):
+        for name in unknown(node, names):
             place, where = document.key_place((*path, name)), dotted((*path, name))
             received, expected = f"no output is called '{name}'", f"expected {listed(names)}"
             problems.append(Problem(place, where, received, expected, closest(name, names)))
         missing = [name for name in names if name not in node.value]
-        if key == "loss" and missing and not unknown_outputs(node, names):
+        if key == "loss" and missing and not unknown(node, names):
             received = f"no loss for {listed([f'the output {name!r}' for name in missing], 'and')}"
             problems.append(document.problem(path, received, "expected one for each output, or one for all"))
     return problems

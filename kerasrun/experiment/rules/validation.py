@@ -12,9 +12,7 @@ _STEPS: Path = ("fit", "validation_steps")
 
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
     """Report what could not validate as the experiment says."""
-    problems = _split_beside_data(places)
-    if facts.validates is False:
-        problems += _nothing_validates(places)
+    problems = _nothing_validates(places) if facts.validates is False else []
     if experiment is None:
         return problems
     fit = experiment.fit
@@ -27,14 +25,6 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
         expected = f"expected at most {facts.batches}: what validates has no more batches of {fit.batch_size}"
         problems.append(places.problem(_STEPS, f"received {fit.validation_steps}", expected))
     return problems
-
-
-def _split_beside_data(places: Document) -> list[Problem]:
-    given = [places.node(("fit", key)) for key in ("validation_split", "validation_data")]
-    if any(node is None or node.value is None for node in given):
-        return []
-    received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
-    return [places.problem(("fit", "validation_data"), received, expected)]
 
 
 def _nothing_validates(places: Document) -> list[Problem]:
