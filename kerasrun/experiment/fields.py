@@ -117,7 +117,7 @@ def _read_kind(
 def _read_generator(
     document: Document, value: Any, folder: FilePath, problems: list[Problem]
 ) -> ImageDataGenerator | None:
-    """`augmentation` where it is not a list."""
+    """Return `augmentation` where it is not a list; None after reporting what is wrong with it."""
     section, kind = ("augmentation",), ImageDataGenerator.kind
     name, arguments = _name_and_arguments(value)
     if name != kind:
@@ -167,7 +167,7 @@ class _BrokenError(Exception):
 
 
 class _Reader(Generic[Model]):
-    """Validates the values at `path` as `model`."""
+    """Validate the values at `path` as `model`."""
 
     def __init__(self, document: Document, path: Path, model: type[Model], context: Mapping[str, Any]) -> None:
         self.document, self.path, self.model, self.context = document, path, model, context
@@ -201,7 +201,7 @@ class _Reader(Generic[Model]):
         return problems
 
     def problems(self, details: list[ErrorDetails]) -> list[Problem]:
-        """One problem for each place; a union's several errors are one."""
+        """Return one problem for each place: the errors of a union's members are one."""
         at: dict[Path, list[ErrorDetails]] = {}
         for detail in details:
             at.setdefault(self.written_path(detail["loc"]), []).append(detail)
@@ -210,7 +210,7 @@ class _Reader(Generic[Model]):
         return [self.problem(path, errors) for path, errors in at.items() if path not in within]
 
     def written_path(self, loc: tuple[int | str, ...]) -> Path:
-        """`loc` without the names that pydantic adds for the members of a union."""
+        """Return `loc` without the names that pydantic adds for the members of a union."""
         path = self.path
         for index, part in enumerate(loc):
             known = self.document.node((*path, part)) is not None
@@ -240,7 +240,7 @@ class _Reader(Generic[Model]):
         )
 
     def meaning(self, loc: tuple[int | str, ...]) -> str:
-        """The first sentence of a field's documentation."""
+        """Return the first sentence of a field's documentation."""
         owner = self.owner_at(loc)
         words = meaning(*owner) if owner else ""
         return f"expected {_lower(words.split('.')[0])}" if words else ""
@@ -282,7 +282,7 @@ class _Reader(Generic[Model]):
         return _lower(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
 
     def types_at(self, loc: tuple[int | str, ...]) -> set[object]:
-        """Every type in the annotation of the field at `loc`, or of the field whose list or mapping holds it."""
+        """Return every type in the annotation of the field at `loc`, or of the field whose list or mapping holds it."""
         field = self.field_at(loc)
         return _types(field.annotation) if field else set()
 
@@ -291,14 +291,14 @@ class _Reader(Generic[Model]):
         return owner[0].model_fields[owner[1]] if owner else None
 
     def owner_at(self, loc: tuple[int | str, ...]) -> tuple[type[BaseModel], str] | None:
-        """The class that has the field at `loc`, or the field whose list or mapping holds it, and the field's name."""
+        """Return the class and the name of the field at `loc`, or of the field whose list or mapping holds it."""
         while len(loc) > 1 and self.model_at(loc[:-1]) is None:
             loc = loc[:-1]
         model = self.model_at(loc[:-1])
         return (model, str(loc[-1])) if model and loc and str(loc[-1]) in model.model_fields else None
 
     def range(self, detail: ErrorDetails) -> str:
-        """` of at least 1`, ` above 0 and below 1`: every bound of the field, not only the one that was crossed."""
+        """Return every bound of the field, not only the one that was crossed: ` above 0 and below 1`."""
         field = self.field_at(detail["loc"])
         bounds = [words for limit in (field.metadata if field else []) if (words := _bound(limit))]
         if not bounds:
@@ -307,7 +307,7 @@ class _Reader(Generic[Model]):
         return f" {' and '.join(bounds)}" if bounds else ""
 
     def model_at(self, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-        """The class of the section at `loc`, or of the sections in a list."""
+        """Return the class of the section at `loc`, or of the sections in a list."""
         model: type[BaseModel] | None = self.model
         for part in loc:
             if isinstance(part, int):  # a place in a list of sections
@@ -327,7 +327,7 @@ def _put(values: Any, path: Path, value: str) -> None:
 
 
 def _types(annotation: Any) -> set[object]:
-    """Every type in an annotation, without keys of a mapping, the choices of a `Literal` and what `Annotated` adds."""
+    """Return every type in an annotation, without keys of mappings, choices of a `Literal` and marks."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return {type(choice) for choice in arguments}
@@ -336,7 +336,7 @@ def _types(annotation: Any) -> set[object]:
 
 
 def _choices(detail: ErrorDetails) -> list[str]:
-    """The values of a `Literal`, out of pydantic's `'a', 'b' or 'c'`."""
+    """Return the values of a `Literal`, out of pydantic's `'a', 'b' or 'c'`."""
     if detail["type"] != "literal_error":
         return []
     expected = str(detail.get("ctx", {}).get("expected", ""))

@@ -105,7 +105,7 @@ class _Checker:
             self.problems.append(Problem(written.place, dotted(written.path), f"{needed} {verb} missing", expected))
 
     def known_name(self, written: Written, path: Path, family: str) -> str | None:
-        """The catalogue's name; None after reporting one that is unknown or refused."""
+        """Return the catalogue's name; None after reporting one that is unknown or refused."""
         section = str(path[0])
         try:
             name = canonical(family, written.name)
@@ -183,7 +183,7 @@ class _Checker:
             self.component(node, path, inner)
 
     def number(self, node: Node, path: Path, key: str) -> None:
-        """A count of epochs, or several in rising order; `decay`."""
+        """Check a count of epochs, several of these in rising order, or `decay`."""
         value = plain(node)
         several = key.startswith("boundaries")
         numbers = value if several and isinstance(value, list) else [value]
@@ -246,7 +246,7 @@ class _Checker:
                 earlier.append(name)
 
     def applied_again(self, entry: Written) -> None:
-        """The arguments of a layer are those of the entry that made it."""
+        """Refuse arguments of a layer that an earlier entry made."""
         for key in [key for key in entry.arguments if key not in ("name", *LAYER_KEYS)]:
             place, where = self.document.key_place((*entry.path, key)), dotted((*entry.path, key))
             received = f"the argument '{key}' of {entry.name}, a layer that is applied again"
@@ -273,7 +273,7 @@ class _Checker:
         self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
 
     def enough_inputs(self, entry: Written, number: int) -> None:
-        """Attention and its like take tensors one by one."""
+        """Check that layers that take tensors one by one, as attention does, have all of them."""
         if entry.name not in identifiers("layers"):
             return
         needed = tensors(entry.name)

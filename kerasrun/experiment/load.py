@@ -17,12 +17,12 @@ from kerasrun.text.yaml_text import Node
 
 @dataclass(frozen=True)
 class Loaded:
-    """An experiment, and the text that it was read from, for errors that are found later."""
+    """An experiment with the text that it was read from, for errors that are found later."""
 
     experiment: Experiment
     document: Document
     text: str
-    """As it was read, without what the command line changes."""
+    """The text of the file, without what the command line changes."""
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:
@@ -93,7 +93,7 @@ def _offered(folder: Path, wanted: Path | None = None) -> str:
 
 
 def _changed(root: Node, settings: Sequence[str], problems: list[Problem]) -> Document:
-    """The document with what the command line sets."""
+    """Return the document with what the command line sets."""
     if root.value is None and not settings:
         problems.append(
             Problem(root.place, "", "an empty experiment", "expected at least the sections 'data' and 'model'")

@@ -86,13 +86,14 @@ class _Override:
     ) -> tuple[Node | None, Path, Slot]:
         """Go to an item by its index, or by the name of its component."""
         named = [index for index, item in enumerate(items) if _name(item) == part]
-        if not part.isdecimal() and len(named) == 1 and slot.lists_components:
+        below = slot.items or Slot()
+        if not part.isdecimal() and len(named) == 1 and below.is_component:
             index = named[0]
-            return self.step(items[index], (*path, index), slot.items or Slot(), part, start, value)
+            return self.step(items[index], (*path, index), below, part, start, value)
         if part.isdecimal() and int(part) < len(items):
             if value is not None:
                 items[int(part)] = value
-            return items[int(part)], (*path, int(part)), slot.items or Slot()
+            return items[int(part)], (*path, int(part)), below
         names = [name for name in map(_name, items) if name]
         count = f"an index from 0 to {len(items) - 1}" if items else "no index, the list is empty"
         received = f"'{part}' {len(named)} times" if len(named) > 1 else f"'{part}' in a list"

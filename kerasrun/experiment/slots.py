@@ -43,11 +43,6 @@ class Slot:
         single = self.items if self.needs_no_brackets and self.items else self
         return bool(single.kind or (single.keras and single.keras.family != "activations"))
 
-    @property
-    def lists_components(self) -> bool:
-        """True if the items of a list have names."""
-        return self.items is not None and self.items.is_component
-
     def of_each_output(self, node: Node, document: Document) -> Slot | None:
         """Return the slot of one output, if `node`, which is in this place, names outputs."""
         return self.by_output if self.by_output and is_by_output(node, written_outputs(document)) else None
