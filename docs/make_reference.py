@@ -22,22 +22,19 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from kerasrun.cli import app
-from kerasrun.components import Component, kinds
+from kerasrun.components import Component, Keras, is_written_beside, kinds
 from kerasrun.errors import ExperimentError
-from kerasrun.experiment.durations import Duration
-from kerasrun.experiment.fields import is_written_beside
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
-from kerasrun.experiment.sizes import Memory
+from kerasrun.experiment.units import Duration, Memory
 from kerasrun.exports.base import formats
 from kerasrun.keras_catalogue import FAMILIES, names
 from kerasrun.models._keras_applications import application, application_names
 from kerasrun.models.applications import OWN_MEANINGS, FineTuned
 from kerasrun.models.base import Network
-from kerasrun.models.layers import LayerEntry
 from kerasrun.runs.environment import VARIABLES
 from kerasrun.sources.base import Source
 from kerasrun.training.resuming.compatibility import FIELDS
@@ -521,6 +518,8 @@ def value_in_words(field: FieldInfo) -> str:
 
 
 def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
+    if keras := next((one for one in limits if isinstance(one, Keras)), None):
+        return f"component of `{FAMILIES[keras.family]}`"
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation == Duration:
         return "number of seconds, or `45s`, `90m`, `3h`, `2h30m`, `1d`"
@@ -552,8 +551,6 @@ _WORDS: Mapping[Any, str] = {
     bool: "`true` or `false`",
     type(None): "`null`",
     Path: "path",
-    Component: "component",
-    LayerEntry: "component",
     Source: "one of the kinds of `data` below",
     Network: "one of the kinds of `model` below",
     ImageDataGenerator: "`ImageDataGenerator` with its arguments: see below",

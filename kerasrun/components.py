@@ -25,6 +25,16 @@ class Component:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Keras:
+    """The mark of a field that holds components: `Annotated[Component, Keras("optimizers")]`."""
+
+    family: str
+    """The family of Keras whose objects the components name."""
+    is_graph: bool = False
+    """Whether the components are a list of layers that name each other."""
+
+
 def as_component(value: Any) -> Component:
     """Read `Name`, `{Name: null}` or `{Name: {argument: value}}`.
 
@@ -72,6 +82,16 @@ class Kind(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     kind: ClassVar[str]
     """The name in YAML."""
+
+
+def is_written_beside(kind: type[Kind]) -> bool:
+    """Return whether a field has the kind's own name, so that its fields are written in the section itself."""
+    return kind.kind in kind.model_fields
+
+
+def family_of(kind: type[Kind]) -> str:
+    """Return the package of a kind's family."""
+    return kind.__module__.rpartition(".")[0]
 
 
 class Kinds(Mapping[str, type[Kind]]):

@@ -11,16 +11,12 @@ from pathlib import Path
 from kerasrun import plugins
 from kerasrun.engine import devices
 from kerasrun.engine.devices import Device
-from kerasrun.errors import DataError, ExperimentError
-from kerasrun.experiment.class_ids import check_class_ids, with_numbers
-from kerasrun.experiment.class_weight import check_class_weight
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded
-from kerasrun.experiment.logs import check_monitors
-from kerasrun.experiment.outputs import check_outputs
+from kerasrun.experiment.rules.base import Facts, check_with_data
+from kerasrun.experiment.rules.class_ids import with_numbers
 from kerasrun.experiment.schedules import in_steps
 from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.validation import check_validation
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation
 from kerasrun.pipeline.suitable_images import require_suitable_images
@@ -70,20 +66,17 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit
     train_split, validation = training_and_validation(data.splits, fit, experiment.seed)
-    if experiment.preprocessing is None:  # which may change the shape
-        experiment.model.check_examples(train_split.inputs.example_shape, data.label_kind)
+    facts = Facts(
+        data.label_kind,
+        data.classes,
+        columns=len(data.classes),
+        example_shape=train_split.inputs.example_shape,
+        validates=validation is not None,
+        batches=steps_in_epoch(len(validation), fit.batch_size) if validation else None,
+    )
+    check_with_data(experiment, facts, loaded.document)
     if isinstance(experiment.augmentation, ImageDataGenerator):
         require_suitable_images(experiment.augmentation, train_split.inputs)
-    try:
-        check_class_weight(loaded.document, data.classes, data.label_kind)
-        check_class_ids(loaded.document, data.classes)
-        check_outputs(loaded.document, experiment, len(data.classes))
-        check_monitors(loaded.document, experiment, validates=validation is not None)
-        batches = steps_in_epoch(len(validation), fit.batch_size) if validation else None
-        check_validation(loaded.document, fit, batches)
-    except ExperimentError as error:
-        # The text alone could not tell: it took the data to know the classes, and that nothing validates.
-        raise DataError(str(error)) from None
     if not is_in_memory(train_split.inputs):
         logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
     if validation and fit.validation_steps:

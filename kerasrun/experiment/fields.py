@@ -9,57 +9,82 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from kerasrun.components import Kind, as_component, kinds
+from kerasrun.components import Kind, as_component, family_of, is_written_beside, kinds
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
-from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.stages import with_their_epochs
+from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.sources.base import Source
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain, walk
 
-FAMILIES = {"data": "kerasrun.sources", "model": "kerasrun.models"}
-"""The sections that hold one kind of a family of ours."""
+_FAMILIES = {
+    name: family_of(field.annotation)
+    for name, field in Experiment.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Kind)
+}
+"""The sections that hold one kind of a family of ours, with the family's package."""
+_MAY_BE_EMPTY = {name for name, field in Experiment.model_fields.items() if isinstance(field.default, Section | tuple)}
+"""The sections and lists of which an empty one is the default."""
 
-_SECTIONS = ("compile", "fit", "checkpoint", "stages", "callbacks", "augmentation", "preprocessing")
 
+def read_experiment(
+    document: Document, folder: FilePath, stem: str, problems: list[Problem]
+) -> tuple[Experiment | None, Source | None]:
+    """Return the experiment, or None after adding to `problems` everything that is wrong with its keys and values.
 
-def read_experiment(document: Document, folder: FilePath, stem: str, problems: list[Problem]) -> Experiment | None:
-    """The experiment, or None after adding to `problems` everything that is wrong with its keys and values."""
+    Its source is returned as well, as far as that could be read.
+    """
     before = len(problems)
-    values = {key: value for key, value in plain(document.root).items() if value is not None or key not in _SECTIONS}
+    written = plain(document.root).items()
+    values = {key: value for key, value in written if value is not None or key not in _MAY_BE_EMPTY}
     values.setdefault("name", stem)
-    broken = set()
-    for section, package in FAMILIES.items():
+    source = None
+    for section, package in _FAMILIES.items():
         if values.get(section) is None:
-            broken.add(section)
             what = "the kind of data" if section == "data" else "a network"
             problems.append(
                 document.problem((section,), f"'{section}' is missing", f"expected {what}: {_kinds(package)}")
             )
             continue
-        values[section] = _read_kind(document, section, values[section], folder, problems)
-        if values[section] is None:
-            broken.add(section)
-    values = with_their_epochs(values, document, problems)
+        kind, is_whole = _read_kind(document, section, values[section], folder, problems)
+        source = kind if isinstance(kind, Source) else source
+        values[section] = kind if is_whole else None
+    values = _with_epochs_of_stages(values, document, problems)
     if isinstance(values.get("augmentation"), str | dict):
         values["augmentation"] = _read_generator(document, values["augmentation"], folder, problems)
-        if values["augmentation"] is None:
-            broken.add("augmentation")
+    broken = {section for section in (*_FAMILIES, "augmentation") if values.get(section) is None}
     try:
         experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
     except _BrokenError as error:
         problems += [problem for problem in error.problems if problem.key_path not in broken]
-        return None
-    return experiment if len(problems) == before else None
+        return None, source
+    return experiment if len(problems) == before else None, source
+
+
+def _with_epochs_of_stages(values: dict[str, Any], document: Document, problems: list[Problem]) -> dict[str, Any]:
+    """Return the sections with the sum of the stages' epochs as `fit.epochs`, which must not be another number."""
+    stages, fit = values.get("stages"), values.get("fit", {})
+    epochs = [stage.get("epochs") for stage in stages if isinstance(stage, dict)] if isinstance(stages, list) else []
+    known = [number for number in epochs if isinstance(number, int)]
+    if not known or len(known) < len(epochs) or not isinstance(fit, dict):
+        return values
+    total = sum(known)
+    if fit.get("epochs", total) != total:
+        received = f"received {fit['epochs']}, but the stages have {total} epochs in all"
+        problems.append(document.problem(("fit", "epochs"), received, "expected it in the stages alone"))
+    return {**values, "fit": {**fit, "epochs": total}}
 
 
 def _kinds(package: str) -> str:
     return listed(kinds(package).in_words)
 
 
-def _read_kind(document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]) -> Kind | None:
-    known = kinds(FAMILIES[section])
+def _read_kind(
+    document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]
+) -> tuple[Kind | None, bool]:
+    """Return the kind in a section as far as it could be read, and whether all of it could be."""
+    known = kinds(_FAMILIES[section])
     path: Path = (section,)
     name, arguments = _name_and_arguments(value)
     if isinstance(value, dict):
@@ -70,10 +95,10 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
             shown(value) if name is None else f"unknown {'kind of data' if section == 'data' else 'network'} '{name}'"
         )
         suggestion = closest(name, known) if name is not None else None
-        expected = f"expected {_kinds(FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
+        expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
         place = document.place(path) if name is None or isinstance(value, str) else document.key_place((*path, name))
         problems.append(Problem(place, section, received, expected, suggestion))
-        return None
+        return None, False
     assert name is not None
     if not isinstance(value, str):
         path = (section, name)
@@ -81,18 +106,18 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
         arguments, path = value, (section,)
     if not isinstance(arguments, Mapping):
         problems.append(document.problem(path, f"{shown(arguments)} for '{name}'", "expected its keys: {key: value}"))
-        return None
+        return None, False
     try:
-        return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments))
+        return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments)), True
     except _BrokenError as error:
         problems += error.problems
-        return None
+        return error.rest, False
 
 
 def _read_generator(
     document: Document, value: Any, folder: FilePath, problems: list[Problem]
 ) -> ImageDataGenerator | None:
-    """`augmentation` where it is not a list."""
+    """Return `augmentation` where it is not a list; None after reporting what is wrong with it."""
     section, kind = ("augmentation",), ImageDataGenerator.kind
     name, arguments = _name_and_arguments(value)
     if name != kind:
@@ -120,11 +145,6 @@ def _read_generator(
         return None
 
 
-def is_written_beside(kind: type[Kind]) -> bool:
-    """Whether a field has the kind's own name, so that its fields are written in the section itself."""
-    return kind.kind in kind.model_fields
-
-
 def _name_and_arguments(value: Any) -> tuple[str | None, Any]:
     if isinstance(value, dict) and len(value) == 1:
         ((name, arguments),) = value.items()
@@ -140,12 +160,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _BrokenError(Exception):
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], rest: Any) -> None:
         self.problems = problems
+        self.rest = rest
+        """The values that could be read, with defaults for the others."""
 
 
 class _Reader(Generic[Model]):
-    """Validates the values at `path` as `model`."""
+    """Validate the values at `path` as `model`."""
 
     def __init__(self, document: Document, path: Path, model: type[Model], context: Mapping[str, Any]) -> None:
         self.document, self.path, self.model, self.context = document, path, model, context
@@ -155,13 +177,16 @@ class _Reader(Generic[Model]):
         try:
             found = self.model.model_validate(values, context=dict(self.context))
         except ValidationError as error:
-            raise _BrokenError(problems + self.problems(error.errors(include_url=False))) from None
+            details = error.errors(include_url=False)
+            wrong = {detail["loc"][0] for detail in details if detail["loc"]}
+            rest = self.model.model_construct(**{key: value for key, value in values.items() if key not in wrong})
+            raise _BrokenError(problems + self.problems(details), rest) from None
         if problems:
-            raise _BrokenError(problems)
+            raise _BrokenError(problems, found)
         return found
 
     def prepare(self, values: dict[str, Any]) -> list[Problem]:
-        """What YAML and pydantic would get wrong: `0.10` is text where text is wanted, and `true` is never 1."""
+        """Put right what YAML and pydantic get wrong: `0.10` is text where text is wanted, and `true` is never 1."""
         problems = []
         node = self.document.node(self.path)
         for path, scalar in walk(node, self.path) if node is not None else ():
@@ -176,7 +201,7 @@ class _Reader(Generic[Model]):
         return problems
 
     def problems(self, details: list[ErrorDetails]) -> list[Problem]:
-        """One problem for each place; a union's several errors are one."""
+        """Return one problem for each place: the errors of a union's members are one."""
         at: dict[Path, list[ErrorDetails]] = {}
         for detail in details:
             at.setdefault(self.written_path(detail["loc"]), []).append(detail)
@@ -185,7 +210,7 @@ class _Reader(Generic[Model]):
         return [self.problem(path, errors) for path, errors in at.items() if path not in within]
 
     def written_path(self, loc: tuple[int | str, ...]) -> Path:
-        """`loc` without the names that pydantic adds for the members of a union."""
+        """Return `loc` without the names that pydantic adds for the members of a union."""
         path = self.path
         for index, part in enumerate(loc):
             known = self.document.node((*path, part)) is not None
@@ -215,7 +240,7 @@ class _Reader(Generic[Model]):
         )
 
     def meaning(self, loc: tuple[int | str, ...]) -> str:
-        """The first sentence of a field's documentation."""
+        """Return the first sentence of a field's documentation."""
         owner = self.owner_at(loc)
         words = meaning(*owner) if owner else ""
         return f"expected {_lower(words.split('.')[0])}" if words else ""
@@ -257,7 +282,7 @@ class _Reader(Generic[Model]):
         return _lower(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
 
     def types_at(self, loc: tuple[int | str, ...]) -> set[object]:
-        """Every type in the annotation of the field at `loc`, or of the field whose list or mapping holds it."""
+        """Return every type in the annotation of the field at `loc`, or of the field whose list or mapping holds it."""
         field = self.field_at(loc)
         return _types(field.annotation) if field else set()
 
@@ -266,14 +291,14 @@ class _Reader(Generic[Model]):
         return owner[0].model_fields[owner[1]] if owner else None
 
     def owner_at(self, loc: tuple[int | str, ...]) -> tuple[type[BaseModel], str] | None:
-        """The class that has the field at `loc`, or the field whose list or mapping holds it, and the field's name."""
+        """Return the class and the name of the field at `loc`, or of the field whose list or mapping holds it."""
         while len(loc) > 1 and self.model_at(loc[:-1]) is None:
             loc = loc[:-1]
         model = self.model_at(loc[:-1])
         return (model, str(loc[-1])) if model and loc and str(loc[-1]) in model.model_fields else None
 
     def range(self, detail: ErrorDetails) -> str:
-        """` of at least 1`, ` above 0 and below 1`: every bound of the field, not only the one that was crossed."""
+        """Return every bound of the field, not only the one that was crossed: ` above 0 and below 1`."""
         field = self.field_at(detail["loc"])
         bounds = [words for limit in (field.metadata if field else []) if (words := _bound(limit))]
         if not bounds:
@@ -282,7 +307,7 @@ class _Reader(Generic[Model]):
         return f" {' and '.join(bounds)}" if bounds else ""
 
     def model_at(self, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-        """The class of the section at `loc`, or of the sections in a list."""
+        """Return the class of the section at `loc`, or of the sections in a list."""
         model: type[BaseModel] | None = self.model
         for part in loc:
             if isinstance(part, int):  # a place in a list of sections
@@ -302,7 +327,7 @@ def _put(values: Any, path: Path, value: str) -> None:
 
 
 def _types(annotation: Any) -> set[object]:
-    """Every type in an annotation, without keys of a mapping, the choices of a `Literal` and what `Annotated` adds."""
+    """Return every type in an annotation, without keys of mappings, choices of a `Literal` and marks."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return {type(choice) for choice in arguments}
@@ -311,7 +336,7 @@ def _types(annotation: Any) -> set[object]:
 
 
 def _choices(detail: ErrorDetails) -> list[str]:
-    """The values of a `Literal`, out of pydantic's `'a', 'b' or 'c'`."""
+    """Return the values of a `Literal`, out of pydantic's `'a', 'b' or 'c'`."""
     if detail["type"] != "literal_error":
         return []
     expected = str(detail.get("ctx", {}).get("expected", ""))

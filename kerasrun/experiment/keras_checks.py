@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from kerasrun import plugins
 from kerasrun.callbacks import adapter_of, written_callbacks
-from kerasrun.experiment.outputs import is_by_output, written_outputs
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schedules import DECAY, epoch_arguments
+from kerasrun.experiment.slots import components
 from kerasrun.keras_catalogue import (
     FAMILIES,
     RATES,
@@ -49,30 +49,16 @@ _NOT_ONLY_NUMBERS = frozenset({"profile_batch", "verbose"})
 
 
 def check(document: Document) -> list[Problem]:
-    """Everything that is wrong with the components of Keras, and with the graph of the layers."""
+    """Return everything that is wrong with the components of Keras, and with the graph of the layers."""
     checker = _Checker(document, [])
-    optimizer = document.node(("compile", "optimizer"))
-    if optimizer is not None and optimizer.value is not None:
-        checker.component(optimizer, ("compile", "optimizer"), "optimizers")
-    for path, stage in _stages(document):
-        if (node := stage.get("optimizer")) is not None and node.value is not None:
-            checker.component(node, (*path, "optimizer"), "optimizers")
-    for path, loss in _of_one_or_several(document, "loss"):
-        checker.component(loss, path, "losses")
-    lists: tuple[tuple[Path, str], ...] = (
-        (("preprocessing",), "layers"),
-        (("augmentation",), "layers"),
-        (("callbacks",), "callbacks"),
-    )
-    for path, metrics in _of_one_or_several(document, "metrics"):
-        is_single = len(path) > 2 and not isinstance(metrics.value, list)
-        for item_path, item in [(path, metrics)] if is_single else written_list(metrics, path):
-            checker.component(item, item_path, "metrics")
-    for path, family in lists:
-        for item_path, item in written_list(document.node(path), path):
-            checker.component(item, item_path, family)
-    checker.layers(("model", "layers"))
-    checker.learning_rate()
+    found = list(components(document))
+    for path, node, keras in found:
+        if not keras.is_graph:
+            checker.component(node, path, keras.family)
+    checker.layers([(path, node) for path, node, keras in found if keras.is_graph])
+    for path, node, keras in found:
+        if keras.family == "optimizers":
+            checker.scheduled(written_component(node, path))
     return checker.problems
 
 
@@ -120,7 +106,7 @@ class _Checker:
             self.problems.append(Problem(written.place, dotted(written.path), f"{needed} {verb} missing", expected))
 
     def known_name(self, written: Written, path: Path, family: str) -> str | None:
-        """The catalogue's name; None after reporting one that is unknown or refused."""
+        """Return the catalogue's name; None after reporting one that is unknown or refused."""
         section = str(path[0])
         try:
             name = canonical(family, written.name)
@@ -142,7 +128,7 @@ class _Checker:
         return name
 
     def malformed(self, node: Node, path: Path, family: str) -> None:
-        """What is neither `Name` nor `{Name: {…}}`; forgotten indentation is told as such."""
+        """Report what is neither `Name` nor `{Name: {…}}`, and forgotten indentation as such."""
         word = _WORDS[family]
         article = "an" if word[0] in "aeiou" else "a"
         expected = f"expected {article} {word}: Name or {{Name: {{argument: value}}}}"
@@ -198,7 +184,7 @@ class _Checker:
             self.component(node, path, inner)
 
     def number(self, node: Node, path: Path, key: str) -> None:
-        """A count of epochs, or several in rising order; `decay`."""
+        """Check a count of epochs, several of these in rising order, or `decay`."""
         value = plain(node)
         several = key.startswith("boundaries")
         numbers = value if several and isinstance(value, list) else [value]
@@ -235,9 +221,8 @@ class _Checker:
             received = f"received the text {shown(node.value)}"
             self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
 
-    def layers(self, path: Path) -> None:
-        """The entries of `model: {layers: […]}`: each layer, its name, and the earlier layers that it is applied to."""
-        entries = written_list(self.document.node(path), path)
+    def layers(self, entries: list[tuple[Path, Node]]) -> None:
+        """Check the layers of a graph: each layer, its name, and the earlier layers that it is applied to."""
         all_names = [_text(entry, "name") for entry in (written_component(node, at) for at, node in entries) if entry]
         earlier = [INPUT]
         for entry_path, node in entries:
@@ -262,7 +247,7 @@ class _Checker:
                 earlier.append(name)
 
     def applied_again(self, entry: Written) -> None:
-        """The arguments of a layer are those of the entry that made it."""
+        """Refuse arguments of a layer that an earlier entry made."""
         for key in [key for key in entry.arguments if key not in ("name", *LAYER_KEYS)]:
             place, where = self.document.key_place((*entry.path, key)), dotted((*entry.path, key))
             received = f"the argument '{key}' of {entry.name}, a layer that is applied again"
@@ -289,7 +274,7 @@ class _Checker:
         self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
 
     def enough_inputs(self, entry: Written, number: int) -> None:
-        """Attention and its like take tensors one by one."""
+        """Check that layers that take tensors one by one, as attention does, have all of them."""
         if entry.name not in identifiers("layers"):
             return
         needed = tensors(entry.name)
@@ -298,14 +283,8 @@ class _Checker:
             expected = f"expected inputs: [{', '.join(needed)}], names of earlier layers"
             self.problems.append(Problem(entry.place, dotted(entry.path), received, expected))
 
-    def learning_rate(self) -> None:
-        """Callbacks that set the learning rate: Keras refuses that where a schedule does."""
-        places: list[tuple[Path, Node | None]] = [(("compile",), self.document.node(("compile", "optimizer")))]
-        places += [(path, stage.get("optimizer")) for path, stage in _stages(self.document)]
-        for path, node in places:
-            self.scheduled(written_component(node, (*path, "optimizer")))
-
     def scheduled(self, optimizer: Written | None) -> None:
+        """Refuse callbacks that set the learning rate where a schedule does, as Keras would."""
         inner = optimizer.arguments.get("inner_optimizer") if optimizer else None
         if optimizer and inner:
             optimizer = written_component(inner, (*optimizer.path, "inner_optimizer"))
@@ -330,22 +309,6 @@ class _Checker:
                 expected = "expected one of them: both set the learning rate"
                 received = f"{callback.name} beside {what}"
                 self.problems.append(Problem(callback.place, dotted(callback.path[:2]), received, expected))
-
-
-def _stages(document: Document) -> list[tuple[Path, dict[str, Node]]]:
-    written = written_list(document.node(("stages",)), ("stages",))
-    return [(path, node.value) for path, node in written if isinstance(node.value, dict)]
-
-
-def _of_one_or_several(document: Document, key: str) -> list[tuple[Path, Node]]:
-    """What `compile` has under a key; where that is written for each of several outputs, what it has for each."""
-    path: Path = ("compile", key)
-    node = document.node(path)
-    if node is None or node.value is None:
-        return []
-    if isinstance(node.value, dict) and is_by_output(node, written_outputs(document)):
-        return [((*path, name), one) for name, one in node.value.items()]
-    return [(path, node)]
 
 
 def _as_boolean(written: str) -> str | None:

@@ -1,166 +1,37 @@
-"""The names that the logs of a run will have, and whether everything that watches one of them names it rightly."""
+"""The names that the logs of a run will have."""
 
 from collections.abc import Mapping
 
-from kerasrun.callbacks import adapter_of, written_callbacks
 from kerasrun.components import Component
 from kerasrun.experiment.metric_names import by_name, default_metrics
-from kerasrun.experiment.outputs import outputs_of, written_outputs
+from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
-from kerasrun.keras_catalogue import direction, identifiers
-from kerasrun.reading.data import LabelKind
-from kerasrun.sources.keras_dataset import NUMBERS
-from kerasrun.text.document import Document, Written, written_component, written_list
-from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
-from kerasrun.text.yaml_text import Node, Path, plain
-
-_NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
 
 Metrics = Mapping[str, Component | None]
-"""What the logs hold beside `loss`, by name; None for the loss of one of several outputs."""
+"""The metrics in the logs by name; None for the loss of one of several outputs."""
 
 
 def metric_names(experiment: Experiment) -> tuple[str, ...]:
-    """What each metric is called, and first each loss of several outputs."""
-    return tuple(_metrics_of(experiment))
+    """Return the name of each loss of several outputs, then of each metric."""
+    return tuple(metrics_of(experiment))
 
 
 def log_names(experiment: Experiment, validates: bool | None) -> tuple[str, ...]:
-    """The columns of `metrics.csv`; with `validates` None, as long as that is not known, the `val_` ones are in it."""
-    return _log_names(metric_names(experiment), validates)
+    """Return the columns of `metrics.csv`; while `validates` is not known (None), the `val_` ones are among them."""
+    return names_of(metric_names(experiment), validates)
 
 
-def check_monitors(document: Document, experiment: Experiment, validates: bool) -> None:
-    """Check again what is monitored, once the data are open and it is known whether anything validates.
-
-    Raises:
-        ExperimentError: if a callback or `checkpoint` watches a value that the logs will not have.
-    """
-    problems = monitor_problems(document, experiment, validates)
-    if problems:
-        raise experiment_error(problems)
-
-
-def validates_by_text(document: Document) -> bool | None:
-    """True where the experiment says what validates; None where the data decide."""
-    given = (document.node(("fit", key)) for key in ("validation_split", "validation_data"))
-    return True if any(node is not None and node.value is not None for node in given) else None
-
-
-def metric_problems(document: Document) -> list[Problem]:
-    """Metrics whose name the logs use for something else."""
-    problems = []
-    for _, metric in _written_metrics(document):
-        name = metric.arguments.get("name") if metric else None
-        if name is None or not isinstance(name.value, str) or metric is None:
-            continue
-        if name.value in _NOT_METRICS or name.value.startswith("val_"):
-            received = f"a metric called {shown(name.value)}"
-            expected = f"expected another name: {listed(_NOT_METRICS)} and val_… mean something else in the logs"
-            problems.append(Problem(name.place, dotted((*metric.path, "name")), received, expected))
-    return problems
-
-
-def monitor_problems(document: Document, experiment: Experiment | None, validates: bool | None) -> list[Problem]:
-    """Return every `monitor` that names no value of the logs, and what else callbacks will not find there.
-
-    Args:
-        experiment: None where something else is wrong with it; the logs of several outputs are not sure then.
-    """
-    metrics = _metrics(document)
-    if written_outputs(document):
-        metrics = _metrics_of(experiment) if experiment else None
-    if metrics is None:
-        return []
-    check = _Check(metrics, validates)
-    node = document.node(("checkpoint", "monitor"))
-    if node is not None and isinstance(node.value, str):
-        found = Problem(node.place, "checkpoint.monitor", f"monitors '{node.value}'")
-        check.monitor(node.value, document.node(("checkpoint", "mode")), found)
-    for callback in written_callbacks(document):
-        check.callback(callback)
-    return check.problems
-
-
-class _Check:
-    def __init__(self, metrics: Metrics, validates: bool | None) -> None:
-        self.metrics = metrics
-        self.names = _log_names(tuple(self.metrics), validates)
-        self.validates = validates
-        self.problems: list[Problem] = []
-
-    def callback(self, callback: Written) -> None:
-        adapter = adapter_of(callback.name)
-        if monitored := adapter.monitored(callback):
-            monitor, found = monitored
-            self.monitor(monitor, callback.arguments.get("mode"), found)
-        self.problems += adapter.log_problems(callback, self.names, ("loss", *self.metrics))
-
-    def monitor(self, monitor: str, mode: Node | None, found: Problem) -> None:
-        """Check a monitor; `found` says where it is, and what."""
-        place, where, received = found.place, found.key_path, found.received
-        if monitor not in self.names:
-            own = monitor.removeprefix("val_")
-            if monitor.startswith("val_") and own in (*self.metrics, "loss"):
-                received += ", but nothing validates: the data have no split 'validation'"
-                expected = f"expected fit.validation_split, say 0.1, or fit.validation_data, or 'monitor: {own}'"
-                self.problems.append(Problem(place, where, received, expected))
-                return
-            expected = f"expected {listed(self.names)}"
-            self.problems.append(Problem(place, where, received, expected, closest(monitor, self.names)))
-        elif mode is None or mode.value == "auto":
-            self.direction(monitor, found)
-
-    def direction(self, monitor: str, problem: Problem) -> None:
-        """Keras looks for the direction of a metric at the end of the first epoch; we look now."""
-        own = monitor.removeprefix("val_")
-        if own == "loss" or (own in self.metrics and self.metrics[own] is None):
-            return
-        metric = self.metrics.get(own)
-        if metric is None or direction(metric.name) is None:
-            received = f"{problem.received}, of which Keras does not know whether more is better"
-            self.problems.append(
-                Problem(problem.place, problem.key_path, received, "expected 'mode: min' or 'mode: max'")
-            )
-
-
-def _log_names(metrics: tuple[str, ...], validates: bool | None) -> tuple[str, ...]:
+def names_of(metrics: tuple[str, ...], validates: bool | None) -> tuple[str, ...]:
+    """Return the same for metrics of these names."""
     trained = ("loss", *metrics)
     validated = () if validates is False else tuple(f"val_{name}" for name in trained)
     return (*trained, *validated, "learning_rate")
 
 
-def _written_metrics(document: Document) -> list[tuple[Path, Written | None]]:
-    path: Path = ("compile", "metrics")
-    return [(at, written_component(node, at)) for at, node in written_list(document.node(path), path)]
-
-
-def _label_kind(document: Document) -> LabelKind:
-    """As far as the default metrics ask: whether the labels are numbers, as a source may say in several ways."""
-    source = written_component(document.node(("data",)), ("data",))
-    if source is None:
-        return "classes"
-    said = {key: node.value for key, node in source.arguments.items()}
-    by_its_name = source.name == "keras_dataset" and said.get("name") in NUMBERS
-    return "numbers" if said.get("labels") == "numbers" or said.get("target") is not None or by_its_name else "classes"
-
-
-def _metrics_of(experiment: Experiment) -> Metrics:
+def metrics_of(experiment: Experiment) -> Metrics:
+    """Return what the logs hold beside `loss`."""
     if outputs := outputs_of(experiment):
         losses: Metrics = dict.fromkeys(output.loss_name for output in outputs)
         return {**losses, **{name: metric for output in outputs for name, metric in output.metrics.items()}}
     written = experiment.compile.metrics
     return by_name(written if isinstance(written, tuple) else default_metrics(experiment.data.label_kind))
-
-
-def _metrics(document: Document) -> Metrics | None:
-    """The metrics as written; None where one is not known, so that no name in the logs is sure."""
-    node = document.node(("compile", "metrics"))
-    if node is None or plain(node) is None:
-        return by_name(default_metrics(_label_kind(document)))
-    metrics = [written for _, written in _written_metrics(document)]
-    if not isinstance(node.value, list) or any(
-        one is None or one.name not in identifiers("metrics") for one in metrics
-    ):
-        return None
-    return by_name([one.component for one in metrics if one is not None])

@@ -3,44 +3,42 @@
 from collections.abc import Sequence
 
 from kerasrun.components import CommandLineText
-from kerasrun.models.layers import Layers
+from kerasrun.experiment.slots import EXPERIMENT, Slot, kind_beside
 from kerasrun.text import yaml_text
-from kerasrun.text.document import accept_class_name_form
+from kerasrun.text.document import Document, accept_class_name_form
 from kerasrun.text.problems import Place, Problem, Text, closest, dotted
 from kerasrun.text.yaml_text import Node, Path
-
-_COMPONENTS = (("data",), ("model",), ("augmentation",), ("compile", "optimizer"), ("compile", "loss"))
-_COMPONENT_LISTS = (("compile", "metrics"), ("callbacks",), ("preprocessing",), ("augmentation",), ("model", "layers"))
 
 
 def apply(root: Node, overrides: Sequence[str], problems: list[Problem]) -> None:
     """Set each `key.path=value` in `root`; the value is YAML, its text is marked as the command line's."""
     for order, override in enumerate(overrides, 1):
-        _Override(override, order, problems).apply(root)
+        _Override(override, order, Document(root), problems).apply()
 
 
 class _Override:
-    def __init__(self, written: str, order: int, problems: list[Problem]) -> None:
-        self.problems = problems
+    def __init__(self, written: str, order: int, document: Document, problems: list[Problem]) -> None:
+        self.document, self.problems = document, problems
         self.key_path, self.equals, self.value = written.partition("=")
         before = len(self.key_path) + len(self.equals)
         self.text = Text(f"--set {written}", yaml_text.split_lines(written), order, before)
 
-    def apply(self, root: Node) -> None:
+    def apply(self) -> None:
         parts = self.key_path.split(".")
         if not self.equals:
             return self.problem(len(self.key_path), (), "no '='", "expected key.path=value, such as fit.epochs=3")
         if not all(part.strip() == part != "" for part in parts):
             return self.problem(0, (), f"the key path '{self.key_path}'", "expected names joined by '.'")
         value = self.read_value()
-        holder: Node | None = root
+        holder: Node | None = self.document.root
         path: Path = ()
+        slot = EXPERIMENT
         starts = [sum(len(part) + 1 for part in parts[:index]) for index in range(len(parts))]
         for index, (part, start) in enumerate(zip(parts, starts, strict=True)):
             if holder is None or value is None:
                 return None
             last = index == len(parts) - 1
-            holder, path = self.step(holder, path, part, start, value if last else None)
+            holder, path, slot = self.step(holder, path, slot, part, start, value if last else None)
         return None
 
     def read_value(self) -> Node | None:
@@ -53,45 +51,55 @@ class _Override:
         accept_class_name_form(node)
         return node
 
-    def step(self, holder: Node, path: Path, part: str, start: int, value: Node | None) -> tuple[Node | None, Path]:
+    def step(
+        self, holder: Node, path: Path, slot: Slot, part: str, start: int, value: Node | None
+    ) -> tuple[Node | None, Path, Slot]:
         """Go to `part` in `holder`, or put `value` there; a name without arguments is given some."""
         here = Place(self.text, 1, start + 1)
         if isinstance(holder.value, list):
-            return self.step_list(holder, holder.value, path, part, start, value)
+            return self.step_list(holder, holder.value, path, slot, part, start, value)
         if holder.value is None:
             holder.value = {}
-        if isinstance(holder.value, str) and _is_component(path):
+        if isinstance(holder.value, str) and slot.is_component:
             name = str(holder.value)
             holder.value = {name: Node({}, holder.place, holder.place)}
         if not isinstance(holder.value, dict):
             self.problem(start, path, f"'{part}' under a value", f"expected {dotted(path) or 'it'} to hold keys")
-            return None, path
-        if _is_component(path) and part not in holder.value and holder.value and not _is_key_beside(path, part, holder):
+            return None, path, slot
+        if part not in holder.value and holder.value and self.names_one(holder, slot, part):
             self.other_component(next(iter(holder.value)), path, part, start)
-            return None, path
+            return None, path, slot
         if value is not None:
             value.key = here
             holder.value[part] = value
-        return holder.value.setdefault(part, Node(None, here, here)), (*path, part)
+        below = holder.value.setdefault(part, Node(None, here, here))
+        return below, (*path, part), slot.below(part, holder, self.document)
+
+    def names_one(self, holder: Node, slot: Slot, part: str) -> bool:
+        """Return whether a mapping is a component, so that `part` would be a second one beside it."""
+        beside = kind_beside(slot.kind, holder) if slot.kind else None
+        is_key = beside is not None and part in beside.model_fields
+        return slot.is_component and not is_key and not slot.of_each_output(holder, self.document)
 
     def step_list(
-        self, holder: Node, items: list[Node], path: Path, part: str, start: int, value: Node | None
-    ) -> tuple[Node | None, Path]:
+        self, holder: Node, items: list[Node], path: Path, slot: Slot, part: str, start: int, value: Node | None
+    ) -> tuple[Node | None, Path, Slot]:
         """Go to an item by its index, or by the name of its component."""
         named = [index for index, item in enumerate(items) if _name(item) == part]
-        if not part.isdecimal() and len(named) == 1 and path in _COMPONENT_LISTS:
+        below = slot.items or Slot()
+        if not part.isdecimal() and len(named) == 1 and below.is_component:
             index = named[0]
-            return self.step(items[index], (*path, index), part, start, value)
+            return self.step(items[index], (*path, index), below, part, start, value)
         if part.isdecimal() and int(part) < len(items):
             if value is not None:
                 items[int(part)] = value
-            return items[int(part)], (*path, int(part))
+            return items[int(part)], (*path, int(part)), below
         names = [name for name in map(_name, items) if name]
         count = f"an index from 0 to {len(items) - 1}" if items else "no index, the list is empty"
         received = f"'{part}' {len(named)} times" if len(named) > 1 else f"'{part}' in a list"
         expected = f"expected {count}{', or one of ' + ', '.join(names) if names else ''}"
         self.problem(start, path, received, expected, None if part in names else closest(part, names))
-        return None, path
+        return None, path, slot
 
     def other_component(self, present: str, path: Path, part: str, start: int) -> None:
         where = dotted(path)
@@ -105,16 +113,6 @@ class _Override:
 
     def problem(self, column: int, path: Path, received: str, expected: str, suggestion: str | None = None) -> None:
         self.problems.append(Problem(Place(self.text, 1, column + 1), dotted(path), received, expected, suggestion))
-
-
-def _is_component(path: Path) -> bool:
-    return path in _COMPONENTS or path[:-1] in _COMPONENT_LISTS or path[-1:] == ("learning_rate",)
-
-
-def _is_key_beside(path: Path, part: str, holder: Node) -> bool:
-    """Whether `part` stands beside the name of the kind: `model.outputs` beside `model.layers`."""
-    known = holder.value if isinstance(holder.value, dict) else {}
-    return path == ("model",) and part in Layers.model_fields and Layers.kind in known
 
 
 def _name(node: Node) -> str | None:

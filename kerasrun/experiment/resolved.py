@@ -7,8 +7,7 @@ from typing import Any
 
 import yaml
 
-from kerasrun.components import Component, Kind
-from kerasrun.experiment.fields import is_written_beside
+from kerasrun.components import Component, Kind, is_written_beside
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.models.layers import LayerEntry
 from kerasrun.text.yaml_text import read_scalar

@@ -5,19 +5,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kerasrun.components import Component, ExperimentPath, as_component
-from kerasrun.experiment.durations import Duration
+from kerasrun.components import Component, ExperimentPath, Keras, as_component
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.experiment.sizes import Memory
+from kerasrun.experiment.units import Duration, Memory
 from kerasrun.models.base import Network
 from kerasrun.reading.memory import DEFAULT_SHARE
 from kerasrun.sources.base import Source
 
-ComponentField = Annotated[Component, BeforeValidator(as_component)]
-ComponentsField = Annotated[
-    tuple[ComponentField, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
-]
-"""Several components, of which a single one needs no brackets."""
+_COMPONENT = BeforeValidator(as_component)
+Optimizer = Annotated[Component, Keras("optimizers"), _COMPONENT]
+Loss = Annotated[Component, Keras("losses"), _COMPONENT]
+Metric = Annotated[Component, Keras("metrics"), _COMPONENT]
+Callback = Annotated[Component, Keras("callbacks"), _COMPONENT]
+Layer = Annotated[Component, Keras("layers"), _COMPONENT]
+ONE_OR_SEVERAL = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+"""The mark of a list of which a single entry needs no brackets."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 EveryEpoch = Annotated[int, Field(ge=1)]
 
@@ -31,14 +33,14 @@ class Section(BaseModel):
 class Compile(Section):
     """The arguments of `Model.compile`."""
 
-    optimizer: ComponentField = Component("Adam")
+    optimizer: Optimizer = Component("Adam")
     """Any optimizer of `keras.optimizers`; its `learning_rate` may be a schedule of `keras.optimizers.schedules`."""
-    loss: ComponentField | Mapping[str, ComponentField] | None = Field(None, union_mode="left_to_right")
+    loss: Loss | Mapping[str, Loss] | None = Field(None, union_mode="left_to_right")
     """Any loss of `keras.losses`; by default the one that suits the labels. Of several outputs, one for all of them or
     one for each by its name."""
     loss_weights: Mapping[str, Weight] | None = None
     """What the loss of an output is multiplied by, where there are several; others count 1."""
-    metrics: tuple[ComponentField, ...] | Mapping[str, ComponentsField] | None = None
+    metrics: tuple[Metric, ...] | Mapping[str, Annotated[tuple[Metric, ...], ONE_OR_SEVERAL]] | None = None
     """Any metrics of `keras.metrics`; by default `mae` where the labels are numbers, else `accuracy`. Of several
     outputs, a list for each of them, or lists by name."""
     jit_compile: Literal["auto"] | bool = "auto"
@@ -84,7 +86,7 @@ class Stage(Section):
     trainable: bool | str | None = None
     """Which layers learn, like a network's `trainable`; where it has none, `true` or the name of the first layer that
     does. By default those of the stage before."""
-    optimizer: ComponentField | None = None
+    optimizer: Optimizer | None = None
     """Any optimizer of `keras.optimizers`; by default that of `compile`."""
 
 
@@ -124,9 +126,9 @@ class Experiment(Section):
     """Python files with layers, losses, metrics, callbacks and functions of your own."""
     data: Source
     """Where the examples are."""
-    preprocessing: tuple[ComponentField, ...] | None = None
+    preprocessing: tuple[Layer, ...] | None = None
     """Keras layers in front of the network, saved with it; by default what suits the network and the examples."""
-    augmentation: tuple[ComponentField, ...] | ImageDataGenerator = ()
+    augmentation: tuple[Layer, ...] | ImageDataGenerator = ()
     """Keras layers applied to training examples only, before `preprocessing`; or `ImageDataGenerator`."""
     model: Network
     """The network: a kind of `kerasrun.models`, or Keras layers in order."""
@@ -136,7 +138,7 @@ class Experiment(Section):
     """Batch size, epochs, validation."""
     stages: tuple[Stage, ...] = ()
     """Phases of training, one after the other; `fit.epochs` is then the sum of their epochs."""
-    callbacks: tuple[ComponentField, ...] = ()
+    callbacks: tuple[Callback, ...] = ()
     """Callbacks of `keras.callbacks`."""
     checkpoint: Checkpoint = Checkpoint()
     """When the state is saved."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from kerasrun import keras_objects
-from kerasrun.components import Component, as_component
+from kerasrun.components import Component, Keras, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models._keras_messages import sentence
@@ -59,7 +59,9 @@ class Layers(Network):
 
     kind = "layers"
 
-    layers: tuple[Annotated[LayerEntry, BeforeValidator(as_layer_entry)], ...] = Field(min_length=1)
+    layers: tuple[Annotated[LayerEntry, Keras("layers", is_graph=True), BeforeValidator(as_layer_entry)], ...] = Field(
+        min_length=1
+    )
     """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph, in which
     `input` is the network's own. Attention takes `[query, value]` or `[query, value, key]`. The name of an earlier
     entry in the place of a layer's applies that layer again, with the same weights. The output layer is added unless

@@ -56,6 +56,11 @@ class Source(Kind):
         return None
 
     @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        """The classes in the order of their numbers, where the experiment lists them."""
+        return getattr(self, "classes", None)
+
+    @property
     def label_columns(self) -> int | None:
         """The number of labels of an example, as far as the experiment decides."""
         return None

@@ -14,6 +14,12 @@ class Document:
     """An experiment's text, command line included; a path is a tuple such as `("compile", "optimizer", "SGD")`."""
 
     root: Node
+    broken: tuple[str, ...] = ()
+    """The key paths of what could not be read."""
+
+    def is_broken(self, path: Path) -> bool:
+        """Return whether anything at or below `path` could not be read."""
+        return any(f"{one}.".startswith(f"{dotted(path)}.") for one in self.broken)
 
     def node(self, path: Path) -> Node | None:
         """The value at `path`, with its place; None where nothing was written."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrun.engine.chunks import ChunkSize
-from kerasrun.experiment.durations import duration
+from kerasrun.experiment.units import duration
 
 logger = logging.getLogger("kerasrun")
 

@@ -19,9 +19,9 @@ import numpy as np
 from kerasrun import errors
 from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import OutOfMemoryError
-from kerasrun.experiment.durations import duration
 from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.experiment.units import duration
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 

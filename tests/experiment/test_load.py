@@ -191,6 +191,11 @@ def test_an_empty_section_is_its_default():
     assert (experiment.fit.epochs, experiment.callbacks) == (1, ())
 
 
+@pytest.mark.parametrize("section", ["compile", "cache", "stages", "plugins", "preprocessing", "augmentation"])
+def test_so_is_every_other_empty_one(section):
+    assert parse(f"{SMALLEST}{section}:\n", "e.yaml").experiment == parse(SMALLEST, "e.yaml").experiment
+
+
 def test_a_byte_order_mark_and_crlf_change_nothing(tmp_path):
     file = tmp_path / "e.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + SMALLEST.replace("\n", "\r\n").encode())

@@ -2,11 +2,12 @@
 
 import pytest
 
-from kerasrun.errors import ExperimentError
+from kerasrun.errors import DataError, ExperimentError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.logs import log_names
-from kerasrun.experiment.outputs import check_outputs, outputs_of
+from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.experiment.rules.base import Facts, check_with_data
 
 LAYERS = """\
 model:
@@ -147,6 +148,6 @@ def test_a_loss_that_neither_text_nor_layer_tells_is_asked_for():
 
 def test_units_are_held_against_labels_that_only_the_data_count():
     found = loaded(data="data: {npz: {path: x.npz, labels: numbers}}\n")
-    check_outputs(found.document, found.experiment, 5)
-    with pytest.raises(ExperimentError, match=r"1 \+ 3 \+ 1 = 5 units; expected as many as an example has labels: 6"):
-        check_outputs(found.document, found.experiment, 6)
+    check_with_data(found.experiment, Facts("numbers", columns=5), found.document)
+    with pytest.raises(DataError, match=r"1 \+ 3 \+ 1 = 5 units; expected as many as an example has labels: 6"):
+        check_with_data(found.experiment, Facts("numbers", columns=6), found.document)

@@ -1,6 +1,6 @@
 import pytest
 
-from kerasrun.components import CommandLineText
+from kerasrun.components import CommandLineText, Component
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment import overrides
 from kerasrun.experiment.load import parse
@@ -44,6 +44,145 @@ def changed(content, *settings):
 )
 def test_a_setting_changes_its_place(content, setting, expected):
     assert changed(content, setting) == (expected, [])
+
+
+OUTPUTS = "outputs: [priority, hours]"
+
+
+@pytest.mark.parametrize(
+    ("content", "setting", "expected"),
+    [
+        (
+            "stages: [{epochs: 1, optimizer: Adam}]",
+            "stages.0.optimizer.Adam.learning_rate=0.1",
+            {"stages": [{"epochs": 1, "optimizer": {"Adam": {"learning_rate": 0.1}}}]},
+        ),
+        (
+            "compile: {optimizer: {LossScaleOptimizer: {inner_optimizer: Adam}}}",
+            "compile.optimizer.LossScaleOptimizer.inner_optimizer.Adam.learning_rate=0.1",
+            {"compile": {"optimizer": {"LossScaleOptimizer": {"inner_optimizer": {"Adam": {"learning_rate": 0.1}}}}}},
+        ),
+        (
+            "stages: [{epochs: 1, optimizer: {SGD: {learning_rate: CosineDecay}}}]",
+            "stages.0.optimizer.SGD.learning_rate.CosineDecay.decay_steps=5",
+            {"stages": [{"epochs": 1, "optimizer": {"SGD": {"learning_rate": {"CosineDecay": {"decay_steps": 5}}}}}]},
+        ),
+        (
+            "callbacks: [LearningRateScheduler: {schedule: step_decay}]",
+            "callbacks.LearningRateScheduler.schedule.step_decay.drop=0.5",
+            {"callbacks": [{"LearningRateScheduler": {"schedule": {"step_decay": {"drop": 0.5}}}}]},
+        ),
+        (
+            "preprocessing: [TimeDistributed: {layer: Dense}]",
+            "preprocessing.TimeDistributed.layer.Dense.units=3",
+            {"preprocessing": [{"TimeDistributed": {"layer": {"Dense": {"units": 3}}}}]},
+        ),
+        (
+            "augmentation: [Pipeline: {layers: [RandomFlip, RandomZoom]}]",
+            "augmentation.Pipeline.layers.RandomFlip.mode=vertical",
+            {"augmentation": [{"Pipeline": {"layers": [{"RandomFlip": {"mode": "vertical"}}, "RandomZoom"]}}]},
+        ),
+        (
+            "augmentation: ImageDataGenerator",
+            "augmentation.ImageDataGenerator.horizontal_flip=true",
+            {"augmentation": {"ImageDataGenerator": {"horizontal_flip": True}}},
+        ),
+        (
+            "model: {layers: [Bidirectional: {layer: LSTM}]}",
+            "model.layers.Bidirectional.layer.LSTM.units=4",
+            {"model": {"layers": [{"Bidirectional": {"layer": {"LSTM": {"units": 4}}}}]}},
+        ),
+        (
+            "model: {layers: [RNN: {cell: {StackedRNNCells: {cells: [LSTMCell, GRUCell]}}}]}",
+            "model.layers.0.RNN.cell.StackedRNNCells.cells.GRUCell.units=4",
+            {
+                "model": {
+                    "layers": [
+                        {"RNN": {"cell": {"StackedRNNCells": {"cells": ["LSTMCell", {"GRUCell": {"units": 4}}]}}}}
+                    ]
+                }
+            },
+        ),
+        (
+            "model: {layers: [Dense: {kernel_initializer: HeNormal, kernel_regularizer: L2}]}",
+            "model.layers.Dense.kernel_initializer.HeNormal.seed=3",
+            {
+                "model": {
+                    "layers": [{"Dense": {"kernel_initializer": {"HeNormal": {"seed": 3}}, "kernel_regularizer": "L2"}}]
+                }
+            },
+        ),
+        (
+            "model: {layers: [Dense: {kernel_constraint: MaxNorm}]}",
+            "model.layers.Dense.kernel_constraint.MaxNorm.max_value=3",
+            {"model": {"layers": [{"Dense": {"kernel_constraint": {"MaxNorm": {"max_value": 3}}}}]}},
+        ),
+        (
+            "model: {layers: [Dense]}",
+            "model.outputs=[a, b]",
+            {"model": {"layers": ["Dense"], "outputs": ["a", "b"]}},
+        ),
+    ],
+)
+def test_a_name_without_arguments_is_given_some_wherever_it_is(content, setting, expected):
+    assert changed(content, setting) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "expected"),
+    [
+        (
+            "loss: {priority: mse, hours: Huber}",
+            "loss.hours.Huber.delta=2",
+            {"loss": {"priority": "mse", "hours": {"Huber": {"delta": 2}}}},
+        ),
+        ("loss: {priority: mse}", "loss.hours=mae", {"loss": {"priority": "mse", "hours": "mae"}}),
+        ("loss: null", "loss.hours=mae", {"loss": {"hours": "mae"}}),
+        (
+            "metrics: {hours: R2Score}",
+            "metrics.hours.R2Score.name=r",
+            {"metrics": {"hours": {"R2Score": {"name": "r"}}}},
+        ),
+        (
+            "metrics: {hours: [R2Score]}",
+            "metrics.hours.R2Score.name=r",
+            {"metrics": {"hours": [{"R2Score": {"name": "r"}}]}},
+        ),
+        ("metrics: [R2Score]", "metrics.R2Score.name=r", {"metrics": [{"R2Score": {"name": "r"}}]}),
+    ],
+)
+def test_what_is_written_for_each_output_is_changed_for_one(section, setting, expected):
+    value, problems = changed(f"model: {{layers: [], {OUTPUTS}}}\ncompile: {{{section}}}", f"compile.{setting}")
+    assert (value["compile"], problems) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "setting", "told"),
+    [
+        (
+            "stages: [{epochs: 1, optimizer: Adam}]",
+            "stages.0.optimizer.SGD.momentum=1",
+            "column 20: stages.0.optimizer: 'SGD' beside 'Adam': two components in one place",
+        ),
+        (
+            "model: {layers: [Dense: {activation: relu}]}",
+            "model.layers.Dense.activation.relu.x=1",
+            "model.layers.0.Dense.activation: 'relu' under a value",
+        ),
+        ("compile: {loss: mse}", "compile.loss.hours=mae", "compile.loss: 'hours' beside 'mse'"),
+        ("fit: {class_weight: balanced}", "fit.class_weight.cat=2", "fit.class_weight: 'cat' under a value"),
+    ],
+)
+def test_a_second_component_in_one_place_is_told_wherever_it_is(content, setting, told):
+    _, problems = changed(content, setting)
+    assert len(problems) == 1
+    assert told in problems[0]
+
+
+def test_the_optimizer_of_a_stage_is_given_an_argument():
+    content = "data: {folder: {path: x}}\nmodel: Small\nstages: [{epochs: 1, optimizer: Adam}]\n"
+    (stage,) = parse(content, "e.yaml", ["stages.0.optimizer.Adam.learning_rate=0.1"]).experiment.stages
+    assert stage.optimizer == Component("Adam", {"learning_rate": 0.1})
 
 
 def test_later_settings_win():

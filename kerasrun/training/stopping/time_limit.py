@@ -3,7 +3,7 @@
 import math
 import time
 
-from kerasrun.experiment.durations import duration
+from kerasrun.experiment.units import duration
 
 UNCERTAINTY = 1.5
 """What is still to be done may take this many times as long as it did the last time."""

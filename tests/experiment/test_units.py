@@ -1,4 +1,4 @@
-"""How long `time_limit` may be, and how it is written."""
+"""How `time_limit` and `cache.memory` are written."""
 
 import pytest
 
@@ -6,7 +6,8 @@ from kerasrun.errors import ExperimentError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
 
-SMALLEST = "data: {folder: {path: x}}\nmodel: Small\ntime_limit: "
+TIME_LIMIT = "data: {folder: {path: x}}\nmodel: Small\ntime_limit: "
+MEMORY = "data: {folder: {path: x}}\nmodel: Small\ncache: {memory: %s}"
 
 
 @pytest.mark.parametrize(
@@ -17,19 +18,19 @@ SMALLEST = "data: {folder: {path: x}}\nmodel: Small\ntime_limit: "
     ],
 )
 def test_seconds_or_a_duration(written, seconds):
-    experiment = parse(SMALLEST + written, "e.yaml").experiment
+    experiment = parse(TIME_LIMIT + written, "e.yaml").experiment
     assert experiment.time_limit == seconds
     assert parse(resolved_yaml(experiment), "e.yaml").experiment.time_limit == seconds
 
 
 def test_there_is_none_unless_it_is_written():
-    assert parse(SMALLEST + "null", "e.yaml").experiment.time_limit is None
+    assert parse(TIME_LIMIT + "null", "e.yaml").experiment.time_limit is None
 
 
 @pytest.mark.parametrize("written", ["3x", "h", "30m2h", "3 h", "-1h", "12:30:00", "[3]", "''"])
 def test_another_form_is_an_error_at_its_place_that_says_what_is_expected(written):
     with pytest.raises(ExperimentError) as error:
-        parse(SMALLEST + written, "e.yaml")
+        parse(TIME_LIMIT + written, "e.yaml")
     (line,) = (line for line in str(error.value).splitlines() if line.startswith("e.yaml:"))
     assert line.startswith("e.yaml:3:13: time_limit: received ")
     assert line.endswith("; expected a number of seconds, or a duration such as 45s, 90m, 3h, 2h30m or 1d")
@@ -38,4 +39,25 @@ def test_another_form_is_an_error_at_its_place_that_says_what_is_expected(writte
 @pytest.mark.parametrize("written", ["0", "-3", ".inf", "true", "0s"])
 def test_no_time_at_all_is_an_error(written):
     with pytest.raises(ExperimentError, match=r"e\.yaml:3:13: time_limit: received .*; expected a number"):
-        parse(SMALLEST + written, "e.yaml")
+        parse(TIME_LIMIT + written, "e.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "memory"),
+    [
+        *(("0", 0), ("0.5", 0.5), ("1", 1), ("2000000", 2e6), ("500MB", 5e8), ("2GB", 2e9), ("2 GB", 2e9)),
+        *(("1.5GiB", 1.5 * 2**30), ("64 KiB", 2**16)),
+    ],
+)
+def test_a_share_or_an_amount(written, memory):
+    experiment = parse(MEMORY % written, "e.yaml").experiment
+    assert experiment.cache.memory == memory
+    assert parse(resolved_yaml(experiment), "e.yaml").experiment.cache.memory == memory
+
+
+@pytest.mark.parametrize(
+    "written", ["-1", "-1GB", "2gb", "half", "true", "null", ".inf", "[1]", "50%", "1.5", "0.001kB"]
+)
+def test_another_form_of_memory_is_an_error_at_its_place(written):
+    with pytest.raises(ExperimentError, match=r"e\.yaml:3:17: cache\.memory: received .*; expected "):
+        parse(MEMORY % written, "e.yaml")

@@ -4,35 +4,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasrun.components import Component
-from kerasrun.experiment.schema import Compile
+from kerasrun.experiment.rules.base import Facts
+from kerasrun.experiment.schema import Compile, Experiment
+from kerasrun.experiment.slots import components
 from kerasrun.keras_catalogue import OWN, added, identifiers
-from kerasrun.text.document import Document, Written, written_component, written_list
-from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
-from kerasrun.text.yaml_text import Path, plain
+from kerasrun.text.document import Document, Written, written_component
+from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.yaml_text import plain
 
 _LISTED = 10
-"""So many classes are named in a message."""
+"""How many classes a message names."""
 
 
-def check_class_ids(document: Document, classes: Sequence[str]) -> None:
-    """Check every `class_id` once the classes are known.
-
-    Raises:
-        ExperimentError: if the data have no such class.
-    """
-    loss: Path = ("compile", "loss")
-    metrics: Path = ("compile", "metrics")
-    written = [("losses", written_component(document.node(loss), loss))]
-    written += [
-        ("metrics", written_component(node, path)) for path, node in written_list(document.node(metrics), metrics)
-    ]
-    problems = [one for family, component in written if component for one in _problems(family, component, classes)]
-    if problems:
-        raise experiment_error(problems)
+def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
+    """Report every `class_id` of a class that the data do not have."""
+    del experiment
+    problems = []
+    for path, node, keras in components(places) if facts.classes is not None else ():
+        component = written_component(node, path)
+        if component and keras.family in ("losses", "metrics") and all(isinstance(part, int) for part in path[2:]):
+            problems += _problems(keras.family, component, facts.classes or ())
+    return problems
 
 
 def with_numbers(section: Compile, classes: Sequence[str]) -> Compile:
-    """The section with the number of each class that it names."""
+    """Return the section with the number of each class that it names."""
     loss, metrics = section.loss, section.metrics
     if isinstance(loss, Component):
         loss = _with_number("losses", loss, classes)
@@ -63,7 +59,7 @@ def _with_number(family: str, component: Component, classes: Sequence[str]) -> C
 
 
 def _is_own(family: str, name: str) -> bool:
-    """Whether this is kerasrun's: what a plugin means by `class_id` is its own."""
+    """Return whether this is an object of kerasrun: a plugin may mean something else by `class_id`."""
     known = identifiers(family).get(name)
     one = added(family, known) if known else None
     return one is not None and one.place.module in OWN

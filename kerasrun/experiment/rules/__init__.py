@@ -1,0 +1,1 @@
+"""Rules that no single value can break: a file for each subject, with one function `check`."""

@@ -1,0 +1,53 @@
+"""How an experiment writes a length of time and an amount of memory.
+
+A time is `90` (seconds), `45s`, `90m`, `3h`, `2h30m` or `1d`. Memory is `0.25` (a share of what is free), `500MB`,
+`2GB` or `1.5GiB`.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+_DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in "dhms"))
+_SECONDS = (86400, 3600, 60, 1)
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_AMOUNT = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, int | float):
+        return value
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not found or not any(found.groups()):
+        raise ValueError("expected a number of seconds, or a duration such as 45s, 90m, 3h, 2h30m or 1d")
+    return sum(float(number) * unit for number, unit in zip(found.groups(), _SECONDS, strict=True) if number)
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+"""Seconds."""
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as text: `0.8 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _bytes_or_share(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and value >= 0 and (value <= 1 or float(value).is_integer()):  # there is no half of a byte
+        return value
+    found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+    amount = int(float(found[1]) * _UNITS[found[2]]) if found else None
+    if amount is None or amount == 1:  # which would be read as a share, all of the memory
+        raise ValueError("expected a share of the free memory from 0 to 1, or an amount such as 500MB, 2GB or 1.5GiB")
+    return amount
+
+
+Memory = Annotated[float, BeforeValidator(_bytes_or_share), Field(ge=0, allow_inf_nan=False)]
+"""A share of what is free, up to 1; else bytes."""
