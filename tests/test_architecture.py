@@ -24,12 +24,12 @@ ORDER = (
         "plugins",
         "keras_objects",
     ),
-    *("network_layers", "text", "reading", "sources", "models", "model_file"),
+    *("network_layers", "text", "reading", "report", "tasks", "sources", "models", "model_file"),
     *("experiment", "runs", "pipeline", "training", "results", "commands", "cli", "__main__"),
 )
 LIGHT = (
-    *("errors", "components", "keras_catalogue", "network_layers", "text", "reading", "sources", "models"),
-    *("model_file", "experiment", "runs", "commands"),
+    *("errors", "components", "keras_catalogue", "network_layers", "text", "reading", "report", "tasks", "sources"),
+    *("models", "model_file", "experiment", "runs", "commands"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

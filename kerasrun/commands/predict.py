@@ -45,8 +45,8 @@ def predict(
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
+    from kerasrun.report.predictions import to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples
-    from kerasrun.results.predictions.base import to_csv, to_json, to_text
     from kerasrun.runs.listing import find_run
     from kerasrun.training.kept_models import model_of
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kerasrun.reading.data import LabelKind
+from kerasrun.tasks.base import task_named
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed
 from kerasrun.text.yaml_text import Path, plain
@@ -18,7 +19,9 @@ def check_class_weight(document: Document, classes: Sequence[str], label_kind: L
     Raises:
         ExperimentError: if a weight is given for a class that the data do not have, or its examples have no class.
     """
-    problems = _problems(document, classes) if label_kind == "classes" else _without_classes(document, label_kind)
+    problems = (
+        _problems(document, classes) if task_named(label_kind).one_class else _without_classes(document, label_kind)
+    )
     if problems:
         raise experiment_error(problems)
 

@@ -4,12 +4,13 @@ import string
 from collections.abc import Mapping
 
 from kerasrun.components import Component
-from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.metric_names import by_name
 from kerasrun.experiment.outputs import outputs_of, written_outputs
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import direction, identifiers, signature
 from kerasrun.reading.data import LabelKind
 from kerasrun.sources.keras_dataset import NUMBERS
+from kerasrun.tasks.base import task_named
 from kerasrun.text.document import Document, Written, written_component, written_list
 from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain
@@ -204,14 +205,14 @@ def _metrics_of(experiment: Experiment) -> Metrics:
         losses: Metrics = dict.fromkeys(output.loss_name for output in outputs)
         return {**losses, **{name: metric for output in outputs for name, metric in output.metrics.items()}}
     written = experiment.compile.metrics
-    return by_name(written if isinstance(written, tuple) else default_metrics(experiment.data.label_kind))
+    return by_name(written if isinstance(written, tuple) else task_named(experiment.data.label_kind).default_metrics)
 
 
 def _metrics(document: Document) -> Metrics | None:
     """The metrics as written; None where one is not known, so that no name in the logs is sure."""
     node = document.node(("compile", "metrics"))
     if node is None or plain(node) is None:
-        return by_name(default_metrics(_label_kind(document)))
+        return by_name(task_named(_label_kind(document)).default_metrics)
     metrics = [written for _, written in _written_metrics(document)]
     if not isinstance(node.value, list) or any(
         one is None or one.name not in identifiers("metrics") for one in metrics

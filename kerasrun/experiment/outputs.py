@@ -1,16 +1,15 @@
 """Several outputs of one network: the loss, its weight and the metrics of each, and what an experiment says of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.experiment.losses import BINARY, CATEGORICAL, SPARSE
-from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.metric_names import by_name
 from kerasrun.experiment.schema import Compile, Experiment
-from kerasrun.keras_catalogue import canonical, identifiers
-from kerasrun.models.layers import JOINED
+from kerasrun.keras_catalogue import identifiers
 from kerasrun.reading.data import LabelKind
+from kerasrun.tasks.base import SPARSE, task_named
+from kerasrun.tasks.several_outputs import JOINED, NetworkOutput, loss_of_activation, task_of_output
 from kerasrun.text.document import Document, written_component, written_list
 from kerasrun.text.problems import Problem, closest, dotted, experiment_error, listed, shown
 from kerasrun.text.yaml_text import Node, Path
@@ -18,25 +17,6 @@ from kerasrun.text.yaml_text import Node, Path
 _OUTPUTS: Path = ("model", "outputs")
 _BY_OUTPUT = ("loss", "loss_weights", "metrics")
 """The keys of `compile` that may say something of each output by its name."""
-
-
-@dataclass(frozen=True)
-class NetworkOutput:
-    """One of several outputs."""
-
-    name: str
-    kind: LabelKind
-    """What its columns of the labels are: one-hot `classes`, `multi_label`s of 0 and 1, or `numbers`."""
-    loss: Component
-    weight: float
-    """What its loss is multiplied by."""
-    metrics: Mapping[str, Component]
-    """By their names in the logs."""
-
-    @property
-    def loss_name(self) -> str:
-        """What its loss is called in the logs."""
-        return f"{self.name}_loss"
 
 
 def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
@@ -48,7 +28,7 @@ def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
         loss = _loss_of(experiment.compile, name, layer)
         if loss is None:
             raise ModelError(_no_loss(name))
-        kind = _kind(loss, layer, experiment.data.label_kind)
+        kind = task_of_output(loss, _activation(layer), experiment.data.label_kind)
         metrics = by_name(_metrics_of(experiment.compile, name, kind), f"{name}_", taken)
         taken |= metrics.keys()
         found.append(NetworkOutput(name, kind, loss, (experiment.compile.loss_weights or {}).get(name, 1.0), metrics))
@@ -142,8 +122,7 @@ def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]
 
 def _data_problems(document: Document, kind: LabelKind) -> list[Problem]:
     problems = []
-    if kind in ("classes", "masks"):
-        what = "an example has one class" if kind == "classes" else "the labels are masks"
+    if what := task_named(kind).indivisible:
         expected = (
             "expected labels of several columns: `multi_label` or `target` of csv; `labels: multi_label` or "
             "`labels: numbers` of npz, npy and hdf5"
@@ -190,10 +169,7 @@ def _loss_of(section: Compile, name: str, layer: Component) -> Component | None:
     if section.loss is not None:
         return section.loss
     activation = _activation(layer)
-    if activation is None:
-        return None
-    losses = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}
-    return Component(losses.get(activation, "mean_squared_error"))
+    return None if activation is None else loss_of_activation(activation)
 
 
 def _no_loss(name: str) -> str:
@@ -202,18 +178,8 @@ def _no_loss(name: str) -> str:
 
 def _metrics_of(section: Compile, name: str, kind: LabelKind) -> Sequence[Component]:
     if section.metrics is None:
-        return default_metrics(kind)
+        return task_named(kind).default_metrics
     return section.metrics.get(name, ()) if isinstance(section.metrics, Mapping) else section.metrics
-
-
-def _kind(loss: Component, layer: Component, labels: LabelKind) -> LabelKind:
-    """The loss says what an output's columns are; where it may be any, the activation does."""
-    known, activation = canonical("losses", loss.name), _activation(layer)
-    if known in CATEGORICAL or activation == "softmax":
-        return "classes"
-    if known in BINARY or (activation == "sigmoid" and labels == "multi_label"):
-        return "multi_label"
-    return "numbers"
 
 
 def _activation(layer: Component) -> str | None:

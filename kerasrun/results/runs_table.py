@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from kerasrun.results.text_table import text_table
+from kerasrun.report.text_table import text_table
 from kerasrun.runs.listing import RunSummary
 from kerasrun.training.progress import duration
 

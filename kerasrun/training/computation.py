@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.augmentation import Augmentation
-from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
+from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Inputs, Split
 from kerasrun.reading.memory import kept_within, memory_budget
+from kerasrun.tasks.base import Masks
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import is_from_plugin
 from kerasrun.training.evaluator import Evaluator
 from kerasrun.training.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
-from kerasrun.training.labels import training_labels
 from kerasrun.training.steps import FusedSteps
 
 logger = logging.getLogger("kerasrun")
@@ -46,7 +46,7 @@ class Computation:
         self.model = built.model
         self.train = train
         self.validation = validation
-        self.labels = training_labels(built.targets, train)
+        self.labels = built.targets.task.training_labels(train, built.targets)
         self.sample_weight = sample_weight
         self.augmentation = augmentation
         self.strategy = strategy

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Split
+from kerasrun.tasks.base import Targets
 from kerasrun.training.chunks import ChunkSize
-from kerasrun.training.labels import labels_of
-from kerasrun.training.several_outputs import AnyTargets
 from kerasrun.training.steps import Inference, Scoring
 
 
@@ -20,7 +19,7 @@ class Evaluator:
     """Evaluates one split as often as wanted; its pipeline and graphs are made once."""
 
     def __init__(
-        self, model: Any, split: Split, targets: AnyTargets, batch_size: int, *, network: Any = None, inputs: Any = None
+        self, model: Any, split: Split, targets: Targets, batch_size: int, *, network: Any = None, inputs: Any = None
     ) -> None:
         """
         Args:
@@ -56,7 +55,7 @@ class Evaluator:
         done = 0
         for y_pred, logits in self.predictor.chunks_of(self.batches, len(self.split), stop):
             end = done + len(y_pred)
-            self.scoring.add(labels_of(self.targets, self.split, done, end), y_pred, logits)
+            self.scoring.add(self.targets.task.labels_of(self.split, done, end, self.targets), y_pred, logits)
             if see:
                 see(y_pred)
             done = end

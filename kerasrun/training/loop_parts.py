@@ -29,7 +29,7 @@ def loop_parts(experiment: Experiment, built: BuiltModel, validates: bool) -> Lo
     for optimizer in (built.model.optimizer, *_later_optimizers(experiment)):
         check_average(callbacks, optimizer)
     monitor = experiment.checkpoint.monitor or ("val_loss" if validates else "loss")
-    masks = built.targets.kind == "masks"
+    masks = built.targets.task.per_pixel
     return LoopParts(
         augmentation=augmentation_of(experiment, tuple(built.model.input.shape[1:]), masks=masks),
         best=best_for(built.model, monitor, experiment.checkpoint.mode),

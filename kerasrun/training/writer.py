@@ -20,7 +20,6 @@ from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
 from kerasrun.training.building import BuiltModel
 from kerasrun.training.callbacks import flush
-from kerasrun.training.several_outputs import SeveralTargets
 from kerasrun.training.state import to_hdf5
 
 
@@ -106,7 +105,7 @@ class RunWriter(BackgroundWriter):
             row_format=self.data.row_format,
             batch_size=self.experiment.fit.batch_size,
             outputs=self.targets.outputs,
-            parts=tuple(one.part for one in self.targets.parts) if isinstance(self.targets, SeveralTargets) else (),
+            parts=self.targets.parts,
             experiment=self.experiment.name,
             deterministic=self.experiment.deterministic,
             plugins=model_file.needed_plugins(self.model),

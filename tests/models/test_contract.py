@@ -7,7 +7,7 @@ import pytest
 from kerasrun.components import kinds
 from kerasrun.errors import ModelError
 from kerasrun.models._keras_applications import application_names
-from kerasrun.models.base import Output
+from kerasrun.tasks.base import Output
 
 pytestmark = pytest.mark.tensorflow
 KINDS = kinds("kerasrun.models")

@@ -4,8 +4,8 @@ from pydantic import ValidationError
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.models.base import Output
 from kerasrun.models.layers import LayerEntry, Layers
+from kerasrun.tasks.base import Output
 
 TEN = Output(10, "softmax")
 

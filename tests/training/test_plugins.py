@@ -9,10 +9,10 @@ import kerasrun
 from kerasrun import model_file
 from kerasrun.errors import Interrupted, ModelFileError, PluginError, RunDirectoryError
 from kerasrun.experiment.load import parse
-from kerasrun.models.base import Output
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.metrics import Table
+from kerasrun.tasks.base import Output
 from kerasrun.training.state import from_hdf5
 from tests.training.conftest import DIGITS
 from tests.training.exactness import variables_digest

@@ -29,7 +29,7 @@ def array_file(path: Path) -> Recognized | None:
     # Every label is a number, so this reads them all.
     kind = _label_kind(archive(path=path, labels="numbers").open().splits["train"].label_array)
     data = archive(path=path, labels=kind).open()
-    return recognized(archive.kind, {"path": path}, data, {} if kind == "classes" else {"labels": kind})
+    return recognized(archive.kind, {"path": path}, data, _said(archive, kind))
 
 
 def npy_files(path: Path) -> Recognized | None:
@@ -46,7 +46,7 @@ def npy_files(path: Path) -> Recognized | None:
     # Without its labels a split serves nothing.
     paths = {key: file for key, file in found.items() if {f"x{key[1:]}", f"y{key[1:]}"} <= found.keys()}
     kind = _label_kind(Npy.model_validate({**paths, "labels": "numbers"}).open().splits["train"].label_array)
-    keys = {} if kind == "classes" else {"labels": kind}
+    keys = _said(Npy, kind)
     return recognized(Npy.kind, paths, Npy.model_validate({**paths, **keys}).open(), keys)
 
 
@@ -55,6 +55,11 @@ def idx_files(path: Path) -> Recognized | None:
     if not path.is_dir() or not any(file.name.startswith("train-images") for file in list_folder(path)[0]):
         return None
     return recognized(Idx.kind, {"path": path}, Idx(path=path).open(), {})
+
+
+def _said(source: type[Npz] | type[Hdf5] | type[Npy], kind: LabelKind) -> dict[str, Any]:
+    """What must be said of the labels; nothing where they are what the source takes them for."""
+    return {} if kind == source.model_fields["labels"].default else {"labels": kind}
 
 
 def _label_kind(labels: NDArray[Any]) -> LabelKind:
