@@ -75,7 +75,19 @@ class Classes(Task):
         return classification_scores(labels, found, question.classes, question.outputs, question.threshold)
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
-        return class_predictions(found, question)
+        """Name the best `top` classes of each example; a threshold decides between two, as for scores."""
+        import numpy as np
+
+        values = class_values(found, question.outputs)
+        order = (-values).argsort(axis=1, kind="stable")
+        if question.threshold is not None:
+            called = (values[:, 1] > question.threshold).astype(np.int64)
+            order = np.stack([called, 1 - called], axis=1)
+        value = "score" if question.outputs == "scores" else "probability"
+        return [
+            ClassPrediction(path, tuple((question.classes[i], float(row[i])) for i in best), value)
+            for path, row, best in zip(question.paths, values, order[:, : question.top], strict=True)
+        ]
 
     def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
         return class_values(found, outputs)
@@ -309,19 +321,3 @@ class ClassPrediction(Prediction):
             "class": ", ".join(name for name, _ in self.top),
             self.value: ", ".join(f"{number:.4f}" for _, number in self.top),
         }
-
-
-def class_predictions(outputs: NDArray[np.float32], question: Question) -> list[Prediction]:
-    """Name the best `top` classes of each example; a threshold decides between two, as in `classification_scores`."""
-    import numpy as np
-
-    values = class_values(outputs, question.outputs)
-    order = (-values).argsort(axis=1, kind="stable")
-    if question.threshold is not None:
-        called = (values[:, 1] > question.threshold).astype(np.int64)
-        order = np.stack([called, 1 - called], axis=1)
-    value = "score" if question.outputs == "scores" else "probability"
-    return [
-        ClassPrediction(path, tuple((question.classes[i], float(row[i])) for i in best), value)
-        for path, row, best in zip(question.paths, values, order[:, : question.top], strict=True)
-    ]

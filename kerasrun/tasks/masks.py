@@ -105,7 +105,19 @@ class Segmentation(Task):
         return found
 
     def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
-        return mask_files(folder, paths, originals)
+        """Return where the mask of each example goes: as deep below `folder` as the example below the folder of all."""
+        absolute = [Path(path).absolute() for path in paths]
+        common = Path(os.path.commonpath([path.parent for path in absolute]))
+        files = [folder / path.relative_to(common).with_suffix(".png") for path in absolute]
+        kept = {original.resolve() for original in originals}
+        owners: dict[Path, str] = {}
+        for file, path in zip(files, paths, strict=True):
+            if file in owners:
+                raise UsageError(f"{owners[file]} and {path} would both have the mask {file}; predict them one by one")
+            if file.resolve() in kept:
+                raise UsageError(f"the mask {file} would replace an image; name another folder with --masks FOLDER")
+            owners[file] = path
+        return files
 
     def caption(self, label: Any, classes: Sequence[str]) -> str:
         return ""
@@ -300,30 +312,6 @@ class MaskPrediction(Prediction):
     def as_cells(self) -> Mapping[str, str]:
         there = sorted((item for item in self.shares if item[1]), key=lambda item: -item[1])
         return {"mask": self.mask, "shares": ", ".join(f"{name} {share:.4f}" for name, share in there)}
-
-
-def mask_files(folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> list[Path]:
-    """Return where the mask of each example goes: as deep below `folder` as the example lies below the folder of all.
-
-    Args:
-        paths: what the examples are called.
-        originals: files that must not be written over.
-
-    Raises:
-        UsageError: if two examples would have one mask, or a mask would replace an original.
-    """
-    absolute = [Path(path).absolute() for path in paths]
-    common = Path(os.path.commonpath([path.parent for path in absolute]))
-    files = [folder / path.relative_to(common).with_suffix(".png") for path in absolute]
-    kept = {original.resolve() for original in originals}
-    owners: dict[Path, str] = {}
-    for file, path in zip(files, paths, strict=True):
-        if file in owners:
-            raise UsageError(f"{owners[file]} and {path} would both have the mask {file}; predict them one by one")
-        if file.resolve() in kept:
-            raise UsageError(f"the mask {file} would replace an image; name another folder with --masks FOLDER")
-        owners[file] = path
-    return files
 
 
 def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) -> MaskPrediction:

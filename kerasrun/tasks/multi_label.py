@@ -51,7 +51,18 @@ class MultiLabel(Task):
         return multi_label_scores(labels, found, question.classes, question.outputs, question.threshold)
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
-        return multi_label_predictions(found, question)
+        """Give each example the labels above the threshold, by default a probability of a half or a score of 0."""
+        above, names = least(question.outputs, question.threshold), question.classes
+        return [
+            MultiLabelPrediction(
+                path,
+                labels=tuple(name for name, number in zip(names, row, strict=True) if number > above),
+                values=tuple((name, float(number)) for name, number in zip(names, row, strict=True)),
+                value="score" if question.outputs == "scores" else "probability",
+                every=question.every,
+            )
+            for path, row in zip(question.paths, label_values(found, question.outputs), strict=True)
+        ]
 
     def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -198,18 +209,3 @@ class MultiLabelPrediction(Prediction):
             return {"labels": labels, **{name: f"{number:.4f}" for name, number in self.values}}
         given = [f"{number:.4f}" for name, number in self.values if name in self.labels]
         return {"labels": labels, self.value: ", ".join(given) or "-"}
-
-
-def multi_label_predictions(outputs: NDArray[np.float32], question: Question) -> list[Prediction]:
-    """Give each example the labels above the threshold, by default a probability of a half or a score of 0."""
-    above, names = least(question.outputs, question.threshold), question.classes
-    return [
-        MultiLabelPrediction(
-            path,
-            labels=tuple(name for name, number in zip(names, row, strict=True) if number > above),
-            values=tuple((name, float(number)) for name, number in zip(names, row, strict=True)),
-            value="score" if question.outputs == "scores" else "probability",
-            every=question.every,
-        )
-        for path, row in zip(question.paths, label_values(outputs, question.outputs), strict=True)
-    ]

@@ -14,15 +14,7 @@ from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scores, shown
 from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
-from kerasrun.tasks.base import (
-    BINARY,
-    CATEGORICAL,
-    CLASS_NUMBER_METRICS,
-    Output,
-    Targets,
-    Task,
-    is_from_logits,
-)
+from kerasrun.tasks.base import BINARY, CATEGORICAL, CLASS_NUMBER_METRICS, Output, Targets, Task, is_from_logits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +60,11 @@ class Numbers(Task):
         return regression_scores(labels, found, question.classes)
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
-        return numbers_predictions(found, question)
+        """Return outputs (examples, targets) as predictions."""
+        return [
+            NumbersPrediction(path, tuple((name, float(one)) for name, one in zip(question.classes, row, strict=True)))
+            for path, row in zip(question.paths, found, strict=True)
+        ]
 
     def without_threshold(self, classes: int, outputs: OutputKind) -> str:
         return "predicts numbers"
@@ -175,11 +171,3 @@ class NumbersPrediction(Prediction):
 
     def as_cells(self) -> Mapping[str, str]:
         return {name: f"{number:.5g}" for name, number in self.values}
-
-
-def numbers_predictions(outputs: NDArray[np.float32], question: Question) -> list[Prediction]:
-    """Return outputs (examples, targets) as predictions."""
-    return [
-        NumbersPrediction(path, tuple((name, float(one)) for name, one in zip(question.classes, row, strict=True)))
-        for path, row in zip(question.paths, outputs, strict=True)
-    ]

@@ -12,7 +12,7 @@ from kerasrun.reading.images import fit
 from kerasrun.report.palette import class_colors
 from kerasrun.report.predictions import Question
 from kerasrun.results.prediction import save_picture
-from kerasrun.tasks.masks import mask_files, mask_prediction, unfit
+from kerasrun.tasks.masks import TASK, mask_prediction, unfit
 
 NUMBERS = np.array([[0, 1, 1], [0, 0, 2]])
 
@@ -53,15 +53,15 @@ def test_what_was_padded_is_cut_off_again():
 
 
 def test_masks_lie_as_their_images_do():
-    files = mask_files(Path("out"), ["photos/a.jpg", "photos/more/b.jpg"], [])
+    files = TASK.files(Path("out"), ["photos/a.jpg", "photos/more/b.jpg"], [])
     assert files == [Path("out/a.png"), Path("out/more/b.png")]
 
 
 def test_two_images_of_one_mask_are_refused():
     with pytest.raises(UsageError, match=r"a\.jpg and photos/a\.png would both have the mask out/a\.png"):
-        mask_files(Path("out"), ["photos/a.jpg", "photos/a.png"], [])
+        TASK.files(Path("out"), ["photos/a.jpg", "photos/a.png"], [])
 
 
 def test_an_image_is_never_written_over():
     with pytest.raises(UsageError, match=r"photos/a\.png would replace an image"):
-        mask_files(Path("photos"), ["photos/a.png"], [Path("photos/a.png")])
+        TASK.files(Path("photos"), ["photos/a.png"], [Path("photos/a.png")])

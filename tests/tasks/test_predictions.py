@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from kerasrun.report.predictions import Question, to_csv, to_json, to_text
-from kerasrun.tasks.base import OutputPart
-from kerasrun.tasks.classes import class_predictions
-from kerasrun.tasks.multi_label import multi_label_predictions
-from kerasrun.tasks.numbers import numbers_predictions
+from kerasrun.tasks.base import OutputPart, task_named
 from kerasrun.tasks.several_outputs import SeveralOutputs
 
 
@@ -28,7 +25,7 @@ def rows(predictions):
 
 
 def test_a_threshold_says_which_of_two_classes_is_named_first():
-    (found,) = class_predictions(outputs([0.4]), asked(["a.png"], "no", "yes", top=2, threshold=0.3))
+    (found,) = task_named("classes").predicted(outputs([0.4]), asked(["a.png"], "no", "yes", top=2, threshold=0.3))
     assert [name for name, _ in found.top] == ["yes", "no"]
     assert found.top[0][1] == pytest.approx(0.4)
     assert rows([found])[0]["class_2"] == "no"
@@ -36,7 +33,7 @@ def test_a_threshold_says_which_of_two_classes_is_named_first():
 
 def test_labels_above_the_threshold_are_given():
     values = outputs([0.9, 0.2, 0.6], [0.1, 0.2, 0.3])
-    found = multi_label_predictions(values, asked(["a.png", "b.png"], "sky", "sea", "sun"))
+    found = task_named("multi_label").predicted(values, asked(["a.png", "b.png"], "sky", "sea", "sun"))
     assert [one.labels for one in found] == [("sky", "sun"), ()]
     header, first, second = to_text(found).splitlines()
     assert header.split() == ["example", "labels", "probability"]
@@ -48,13 +45,15 @@ def test_labels_above_the_threshold_are_given():
 
 
 def test_every_label_has_a_column_on_demand():
-    (found,) = multi_label_predictions(outputs([0.9, 0.2]), asked(["a.png"], "sky", "sea", threshold=0.1, every=True))
+    (found,) = task_named("multi_label").predicted(
+        outputs([0.9, 0.2]), asked(["a.png"], "sky", "sea", threshold=0.1, every=True)
+    )
     assert found.labels == ("sky", "sea")
     assert to_text([found]).splitlines()[0].split() == ["example", "labels", "sky", "sea"]
 
 
 def test_numbers_have_a_column_each():
-    found = numbers_predictions(outputs([1.5, -2]), asked(["a.csv:2"], "price", "rooms", outputs="values"))
+    found = task_named("numbers").predicted(outputs([1.5, -2]), asked(["a.csv:2"], "price", "rooms", outputs="values"))
     assert json.loads(to_json(found)) == [{"path": "a.csv:2", "values": {"price": 1.5, "rooms": -2.0}}]
     assert to_csv(found).splitlines() == ["path,price,rooms", "a.csv:2,1.5,-2.0"]
     assert to_text(found).splitlines()[1].split() == ["a.csv:2", "1.5", "-2"]
