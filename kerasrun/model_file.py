@@ -10,28 +10,18 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
+from kerasrun.report.values import OutputKind
+from kerasrun.tasks.base import OutputPart, Task, task_named
+from kerasrun.tasks.several_outputs import SeveralOutputs
 from kerasrun.version import VERSION
 
 ENTRY = "kerasrun.json"
-OutputKind = Literal["probabilities", "sigmoid logits", "softmax logits", "scores", "values"]
-"""`scores`, of hinge losses: the larger the surer, but no probabilities; `values`: the numbers that were asked for."""
 FORMAT_VERSION = 2
-
-
-@dataclass(frozen=True)
-class OutputPart:
-    """One of several outputs, whose columns stand side by side in the network's."""
-
-    name: str
-    columns: int
-    label_kind: LabelKind
-    """What its columns stand for: `classes`, `multi_label` or `numbers`."""
-    outputs: OutputKind
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,11 @@ class ModelInfo:
     deterministic: bool = True
     """Whether training and evaluation computed with deterministic operations, as prediction then does."""
     kerasrun: str = VERSION
+
+    @property
+    def task(self) -> Task:
+        """The task of the outputs."""
+        return SeveralOutputs(self.parts) if self.parts else task_named(self.label_kind)
 
 
 @dataclass(frozen=True)

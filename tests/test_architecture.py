@@ -26,7 +26,7 @@ ORDER = (
         "plugins",
         "keras_objects",
     ),
-    *("network_layers", "text", "reading", "sources", "models", "model_file", "callbacks"),
+    *("network_layers", "text", "reading", "report", "tasks", "sources", "models", "model_file", "callbacks"),
     *("experiment", "runs", "pipeline", "engine", "training", "exports", "results", "commands", "cli", "__main__"),
 )
 LIGHT = (
@@ -39,9 +39,9 @@ LIGHT = (
         "network_layers",
         "text",
         "reading",
-        "sources",
+        "report",
     ),
-    *("sources", "models", "model_file", "callbacks", "experiment", "runs", "commands"),
+    *("tasks", "sources", "models", "model_file", "callbacks", "experiment", "runs", "commands"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

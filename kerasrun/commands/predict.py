@@ -47,8 +47,8 @@ def predict(
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
+    from kerasrun.report.predictions import to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples
-    from kerasrun.results.predictions.base import to_csv, to_json, to_text
     from kerasrun.runs.directory import model_of
     from kerasrun.runs.listing import find_run
 

@@ -8,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.engine.chunks import ChunkSize
-from kerasrun.engine.labels import labels_of
-from kerasrun.engine.several_outputs import AnyTargets
 from kerasrun.engine.steps import Inference, Scoring
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Split
+from kerasrun.tasks.base import Targets
 
 
 class Evaluator:
     """Evaluates one split any number of times; its pipeline and graphs are made once."""
 
     def __init__(
-        self, model: Any, split: Split, targets: AnyTargets, batch_size: int, *, network: Any = None, inputs: Any = None
+        self, model: Any, split: Split, targets: Targets, batch_size: int, *, network: Any = None, inputs: Any = None
     ) -> None:
         """
         Args:
@@ -56,7 +55,7 @@ class Evaluator:
         done = 0
         for y_pred, logits in self.predictor.chunks_of(self.batches, len(self.split), stop):
             end = done + len(y_pred)
-            self.scoring.add(labels_of(self.targets, self.split, done, end), y_pred, logits)
+            self.scoring.add(self.targets.task.labels_of(self.split, done, end, self.targets), y_pred, logits)
             if see:
                 see(y_pred)
             done = end

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrun.engine.devices import Device
 from kerasrun.engine.prepared import Prepared
-from kerasrun.engine.several_outputs import AnyTargets
+from kerasrun.tasks.base import Targets
 
 if TYPE_CHECKING:
     from kerasrun.pipeline.augmentation import Augmentation
@@ -21,7 +21,7 @@ class Job(Prepared):
     """The `tf.distribute` strategy whose devices hold the variables and share each batch; None for one device."""
     model: Any
     """The compiled model; every variable exists."""
-    targets: AnyTargets
+    targets: Targets
     """The form of the labels for its loss."""
     layers: Sequence[Any]
     """The layers of the network itself, without preprocessing."""

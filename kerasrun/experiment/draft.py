@@ -10,6 +10,7 @@ from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
 from kerasrun.sources.base import Recognized, Source
+from kerasrun.tasks.base import task_named
 
 # Smaller images than LeNet was made for still pass through it; from here on a deeper network sees more.
 _LENET_MOST = 48
@@ -85,21 +86,6 @@ _REMARKS = {
 }
 _FOLLOWS = "the last layer and the loss follow from the labels"
 _CONV = "kernel_size: 3, padding: same, activation: relu"
-_DOWN_AND_UP = (
-    "model:",
-    "  layers:                          # down, and up again with what was seen on the way down",
-    f"    - Conv2D: {{filters: 16, {_CONV}, name: whole}}",
-    "    - MaxPooling2D: {pool_size: 2}",
-    f"    - Conv2D: {{filters: 32, {_CONV}, name: half}}",
-    "    - MaxPooling2D: {pool_size: 2}",
-    f"    - Conv2D: {{filters: 64, {_CONV}}}",
-    "    - UpSampling2D: {size: 2, name: from_quarter}",
-    "    - Concatenate: {inputs: [half, from_quarter]}",
-    f"    - Conv2D: {{filters: 32, {_CONV}}}",
-    "    - UpSampling2D: {size: 2, name: from_half}",
-    "    - Concatenate: {inputs: [whole, from_half]}",
-    f"    - Conv2D: {{filters: 16, {_CONV}}}",
-)
 
 
 def _model(found: Recognized) -> list[str]:
@@ -112,8 +98,8 @@ def _model(found: Recognized) -> list[str]:
             "    - Dense: {units: 64, activation: relu}",
             "    - Dropout: {rate: 0.2}",
         ]
-    if found.label_kind == "masks":
-        return list(_DOWN_AND_UP)
+    if drafted := task_named(found.label_kind).drafted_model():
+        return list(drafted)
     height, width = found.shape[:2]
     if min(height, width) >= _LENET_LEAST and max(height, width) <= _LENET_MOST:
         return [_remarked("model: LeNet", _FOLLOWS)]
@@ -134,10 +120,7 @@ def _model(found: Recognized) -> list[str]:
 
 
 def _metrics(found: Recognized) -> list[str]:
-    if found.label_kind == "numbers":
-        return ["  metrics: [mae]"]
-    two = found.label_kind == "classes" and found.classes == 2
-    return ["  metrics: [accuracy, AUC]" if two else "  metrics: [accuracy]"]
+    return [f"  metrics: [{', '.join(task_named(found.label_kind).drafted_metrics(found.classes))}]"]
 
 
 def _validation(found: Recognized) -> list[str]:
@@ -147,7 +130,7 @@ def _validation(found: Recognized) -> list[str]:
     share = next((one for one in (0.1, 0.2, 0.5) if found.examples * one >= max(found.classes, 2)), None)
     if share is None:
         return ["  # too few examples to keep some for validation"]
-    kept = "the same share of every class" if found.label_kind == "classes" else "by the seed"
+    kept = "the same share of every class" if task_named(found.label_kind).one_class else "by the seed"
     return [_remarked(f"  validation_split: {share}", f"of the training examples, {kept}"), *stopping]
 
 

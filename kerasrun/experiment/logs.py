@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from kerasrun.components import Component
-from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.metric_names import by_name
 from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
+from kerasrun.tasks.base import task_named
 
 Metrics = Mapping[str, Component | None]
 """The metrics in the logs by name; None for the loss of one of several outputs."""
@@ -34,4 +35,4 @@ def metrics_of(experiment: Experiment) -> Metrics:
         losses: Metrics = dict.fromkeys(output.loss_name for output in outputs)
         return {**losses, **{name: metric for output in outputs for name, metric in output.metrics.items()}}
     written = experiment.compile.metrics
-    return by_name(written if isinstance(written, tuple) else default_metrics(experiment.data.label_kind))
+    return by_name(written if isinstance(written, tuple) else task_named(experiment.data.label_kind).default_metrics)

@@ -1,18 +1,12 @@
-"""What metrics are called in the logs, and which are measured where the experiment does not say."""
+"""The names of metrics in the logs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from kerasrun.components import Component, snake_case
-from kerasrun.reading.data import LabelKind
-
-
-def default_metrics(kind: LabelKind) -> tuple[Component, ...]:
-    """What is measured where `compile.metrics` does not say."""
-    return (Component("mae" if kind == "numbers" else "accuracy"),)
 
 
 def by_name(metrics: Sequence[Component], prefix: str = "", taken: Iterable[str] = ()) -> Mapping[str, Component]:
-    """Each metric under its `name`, else what was written in snake case; repeated ones get `_1`, `_2`.
+    """Return each metric under its `name`, else what was written in snake case; repeated ones get `_1`, `_2`.
 
     Args:
         prefix: what every name begins with.

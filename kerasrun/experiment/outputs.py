@@ -1,38 +1,19 @@
 """Several outputs of one network: the loss, its weight and the metrics of each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.experiment.losses import BINARY, CATEGORICAL
-from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.metric_names import by_name
 from kerasrun.experiment.schema import Compile, Experiment
-from kerasrun.keras_catalogue import canonical, identifiers
+from kerasrun.keras_catalogue import identifiers
 from kerasrun.reading.data import LabelKind
+from kerasrun.tasks.base import task_named
+from kerasrun.tasks.several_outputs import NetworkOutput, loss_of_activation, task_of_output
 from kerasrun.text.document import Document, written_list
 from kerasrun.text.yaml_text import Node, Path
 
 OUTPUTS: Path = ("model", "outputs")
-
-
-@dataclass(frozen=True)
-class NetworkOutput:
-    """One of several outputs."""
-
-    name: str
-    kind: LabelKind
-    """The kind of its columns of the labels: one-hot `classes`, `multi_label`s of 0 and 1, or `numbers`."""
-    loss: Component
-    weight: float
-    """The factor of its loss."""
-    metrics: Mapping[str, Component]
-    """By their names in the logs."""
-
-    @property
-    def loss_name(self) -> str:
-        """The name of its loss in the logs."""
-        return f"{self.name}_loss"
 
 
 def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
@@ -44,7 +25,7 @@ def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
         loss = loss_of(experiment.compile, name, layer)
         if loss is None:
             raise ModelError(no_loss(name))
-        kind = _kind(loss, layer, experiment.data.label_kind)
+        kind = task_of_output(loss, _activation(layer), experiment.data.label_kind)
         metrics = by_name(_metrics_of(experiment.compile, name, kind), f"{name}_", taken)
         taken |= metrics.keys()
         found.append(NetworkOutput(name, kind, loss, (experiment.compile.loss_weights or {}).get(name, 1.0), metrics))
@@ -69,10 +50,7 @@ def loss_of(section: Compile, name: str, layer: Component) -> Component | None:
     if section.loss is not None:
         return section.loss
     activation = _activation(layer)
-    if activation is None:
-        return None
-    losses = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}
-    return Component(losses.get(activation, "mean_squared_error"))
+    return None if activation is None else loss_of_activation(activation)
 
 
 def no_loss(name: str) -> str:
@@ -81,18 +59,8 @@ def no_loss(name: str) -> str:
 
 def _metrics_of(section: Compile, name: str, kind: LabelKind) -> Sequence[Component]:
     if section.metrics is None:
-        return default_metrics(kind)
+        return task_named(kind).default_metrics
     return section.metrics.get(name, ()) if isinstance(section.metrics, Mapping) else section.metrics
-
-
-def _kind(loss: Component, layer: Component, labels: LabelKind) -> LabelKind:
-    """The loss says what an output's columns are; where it may be any, the activation does."""
-    known, activation = canonical("losses", loss.name), _activation(layer)
-    if known in CATEGORICAL or activation == "softmax":
-        return "classes"
-    if known in BINARY or (activation == "sigmoid" and labels == "multi_label"):
-        return "multi_label"
-    return "numbers"
 
 
 def _activation(layer: Component) -> str | None:

@@ -3,7 +3,8 @@
 from collections.abc import Container, Sequence
 from typing import Any
 
-from kerasrun.models.base import Output, refuse_masks
+from kerasrun.models.base import refuse_pixels
+from kerasrun.tasks.base import Output
 
 
 def with_head(
@@ -19,8 +20,7 @@ def with_head(
     """
     from keras import layers
 
-    if output.per_pixel:
-        refuse_masks(network, "masks")
+    refuse_pixels(network, per_pixel=output.per_pixel)
     if len(x.shape) > 2:
         x = layers.Flatten(name=_free("flatten", taken))(x)
     if dropout and not units:

@@ -18,9 +18,10 @@ from kerasrun.keras_catalogue import Parameter
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_applications import Application, application, application_names
 from kerasrun.models._keras_messages import sentence
-from kerasrun.models.base import Network, Output, refuse_masks, require_image_shape, require_images
+from kerasrun.models.base import Network, refuse_masks, require_image_shape, require_images
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.reading.data import LabelKind, Shape
+from kerasrun.tasks.base import Output
 
 MANY = "a network of keras.applications"
 OWN_MEANINGS = {

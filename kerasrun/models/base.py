@@ -2,31 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 from kerasrun.components import Component, Kind
 from kerasrun.errors import ModelError
 from kerasrun.network_layers import freeze
 from kerasrun.reading.data import LabelKind, Shape
-
-
-@dataclass(frozen=True)
-class Output:
-    """What the last layer must be, following from the labels and the loss."""
-
-    units: int
-    activation: str
-    per_pixel: bool = False
-    """Whether every pixel gets an output, as masks need; else every example does."""
-
-    def layer(self) -> Any:
-        """The last layer itself; float32 under mixed precision too, so that the loss keeps its precision."""
-        from keras import layers
-
-        if self.per_pixel:
-            return layers.Conv2D(self.units, 1, activation=self.activation, name="output", dtype="float32")
-        return layers.Dense(self.units, activation=self.activation, name="output", dtype="float32")
+from kerasrun.tasks.base import Output, task_named
 
 
 class Network(Kind):
@@ -166,7 +148,12 @@ def refuse_masks(network: str, labels: LabelKind) -> None:
     Raises:
         ModelError: if every pixel needs one.
     """
-    if labels == "masks":
+    refuse_pixels(network, per_pixel=task_named(labels).per_pixel)
+
+
+def refuse_pixels(network: str, *, per_pixel: bool) -> None:
+    """Do the same where it is known whether every pixel needs an output."""
+    if per_pixel:
         raise ModelError(
             f"{network} gives one output for an image, but masks need one for each pixel: list the layers of a "
             "network that keeps the size, or brings it back, under model: {layers: […]}"

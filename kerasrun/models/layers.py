@@ -12,12 +12,12 @@ from kerasrun.components import Component, Keras, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models._keras_messages import sentence
-from kerasrun.models.base import Network, Output
+from kerasrun.models.base import Network
+from kerasrun.tasks.base import Output
+from kerasrun.tasks.several_outputs import JOINED
 
 INPUT = "input"
 """What `inputs` calls the network's own input."""
-JOINED = "output"
-"""The layer that puts several outputs side by side."""
 
 
 @dataclass(frozen=True)

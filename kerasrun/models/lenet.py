@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar, Literal
 
-from kerasrun.models.base import Network, Output, refuse_masks, require_image_shape, require_images
+from kerasrun.models.base import Network, refuse_masks, require_image_shape, require_images
 from kerasrun.reading.data import LabelKind, Shape
+from kerasrun.tasks.base import Output
 
 
 class LeNet(Network):

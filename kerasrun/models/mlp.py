@@ -4,8 +4,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from kerasrun.models.base import Network, Output, refuse_masks
+from kerasrun.models.base import Network, refuse_masks
 from kerasrun.reading.data import LabelKind, Shape
+from kerasrun.tasks.base import Output
 
 
 class MLP(Network):

@@ -15,8 +15,9 @@ from kerasrun.errors import ModelError
 from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
 from kerasrun.models._head import with_head, without_head
 from kerasrun.models._keras_messages import sentence
-from kerasrun.models.base import Network, Output
+from kerasrun.models.base import Network
 from kerasrun.network_layers import derive_state, freeze, layers_after
+from kerasrun.tasks.base import Output
 
 logger = logging.getLogger("kerasrun")
 

@@ -5,7 +5,6 @@ import math
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,25 +16,7 @@ from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.order import epoch_order, steps_in_epoch
 from kerasrun.pipeline.selection import SelectedInputs
 from kerasrun.reading.data import Inputs
-
-
-@dataclass(frozen=True)
-class Masks:
-    """Labels that are as large as the examples: read with them, and changed with them."""
-
-    inputs: Inputs
-    """Class numbers, each uint8 (height, width, 1)."""
-    encode: Callable[[tf.Tensor], tf.Tensor]
-    """From a batch of them to what the loss takes."""
-
-
-@dataclass(frozen=True)
-class ClassNumbers:
-    """Labels that the loss takes as many numbers each: made of a batch, because those of all would fill the memory."""
-
-    numbers: NDArray[np.int64]
-    encode: Callable[[tf.Tensor], tf.Tensor]
-    """From a batch of them to what the loss takes."""
+from kerasrun.tasks.base import ClassNumbers, Masks
 
 
 def training_batches(

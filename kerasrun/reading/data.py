@@ -28,8 +28,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "test": ("test",),
 }
 """How the names of splits are spelled in files and folders."""
-LabelKind = Literal["classes", "multi_label", "numbers", "masks"]
-"""What is known of an example: its one class; which of several labels hold; numbers; the class of every pixel."""
+LabelKind = str
+"""What the labels are: the name of a task, which is a file in `kerasrun/tasks`."""
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,10 @@ from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Split
+from kerasrun.report.predictions import Question
+from kerasrun.report.scores import Scores, shown
 from kerasrun.results.model import open_model
 from kerasrun.results.recorded import read_recorded
-from kerasrun.results.scores.base import Scorer, Scores, WholeScorer, shown
-from kerasrun.results.scores.classes import classification_scores
-from kerasrun.results.scores.masks import SegmentationScorer
-from kerasrun.results.scores.multi_label import multi_label_scores
-from kerasrun.results.scores.numbers import regression_scores
-from kerasrun.results.scores.outputs import output_scores
 from kerasrun.results.splits import open_splits
 from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic
@@ -41,7 +37,7 @@ class EvaluationReport:
     metrics: Mapping[str, float]
     """`loss` first, then the experiment's metrics."""
     scores: Scores
-    """What suits the labels: one class of `kerasrun.results.scores` for each kind of them."""
+    """What suits the labels, as their task has it."""
     pictures: tuple[str, ...] = ()
     """Paths of the pictures; none where the run cannot be written."""
 
@@ -135,25 +131,12 @@ def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
 def _outside(info: ModelInfo, path: Path, folder: Path) -> Split:
     if info.image_format is None:
         raise DataError(f"{path} was not trained on images, so a folder of images cannot be read for it")
-    if info.label_kind != "classes":
+    if not info.task.one_class:
         raise DataError(
             f"{path} was not trained on classes, but --data reads class folders; evaluate on a split of the "
             "experiment's data instead (-s data.….path=… if they have moved)"
         )
     return open_folder_with(info.image_format, info.classes, folder)
-
-
-def scorer_of(info: ModelInfo, split: Split, threshold: float | None) -> Scorer:
-    """What measures outputs for this kind of labels."""
-    if info.label_kind == "masks":
-        return SegmentationScorer(split, info.classes, info.outputs, threshold)
-    labels = split.label_array
-    if info.parts:
-        return WholeScorer(lambda outputs: output_scores(labels, outputs, info.classes, info.parts))
-    if info.label_kind == "numbers":
-        return WholeScorer(lambda outputs: regression_scores(labels, outputs, info.classes))
-    score = multi_label_scores if info.label_kind == "multi_label" else classification_scores
-    return WholeScorer(lambda outputs: score(labels, outputs, info.classes, info.outputs, threshold))
 
 
 def _report(
@@ -170,7 +153,7 @@ def _report(
     info = trained.info
     targets = model_targets(trained.model, experiment, len(info.classes), info.label_kind)
     compile_model(trained.model, experiment, targets)
-    scorer = scorer_of(info, split, threshold)
+    scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
     metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
     if metrics is None:
         raise AssertionError("nothing asked to stop")

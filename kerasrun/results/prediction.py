@@ -1,23 +1,24 @@
 """`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError, UsageError
 from kerasrun.model_file import TrainedModel
+from kerasrun.report.predictions import Prediction, Question
 from kerasrun.results.examples import Examples, read_examples
-from kerasrun.results.model import open_model, pixel_classes
-from kerasrun.results.predictions.base import Prediction
-from kerasrun.results.predictions.classes import class_predictions
-from kerasrun.results.predictions.masks import MaskSize, mask_files, mask_prediction
-from kerasrun.results.predictions.multi_label import multi_label_predictions
-from kerasrun.results.predictions.numbers import numbers_predictions
-from kerasrun.results.predictions.outputs import outputs_predictions
+from kerasrun.results.model import open_model
 from kerasrun.results.threshold import check_threshold
+from kerasrun.runs import atomic
 
 MASKS = Path("predictions")
 """Where masks go by default."""
+MaskSize = Literal["original", "input"]
 
 
 def predict(
@@ -49,7 +50,7 @@ def predict(
         plugins: those that the model needs; a model in a run directory finds its own.
 
     Returns:
-        for each example a prediction of the model's kind: a class of `kerasrun.results.predictions`.
+        for each example a prediction of the model's task.
 
     Raises:
         KerasrunError: if an example or the model cannot be read, or an option does not suit the model.
@@ -57,52 +58,42 @@ def predict(
     info = model_file.read_info(model)
     if top is not None and every:
         raise UsageError("--top and --all both say how many classes to name; give one of them")
-    if info.label_kind != "classes" and top is not None:
+    if not info.task.one_class and top is not None:
         raise ModelFileError(f"{model} does not choose one of several classes, so there is no --top; leave it out")
-    if info.label_kind != "masks" and masks is not None:
+    if not info.task.per_pixel and masks is not None:
         raise ModelFileError(f"{model} does not make masks, so there is nothing for --masks; leave it out")
     check_threshold(info, threshold, model)
     found = read_examples(examples, info, model)
-    if info.label_kind == "masks":
-        files = mask_files(masks or MASKS, found.paths, found.images)
-        trained = open_model(model, deterministic=info.deterministic, plugin_files=plugins, trust=trust)
-        return _masks(trained, found, files, threshold, mask_size)
+    question = Question(
+        info.classes,
+        info.outputs,
+        threshold,
+        found.paths,
+        top=len(info.classes) if every else top or 1,
+        every=every,
+        files=info.task.files(masks or MASKS, found.paths, found.images),
+        sizes=found.sizes if mask_size == "original" else (),
+        image_format=info.image_format,
+        save=save_picture,
+    )
     trained = open_model(model, deterministic=info.deterministic, plugin_files=plugins, trust=trust)
-    return _rows(trained, found, len(info.classes) if every else top or 1, every=every, threshold=threshold)
+    return info.task.predictions(_outputs(trained, found), question)
 
 
-def _rows(
-    trained: TrainedModel, found: Examples, top: int, *, every: bool, threshold: float | None
-) -> list[Prediction]:
-    """Predictions of outputs that are few numbers for each example."""
+def _outputs(trained: TrainedModel, found: Examples) -> Iterator[NDArray[np.float32]]:
+    """Compute the network's outputs, some examples at a time."""
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
 
-    info = trained.info
-    batches = padded_batches(found.inputs, batch_size=info.batch_size)
-    outputs = Predictor(trained.model, info.batch_size).predict(batches, len(found.paths))
-    if info.parts:
-        return outputs_predictions(found.paths, outputs, info, every=every)
-    if info.label_kind == "numbers":
-        return numbers_predictions(found.paths, outputs, info)
-    if info.label_kind == "multi_label":
-        return multi_label_predictions(found.paths, outputs, info, threshold, every=every)
-    return class_predictions(found.paths, outputs, info, top, threshold)
+    size = trained.info.batch_size
+    batches = padded_batches(found.inputs, batch_size=size)
+    for outputs, _ in Predictor(trained.model, size).chunks_of(batches, len(found.paths)):
+        yield outputs
 
 
-def _masks(
-    trained: TrainedModel, found: Examples, files: Sequence[Path], threshold: float | None, size: MaskSize
-) -> list[Prediction]:
-    """Masks are written as they come: those of many images would not fit into memory."""
-    from kerasrun.engine.evaluator import Predictor
-    from kerasrun.pipeline.batches import padded_batches
-
-    info = trained.info
-    batches = padded_batches(found.inputs, batch_size=info.batch_size)
-    predictions: list[Prediction] = []
-    for outputs, _ in Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths)):
-        for numbers in pixel_classes(outputs, info.outputs, threshold):
-            place = len(predictions)
-            original = found.sizes[place] if size == "original" and found.sizes else None
-            predictions.append(mask_prediction(found.paths[place], numbers, info, files[place], original))
-    return predictions
+def save_picture(picture: Any, file: Path) -> None:
+    """Write a picture of Pillow, with the folders that it needs."""
+    with atomic.explained(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.replacing(file) as private:
+        picture.save(private)

@@ -14,6 +14,7 @@ from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.reading.data import Data
 from kerasrun.runs import atomic
+from kerasrun.tasks.base import Masks, task_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +67,7 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
 
     from kerasrun.engine.building import preprocessing_model
     from kerasrun.pipeline.augmentation import augmentation_of
-    from kerasrun.pipeline.batches import Masks, training_batches
+    from kerasrun.pipeline.batches import training_batches
 
     experiment, train = prepared.experiment, prepared.train
     labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)
@@ -90,27 +91,19 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
 
 
 def _grid(images: NDArray[np.float32], labels: NDArray[Any], data: Data) -> "Figure":
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)
     figure = Figure(figsize=(1.6 * columns, 1.9 * rows + 0.6), layout="constrained")
-    shown = _as_colours(images)
-    colours = colormaps["tab10"](np.arange(10))[:, :3]
+    shown, task = _as_colours(images), task_named(data.label_kind)
     for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.axis("off")
         if number >= len(images):
             continue
         axes.imshow(shown[number])
-        if data.label_kind == "masks":
-            axes.imshow(_overlay(labels[number], colours))
-        else:
-            axes.set_title(_label(labels[number], data), fontsize=8)
-    if data.label_kind == "masks":
-        patches = [Patch(color=colours[n % len(colours)], label=name) for n, name in enumerate(data.classes) if n]
-        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
+        task.draw(axes, labels[number], data.classes)
+    task.explain(figure, data.classes)
     figure.suptitle(f"values from {images.min():.3g} to {images.max():.3g}", fontsize=8)
     return figure
 
@@ -120,21 +113,3 @@ def _as_colours(images: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
     colours = images[..., :3] if images.shape[-1] in (3, 4) else np.repeat(images[..., :1], 3, axis=-1)
     return (colours - low) / (high - low)
-
-
-def _overlay(mask: NDArray[np.uint8], colours: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Every class but the first in its colour, half transparent: (height, width, 4)."""
-    numbers = mask[..., 0].astype(int)
-    rgb = colours[numbers % len(colours)]
-    return np.concatenate([rgb, np.where(numbers == 0, 0.0, 0.5)[..., np.newaxis]], axis=-1)
-
-
-def _label(label: NDArray[Any], data: Data) -> str:
-    match data.label_kind:
-        case "classes":
-            text = data.classes[int(label)]
-        case "multi_label":
-            text = ", ".join(name for name, holds in zip(data.classes, label, strict=True) if holds) or "none"
-        case _:
-            text = ", ".join(f"{value:.4g}" for value in label)
-    return text if len(text) <= 20 else f"{text[:19]}…"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kerasrun.experiment.units import duration
-from kerasrun.results.text_table import text_table
+from kerasrun.report.text_table import text_table
 from kerasrun.runs.listing import RunSummary
 
 

@@ -49,7 +49,7 @@ class ArraySource(Source):
         # Every label is a number, so this reads them all.
         data = cls.model_validate({**paths, "labels": "numbers"}).open()
         kind = _label_kind(data.splits["train"].label_array)
-        return cls.recognized(paths, {} if kind == "classes" else {"labels": kind})
+        return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
 
 
 def _label_kind(labels: "NDArray[Any]") -> LabelKind:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kerasrun.components import Kind
 from kerasrun.reading.data import Data, LabelKind, Shape
+from kerasrun.tasks.base import task_named
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,7 @@ class Source(Kind):
         train = data.splits["train"]
         shape, count = train.inputs.example_shape, len(data.classes)
         what = "×".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} numbers"
-        labels = {
-            "classes": f"{count} classes",
-            "multi_label": f"{count} labels that may hold together",
-            "numbers": f"{count} {'number' if count == 1 else 'numbers'} to be predicted",
-            "masks": f"masks of {count} classes",
-        }[data.label_kind]
+        labels = task_named(data.label_kind).about(count)
         return Recognized(
             cls.kind,
             paths,

@@ -10,12 +10,12 @@ from kerasrun.callbacks.base import Adapter
 from kerasrun.engine.evaluator import Evaluator
 from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.engine.job import Job
-from kerasrun.engine.labels import training_labels
 from kerasrun.engine.steps import FusedSteps
-from kerasrun.pipeline.batches import BatchesInMemory, Masks, is_copied, training_batches
+from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.memory import kept_within, memory_budget
+from kerasrun.tasks.base import Masks
 from kerasrun.training.class_weight import sample_weight
 
 logger = logging.getLogger("kerasrun")
@@ -30,7 +30,7 @@ class Computation:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.model = job.model
-        self.labels = training_labels(job.targets, job.train)
+        self.labels = job.targets.task.training_labels(job.train, job.targets)
         self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
         self.fused_steps = FusedSteps
         self.frozen: FrozenPart | None = None

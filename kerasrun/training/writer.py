@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.callbacks.base import Adapter
 from kerasrun.engine.job import Job
-from kerasrun.engine.several_outputs import SeveralTargets
 from kerasrun.engine.state import to_hdf5
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.model_file import ModelInfo
@@ -101,7 +100,7 @@ class RunWriter(BackgroundWriter):
             row_format=data.row_format,
             batch_size=experiment.fit.batch_size,
             outputs=targets.outputs,
-            parts=tuple(one.part for one in targets.parts) if isinstance(targets, SeveralTargets) else (),
+            parts=targets.parts,
             experiment=experiment.name,
             deterministic=experiment.deterministic,
             plugins=model_file.needed_plugins(self.job.model),

@@ -13,7 +13,7 @@ import kerasrun
 from kerasrun.components import kinds
 from kerasrun.errors import ModelError
 from kerasrun.models._keras_applications import application, application_names
-from kerasrun.models.base import Output
+from kerasrun.tasks.base import Output
 from kerasrun.training import train as training
 from tests.training.whole_and_cut import train_whole_and_cut
 

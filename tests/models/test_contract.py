@@ -7,7 +7,7 @@ import pytest
 
 from kerasrun.components import kinds
 from kerasrun.models._keras_applications import application_names
-from kerasrun.models.base import Output
+from kerasrun.tasks.base import Output
 from tests.families import own_tests
 
 pytestmark = pytest.mark.tensorflow

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
-from kerasrun.models.base import Output
 from kerasrun.models.layers import LayerEntry, Layers
+from kerasrun.tasks.base import Output
 
 FIELDS = {"layers": {"layers": [{"Conv2D": {"filters": 2, "kernel_size": 3}}, "GlobalAveragePooling2D"]}}
 DATA = Path(__file__).parents[2] / "data"

@@ -80,7 +80,8 @@ def test_batches_are_the_examples_in_the_order_of_each_epoch(images):
 def test_batches_that_the_step_takes_out_of_memory_are_those_of_the_pipeline(images, first_step, full, one_hot):
     import tensorflow as tf
 
-    from kerasrun.pipeline.batches import BatchesInMemory, ClassNumbers, is_copied, training_batches
+    from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
+    from kerasrun.tasks.base import ClassNumbers
 
     count = 2 * BATCH if full else EXAMPLES
     # The second half, as where a share validates: indices are then those of a selection.

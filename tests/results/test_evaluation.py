@@ -46,7 +46,7 @@ def test_validation_in_training_and_evaluate_agree_to_the_bit(run):
 
 
 def test_predict_gives_the_very_numbers_that_evaluate_saw(run, report, png, monkeypatch):
-    from kerasrun.results.scores.base import WholeScorer
+    from kerasrun.report.scores import WholeScorer
 
     seen = []
     add = WholeScorer.add

@@ -14,7 +14,7 @@ from PIL import Image
 import kerasrun
 from kerasrun.errors import DataError, DeviceError, ModelFileError, UsageError
 from kerasrun.model_file import ENTRY
-from kerasrun.results.predictions.base import to_csv, to_json, to_text
+from kerasrun.report.predictions import to_csv, to_json, to_text
 
 pytestmark = pytest.mark.tensorflow
 IRIS = Path(__file__).parents[2] / "data" / "iris"

@@ -87,10 +87,14 @@ def test_a_picture_of_another_kind_is_refused(experiment):
 
 
 def test_every_kind_of_label_has_words():
-    from kerasrun.reading.data import Data
+    from matplotlib.figure import Figure
+
+    from kerasrun.tasks.base import task_named
 
     def label(kind, value):
-        return preview._label(value, Data({}, ("left", "right", "a name of very many letters"), None, "", kind))
+        axes = Figure().subplots()
+        task_named(kind).draw(axes, value, ("left", "right", "a name of very many letters"))
+        return axes.get_title()
 
     assert label("classes", np.int64(1)) == "right"
     assert label("classes", np.int64(2)) == "a name of very many…"

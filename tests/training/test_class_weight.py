@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
-from kerasrun.engine.targets import Targets
 from kerasrun.errors import DataError
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs.metrics import Table
+from kerasrun.tasks.base import Targets, task_named
 from kerasrun.training.class_weight import class_weights, sample_weight
 from tests.seeds import moved
 
@@ -86,7 +86,7 @@ def test_one_epoch_is_that_of_fit(train, two_classes, loss, weights):
     x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs)))
     model = keras.Model(inputs, keras.layers.Dense(units, activation=activation)(x))
     model.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
-    targets = Targets(Component(loss), classes=2, units=units)
+    targets = Targets(task_named("classes"), Component(loss), classes=2, units=units)
     arrays = {name: array[..., np.newaxis] for name, array in two_classes.items() if name.startswith("x")}
     order = epoch_order(moved(1), 0, len(labels))
     given = (arrays["x_train"][order].astype(np.float32), targets.encode(labels)[order])

@@ -70,7 +70,7 @@ def replayed(whole, monkeypatch):
     class Loop:
         def __init__(self, run, experiment):
             data = SimpleNamespace(classes=("0",), image_format=None, label_kind="classes", row_format=None)
-            targets = SimpleNamespace(outputs="probabilities")
+            targets = SimpleNamespace(outputs="probabilities", parts=())
             job = SimpleNamespace(experiment=experiment, data=data, model=None, targets=targets)
             self.run, self.best = run, best
             self.writer = RunWriter(run, job, [])
@@ -243,7 +243,7 @@ def test_a_model_that_keras_cannot_write_to_its_end_leaves_the_old_one(folder, t
     monkeypatch.setattr(io, "open", full_open)
     experiment = kerasrun.load(run.resolved_file).experiment
     data = SimpleNamespace(classes=info.classes, image_format=info.image_format, label_kind="classes", row_format=None)
-    targets = SimpleNamespace(outputs=info.outputs)
+    targets = SimpleNamespace(outputs=info.outputs, parts=())
     job = SimpleNamespace(experiment=experiment, data=data, model=model, targets=targets)
     for at in itertools.count(1):
         plan.writes, plan.at = 0, at

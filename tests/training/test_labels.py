@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
-from kerasrun.engine.targets import Targets, targets_for, wanted_output
 from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.schema import Fit
 from kerasrun.model_file import read_info
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.tasks.base import Targets, task_named
 
 pytestmark = pytest.mark.tensorflow
 
@@ -88,7 +88,7 @@ def test_an_accuracy_of_numbers_is_refused(rows, train):
 @pytest.mark.parametrize("kind", ["multi_label", "numbers"])
 def test_a_loss_of_one_class_among_several_is_refused_for_other_labels(kind):
     with pytest.raises(ModelError, match="one class among several"):
-        targets_for(_ends_in((3,)), 3, Component("categorical_crossentropy"), kind)
+        task_named(kind).targets_for(_ends_in((3,)), 3, Component("categorical_crossentropy"))
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_a_loss_of_one_class_among_several_is_refused_for_other_labels(kind):
     ],
 )
 def test_a_mask_has_a_channel_for_each_class_or_one_for_two(classes, loss, units, activation):
-    output = wanted_output(classes, loss, "masks")
+    output = task_named("masks").output(classes, loss)
     assert (output.units, output.activation, output.per_pixel) == (units, activation, True)
 
 
 def test_a_network_without_an_output_for_each_pixel_is_told_how_to_end():
     with pytest.raises(ModelError, match="UpSampling2D or Conv2DTranspose"):
-        targets_for(_ends_in((3,)), 3, None, "masks")
+        task_named("masks").targets_for(_ends_in((3,)), 3)
 
 
 @pytest.mark.parametrize(
@@ -119,16 +119,15 @@ def test_a_network_without_an_output_for_each_pixel_is_told_how_to_end():
     ],
 )
 def test_masks_become_what_the_loss_takes(loss, units, encoded):
-    from kerasrun.engine.labels import encode_masks
-
-    targets = Targets(Component(loss), 3, units, "masks")
-    assert encode_masks(targets, MASKS).numpy().tolist() == encoded.tolist()
+    targets = Targets(task_named("masks"), Component(loss), 3, units)
+    assert targets.encode(MASKS).numpy().tolist() == encoded.tolist()
 
 
 def test_a_mask_is_read_with_its_image_and_changed_as_it_is():
     """Where an image shows its mask, it still does after both were flipped and shifted."""
     from kerasrun.pipeline.augmentation import LayerAugmentation
-    from kerasrun.pipeline.batches import Masks, training_batches
+    from kerasrun.pipeline.batches import training_batches
+    from kerasrun.tasks.base import Masks
 
     shapes = np.random.default_rng(1).integers(0, 2, (10, 8, 8, 1), dtype=np.uint8)
     layers = [Component("RandomFlip"), Component("RandomTranslation", {"height_factor": [0.25, 0.25], **_WIDE})]
@@ -174,13 +173,12 @@ def _ends_in(shape):
 
 
 def test_one_hot_labels_are_made_of_each_batch_and_go_with_their_examples():
-    from kerasrun.engine.labels import training_labels
     from kerasrun.pipeline.batches import training_batches
 
     numbers = np.arange(10) % 3
-    targets = Targets(Component("categorical_crossentropy"), 3, 3)
+    targets = Targets(task_named("classes"), Component("categorical_crossentropy"), 3, 3)
     split = Split("train", ArrayInputs(np.arange(10, dtype=np.float32)[:, np.newaxis]), numbers)
-    labels = training_labels(targets, split)
+    labels = targets.task.training_labels(split, targets)
     for weight in (None, np.arange(10, dtype=np.float32)):
         batches = training_batches(
             split.inputs, labels, batch_size=4, seed=1, first_step=0, epochs=1, sample_weight=weight

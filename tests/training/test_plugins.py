@@ -10,10 +10,10 @@ from kerasrun import model_file
 from kerasrun.engine.state import from_hdf5
 from kerasrun.errors import Interrupted, ModelFileError, PluginError, RunDirectoryError
 from kerasrun.experiment.load import parse
-from kerasrun.models.base import Output
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.metrics import Table
+from kerasrun.tasks.base import Output
 from tests.training.conftest import DIGITS
 from tests.training.exactness import variables_digest
 from tests.training.test_extending import evidence

@@ -6,6 +6,7 @@ from kerasrun.experiment.outputs import written_outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.reading.data import LabelKind
+from kerasrun.tasks.base import task_named
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, closest, dotted, listed
 from kerasrun.text.yaml_text import Path
@@ -22,7 +23,7 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
         return _beside_outputs(places)
     if facts.classes is None:
         return []
-    if facts.label_kind not in (None, "classes"):
+    if facts.label_kind is not None and not task_named(facts.label_kind).one_class:
         return _without_classes(places, facts.label_kind)
     return _problems(places, facts.classes)
 

@@ -1,16 +1,14 @@
 """The names in the logs, and whether everything that watches one of them names it rightly."""
 
-from typing import get_args
-
 from kerasrun.callbacks import adapter_of, written_callbacks
 from kerasrun.experiment.logs import Metrics, metrics_of, names_of
-from kerasrun.experiment.metric_names import by_name, default_metrics
+from kerasrun.experiment.metric_names import by_name
 from kerasrun.experiment.outputs import written_outputs
 from kerasrun.experiment.rules import outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import direction, identifiers
-from kerasrun.reading.data import LabelKind
+from kerasrun.tasks.base import task_named, task_names
 from kerasrun.text.document import Document, Written, written_component, written_list
 from kerasrun.text.problems import Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain
@@ -110,8 +108,8 @@ def _metrics(facts: Facts, document: Document) -> Metrics | None:
     node = document.node(("compile", "metrics"))
     if node is None or plain(node) is None:
         # Labels of an unknown kind may have any of the defaults.
-        kinds = get_args(LabelKind) if facts.label_kind is None else (facts.label_kind,)
-        return by_name(list({one.name: one for kind in kinds for one in default_metrics(kind)}.values()))
+        tasks = map(task_named, task_names() if facts.label_kind is None else (facts.label_kind,))
+        return by_name(list({metric.name: metric for task in tasks for metric in task.default_metrics}.values()))
     metrics = [written for _, written in _written_metrics(document)]
     if not isinstance(node.value, list) or any(
         one is None or one.name not in identifiers("metrics") for one in metrics

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from kerasrun.experiment.losses import SPARSE
 from kerasrun.experiment.outputs import OUTPUTS, is_by_output, loss_of, no_loss, unknown, written_outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import identifiers
-from kerasrun.models.layers import JOINED
 from kerasrun.reading.data import LabelKind
+from kerasrun.tasks.base import SPARSE, task_named
+from kerasrun.tasks.several_outputs import JOINED
 from kerasrun.text.document import Document, written_component, written_list
 from kerasrun.text.problems import Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Path
@@ -78,8 +78,7 @@ def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]
 
 def _data_problems(document: Document, kind: LabelKind | None) -> list[Problem]:
     problems = []
-    if kind in ("classes", "masks"):
-        what = "an example has one class" if kind == "classes" else "the labels are masks"
+    if kind is not None and (what := task_named(kind).indivisible):
         expected = (
             "expected labels of several columns: `multi_label` or `target` of csv; `labels: multi_label` or "
             "`labels: numbers` of npz, npy and hdf5"

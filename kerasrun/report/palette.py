@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def class_colors(classes: int) -> NDArray[np.uint8]:
-    """The colour map of PASCAL VOC: the first class black, neighbours far apart; uint8 (classes, 3).
+    """Return the colour map of PASCAL VOC: the first class black, neighbours far apart; uint8 (classes, 3).
 
     The bits of a class number are dealt in turn to red, green and blue, the lowest to the highest bit.
     """

@@ -1,11 +1,21 @@
-"""Areas by hand, counted chunk by chunk."""
+"""Areas by hand and by scikit-learn, counted chunk by chunk."""
 
 import numpy as np
 import pytest
 
+from kerasrun.components import Component
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
-from kerasrun.results.scores.masks import SegmentationScorer
+from kerasrun.tasks.masks import TASK, SegmentationScorer
+from tests.tasks.sample import Sample
+
+SAMPLE = Sample(
+    TASK,
+    ("ground", "cat", "dog"),
+    ArrayInputs(np.random.default_rng(6).integers(0, 3, (6, 4, 4, 1), dtype=np.uint8)),
+    np.random.default_rng(7).dirichlet(np.ones(3), (6, 4, 4)),
+    (Component("sparse_categorical_crossentropy"), Component("categorical_crossentropy")),
+)
 
 # Two masks of 1×4 pixels and what a network of three channels says of them, as class numbers.
 TRUE = np.array([[[0, 0, 1, 1]], [[0, 1, 1, 0]]], np.uint8)
@@ -49,3 +59,18 @@ def test_as_many_examples_are_drawn_as_asked_for(split):
     assert (shown.name, shown.predicted.tolist()) == ("a.png", PREDICTED[0].tolist())
     titles = [axes.get_title() for axes in scores.figures()["overlays"].axes]
     assert titles == ["a.png", "true", "predicted"]
+
+
+def test_areas_are_those_of_scikit_learn():
+    from sklearn import metrics
+
+    scorer = SegmentationScorer(SAMPLE.split, SAMPLE.classes, "probabilities", None)
+    for chunk in (SAMPLE.found[:2], SAMPLE.found[2:]):
+        scorer.add(chunk)
+    scores = scorer.scores()
+    true, predicted = SAMPLE.labels.array.ravel(), SAMPLE.found.argmax(axis=-1).ravel()
+    assert scores.pixel_accuracy == pytest.approx(metrics.accuracy_score(true, predicted))
+    iou, dice = metrics.jaccard_score(true, predicted, average=None), metrics.f1_score(true, predicted, average=None)
+    assert [score.iou for score in scores.classes] == pytest.approx(iou)
+    assert [score.dice for score in scores.classes] == pytest.approx(dice)
+    assert scores.headline["mean_iou"] == pytest.approx(iou.mean())

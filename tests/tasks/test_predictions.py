@@ -7,16 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from kerasrun.model_file import ModelInfo, OutputPart
-from kerasrun.results.predictions.base import to_csv, to_json, to_text
-from kerasrun.results.predictions.classes import class_predictions
-from kerasrun.results.predictions.multi_label import multi_label_predictions
-from kerasrun.results.predictions.numbers import numbers_predictions
-from kerasrun.results.predictions.outputs import outputs_predictions
+from kerasrun.report.predictions import Question, to_csv, to_json, to_text
+from kerasrun.tasks.base import OutputPart, task_named
+from kerasrun.tasks.several_outputs import SeveralOutputs
 
 
-def info(*names, outputs="probabilities"):
-    return ModelInfo(names, None, 32, outputs, "small", 1)
+def asked(paths, *names, outputs="probabilities", **options):
+    return Question(names, outputs, paths=paths, **options)
 
 
 def outputs(*rows):
@@ -28,7 +25,7 @@ def rows(predictions):
 
 
 def test_a_threshold_says_which_of_two_classes_is_named_first():
-    (found,) = class_predictions(["a.png"], outputs([0.4]), info("no", "yes"), 2, threshold=0.3)
+    (found,) = task_named("classes").predicted(outputs([0.4]), asked(["a.png"], "no", "yes", top=2, threshold=0.3))
     assert [name for name, _ in found.top] == ["yes", "no"]
     assert found.top[0][1] == pytest.approx(0.4)
     assert rows([found])[0]["class_2"] == "no"
@@ -36,7 +33,7 @@ def test_a_threshold_says_which_of_two_classes_is_named_first():
 
 def test_labels_above_the_threshold_are_given():
     values = outputs([0.9, 0.2, 0.6], [0.1, 0.2, 0.3])
-    found = multi_label_predictions(["a.png", "b.png"], values, info("sky", "sea", "sun"), None, every=False)
+    found = task_named("multi_label").predicted(values, asked(["a.png", "b.png"], "sky", "sea", "sun"))
     assert [one.labels for one in found] == [("sky", "sun"), ()]
     header, first, second = to_text(found).splitlines()
     assert header.split() == ["example", "labels", "probability"]
@@ -48,13 +45,15 @@ def test_labels_above_the_threshold_are_given():
 
 
 def test_every_label_has_a_column_on_demand():
-    (found,) = multi_label_predictions(["a.png"], outputs([0.9, 0.2]), info("sky", "sea"), 0.1, every=True)
+    (found,) = task_named("multi_label").predicted(
+        outputs([0.9, 0.2]), asked(["a.png"], "sky", "sea", threshold=0.1, every=True)
+    )
     assert found.labels == ("sky", "sea")
     assert to_text([found]).splitlines()[0].split() == ["example", "labels", "sky", "sea"]
 
 
 def test_numbers_have_a_column_each():
-    found = numbers_predictions(["a.csv:2"], outputs([1.5, -2]), info("price", "rooms", outputs="values"))
+    found = task_named("numbers").predicted(outputs([1.5, -2]), asked(["a.csv:2"], "price", "rooms", outputs="values"))
     assert json.loads(to_json(found)) == [{"path": "a.csv:2", "values": {"price": 1.5, "rooms": -2.0}}]
     assert to_csv(found).splitlines() == ["path,price,rooms", "a.csv:2,1.5,-2.0"]
     assert to_text(found).splitlines()[1].split() == ["a.csv:2", "1.5", "-2"]
@@ -62,13 +61,13 @@ def test_numbers_have_a_column_each():
 
 def test_several_outputs_speak_under_their_names():
     parts = (OutputPart("kind", 2, "classes", "softmax logits"), OutputPart("hours", 1, "numbers", "values"))
-    known = ModelInfo(("car", "bike", "hours"), None, 32, "values", "small", 1, parts=parts)
-    (found,) = outputs_predictions(["a.csv:2"], outputs([0, np.log(3), 2]), known, every=False)
+    task, names = SeveralOutputs(parts), ("car", "bike", "hours")
+    (found,) = task.predicted(outputs([0, np.log(3), 2]), asked(["a.csv:2"], *names, outputs="values"))
     assert to_text([found]).splitlines()[1].split() == ["a.csv:2", "bike", "0.7500", "2"]
     assert json.loads(to_json([found]))[0]["outputs"] == {
         "kind": {"class": "bike", "values": {"car": pytest.approx(0.25), "bike": pytest.approx(0.75)}},
         "hours": {"values": {"hours": 2.0}},
     }
     assert list(rows([found])[0]) == ["path", "kind", "kind.car", "kind.bike", "hours.hours"]
-    (found,) = outputs_predictions(["a.csv:2"], outputs([0, np.log(3), 2]), known, every=True)
+    (found,) = task.predicted(outputs([0, np.log(3), 2]), asked(["a.csv:2"], *names, outputs="values", every=True))
     assert found.as_cells() == {"kind": "car 0.2500, bike 0.7500", "hours": "2"}

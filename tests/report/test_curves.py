@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrun.results.scores.curves import ranking_curves
+from kerasrun.report.curves import ranking_curves
 
 # The example of scikit-learn's documentation of roc_curve and average_precision_score.
 POSITIVE = np.array([0, 0, 1, 1])
@@ -30,6 +30,24 @@ def test_the_roc_area_is_the_chance_of_a_right_order_ties_counting_half():
     differences = values[positive == 1][:, np.newaxis] - values[positive == 0]
     expected = np.mean((differences > 0) + (differences == 0) / 2)
     assert ranking_curves(positive, values).roc.area == pytest.approx(expected)
+
+
+def test_curves_and_areas_are_those_of_scikit_learn():
+    from sklearn import metrics
+
+    rng = np.random.default_rng(2)
+    positive, values = rng.integers(0, 2, 200), rng.integers(0, 20, 200) / 20
+    curves = ranking_curves(positive, values)
+    false_rate, true_rate, _ = metrics.roc_curve(positive, values, drop_intermediate=False)
+    assert curves.roc.x.tolist() == pytest.approx(false_rate.tolist())
+    assert curves.roc.y.tolist() == pytest.approx(true_rate.tolist())
+    precision, recall, _ = metrics.precision_recall_curve(positive, values)
+    # From the other end, where every example is called positive already at the largest threshold that finds all.
+    points = len(precision)
+    assert curves.precision_recall.x[:points].tolist() == pytest.approx(recall[::-1].tolist())
+    assert curves.precision_recall.y[:points].tolist() == pytest.approx(precision[::-1].tolist())
+    assert curves.roc.area == pytest.approx(metrics.roc_auc_score(positive, values))
+    assert curves.precision_recall.area == pytest.approx(metrics.average_precision_score(positive, values))
 
 
 def test_equal_values_are_one_point():

@@ -1,11 +1,24 @@
-"""Scores of classes by hand."""
+"""Scores of classes by hand, and by scikit-learn."""
 
 import numpy as np
 import pytest
 
-from kerasrun.results.model import class_values, pixel_classes
-from kerasrun.results.scores.classes import class_scores, classification_scores, confusion_matrix
+from kerasrun.components import Component
+from kerasrun.report.values import class_values, pixel_classes
+from kerasrun.tasks.classes import TASK, class_scores, classification_scores, confusion_matrix
+from tests.tasks.sample import Sample
 
+SAMPLE = Sample(
+    TASK,
+    ("cat", "dog", "bird"),
+    np.array([0, 2, 1, 1, 0, 2]),
+    np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.4, 0.3], [0.5, 0.4, 0.1], [0.6, 0.2, 0.2], [0.2, 0.5, 0.3]]),
+    (
+        Component("categorical_crossentropy"),
+        Component("sparse_categorical_crossentropy"),
+        Component("CategoricalCrossentropy", {"from_logits": True}),
+    ),
+)
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 PREDICTED = np.array([0, 0, 1, 1, 1, 0])
 
@@ -21,6 +34,36 @@ def test_scores_by_hand():
     assert [score.recall for score in scores] == pytest.approx([2 / 3, 1, 0])
     assert [score.f1 for score in scores] == pytest.approx([2 / 3, 0.8, 0])
     assert [score.support for score in scores] == [3, 2, 1]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12])
+def test_scores_are_those_of_scikit_learn(classes):
+    from sklearn import metrics
+
+    rng = np.random.default_rng(3)
+    labels, values = rng.integers(0, classes, 200), rng.dirichlet(np.ones(classes), 200).astype(np.float32)
+    values[::7] = values[0]  # several examples of equal values
+    names = [str(number) for number in range(classes)]
+    scores, predicted = classification_scores(labels, values, names, "probabilities"), values.argmax(axis=1)
+    assert scores.accuracy == metrics.accuracy_score(labels, predicted)
+    assert scores.confusion_matrix.tolist() == metrics.confusion_matrix(labels, predicted).tolist()
+    by_name = metrics.classification_report(labels, predicted, output_dict=True, zero_division=0)
+    for score in scores.classes:
+        expected = by_name[score.name]
+        assert (score.precision, score.recall, score.support) == (
+            pytest.approx(expected["precision"]),
+            pytest.approx(expected["recall"]),
+            expected["support"],
+        )
+        assert score.f1 == pytest.approx(expected["f1-score"])
+    if classes == 2:
+        assert scores.headline["roc_auc"] == pytest.approx(metrics.roc_auc_score(labels, values[:, 1]))
+        expected = metrics.average_precision_score(labels, values[:, 1])
+        assert scores.headline["average_precision"] == pytest.approx(expected)
+    if classes > 10:
+        distinct = values + rng.uniform(0, 1e-4, values.shape)  # scikit-learn orders equal values otherwise
+        top = classification_scores(labels, distinct, names, "probabilities").top_5_accuracy
+        assert top == metrics.top_k_accuracy_score(labels, distinct, k=5)
 
 
 @pytest.mark.parametrize(

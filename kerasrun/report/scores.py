@@ -1,17 +1,15 @@
-"""What scores of every kind of labels have in common, and how they come from outputs."""
+"""What the scores of every task have in common, and how they come from outputs."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 class Scores(ABC):
@@ -20,42 +18,29 @@ class Scores(ABC):
     @property
     @abstractmethod
     def headline(self) -> Mapping[str, float | None]:
-        """What stands beside loss and metrics; None where it is not defined on this split."""
+        """The values beside loss and metrics; None where one is not defined on this split."""
 
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
-        """Everything but pictures, as JSON has it."""
+        """Return everything but pictures, as JSON has it."""
 
     @abstractmethod
     def to_text(self) -> str:
-        """Tables."""
+        """Return tables."""
 
     @abstractmethod
     def figures(self) -> Mapping[str, Figure]:
-        """Pictures by the beginning of their files' names."""
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """One example to be drawn."""
-
-    name: str
-    image: NDArray[Any]
-    """(height, width, channels)."""
-    true: NDArray[np.int64]
-    """Class numbers, (height, width)."""
-    predicted: NDArray[np.int64]
-    """Class numbers, (height, width)."""
+        """Return pictures by the beginning of their files' names."""
 
 
 class Scorer(Protocol):
     """Takes outputs as they are computed, and says at the end how good they are."""
 
     def add(self, outputs: NDArray[np.float32]) -> None:
-        """The outputs of the next examples, (examples, …), in the order of the split."""
+        """Take the outputs of the next examples, (examples, …), in the order of the split."""
 
     def scores(self) -> Scores:
-        """When every example was added."""
+        """Return the scores once every example was added."""
 
 
 class WholeScorer:
@@ -69,14 +54,16 @@ class WholeScorer:
         self._outputs.append(outputs)
 
     def scores(self) -> Scores:
+        import numpy as np
+
         return self._score(np.concatenate(self._outputs))
 
 
 def share(part: Any, whole: Any) -> float:
-    """A quotient, 0 where it has no denominator."""
+    """Return a quotient, 0 where it has no denominator."""
     return float(part / whole) if whole else 0.0
 
 
 def shown(value: float | None) -> str:
-    """Four digits; `-` for what is not defined."""
+    """Return four digits; `-` for what is not defined."""
     return "-" if value is None else f"{value:.4f}"

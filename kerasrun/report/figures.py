@@ -1,17 +1,19 @@
 """Pictures of what an evaluation found, as matplotlib figures. Nothing opens a window."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from kerasrun.results.palette import class_colors
+from kerasrun.report.curves import Curve
+from kerasrun.report.palette import class_colors
 
-if TYPE_CHECKING:
-    from kerasrun.results.scores.base import Overlay
-    from kerasrun.results.scores.curves import Curve
+if TYPE_CHECKING:  # the import alone takes a while
+    from matplotlib.figure import Figure
 
 # Above this many classes the numbers in the cells of a confusion matrix cannot be read.
 READABLE_CLASSES = 30
@@ -19,11 +21,24 @@ READABLE_CLASSES = 30
 READABLE_CURVES = 12
 
 
+@dataclass(frozen=True)
+class Overlay:
+    """One example to be drawn."""
+
+    name: str
+    image: NDArray[Any]
+    """(height, width, channels)."""
+    true: NDArray[np.int64]
+    """Class numbers, (height, width)."""
+    predicted: NDArray[np.int64]
+    """Class numbers, (height, width)."""
+
+
 def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
+    """Draw counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
     count = len(classes)
     side = max(4.0, min(0.5 * count + 2, 20.0))
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = _empty(side, side)
     axes: Any = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -37,23 +52,23 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     return figure
 
 
-def roc(curves: Mapping[str, "Curve"]) -> Figure:
-    """True against false positive rate, with the line of a guess."""
+def roc(curves: Mapping[str, Curve]) -> Figure:
+    """Draw true against false positive rate, with the line of a guess."""
     figure, axes = _curves(curves, drawstyle="default")
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     return figure
 
 
-def precision_recall(curves: Mapping[str, "Curve"]) -> Figure:
-    """Precision against recall, in the steps whose area is average precision."""
+def precision_recall(curves: Mapping[str, Curve]) -> Figure:
+    """Draw precision against recall, in the steps whose area is average precision."""
     figure, axes = _curves(curves, drawstyle="steps-pre")
     axes.set(title="precision and recall", xlabel="recall", ylabel="precision")
     return figure
 
 
-def _curves(curves: Mapping[str, "Curve"], drawstyle: Any) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(5, 5), layout="constrained")
+def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:
+    figure = _empty(5, 5)
     axes: Any = figure.subplots()
     for name, curve in curves.items():
         axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=f"{name}: area {curve.area:.3f}")
@@ -65,10 +80,10 @@ def _curves(curves: Mapping[str, "Curve"], drawstyle: Any) -> tuple[Figure, Any]
 
 
 def predicted(targets: Sequence[str], true: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:
-    """Predicted against true numbers, a panel for each target, with the line on which they are equal."""
+    """Draw predicted against true numbers, a panel for each target, with the line on which they are equal."""
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
-    figure = Figure(figsize=(4 * columns, 4 * rows), layout="constrained")
+    figure = _empty(4 * columns, 4 * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for column, (axes, name) in enumerate(zip(panels, targets, strict=False)):
         axes.scatter(true[:, column], values[:, column], s=8, alpha=0.5)
@@ -80,9 +95,9 @@ def predicted(targets: Sequence[str], true: NDArray[np.float64], values: NDArray
     return figure
 
 
-def overlays(examples: Sequence["Overlay"], classes: Sequence[str]) -> Figure:
-    """A row for each example: the image, and over it the true and the predicted mask."""
-    figure = Figure(figsize=(9, 3 * len(examples) + 0.6), layout="constrained")
+def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
+    """Draw a row for each example: the image, and over it the true and the predicted mask."""
+    figure = _empty(9, 3 * len(examples) + 0.6)
     colors = class_colors(len(classes))
     panels: Any = np.atleast_2d(figure.subplots(len(examples), 3))
     for row, example in zip(panels, examples, strict=True):
@@ -102,8 +117,14 @@ def overlays(examples: Sequence["Overlay"], classes: Sequence[str]) -> Figure:
     return figure
 
 
+def _empty(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def _grey_or_color(image: NDArray[Any]) -> NDArray[Any]:
-    """What matplotlib can show: (height, width) or (height, width, 3), uint8 or 0 to 1."""
+    """Return what matplotlib can show: (height, width) or (height, width, 3), uint8 or 0 to 1."""
     if image.shape[-1] not in (3, 4):
         return image[..., 0]
     if image.dtype != np.uint8:

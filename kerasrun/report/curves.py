@@ -30,7 +30,7 @@ class RankingCurves:
 
 
 def ranking_curves(positive: NDArray[Any], values: NDArray[np.float64]) -> RankingCurves | None:
-    """The curves over every threshold that tells two values apart.
+    """Return the curves over every threshold that tells two values apart.
 
     Args:
         positive: whether each example is positive, (examples,).

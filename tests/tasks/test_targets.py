@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
-from kerasrun.engine.targets import Targets, targets_for, wanted_output
 from kerasrun.errors import ModelError
-from kerasrun.models.base import Output
+from kerasrun.tasks.base import Output, Targets
+from kerasrun.tasks.classes import TASK
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from kerasrun.models.base import Output
     ],
 )
 def test_the_last_layer_follows_from_labels_and_loss(classes, loss, output):
-    assert wanted_output(classes, loss) == output
+    assert TASK.output(classes, loss) == output
 
 
 def test_labels_become_what_the_loss_takes():
     labels = np.array([2, 0])
-    assert Targets(Component("categorical_crossentropy"), 3, 3).encode(labels).tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert Targets(Component("sparse_categorical_crossentropy"), 3, 3).encode(labels).tolist() == [2, 0]
-    assert Targets(Component("binary_crossentropy"), 2, 1).encode(np.array([1, 0])).tolist() == [[1], [0]]
+    assert Targets(TASK, Component("categorical_crossentropy"), 3, 3).encode(labels).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert Targets(TASK, Component("sparse_categorical_crossentropy"), 3, 3).encode(labels).tolist() == [2, 0]
+    assert Targets(TASK, Component("binary_crossentropy"), 2, 1).encode(np.array([1, 0])).tolist() == [[1], [0]]
 
 
 @pytest.mark.tensorflow
@@ -55,7 +55,7 @@ def test_labels_become_what_the_loss_takes():
 )
 def test_a_disagreement_is_one_sentence_with_the_fix(units, activation, classes, loss, sentence):
     with pytest.raises(ModelError, match=sentence):
-        targets_for(_model(units, activation), classes, loss)
+        TASK.targets_for(_model(units, activation), classes, loss)
 
 
 @pytest.mark.tensorflow
@@ -64,7 +64,7 @@ def test_a_disagreement_is_one_sentence_with_the_fix(units, activation, classes,
     [(1, "sigmoid", 2, "binary_crossentropy"), (2, "softmax", 2, "categorical_crossentropy")],
 )
 def test_a_given_last_layer_decides_the_loss(units, activation, classes, loss):
-    assert targets_for(_model(units, activation), classes, None).loss.name == loss
+    assert TASK.targets_for(_model(units, activation), classes, None).loss.name == loss
 
 
 @pytest.mark.tensorflow
@@ -73,7 +73,7 @@ def test_a_network_that_ends_in_maps_is_told_how_to_end():
 
     inputs = keras.Input((8, 8, 1))
     with pytest.raises(ModelError, match="Flatten or GlobalAveragePooling2D"):
-        targets_for(keras.Model(inputs, keras.layers.Conv2D(3, 3)(inputs)), 3, None)
+        TASK.targets_for(keras.Model(inputs, keras.layers.Conv2D(3, 3)(inputs)), 3, None)
 
 
 def _model(units, activation):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from kerasrun.model_file import OutputPart
-from kerasrun.results.scores.outputs import output_scores
+from kerasrun.report.predictions import Question
+from kerasrun.tasks.base import OutputPart
+from kerasrun.tasks.several_outputs import SeveralOutputs
+from tests.tasks.sample import Sample
 
 PARTS = (
     OutputPart("kind", 2, "classes", "softmax logits"),
@@ -15,16 +17,18 @@ NAMES = ("car", "bike", "urgent", "hours")
 LABELS = np.array([[1, 0, 1, 2.0], [0, 1, 0, 4.0], [0, 1, 1, 6.0]], np.float32)
 OUTPUTS = np.array([[3, 1, 0.9, 2.5], [2, 1, 0.4, 4.0], [-1, 1, 0.2, 5.0]], np.float32)
 
+SAMPLE = Sample(SeveralOutputs(PARTS), NAMES, np.repeat(LABELS, 2, axis=0), np.repeat(OUTPUTS, 2, axis=0))
+
 
 def test_each_has_the_scores_of_its_kind():
-    scores = output_scores(LABELS, OUTPUTS, NAMES, PARTS)
+    scores = SeveralOutputs(PARTS).scores(LABELS, OUTPUTS, Question(NAMES, "values"))
     assert scores.outputs["kind"].confusion_matrix.tolist() == [[1, 0], [1, 1]]
     assert scores.outputs["urgent"].exact_match == pytest.approx(2 / 3)
     assert scores.outputs["hours"].targets[0].mae == pytest.approx(0.5)
 
 
 def test_names_of_outputs_stand_in_front():
-    scores = output_scores(LABELS, OUTPUTS, NAMES, PARTS)
+    scores = SeveralOutputs(PARTS).scores(LABELS, OUTPUTS, Question(NAMES, "values"))
     assert {"kind_accuracy", "urgent_exact_match", "hours_mae"} <= scores.headline.keys()
     assert list(scores.as_dict()["outputs"]) == ["kind", "urgent", "hours"]
     assert {"kind_confusion", "hours_predicted"} <= scores.figures().keys()

@@ -1,0 +1,80 @@
+"""What the predictions of every task have in common, and how a list of them is printed."""
+
+import csv
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasrun.reading.data import ImageFormat
+from kerasrun.report.text_table import text_table
+from kerasrun.report.values import OutputKind
+
+
+@dataclass(frozen=True)
+class Question:
+    """What `evaluate` or `predict` is asked of a network's outputs; below `threshold`, what only `predict` is."""
+
+    classes: Sequence[str]
+    """Names of the classes, or of the columns of other labels."""
+    outputs: OutputKind
+    """What the outputs are."""
+    threshold: float | None = None
+    """How probable the second of two classes, or a label, must be to be called; None for a half."""
+    paths: Sequence[str] = ()
+    """The name of each example."""
+    top: int = 1
+    """How many classes to name, where one holds."""
+    every: bool = False
+    """Whether to name all of them, or the probability of every label."""
+    files: Sequence[Path] = ()
+    """The file of each example's mask."""
+    sizes: Sequence[tuple[int, int]] = ()
+    """Width and height to which each mask is brought back; empty where it stays as the network made it."""
+    image_format: ImageFormat | None = None
+    """How an image became an input."""
+    save: Callable[[Any, Path], None] = lambda picture, file: picture.save(file)
+    """What writes a picture of Pillow to a file."""
+
+
+@dataclass(frozen=True)
+class Prediction(ABC):
+    """The answer of a model on one example."""
+
+    path: str
+    """The image; `FILE:LINE` of a row; `FILE[INDEX]` of an array's example."""
+
+    @abstractmethod
+    def as_dict(self) -> dict[str, Any]:
+        """Return the prediction as JSON has it."""
+
+    @abstractmethod
+    def as_row(self) -> Mapping[str, Any]:
+        """Return values by the columns of CSV, which all predictions of one call share."""
+
+    @abstractmethod
+    def as_cells(self) -> Mapping[str, str]:
+        """Return text by the columns of the printed table, without the path."""
+
+
+def to_text(predictions: Sequence[Prediction]) -> str:
+    """Return a line for each example."""
+    header = list(predictions[0].as_cells()) if predictions else []
+    return text_table(["example", *header], [[p.path, *p.as_cells().values()] for p in predictions])
+
+
+def to_json(predictions: Sequence[Prediction]) -> str:
+    """Return one list of objects."""
+    return json.dumps([prediction.as_dict() for prediction in predictions], indent=2)
+
+
+def to_csv(predictions: Sequence[Prediction]) -> str:
+    """Return a row for each example below a line of names; numbers read back bit for bit."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(predictions[0].as_row() if predictions else ["path"])
+    writer.writerows(prediction.as_row().values() for prediction in predictions)
+    return text.getvalue().rstrip("\n")

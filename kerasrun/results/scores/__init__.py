@@ -1,1 +1,0 @@
-"""What `evaluate` says of a network's outputs: one file for each kind of labels."""

@@ -1,0 +1,476 @@
+"""The base of the tasks: everything that is asked of one.
+
+A task is what the labels of the data are. Every other file in this folder is one, found by listing the folder; the
+file's name is the task's, in model files and in `run.json` too (`label_kind`), and sources say it of their labels.
+
+| labels                | last layer                                          | loss                        |
+| --------------------- | --------------------------------------------------- | --------------------------- |
+| two classes           | one sigmoid unit                                    | binary cross-entropy        |
+| more classes          | a softmax                                           | categorical cross-entropy   |
+| several at once       | a sigmoid unit for each                             | binary cross-entropy        |
+| numbers               | a linear unit for each                              | mean squared error          |
+| masks of two classes  | one sigmoid channel, as high and wide as the mask   | binary cross-entropy        |
+| masks of more classes | a softmax over channels, as high and wide           | sparse categorical cross-entropy |
+
+A loss or a last layer that is given decides instead; where they contradict each other, the answer is one sentence with
+the fix. What checks an experiment imports tasks, so they import NumPy, TensorFlow and matplotlib in functions only.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerasrun.components import Component
+from kerasrun.errors import ModelError
+from kerasrun.families import members
+from kerasrun.keras_catalogue import added, canonical
+from kerasrun.keras_objects import build
+from kerasrun.reading.data import Data, Inputs, LabelKind, Split
+from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.scores import Scorer, Scores, WholeScorer
+from kerasrun.report.values import OutputKind, label_values
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BINARY = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
+SPARSE = ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy", "Circle")
+CATEGORICAL = ("CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge", *SPARSE)
+# Losses on a score that is not a probability: the last layer stays linear.
+LINEAR = ("Hinge", "SquaredHinge", "CategoricalHinge")
+ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
+CLASS_NUMBER_METRICS = ("BinaryIoU", "IoU", "MeanIoU")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the last layer must be, following from the labels and the loss."""
+
+    units: int
+    activation: str
+    per_pixel: bool = False
+    """Whether every pixel gets an output, as masks need; else every example does."""
+
+    def layer(self) -> Any:
+        """Return the last layer itself; float32 under mixed precision too, so that the loss keeps its precision."""
+        from keras import layers
+
+        if self.per_pixel:
+            return layers.Conv2D(self.units, 1, activation=self.activation, name="output", dtype="float32")
+        return layers.Dense(self.units, activation=self.activation, name="output", dtype="float32")
+
+
+@dataclass(frozen=True)
+class OutputPart:
+    """One of several outputs, whose columns are side by side in the network's."""
+
+    name: str
+    columns: int
+    label_kind: LabelKind
+    """The name of its own task."""
+    outputs: OutputKind
+
+    @property
+    def task(self) -> Task:
+        return task_named(self.label_kind)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Labels that are as large as the examples: read with them, and changed with them."""
+
+    inputs: Inputs
+    """Class numbers, each uint8 (height, width, 1)."""
+    encode: Callable[[Any], Any]
+    """From a batch of them, a tensor, to what the loss takes."""
+
+
+@dataclass(frozen=True)
+class ClassNumbers:
+    """Labels that the loss takes as many numbers each: made of a batch, because those of all would fill the memory."""
+
+    numbers: NDArray[np.int64]
+    encode: Callable[[Any], Any]
+    """From a batch of them, a tensor, to what the loss takes."""
+
+
+class Task(ABC):
+    """Base of the tasks."""
+
+    parts: tuple[OutputPart, ...] = ()
+    """The outputs in their order, where there are several."""
+    default_metrics: ClassVar[tuple[Component, ...]] = (Component("accuracy"),)
+    """What is measured where the experiment does not say."""
+    one_class: ClassVar[bool] = False
+    """Whether each example has exactly one of the classes, which can have weights, folders and a largest value."""
+    per_pixel: ClassVar[bool] = False
+    """Whether each pixel of an image has a label."""
+    together: ClassVar[bool] = False
+    """Whether several labels may hold at once, each with a yes or a no of its own."""
+    indivisible: ClassVar[str] = ""
+    """Why the labels cannot be divided among several outputs, for a message; empty where they can."""
+    counted: ClassVar[str] = "classes"
+    """What is counted when the names of the labels are, in messages."""
+    unit: ClassVar[str] = "unit"
+    """What the last layer has as many of, in messages."""
+    units_key: ClassVar[str] = "units"
+    """The argument of the last layer that says how many."""
+    row_of: ClassVar[str] = "the labels need"
+    """What needs one row of outputs for each example, in a message."""
+
+    # Building: loss, last layer, metrics.
+
+    @abstractmethod
+    def default_loss(self, classes: int, units: int) -> Component:
+        """Return the loss that suits a last layer of `units` units, where the experiment has none."""
+
+    @abstractmethod
+    def output(self, classes: int, loss: Component | None = None) -> Output:
+        """Return the last layer that suits the labels, and the loss where one is given."""
+
+    def outputs(self, loss: Component) -> OutputKind:
+        """Return what the network's outputs are, so that probabilities can be made of them."""
+        name = canonical("losses", loss.name)
+        if name in LINEAR:
+            return "scores"
+        if not is_from_logits(loss):
+            return "probabilities"
+        return "sigmoid logits" if name in BINARY else "softmax logits"
+
+    def check_loss(self, loss: Component) -> None:
+        """Refuse a loss that is not for such labels, whatever the last layer is.
+
+        Raises:
+            ModelError: with the loss to take.
+        """
+        del loss
+
+    def check_shape(self, shape: tuple[int, ...], inputs: tuple[int, ...]) -> None:
+        """Hold the shape of the network's output for an example against the labels.
+
+        Args:
+            inputs: the shape of an example.
+
+        Raises:
+            ModelError: with the layers to end in.
+        """
+        del inputs
+        if len(shape) != 1:
+            raise ModelError(
+                f"the network ends in an output of shape {shape} for each example, but {self.row_of} one row of "
+                "numbers: end it with Flatten or GlobalAveragePooling2D"
+            )
+
+    def takes_both(self, loss: str) -> bool:
+        """Return whether a loss takes one unit for two classes as well as two."""
+        return added("losses", loss) is not None
+
+    def targets_for(self, model: Any, classes: int, loss: Component | None = None) -> Targets:
+        """Choose the loss that suits the network's last layer, or check that the given one does.
+
+        Args:
+            model: the built Keras model, output shape (batch, units), of masks (batch, height, width, units).
+            classes: how many classes, labels or numbers there are.
+
+        Raises:
+            ModelError: if labels, last layer, activation and loss contradict each other; one sentence with the fix.
+        """
+        shape = tuple(model.output.shape[1:])
+        self.check_shape(shape, tuple(model.input.shape[1:]))
+        units = int(shape[-1])
+        return self.agreed(loss or self.default_loss(classes, units), classes, units, activation_of(model.layers[-1]))
+
+    def agreed(self, loss: Component, classes: int, units: int, activation: str | None) -> Targets:
+        """Check that the loss suits the labels and the layer that the network, or one of its outputs, ends in.
+
+        Args:
+            classes: as of `targets_for`.
+            units: those of the layer.
+            activation: None where its kind does not tell.
+
+        Raises:
+            ModelError: as `targets_for`.
+        """
+        self.check_loss(loss)
+        name, wanted = canonical("losses", loss.name), self.output(classes, loss)
+        if units != wanted.units and not (self.takes_both(name) and classes == 2 and units in (1, 2)):
+            raise ModelError(
+                f"the last layer has {units} {self.unit}{'' if units == 1 else 's'}, but {loss.name} on {classes} "
+                f"{self.counted} needs {wanted.units}: set its {self.units_key} to {wanted.units}, or leave the "
+                "layer out and it is added"
+            )
+        if activation is not None:
+            _check_activation(loss, units, activation, wanted)
+        return Targets(self, loss, classes, units)
+
+    def compile_arguments(self, targets: Targets, metrics: Mapping[str, Component]) -> dict[str, Any]:
+        """Return the loss and the metrics, by their names in the logs, as arguments of `Model.compile`."""
+        built = [self.metric(metric, name, targets) for name, metric in metrics.items()]
+        return {"loss": build("losses", targets.loss), "metrics": built}
+
+    def metric(self, metric: Component, name: str, targets: Targets) -> Any:
+        """Build a metric of Keras, called `name` in the logs.
+
+        Raises:
+            ModelError: if it compares other targets than these.
+        """
+        kind = self._metric_class(metric.name, targets)
+        self.check_metric(kind, targets)
+        arguments = {**metric.arguments, "name": name}
+        if kind == "BinaryAccuracy" and targets.from_logits:
+            arguments.setdefault("threshold", 0.0)  # where the sigmoid is a half
+        if kind == "DiceCoef":
+            arguments.setdefault("from_logits", targets.from_logits)
+        return build("metrics", Component(kind, arguments))
+
+    def _metric_class(self, name: str, targets: Targets) -> str:
+        """Keras's `accuracy` and `crossentropy` stand for one of three classes, by what the targets look like."""
+        of = {"accuracy": "Accuracy", "acc": "Accuracy", "crossentropy": "Crossentropy", "ce": "Crossentropy"}.get(name)
+        if of is None:
+            return canonical("metrics", name)
+        if targets.units == 1 or self.together:
+            return f"Binary{of}"
+        return f"SparseCategorical{of}" if targets.sparse else f"Categorical{of}"
+
+    def check_metric(self, name: str, targets: Targets) -> None:
+        """Refuse a metric that takes targets of another form: Keras gives numbers that mean nothing.
+
+        Raises:
+            ModelError: with the metric to take.
+        """
+        one_hot = targets.one_hot
+        if name.startswith("Sparse") and not targets.sparse:
+            wants, instead = "class numbers", "accuracy" if targets.units == 1 else name.removeprefix("Sparse")
+        elif name in ONE_HOT_METRICS and not one_hot:
+            wants, instead = "one-hot targets", "accuracy" if targets.units == 1 else f"Sparse{name}"
+        elif name in CLASS_NUMBER_METRICS:
+            wants, instead = "class numbers on both sides", "OneHotMeanIoU"
+        else:
+            return
+        given = "one-hot" if one_hot else "class numbers" if targets.sparse else "one 0 or 1 each"
+        raise ModelError(
+            f"compile.metrics: {name} compares {wants}, but with {targets.loss.name} on {targets.classes} classes the "
+            f"targets are {given}: take {instead}"
+        )
+
+    # Encoding: labels as the loss takes them.
+
+    def check_labels(self, data: Data) -> None:
+        """Hold the values of the labels against what they are taken for, where that is not known from the data alone.
+
+        Raises:
+            DataError: naming the split and the example.
+        """
+        del data
+
+    def encode(self, labels: Any, targets: Targets) -> Any:
+        """Return labels as the loss takes them.
+
+        Args:
+            labels: as `Split.labels` holds them, (examples, …).
+        """
+        import numpy as np
+
+        del targets
+        return labels.astype(np.float32)
+
+    def training_labels(self, split: Split, targets: Targets) -> NDArray[Any] | ClassNumbers | Masks:
+        """Return the labels for `training_batches`: encoded at once, or what is encoded batch by batch."""
+        labels: NDArray[Any] = self.encode(split.label_array, targets)
+        return labels
+
+    def labels_of(self, split: Split, begin: int, end: int, targets: Targets) -> Any:
+        """Return the encoded labels of the examples from `begin` to before `end`."""
+        return self.encode(split.label_array[begin:end], targets)
+
+    def zeros(self, examples: int, size: tuple[int, ...], targets: Targets) -> Any:
+        """Return labels of as many examples that are all zero, encoded.
+
+        Args:
+            size: height and width of an example, where it is an image.
+        """
+        import numpy as np
+
+        del size
+        return self.encode(np.zeros((examples, targets.classes), np.int64), targets)
+
+    # Results: what `evaluate` and `predict` say.
+
+    def scorer(self, split: Split, question: Question) -> Scorer:
+        """Return what measures a network's outputs on a split; here it keeps them all, and asks `scores`."""
+        return WholeScorer(lambda found: self.scores(split.label_array, found, question))
+
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
+        """Compare all labels of a split with what the network found; not asked of a task that has its own `scorer`.
+
+        Args:
+            labels: as `Split.labels` holds them.
+            found: the network's outputs, (examples, …).
+        """
+        raise NotImplementedError
+
+    def predictions(self, chunks: Iterable[NDArray[np.float32]], question: Question) -> list[Prediction]:
+        """Return a prediction for each example; here it keeps all outputs, and asks `predicted`.
+
+        Args:
+            chunks: the network's outputs as they are computed, each (examples, …).
+        """
+        import numpy as np
+
+        return self.predicted(np.concatenate(list(chunks)), question)
+
+    def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
+        """Return a prediction for each example; not asked of a task that has its own `predictions`.
+
+        Args:
+            found: the network's outputs, (examples, …).
+        """
+        raise NotImplementedError
+
+    def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
+        """Return the probability or the number that each column of the outputs stands for."""
+        return label_values(found, outputs)
+
+    def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return labels as `Split.labels` holds them, from columns of numbers as several outputs divide them."""
+        return labels
+
+    def without_threshold(self, classes: int, outputs: OutputKind) -> str | None:
+        """Return why a threshold has nothing to decide, as what a model does; None where it has."""
+        if not self.together and classes != 2:
+            return f"takes the largest of {classes} classes"
+        return "makes scores, not probabilities (its loss is a hinge loss)" if outputs == "scores" else None
+
+    def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
+        """Return the file that `predict` writes for each example, where it writes any.
+
+        Args:
+            folder: where they go.
+            paths: the names of the examples.
+            originals: files that must not be written over.
+
+        Raises:
+            UsageError: if two examples would have one file, or an original would be replaced.
+        """
+        del folder, paths, originals
+        return ()
+
+    # Preview: a label beside its image.
+
+    @abstractmethod
+    def caption(self, label: Any, classes: Sequence[str]) -> str:
+        """Return the label of one example, as `Split.labels` holds it, in words."""
+
+    def draw(self, axes: Any, label: Any, classes: Sequence[str]) -> None:
+        """Put a label to its image, which matplotlib's `axes` show."""
+        text = self.caption(label, classes)
+        axes.set_title(text if len(text) <= 20 else f"{text[:19]}…", fontsize=8)
+
+    def explain(self, figure: Any, classes: Sequence[str]) -> None:
+        """Put to matplotlib's `figure` what explains the labels that `draw` put to its images."""
+        del figure, classes
+
+    # Drafts: what `init --data` writes.
+
+    @abstractmethod
+    def about(self, classes: int) -> str:
+        """Return in words what the labels are."""
+
+    def drafted_metrics(self, classes: int) -> Sequence[str]:
+        """Return the metrics of a first experiment."""
+        del classes
+        return [metric.name for metric in self.default_metrics]
+
+    def drafted_model(self) -> Sequence[str]:
+        """Return the lines of `model` for images in a first experiment; empty where any network of images serves."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How labels become targets, once labels, loss and last layer agree."""
+
+    task: Task
+    loss: Component
+    classes: int
+    """How many classes there are; of other labels, how many of them an example has."""
+    units: int
+    """Units of the last layer, channels where it has an output for each pixel."""
+
+    @property
+    def from_logits(self) -> bool:
+        return is_from_logits(self.loss)
+
+    @property
+    def outputs(self) -> OutputKind:
+        """What the network's outputs are."""
+        return self.task.outputs(self.loss)
+
+    @property
+    def parts(self) -> tuple[OutputPart, ...]:
+        """The outputs in their order, where there are several."""
+        return self.task.parts
+
+    @property
+    def sparse(self) -> bool:
+        return canonical("losses", self.loss.name) in SPARSE
+
+    @property
+    def one_hot(self) -> bool:
+        return (self.task.one_class or self.task.per_pixel) and not self.sparse and self.units > 1
+
+    def encode(self, labels: Any) -> Any:
+        """Return labels as the loss takes them, as `Task.encode`."""
+        return self.task.encode(labels, self)
+
+
+@functools.cache
+def task_named(name: LabelKind) -> Task:
+    """Return the task of that name.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    if name not in task_names():
+        raise ModelError(f"no task is called '{name}', only {', '.join(task_names())}")
+    task: Task = importlib.import_module(f"{__package__}.{name}").TASK
+    return task
+
+
+def task_names() -> Sequence[LabelKind]:
+    """Return the names of the tasks."""
+    return members(importlib.import_module(__package__).__path__)
+
+
+def is_from_logits(loss: Component) -> bool:
+    """Return whether a loss was told that the network's outputs are logits."""
+    return bool(loss.arguments.get("from_logits"))
+
+
+def activation_of(layer: Any) -> str | None:
+    """Return the name of the activation that a layer ends in; None where its kind does not tell."""
+    if type(layer).__name__ in ("Softmax", "Activation", "Dense", "Conv2D"):
+        return "softmax" if type(layer).__name__ == "Softmax" else str(layer.activation.__name__)
+    return None
+
+
+def _check_activation(loss: Component, units: int, activation: str, wanted: Output) -> None:
+    name, from_logits = canonical("losses", loss.name), is_from_logits(loss)
+    if from_logits and activation in ("softmax", "sigmoid"):
+        raise ModelError(
+            f"the last layer ends in {activation}, but {loss.name} was told from_logits: true: take one of the two away"
+        )
+    if name not in LINEAR and not from_logits and activation == "linear" and "Crossentropy" in name:
+        raise ModelError(
+            f"the last layer has no activation, but {loss.name} expects probabilities: set its activation to "
+            f"{wanted.activation}, or give the loss from_logits: true"
+        )
+    if activation == "softmax" and units == 1:
+        raise ModelError("a softmax over one unit is always 1: set the last layer's activation to sigmoid")

@@ -1,0 +1,323 @@
+"""Classes: each example has one.
+
+Scores are confusion matrix, precision, recall and F1 as scikit-learn's `classification_report` defines them; of two
+classes the curves over every threshold, of many the share that is among the five most probable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.components import Component
+from kerasrun.keras_catalogue import added, canonical
+from kerasrun.reading.data import Split
+from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.scores import Scores, share, shown
+from kerasrun.report.text_table import text_table
+from kerasrun.report.values import OutputKind, class_values
+from kerasrun.tasks.base import BINARY, LINEAR, ClassNumbers, Masks, Output, Targets, Task, is_from_logits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from kerasrun.report.curves import RankingCurves
+
+# With fewer classes, to be among the five best is no merit.
+MANY_CLASSES = 10
+BEST = 5
+
+
+class Classes(Task):
+    """One class of several for each example."""
+
+    one_class = True
+    indivisible = "an example has one class"
+    row_of = "class labels need"
+
+    def default_loss(self, classes: int, units: int) -> Component:
+        return Component("binary_crossentropy" if classes == 2 and units == 1 else "categorical_crossentropy")
+
+    def output(self, classes: int, loss: Component | None = None) -> Output:
+        return output_of_classes(classes, loss, one_unit=loss is None or _takes_one_unit(loss))
+
+    def encode(self, labels: Any, targets: Targets) -> Any:
+        """Return class numbers (examples,) as the loss takes them.
+
+        Returns:
+            class numbers for a sparse loss; the same as float32 (examples, 1) for one unit, else one-hot float32
+            (examples, classes).
+        """
+        import numpy as np
+
+        if targets.sparse:
+            return labels
+        if targets.units == 1:
+            return labels.astype(np.float32)[:, np.newaxis]
+        return np.eye(targets.classes, dtype=np.float32)[labels]
+
+    def training_labels(self, split: Split, targets: Targets) -> NDArray[Any] | ClassNumbers | Masks:
+        import tensorflow as tf
+
+        if targets.one_hot:
+            return ClassNumbers(split.label_array, lambda numbers: tf.one_hot(numbers, targets.classes))
+        return super().training_labels(split, targets)
+
+    def zeros(self, examples: int, size: tuple[int, ...], targets: Targets) -> Any:
+        import numpy as np
+
+        return self.encode(np.zeros(examples, np.int64), targets)
+
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
+        return classification_scores(labels, found, question.classes, question.outputs, question.threshold)
+
+    def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
+        """Name the best `top` classes of each example; a threshold decides between two, as for scores."""
+        import numpy as np
+
+        values = class_values(found, question.outputs)
+        order = (-values).argsort(axis=1, kind="stable")
+        if question.threshold is not None:
+            called = (values[:, 1] > question.threshold).astype(np.int64)
+            order = np.stack([called, 1 - called], axis=1)
+        value = "score" if question.outputs == "scores" else "probability"
+        return [
+            ClassPrediction(path, tuple((question.classes[i], float(row[i])) for i in best), value)
+            for path, row, best in zip(question.paths, values, order[:, : question.top], strict=True)
+        ]
+
+    def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
+        return class_values(found, outputs)
+
+    def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
+        numbers: NDArray[np.int64] = labels.argmax(axis=1)
+        return numbers
+
+    def caption(self, label: Any, classes: Sequence[str]) -> str:
+        return classes[int(label)]
+
+    def about(self, classes: int) -> str:
+        return f"{classes} classes"
+
+    def drafted_metrics(self, classes: int) -> Sequence[str]:
+        return ["accuracy", "AUC"] if classes == 2 else ["accuracy"]
+
+
+TASK = Classes()
+
+
+def output_of_classes(classes: int, loss: Component | None, *, one_unit: bool, per_pixel: bool = False) -> Output:
+    """Return the last layer for classes.
+
+    Args:
+        one_unit: whether the loss takes one unit for two classes.
+    """
+    name = canonical("losses", loss.name) if loss else None
+    one_unit = one_unit and classes == 2
+    units = 1 if one_unit else classes
+    if loss and (is_from_logits(loss) or name in LINEAR):
+        return Output(units, "linear", per_pixel)
+    return Output(units, "sigmoid" if one_unit or name in BINARY else "softmax", per_pixel)
+
+
+def _takes_one_unit(loss: Component) -> bool:
+    name = canonical("losses", loss.name)
+    return name in BINARY or name in ("Hinge", "SquaredHinge") or added("losses", name) is not None
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class is found; 0 where a quotient has no denominator."""
+
+    name: str
+    precision: float
+    """Of what was called this class, the share that is."""
+    recall: float
+    """Of what is this class, the share that was called so."""
+    f1: float
+    """Harmonic mean of the two."""
+    support: int
+    """Examples of this class."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"class": self.name, **{key: value for key, value in asdict(self).items() if key != "name"}}
+
+
+@dataclass(frozen=True)
+class ClassificationScores(Scores):
+    """The classes that the examples of each class were taken for."""
+
+    accuracy: float
+    classes: tuple[ClassScore, ...]
+    confusion_matrix: NDArray[np.int64]
+    """Rows are true classes, columns predicted ones."""
+    top_5_accuracy: float | None = None
+    """The share whose class is among the five of the largest values; of more than ten classes only."""
+    threshold: float | None = None
+    """How probable the second of two classes must be to be called; None for other models."""
+    curves: RankingCurves | None = None
+    """Of two classes; None where the split has one of them only."""
+
+    @property
+    def headline(self) -> Mapping[str, float | None]:
+        top = {} if self.top_5_accuracy is None else {"top_5_accuracy": self.top_5_accuracy}
+        return {"accuracy": self.accuracy, **top, **self._areas}
+
+    @property
+    def _areas(self) -> dict[str, float | None]:
+        if len(self.classes) != 2:
+            return {}
+        curves = self.curves
+        return {
+            "roc_auc": curves.roc.area if curves else None,
+            "average_precision": curves.precision_recall.area if curves else None,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        threshold = {} if self.threshold is None else {"threshold": self.threshold}
+        return {
+            **self.headline,
+            **threshold,
+            "classes": [score.as_dict() for score in self.classes],
+            "confusion_matrix": self.confusion_matrix.tolist(),
+        }
+
+    def to_text(self) -> str:
+        names = [score.name for score in self.classes]
+        called = []
+        if self.threshold is not None:
+            called = [f"called {names[1]} where more probable than {self.threshold:g}: accuracy {shown(self.accuracy)}"]
+        return "\n".join(
+            [
+                *called,
+                scores_table("class", self.classes),
+                "",
+                "confusion matrix: rows are true classes, columns predicted ones",
+                text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)]),
+            ]
+        )
+
+    def figures(self) -> Mapping[str, Figure]:
+        from kerasrun.report import figures
+
+        names = [score.name for score in self.classes]
+        drawn = {"confusion": figures.confusions(self.confusion_matrix, names)}
+        if self.curves:
+            drawn["roc"] = figures.roc({names[1]: self.curves.roc})
+            drawn["precision_recall"] = figures.precision_recall({names[1]: self.curves.precision_recall})
+        return drawn
+
+
+def classification_scores(
+    labels: NDArray[np.int64],
+    outputs: NDArray[np.float32],
+    names: Sequence[str],
+    kind: OutputKind,
+    threshold: float | None = None,
+) -> ClassificationScores:
+    """Compare class numbers with a network's outputs.
+
+    Args:
+        labels: (examples,).
+        outputs: (examples, 1) for two classes with one unit, else (examples, classes).
+        threshold: how probable the second of two classes must be to be called, instead of more probable than the first.
+    """
+    import numpy as np
+
+    from kerasrun.report.curves import ranking_curves
+
+    values = class_values(outputs, kind)
+    predicted = values.argmax(axis=1) if threshold is None else (values[:, 1] > threshold).astype(np.int64)
+    confusions = confusion_matrix(labels, predicted, len(names))
+    two = len(names) == 2
+    return ClassificationScores(
+        accuracy=float(np.mean(predicted == labels)),
+        classes=class_scores(confusions, names),
+        confusion_matrix=confusions,
+        top_5_accuracy=_among_the_best(labels, values) if len(names) > MANY_CLASSES else None,
+        threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
+        curves=ranking_curves(labels == 1, _sureness(outputs.astype(np.float64), kind)) if two else None,
+    )
+
+
+def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Count examples by true class (rows) and predicted class (columns); shape (classes, classes)."""
+    import numpy as np
+
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def class_scores(confusions: NDArray[np.int64], names: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Return the scores of each class, in order."""
+    import numpy as np
+
+    hits, called, support = np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1)
+    return tuple(class_score(name, *numbers) for name, *numbers in zip(names, hits, called, support, strict=True))
+
+
+def class_score(name: str, hits: int, called: int, support: int) -> ClassScore:
+    """Return the score of a class, from how many examples were rightly called so, were called so, and are so."""
+    return ClassScore(
+        name=name,
+        precision=share(hits, called),
+        recall=share(hits, support),
+        f1=share(2 * hits, called + support),
+        support=int(support),
+    )
+
+
+def scores_table(title: str, scores: Sequence[ClassScore]) -> str:
+    """Return a line for each class or label."""
+    return text_table(
+        [title, "precision", "recall", "f1", "support"],
+        [[s.name, shown(s.precision), shown(s.recall), shown(s.f1), s.support] for s in scores],
+    )
+
+
+def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.float64]:
+    """Return values that rank examples like the probability of the second class, also where it rounds to 0 or 1."""
+    if outputs.shape[1] == 2 and kind in ("softmax logits", "scores"):
+        return outputs[:, 1] - outputs[:, 0]
+    return outputs[:, -1]
+
+
+def _among_the_best(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    import numpy as np
+
+    best = (-values).argsort(axis=1, kind="stable")[:, :BEST]
+    return float(np.mean((best == labels[:, np.newaxis]).any(axis=1)))
+
+
+@dataclass(frozen=True)
+class ClassPrediction(Prediction):
+    """The class that the model takes an example for."""
+
+    top: tuple[tuple[str, float], ...]
+    """The most probable classes with their probabilities, best first; with a threshold, what is called so first."""
+    value: str = "probability"
+    """`score` where the loss (hinge) makes no probabilities."""
+
+    def as_dict(self) -> dict[str, Any]:
+        name, number = self.top[0]
+        return {
+            "path": self.path,
+            "class": name,
+            self.value: number,
+            "top": [{"class": name, self.value: number} for name, number in self.top],
+        }
+
+    def as_row(self) -> Mapping[str, Any]:
+        row: dict[str, Any] = {"path": self.path}
+        for place, (name, number) in enumerate(self.top, start=1):
+            end = "" if place == 1 else f"_{place}"
+            row |= {f"class{end}": name, f"{self.value}{end}": number}
+        return row
+
+    def as_cells(self) -> Mapping[str, str]:
+        return {
+            "class": ", ".join(name for name, _ in self.top),
+            self.value: ", ".join(f"{number:.4f}" for _, number in self.top),
+        }

@@ -1,0 +1,364 @@
+"""Masks: each pixel of an image has a class.
+
+Scores say how far true and predicted areas of each class cover each other, counted pixel by pixel.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.components import Component
+from kerasrun.errors import ModelError, UsageError
+from kerasrun.keras_catalogue import canonical
+from kerasrun.reading.data import ImageFormat, Inputs, Split
+from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.scores import Scorer, Scores, shown
+from kerasrun.report.text_table import text_table
+from kerasrun.report.values import OutputKind, pixel_classes
+from kerasrun.tasks.base import BINARY, CATEGORICAL, Masks, Output, Targets, Task
+from kerasrun.tasks.classes import confusion_matrix, output_of_classes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from kerasrun.report.figures import Overlay
+
+OVERLAYS = 6
+"""How many examples are drawn."""
+_CONV = "kernel_size: 3, padding: same, activation: relu"
+
+
+class Segmentation(Task):
+    """A class for each pixel."""
+
+    per_pixel = True
+    indivisible = "the labels are masks"
+    unit = "channel"
+    units_key = "filters"
+
+    def default_loss(self, classes: int, units: int) -> Component:
+        # One-hot masks would take as many times the memory as there are classes.
+        two = classes == 2 and units == 1
+        return Component("binary_crossentropy" if two else "sparse_categorical_crossentropy")
+
+    def output(self, classes: int, loss: Component | None = None) -> Output:
+        one_unit = loss is None or canonical("losses", loss.name) not in CATEGORICAL
+        return output_of_classes(classes, loss, one_unit=one_unit, per_pixel=True)
+
+    def takes_both(self, loss: str) -> bool:
+        return super().takes_both(loss) or loss not in (*BINARY, *CATEGORICAL)
+
+    def check_shape(self, shape: tuple[int, ...], inputs: tuple[int, ...]) -> None:
+        expected = inputs[:2]
+        if len(shape) != 3 or shape[:2] != expected:
+            raise ModelError(
+                f"the network ends in an output of shape {shape} for each example, but masks need one for each pixel, "
+                f"({expected[0]}, {expected[1]}, channels); end it without Flatten or Dense, and bring what was pooled "
+                "back to its size with UpSampling2D or Conv2DTranspose"
+            )
+
+    def encode(self, labels: Any, targets: Targets) -> Any:
+        """Return class numbers, uint8 (batch, height, width, 1), as the loss takes them.
+
+        Returns:
+            for a sparse loss int32 (batch, height, width); for one channel float32 (batch, height, width, 1); else
+            one-hot float32 (batch, height, width, classes).
+        """
+        import tensorflow as tf
+
+        if targets.units == 1:
+            return tf.cast(labels, tf.float32)
+        numbers = tf.cast(labels[..., 0], tf.int32)
+        return numbers if targets.sparse else tf.one_hot(numbers, targets.classes)
+
+    def training_labels(self, split: Split, targets: Targets) -> Masks:
+        return Masks(_masks(split), partial(self.encode, targets=targets))
+
+    def labels_of(self, split: Split, begin: int, end: int, targets: Targets) -> Any:
+        import numpy as np
+        import tensorflow as tf
+
+        return self.encode(tf.constant(_masks(split).take(np.arange(begin, end))), targets)
+
+    def zeros(self, examples: int, size: tuple[int, ...], targets: Targets) -> Any:
+        import tensorflow as tf
+
+        return self.encode(tf.zeros((examples, *size, 1), tf.uint8), targets)
+
+    def scorer(self, split: Split, question: Question) -> Scorer:
+        return SegmentationScorer(split, question.classes, question.outputs, question.threshold)
+
+    def predictions(self, chunks: Iterable[NDArray[np.float32]], question: Question) -> list[Prediction]:
+        """Write masks as they come: those of many images would not fit into memory."""
+        found: list[Prediction] = []
+        for outputs in chunks:
+            for numbers in pixel_classes(outputs, question.outputs, question.threshold):
+                found.append(mask_prediction(len(found), numbers, question))
+        return found
+
+    def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
+        """Return where the mask of each example goes: as deep below `folder` as the example below the folder of all."""
+        absolute = [Path(path).absolute() for path in paths]
+        common = Path(os.path.commonpath([path.parent for path in absolute]))
+        files = [folder / path.relative_to(common).with_suffix(".png") for path in absolute]
+        kept = {original.resolve() for original in originals}
+        owners: dict[Path, str] = {}
+        for file, path in zip(files, paths, strict=True):
+            if file in owners:
+                raise UsageError(f"{owners[file]} and {path} would both have the mask {file}; predict them one by one")
+            if file.resolve() in kept:
+                raise UsageError(f"the mask {file} would replace an image; name another folder with --masks FOLDER")
+            owners[file] = path
+        return files
+
+    def caption(self, label: Any, classes: Sequence[str]) -> str:
+        return ""
+
+    def draw(self, axes: Any, label: Any, classes: Sequence[str]) -> None:
+        """Lay every class but the first over the image in its colour, half transparent."""
+        import numpy as np
+
+        numbers, colours = label[..., 0].astype(int), _colours()
+        alpha = np.where(numbers == 0, 0.0, 0.5)[..., np.newaxis]
+        axes.imshow(np.concatenate([colours[numbers % len(colours)], alpha], axis=-1))
+
+    def explain(self, figure: Any, classes: Sequence[str]) -> None:
+        from matplotlib.patches import Patch
+
+        colours = _colours()
+        patches = [Patch(color=colours[n % len(colours)], label=name) for n, name in enumerate(classes) if n]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
+
+    def about(self, classes: int) -> str:
+        return f"masks of {classes} classes"
+
+    def drafted_model(self) -> Sequence[str]:
+        return (
+            "model:",
+            "  layers:                          # down, and up again with what was seen on the way down",
+            f"    - Conv2D: {{filters: 16, {_CONV}, name: whole}}",
+            "    - MaxPooling2D: {pool_size: 2}",
+            f"    - Conv2D: {{filters: 32, {_CONV}, name: half}}",
+            "    - MaxPooling2D: {pool_size: 2}",
+            f"    - Conv2D: {{filters: 64, {_CONV}}}",
+            "    - UpSampling2D: {size: 2, name: from_quarter}",
+            "    - Concatenate: {inputs: [half, from_quarter]}",
+            f"    - Conv2D: {{filters: 32, {_CONV}}}",
+            "    - UpSampling2D: {size: 2, name: from_half}",
+            "    - Concatenate: {inputs: [whole, from_half]}",
+            f"    - Conv2D: {{filters: 16, {_CONV}}}",
+        )
+
+
+TASK = Segmentation()
+
+
+def _masks(split: Split) -> Inputs:
+    masks: Inputs = split.labels  # type: ignore[assignment]  # of masks it is never an array
+    return masks
+
+
+def _colours() -> NDArray[np.float64]:
+    import numpy as np
+    from matplotlib import colormaps
+
+    colours: NDArray[np.float64] = colormaps["tab10"](np.arange(10))[:, :3]
+    return colours
+
+
+@dataclass(frozen=True)
+class AreaScore:
+    """How far the true and the predicted area of one class cover each other; None where it has neither."""
+
+    name: str
+    iou: float | None
+    """Intersection over union, also called Jaccard index."""
+    dice: float | None
+    """Twice the intersection over the sum of both, the F1 of pixels."""
+    pixels: int
+    """Pixels of this class."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"class": self.name, **{key: value for key, value in asdict(self).items() if key != "name"}}
+
+
+@dataclass(frozen=True)
+class SegmentationScores(Scores):
+    """The classes that the pixels of each class were taken for."""
+
+    pixel_accuracy: float
+    classes: tuple[AreaScore, ...]
+    threshold: float | None = None
+    """How probable the second of two classes must be to be called; None for other models."""
+    overlays: tuple[Overlay, ...] = field(default=(), repr=False)
+
+    @property
+    def headline(self) -> Mapping[str, float | None]:
+        return {
+            "pixel_accuracy": self.pixel_accuracy,
+            "mean_iou": _mean([score.iou for score in self.classes]),
+            "mean_dice": _mean([score.dice for score in self.classes]),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        threshold = {} if self.threshold is None else {"threshold": self.threshold}
+        return {**self.headline, **threshold, "classes": [score.as_dict() for score in self.classes]}
+
+    def to_text(self) -> str:
+        called = [] if self.threshold is None else [f"called {self.classes[1].name} above {self.threshold:g}"]
+        rows = [[s.name, shown(s.iou), shown(s.dice), s.pixels] for s in self.classes]
+        return "\n".join([*called, text_table(["class", "iou", "dice", "pixels"], rows)])
+
+    def figures(self) -> Mapping[str, Figure]:
+        from kerasrun.report import figures
+
+        return {"overlays": figures.overlays(self.overlays, [score.name for score in self.classes])}
+
+
+class SegmentationScorer:
+    """Counts pixels as outputs come, because the outputs of a whole split would not fit into memory."""
+
+    def __init__(
+        self, split: Split, names: Sequence[str], kind: OutputKind, threshold: float | None, overlays: int = OVERLAYS
+    ) -> None:
+        import numpy as np
+
+        self._split, self._names, self._kind, self._threshold = split, names, kind, threshold
+        self._confusions = np.zeros((len(names), len(names)), np.int64)
+        self._done = 0
+        count = min(overlays, len(split))
+        self._drawn = set((np.arange(count) * len(split) // count).tolist())
+        self._overlays: list[Overlay] = []
+
+    def add(self, outputs: NDArray[np.float32]) -> None:
+        import numpy as np
+
+        from kerasrun.report.figures import Overlay
+
+        indices = np.arange(self._done, self._done + len(outputs))
+        true = _masks(self._split).take(indices)[..., 0].astype(np.int64)
+        predicted = pixel_classes(outputs, self._kind, self._threshold)
+        self._confusions += confusion_matrix(true.reshape(-1), predicted.reshape(-1), len(self._names))
+        self._overlays += [
+            Overlay(
+                self._split.names[index] if self._split.names else str(index),
+                self._split.inputs.take(np.array([index]))[0],
+                true[place],
+                predicted[place],
+            )
+            for place, index in enumerate(indices.tolist())
+            if index in self._drawn
+        ]
+        self._done += len(outputs)
+
+    def scores(self) -> SegmentationScores:
+        import numpy as np
+
+        threshold = 0.5 if self._threshold is None and self._kind != "scores" else self._threshold
+        return SegmentationScores(
+            pixel_accuracy=float(np.trace(self._confusions) / self._confusions.sum()),
+            classes=area_scores(self._confusions, self._names),
+            threshold=threshold if len(self._names) == 2 else None,
+            overlays=tuple(self._overlays),
+        )
+
+
+def area_scores(confusions: NDArray[np.int64], names: Sequence[str]) -> tuple[AreaScore, ...]:
+    """Return the scores of each class, from pixels by true (rows) and predicted class (columns)."""
+    import numpy as np
+
+    both, called, there = np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1)
+    return tuple(
+        AreaScore(
+            name,
+            iou=float(hits / (area + other - hits)) if area + other else None,
+            dice=float(2 * hits / (area + other)) if area + other else None,
+            pixels=int(other),
+        )
+        for name, hits, area, other in zip(names, both, called, there, strict=True)
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    import numpy as np
+
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+@dataclass(frozen=True)
+class MaskPrediction(Prediction):
+    """The class that the model takes each pixel for."""
+
+    mask: str
+    """The file with the class numbers."""
+    shares: tuple[tuple[str, float], ...]
+    """Every class with its share of the pixels."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"path": self.path, "mask": self.mask, "shares": dict(self.shares)}
+
+    def as_row(self) -> Mapping[str, Any]:
+        return {"path": self.path, "mask": self.mask, **dict(self.shares)}
+
+    def as_cells(self) -> Mapping[str, str]:
+        there = sorted((item for item in self.shares if item[1]), key=lambda item: -item[1])
+        return {"mask": self.mask, "shares": ", ".join(f"{name} {share:.4f}" for name, share in there)}
+
+
+def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) -> MaskPrediction:
+    """Write the mask of one example.
+
+    Args:
+        place: that of the example in the question.
+        numbers: class numbers, (height, width) of the network's input.
+
+    Raises:
+        RunDirectoryError: if the disk refuses.
+    """
+    import numpy as np
+
+    names, file = question.classes, question.files[place]
+    mask = _picture(numbers, len(names))
+    if question.sizes and question.image_format:
+        mask = unfit(mask, question.image_format, question.sizes[place])
+    question.save(mask, file)
+    counts = np.bincount(numbers.reshape(-1), minlength=len(names)) / numbers.size
+    shares = tuple((name, float(share)) for name, share in zip(names, counts, strict=True))
+    return MaskPrediction(question.paths[place], str(file), shares)
+
+
+def unfit(mask: Image.Image, image_format: ImageFormat, original: tuple[int, int]) -> Image.Image:
+    """Bring a mask back to the size of the image that was fitted; by the nearest pixel: no class is between two."""
+    from PIL import Image
+
+    from kerasrun.reading.images import inner_size
+
+    if image_format.fit_mode == "pad":
+        inner = inner_size(original, mask.size)
+        left, top = ((whole - part) // 2 for whole, part in zip(mask.size, inner, strict=True))
+        mask = mask.crop((left, top, left + inner[0], top + inner[1]))
+    return mask.resize(original, Image.Resampling.NEAREST)
+
+
+def _picture(numbers: NDArray[np.int64], classes: int) -> Image.Image:
+    """Draw 0 and 255 for two classes; of more, class numbers with a palette, so that they differ to the eye too."""
+    import numpy as np
+    from PIL import Image
+
+    from kerasrun.report.palette import class_colors
+
+    if classes == 2:
+        return Image.fromarray((numbers * 255).astype(np.uint8))
+    height, width = numbers.shape
+    picture = Image.frombytes("P", (width, height), numbers.astype(np.uint8).tobytes())
+    picture.putpalette(class_colors(classes).tobytes())
+    return picture

@@ -1,0 +1,211 @@
+"""Several labels at once: any of them may hold for an example.
+
+Scores are precision, recall and F1 of each label at a threshold, average precision over all thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.components import Component
+from kerasrun.errors import ModelError
+from kerasrun.keras_catalogue import canonical
+from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.scores import Scores, shown
+from kerasrun.report.text_table import text_table
+from kerasrun.report.values import OutputKind, label_values, least
+from kerasrun.tasks.base import CATEGORICAL, LINEAR, Output, Task, is_from_logits
+from kerasrun.tasks.classes import ClassScore, class_score
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from kerasrun.report.curves import RankingCurves
+
+
+class MultiLabel(Task):
+    """Labels that may hold together, rows of 0 and 1."""
+
+    together = True
+    counted = "labels"
+
+    def default_loss(self, classes: int, units: int) -> Component:
+        return Component("binary_crossentropy")
+
+    def output(self, classes: int, loss: Component | None = None) -> Output:
+        linear = loss and (is_from_logits(loss) or canonical("losses", loss.name) in LINEAR)
+        return Output(classes, "linear" if linear else "sigmoid")
+
+    def check_loss(self, loss: Component) -> None:
+        if canonical("losses", loss.name) in CATEGORICAL:
+            raise ModelError(
+                f"{loss.name} is for one class among several, but several labels may hold at once: take "
+                "binary_crossentropy"
+            )
+
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
+        return multi_label_scores(labels, found, question.classes, question.outputs, question.threshold)
+
+    def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
+        """Give each example the labels above the threshold, by default a probability of a half or a score of 0."""
+        above, names = least(question.outputs, question.threshold), question.classes
+        return [
+            MultiLabelPrediction(
+                path,
+                labels=tuple(name for name, number in zip(names, row, strict=True) if number > above),
+                values=tuple((name, float(number)) for name, number in zip(names, row, strict=True)),
+                value="score" if question.outputs == "scores" else "probability",
+                every=question.every,
+            )
+            for path, row in zip(question.paths, label_values(found, question.outputs), strict=True)
+        ]
+
+    def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
+        import numpy as np
+
+        # Numbers between 0 and 1 are probabilities: of them, those above a half hold.
+        return (labels > 0.5).astype(np.uint8)
+
+    def caption(self, label: Any, classes: Sequence[str]) -> str:
+        return ", ".join(name for name, holds in zip(classes, label, strict=True) if holds) or "none"
+
+    def about(self, classes: int) -> str:
+        return f"{classes} labels that may hold together"
+
+
+TASK = MultiLabel()
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """How well one label is found."""
+
+    score: ClassScore
+    curves: RankingCurves | None
+    """None where every example has the label, or none has."""
+
+    @property
+    def average_precision(self) -> float | None:
+        return self.curves.precision_recall.area if self.curves else None
+
+    @property
+    def roc_auc(self) -> float | None:
+        return self.curves.roc.area if self.curves else None
+
+    def as_dict(self) -> dict[str, Any]:
+        numbers = {key: value for key, value in self.score.as_dict().items() if key != "class"}
+        areas = {"average_precision": self.average_precision, "roc_auc": self.roc_auc}
+        return {"label": self.score.name, **numbers, **areas}
+
+
+@dataclass(frozen=True)
+class MultiLabelScores(Scores):
+    """The labels that were given to the examples."""
+
+    exact_match: float
+    """The share of examples whose labels are all right."""
+    threshold: float
+    """Above which probability (of a hinge loss, score) a label is given."""
+    labels: tuple[LabelScore, ...]
+
+    @property
+    def headline(self) -> Mapping[str, float | None]:
+        import numpy as np
+
+        known = [label.average_precision for label in self.labels if label.average_precision is not None]
+        return {
+            "exact_match": self.exact_match,
+            "macro_f1": float(np.mean([label.score.f1 for label in self.labels])),
+            "mean_average_precision": float(np.mean(known)) if known else None,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.headline, "threshold": self.threshold, "labels": [label.as_dict() for label in self.labels]}
+
+    def to_text(self) -> str:
+        rows = [
+            [s.name, *map(shown, (s.precision, s.recall, s.f1, label.average_precision, label.roc_auc)), s.support]
+            for label in self.labels
+            for s in (label.score,)
+        ]
+        header = ["label", "precision", "recall", "f1", "average_precision", "roc_auc", "support"]
+        return f"a label is given above {self.threshold:g}\n{text_table(header, rows)}"
+
+    def figures(self) -> Mapping[str, Figure]:
+        from kerasrun.report import figures
+
+        known = {label.score.name: label.curves for label in self.labels if label.curves}
+        if not known:
+            return {}
+        return {
+            "roc": figures.roc({name: curves.roc for name, curves in known.items()}),
+            "precision_recall": figures.precision_recall(
+                {name: curves.precision_recall for name, curves in known.items()}
+            ),
+        }
+
+
+def multi_label_scores(
+    labels: NDArray[np.uint8],
+    outputs: NDArray[np.float32],
+    names: Sequence[str],
+    kind: OutputKind,
+    threshold: float | None = None,
+) -> MultiLabelScores:
+    """Compare rows of 0 and 1 with a network's outputs.
+
+    Args:
+        labels: (examples, labels).
+        outputs: (examples, labels).
+        threshold: by default a probability of a half, a score of 0.
+    """
+    import numpy as np
+
+    from kerasrun.report.curves import ranking_curves
+
+    values, threshold = label_values(outputs, kind), least(kind, threshold)
+    truth, given = labels.astype(bool), values > threshold
+    hits = (truth & given).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
+    return MultiLabelScores(
+        exact_match=float(np.mean((truth == given).all(axis=1))),
+        threshold=threshold,
+        labels=tuple(
+            LabelScore(class_score(name, *numbers), ranking_curves(truth[:, column], values[:, column]))
+            for column, (name, *numbers) in enumerate(zip(names, *hits, strict=True))
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class MultiLabelPrediction(Prediction):
+    """The labels that the model gives to an example."""
+
+    labels: tuple[str, ...]
+    """Those that are more probable than the threshold."""
+    values: tuple[tuple[str, float], ...]
+    """Every label with its probability."""
+    value: str = "probability"
+    """`score` where the loss (hinge) makes no probabilities."""
+    every: bool = False
+    """Whether the table has every label's probability, not only those of the labels that are given."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "labels": list(self.labels),
+            "values": [{"label": name, self.value: number} for name, number in self.values],
+        }
+
+    def as_row(self) -> Mapping[str, Any]:
+        return {"path": self.path, "labels": ";".join(self.labels), **dict(self.values)}
+
+    def as_cells(self) -> Mapping[str, str]:
+        labels = ", ".join(self.labels) or "-"
+        if self.every:
+            return {"labels": labels, **{name: f"{number:.4f}" for name, number in self.values}}
+        given = [f"{number:.4f}" for name, number in self.values if name in self.labels]
+        return {"labels": labels, self.value: ", ".join(given) or "-"}

@@ -1,0 +1,173 @@
+"""Numbers: an example has one for each target. Scores are the errors of each target, and R²."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.components import Component
+from kerasrun.errors import ModelError
+from kerasrun.keras_catalogue import canonical
+from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.scores import Scores, shown
+from kerasrun.report.text_table import text_table
+from kerasrun.report.values import OutputKind
+from kerasrun.tasks.base import BINARY, CATEGORICAL, CLASS_NUMBER_METRICS, Output, Targets, Task, is_from_logits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+class Numbers(Task):
+    """Numbers to be predicted."""
+
+    default_metrics = (Component("mae"),)
+    counted = "targets"
+
+    def default_loss(self, classes: int, units: int) -> Component:
+        return Component("mean_squared_error")
+
+    def output(self, classes: int, loss: Component | None = None) -> Output:
+        binary = loss and canonical("losses", loss.name) in BINARY and not is_from_logits(loss)
+        return Output(classes, "sigmoid" if binary else "linear")
+
+    def outputs(self, loss: Component) -> OutputKind:
+        return "values"
+
+    def check_loss(self, loss: Component) -> None:
+        name = canonical("losses", loss.name)
+        if name in CATEGORICAL:
+            raise ModelError(
+                f"{loss.name} is for one class among several, but the labels are numbers: take mean_squared_error"
+            )
+        if name == "DiceLoss":
+            raise ModelError(f"{loss.name} compares masks, but the labels are numbers: take mean_squared_error")
+
+    def check_metric(self, name: str, targets: Targets) -> None:
+        if name == "DiceCoef":
+            raise ModelError("compile.metrics: DiceCoef compares masks, but the labels are numbers")
+        if name.endswith("Accuracy") or "Categorical" in name or name in CLASS_NUMBER_METRICS:
+            raise ModelError(
+                f"compile.metrics: {name} counts right classes, but the labels are numbers: take mean_absolute_error, "
+                "mean_squared_error or R2Score"
+            )
+
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
+        return regression_scores(labels, found, question.classes)
+
+    def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
+        """Return outputs (examples, targets) as predictions."""
+        return [
+            NumbersPrediction(path, tuple((name, float(one)) for name, one in zip(question.classes, row, strict=True)))
+            for path, row in zip(question.paths, found, strict=True)
+        ]
+
+    def without_threshold(self, classes: int, outputs: OutputKind) -> str:
+        return "predicts numbers"
+
+    def caption(self, label: Any, classes: Sequence[str]) -> str:
+        return ", ".join(f"{value:.4g}" for value in label)
+
+    def about(self, classes: int) -> str:
+        return f"{classes} {'number' if classes == 1 else 'numbers'} to be predicted"
+
+
+TASK = Numbers()
+
+
+@dataclass(frozen=True)
+class TargetScore:
+    """How far predictions of one target are off, in its own unit."""
+
+    target: str
+    mae: float
+    """Mean absolute error."""
+    mse: float
+    """Mean squared error."""
+    rmse: float
+    """Its root."""
+    r2: float | None
+    """1 − squared errors / squared distances from the mean; None where the true values are all equal."""
+
+
+@dataclass(frozen=True)
+class RegressionScores(Scores):
+    """How far predictions are off."""
+
+    targets: tuple[TargetScore, ...]
+    true: NDArray[np.float64] = field(repr=False)
+    """(examples, targets)."""
+    predicted: NDArray[np.float64] = field(repr=False)
+    """(examples, targets)."""
+
+    @property
+    def headline(self) -> Mapping[str, float | None]:
+        import numpy as np
+
+        known = [target.r2 for target in self.targets if target.r2 is not None]
+        return {
+            "mae": float(np.mean([target.mae for target in self.targets])),
+            "rmse": math.sqrt(np.mean([target.mse for target in self.targets])),
+            "r2": float(np.mean(known)) if len(known) == len(self.targets) else None,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.headline, "targets": [asdict(target) for target in self.targets]}
+
+    def to_text(self) -> str:
+        rows = [[t.target, *(f"{v:.5g}" for v in (t.mae, t.mse, t.rmse)), shown(t.r2)] for t in self.targets]
+        return text_table(["target", "mae", "mse", "rmse", "r2"], rows)
+
+    def figures(self) -> Mapping[str, Figure]:
+        from kerasrun.report import figures
+
+        return {"predicted": figures.predicted([t.target for t in self.targets], self.true, self.predicted)}
+
+
+def regression_scores(
+    labels: NDArray[np.float32], outputs: NDArray[np.float32], names: Sequence[str]
+) -> RegressionScores:
+    """Compare numbers with a network's outputs, both (examples, targets)."""
+    import numpy as np
+
+    true, predicted = labels.astype(np.float64), outputs.astype(np.float64)
+    return RegressionScores(
+        targets=tuple(_target(name, true[:, i], predicted[:, i]) for i, name in enumerate(names)),
+        true=true,
+        predicted=predicted,
+    )
+
+
+def _target(name: str, true: NDArray[np.float64], predicted: NDArray[np.float64]) -> TargetScore:
+    import numpy as np
+
+    squared = float(np.mean((predicted - true) ** 2))
+    variance = float(np.mean((true - true.mean()) ** 2))
+    return TargetScore(
+        target=name,
+        mae=float(np.mean(np.abs(predicted - true))),
+        mse=squared,
+        rmse=math.sqrt(squared),
+        r2=1 - squared / variance if true.min() < true.max() else None,
+    )
+
+
+@dataclass(frozen=True)
+class NumbersPrediction(Prediction):
+    """A number for each target."""
+
+    values: tuple[tuple[str, float], ...]
+    """Every target with its number."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"path": self.path, "values": dict(self.values)}
+
+    def as_row(self) -> Mapping[str, Any]:
+        return {"path": self.path, **dict(self.values)}
+
+    def as_cells(self) -> Mapping[str, str]:
+        return {name: f"{number:.5g}" for name, number in self.values}

@@ -1,0 +1,67 @@
+"""Scores of several labels at once by hand, and by scikit-learn."""
+
+import numpy as np
+import pytest
+
+from kerasrun.components import Component
+from kerasrun.tasks.multi_label import TASK, multi_label_scores
+from tests.tasks.sample import Sample
+
+SAMPLE = Sample(
+    TASK,
+    ("sky", "sea", "sun"),
+    np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]], np.uint8),
+    np.array([[0.9, 0.4, 0.1], [0.6, 0.8, 0.2], [0.7, 0.3, 0.1], [0, 0.1, 0.4], [1, 1, 0.9], [0.5, 0.6, 0.2]]),
+    (Component("binary_crossentropy"), Component("BinaryCrossentropy", {"from_logits": True})),
+)
+
+LABELS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0]], np.uint8)
+OUTPUTS = np.array([[0.9, 0.4, 0.1], [0.6, 0.8, 0.2], [0.7, 0.3, 0.1]], np.float32)
+
+
+def test_each_label_is_measured_at_the_threshold():
+    scores = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities")
+    sky, sea, sun = (label.score for label in scores.labels)
+    assert (sky.precision, sky.recall, sky.support) == (pytest.approx(2 / 3), 1, 2)
+    assert (sea.precision, sea.recall) == (1, 0.5)
+    assert (sun.precision, sun.recall, sun.support) == (0, 0, 0)
+    assert scores.exact_match == pytest.approx(2 / 3)
+    lower = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities", threshold=0.25)
+    assert [label.score.recall for label in lower.labels] == [1, 1, 0]
+
+
+def test_areas_leave_out_a_label_that_nothing_has():
+    scores = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities")
+    # sky: ranked 1, -, 1. sea: ranked 1, -, 1 as well.
+    expected = 0.5 * 1 + 0.5 * 2 / 3
+    assert [label.average_precision for label in scores.labels] == [pytest.approx(expected)] * 2 + [None]
+    assert scores.headline["mean_average_precision"] == pytest.approx(expected)
+    assert set(scores.figures()) == {"roc", "precision_recall"}
+
+
+def test_scores_of_a_hinge_loss_are_cut_at_zero():
+    scores = multi_label_scores(np.array([[1, 0]], np.uint8), np.array([[0.1, -0.1]], np.float32), ["a", "b"], "scores")
+    assert (scores.threshold, scores.exact_match) == (0, 1)
+
+
+def test_scores_are_those_of_scikit_learn():
+    from sklearn import metrics
+
+    rng = np.random.default_rng(4)
+    labels, values = rng.integers(0, 2, (100, 3), dtype=np.uint8), rng.integers(0, 20, (100, 3)).astype(np.float32) / 20
+    scores, given = multi_label_scores(labels, values, ["sky", "sea", "sun"], "probabilities"), values > 0.5
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(labels, given)
+    assert [label.score.precision for label in scores.labels] == pytest.approx(precision)
+    assert [label.score.recall for label in scores.labels] == pytest.approx(recall)
+    assert [label.score.f1 for label in scores.labels] == pytest.approx(f1)
+    assert [label.score.support for label in scores.labels] == support.tolist()
+    expected = metrics.average_precision_score(labels, values, average=None)
+    assert [label.average_precision for label in scores.labels] == pytest.approx(expected)
+    assert [label.roc_auc for label in scores.labels] == pytest.approx(
+        metrics.roc_auc_score(labels, values, average=None)
+    )
+    assert scores.headline == {
+        "exact_match": pytest.approx(metrics.accuracy_score(labels, given)),
+        "macro_f1": pytest.approx(metrics.f1_score(labels, given, average="macro")),
+        "mean_average_precision": pytest.approx(metrics.average_precision_score(labels, values)),
+    }
