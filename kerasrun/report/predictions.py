@@ -16,12 +16,12 @@ from kerasrun.report.values import OutputKind
 
 @dataclass(frozen=True)
 class Question:
-    """What `evaluate` or `predict` is asked of a network's outputs; below `threshold`, what only `predict` is."""
+    """The question that `evaluate` or `predict` asks of outputs; only `predict` uses what is below `threshold`."""
 
     classes: Sequence[str]
     """Names of the classes, or of the columns of other labels."""
     outputs: OutputKind
-    """What the outputs are."""
+    """The kind of the outputs."""
     threshold: float | None = None
     """How probable the second of two classes, or a label, must be to be called; None for a half."""
     paths: Sequence[str] = ()
@@ -37,7 +37,7 @@ class Question:
     image_format: ImageFormat | None = None
     """How an image became an input."""
     save: Callable[[Any, Path], None] = lambda picture, file: picture.save(file)
-    """What writes a picture of Pillow to a file."""
+    """The function that writes a picture of Pillow to a file."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What labels are: one file for each task, which has everything that follows from its labels."""
+"""The tasks, one file each: what labels can be, with everything that follows from them."""

@@ -51,7 +51,7 @@ CLASS_NUMBER_METRICS = ("BinaryIoU", "IoU", "MeanIoU")
 
 @dataclass(frozen=True)
 class Output:
-    """What the last layer must be, following from the labels and the loss."""
+    """The last layer that suits the labels and the loss."""
 
     units: int
     activation: str
@@ -107,7 +107,7 @@ class Task(ABC):
     parts: tuple[OutputPart, ...] = ()
     """The outputs in their order, where there are several."""
     default_metrics: ClassVar[tuple[Component, ...]] = (Component("accuracy"),)
-    """What is measured where the experiment does not say."""
+    """The metrics where the experiment does not name any."""
     one_class: ClassVar[bool] = False
     """Whether each example has exactly one of the classes, which can have weights, folders and a largest value."""
     per_pixel: ClassVar[bool] = False
@@ -117,13 +117,13 @@ class Task(ABC):
     indivisible: ClassVar[str] = ""
     """Why the labels cannot be divided among several outputs, for a message; empty where they can."""
     counted: ClassVar[str] = "classes"
-    """What is counted when the names of the labels are, in messages."""
+    """The plural for the names of the labels, in messages."""
     unit: ClassVar[str] = "unit"
-    """What the last layer has as many of, in messages."""
+    """The word for one unit of the last layer, in messages."""
     units_key: ClassVar[str] = "units"
-    """The argument of the last layer that says how many."""
+    """The argument of the last layer that holds their number."""
     row_of: ClassVar[str] = "the labels need"
-    """What needs one row of outputs for each example, in a message."""
+    """The beginning of the sentence on the shape of the network's output, in a message."""
 
     # Building: loss, last layer, metrics.
 
@@ -410,7 +410,7 @@ class Targets:
 
     @property
     def outputs(self) -> OutputKind:
-        """What the network's outputs are."""
+        """The kind of the network's outputs."""
         return self.task.outputs(self.loss)
 
     @property

@@ -134,9 +134,9 @@ class ClassScore:
 
     name: str
     precision: float
-    """Of what was called this class, the share that is."""
+    """The share of what was called this class that is."""
     recall: float
-    """Of what is this class, the share that was called so."""
+    """The share of what is this class that was called so."""
     f1: float
     """Harmonic mean of the two."""
     support: int
@@ -159,7 +159,7 @@ class ClassificationScores(Scores):
     threshold: float | None = None
     """How probable the second of two classes must be to be called; None for other models."""
     curves: RankingCurves | None = None
-    """Of two classes; None where the split has one of them only."""
+    """The curves of two classes; None where the split has only one of them."""
 
     @property
     def headline(self) -> Mapping[str, float | None]:

@@ -38,7 +38,7 @@ class NetworkOutput:
     """The task of its columns of the labels: one-hot `classes`, `multi_label`s of 0 and 1, or `numbers`."""
     loss: Component
     weight: float
-    """What its loss is multiplied by."""
+    """The factor of its loss."""
     metrics: Mapping[str, Component]
     """By their names in the logs."""
 
