@@ -2,9 +2,11 @@
 
 import gc
 import os
+import shutil
 import signal
 import struct
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,11 @@ from tests import seeds
 devices._compute_with_onednn()
 
 
+MEMORY = Path("/dev/shm")
+"""The file system in memory that Linux has."""
+ENOUGH = 8 * 2**30
+
+
 def pytest_addoption(parser):
     parser.addoption("--other-seeds", type=int, default=0, metavar="N", help=seeds.__doc__)
 
@@ -26,6 +33,9 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As a shell leaves it to what it begins in the background; tests send this signal to processes that they start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        # A small training waits for the disk 48 times, so that its files outlive a power failure; a test's need not.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if times := config.getoption("--other-seeds"):
         os.environ[seeds.VARIABLE] = str(times)
         seeds.exchange()

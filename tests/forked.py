@@ -1,6 +1,6 @@
-"""Processes that find TensorFlow loaded: forked from one that has imported it and has done nothing else with it.
+"""Processes that find TensorFlow and kerasrun loaded: forked from one that has imported both and has done nothing else.
 
-An import takes some four seconds of processor time, a fork a few hundredths. TensorFlow starts its threads when it is
+The imports take some four seconds of processor time, a fork a few hundredths. TensorFlow starts its threads when it is
 first used; a fork before that is as good as a process of its own, and tests/torture holds it to the same bits.
 
 What such a process has not: a hash seed of its own, so that it should be compared with one that has; environment
@@ -158,6 +158,9 @@ def main() -> None:
     with _unimported(*NEEDLESS):  # as where kerasrun loads it
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
+    import kerasrun.cli
+    import kerasrun.training.loop
+    import kerasrun.training.train  # noqa: F401
 
     seeds.exchange()
     gc.freeze()  # or else each process would look through all of TensorFlow, and so copy it

@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrun.errors import RunDirectoryError
@@ -31,6 +31,7 @@ def test_an_empty_cell_is_no_value(table):
     assert [row["val_loss"] for row in table.rows()] == [None, 0.125]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False), min_size=1))
 def test_floats_come_back_bit_for_bit(tmp_path_factory, values):
     table = Table(tmp_path_factory.mktemp("table") / "metrics.csv")
