@@ -1,13 +1,14 @@
-# The two commands of the README, and what a developer runs. CI runs `make check test`.
+# The two commands of the README, and what a developer runs. CI runs `make check`, `make test` and `make site`.
 #   make demo     train, evaluate and predict on the shipped handwritten digits
 #   make test     the whole test suite;  make test-fast  the part without TensorFlow
 #   make check    ruff and mypy
+#   make docs     the generated parts of the documentation;  make site  all of it as a web site, in build/site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-fast check format docs clean
+.PHONY: demo test test-fast check format docs site clean
 
 demo: $(VENV)/installed
 	@echo "== training LeNet on 1,438 handwritten digits, configs/lenet_directory.yaml"
@@ -39,6 +40,11 @@ format: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/make_reference.py
 
+# Warnings are errors: a link that leads nowhere, a page that no table of contents has. Ten seconds; no network.
+site: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env -c docs -d build/doctrees . build/site
+	@echo "the documentation is in build/site/index.html"
+
 clean:
 	rm -rf $(VENV)
 
@@ -54,4 +60,8 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[docs]'
 	@touch $@
