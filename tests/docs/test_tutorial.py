@@ -90,6 +90,8 @@ def test_every_field_of_run_json_has_a_row_in_its_table(done):
     folder, _ = done
     page = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")
     rows = page.partition("### `run.json`")[2].partition("\n### ")[0]
-    fields = {name for cell in re.findall(r"^\| (`.+?) \|", rows, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)}
+    fields = {
+        name for cell in re.findall(r"^\| (`.+?) \|", rows, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    }
     assert set(json.loads((folder / "runs/photos-1/run.json").read_text(encoding="utf-8"))) <= fields
     assert fields >= {"from", "trust", "accepted_changes"}
