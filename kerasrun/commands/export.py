@@ -12,14 +12,14 @@ def export(
     run: Run = None,
     file_format: Annotated[
         Literal["keras", "h5", "weights", "savedmodel", "tflite", "onnx", "json", "yaml"],
-        typer.Option("--format", "-f", help="The form to write.", show_default=False),
+        typer.Option("--format", "-f", help="The format to write.", show_default=False),
     ] = ...,  # type: ignore[assignment]  # Typer's word for what must be given
     path: Annotated[
         Path | None,
         typer.Option(
             "--output",
             metavar="PATH",
-            help="What to write; by default in the run's folder exports.",
+            help="Where to write; by default in the run's folder exports.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +28,9 @@ def export(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's best model in another form, and compare what that computes with the model's own outputs.
+    """Write a run's best model in another format.
+
+    What was written is run on examples, and its outputs are compared with the model's own.
 
     Example: kerasrun export runs/lenet-1 --format onnx
     """

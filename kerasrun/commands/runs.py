@@ -6,7 +6,9 @@ from kerasrun.commands._options import RUNS, Json, Output
 
 
 def runs(output: Output = RUNS, as_json: Json = False) -> None:
-    """List the runs in a folder: how each ended, its epochs and its best value.
+    """List the runs in a folder.
+
+    The table says how each ended, its epochs and its best value.
 
     Example: kerasrun runs --json
     """

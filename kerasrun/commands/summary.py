@@ -6,7 +6,9 @@ from kerasrun.commands._options import RUNS, Last, Output, Run, Trust
 
 
 def summary(run: Run = None, last: Last = False, trust: Trust = False, output: Output = RUNS) -> None:
-    """List the layers of a run's model with their shapes and parameters.
+    """List the layers of a run's model.
+
+    Each has its shape and the number of its parameters.
 
     Example: kerasrun summary runs/lenet-1
     """
