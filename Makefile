@@ -3,13 +3,14 @@
 #   make test     the test suite;  make test-fast  the part without TensorFlow
 #   make test-benchmarks  the tests of benchmarks/, which `make test` leaves out
 #   make check    ruff and mypy
+#   make docs     the generated parts of the documentation;  make site  all of it as a web site, in build/site
 #   make dist     build the wheel and the source distribution into dist/
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-fast test-benchmarks check format docs dist clean
+.PHONY: demo test test-fast test-benchmarks check format docs site dist clean
 
 demo: $(VENV)/installed
 	@echo "== training LeNet on 1,438 handwritten digits, configs/lenet_directory.yaml"
@@ -44,6 +45,11 @@ format: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/make_reference.py
 
+# Warnings are errors: a link that leads nowhere, a page that no table of contents has. Ten seconds; no network.
+site: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env -c docs -d build/doctrees . build/site
+	@echo "the documentation is in build/site/index.html"
+
 dist: $(VENV)/installed-dev
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
@@ -63,4 +69,8 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e '.[docs]'
 	@touch $@

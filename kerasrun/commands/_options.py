@@ -18,13 +18,11 @@ Overrides = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Trust = Annotated[bool, typer.Option("--trust", help="Run code (Lambda layers) that a model file brings.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run code (Lambda layers) in a model file.")]
 Last = Annotated[bool, typer.Option("--last", help="Take last.keras, not best.keras.")]
 Threshold = Annotated[
     float | None,
-    typer.Option(
-        metavar="PROBABILITY", help="Above which the second of two classes, or a label, is called.", show_default=False
-    ),
+    typer.Option(metavar="PROBABILITY", help="Above it, the second class or a label is positive.", show_default=False),
 ]
 
 RUNS = Path("runs")

@@ -18,7 +18,7 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Class folders outside the experiment, instead.", show_default=False),
+        typer.Option(metavar="FOLDER", help="Measure on these class folders instead.", show_default=False),
     ] = None,
     threshold: Threshold = None,
     last: Last = False,
@@ -27,9 +27,10 @@ def evaluate(
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
-    """Measure a run's best model: loss, metrics, and what suits its labels.
+    """Measure how good a run's best model is.
 
-    For classes that is precision, recall, F1 and confusions, for masks the overlap of areas, for numbers the errors.
+    The measures are loss, metrics, and what suits the labels: precision, recall, F1 and a confusion matrix for
+    classes, the overlap of areas for masks, errors for numbers.
 
     Example: kerasrun evaluate runs/lenet-1 --split validation
     """

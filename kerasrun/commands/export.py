@@ -24,7 +24,7 @@ def export(
         typer.Option(
             "--output",
             metavar="PATH",
-            help="What to write; by default in the run's folder exports.",
+            help="Where to write; by default in the run's folder exports.",
             show_default=False,
         ),
     ] = None,
@@ -33,7 +33,9 @@ def export(
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run's best model in another format, and compare its outputs with those of the model.
+    """Write a run's best model in another format.
+
+    What was written is run on examples, and its outputs are compared with the model's own.
 
     Example: kerasrun export runs/lenet-1 --format onnx
     """

@@ -16,16 +16,16 @@ def init(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Data to look at, and to write an experiment for.", show_default=False),
+        typer.Option(metavar="PATH", help="Your data: write an experiment for them.", show_default=False),
     ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Where to write; by default NAME.yaml here.", show_default=False),
     ] = None,
 ) -> None:
-    """Write an experiment to begin with: a copy of an example, or one for data of your own.
+    """Write a first experiment.
 
-    Without either it lists the examples.
+    It is a copy of the example NAME, or written for your own data with --data. Without either, the examples are listed.
 
     Example: kerasrun init lenet_directory
     """

@@ -12,9 +12,9 @@ GROUP, ORDER = "Use a run", 100
 def plot(
     run: Run = None,
     file_format: Annotated[
-        Literal["png", "svg"], typer.Option("--format", metavar="png|svg", help="The form of the pictures.")
+        Literal["png", "svg"], typer.Option("--format", metavar="png|svg", help="The format of the pictures.")
     ] = "png",
-    show_shapes: Annotated[bool, typer.Option(help="Whether the graph says what goes into a layer and out.")] = True,
+    show_shapes: Annotated[bool, typer.Option(help="Whether the graph shows the shapes of each layer.")] = True,
     show_layer_names: Annotated[bool, typer.Option(help="Whether the graph names the layers.")] = True,
     expand_nested: Annotated[
         bool, typer.Option("--expand-nested", help="Draw the layers of models within the model.")
@@ -23,9 +23,9 @@ def plot(
     trust: Trust = False,
     output: Output = RUNS,
 ) -> None:
-    """Draw a run's curves and its model's graph, and print the paths of the pictures.
+    """Draw a run's curves and its model's graph.
 
-    The graph of the model needs Graphviz; without it the curves are drawn all the same.
+    The paths of the pictures are printed. The graph of the model needs Graphviz; without it only the curves are drawn.
 
     Example: kerasrun plot runs/lenet-1 --format svg
     """

@@ -43,7 +43,7 @@ def predict(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     output: Output = RUNS,
 ) -> None:
-    """Say of each example what the model was trained to say: its class, its labels, its numbers, or its mask.
+    """Predict the class, labels, numbers or mask of each example.
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """

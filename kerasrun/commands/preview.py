@@ -22,9 +22,10 @@ def preview(
     overrides: Overrides = None,
     trust: Trust = False,
 ) -> None:
-    """Draw the first training examples, augmented and preprocessed, with their labels, and print the picture's path.
+    """Draw the first training examples.
 
-    They are those of the first steps of a training. Masks are laid over their images. Nothing is opened or trained.
+    They are augmented and preprocessed, as in the first training steps, and shown with their labels. Masks are drawn
+    over their images. The picture's path is printed; nothing is trained.
 
     Example: kerasrun preview configs/unet_masks.yaml --count 32
     """

@@ -9,7 +9,8 @@ from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
 GROUP, ORDER = "Train", 50
 
 AcceptChanges = Annotated[
-    bool, typer.Option("--accept-changes", help="Go on although data, versions or machine have changed: other bits.")
+    bool,
+    typer.Option("--accept-changes", help="Go on although data, versions or machine have changed; bits will differ."),
 ]
 
 
@@ -20,9 +21,9 @@ def resume(
     trust: Trust = False,
     output: Output = RUNS,
 ) -> None:
-    """Go on with a run that was interrupted; by default the newest unfinished one.
+    """Resume an interrupted run.
 
-    It ends with the same bits as if it had never been interrupted.
+    By default it is the newest unfinished one. It ends with the same bits as if it had never been interrupted.
 
     Example: kerasrun resume runs/lenet-1
     """

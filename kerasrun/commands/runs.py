@@ -8,7 +8,9 @@ GROUP, ORDER = "Use a run", 120
 
 
 def runs(output: Output = RUNS, as_json: Json = False) -> None:
-    """List the runs in a folder: how each ended, its epochs and its best value.
+    """List the runs in a folder.
+
+    The table says how each ended, its epochs and its best value.
 
     Example: kerasrun runs --json
     """

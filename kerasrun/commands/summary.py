@@ -8,7 +8,9 @@ GROUP, ORDER = "Use a run", 90
 
 
 def summary(run: Run = None, last: Last = False, trust: Trust = False, output: Output = RUNS) -> None:
-    """List the layers of a run's model with their shapes and parameters.
+    """List the layers of a run's model.
+
+    Each has its shape and the number of its parameters.
 
     Example: kerasrun summary runs/lenet-1
     """

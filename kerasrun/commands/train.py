@@ -22,16 +22,18 @@ def train(
         Path | None,
         typer.Option("--from", metavar="RUN", help="Begin with the weights of another run.", show_default=False),
     ] = None,
-    best: Annotated[bool, typer.Option("--best", help="With --from: those of best.keras, as by default.")] = False,
-    last: Annotated[bool, typer.Option("--last", help="With --from: those of last.keras.")] = False,
+    best: Annotated[bool, typer.Option("--best", help="With --from: take best.keras (the default).")] = False,
+    last: Annotated[bool, typer.Option("--last", help="With --from: take last.keras.")] = False,
     epoch: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="With --from: of the checkpoint at the end of epoch N."),
+        typer.Option(min=1, metavar="N", help="With --from: take the checkpoint at the end of epoch N."),
     ] = None,
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
 ) -> None:
-    """Train the experiment in FILE into a new run directory.
+    """Train an experiment.
+
+    FILE is trained into a new run directory, whose path is printed.
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """

@@ -15,7 +15,9 @@ def validate(
     overrides: Overrides = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print it with every default filled in.")] = False,
 ) -> None:
-    """Check the text of FILE and name every mistake with its place; neither data nor TensorFlow are loaded.
+    """Check an experiment file.
+
+    Every mistake in FILE is reported with its place. Neither data nor TensorFlow are loaded.
 
     Example: kerasrun validate configs/lenet_directory.yaml
     """

@@ -21,7 +21,9 @@ def verify(
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
-    """Find out whether this machine gives the same bits: train some steps twice, and once cut and resumed.
+    """Test whether this machine repeats a result.
+
+    Some steps are trained twice, and once more interrupted and resumed. All must give the same bits.
 
     Example: kerasrun verify configs/lenet_directory.yaml
     """

@@ -15,6 +15,11 @@ from tests.seeds import moved
 PAGES = ("docs/experiment.md", "docs/commands.md", "docs/exact-resume.md", "docs/export.md", "README.md")
 
 
+def part(reference, page, name):
+    """What is made of a page between two marks."""
+    return reference.pages()[ROOT / page].split(f"<!-- made: {name} -->")[1].split("<!-- end -->")[0]
+
+
 def test_every_made_page_is_named_here(reference):
     assert {str(path.relative_to(ROOT)) for path in reference.pages()} == set(PAGES)
 
@@ -57,16 +62,23 @@ def test_the_readme_shows_a_shipped_experiment_and_what_its_mistakes_print(refer
 
 def test_a_page_that_has_lost_its_marks_is_noticed(reference, tmp_path):
     (tmp_path / "page.md").write_text("# kerasrun\n", encoding="utf-8")
-    with pytest.raises(AssertionError, match="must have one part"):
+    with pytest.raises(AssertionError, match="must have these parts in this order: example"):
         reference.with_made_parts(tmp_path / "page.md", {"example": str})
 
 
+def test_what_stands_outside_the_marks_is_left_alone(reference, tmp_path):
+    page = "# kerasrun\n\n<!-- made: example -->\n\nold\n\n<!-- end -->\n\nThe end.\n"
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    made = reference.with_made_parts(tmp_path / "page.md", {"example": lambda: "new"})
+    assert made == page.replace("old", "new")
+
+
 def test_the_table_of_what_a_resume_compares_has_a_row_for_each_field(reference):
-    made = reference.pages()[reference.EXACT_RESUME].split("<!-- made: compared -->")[1].split("<!-- end -->")[0]
+    made = part(reference, "docs/exact-resume.md", "compared")
     rows = re.findall(r"^\| (.+?) \| (.+?) \| .+ \|$", made, re.MULTILINE)
     assert rows[2:] == [(field.name, field.verdict.value) for field in reference.FIELDS]
 
 
 def test_the_callbacks_that_are_listed_are_those_whose_state_is_known(reference):
-    listed = re.search(r"## Callbacks\n\n(.*), with", reference.experiment_page())[1]
+    listed = part(reference, "docs/experiment.md", "callbacks")
     assert set(re.findall(r"`(\w+)`", listed)) == set(adapters())
