@@ -16,7 +16,7 @@ from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
-from kerasrun.tasks.base import OutputPart, Task, task_named
+from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
 from kerasrun.tasks.several_outputs import SeveralOutputs
 from kerasrun.version import VERSION
 
@@ -163,7 +163,7 @@ def _info(content: dict[str, Any], path: Path) -> ModelInfo:
         )
     try:
         image, rows = content.pop("image_format"), content.pop("row_format")
-        return ModelInfo(
+        info = ModelInfo(
             classes=tuple(content.pop("classes")),
             image_format=ImageFormat(**image) if image else None,
             parts=tuple(OutputPart(**part) for part in content.pop("parts", ())),
@@ -172,3 +172,6 @@ def _info(content: dict[str, Any], path: Path) -> ModelInfo:
         )
     except (TypeError, KeyError) as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error
+    if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
+        raise ModelFileError(f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {min(unknown)}")
+    return info

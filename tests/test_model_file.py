@@ -51,6 +51,11 @@ def test_a_foreign_keras_file_is_refused(tmp_path):
         read_info(model_file(tmp_path, None))
 
 
+def test_a_task_that_is_not_known_is_refused_with_the_file(tmp_path):
+    with pytest.raises(ModelFileError, match=r"model\.keras: .* names a task .* ranks"):
+        read_info(model_file(tmp_path, {**INFO, "label_kind": "ranks"}))
+
+
 @pytest.mark.parametrize("missing", ["classes", "batch_size", "image_format"])
 def test_an_entry_that_lacks_something_is_damaged(tmp_path, missing):
     with pytest.raises(ModelFileError, match="damaged"):

@@ -43,10 +43,12 @@ def _full_memory_explained(batch_size: int) -> Iterator[None]:
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
+        if "No space left" in str(error):  # a full disk, to which a callback writes through TensorFlow
+            raise
         raise OutOfMemoryError(
             f"the device has no memory left for a batch of {batch_size}: try "
             f"-s fit.batch_size={max(1, batch_size // 2)}, "
-            "a smaller image_size, or on a GPU precision: mixed_float16; the last checkpoint is kept"
+            "a smaller image_size, or on a GPU precision: mixed_float16; checkpoints are kept"
         ) from error
 
 

@@ -81,8 +81,9 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
     if validation and fit.validation_steps:
         validation = first(validation, fit.validation_steps * fit.batch_size)
-    steps = fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
-    experiment = _scheduled_in_steps(experiment, steps)
+    experiment = _scheduled_in_steps(
+        experiment, fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
+    )
     experiment = experiment.model_copy(update={"compile": with_numbers(experiment.compile, data.classes)})
     # The run keeps the plugins: its description names those.
     kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)

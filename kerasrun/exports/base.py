@@ -29,6 +29,8 @@ class Export(ABC):
     """The packages of that extra, as they are imported."""
     only_float32: ClassVar[bool] = False
     """Whether it cannot hold a model of mixed precision."""
+    is_whole: ClassVar[bool] = True
+    """Whether it has both the network and its weights."""
     mark: ClassVar[str] = ""
     """The file by which a folder is known to be an older export, which may be replaced."""
 

@@ -12,6 +12,7 @@ class Json(KerasExport):
     """`.json`: the network without weights, as text; `keras.models.model_from_json` reads it."""
 
     suffix: ClassVar[str] = ".json"
+    is_whole: ClassVar[bool] = False
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         path.write_text(json.dumps(json.loads(trained.model.to_json()), indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ class Weights(KerasExport):
     """`.weights.h5`: weights for `Model.load_weights`, in a network of the same layers."""
 
     suffix: ClassVar[str] = ".weights.h5"
+    is_whole: ClassVar[bool] = False
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         trained.model.save_weights(path)

@@ -14,6 +14,7 @@ class Yaml(KerasExport):
     """`.yaml`: the same as `json`, as YAML without tags, which any safe loader reads."""
 
     suffix: ClassVar[str] = ".yaml"
+    is_whole: ClassVar[bool] = False
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         text = yaml.safe_dump(json.loads(trained.model.to_json()), sort_keys=False, allow_unicode=True)

@@ -22,6 +22,7 @@ from kerasrun.results.recorded import read_recorded
 from kerasrun.results.splits import open_splits
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
+from kerasrun.text.problems import listed
 
 EXAMPLES = 100
 """How many examples an export is compared with the model on."""
@@ -121,10 +122,10 @@ def _check_packages(chosen: Export) -> None:
 
 def _check_precision(chosen: Export, experiment: Experiment) -> None:
     if chosen.only_float32 and experiment.precision != "float32":
-        others = [name for name, one in formats().items() if not one.only_float32]
+        others = [name for name, one in formats().items() if one.is_whole and not one.only_float32]
         raise ExportError(
             f"export --format {chosen.name} takes models of float32, but this one was trained with precision: "
-            f"{experiment.precision}; export it as {', '.join(others)}, or train with precision: float32"
+            f"{experiment.precision}; export it as {listed(others)}, or train with precision: float32"
         )
 
 

@@ -1,4 +1,4 @@
-"""What the loop makes beside the model: made once before there is a run, to know whether it can be."""
+"""What a loop needs beside the model, tried before there is a run."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from kerasrun.training.best import best_for
 
 
 def check_parts(job: Job) -> None:
-    """
+    """Make once what the loop makes beside the model, to know whether it can be.
+
     Raises:
         KerasrunError: if a callback, an optimizer or what decides the best model cannot serve.
     """
@@ -23,5 +24,5 @@ def check_parts(job: Job) -> None:
 
 
 def _later_optimizers(experiment: Experiment) -> list[Any]:
-    """Those that later stages begin with."""
+    """Return the optimizers that later stages begin with."""
     return [build("optimizers", stage.optimizer) for stage in experiment.stages[1:] if stage.optimizer is not None]

@@ -170,3 +170,10 @@ def test_one_new_file_is_a_new_member(scratch):
     write_digits(scratch)
     run = train_small(scratch, "fit: {epochs: 2}\ncallbacks: [History]")
     assert checkpoints.newest(run).progress["callbacks"] == [{"callback": "History", "epoch": [0, 1]}]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", SAMPLES)
+def test_steps_are_fused_beside_it(tmp_path, name):
+    """With the arguments of its sample: those that ask for every step are in its own test file."""
+    assert build(tmp_path, name).needs_every_step() is False

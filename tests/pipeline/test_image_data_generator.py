@@ -62,6 +62,20 @@ def spread(low, high, count=6):
     return np.random.default_rng(round(100 * high)).uniform(low, high, count).astype(np.float32)
 
 
+def on_the_border(images, arguments, parameters, expected):
+    """Find the pixels from the very border of an image: a thousandth of a pixel decides whether they are filled.
+
+    These nudges move a pixel by a few thousandths, which changes it by less than 5 where it is within the image.
+    """
+    found = np.zeros(expected.shape, bool)
+    nudges = {"theta": 0.02, "shear": 0.02, "tx": 0.002, "ty": 0.002, "zx": 0.0004, "zy": 0.0004}
+    for name in nudges.keys() & parameters.keys():
+        for nudge in (-nudges[name], nudges[name]):
+            nudged = original(images, arguments, {**parameters, name: parameters[name].astype(np.float64) + nudge})
+            found |= np.abs(nudged - expected) > 5
+    return found
+
+
 FLIPS = np.array([True, False, True, False, True, True])
 TABLE = {
     "rotation_range": ({"rotation_range": 180}, {"theta": spread(-180, 180)}),
@@ -94,7 +108,9 @@ def test_the_pixels_are_those_of_the_original(images, name, fill_mode):
     arguments = {**arguments, "fill_mode": fill_mode, "cval": 77.0}
     found = transformed(images, arguments, parameters)
     expected = original(images, arguments, parameters)
-    np.testing.assert_allclose(found, expected, **CLOSE)
+    clear = ~on_the_border(images, arguments, parameters, expected)
+    assert clear.mean() > 0.98
+    np.testing.assert_allclose(found[clear], expected[clear], **CLOSE)
     assert not np.array_equal(found, images)
 
 

@@ -44,7 +44,13 @@ def facts_of_text(source: Source | None, places: Document) -> Facts:
     def said(name: str) -> Any:
         try:
             return getattr(source, name)
-        except (AttributeError, LookupError, StopIteration, TypeError):  # a key that it needs could not be read
+        except (
+            AttributeError,
+            LookupError,
+            StopIteration,
+            TypeError,
+            ValueError,
+        ):  # a key that it needs could not be read
             return None
 
     given = (places.node(("fit", key)) for key in ("validation_split", "validation_data"))
