@@ -48,7 +48,7 @@ def recognize(path: Path) -> Recognized:
     if not path.exists():
         raise missing(path, "a folder or a file of data")
     sources = [kind for kind in kinds("kerasrun.sources").values() if issubclass(kind, Source)]
-    for source in sorted(sources, key=lambda one: one.asked_last):
+    for source in sorted(sources, key=lambda one: one.generality):
         if found := source.recognize(path):
             return found
     forms = [source.form for source in sources if source.form]

@@ -40,8 +40,8 @@ class Source(Kind):
 
     form: ClassVar[str] = ""
     """What `recognize` looks for, in a few words; empty where it recognizes nothing."""
-    asked_last: ClassVar[bool] = False
-    """Whether `recognize` takes what may be something more special, and is asked after the other sources."""
+    generality: ClassVar[int] = 0
+    """The place of its `recognize` among the sources: what may be something more special is asked later."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
     """For a quick try: at most so many examples of each split, evenly spaced, with the same share of every class."""

@@ -43,7 +43,7 @@ class Directory(Source):
 
     kind: ClassVar[str] = "directory"
     form: ClassVar[str] = "class folders of images"
-    asked_last: ClassVar[bool] = True
+    generality: ClassVar[int] = 3
 
     path: ExperimentPath
     """The folder that holds the class folders, or the folders of the splits."""

@@ -42,6 +42,7 @@ class Idx(ArraySource):
 
     kind: ClassVar[str] = "idx"
     form: ClassVar[str] = "a folder with MNIST's IDX files"
+    generality: ClassVar[int] = 1
 
     path: ExperimentPath | None = None
     """The folder with the files of MNIST's names; not needed where the files are named one by one."""

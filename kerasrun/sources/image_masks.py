@@ -48,6 +48,7 @@ class ImageMasks(Source):
 
     kind: ClassVar[str] = "image_masks"
     form: ClassVar[str] = "folders images and masks"
+    generality: ClassVar[int] = 2
 
     path: ExperimentPath
     """The folder that holds the two folders, or the folders of the splits."""

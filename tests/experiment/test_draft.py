@@ -78,6 +78,16 @@ def test_a_folder_with_a_file_for_each_array(drafted, tmp_path):
     assert experiment.fit.validation_split is None
 
 
+def test_arrays_of_their_own_names_come_before_folders_of_images(drafted, tmp_path):
+    for split, seed in (("train", 1), ("test", 2)):
+        np.save(tmp_path / f"x_{split}.npy", np.random.default_rng(seed).integers(0, 256, (8, 6, 6), np.uint8))
+        np.save(tmp_path / f"y_{split}.npy", np.arange(8) % 2)
+    photos(tmp_path / "images", [(6, 6)])
+    photos(tmp_path / "masks", [(6, 6)])
+    experiment, _ = drafted(tmp_path)
+    assert experiment.data.kind == "npy"
+
+
 def test_images_with_masks(drafted):
     experiment, text = drafted(DIGITS.parent / "digit_masks")
     assert (experiment.data.kind, experiment.data.color_mode) == ("image_masks", "grayscale")

@@ -153,13 +153,17 @@ def test_a_full_disk_before_the_first_step_advises_no_resume(train, full_disk):
         train()
 
 
-def test_a_run_that_is_moved_while_it_trains_says_so(train, tmp_path, monkeypatch):
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_run_that_is_moved_while_it_trains_says_so(train, tmp_path, monkeypatch, made_again):
+    """Also where its folder is made again, for a file that was being written."""
     from kerasrun.training.loop import TrainingLoop
 
     end = TrainingLoop._end_epoch
 
     def moved(loop, *arguments):
         loop.run.root.rename(tmp_path / "elsewhere")
+        if made_again:
+            loop.run.root.mkdir()
         end(loop, *arguments)
 
     monkeypatch.setattr(TrainingLoop, "_end_epoch", moved)
