@@ -69,8 +69,8 @@ def _kind_of(name: str) -> type[Adapter]:
             f"not continue it; supported are {', '.join(sorted(adapters()))}"
         )
     bases = [place.node.name for place in ancestors(plugin.place) if place.module.startswith("keras.")]
-    base = next((adapters()[one] for one in bases if one in adapters()), Adapter)
-    return type(PluginAdapter.__name__, (PluginAdapter, base), {})
+    members = [adapters()[one] for one in dict.fromkeys(bases) if one in adapters()]
+    return type(PluginAdapter.__name__, (PluginAdapter, *(members or [Adapter])), {})
 
 
 class CallbackState:

@@ -161,7 +161,7 @@ class Adapter:
             if kept := [arrays[name] for name in sorted(arrays) if name.startswith(f"{field}/")]:
                 setattr(self.callback, field, kept)
 
-    # What it writes.
+    # What it writes. A plugin's callback may derive from several members', so these call those of `super()` as well.
 
     def make_folders(self) -> None:
         """Make the folders that it needs and does not make itself; called before it gets the model."""

@@ -11,18 +11,22 @@ class CSVLogger(Adapter):
     file = "filename"
 
     def make_folders(self) -> None:
+        super().make_folders()
         Path(self.callback.filename).parent.mkdir(parents=True, exist_ok=True)
 
     def keep_files(self, *, begun: bool) -> None:
+        super().keep_files(begun=begun)
         self.callback.append = True
 
     def outputs(self) -> list[Path]:
-        return [Path(self.callback.filename)]
+        return [*super().outputs(), Path(self.callback.filename)]
 
     def flush(self) -> None:
+        super().flush()
         if self.callback.csv_file:
             self.callback.csv_file.flush()
 
     def close(self) -> None:
+        super().close()
         if self.callback.csv_file:
             self.callback.csv_file.close()

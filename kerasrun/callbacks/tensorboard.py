@@ -36,21 +36,25 @@ class TensorBoard(Adapter):
         self.callback._should_write_train_graph |= self._owes_graph
 
     def make_folders(self) -> None:
+        super().make_folders()
         # The projector's file is opened in it.
         Path(self.callback.log_dir).mkdir(parents=True, exist_ok=True)
 
     def keep_files(self, *, begun: bool) -> None:
+        super().keep_files(begun=begun)
         self._owes_graph = self.callback.write_graph and not begun
         self.callback.write_graph = False
 
     def outputs(self) -> list[Path]:
-        return [Path(self.callback.log_dir, "train"), Path(self.callback.log_dir, "validation")]
+        return [*super().outputs(), *(Path(self.callback.log_dir, name) for name in ("train", "validation"))]
 
     def flush(self) -> None:
+        super().flush()
         for writer in self.callback._writers.values():
             writer.flush()
 
     def close(self) -> None:
+        super().close()
         self.callback._close_writers()
 
     @classmethod

@@ -62,6 +62,13 @@ class Patient(keras.callbacks.EarlyStopping):
         self.patience_left = state["left"]
 
 
+class Both(keras.callbacks.CSVLogger, keras.callbacks.TensorBoard):
+    stateless = True
+
+    def __init__(self):
+        super().__init__("both.csv")
+
+
 class Listening(keras.callbacks.Callback):
     stateless = True
 
@@ -103,3 +110,11 @@ def test_a_plugin_s_callback_is_also_what_it_derives_from(own):
     adapter.callback.best_weights = [1.0]
     assert adapter.who_stopped(2) == "EarlyStopping on val_loss"
     assert list(CallbackState([adapter]).arrays()) == ["callbacks/0/best_weights/0000"]
+
+
+def test_a_plugin_s_callback_is_all_that_it_derives_from(own):
+    adapter = own("Both")
+    adapter.keep_files(begun=True)
+    assert adapter.callback.append is True
+    assert adapter.callback.write_graph is False
+    assert {str(path) for path in adapter.outputs()} == {"both.csv", "logs/train", "logs/validation"}
