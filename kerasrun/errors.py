@@ -46,7 +46,7 @@ class DataError(KerasrunError):
 
 
 class UnreadableImageError(DataError):
-    """A file that is no image, damaged, empty or misnamed."""
+    """A file that is not an image, or that is damaged, empty or misnamed."""
 
     def __init__(self, path: Path | None, reason: str) -> None:
         super().__init__(f"{path or 'image'}: {reason}")

@@ -36,7 +36,7 @@ def freeze(layers: Sequence[Any], trainable: bool | str, network: str) -> None:
 def derive_state(layers: Iterable[Any]) -> None:
     """Bring it up to date after weights were assigned one by one, as `set_weights` does it too.
 
-    `Normalization` computes with copies of its mean and variance, which Keras makes anew where it loads a file alone.
+    `Normalization` computes with copies of its mean and variance. Keras makes them again only when it loads a file.
     """
     for layer in layers:
         for one in layer._flatten_layers():

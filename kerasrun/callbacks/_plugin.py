@@ -53,7 +53,7 @@ def _check_keys(state: Any) -> None:
     if isinstance(state, Mapping):
         for key in state:
             if not isinstance(key, str):
-                raise TypeError(f"it has the key {key!r}, which is no text")
+                raise TypeError(f"it has the key {key!r}, which is not text")
     if isinstance(state, Mapping | list | tuple):
         for value in state.values() if isinstance(state, Mapping) else state:
             _check_keys(value)

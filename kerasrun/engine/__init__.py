@@ -1,1 +1,1 @@
-"""What training and results compute with: devices, prepared data, built models, their steps and their state."""
+"""The parts that training and results share: devices, prepared data, built models, their steps and their state."""

@@ -1,4 +1,4 @@
-"""What a run trains: a prepared experiment with its model, on its device. Light to import."""
+"""The job of a run: a prepared experiment with its model, on its device. Light to import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ Light to import: TensorFlow is not needed before the device is started.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrun import plugins
@@ -81,14 +81,13 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
     if validation and fit.validation_steps:
         validation = first(validation, fit.validation_steps * fit.batch_size)
-    experiment = _scheduled_in_steps(
-        experiment, fit.steps_per_epoch or steps_in_epoch(len(train_split), fit.batch_size)
-    )
+    prepared = Prepared(experiment, data, train_split, validation, trust)
+    experiment = _scheduled_in_steps(experiment, prepared.steps)
     experiment = experiment.model_copy(update={"compile": with_numbers(experiment.compile, data.classes)})
     # The run keeps the plugins: its description names those.
     kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
     experiment = experiment.model_copy(update={"plugins": kept})
-    return Prepared(experiment, data, train_split, validation, trust)
+    return replace(prepared, experiment=experiment)
 
 
 def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:

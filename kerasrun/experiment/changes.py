@@ -1,4 +1,4 @@
-"""What may differ from the experiment that a run began with: only what leaves the steps already taken true."""
+"""Check what a resume changes in its experiment: only what leaves the steps already taken true."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -69,7 +69,7 @@ EXPERIMENT = Slot(section=Experiment)
 
 
 def components(document: Document) -> Iterator[tuple[Path, Node, Keras]]:
-    """Yield every component of Keras that is no argument of another, with its path and its mark."""
+    """Yield every component of Keras that is not an argument of another, with its path and its mark."""
     yield from _components(EXPERIMENT, document.root, (), document)
 
 

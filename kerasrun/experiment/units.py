@@ -40,7 +40,7 @@ def duration(seconds: float) -> str:
 
 def _bytes_or_share(value: Any) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and value >= 0 and (value <= 1 or float(value).is_integer()):  # there is no half of a byte
+    if is_number and value >= 0 and (value <= 1 or float(value).is_integer()):  # bytes are whole
         return value
     found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
     amount = int(float(found[1]) * _UNITS[found[2]]) if found else None

@@ -44,7 +44,7 @@ class Source(Kind):
     """The place of its `recognize` among the sources: what may be something more special is asked later."""
 
     limit: Annotated[int, Field(ge=1)] | None = None
-    """For a quick try: at most so many examples of each split, evenly spaced, with the same share of every class."""
+    """For a quick try: at most this many examples of each split, evenly spaced, with the same share of every class."""
 
     @property
     def label_kind(self) -> LabelKind:
