@@ -74,10 +74,6 @@ def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
 
 def _set_up(experiment: Experiment) -> None:
     keras.utils.clear_session()
-    # The experiment decides, not the settings that a user keeps in keras.json.
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
     keras.utils.set_random_seed(experiment.seed)
     keras.config.set_dtype_policy(experiment.precision)
 
