@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from kerasrun.commands._spellings import Command, command_meant
 from kerasrun.errors import KerasrunError, StdoutError
 from kerasrun.families import modules
 from kerasrun.training.stopping import signals
@@ -39,6 +40,12 @@ class _InGroups(TyperGroup):
             with formatter.section(group):
                 formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in named])
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; one that does not exist is answered with the one that was meant."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"no command '{args[0]}'; {command_meant(args[0], list(self.commands))}")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="kerasrun",
@@ -49,7 +56,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, module in sorted(modules("kerasrun.commands").items(), key=lambda item: item[1].ORDER):
-    app.command(rich_help_panel=module.GROUP)(getattr(module, name))
+    app.command(rich_help_panel=module.GROUP, cls=Command)(getattr(module, name))
 
 
 def _print_version(asked: bool) -> None:
