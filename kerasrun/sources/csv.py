@@ -87,5 +87,8 @@ def _rows(path: Path) -> tuple[list[list[str]], str]:
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Return whether the first row is text throughout, and the next one is not."""
+    """Return whether the first row is text throughout, and the next one is not; or the numbers that pandas gives."""
+    names = [name for name in rows[0] if name]
+    if names == [str(number) for number in range(len(names))] and rows[0][1:] != rows[1][1:]:
+        return True
     return not any(map(is_number, rows[0])) and any(map(is_number, rows[1]))
