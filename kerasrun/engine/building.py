@@ -25,8 +25,7 @@ from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.network_layers import layers_after
-from kerasrun.pipeline.augmentation import augmentation_of
-from kerasrun.pipeline.determinism import missing_kernels_explained
+from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
