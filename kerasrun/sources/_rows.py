@@ -190,7 +190,7 @@ class RowSource(Source):
         return labels
 
     def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
-        from kerasrun.reading.limit import within_limit
+        from kerasrun.reading.inputs import within_limit
 
         labels, weight = self._labels(rows, classes), _sample_weight(rows)
         chosen = within_limit(labels, self.limit)
@@ -316,7 +316,7 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
 
 
 def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
-    from kerasrun.reading.weights import checked_weights
+    from kerasrun.reading.inputs import checked_weights
 
     if rows.weights is None:
         return None

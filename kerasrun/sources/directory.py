@@ -152,7 +152,7 @@ def _folders(path: Path) -> dict[str, Path]:
 def _within_limit(files: LabelledFiles, limit: int | None) -> LabelledFiles:
     import numpy as np
 
-    from kerasrun.reading.limit import within_limit
+    from kerasrun.reading.inputs import within_limit
 
     return [files[index] for index in within_limit(np.array([number for _, number in files]), limit)]
 

@@ -164,7 +164,7 @@ class ImageMasks(Source):
         """Return every image with its mask, by name, as far as `limit` goes."""
         import numpy as np
 
-        from kerasrun.reading.limit import within_limit
+        from kerasrun.reading.inputs import within_limit
 
         images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
         for here, there, kind, other, name in (
