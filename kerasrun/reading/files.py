@@ -2,6 +2,7 @@
 
 import difflib
 import glob
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -105,6 +106,14 @@ class FileThatStays:
         return state.st_size, state.st_mtime_ns
 
 
+def sha256_of(entries: Iterable[Sequence[str]]) -> str:
+    """Return the sha256 of texts, a line for each, as hexadecimal text."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update("".join(f"{text}\n" for text in entry).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def stamp(path: Path) -> str:
     """What changes when a file is written, as far as its file system tells; the same text wherever it was moved to."""
     try:
@@ -112,6 +121,15 @@ def stamp(path: Path) -> str:
     except OSError:  # to read it tells what is wrong
         return "none"
     return f"{state.st_size} {state.st_mtime_ns}"
+
+
+def first_bytes(path: Path, expected: str) -> bytes:
+    """Read the first 8 bytes of a file, or raise a `DataError`: what the system reports is clearer than a library's."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise unreadable(path, error, expected) from error
 
 
 def unreadable(path: Path, error: OSError, expected: str) -> DataError:

@@ -16,8 +16,7 @@ from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.tables import Table
-from kerasrun.sources._fields import ClassNames
-from kerasrun.sources.base import Recognized, Source
+from kerasrun.sources.base import ClassNames, Length, Recognized, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +40,6 @@ _MOST_CLASSES = 30
 
 Column = int | str
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
-LastColumns = Annotated[int, Field(ge=1)]
 
 
 class RowSource(Source):
@@ -59,9 +57,9 @@ class RowSource(Source):
     """The columns of the features, in this order; by default every column not named elsewhere."""
     label: Column | None = None
     """The column of the class, as text or number."""
-    one_hot: LastColumns | Columns | None = None
+    one_hot: Length | Columns | None = None
     """The columns of one-hot labels, 1 in the column of the class; a number means this many columns at the end."""
-    multi_label: LastColumns | Columns | None = None
+    multi_label: Length | Columns | None = None
     """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
@@ -126,8 +124,9 @@ class RowSource(Source):
         header = keys.get("header", True)
         labels, label_keys = _guessed_labels(columns if header else None, rows)
         keys |= label_keys
-        numeric = [place for place in range(len(columns)) if place not in labels and _are_numbers(rows, place)]
-        left_out = [place for place in range(len(columns)) if place not in (*labels, *numeric)]
+        features = [place for place in range(len(columns)) if place not in labels]
+        numeric = [place for place in features if all(is_number(row[place]) for row in rows)]
+        left_out = [place for place in features if place not in numeric]
         if left_out or any(not columns[place] for place in numeric):
             keys["features"] = [columns[place] if header else place for place in numeric if columns[place]]
         names = listed([columns[place] for place in left_out])
@@ -269,17 +268,13 @@ def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[
         return tuple(wanted)
     if len(train.texts) < 2:
         raise DataError(f"{train.table.path}: every row is of the class {train.texts[0]!r}; expected at least two")
-    numbers = all(map(_is_finite, train.texts))
+    numbers = all(math.isfinite(_number(text)[0]) for text in train.texts)
     if numbers and any(not _number(text)[0].is_integer() for text in train.texts):
         raise DataError(
             f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
             "for numbers to be predicted, or list `classes` if they are names"
         )
     return tuple(sorted(train.texts, key=_number if numbers else None))
-
-
-def _is_finite(text: str) -> bool:
-    return math.isfinite(_number(text)[0])
 
 
 def _number(text: str) -> tuple[float, str]:
@@ -355,10 +350,6 @@ def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
         if all(sum(map(float, row)) == 1 for row in ends):
             return count
     return None
-
-
-def _are_numbers(rows: Sequence[Sequence[str]], place: int) -> bool:
-    return all(is_number(row[place]) for row in rows)
 
 
 def is_number(text: str) -> bool:
