@@ -165,7 +165,15 @@ def _classes(arrays: Mapping[str, LabelledArrays], given: int | None) -> tuple[d
     found = {name: _class_numbers(split) for name, split in arrays.items()}
     count = given or _class_count(arrays["train"], *found["train"])
     for name, split in arrays.items():
-        _check_range(split, *found[name], count)
+        numbers, one_hot = found[name]
+        if one_hot not in (None, count):
+            raise DataError(f"{split.labels_name}: one-hot labels of {one_hot} classes; expected {count} classes")
+        wrong = np.flatnonzero(numbers >= count)
+        if len(wrong):
+            raise DataError(
+                f"{split.labels_name}: the label at index {wrong[0]} is {numbers[wrong[0]]}, out of range; expected 0 "
+                f"to {count - 1}, for there are {count} classes"
+            )
     return {name: numbers for name, (numbers, _) in found.items()}, count
 
 
@@ -241,17 +249,6 @@ def _class_count(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int 
             "numbers from 0, without large gaps"
         )
     return count
-
-
-def _check_range(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int | None, count: int) -> None:
-    if one_hot not in (None, count):
-        raise DataError(f"{split.labels_name}: one-hot labels of {one_hot} classes; expected {count} classes")
-    wrong = np.flatnonzero(labels >= count)
-    if len(wrong):
-        raise DataError(
-            f"{split.labels_name}: the label at index {wrong[0]} is {labels[wrong[0]]}, out of range; expected 0 to "
-            f"{count - 1}, for there are {count} classes"
-        )
 
 
 def _check_same_kind(split: LabelledArrays, train: LabelledArrays, image_size: tuple[int, int] | None) -> None:

@@ -23,19 +23,10 @@ class ArrayInputs:
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array.view()
         self.array.flags.writeable = False
-
-    @property
-    def is_kept(self) -> bool:
+        self.is_kept = True
         """Whether the examples stay in memory."""
-        return True
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        return self.array.shape[1:]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.array.dtype
+        self.example_shape: tuple[int, ...] = array.shape[1:]
+        self.dtype = array.dtype
 
     def __len__(self) -> int:
         return len(self.array)

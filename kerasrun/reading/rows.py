@@ -95,12 +95,12 @@ class RowsInFile:
     file: FileThatStays
 
     @property
-    def example_shape(self) -> tuple[int, ...]:
-        return (len(self.features),)
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float32)
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        return (len(self.features),)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -47,12 +47,9 @@ class StoredInputs:
         self.stored = stored
         self._format = image_format
         self.shape, self.dtype = converted_form(stored)
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        if self._format is None:
-            return self.shape[1:]
-        return (self._format.height, self._format.width, self.shape[3])
+        self.example_shape = self.shape[1:]
+        if image_format is not None:
+            self.example_shape = (image_format.height, image_format.width, self.shape[3])
 
     @property
     def nbytes(self) -> int:

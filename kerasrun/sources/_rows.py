@@ -151,8 +151,10 @@ class RowSource(Source):
         row_format = RowFormat(
             tuple(train.columns[position] for position in layout.features), train.header, train.delimiter
         )
-        digests = {name: rows.sha256 for name, rows in scanned.items()}
-        return Data(splits, classes, None, _fingerprint(digests, self.limit), self.label_kind, row_format)
+        digest = hashlib.sha256(b"" if self.limit is None else f"limit {self.limit}\n".encode())
+        for name, rows in scanned.items():
+            digest.update(f"{name} {rows.sha256}\n".encode())
+        return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format)
 
     def _layout(self, train: Table) -> "Layout":
         """Find the columns that the experiment names in the file for training."""
@@ -189,11 +191,12 @@ class RowSource(Source):
         return labels
 
     def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
-        from kerasrun.reading.inputs import within_limit
+        from kerasrun.reading.inputs import checked_weights, within_limit
 
-        labels, weight = self._labels(rows, classes), _sample_weight(rows)
+        labels, weight = self._labels(rows, classes), rows.weights
         chosen = within_limit(labels, self.limit)
-        weight = None if weight is None else weight[chosen]
+        if weight is not None:
+            weight = checked_weights(weight, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")[chosen]
         return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight)
 
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
@@ -233,7 +236,7 @@ def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, .
     positions = tuple(table.position(column, key) for column in columns)
     for position in positions:
         if positions.count(position) > 1:
-            raise DataError(f"{table.path}: {table.name(position)} stands twice in `{key}`")
+            raise DataError(f"{table.path}: {table.name(position)} is twice in `{key}`")
     return positions
 
 
@@ -292,7 +295,7 @@ def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.i
         if text not in numbers:
             line = rows.lines[np.argmax(rows.text_numbers == index)]
             raise DataError(
-                f"{rows.table.path}:{line}: the class {text!r} is none of those to train on: {listed(classes)}"
+                f"{rows.table.path}:{line}: the class {text!r} is not one of those to train on: {listed(classes)}"
             )
     by_text = np.array([numbers[text] for text in rows.texts], np.int64)
     return by_text[rows.text_numbers]
@@ -308,22 +311,6 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
         columns = f"{rows.label_names[0]} to {rows.label_names[-1]}"
         raise DataError(f"{rows.table.path}:{rows.lines[row]}: {columns} hold {values}; expected {expected}")
     return labels
-
-
-def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
-    from kerasrun.reading.inputs import checked_weights
-
-    if rows.weights is None:
-        return None
-    return checked_weights(rows.weights, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")
-
-
-def _fingerprint(digests: Mapping[str, str], limit: int | None) -> str:
-    """Hash the hashes of the files, by split, and how much of them is taken."""
-    digest = hashlib.sha256(b"" if limit is None else f"limit {limit}\n".encode())
-    for name, sha256 in digests.items():
-        digest.update(f"{name} {sha256}\n".encode())
-    return digest.hexdigest()
 
 
 def _guessed_labels(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> tuple[list[int], dict[str, Any]]:

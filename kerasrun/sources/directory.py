@@ -85,10 +85,15 @@ class Directory(Source):
             raise DataError(f"{found['train'][classes[number]]}: no image to train on in this class folder")
         # They do not depend on where the data are.
         names = [f"{name}/{classes[number]}/{path.name}" for name, split in files.items() for path, number in split]
+
+        def fingerprint() -> str:
+            usable = (place for place in range(len(names)) if place not in images.errors)
+            return sha256_of((names[place], images.digest(place)) for place in usable)
+
         if images.is_read:
-            return Data(splits, classes, image_format, _fingerprint(images, names))
+            return Data(splits, classes, image_format, fingerprint())
         stamps = sha256_of(zip(names, map(stamp, paths), strict=True))
-        contents = images.read_in_background(_REMEDY, lambda: _fingerprint(images, names))
+        contents = images.read_in_background(_REMEDY, fingerprint)
         return Data(splits, classes, image_format, contents, files=stamps)
 
     @classmethod
@@ -178,7 +183,3 @@ def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path
         )
         start += len(split)
     return splits
-
-
-def _fingerprint(images: "ImageFiles", names: Sequence[str]) -> str:
-    return sha256_of((name, images.digest(place)) for place, name in enumerate(names) if place not in images.errors)
