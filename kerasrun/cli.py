@@ -4,21 +4,24 @@
 3 a bug in kerasrun · 130, 143 interrupted.
 """
 
+import contextlib
 import gc
 import io
 import itertools
 import logging
+import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from kerasrun.errors import KerasrunError
+from kerasrun.commands._spellings import Command, command_meant
+from kerasrun.errors import KerasrunError, StdoutError
 from kerasrun.families import modules
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
@@ -37,6 +40,12 @@ class _InGroups(TyperGroup):
             with formatter.section(group):
                 formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in named])
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; one that does not exist is answered with the one that was meant."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"no command '{args[0]}'; {command_meant(args[0], list(self.commands))}")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="kerasrun",
@@ -47,7 +56,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, module in sorted(modules("kerasrun.commands").items(), key=lambda item: item[1].ORDER):
-    app.command(rich_help_panel=module.GROUP)(getattr(module, name))
+    app.command(rich_help_panel=module.GROUP, cls=Command)(getattr(module, name))
 
 
 def _print_version(asked: bool) -> None:
@@ -74,14 +83,20 @@ def kerasrun(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _open_missing_streams()
     _log_to_stderr()
     # A class name that the terminal's encoding lacks is shown escaped, rather than not at all.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding, lines = sys.stdout.encoding, sys.stdout.line_buffering
+        sys.stdout = _Stdout(sys.stdout.detach(), encoding, "backslashreplace", line_buffering=lines)
     try:
         signals.interrupt_on_preemption()
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except KerasrunError as error:
         print(f"{_prefix(error)}{error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -103,11 +118,45 @@ def main() -> None:
         gc.freeze()
 
 
+def _open_missing_streams() -> None:
+    """Give the process the three streams where it was started without (`2>&-`): the next file would be taken for them.
+
+    What goes to a closed stderr is lost; to write to a closed stdout is an error.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
+
+
+class _Stdout(io.TextIOWrapper):
+    """Stdout, which a full disk behind it makes an error that the user can mend."""
+
+    def write(self, text: str) -> int:
+        with self._explained():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._explained():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it ends
+            raise StdoutError(f"stdout: {error.strerror}; what was printed is not complete") from error
+
+
 class _CurrentStderr(logging.Handler):
     """Writes to whatever `sys.stderr` is at the moment: a live progress bar replaces it for a while."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        with contextlib.suppress(OSError):  # a full disk behind stderr must not end a training
+            print(self.format(record), file=sys.stderr)
 
 
 def _log_to_stderr() -> None:

@@ -19,6 +19,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── TooFewStepsError             training ended before there was enough to compare
 ├── NotExactError                training again, or going on after a cut, did not give the same bits
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
+├── StdoutError                  what is printed cannot be written where stdout goes
 └── MissingProgramError          a program that is not Python's (Graphviz), or an optional package, is missing
 """
 
@@ -112,6 +113,10 @@ class Interrupted(KerasrunError):  # noqa: N818  not an error: what was asked fo
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class StdoutError(KerasrunError):
+    """Stdout goes to a full disk, or is closed."""
 
 
 class MissingProgramError(KerasrunError):

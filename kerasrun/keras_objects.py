@@ -34,6 +34,9 @@ def build(family: str, component: Component) -> Any:
     arguments = {key: _argument(family, key, value) for key, value in component.arguments.items()}
     if family == "optimizers" and isinstance(arguments.get("learning_rate"), int):
         arguments["learning_rate"] = float(arguments["learning_rate"])  # Keras takes 1.0, but not 1
+    if family == "losses" and name == "Tversky":
+        # Keras 3.15 weights false negatives by alpha, against its own words: https://github.com/keras-team/keras/pull/23333
+        arguments |= {"alpha": arguments.get("beta", 0.5), "beta": arguments.get("alpha", 0.5)}
     one = added(family, name)
     if one and one.is_function:
         return _function(family, constructor, one, arguments)

@@ -39,7 +39,7 @@ def evaluate(
 
     report = evaluate_run(
         find_run(run, output),
-        split=split,
+        split="validation" if split in ("val", "valid") else split,
         data=data,
         last=last,
         threshold=threshold,

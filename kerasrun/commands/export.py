@@ -23,6 +23,7 @@ def export(
         Path | None,
         typer.Option(
             "--output",
+            "-o",
             metavar="PATH",
             help="Where to write; by default in the run's folder exports.",
             show_default=False,

@@ -28,6 +28,16 @@ def train(
         int | None,
         typer.Option(min=1, metavar="N", help="With --from: take the checkpoint at the end of epoch N."),
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Short for -s fit.epochs=N.", show_default=False)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Short for -s fit.batch_size=N.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Short for -s seed=N.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Short for -s name=NAME.", show_default=False)
+    ] = None,
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
 ) -> None:
@@ -41,10 +51,12 @@ def train(
     from kerasrun.training.train import train as run_training
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
+    short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
+    changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
     if dry_run:
-        try_out(file, overrides=overrides or (), output=output, branch=branch, trust=trust)
+        try_out(file, overrides=changes, output=output, branch=branch, trust=trust)
     else:
-        typer.echo(run_training(file, overrides=overrides or (), output=output, branch=branch, trust=trust))
+        typer.echo(run_training(file, overrides=changes, output=output, branch=branch, trust=trust))
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

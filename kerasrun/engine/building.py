@@ -25,8 +25,7 @@ from kerasrun.experiment.outputs import outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.network_layers import layers_after
-from kerasrun.pipeline.augmentation import augmentation_of
-from kerasrun.pipeline.determinism import missing_kernels_explained
+from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
@@ -74,10 +73,6 @@ def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
 
 def _set_up(experiment: Experiment) -> None:
     keras.utils.clear_session()
-    # The experiment decides, not the settings that a user keeps in keras.json.
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
-    keras.config.set_epsilon(1e-7)
     keras.utils.set_random_seed(experiment.seed)
     keras.config.set_dtype_policy(experiment.precision)
 

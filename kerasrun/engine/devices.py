@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.collector import uncollected
@@ -88,15 +89,22 @@ def start(
         DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
             deterministic operations where others are wanted or the other way round.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Errors too: what matters is raised, and oneDNN writes a line for each kernel that it does not have.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     first_start = "tensorflow" not in sys.modules
     set_variables(variables, unless_set=unless_set)
     needless = NEEDLESS if first_start else ()
     stays = uncollected() if first_start else contextlib.nullcontext()
     with _held_back_stderr(first_start), _unimported(*needless), stays:
-        import keras  # noqa: F401
-        import tensorflow as tf
+        with _keras_settings_explained():
+            import keras
+            import tensorflow as tf
+
+        # The experiment decides, not the settings that a user keeps in keras.json.
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
 
         # MirroredStrategy tells of each of its reductions on the level INFO.
         tf.get_logger().setLevel(logging.WARNING)
@@ -109,6 +117,24 @@ def start(
     with _held_back_stderr(first_start):
         _prepare(tf, device)
     return replace(device, models=_models(tf, device))
+
+
+@contextlib.contextmanager
+def _keras_settings_explained() -> Iterator[None]:
+    """
+    Raises:
+        DeviceError: if Keras, or what TensorFlow has left of it, refuses the settings in a user's `keras.json`.
+    """
+    try:
+        yield
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        file = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+        if not file.exists():
+            raise
+        raise DeviceError(
+            f"{file}: Keras cannot start with these settings ({str(error) or type(error).__name__}): mend the file or "
+            "remove it; no experiment uses it"
+        ) from error
 
 
 def set_variables(variables: Mapping[str, str | None] | None, *, unless_set: bool = False) -> None:

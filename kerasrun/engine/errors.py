@@ -23,8 +23,8 @@ def explained(prepared: Prepared) -> Iterator[None]:
     | an image file cannot be used             | one error that names every such file        |
     | code of a plugin raises something        | an error with the line of the plugin's file |
     """
+    from kerasrun.pipeline.augmentation import missing_kernels_explained
     from kerasrun.pipeline.batches import read_errors_as_they_were
-    from kerasrun.pipeline.determinism import missing_kernels_explained
 
     with (
         plugins.errors_explained(),

@@ -1,5 +1,6 @@
 """Values → the classes of `schema.py` and of the kinds of data and model; pydantic's errors in our words."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -10,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from kerasrun.components import Kind, as_component, family_of, is_written_beside, kinds
+from kerasrun.experiment import where
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment, Section
@@ -24,6 +26,7 @@ _FAMILIES = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, Kind)
 }
 """The sections that hold one kind of a family of ours, with the family's package."""
+_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?")
 _MAY_BE_EMPTY = {name for name, field in Experiment.model_fields.items() if isinstance(field.default, Section | tuple)}
 """The sections and lists of which an empty one is the default."""
 
@@ -95,7 +98,17 @@ def _read_kind(
             shown(value) if name is None else f"unknown {'kind of data' if section == 'data' else 'network'} '{name}'"
         )
         suggestion = closest(name, known) if name is not None else None
+        having = where.kinds_with(_FAMILIES[section], name) if name is not None else []
         expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
+        if having:
+            received, suggestion = f"the key '{name}' without its kind", None
+            expected = f"expected {listed([f'{{{kind}: {{{name}: …}}}}' for kind in having])}"
+        elif isinstance(value, dict) and (several := [key for key in value if key in known]):
+            other = next(key for key in value if key != several[0])
+            received = f"'{other}' beside '{several[0]}'"
+            expected = (
+                where.not_needed(other) or f"expected the keys of '{several[0]}' below it: indent '{other}' further"
+            )
         place = document.place(path) if name is None or isinstance(value, str) else document.key_place((*path, name))
         problems.append(Problem(place, section, received, expected, suggestion))
         return None, False
@@ -190,10 +203,16 @@ class _Reader(Generic[Model]):
         problems = []
         node = self.document.node(self.path)
         for path, scalar in walk(node, self.path) if node is not None else ():
-            if scalar.written is None or not isinstance(scalar.value, bool | int | float):
+            if scalar.written is None or not isinstance(scalar.value, bool | int | float | str):
                 continue
             wanted = self.types_at(path[len(self.path) :])
             numbers = wanted & {int, float}
+            if isinstance(scalar.value, str):
+                # Pydantic would read 08 as 8, and 1_6 as 16.
+                if numbers and str not in wanted and _LIKE_A_NUMBER.fullmatch(scalar.value):
+                    expected = "expected a number without leading zeros, and '_' only between thousands"
+                    problems.append(self.document.problem(path, f"received {scalar.value}", expected))
+                continue
             if str in wanted and type(scalar.value) not in wanted and not numbers:
                 _put(values, path[len(self.path) :], scalar.written)
             elif isinstance(scalar.value, bool) and numbers and bool not in wanted:
@@ -229,7 +248,12 @@ class _Reader(Generic[Model]):
             fields = list(model.model_fields) if model else []
             expected = f"expected {listed(fields)}" if fields else "expected no keys"
             place = self.document.key_place(path)
-            return Problem(place, dotted(path), f"unknown key '{key}'", expected, closest(str(key), fields))
+            usual = where.usual_name(str(key))
+            suggestion = usual if usual in fields else closest(str(key), fields)
+            elsewhere = where.not_needed(str(key)) or where.belongs(str(key), self.document)
+            if elsewhere and usual not in fields:
+                expected, suggestion = elsewhere, None
+            return Problem(place, dotted(path), f"unknown key '{key}'", expected, suggestion)
         expected = listed(dict.fromkeys(self.expected(one) for one in details))
         node = self.document.node(path)
         received = shown(plain(node)) if node is not None else shown(detail["input"])

@@ -1,5 +1,6 @@
 """Every name and argument of Keras in an experiment, checked against the installed Keras without importing it."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,12 +33,26 @@ _WORDS = {family: family[:-1] for family in FAMILIES} | {
     "losses": "loss",
     RATES: "function of the epoch",
 }
-_FORMER_NAMES = {"lr": "learning_rate"}
+_FORMER_NAMES = {
+    **{
+        "lr": "learning_rate",
+        "nb_epoch": "epochs",
+        "nb_filter": "filters",
+        "output_dim": "units",
+        "subsample": "strides",
+    },
+    **{"border_mode": "padding", "dim_ordering": "data_format", "init": "kernel_initializer", "bias": "use_bias"},
+    **{"W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer", "W_constraint": "kernel_constraint"},
+    **{"inner_init": "recurrent_initializer", "p": "rate", "pool_length": "pool_size", "filter_length": "kernel_size"},
+    **{"epsilon": "min_delta", "period": "save_freq", "sigma": "stddev", "input_length": "sequence_length"},
+}
+"""The names that arguments had in Keras 1 and 2."""
 _FROM_THE_DATA = ("input_shape", "input_dim", "batch_input_shape")
 _NUMBERS = frozenset(
     {"units", "filters", "kernel_size", "rate", "scale"}
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
 )
+_WHOLE = frozenset({"units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
 _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
 _CHOICES = {
     ("callbacks", "mode"): ("auto", "min", "max"),
@@ -139,10 +154,16 @@ class _Checker:
             expected = f"expected its arguments: {{{name}: {{argument: value}}}}"
         elif isinstance(node.value, dict) and node.value:
             first, second, *_ = node.value
+            named = next((key for key in ("name", "type", "class") if key in node.value), None)
             place = node.value[second].key or place
             received = f"'{second}' beside '{first}'"
             expected = f"expected one {word}, its arguments below it: indent '{second}' further than '{first}'"
-            if path == ("compile", "loss"):
+            holds_more = any(isinstance(one.value, dict) for one in node.value.values())
+            if named and not holds_more and isinstance(node.value[named].value, str):
+                others = ", ".join(f"{key}: …" for key in node.value if key != named)
+                received = f"'{named}' as a key"
+                expected = f"expected the name before its arguments: {{{node.value[named].value}: {{{others}}}}}"
+            elif path == ("compile", "loss"):
                 expected += "; or the names of several outputs under model.outputs"
         self.problems.append(Problem(place, dotted(path), received, expected))
 
@@ -155,6 +176,10 @@ class _Checker:
         received = f"unknown argument '{key}' of {component}"
         if family == "layers" and key in _FROM_THE_DATA:
             suggestion, expected = None, "expected none: the data decide the shape of the input"
+        if key.endswith(")"):
+            suggestion, expected = None, "expected several numbers in brackets: [3, 3]"
+        if key == "period":
+            suggestion, expected = None, "expected save_freq: epoch, which saves after each epoch"
         if not names:
             received, expected = f"the argument '{key}' of {component}", f"expected none: {whose} takes no arguments"
         self.problems.append(Problem(node.key or node.place, dotted(path), received, expected, suggestion))
@@ -171,7 +196,7 @@ class _Checker:
             for item_path, item in written_list(node, path):
                 self.component(item, item_path, inner)
         elif inner == "schedules" and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            return
+            self.plain_value(node, path, family, parameter)
         elif inner == "activations" and isinstance(node.value, str):
             self.known_name(Written(node.value, path, node.place, {}), path, inner)
         elif inner == "activations":
@@ -200,9 +225,10 @@ class _Checker:
             self.problems.append(self.document.problem(path, f"received {shown(value)}", f"expected {what} {bound}"))
 
     def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
-        if parameter.name in _ABOVE_ZERO and isinstance(node.value, int | float) and node.value <= 0:
-            problem = self.document.problem(path, f"received {shown(node.value)}", "expected a number above 0")
-            self.problems.append(problem)
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            if expected := _range(node.value, family, parameter.name):
+                self.problems.append(self.document.problem(path, f"received {shown(node.value)}", expected))
+            return
         if not isinstance(node.value, str):
             return
         default = parameter.plain_default
@@ -215,6 +241,9 @@ class _Checker:
             parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS
         ):
             expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
+            suggestion = _quotient(node.value) or suggestion
+            if node.value.startswith("("):
+                expected = "expected several numbers in brackets: [3, 3]"
         elif choices and (default is None or isinstance(default, str)) and node.value not in choices:
             expected = f"expected {listed(choices)}"
         if expected:
@@ -319,3 +348,29 @@ def _as_boolean(written: str) -> str | None:
 def _text(entry: Written, key: str) -> str | None:
     node = entry.arguments.get(key)
     return node.value if node is not None and isinstance(node.value, str) else None
+
+
+def _range(value: float, family: str, parameter: str) -> str | None:
+    """Return what was expected of a number, if it is outside of what has a meaning; None if it is not."""
+    if math.isnan(value) or (math.isinf(value) and family in ("optimizers", "schedules")):
+        return "expected a finite number"
+    if parameter in _ABOVE_ZERO and value <= 0:
+        return "expected a number above 0"
+    if family == "optimizers" and value < 0:
+        return "expected a number of at least 0"
+    if parameter == "initial_learning_rate" and value < 0:
+        return "expected a number of at least 0"
+    if family == "layers" and parameter == "rate" and not 0 <= value <= 1:
+        return "expected a share from 0 to 1"
+    if family == "layers" and parameter in _WHOLE and (value < 1 or value != int(value)):
+        return "expected a whole number of at least 1"
+    return None
+
+
+def _quotient(written: str) -> str | None:
+    """Return the value of `1./255` as YAML takes it."""
+    above, slash, below = written.partition("/")
+    try:
+        return repr(float(above) / float(below)) if slash else None
+    except (ValueError, ZeroDivisionError):
+        return None

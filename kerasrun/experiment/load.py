@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrun.errors import ExperimentError
-from kerasrun.experiment import fields, keras_checks, overrides
+from kerasrun.experiment import fields, keras_checks, overrides, tutorial_forms
 from kerasrun.experiment.plugin_files import use_plugins
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
@@ -49,6 +49,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     document = _changed(root, overrides, problems)
     folder = Path(file).parent.absolute()
     problems += use_plugins(document, folder)
+    tutorial_forms.accept(document)
     found = keras_checks.check(document)
     typed: list[Problem] = []
     experiment, source = fields.read_experiment(document, folder, Path(file).stem, typed)

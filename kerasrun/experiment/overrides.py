@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kerasrun.components import CommandLineText
+from kerasrun.experiment import where
 from kerasrun.experiment.slots import EXPERIMENT, Slot, kind_beside
 from kerasrun.text import yaml_text
 from kerasrun.text.document import Document, accept_class_name_form
@@ -102,13 +103,15 @@ class _Override:
         return None, path, slot
 
     def other_component(self, present: str, path: Path, part: str, start: int) -> None:
-        where = dotted(path)
+        here = dotted(path)
         if part[:1].isupper():
             received = f"'{part}' beside '{present}': two components in one place"
-            expected = f"expected one; set {where}={{{part}: {{…}}}} to replace '{present}'"
+            expected = f"expected one; set {here}={{{part}: {{…}}}} to replace '{present}'"
+        elif reason := where.not_needed(part):
+            received, expected = f"unknown key '{part}'", reason
         else:
             received = f"'{part}' beside '{present}'"
-            expected = f"expected the arguments of '{present}' under {where}.{present}, or {where}={{{part}: {{…}}}}"
+            expected = f"expected the arguments of '{present}' under {here}.{present}, or {here}={{{part}: {{…}}}}"
         self.problem(start, path, received, expected)
 
     def problem(self, column: int, path: Path, received: str, expected: str, suggestion: str | None = None) -> None:

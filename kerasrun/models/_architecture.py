@@ -18,7 +18,7 @@ _PREPROCESSING = ("Rescaling", "Normalization")
 
 
 def read_architecture(path: Path) -> str:
-    """The network of a file as `model.to_json()` gives it.
+    """Return the network of a file as `model.to_json()` gives it.
 
     Raises:
         ModelError: if there is no such file, or it holds no network.
@@ -35,10 +35,10 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
     if config["class_name"] not in _MODULES:
         raise ModelError(
-            f"{path}: a {config['class_name']} is a class of someone's own, whose code is not in the file; expected a "
+            f"{path}: a {config['class_name']} is a custom class, whose code is not in the file; expected a "
             "Sequential or functional network"
         )
-    # How it was compiled is not wanted, and may name losses and metrics of someone's own.
+    # How it was compiled is not wanted, and may name custom losses and metrics.
     plain = {key: value for key, value in config.items() if key != "compile_config"}
     if plain["class_name"] == "Model":
         plain["class_name"] = "Functional"
@@ -59,7 +59,7 @@ def refuse_code(architecture: str, path: Path) -> None:
 
 
 def preprocesses(config: dict[str, Any]) -> bool:
-    """Whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
+    """Return whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
     layers: list[dict[str, Any]] = config["config"].get("layers", [])
     first = next((layer for layer in layers if layer["class_name"] != "InputLayer"), {})
     return first.get("class_name") in _PREPROCESSING or ".ops." in (first.get("module") or "")

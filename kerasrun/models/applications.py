@@ -1,4 +1,4 @@
-"""Every network of `keras.applications` by its name, with a head of one's own, for fine-tuning."""
+"""Every network of `keras.applications` by its name, with a custom head, for fine-tuning."""
 
 import difflib
 import functools
@@ -15,13 +15,20 @@ from pydantic import Field, create_model, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import Parameter
-from kerasrun.models._head import with_head, without_head
-from kerasrun.models._keras_applications import Application, application, application_names
-from kerasrun.models._keras_messages import sentence
-from kerasrun.models.base import Network, refuse_masks, require_image_shape, require_images
+from kerasrun.models._keras_applications import Application, application
+from kerasrun.models._keras_applications import application_names as kind_names  # noqa: F401  see components
+from kerasrun.models.base import (
+    Network,
+    refuse_masks,
+    require_image_shape,
+    require_images,
+    sentence,
+    with_head,
+    without_head,
+)
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.reading.data import LabelKind, Shape
-from kerasrun.tasks.base import Output
+from kerasrun.tasks.base import Output, task_named
 
 MANY = "a network of keras.applications"
 OWN_MEANINGS = {
@@ -30,11 +37,11 @@ OWN_MEANINGS = {
     "minimalistic": "Without squeeze-and-excite blocks, hard-swish and 5×5 convolutions.",
     "include_preprocessing": "Whether the network's first layers scale pixels of 0 to 255; else nothing does.",
 }
-"""What the arguments that not every network has mean; others are told by name alone."""
+"""What the arguments that not every network has mean; others are known by name alone."""
 
 
 class FineTuned(Network):
-    """The convolutions of a network of `keras.applications` and a new head for one's own classes."""
+    """The convolutions of a network of `keras.applications` and a new head for your own classes."""
 
     application: ClassVar[Application]
 
@@ -73,7 +80,7 @@ class FineTuned(Network):
         return f"expected true, false or one of {', '.join(layers)}" + (f"; did you mean {near[0]}?" if near else "")
 
     def check_examples(self, shape: Shape, labels: LabelKind) -> None:
-        refuse_masks(self.kind, labels)
+        refuse_masks(self.kind, per_pixel=task_named(labels).per_pixel)
         require_image_shape(shape, self.kind, self.application.least, channels=3)
 
     def preprocess(self, inputs: Any) -> Any:
@@ -169,11 +176,6 @@ class FineTuned(Network):
         ) from errors[0]
 
 
-def kind_names() -> tuple[str, ...]:
-    """Every network of the installed Keras."""
-    return application_names()
-
-
 @functools.cache
 def kind(name: str) -> type[FineTuned]:
     """The kind for a network of `keras.applications`, with the arguments that only it has.
@@ -185,7 +187,7 @@ def kind(name: str) -> type[FineTuned]:
     fields: dict[str, Any] = {one.name: _field(one, name) for one in found.own}
     made = create_model(name, __base__=FineTuned, __module__=__name__, **fields)
     made.kind, made.application = name, found
-    made.__doc__ = f"`keras.applications.{name}` without its top, and a new head for one's own classes."
+    made.__doc__ = f"`keras.applications.{name}` without its top, and a new head for your own classes."
     return made
 
 

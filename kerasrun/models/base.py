@@ -1,14 +1,18 @@
-"""What every network offers: its YAML fields, what it needs of its input, and `build()`."""
+"""The base class of networks, and what several of them use."""
 
+import re
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Self
 
 from kerasrun.components import Component, Kind
 from kerasrun.errors import ModelError
 from kerasrun.network_layers import freeze
 from kerasrun.reading.data import LabelKind, Shape
-from kerasrun.tasks.base import Output, task_named
+from kerasrun.tasks.base import Output
+
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+_REPEATED = re.compile("(?:Full object|Received:) config|,? Target variable:")
 
 
 class Network(Kind):
@@ -23,7 +27,7 @@ class Network(Kind):
         return {}
 
     def settled(self, *, trust: bool = False) -> Self:
-        """The same network with everything in it that a run needs of other files, but for weights.
+        """Return the same network with everything in it that a run needs of other files, but for weights.
 
         Args:
             trust: whether code that such a file brings may be run.
@@ -121,7 +125,7 @@ def require_images(inputs: Any, network: str, least: int, channels: int | None =
 
 
 def require_image_shape(shape: Shape, network: str, least: int, channels: int | None = None) -> None:
-    """The same of the shape of an example, where None is what is not known.
+    """Check the shape of an example in the same way; None is what is not known.
 
     Raises:
         ModelError: naming the size that the data has and the one that the network needs.
@@ -142,19 +146,68 @@ def require_image_shape(shape: Shape, network: str, least: int, channels: int | 
         )
 
 
-def refuse_masks(network: str, labels: LabelKind) -> None:
-    """For networks that give one output for an example.
+def refuse_masks(network: str, *, per_pixel: bool) -> None:
+    """Refuse labels that need an output for each pixel; for networks that give one output for an example.
 
     Raises:
         ModelError: if every pixel needs one.
     """
-    refuse_pixels(network, per_pixel=task_named(labels).per_pixel)
-
-
-def refuse_pixels(network: str, *, per_pixel: bool) -> None:
-    """Do the same where it is known whether every pixel needs an output."""
     if per_pixel:
         raise ModelError(
             f"{network} gives one output for an image, but masks need one for each pixel: list the layers of a "
             "network that keeps the size, or brings it back, under model: {layers: […]}"
         )
+
+
+def with_head(
+    x: Any, units: Sequence[int], dropout: float, output: Output, network: str, taken: Container[str] = ()
+) -> Any:
+    """Apply dense layers and the output to what a network gives; maps of features are flattened.
+
+    Args:
+        taken: names of layers that the network has already.
+
+    Raises:
+        ModelError: if an output for each pixel is asked for.
+    """
+    from keras import layers
+
+    refuse_masks(network, per_pixel=output.per_pixel)
+    if len(x.shape) > 2:
+        x = layers.Flatten(name=_free("flatten", taken))(x)
+    if dropout and not units:
+        x = layers.Dropout(dropout, name=_free("dropout", taken))(x)
+    for number, count in enumerate(units, start=1):
+        x = layers.Dense(count, activation="relu", name=_free(f"head{number}", taken))(x)
+        if dropout:
+            x = layers.Dropout(dropout, name=_free(f"dropout{number}", taken))(x)
+    return output.layer()(x)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    while name in taken:
+        name += "_new"
+    return name
+
+
+def without_head(layers: Sequence[Any], units: Sequence[int]) -> Sequence[Any]:
+    """Return the layers before those with weights that `with_head` added, which always learn.
+
+    Args:
+        layers: of the whole network, in its order.
+        units: those of the head.
+    """
+    with_weights = [number for number, layer in enumerate(layers) if layer.weights]
+    return layers[: with_weights[-len(units) - 1]]
+
+
+def sentence(error: Exception | Warning | str) -> str:
+    """Return the paragraph that gives the reason, without the configurations and arguments that Keras repeats."""
+    text = _COLOURS.sub("", str(error))
+    paragraphs = [" ".join(part.split()) for part in _REPEATED.split(text)[0].split("\n\n")]
+    first, *others = paragraphs
+    if others and first.startswith("Exception encountered when calling "):
+        return others[0]
+    if others and first.endswith(":"):  # of several objects, one is named as an example
+        return f"{first} {others[0]}"
+    return first or (type(error).__name__ if isinstance(error, Exception) else "")

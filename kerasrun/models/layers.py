@@ -11,8 +11,7 @@ from kerasrun import keras_objects
 from kerasrun.components import Component, Keras, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
-from kerasrun.models._keras_messages import sentence
-from kerasrun.models.base import Network
+from kerasrun.models.base import Network, sentence
 from kerasrun.tasks.base import Output
 from kerasrun.tasks.several_outputs import JOINED
 
@@ -49,7 +48,8 @@ def as_layer_entry(value: Any) -> LayerEntry:
     name, inputs = arguments.pop("name", None), arguments.pop("inputs", None)
     if not isinstance(name, str | None):
         raise ValueError(f"expected text as the name of {component.name}")
-    if inputs is not None and not (isinstance(inputs, list | tuple) and inputs and all(map(_is_text, inputs))):
+    are_names = isinstance(inputs, list | tuple) and all(isinstance(one, str) for one in inputs)
+    if inputs is not None and not (are_names and inputs):
         raise ValueError(f"expected a list of names as the inputs of {component.name}")
     return LayerEntry(Component(component.name, arguments), name, tuple(inputs) if inputs else None)
 
@@ -132,11 +132,9 @@ class _Graph:
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
         except (ValueError, TypeError) as error:
-            shapes = [tuple(one.shape[1:]) for one in (tensor if isinstance(tensor, list) else [tensor])]
-            received_shape = shapes[0] if len(shapes) == 1 else shapes
-            raise ModelError(
-                f"{where}: {name} cannot be applied to the shape {received_shape}: {sentence(error)}"
-            ) from error
+            several = isinstance(tensor, list)
+            shape = [tuple(one.shape[1:]) for one in tensor] if several else tuple(tensor.shape[1:])
+            raise ModelError(f"{where}: {name} cannot be applied to the shape {shape}: {sentence(error)}") from error
 
     def _layer(self, entry: LayerEntry) -> Any:
         name = entry.component.name
@@ -163,12 +161,10 @@ def _takes_several(layer: Any) -> bool:
 
 def _is_output(last: Component, output: Output) -> bool:
     name = canonical("layers", last.name)
-    if name == "Softmax" or (
-        name in ("Dense", "Activation") and last.arguments.get("activation") in ("softmax", "sigmoid")
-    ):
+    activated = last.arguments.get("activation") in ("softmax", "sigmoid")
+    if name == "Softmax" or (name in ("Dense", "Activation") and activated):
         return True
     if output.per_pixel:
-        activated = last.arguments.get("activation") in ("softmax", "sigmoid")
         return name == "Conv2D" and (activated or last.arguments.get("filters") == output.units)
     return name == "Dense" and last.arguments.get("units") == output.units
 
@@ -200,7 +196,3 @@ def _side_by_side(outputs: Mapping[str, Any]) -> Any:
                 "of numbers: end it with Flatten or GlobalAveragePooling2D, and a Dense"
             )
     return layers.Concatenate(name=JOINED, dtype="float32")(list(outputs.values()))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from kerasrun.models.base import Network, refuse_masks, require_image_shape, require_images
 from kerasrun.reading.data import LabelKind, Shape
-from kerasrun.tasks.base import Output
+from kerasrun.tasks.base import Output, task_named
 
 
 class LeNet(Network):
@@ -22,7 +22,7 @@ class LeNet(Network):
     """Kind of the 2×2 pooling; the paper averages."""
 
     def check_examples(self, shape: Shape, labels: LabelKind) -> None:
-        refuse_masks("LeNet", labels)
+        refuse_masks("LeNet", per_pixel=task_named(labels).per_pixel)
         require_image_shape(shape, "LeNet", least=16)
 
     def build(self, inputs: Any, output: Output) -> Any:

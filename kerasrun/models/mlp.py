@@ -6,7 +6,7 @@ from pydantic import Field
 
 from kerasrun.models.base import Network, refuse_masks
 from kerasrun.reading.data import LabelKind, Shape
-from kerasrun.tasks.base import Output
+from kerasrun.tasks.base import Output, task_named
 
 
 class MLP(Network):
@@ -22,7 +22,7 @@ class MLP(Network):
     """Share of units dropped after each hidden layer in training; 0 adds no layer."""
 
     def check_examples(self, shape: Shape, labels: LabelKind) -> None:
-        refuse_masks("MLP", labels)
+        refuse_masks("MLP", per_pixel=task_named(labels).per_pixel)
 
     def build(self, inputs: Any, output: Output) -> Any:
         from keras import layers

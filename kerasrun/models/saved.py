@@ -13,9 +13,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
-from kerasrun.models._head import with_head, without_head
-from kerasrun.models._keras_messages import sentence
-from kerasrun.models.base import Network
+from kerasrun.models.base import Network, sentence, with_head, without_head
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.tasks.base import Output
 

@@ -5,18 +5,18 @@ ahead of training, and a resumed run would have to replay it. Here each layer is
 whose draws follow from (seed, step, layer, draw).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
 from kerasrun.components import Component
-from kerasrun.errors import ModelError
+from kerasrun.errors import DeviceError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
-from kerasrun.pipeline.determinism import missing_kernels_explained
 from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
 
 # It chooses its layers with Python's own random numbers, once for all steps of a graph.
@@ -43,7 +43,7 @@ class Augmentation(Protocol):
 
 
 def augmentation_of(experiment: Experiment, shape: tuple[int, ...], *, masks: bool) -> Augmentation | None:
-    """What the experiment asks for; None where examples stay as they are.
+    """Return what the experiment asks for; None where examples stay as they are.
 
     Args:
         shape: of one example.
@@ -151,3 +151,22 @@ def _augmentation_layer(component: Component) -> Any:
             "{layers: …}"
         )
     return layer
+
+
+@contextmanager
+def missing_kernels_explained() -> Iterator[None]:
+    """Say what to do where TensorFlow refuses an operation because it must be deterministic.
+
+    Raises:
+        DeviceError: if an operation of the block has no deterministic kernel on its device.
+    """
+    try:
+        yield
+    except tf.errors.UnimplementedError as error:
+        reason = " ".join((error.message or "").split())
+        if "determinis" not in reason.lower():
+            raise
+        raise DeviceError(
+            f"TensorFlow cannot compute this deterministically here: {reason} Set deterministic: false to do without "
+            "(a resumed run may then end with other bits), or use other layers"
+        ) from error

@@ -3,7 +3,7 @@
 The original transforms image after image with SciPy. Here rotation, shift, shear, zoom and flips of an image are one
 matrix, and a batch is resampled at once. Two things differ on purpose: the original's matrix is made for (x, y), but it
 is given the shifts of (height, width) and the centre of a picture on its side. Here x is the column, as it is meant, so
-that `width_shift_range` moves along the width and images that are no squares turn about their middle.
+that `width_shift_range` moves along the width and images that are not squares turn about their middle.
 """
 
 from dataclasses import dataclass

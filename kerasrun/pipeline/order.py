@@ -1,4 +1,4 @@
-"""Which example stands where: pure functions of the seed, so that a run can begin at any step without replaying."""
+"""Which example is where: pure functions of the seed, so that a run can begin at any step without replaying."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ SPLIT_STREAM = 2**32
 
 
 def epoch_order(seed: int, epoch: int, examples: int) -> NDArray[np.int64]:
-    """The order of the training examples in an epoch, or in one pass over them: a permutation of `range(examples)`."""
+    """Return the order of the training examples in an epoch, or in one pass: a permutation of `range(examples)`."""
     return np.random.default_rng([seed, epoch]).permutation(examples)
 
 
@@ -18,7 +18,7 @@ def steps_in_epoch(examples: int, batch_size: int) -> int:
 
 
 def examples_before(step: int, examples: int, batch_size: int) -> int:
-    """How many examples training has seen before a global step, pass after pass over all of them."""
+    """Return how many examples training has seen before a global step, pass after pass over all of them."""
     passes, place = divmod(step, steps_in_epoch(examples, batch_size))
     return passes * examples + place * batch_size
 

@@ -36,17 +36,17 @@ class SelectedInputs:
 
 
 def is_in_memory(inputs: Inputs) -> bool:
-    """Whether examples are kept once they are read, and not read from files whenever they are asked for."""
+    """Return whether examples are kept once they are read, and not read from files whenever they are asked for."""
     return is_in_memory(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "is_kept", False)
 
 
 def is_array(inputs: Inputs) -> bool:
-    """Whether examples are in an array by now, `inputs.array`."""
+    """Return whether examples are in an array by now, `inputs.array`."""
     return is_array(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "array", None) is not None
 
 
 def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) -> tuple[Split, Split | None]:
-    """The split that trains, and the one that validates, if any.
+    """Return the split that trains, and the one that validates, if any.
 
     Raises:
         DataError: if the named split is not in the data, or a share of it would hold no example.
@@ -69,13 +69,13 @@ def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) ->
 
 
 def spread(split: Split, examples: int) -> Split:
-    """So many examples of a split, or all if it has fewer; evenly spaced, because some splits are sorted by class."""
+    """Return this many examples of a split, or all; evenly spaced, because some splits are sorted by class."""
     count = min(examples, len(split))
     return _select(split, np.arange(count) * len(split) // count, split.name)
 
 
 def first(split: Split, examples: int) -> Split:
-    """The first examples of a split, as many of them; all if it has fewer."""
+    """Return the first examples of a split, this many of them; all if it has fewer."""
     return _select(split, np.arange(min(examples, len(split))), split.name)
 
 

@@ -15,7 +15,7 @@ _LARGEST_MATRIX = 2**30
 def require_suitable_images(generator: ImageDataGenerator, train: Inputs) -> None:
     """
     Raises:
-        DataError: if the examples are no images, or not such as an argument of the generator needs.
+        DataError: if the examples are not images, or not such as an argument of the generator needs.
     """
     shape = train.example_shape
     if len(shape) != 3:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,9 @@ def data_from_arrays(
     """
     for split in arrays.values():
         _check_form(split)
+    if label_kind == "classes":
+        arrays, classes = _numbered(arrays, classes)
+    arrays = _as_pixels(arrays)
     given = len(classes) if classes else None
     labels, count = _classes(arrays, given) if label_kind == "classes" else _columns(arrays, label_kind, given)
     weights = {name: _weights(split) for name, split in arrays.items()}
@@ -114,6 +117,77 @@ def _check_form(split: LabelledArrays) -> None:
             f"{name} has {len(inputs)} examples, but {split.labels_name} has {count} labels; expected a label for each "
             "example"
         )
+
+
+def _numbered(
+    arrays: Mapping[str, LabelledArrays], classes: Sequence[str] | None
+) -> tuple[Mapping[str, LabelledArrays], Sequence[str] | None]:
+    """Return class numbers in the place of names, and the names: those that are given, or all of `train`, sorted."""
+    if arrays["train"].labels.dtype.kind not in "USO":
+        return arrays, classes
+    texts = {name: _texts(split) for name, split in arrays.items()}
+    names = list(classes or np.unique(texts["train"]).tolist())
+    if len(names) < 2:
+        raise DataError(f"{arrays['train'].labels_name}: every label is {names[0]!r}; expected at least two classes")
+    numbers = {name: number for number, name in enumerate(names)}
+    for split, found in texts.items():
+        for index, text in enumerate(found.tolist()):
+            if text not in numbers:
+                raise DataError(
+                    f"{arrays[split].labels_name}: the label at index {index} is {text!r}; expected {listed(names)}"
+                )
+    return {
+        name: replace(split, labels=np.array([numbers[text] for text in texts[name].tolist()], np.int64))
+        for name, split in arrays.items()
+    }, names
+
+
+def _texts(split: LabelledArrays) -> NDArray[np.str_]:
+    labels = split.labels.reshape(-1).tolist()
+    texts = [label.decode() if isinstance(label, bytes) else label for label in labels]
+    if len(texts) != len(split.inputs) or not all(isinstance(text, str) for text in texts):
+        raise DataError(
+            f"{split.labels_name}: holds {split.labels.dtype}; expected a name or a number for each example"
+        )
+    return np.array([text.strip() for text in texts])
+
+
+def _as_pixels(arrays: Mapping[str, LabelledArrays]) -> Mapping[str, LabelledArrays]:
+    """Return images as the bytes that they are, where whole numbers of 0 to 255 were saved in another dtype.
+
+    Numbers of 16 bits keep their high byte, as those of image files do.
+    """
+    images = [split.inputs for split in arrays.values()]
+    if any(one.ndim < 3 or one.dtype == np.uint8 for one in images):
+        return arrays
+    are_bytes = all(map(_are_bytes, images))
+    if not are_bytes and any(one.dtype != np.uint16 for one in images):
+        return arrays
+    shift = 0 if are_bytes else 8
+    return {name: replace(split, inputs=_shifted(split.inputs, shift)) for name, split in arrays.items()}
+
+
+def _are_bytes(array: NDArray[Any] | StoredArray) -> bool:
+    """Return whether all numbers are whole and from 0 to 255, and not 0 and 1 alone."""
+    largest = 0
+    for rows in block_slices(array):
+        block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
+        if not ((block >= 0) & (block <= 255) & (block == np.floor(block))).all():
+            return False
+        largest = max(largest, int(block.max()))
+    return largest > 1
+
+
+def _shifted(array: NDArray[Any] | StoredArray, bits: int) -> NDArray[Any] | StoredArray:
+    """Return an array without its lowest bits, as uint8; one in a file is changed as it is read."""
+    if isinstance(array, StoredArray):
+        read = array.read
+        return StoredArray(array.shape, np.dtype(np.uint8), lambda rows: _shift(read(rows), bits))
+    return _shift(array, bits)
+
+
+def _shift(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    return (array >> bits if bits else array).astype(np.uint8)
 
 
 def _examples(
@@ -241,6 +315,11 @@ def _from_one_hot(labels: NDArray[Any], name: str) -> NDArray[np.int64]:
 
 def _class_count(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int | None) -> int:
     count = one_hot or int(labels.max()) + 1
+    if not one_hot and labels.min() > 0:
+        raise DataError(
+            f"{split.labels_name}: the labels are {labels.min()} to {labels.max()}, so class 0 would have no example; "
+            f"subtract {labels.min()} from them"
+        )
     if count < 2:
         raise DataError(f"{split.labels_name}: every label is 0; expected at least two classes")
     if count > max(_FEW_CLASSES, len(labels)):

@@ -4,13 +4,26 @@ import difflib
 import glob
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".webp", ".tif", ".tiff"}
+)
 """The extensions of images, compared without regard to case."""
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
+"""The first bytes of images whose names have no extension; WebP is `RIFF....WEBP`."""
+NOT_READ = {
+    **dict.fromkeys((".heic", ".heif"), "HEIC"),
+    ".avif": "AVIF",
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), "camera RAW"),
+    ".jxl": "JPEG XL",
+    ".svg": "SVG",
+}
+"""Images that are not read: the extension and what they are called."""
 
 IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """The names of what operating systems leave in folders, beside those that begin with a dot; without regard to case."""
@@ -51,10 +64,25 @@ def _stood_for(argument: str | Path) -> list[Path]:
 
 
 def _images_below(folder: Path) -> list[Path]:
+    return [file for file in files_below(folder) if is_image(file)]
+
+
+def files_below(folder: Path, seen: set[Path] | None = None) -> list[Path]:
+    """Return the visible files in a folder and in all of its folders, those of a folder before those of the next.
+
+    Args:
+        seen: folders that were listed; links may lead to one of them again.
+
+    Raises:
+        DataError: as `list_folder`.
+    """
+    seen = {folder.resolve()} if seen is None else seen
     files, folders = list_folder(folder)
-    here = folder.resolve()
-    below = [sub for sub in folders if sub.resolve() not in (here, *here.parents)]  # a link may lead back up
-    return [file for file in files if is_image(file)] + [file for sub in below for file in _images_below(sub)]
+    for sub in folders:
+        if sub.resolve() not in seen:
+            seen.add(sub.resolve())
+            files += files_below(sub, seen)
+    return files
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -80,7 +108,25 @@ def is_visible(name: str) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    """Return whether a file is an image by its extension; without one, by how it begins."""
+    if path.suffix:
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    try:
+        with path.open("rb") as file:
+            begin = file.read(12)
+    except OSError:
+        return False
+    return begin.startswith(_BEGINNINGS) or (begin[:4] == b"RIFF" and begin[8:] == b"WEBP")
+
+
+def passed_over(files: Iterable[Path]) -> str | None:
+    """Return in one line which files are not images, counted by their extensions; None if all are."""
+    counts = Counter(file.suffix.lower() or "without an extension" for file in files if not is_image(file))
+    if not counts:
+        return None
+    images = sorted({NOT_READ[suffix] for suffix in counts if suffix in NOT_READ})
+    advice = f"; {' and '.join(images)} images are not read, convert them to JPEG or PNG" if images else ""
+    return listed([f"{count} {suffix}" for suffix, count in sorted(counts.items())]) + advice
 
 
 class FileThatStays:

@@ -1,12 +1,15 @@
 """Class folders: which folder is which split, and which file is of which class."""
 
 import difflib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS
-from kerasrun.reading.files import IMAGE_SUFFIXES, is_image, list_folder, listed
+from kerasrun.reading.files import IMAGE_SUFFIXES, files_below, is_image, list_folder, listed, passed_over
+
+logger = logging.getLogger("kerasrun")
 
 SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
 """The split by the name of its folder or file, without regard to case."""
@@ -90,26 +93,26 @@ def check_classes(found: Mapping[str, Path], known: Sequence[str], origin: str) 
 def labelled_files(folder: Path, found: Mapping[str, Path], classes: Sequence[str]) -> list[tuple[Path, int]]:
     """Return every image of the split `folder` with its class number, by class and name.
 
+    Folders in a class folder are of that class.
+
     Raises:
-        DataError: if there is no image, or a class folder holds files but no image, or images in a folder inside it.
+        DataError: if there is no image, or a class folder holds files but no image.
     """
-    files = [
-        (image, number) for number, name in enumerate(classes) if name in found for image in _images_in(found[name])
-    ]
+    below = {name: files_below(found[name]) for name in classes if name in found}
+    images = {name: _images(found[name], files) for name, files in below.items()}
+    files = [(image, number) for number, name in enumerate(classes) for image in images.get(name, ())]
+    if others := passed_over(file for one in below.values() for file in one):
+        logger.warning("%s: files that are not images are passed over: %s", folder, others)
     if not files:
         raise DataError(f"{folder}: no images in this split; expected {folder.name}/<class>/<image>")
     return files
 
 
-def _images_in(folder: Path) -> list[Path]:
-    files, folders = list_folder(folder)
+def _images(folder: Path, files: Sequence[Path]) -> list[Path]:
     images = [file for file in files if is_image(file)]
-    for sub in folders:
-        if any(map(is_image, list_folder(sub)[0])):
-            raise DataError(f"{sub}: images in a folder inside the class folder {folder.name!r}; move them up into it")
     if files and not images:
         raise DataError(
-            f"{folder}: no image in this class folder; expected files ending in {listed(sorted(IMAGE_SUFFIXES))}; "
-            f"there are {listed([file.name for file in files], 3)}"
+            f"{folder}: no image in this class folder; expected files ending in {listed(sorted(IMAGE_SUFFIXES), 14)}; "
+            f"there are {passed_over(files)}, such as {files[0].name}"
         )
     return images

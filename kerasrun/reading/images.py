@@ -3,7 +3,7 @@
 The rules, in the order in which they are applied:
 
 1. The first frame of an animation counts.
-2. The rotation that the EXIF data asks for is applied.
+2. The rotation that the EXIF data asks for is applied. No metadata makes sound pixels unreadable.
 3. Samples of 16 bits keep their high byte (value // 256), grey and colour alike; 32-bit samples are refused.
 4. Palettes and CMYK become RGB. For `grayscale` and `rgb` an alpha channel is dropped, as Keras does, not blended with
    a background; for `rgba` a missing one is opaque. Grey is ITU-R 601: (299 R + 587 G + 114 B) / 1000.
@@ -12,9 +12,7 @@ The rules, in the order in which they are applied:
 """
 
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,16 +20,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from kerasrun.errors import UnreadableImageError
+from kerasrun.errors import KerasrunError, UnreadableImageError
 from kerasrun.reading.data import ColorMode, ImageFormat
+from kerasrun.reading.metadata import exif_orientation, without_metadata
 
 FORMATS: dict[str, tuple[str, ...]] = {
     ".jpg": ("JPEG", "MPO"),  # MPO: the several pictures in one JPEG that some cameras write
     ".jpeg": ("JPEG", "MPO"),
+    ".jpe": ("JPEG", "MPO"),
+    ".jfif": ("JPEG", "MPO"),  # what browsers on Windows save
     ".png": ("PNG",),
     ".bmp": ("BMP", "DIB"),
+    ".ppm": ("PPM",),
+    ".pgm": ("PPM",),
+    ".pbm": ("PPM",),
+    ".pnm": ("PPM",),
     ".gif": ("GIF",),
     ".webp": (WebPImagePlugin.WebPImageFile.format,),
     ".tif": (TiffImagePlugin.TiffImageFile.format,),
@@ -42,9 +47,17 @@ FORMATS: dict[str, tuple[str, ...]] = {
 # JPEG's reader reads MPO.
 _READERS = tuple({name: None for names in FORMATS.values() for name in names if name != "MPO"})
 _MODES: dict[ColorMode, str] = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
-# What Pillow's readers raise on damaged files.
-_DAMAGE: tuple[type[Exception], ...] = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError)
-_DAMAGE += (ArithmeticError, NotImplementedError, struct.error, zlib.error)
+# What EXIF's orientations from 2 to 8 ask for: CIPA DC-008, 4.6.5.1, tag Orientation.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
 
 # Pillow only warns of an image between one and two times its limit. Here it is an error, without filters of
 # warnings, which belong to the whole process: files are read while other threads import what changes them.
@@ -89,22 +102,54 @@ def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
     if not content:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
-        with Image.open(io.BytesIO(content), formats=_READERS) as image:
-            if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError
-            _check_extension(image, path)
-            image.load()
-            if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels
-                raise OSError("the end of the file is missing")
-            ImageOps.exif_transpose(image, in_place=True)
-            yield image
+        yield _loaded(content, path)
+    except (KerasrunError, MemoryError):
+        raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError(path, f"is not an image; it begins with {content[:12]!r}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = f"is larger than {Image.MAX_IMAGE_PIXELS:,} pixels; scale it down"
         raise UnreadableImageError(path, reason) from error
-    except _DAMAGE as error:
+    except Exception as error:
         raise UnreadableImageError(path, f"is damaged or truncated: {error}") from error
+
+
+def _loaded(content: bytes, path: Path | None) -> Image.Image:
+    """Load the pixels; where that fails, once more without what is not pixels."""
+    try:
+        return _upright(_pixels(content, path))
+    except (KerasrunError, MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception:
+        bare = without_metadata(content)
+        if bare == content:
+            raise
+        return _turned(_pixels(bare, path), exif_orientation(content))
+
+
+def _pixels(content: bytes, path: Path | None) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=_READERS)
+    if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    _check_extension(image, path)
+    image.load()
+    if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels
+        raise OSError("the end of the file is missing")
+    return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn the image as its EXIF data asks for; TIFF's reader has done so, and left no orientation."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # noqa: BLE001  metadata that cannot be read say nothing
+        orientation = None
+    return _turned(image, orientation)
+
+
+def _turned(image: Image.Image, orientation: object) -> Image.Image:
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _check_extension(image: Image.Image, path: Path | None) -> None:

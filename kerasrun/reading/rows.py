@@ -1,7 +1,9 @@
 """Rows of tables: one scan checks and numbers all of them, and keeps their features if they fit into memory."""
 
 import csv
+import functools
 import hashlib
+import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +21,19 @@ from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.tables import Place, Table
 
+logger = logging.getLogger("kerasrun")
+
+BOOLEANS = {"true": 1.0, "false": 0.0}
 _TOGETHER = 1024
 """How many rows become numbers at once."""
+
+
+@functools.cache
+def _say_rounded(where: str, value: int, rounded: int) -> None:
+    logger.warning(
+        "%s: %d becomes %d as float32, so rows that differ may become equal; subtract an offset, or divide, first",
+        *(where, value, rounded),
+    )
 
 
 class TextTable(Table):
@@ -54,9 +67,11 @@ class TextTable(Table):
         self, positions: Sequence[int], rows: Sequence[Sequence[str]], lines: Sequence[int]
     ) -> NDArray[np.float32]:
         texts = [[row[position] for position in positions] for row in rows]
-        numbers = _numbers(texts)
-        if numbers is not None:
-            return numbers.reshape(len(rows), len(positions))
+        values = _numbers(texts)
+        if values is not None:
+            values = values.reshape(len(rows), len(positions))
+            self._note_rounded(values, positions)
+            return values.astype(np.float32)
         for row, line in zip(texts, lines, strict=True):
             for position, text in zip(positions, row, strict=True):
                 if wrong := _what_is_wrong(text.strip()):
@@ -70,6 +85,14 @@ class TextTable(Table):
             if not text:
                 raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
         return texts
+
+    def _note_rounded(self, values: NDArray[np.float64], positions: Sequence[int]) -> None:
+        """Say once of a column that its whole numbers are rounded: from 2**24 on float32 does not hold all of them."""
+        whole = (np.abs(values) > 2**24) & (np.abs(values) < 2**53) & (values == np.floor(values))
+        rounded = whole & (values != values.astype(np.float32))
+        for column in np.flatnonzero(rounded.any(axis=0)):
+            value = values[int(rounded[:, column].argmax()), column]
+            _say_rounded(f"{self.path}: {self.name(positions[int(column)])}", int(value), int(np.float32(value)))
 
     def _advice(self, text: str, line: int) -> str:
         if line == 1 and not self.header and text:
@@ -264,25 +287,36 @@ def _parsed(lines: Iterable[str], delimiter: str | None) -> Iterator[list[str]]:
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
-def _numbers(texts: Sequence[Sequence[str]]) -> NDArray[np.float32] | None:
-    """Return all the values one after the other; None if one of them is not a finite number."""
+def _numbers(texts: Sequence[Sequence[str]]) -> NDArray[np.float64] | None:
+    """Return all the values one after the other; None if one of them is not a number that is finite as float32."""
     # Python reads 1_000 as a number, which it is in no other program.
     if "_" in "".join(chain.from_iterable(texts)):
         return None
     try:
         values = np.fromiter(map(float, chain.from_iterable(texts)), np.float64)
     except ValueError:
-        return None
+        try:
+            values = np.fromiter(map(number, chain.from_iterable(texts)), np.float64)
+        except ValueError:
+            return None
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-        numbers = values.astype(np.float32)
-    return numbers if np.isfinite(numbers).all() else None
+        return values if np.isfinite(values.astype(np.float32)).all() else None
+
+
+def number(text: str) -> float:
+    """Return the number that a text means; pandas writes true and false as words.
+
+    Raises:
+        ValueError: if it is not a number.
+    """
+    return BOOLEANS[text.strip().lower()] if text.strip().lower() in BOOLEANS else float(text)
 
 
 def _what_is_wrong(text: str) -> str | None:
     if not text:
         return "a missing value; expected a number"
     try:
-        value = float("" if "_" in text else text)
+        value = number("" if "_" in text else text)
     except ValueError:
         return f"{text!r}; expected a number"
     with np.errstate(over="ignore"):

@@ -39,6 +39,10 @@ class StoredArray:
     def ndim(self) -> int:
         return len(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 class StoredInputs:
     """Examples that are read as they are asked for, to the same bits that an array of them would hold."""
@@ -67,7 +71,7 @@ class StoredInputs:
         return converted(self.stored.read(rows))
 
 
-def block_slices(array: "StoredInputs | NDArray[Any]") -> Iterator[slice]:
+def block_slices(array: "StoredArray | StoredInputs | NDArray[Any]") -> Iterator[slice]:
     """Give the rows of an array, some megabytes at a time."""
     count = max(1, _BLOCK * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), count):

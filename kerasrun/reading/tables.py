@@ -74,6 +74,8 @@ class Table(ABC):
         Raises:
             DataError: if there is no such column.
         """
+        if self.header and str(wanted) in self.columns:  # a name, also where it is a number
+            return self.columns.index(str(wanted))
         if isinstance(wanted, int) and -len(self.columns) <= wanted < len(self.columns):
             return wanted % len(self.columns)
         if isinstance(wanted, str) and wanted in self.columns:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kerasrun.report.curves import Curve
 from kerasrun.report.palette import class_colors
+from kerasrun.report.plain import curve_label, plain
 
 if TYPE_CHECKING:  # the import alone takes a while
     from matplotlib.figure import Figure
@@ -43,8 +44,9 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true", xticks=range(count), yticks=range(count))
-    axes.set_xticklabels(classes, rotation=90 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticklabels(classes)
+    names = list(map(plain, classes))  # matplotlib makes these texts when it draws
+    axes.set_xticklabels(names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axes.set_yticklabels(names)
     if count <= READABLE_CLASSES:
         for (row, column), number in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.5 else "black"
@@ -71,7 +73,7 @@ def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:
     figure = _empty(5, 5)
     axes: Any = figure.subplots()
     for name, curve in curves.items():
-        axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=f"{name}: area {curve.area:.3f}")
+        axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=curve_label(f"{name}: area {curve.area:.3f}"))
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.grid(alpha=0.3)
     if len(curves) <= READABLE_CURVES:
@@ -112,7 +114,7 @@ def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
             axes.set_axis_off()
     shown = list(enumerate(classes))[1 : READABLE_CURVES + 1]
     for number, name in shown:
-        figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=name)
+        figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=curve_label(name))
     figure.legend(loc="outside lower center", ncols=min(len(shown), 6))
     return figure
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.reading.data import ImageFormat
+from kerasrun.report import plain
 from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
 
@@ -68,7 +68,7 @@ def to_text(predictions: Sequence[Prediction]) -> str:
 
 def to_json(predictions: Sequence[Prediction]) -> str:
     """Return one list of objects."""
-    return json.dumps([prediction.as_dict() for prediction in predictions], indent=2)
+    return plain.to_json([prediction.as_dict() for prediction in predictions])
 
 
 def to_csv(predictions: Sequence[Prediction]) -> str:

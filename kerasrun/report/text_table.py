@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from kerasrun.report.plain import plain
+
 
 def text_table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
     """Align columns: the first to the left, the others to the right."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    cells = [[plain(str(cell)) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     lines = (
         "  ".join(

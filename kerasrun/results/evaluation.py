@@ -1,6 +1,5 @@
 """`evaluate`: loss and metrics of a run's model on a split, and what else suits its labels."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Split
+from kerasrun.report.plain import to_json
 from kerasrun.report.predictions import Question
 from kerasrun.report.scores import Scores, shown
 from kerasrun.results.model import open_model
@@ -54,7 +54,7 @@ class EvaluationReport:
         }
 
     def to_json(self) -> str:
-        return json.dumps(self.as_dict(), indent=2)
+        return to_json(self.as_dict())
 
     def to_text(self) -> str:
         values = {**self.scores.headline, **self.metrics}
@@ -172,16 +172,29 @@ def _report(
 
 
 def _kept(run: RunDirectory, report: EvaluationReport) -> EvaluationReport:
-    """Put the report and its pictures into the run."""
+    """Put the report and its pictures into the run; what was computed is shown even if they cannot be written."""
+    file = run.evaluation(report.split)
+    try:
+        atomic.write_text(file, report.to_json() + "\n")
+        pictures = tuple(f"{run}/{picture.relative_to(run.root)}" for picture in _pictures(run, report))
+        kept = replace(report, pictures=pictures)
+        atomic.write_text(file, kept.to_json() + "\n")
+    except RunDirectoryError as error:
+        logger.warning("the report is not kept in the run: %s", error)
+        return report
+    return kept
+
+
+def _pictures(run: RunDirectory, report: EvaluationReport) -> Sequence[Path]:
+    """Draw the pictures of the scores; one that fails is a warning, since the numbers are there."""
     from kerasrun.results.plots import save
 
     try:
-        files = [
-            save(figure, run.plots / f"{name}_{report.split}.png") for name, figure in report.scores.figures().items()
-        ]
-        kept = replace(report, pictures=tuple(f"{run}/{file.relative_to(run.root)}" for file in files))
-        atomic.write_json(run.evaluation(report.split), kept.as_dict())
-    except RunDirectoryError as error:
-        logger.warning("the report is not kept in the run: %s", error)  # it was computed, and is shown all the same
-        return report
-    return kept
+        figures = report.scores.figures()
+        return [save(figure, run.plots / f"{name}_{report.split}.png") for name, figure in figures.items()]
+    except RunDirectoryError:
+        raise
+    except Exception as error:
+        logger.warning("the pictures could not be drawn: %s: %s", type(error).__name__, error)
+        logging.getLogger("kerasrun.bug").exception("the pictures could not be drawn")
+        return ()

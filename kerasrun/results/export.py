@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from kerasrun.exports.base import Export, formats, model_outputs
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Inputs
+from kerasrun.report.plain import to_json
 from kerasrun.results.model import open_model
 from kerasrun.results.recorded import read_recorded
 from kerasrun.results.splits import open_splits
@@ -42,7 +42,7 @@ class ExportReport:
     """The difference above which the export would have failed."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
+        return to_json(asdict(self))
 
     def to_text(self) -> str:
         return f"{self.path}\n{_compared(self.difference, self.split, self.examples)} ({_allowed(self.allowed)})"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from kerasrun import model_file
 from kerasrun.engine import devices
 from kerasrun.errors import MissingProgramError, RunDirectoryError
+from kerasrun.report.plain import draw
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
@@ -73,7 +74,7 @@ def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool =
     """The layers of `best.keras` as a graph: `plots/model.png`.
 
     Raises:
-        MissingProgramError: if Graphviz's `dot` is not installed.
+        MissingProgramError: if Graphviz's `dot` is not installed, or not configured.
     """
     if shutil.which("dot") is None:
         raise MissingProgramError(
@@ -87,20 +88,26 @@ def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool =
     model, _ = model_file.load(run.best_model, trust=trust)
     path = run.plots / f"model.{drawing.file_format}"
     with atomic.replacing(path) as private:
-        keras.utils.plot_model(
-            model,
-            to_file=str(private),
-            show_shapes=drawing.show_shapes,
-            show_layer_names=drawing.show_layer_names,
-            expand_nested=drawing.expand_nested,
-            dpi=drawing.dpi,
-            show_layer_activations=True,
-        )
+        try:
+            keras.utils.plot_model(
+                model,
+                to_file=str(private),
+                show_shapes=drawing.show_shapes,
+                show_layer_names=drawing.show_layer_names,
+                expand_nested=drawing.expand_nested,
+                dpi=drawing.dpi,
+                show_layer_activations=True,
+            )
+        except AssertionError as error:  # pydot's way to say that dot failed
+            raise MissingProgramError(
+                f"Graphviz's dot cannot write {drawing.file_format.upper()}; if it is newly installed, configure it "
+                "with: dot -c. kerasrun summary lists the layers as text"
+            ) from error
     return path
 
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a picture in the form that the name's suffix says."""
     with atomic.replacing(path) as private:
-        figure.savefig(private, dpi=120)
+        draw(figure, private, dpi=120)
     return path

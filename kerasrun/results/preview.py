@@ -13,6 +13,7 @@ from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.reading.data import Data
+from kerasrun.report.plain import draw
 from kerasrun.runs import atomic
 from kerasrun.tasks.base import Masks, task_named
 
@@ -57,7 +58,7 @@ def preview(
         images, labels = _first_examples(prepared, min(count, len(prepared.train)))
     figure = _grid(images, labels, prepared.data)
     with atomic.replacing(path) as private:
-        figure.savefig(private, dpi=120, format="png")
+        draw(figure, private, dpi=120, format="png")
     return path
 
 

@@ -1,10 +1,10 @@
 """`runs`: a line for each run."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from kerasrun.experiment.units import duration
+from kerasrun.report import plain
 from kerasrun.report.text_table import text_table
 from kerasrun.runs.listing import RunSummary
 
@@ -32,7 +32,7 @@ def to_text(runs: Sequence[RunSummary]) -> str:
 
 def to_json(runs: Sequence[RunSummary]) -> str:
     """A list of objects."""
-    return json.dumps(
+    return plain.to_json(
         [
             {
                 "run": run.name,
@@ -45,6 +45,5 @@ def to_json(runs: Sequence[RunSummary]) -> str:
                 "problem": run.problem,
             }
             for run in runs
-        ],
-        indent=2,
+        ]
     )

@@ -45,12 +45,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` in UTF-8, line ends as they are."""
+    """Write text as `write_bytes` does, in UTF-8, with its line ends as they are."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_bytes` of indented JSON. Floats come back bit for bit; `NaN` and `Infinity` are written as Python does."""
+    """Write indented JSON. Floats come back bit for bit; `NaN` and `Infinity` are written as Python does."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -60,14 +60,10 @@ def replace_from(private: Path, path: Path) -> None:
     Raises:
         RunDirectoryError: if the disk refuses; what was at `path` is still there.
     """
-    with explained(path):
-        try:
-            flush(private)
-            private.replace(path)
-            flush_folder(path.parent)
-        except BaseException:
-            discard(private)
-            raise
+    with writing(path, private):
+        flush(private)
+        private.replace(path)
+        flush_folder(path.parent)
 
 
 @contextmanager
@@ -80,13 +76,9 @@ def replacing(path: Path) -> Iterator[Path]:
         RunDirectoryError: if the block or the disk fails with an OSError; what was at `path` is still there.
     """
     private = private_name(path)
-    with explained(path):
-        try:
-            make_folder(path.parent)
-            yield private
-        except BaseException:
-            discard(private)
-            raise
+    with writing(path, private):
+        make_folder(path.parent)
+        yield private
     replace_from(private, path)
 
 
@@ -101,16 +93,12 @@ def replacing_folder(path: Path, aside: Path) -> Iterator[Path]:
         RunDirectoryError: if the block or the disk fails with an OSError; what was at `path` is still there.
     """
     private = private_name(path)
-    with explained(path):
-        try:
-            make_folder(path.parent)
-            private.mkdir()
-            yield private
-            flush_folder(private)
-            _exchange(private, path, aside)
-        except BaseException:
-            discard(private)
-            raise
+    with writing(path, private):
+        make_folder(path.parent)
+        private.mkdir()
+        yield private
+        flush_folder(private)
+        _exchange(private, path, aside)
 
 
 def _exchange(private: Path, path: Path, aside: Path) -> None:
@@ -131,7 +119,7 @@ def _exchange(private: Path, path: Path, aside: Path) -> None:
 
 @contextmanager
 def temporary_folder(output: Path, prefix: str) -> Iterator[Path]:
-    """A folder on the disk of `output`, which is removed with everything in it."""
+    """Make a folder on the disk of `output` for the block; it is then removed with everything in it."""
     parent = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.is_dir())
     with explained(parent), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as private:
         yield Path(private)
@@ -144,7 +132,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def private_name(path: Path) -> Path:
-    """A name beside `path` that no reader looks at and nobody else uses; it keeps the suffix, which Keras looks at."""
+    """Return a name beside `path` that no reader looks at and nobody else uses; it keeps the suffix, as Keras needs."""
     return path.with_name(f"{_PRIVATE}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
@@ -216,9 +204,19 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = [error.strerror or str(error)]
-        what_to_do = [_WHAT_TO_DO[error.errno]] if error.errno in _WHAT_TO_DO else []
-        raise RunDirectoryError(f"{path} cannot be written: {'; '.join(reason + what_to_do)}") from error
+        what_to_do = f"; {_WHAT_TO_DO[error.errno]}" if error.errno in _WHAT_TO_DO else ""
+        raise RunDirectoryError(f"{path} cannot be written: {error.strerror or error}{what_to_do}") from error
+
+
+@contextmanager
+def writing(path: Path, private: Path) -> Iterator[None]:
+    """Do as `explained` does, and remove `private` if the block fails."""
+    with explained(path):
+        try:
+            yield
+        except BaseException:
+            discard(private)
+            raise
 
 
 def _write(path: Path, data: bytes) -> None:

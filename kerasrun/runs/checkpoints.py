@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import CheckpointError, DamagedFileError
-from kerasrun.runs import atomic, checksums
+from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.runs.records import CHECKPOINT_FORMAT, SavedProgress, progress_reader
+from kerasrun.runs.records import CHECKPOINT_FORMAT, SavedProgress, progress_reader, sha256_of_fields, sha256_of_file
 
 _STATE = "state.h5"
 _PROGRESS = "progress.json"
@@ -31,7 +31,7 @@ class Checkpoint:
     state_file: Path
     progress: SavedProgress
     notes: tuple[str, ...] = ()
-    """A sentence for each newer checkpoint that cannot be read, to be told to the user."""
+    """A sentence for each newer checkpoint that cannot be read, to be reported to the user."""
 
 
 def save(run: RunDirectory, step: int, state: bytes, progress: Mapping[str, Any], keep: int) -> None:
@@ -49,13 +49,13 @@ def save(run: RunDirectory, step: int, state: bytes, progress: Mapping[str, Any]
     assert keep >= 1, keep
     atomic.remove_leftovers(run.checkpoints)
     folder = _folder(run, step)
-    with atomic.replacing_folder(folder, aside=_aside(folder)) as private:
+    with atomic.replacing_folder(folder, aside=folder.with_name(folder.name + _ASIDE)) as private:
         _fill(private, step, state, progress)
     _prune(run, step, keep)
 
 
 def newest(run: RunDirectory) -> Checkpoint:
-    """The newest checkpoint that can be read; its notes say which newer ones cannot, and why.
+    """Return the newest checkpoint that can be read; its notes say which newer ones cannot, and why.
 
     Raises:
         CheckpointError: if there is none, or none that can be read.
@@ -75,7 +75,7 @@ def newest(run: RunDirectory) -> Checkpoint:
 
 
 def readable(run: RunDirectory) -> tuple[list[Checkpoint], list[str]]:
-    """Every checkpoint that can be read, the newest first, and a sentence for each that cannot."""
+    """Return every checkpoint that can be read, the newest first, and a sentence for each that cannot."""
     found = list(_newest_first(run))
     return (
         [one for one in found if isinstance(one, Checkpoint)],
@@ -84,13 +84,13 @@ def readable(run: RunDirectory) -> tuple[list[Checkpoint], list[str]]:
 
 
 def at_end_of_epoch(run: RunDirectory, epoch: int) -> Checkpoint | None:
-    """The checkpoint that was taken when `epoch` (counted from one) was done, if it is kept and can be read."""
+    """Return the checkpoint taken when `epoch` (counted from one) was done, if it is kept and can be read."""
     found, _ = readable(run)
     return next((one for one in found if (one.progress["epoch"], one.progress["step"]) == (epoch, 0)), None)
 
 
 def any_saved(run: RunDirectory) -> bool:
-    """Whether there is a checkpoint, readable or not: a run that was killed before its first one cannot be resumed."""
+    """Return whether there is a checkpoint, readable or not: a run killed before its first one cannot be resumed."""
     return bool(_folders(run))
 
 
@@ -98,7 +98,7 @@ def _start_again(run: RunDirectory) -> str:
     command = f"start again with kerasrun train {run.resolved_file}"
     try:
         branch = run.read_run().get("from")
-    except DamagedFileError:  # which has been told, or will be
+    except DamagedFileError:  # which has been reported, or will be
         branch = None
     if branch:
         which = {"best.keras": "--best", "last.keras": "--last"}.get(branch["weights"], f"--epoch {branch['epoch']}")
@@ -115,7 +115,7 @@ def _fill(private: Path, step: int, state: bytes, progress: Mapping[str, Any]) -
         "state_sha256": hashlib.sha256(state).hexdigest(),
         "progress": progress,
     }
-    text = json.dumps({**described, "sha256": checksums.of_fields(described)}, indent=2) + "\n"
+    text = json.dumps({**described, "sha256": sha256_of_fields(described)}, indent=2) + "\n"
     atomic.write_private(private / _PROGRESS, text.encode())
 
 
@@ -131,10 +131,6 @@ def _folder(run: RunDirectory, step: int) -> Path:
     return run.checkpoints / f"{step:08d}"
 
 
-def _aside(folder: Path) -> Path:
-    return folder.with_name(folder.name + _ASIDE)
-
-
 def _folders(run: RunDirectory) -> list[Path]:
     if not run.checkpoints.is_dir():
         return []
@@ -146,31 +142,26 @@ def _step(folder: Path) -> int:
 
 
 def _newest_first(run: RunDirectory) -> Iterator[Checkpoint | CheckpointError]:
-    """Every checkpoint, or why it cannot be read; each is read when it is asked for."""
-    for folder in sorted(_folders(run), key=_order, reverse=True):
-        yield _checkpoint(folder)
-
-
-def _order(folder: Path) -> tuple[int, bool]:
-    return _step(folder), not folder.name.endswith(_ASIDE)
-
-
-def _checkpoint(folder: Path) -> Checkpoint | CheckpointError:
-    try:
-        return Checkpoint(_step(folder), folder / _STATE, _read(folder))
-    except CheckpointError as error:
-        return CheckpointError(f"checkpoint {folder} cannot be read: {error}")
+    """Yield every checkpoint, or why it cannot be read; each is read when it is asked for."""
+    by_step = sorted(_folders(run), key=lambda folder: (_step(folder), not folder.name.endswith(_ASIDE)), reverse=True)
+    for folder in by_step:
+        try:
+            progress = _read(folder)
+        except CheckpointError as error:
+            yield CheckpointError(f"checkpoint {folder} cannot be read: {error}")
+        else:
+            yield Checkpoint(_step(folder), folder / _STATE, progress)
 
 
 def _read(folder: Path) -> SavedProgress:
     """The progress of a checkpoint whose two files are what was written; the error says what is not."""
     described = _read_description(folder / _PROGRESS)
     read = progress_reader(described.get("format_version"))
-    if described.pop("sha256", None) != checksums.of_fields(described) or described["step"] != _step(folder):
+    if described.pop("sha256", None) != sha256_of_fields(described) or described["step"] != _step(folder):
         raise CheckpointError(f"{_PROGRESS} is not what was written (checksum or step differs)")
     try:
         size = (folder / _STATE).stat().st_size
-        digest = checksums.of_file(folder / _STATE)
+        digest = sha256_of_file(folder / _STATE)
     except OSError as error:
         raise CheckpointError(f"{_STATE} cannot be read ({error.strerror})") from error
     if size != described["state_size"]:

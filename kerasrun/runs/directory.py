@@ -16,12 +16,22 @@ from typing import Any
 
 from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
 from kerasrun.run_files import RunFile
-from kerasrun.runs import atomic, checksums
-from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record
+from kerasrun.runs import atomic
+from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record, sha256_of_fields
 
 _WITHOUT_CHECKSUM = 1
 """The first format, whose `run.json` had no checksum."""
 LATEST = "latest"
+
+
+class _Entry:
+    """A file or folder of a run, as an attribute that gives its path."""
+
+    def __init__(self, name: RunFile) -> None:
+        self._name = name
+
+    def __get__(self, run: "RunDirectory", kind: type["RunDirectory"]) -> Path:
+        return run.root / self._name
 
 
 @dataclass(frozen=True)
@@ -39,70 +49,32 @@ class RunDirectory:
     def name(self) -> str:
         return self.root.name
 
-    @property
-    def experiment_file(self) -> Path:
-        """The experiment file as the user wrote it."""
-        return self.root / RunFile.EXPERIMENT
-
-    @property
-    def resolved_file(self) -> Path:
-        """The experiment with every default filled in and absolute paths."""
-        return self.root / RunFile.RESOLVED
-
-    @property
-    def run_file(self) -> Path:
-        """What makes a folder a run; see `read_run`."""
-        return self.root / RunFile.RUN
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.root / RunFile.METRICS
-
-    @property
-    def timings_file(self) -> Path:
-        return self.root / RunFile.TIMINGS
-
-    @property
-    def log_file(self) -> Path:
-        return self.root / RunFile.LOG
-
-    @property
-    def lock_file(self) -> Path:
-        return self.root / RunFile.LOCK
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of the checkpoints; `kerasrun.runs.checkpoints` reads and writes them."""
-        return self.root / RunFile.CHECKPOINTS
-
-    @property
-    def best_model(self) -> Path:
-        return self.root / RunFile.BEST_MODEL
-
-    @property
-    def last_model(self) -> Path:
-        return self.root / RunFile.LAST_MODEL
-
-    @property
-    def plugins(self) -> Path:
-        """The folder of the plugins as they were when the run began."""
-        return self.root / RunFile.PLUGINS
-
-    @property
-    def plots(self) -> Path:
-        return self.root / RunFile.PLOTS
-
-    @property
-    def exports(self) -> Path:
-        """The folder of what `export` writes."""
-        return self.root / RunFile.EXPORTS
+    experiment_file = _Entry(RunFile.EXPERIMENT)
+    """The experiment file as the user wrote it."""
+    resolved_file = _Entry(RunFile.RESOLVED)
+    """The experiment with every default filled in and absolute paths."""
+    run_file = _Entry(RunFile.RUN)
+    """The file that makes a folder a run; see `read_run`."""
+    metrics_file = _Entry(RunFile.METRICS)
+    timings_file = _Entry(RunFile.TIMINGS)
+    log_file = _Entry(RunFile.LOG)
+    lock_file = _Entry(RunFile.LOCK)
+    checkpoints = _Entry(RunFile.CHECKPOINTS)
+    """The folder of the checkpoints; `kerasrun.runs.checkpoints` reads and writes them."""
+    best_model = _Entry(RunFile.BEST_MODEL)
+    last_model = _Entry(RunFile.LAST_MODEL)
+    plugins = _Entry(RunFile.PLUGINS)
+    """The folder of the plugins as they were when the run began."""
+    plots = _Entry(RunFile.PLOTS)
+    exports = _Entry(RunFile.EXPORTS)
+    """The folder of what `export` writes."""
 
     def evaluation(self, split: str) -> Path:
-        """The file of the last evaluation of a split."""
+        """Return the file of the last evaluation of a split."""
         return self.root / RunFile.EVALUATION / f"{split}.json"
 
     def is_run(self) -> bool:
-        """Whether the folder is a run, also one whose `run.json` is lost but kept in a checkpoint."""
+        """Return whether the folder is a run, also one whose `run.json` is lost but kept in a checkpoint."""
         return self.run_file.exists() or any(self.checkpoints.glob(8 * "[0-9]"))
 
     def read_run(self) -> RunRecord:
@@ -122,7 +94,7 @@ class RunDirectory:
         checksum = content.pop("sha256", None)
         # Before the format, which a flipped bit changes as well; this checksum is that of every later format.
         is_first = checksum is None and version == _WITHOUT_CHECKSUM
-        if not is_first and checksum != checksums.of_fields(content):
+        if not is_first and checksum != sha256_of_fields(content):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not what was written (its checksum differs)")
         return run_record(content, self.run_file)
 
@@ -131,11 +103,11 @@ class RunDirectory:
         self.write_run({**self.read_run(), **fields})
 
     def write_run(self, content: Mapping[str, Any]) -> None:
-        """Write `run.json` anew."""
-        atomic.write_json(self.run_file, {**content, "sha256": checksums.of_fields(content)})
+        """Write the whole of `run.json`."""
+        atomic.write_json(self.run_file, {**content, "sha256": sha256_of_fields(content)})
 
     def read_resolved(self, content: Mapping[str, Any]) -> str:
-        """The text of `resolved.yaml`.
+        """Return the text of `resolved.yaml`.
 
         Args:
             content: what `run.json` says.
@@ -216,25 +188,17 @@ def _make_next(output: Path, name: str) -> RunDirectory:
 def _point_latest_at(run: RunDirectory) -> None:
     latest = run.root.parent / LATEST
     private = atomic.private_name(latest)
-    with atomic.explained(latest):
+    with atomic.writing(latest, private):
         try:
             private.symlink_to(run.name, target_is_directory=True)
         except (OSError, NotImplementedError):  # Windows without the right to, FAT, some network file systems
             atomic.write_text(latest, run.name + "\n")
         else:
-            _replace_link(private, latest)
-
-
-def _replace_link(private: Path, latest: Path) -> None:
-    try:
-        private.replace(latest)
-    except OSError:
-        atomic.discard(private)
-        raise
+            private.replace(latest)
 
 
 def follow_latest(path: Path) -> Path:
-    """Where `path` leads if it is a `latest`, a link or a file that holds a name; else `path` itself."""
+    """Return where `path` leads if it is a `latest`, a link or a file that holds a name; else `path` itself."""
     if path.name != LATEST:
         return path
     if path.is_symlink():
@@ -248,7 +212,7 @@ def follow_latest(path: Path) -> Path:
 
 
 def open_run(path: str | Path) -> RunDirectory:
-    """The run at `path`.
+    """Return the run at `path`.
 
     What is in it is read, and found damaged, only by who needs it: prediction needs no more than the model file.
 
@@ -313,7 +277,7 @@ def _what_is_there(folder: Path, names: list[str]) -> str:
 
 
 def run_names(folder: Path) -> list[str]:
-    """The names of the runs in a folder, in the order of their names and numbers; empty where there is no folder."""
+    """Return the names of the runs in a folder, by name and number; empty where there is no folder."""
     if not folder.is_dir():
         return []
     with _readable(folder):

@@ -39,7 +39,7 @@ CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def environment(folder: Path) -> dict[str, Any]:
-    """Command line, versions, git, host and processor, as plain JSON values; imports and starts nothing heavy.
+    """Return command line, versions, git, host and processor, as plain JSON values; imports and starts nothing heavy.
 
     Args:
         folder: the experiment file's, whose git repository is asked for its commit.
@@ -58,20 +58,16 @@ def environment(folder: Path) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str | None]:
+    # With its package where that is not the usual one: kernels are built for each again.
+    tensorflow = _version("tensorflow") or ((built := _version("tensorflow-cpu")) and f"{built} (tensorflow-cpu)")
     return {
         "kerasrun": VERSION,
         "python": platform.python_version(),
         "keras": _version("keras"),
-        "tensorflow": _tensorflow(),
+        "tensorflow": tensorflow,
         "numpy": _version("numpy"),
         "pillow": _version("pillow"),
     }
-
-
-def _tensorflow() -> str | None:
-    """With its package where that is not the usual one: kernels are built for each anew."""
-    other = "tensorflow-cpu"
-    return _version("tensorflow") or ((built := _version(other)) and f"{built} ({other})")
 
 
 def _version(package: str) -> str | None:
@@ -94,7 +90,7 @@ def _processor() -> dict[str, Any]:
 
 
 def _caches() -> dict[str, str]:
-    """Sizes of the first core's own caches for data, such as `{"L1": "32K", "L2": "512K"}`; empty where not told."""
+    """Return the sizes of the first core's data caches, such as `{"L1": "32K", "L2": "512K"}`; empty where unknown."""
     found = {}
     for folder in sorted(CACHES.glob("index*")):
         try:
@@ -107,7 +103,7 @@ def _caches() -> dict[str, str]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """The first processor's fields; empty where the system is not Linux."""
+    """Return the first processor's fields; empty where the system is not Linux."""
     try:
         first, *_ = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")
     except OSError:

@@ -28,10 +28,10 @@ class Table:
         self.path = path
 
     def rows(self) -> list[dict[str, Cell]]:
-        """Every row; empty where there is no file.
+        """Return every row; empty where there is no file.
 
         Raises:
-            RunDirectoryError: if the file cannot be read, or a line has a wrong number of cells or a cell is no number.
+            RunDirectoryError: if it cannot be read, a line has a wrong number of cells, or a cell is not a number.
         """
         text = self.text()
         if not text:
@@ -42,7 +42,7 @@ class Table:
         return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
 
     def text(self) -> str:
-        """The whole file; empty where there is none."""
+        """Return the whole file; empty where there is none."""
         try:
             return self.path.read_bytes().decode()
         except FileNotFoundError:
@@ -59,7 +59,7 @@ class Table:
         self.rewrite([*self.rows(), row])
 
     def damage(self, text: str) -> str | None:
-        """What is wrong with a file that should begin with `text`, as a sentence; None if nothing is."""
+        """Return what is wrong with a file that should begin with `text`, as a sentence; None if nothing is."""
         try:
             present = self.path.read_bytes()
         except FileNotFoundError:
@@ -82,7 +82,7 @@ class Table:
     def rewrite(self, rows: Sequence[Row]) -> None:
         """Replace the whole table at once."""
         if not rows:
-            atomic.remove_file(self.path)
+            self.take_back("")
             return
         header = list(rows[0])
         for row in rows:
@@ -92,7 +92,7 @@ class Table:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([_cell(column, row[column]) for column in header] for row in rows)
-        atomic.write_text(self.path, text.getvalue())
+        self.take_back(text.getvalue())
 
     def _row(self, number: int, header: list[str], cells: list[str]) -> dict[str, Cell]:
         if len(cells) != len(header):
@@ -116,8 +116,8 @@ def _cell(column: str, value: Cell) -> str:
 
 
 def sizes(run: RunDirectory, output: Path) -> dict[str, int]:
-    """Bytes of a file that grows, or of every file in a folder, by its path relative to the run."""
-    return {_relative(run, path): path.stat().st_size for path in _files(output)}
+    """Return the bytes of a file that grows, or of every file in a folder, by its path relative to the run."""
+    return {name: path.stat().st_size for name, path in _files(run, output).items()}
 
 
 def cut_back(run: RunDirectory, output: Path, recorded: Mapping[str, int]) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def cut_back(run: RunDirectory, output: Path, recorded: Mapping[str, int]) -> tu
     What is missing or too short cannot be brought back. Nothing is computed from these outputs, and a user may have
     removed them to make room, so that this stops no resume: it is returned as sentences for the user.
     """
-    present = {_relative(run, path): path for path in _files(output)}
+    present = _files(run, output)
     for name, path in present.items():
         if name not in recorded:
             atomic.remove_file(path)
@@ -140,14 +140,9 @@ def cut_back(run: RunDirectory, output: Path, recorded: Mapping[str, int]) -> tu
     )
 
 
-def _files(output: Path) -> list[Path]:
-    if output.is_file():
-        return [output]
-    return sorted(path for path in output.rglob("*") if path.is_file()) if output.is_dir() else []
-
-
-def _relative(run: RunDirectory, path: Path) -> str:
-    return path.relative_to(run.root).as_posix()
+def _files(run: RunDirectory, output: Path) -> dict[str, Path]:
+    files = [output] if output.is_file() else sorted(path for path in output.rglob("*") if path.is_file())
+    return {path.relative_to(run.root).as_posix(): path for path in files}
 
 
 def _lack(path: Path | None, size: int) -> str:

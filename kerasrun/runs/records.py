@@ -4,9 +4,11 @@ A file is read by the reader of its format. Another format needs another reader 
 that version wrote, `format_version` included; a format without a reader is refused.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from kerasrun.errors import CheckpointError, RunDirectoryError
 
@@ -155,7 +157,7 @@ def run_record(content: dict[str, Any], file: Path) -> RunRecord:
         what_to_do = (
             "a newer version, so upgrade kerasrun to use it"
             if version > RUN_FORMAT
-            else "an older version, so use that version or train anew"
+            else "an older version, so use that version or train again"
         )
         raise RunDirectoryError(
             f"{file} has format {version}, and this kerasrun reads {RUN_FORMAT}: the run was made by {what_to_do}"
@@ -174,14 +176,16 @@ def progress_reader(version: object) -> Callable[[dict[str, Any]], SavedProgress
     return _PROGRESS_READERS[version]
 
 
-def _run_2(content: dict[str, Any]) -> RunRecord:
-    return content  # type: ignore[return-value]
+def sha256_of_fields(content: Mapping[str, Any]) -> str:
+    """Return the checksum of plain values, whatever the order and the white space in which a file has them."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _progress_3(content: dict[str, Any]) -> SavedProgress:
-    progress: SavedProgress = content["progress"]
-    return progress
+def sha256_of_file(path: Path) -> str:
+    """Return the checksum of a file's content; an OSError is not explained."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_RUN_READERS: Mapping[int, Callable[[dict[str, Any]], RunRecord]] = {2: _run_2}
-_PROGRESS_READERS: Mapping[int, Callable[[dict[str, Any]], SavedProgress]] = {3: _progress_3}
+_RUN_READERS: Mapping[int, Callable[[dict[str, Any]], RunRecord]] = {2: lambda content: cast(RunRecord, content)}
+_PROGRESS_READERS: Mapping[int, Callable[[dict[str, Any]], SavedProgress]] = {3: lambda content: content["progress"]}

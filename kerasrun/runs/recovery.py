@@ -23,11 +23,11 @@ class Record:
     content: RunRecord
     resolved: str
     notes: tuple[str, ...]
-    """A sentence for each of the two that is damaged, to be told to the user."""
+    """A sentence for each of the two that is damaged, to be reported to the user."""
 
 
 def files(run: RunDirectory, resolved: str) -> dict[str, Any]:
-    """What a checkpoint that is taken now keeps of the other files.
+    """Return what a checkpoint that is taken now keeps of the other files.
 
     Args:
         resolved: the experiment that is trained; not read from the run, where it may have been changed since.
@@ -37,7 +37,7 @@ def files(run: RunDirectory, resolved: str) -> dict[str, Any]:
 
 
 def read(run: RunDirectory, checkpoint: Checkpoint | None = None) -> Record:
-    """`run.json` and `resolved.yaml`; one that is damaged is taken from a checkpoint. Nothing is written.
+    """Read `run.json` and `resolved.yaml`; one that is damaged is taken from a checkpoint. Nothing is written.
 
     Args:
         checkpoint: the newest one that can be read; looked for if it is needed and not given.
@@ -71,7 +71,7 @@ def restore(run: RunDirectory, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Put back what is missing or damaged of the files that `checkpoint` keeps; for the owner of the run's lock.
 
     Returns:
-        a sentence for each of them, to be told to the user.
+        a sentence for each of them, to be reported to the user.
 
     Raises:
         RunDirectoryError: if the disk refuses.

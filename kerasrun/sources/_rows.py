@@ -34,6 +34,10 @@ LABEL_KINDS: Mapping[str, LabelKind] = {
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
 """The names of labels in a header, without regard to case; without one of them the last column has the labels."""
+MISSING = frozenset(
+    {"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "?", "-", ".", "missing", "1.#ind"}
+)
+"""How pandas, R, spreadsheets and the UCI repository write a value that is missing, in lower case."""
 LOOKED_AT = 500
 """How many rows show what the columns of a file hold."""
 _MOST_CLASSES = 30
@@ -271,13 +275,28 @@ def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[
         return tuple(wanted)
     if len(train.texts) < 2:
         raise DataError(f"{train.table.path}: every row is of the class {train.texts[0]!r}; expected at least two")
-    numbers = all(math.isfinite(_number(text)[0]) for text in train.texts)
+    for index, text in enumerate(train.texts):
+        if text.lower() in MISSING:
+            line = train.lines[(train.text_numbers == index).argmax()]
+            raise DataError(
+                f"{train.table.path}:{line}: the label {text!r} means a missing value; leave rows without a label out "
+                "of the file, or list `classes` if it is the name of one"
+            )
+    numbers = all(map(_is_finite, train.texts))
     if numbers and any(not _number(text)[0].is_integer() for text in train.texts):
         raise DataError(
             f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
             "for numbers to be predicted, or list `classes` if they are names"
         )
-    return tuple(sorted(train.texts, key=_number if numbers else None))
+    if not numbers:
+        return tuple(sorted(train.texts))
+    # Of 1 and 1.0, which are one class, the shorter text is the name.
+    by_value = {_number(text)[0]: text for text in sorted(train.texts, key=lambda text: (-len(text), text))}
+    return tuple(by_value[value] for value in sorted(by_value))
+
+
+def _is_finite(text: str) -> bool:
+    return math.isfinite(_number(text)[0])
 
 
 def _number(text: str) -> tuple[float, str]:
@@ -291,6 +310,9 @@ def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.i
     import numpy as np
 
     numbers = {name: number for number, name in enumerate(classes)}
+    by_value = {_number(name)[0]: number for name, number in numbers.items() if _is_finite(name)}
+    if len(by_value) == len(classes):
+        numbers = {text: by_value[_number(text)[0]] for text in rows.texts if _number(text)[0] in by_value}
     for index, text in enumerate(rows.texts):
         if text not in numbers:
             line = rows.lines[np.argmax(rows.text_numbers == index)]
@@ -340,7 +362,9 @@ def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text reads as a number, finite or not."""
+    """Return whether a text reads as a number, finite or not; the words of booleans do."""
+    if text.lower() in ("true", "false"):
+        return True
     try:
         float(text)
     except ValueError:

@@ -15,7 +15,10 @@ from kerasrun.tasks.base import task_named
 ArrayLabels = Literal["classes", "multi_label", "numbers"]
 """The kinds of labels that arrays can hold; for the others see `LabelKind`."""
 Length = Annotated[int, Field(ge=1)]
-ImageSize = tuple[Length, Length]
+ImageSize = Annotated[
+    tuple[Length, Length], BeforeValidator(lambda value: (value,) * 2 if type(value) is int else value)
+]
+"""`[height, width]`, or one number for both."""
 OnBadFile = Literal["error", "skip"]
 
 

@@ -52,8 +52,7 @@ class Csv(RowSource):
     def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
         rows, delimiter = _rows(path)
         keys: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
-        # A header is text throughout, and the next row is not.
-        if not any(map(is_number, rows[0])) and any(map(is_number, rows[1])):
+        if _is_header(rows):
             return rows[0], rows[1:], keys
         return list(map(str, range(len(rows[0])))), rows, {"header": False, **keys}
 
@@ -85,3 +84,11 @@ def _rows(path: Path) -> tuple[list[list[str]], str]:
     if len(rows[0]) < 2:
         raise DataError(f"{path}: a single column; expected features, and labels beside them")
     return rows, delimiter
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Return whether the first row is text throughout, and the next one is not; or the numbers that pandas gives."""
+    names = [name for name in rows[0] if name]
+    if names == [str(number) for number in range(len(names))] and rows[0][1:] != rows[1][1:]:
+        return True
+    return not any(map(is_number, rows[0])) and any(map(is_number, rows[1]))

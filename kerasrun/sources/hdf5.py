@@ -88,6 +88,13 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
 
     with _explained(name, "is damaged"):
         shape, dtype = dataset.shape, dataset.dtype
+        elsewhere = [one.file_name for one in dataset.virtual_sources()] if dataset.is_virtual else []
+        elsewhere += [source for source, _, _ in dataset.external or ()]
+    for source in elsewhere:
+        if source != "." and not (file.path.parent / source).exists():
+            raise DataError(
+                f"{name}: its values are in another file, {source}, which is not there; copy it beside this one"
+            )
     if shape is None:
         raise DataError(f"{name}: is empty; expected an array")
     return StoredArray(shape, dtype, read)

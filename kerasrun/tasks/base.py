@@ -35,6 +35,7 @@ from kerasrun.reading.data import Data, Inputs, LabelKind, Split
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scorer, Scores, WholeScorer
 from kerasrun.report.values import OutputKind, label_values
+from kerasrun.tasks._metrics import COMPARES, Sides, TargetForm, attach
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +46,17 @@ SPARSE = ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy",
 CATEGORICAL = ("CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge", *SPARSE)
 # Losses on a score that is not a probability: the last layer stays linear.
 LINEAR = ("Hinge", "SquaredHinge", "CategoricalHinge")
-ONE_HOT_METRICS = ("CategoricalAccuracy", "CategoricalCrossentropy", "TopKCategoricalAccuracy")
-CLASS_NUMBER_METRICS = ("BinaryIoU", "IoU", "MeanIoU")
+OF_PROBABILITIES = (
+    *(*BINARY, "CategoricalCrossentropy", "CategoricalFocalCrossentropy", "SparseCategoricalCrossentropy"),
+    *("CategoricalGeneralizedCrossEntropy", "DiceLoss", "Tversky"),
+)
+# Activations whose outputs are from 0 to 1, and those that are known not to be.
+PROBABLE = ("sigmoid", "softmax", "hard_sigmoid", "sparsemax", "sparse_sigmoid")
+ACTIVATIONS = (
+    *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "softplus", "softsign", "tanh"),
+    *("mish", "exponential", "hard_tanh", "hard_silu", "log_sigmoid", "log_softmax", "glu", "squareplus", "threshold"),
+    *("tanh_shrink", "hard_shrink", "soft_shrink", "sparse_plus"),
+)
 
 
 @dataclass(frozen=True)
@@ -207,7 +217,7 @@ class Task(ABC):
                 "layer out and it is added"
             )
         if activation is not None:
-            _check_activation(loss, units, activation, wanted)
+            _check_activation(self, loss, units, activation, wanted)
         return Targets(self, loss, classes, units)
 
     def compile_arguments(self, targets: Targets, metrics: Mapping[str, Component]) -> dict[str, Any]:
@@ -219,16 +229,27 @@ class Task(ABC):
         """Build a metric of Keras, called `name` in the logs.
 
         Raises:
-            ModelError: if it compares other targets than these.
+            ModelError: if it compares what these targets and outputs cannot give.
         """
         kind = self._metric_class(metric.name, targets)
         self.check_metric(kind, targets)
-        arguments = {**metric.arguments, "name": name}
-        if kind == "BinaryAccuracy" and targets.from_logits:
-            arguments.setdefault("threshold", 0.0)  # where the sigmoid is a half
-        if kind == "DiceCoef":
-            arguments.setdefault("from_logits", targets.from_logits)
-        return build("metrics", Component(kind, arguments))
+        if kind not in COMPARES:
+            own = {"from_logits": targets.from_logits} if kind == "DiceCoef" else {}
+            return build("metrics", Component(kind, {**own, **metric.arguments, "name": name}))
+        arguments, true, predicted = self._sides(targets).fit(kind, metric.arguments)
+        return attach(build("metrics", Component(kind, {**arguments, "name": name})), true, predicted)
+
+    def _sides(self, targets: Targets) -> Sides:
+        """Return what the loss and the network give to metrics."""
+        form: TargetForm = "one-hot"
+        if self.together:
+            form = "labels"
+        elif targets.units == 1:
+            form = "one column"
+        elif targets.sparse:
+            form = "class numbers"
+        loss = canonical("losses", targets.loss.name)
+        return Sides(form, targets.outputs, loss, targets.classes, targets.units, self.per_pixel)
 
     def _metric_class(self, name: str, targets: Targets) -> str:
         """Keras's `accuracy` and `crossentropy` stand for one of three classes, by what the targets look like."""
@@ -240,25 +261,12 @@ class Task(ABC):
         return f"SparseCategorical{of}" if targets.sparse else f"Categorical{of}"
 
     def check_metric(self, name: str, targets: Targets) -> None:
-        """Refuse a metric that takes targets of another form: Keras gives numbers that mean nothing.
+        """Refuse a metric that is not for such labels.
 
         Raises:
             ModelError: with the metric to take.
         """
-        one_hot = targets.one_hot
-        if name.startswith("Sparse") and not targets.sparse:
-            wants, instead = "class numbers", "accuracy" if targets.units == 1 else name.removeprefix("Sparse")
-        elif name in ONE_HOT_METRICS and not one_hot:
-            wants, instead = "one-hot targets", "accuracy" if targets.units == 1 else f"Sparse{name}"
-        elif name in CLASS_NUMBER_METRICS:
-            wants, instead = "class numbers on both sides", "OneHotMeanIoU"
-        else:
-            return
-        given = "one-hot" if one_hot else "class numbers" if targets.sparse else "one 0 or 1 each"
-        raise ModelError(
-            f"compile.metrics: {name} compares {wants}, but with {targets.loss.name} on {targets.classes} classes the "
-            f"targets are {given}: take {instead}"
-        )
+        del name, targets
 
     # Encoding: labels as the loss takes them.
 
@@ -461,16 +469,30 @@ def activation_of(layer: Any) -> str | None:
     return None
 
 
-def _check_activation(loss: Component, units: int, activation: str, wanted: Output) -> None:
+def _check_activation(task: Task, loss: Component, units: int, activation: str, wanted: Output) -> None:
     name, from_logits = canonical("losses", loss.name), is_from_logits(loss)
-    if from_logits and activation in ("softmax", "sigmoid"):
+    if from_logits and activation in PROBABLE:
         raise ModelError(
             f"the last layer ends in {activation}, but {loss.name} was told from_logits: true: take one of the two away"
         )
-    if name not in LINEAR and not from_logits and activation == "linear" and "Crossentropy" in name:
-        raise ModelError(
-            f"the last layer has no activation, but {loss.name} expects probabilities: set its activation to "
-            f"{wanted.activation}, or give the loss from_logits: true"
-        )
     if activation == "softmax" and units == 1:
         raise ModelError("a softmax over one unit is always 1: set the last layer's activation to sigmoid")
+    if name in LINEAR and activation in PROBABLE:
+        raise ModelError(
+            f"the last layer ends in {activation}, so no output is below 0, but {loss.name} takes scores around 0: set "
+            "its activation to linear or tanh"
+        )
+    if name in OF_PROBABILITIES and not from_logits and activation not in PROBABLE and activation in ACTIVATIONS:
+        ends = "has no activation" if activation == "linear" else f"ends in {activation}"
+        logits = ", or give the loss from_logits: true" if activation == "linear" and "Crossentropy" in name else ""
+        raise ModelError(
+            f"the last layer {ends}, but {loss.name} expects probabilities: set its activation to "
+            f"{wanted.activation}{logits}"
+        )
+    if name in BINARY and activation == "softmax" and (units > 2 or task.together):
+        why = "several labels may hold at once" if task.together else "it takes each class for a yes or no"
+        instead = "" if task.together else ", or the loss to categorical_crossentropy"
+        raise ModelError(
+            f"the last layer is one softmax over {units} {task.counted}, but {loss.name} is not for that ({why}): set "
+            f"its activation to sigmoid{instead}"
+        )

@@ -16,6 +16,7 @@ from kerasrun.components import Component
 from kerasrun.errors import ModelError, UsageError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import ImageFormat, Inputs, Split
+from kerasrun.report.plain import curve_label
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scorer, Scores, shown
 from kerasrun.report.text_table import text_table
@@ -134,7 +135,9 @@ class Segmentation(Task):
         from matplotlib.patches import Patch
 
         colours = _colours()
-        patches = [Patch(color=colours[n % len(colours)], label=name) for n, name in enumerate(classes) if n]
+        patches = [
+            Patch(color=colours[n % len(colours)], label=curve_label(name)) for n, name in enumerate(classes) if n
+        ]
         figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
 
     def about(self, classes: int) -> str:

@@ -14,12 +14,16 @@ from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scores, shown
 from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
-from kerasrun.tasks.base import BINARY, CATEGORICAL, CLASS_NUMBER_METRICS, Output, Targets, Task, is_from_logits
+from kerasrun.tasks._metrics import COMPARES, Sides
+from kerasrun.tasks.base import BINARY, CATEGORICAL, Output, Targets, Task, is_from_logits
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+# They compare classes as a rule; numbers that are shares, or signs, as well.
+MEASURES = ("KLDivergence", "Hinge", "SquaredHinge", "CategoricalHinge")
 
 
 class Numbers(Task):
@@ -50,11 +54,22 @@ class Numbers(Task):
     def check_metric(self, name: str, targets: Targets) -> None:
         if name == "DiceCoef":
             raise ModelError("compile.metrics: DiceCoef compares masks, but the labels are numbers")
-        if name.endswith("Accuracy") or "Categorical" in name or name in CLASS_NUMBER_METRICS:
+        binary = canonical("losses", targets.loss.name) in BINARY
+        compares = COMPARES.get(name, "numbers")
+        if name.endswith("Accuracy") or (
+            compares != "numbers" and not (binary and compares == "yes or no") and name not in MEASURES
+        ):
             raise ModelError(
                 f"compile.metrics: {name} counts right classes, but the labels are numbers: take mean_absolute_error, "
                 "mean_squared_error or R2Score"
             )
+
+    def _sides(self, targets: Targets) -> Sides:
+        loss = canonical("losses", targets.loss.name)
+        outputs: OutputKind = "values"
+        if loss in BINARY:
+            outputs = "sigmoid logits" if targets.from_logits else "probabilities"
+        return Sides("numbers", outputs, loss, targets.classes, targets.units)
 
     def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
         return regression_scores(labels, found, question.classes)

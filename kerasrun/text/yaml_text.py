@@ -1,7 +1,7 @@
 """YAML text → values that know their place. What YAML 1.1 gets wrong is put right here.
 
-Only `true` and `false` are booleans, only decimal numbers without leading zeros are numbers (`1e-3` is one), and
-everything else is text: `no`, `0001`, `12:30:00`. Keys are always text. Duplicate keys and tags are problems.
+Only `true` and `false` are booleans, only decimal numbers without leading zeros are numbers (`1e-3` and `60_000` are),
+and everything else is text: `no`, `0001`, `12:30:00`. Keys are always text. Duplicate keys and tags are problems.
 """
 
 import re
@@ -24,7 +24,7 @@ MOST_LEVELS = 100
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_DIGITS = r"(?:0|[1-9][0-9]*(?:_[0-9]+)*)"
+_DIGITS = r"(?:0|[1-9][0-9]{0,2}(?:_[0-9]{3})+|[1-9][0-9]*)"
 _INTEGER = re.compile(rf"[-+]?{_DIGITS}")
 _FLOAT = re.compile(
     rf"[-+]?(?:{_DIGITS}\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|{_DIGITS}[eE][-+]?[0-9]+)"

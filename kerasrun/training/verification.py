@@ -22,6 +22,7 @@ from kerasrun.errors import OutOfMemoryError
 from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.units import duration
+from kerasrun.report import plain
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 
@@ -66,7 +67,7 @@ class Verification:
         return not self.differences
 
     def to_json(self) -> str:
-        return json.dumps({"exact": self.exact, **asdict(self)}, indent=2)
+        return plain.to_json({"exact": self.exact, **asdict(self)})
 
     def to_text(self) -> str:
         if self.exact:
@@ -160,7 +161,8 @@ def _train(folder: Path, trials: Sequence[str]) -> None:
     with os.fdopen(writer, "wb"), os.fdopen(reader, "rb") as stdin:
         with deaf_children():
             process = subprocess.Popen(
-                [sys.executable, "-m", "kerasrun.training.trial", str(folder), *trials],
+                # -P: a random.py in the working directory is the user's, not Python's.
+                [sys.executable, "-P", "-m", "kerasrun.training.trial", str(folder), *trials],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -179,3 +179,62 @@ def test_the_whole_path_from_the_command_line(tmp_path):
     resumed = kerasrun("resume", cwd=tmp_path)
     assert resumed.returncode == 0
     assert "-s fit.epochs=4" in resumed.stderr
+
+
+@pytest.mark.parametrize("command", [["runs"], ["--help"], ["validate", "a.yaml"], ["init"]])
+def test_a_full_disk_behind_stdout_is_exit_1(command, tmp_path):
+    (tmp_path / "a.yaml").write_text("data: {npz: {path: a.npz}}\nmodel: LeNet\n")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasrun", *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: stdout: No space left on device; what was printed is not complete\n"
+
+
+@pytest.mark.parametrize(("closed", "code"), [("2>&-", 0), (">&-", 1), ("<&- 2>&-", 0), ("2>/dev/full", 0)])
+def test_a_stream_that_is_closed_or_full_is_an_ordinary_day(closed, code, tmp_path):
+    command = f"exec {sys.executable} -m kerasrun runs {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert "bug" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["random", "queue", "copy", "keras", "logging"])
+def test_a_module_in_the_working_directory_is_not_imported(name, tmp_path):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "a.yaml").write_text("data: {npz: {path: a.npz}}\nmodel: LeNet\n")
+    done = kerasrun("validate", "a.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("settings", ['{"epsilon": 1}', '{"floatx": "bfloat16"}', "[]"])
+def test_a_keras_json_that_keras_refuses_is_named(settings, tmp_path):
+    (tmp_path / "keras.json").write_text(settings)
+    code = "from kerasrun.engine import devices; devices.start('cpu')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert f"DeviceError: {tmp_path / 'keras.json'}: Keras cannot start with these settings" in done.stderr
+
+
+@pytest.mark.tensorflow
+def test_keras_json_does_not_change_what_is_computed(tmp_path):
+    settings = {"floatx": "float16", "epsilon": 1e-3, "image_data_format": "channels_first", "backend": "jax"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    code = (
+        "from kerasrun.engine import devices; devices.start('cpu'); from keras import backend, config\n"
+        "print(config.floatx(), config.epsilon(), config.image_data_format(), backend.backend())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "float32 1e-07 channels_last tensorflow\n"

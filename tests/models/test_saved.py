@@ -256,7 +256,7 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
         ("network.json", "{", "cannot be read as .json"),
         ("network.json", "[]", "no architecture of Keras"),
         ("network.yaml", "!!python/name:os.system x", "cannot be read as .yaml"),
-        ("network.yaml", "{class_name: Own, config: {}}", "a Own is a class of someone's own"),
+        ("network.yaml", "{class_name: Own, config: {}}", "a Own is a custom class"),
     ],
 )
 def test_a_file_without_a_network_is_told_in_a_sentence(tmp_path, name, content, words):

@@ -14,7 +14,7 @@ def refused(message):
 
 
 def test_a_missing_deterministic_kernel_is_an_error_that_says_how_to_do_without():
-    from kerasrun.pipeline.determinism import missing_kernels_explained
+    from kerasrun.pipeline.augmentation import missing_kernels_explained
 
     reason = "A deterministic GPU implementation of AdjustContrastv2 is not currently available."
     with pytest.raises(DeviceError, match=f"{reason} Set deterministic: false"), missing_kernels_explained():
@@ -24,7 +24,7 @@ def test_a_missing_deterministic_kernel_is_an_error_that_says_how_to_do_without(
 def test_another_missing_kernel_stays_what_it_is():
     import tensorflow as tf
 
-    from kerasrun.pipeline.determinism import missing_kernels_explained
+    from kerasrun.pipeline.augmentation import missing_kernels_explained
 
     with pytest.raises(tf.errors.UnimplementedError), missing_kernels_explained():
         raise refused("The Conv2D op currently only supports the NHWC tensor format on the CPU.")

@@ -204,3 +204,16 @@ def test_labels_that_may_hold_together_are_measured_one_by_one(trained):
 def test_a_threshold_is_refused_where_classes_are_compared(run):
     with pytest.raises(ModelFileError, match="takes the largest of 10 classes"):
         kerasrun.evaluate(run, threshold=0.3)
+
+
+def test_a_picture_that_fails_is_a_warning_and_the_numbers_are_kept(run, monkeypatch, caplog):
+    from kerasrun.results import plots
+
+    def broken(figure, path):
+        raise ValueError("no such font")
+
+    monkeypatch.setattr(plots, "save", broken)
+    report = kerasrun.evaluate(run)
+    assert report.pictures == ()
+    assert any("the pictures could not be drawn: ValueError: no such font" in line for line in caplog.messages)
+    assert json.loads(run.evaluation("test").read_text())["metrics"] == dict(report.metrics)

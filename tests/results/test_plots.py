@@ -65,3 +65,11 @@ def test_the_summary_lists_layers_parameters_and_classes(run):
     assert "61,706" in text
     assert "conv1" in text
     assert "classes: 0, 1, 2" in text
+
+
+def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
+    (tmp_path / "dot").write_text("#!/bin/sh\necho 'Format: \"png\" not recognized' >&2\nexit 1\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(MissingProgramError, match=r"dot cannot write PNG.*dot -c"):
+        plots.plot_model(run)

@@ -219,8 +219,8 @@ def test_a_run_is_shown_as_a_user_would_type_it(run, monkeypatch, tmp_path):
 
 
 def test_every_file_of_a_run_is_inside_it_and_none_is_another(run):
-    properties = [name for name, value in vars(RunDirectory).items() if isinstance(value, property) and name != "name"]
-    paths = [getattr(run, name) for name in properties] + [run.evaluation("test"), run.evaluation("validation")]
+    entries = [value for name in vars(RunDirectory) if isinstance(value := getattr(run, name), Path)]
+    paths = [*entries, run.evaluation("test"), run.evaluation("validation")]
     assert len(paths) > 10
     assert len(set(paths)) == len(paths)
     assert all(path.is_relative_to(run.root) for path in paths)

@@ -138,9 +138,34 @@ def test_an_empty_class_folder_in_train_is_an_error(class_folders):
     fails(class_folders, class_folders / "train/owl", "no image")
 
 
-def test_images_in_a_folder_inside_a_class_folder_are_an_error(class_folders, write_image):
-    write_image(class_folders / "train/cat/more/1.png")
-    fails(class_folders, class_folders / "train/cat/more", "inside the class folder 'cat'")
+def test_images_in_folders_of_a_class_folder_are_of_that_class_each_read_once(class_folders, write_image):
+    write_image(class_folders / "train/cat/2021/more/1.png")
+    (class_folders / "train/cat/2021/back").symlink_to(class_folders / "train/cat", target_is_directory=True)
+    train = Directory(path=class_folders).open().splits["train"]
+    assert train.names[3] == "train/cat/2021/more/1.png"
+    assert train.labels.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_images_by_content_and_what_is_passed_over(class_folders, write_image, caplog):
+    folder = class_folders / "train/cat"
+    for name in ("d.jfif", "e.jpe", "f.ppm", "g.pgm"):
+        Image.fromarray(pixels(1)).save(folder / name, {".jfif": "JPEG", ".jpe": "JPEG"}.get(name[1:], "PPM"))
+    shutil.copy(folder / "a.png", folder / "without-extension")
+    (folder / "README").write_text("not an image")
+    (folder / "h.heic").write_bytes(b"0")
+    (folder / "i.txt").write_bytes(b"0")
+    train = Directory(path=class_folders, image_size=(6, 8)).open().splits["train"]
+    assert [name.rpartition("/")[2] for name in train.names[3:8]] == [
+        "d.jfif",
+        "e.jpe",
+        "f.ppm",
+        "g.pgm",
+        "without-extension",
+    ]
+    (line,) = [message for message in caplog.messages if "passed over" in message]
+    assert line.endswith(
+        "1 .heic, 1 .txt, 1 without an extension; HEIC images are not read, convert them to JPEG or PNG"
+    )
 
 
 def test_classes_are_matched_by_name_where_a_split_lacks_one(class_folders):

@@ -106,7 +106,7 @@ def test_arrays_that_cannot_be_are_told_with_their_name(fails):
     fails("no array 'x_train'; it has images, y_train", images=X, y_train=Y)
     fails("x_train has 6 examples, but", x_train=X, y_train=Y[:5])
     fails("x_train: holds object; expected numbers", x_train=["a", "b"], y_train=[0, 1])
-    fails("y_train: holds object; expected class numbers", x_train=X, y_train=list("abcabc"))
+    fails("y_train: holds complex128; expected class numbers", x_train=X, y_train=Y.astype(complex))
     fails("x_train: is empty", x_train=h5py.Empty("f4"), y_train=Y)
     fails("y_train has no labels", x_train=X, y_train=3)
 

@@ -51,6 +51,11 @@ def test_labels_become_what_the_loss_takes():
             "from_logits: true.*one of the two",
         ),
         (2, "softmax", 2, Component("binary_crossentropy"), "has 2 units.*needs 1"),
+        (10, "relu", 10, None, "ends in relu, but categorical_crossentropy expects probabilities.*to softmax$"),
+        (1, "tanh", 2, None, "ends in tanh, but binary_crossentropy expects probabilities.*to sigmoid$"),
+        (10, "softmax", 10, Component("binary_crossentropy"), "one softmax over 10 classes.*categorical_crossentropy"),
+        (10, "softmax", 10, Component("categorical_hinge"), "no output is below 0.*linear or tanh"),
+        (1, "sigmoid", 2, Component("hinge"), "no output is below 0.*linear or tanh"),
     ],
 )
 def test_a_disagreement_is_one_sentence_with_the_fix(units, activation, classes, loss, sentence):

@@ -24,9 +24,9 @@ from kerasrun.errors import KerasrunError, ModelFileError, RunDirectoryError
 from kerasrun.results import evaluation
 from kerasrun.results import model as results_model
 from kerasrun.results.plots import plot_curves
-from kerasrun.runs import checksums
 from kerasrun.runs.directory import RunDirectory, model_of
 from kerasrun.runs.listing import list_runs
+from kerasrun.runs.records import sha256_of_fields
 from kerasrun.training import train as training
 from kerasrun.training.writer import RunWriter
 from tests import forked
@@ -324,7 +324,7 @@ def without_best(folder, tmp_path, request):
     shutil.rmtree(oldest)
     described = json.loads((newest / "progress.json").read_text())
     described["progress"]["best"]["epoch"] = 1
-    described["sha256"] = checksums.of_fields({k: v for k, v in described.items() if k != "sha256"})
+    described["sha256"] = sha256_of_fields({k: v for k, v in described.items() if k != "sha256"})
     (newest / "progress.json").write_text(json.dumps(described))
     run.best_model.write_bytes(b"")
     return run

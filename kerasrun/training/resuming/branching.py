@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
 from kerasrun.network_layers import derive_state
-from kerasrun.runs import checkpoints, checksums, directory
+from kerasrun.runs import checkpoints, directory
 from kerasrun.runs.directory import RunDirectory, model_of
-from kerasrun.runs.records import OriginRecord
+from kerasrun.runs.records import OriginRecord, sha256_of_file
 
 logger = logging.getLogger("kerasrun")
 
@@ -180,6 +180,6 @@ def _difference(place: tuple[Any, Any] | None, weight: Weight | None, origin: Or
 
 def _sha256(file: Path) -> str:
     try:
-        return checksums.of_file(file)
+        return sha256_of_file(file)
     except OSError as error:
         raise RunDirectoryError(f"{file} cannot be read: {error.strerror}") from error

@@ -1,0 +1,116 @@
+"""What a person types who knows other tools: the right spelling is said, never the nearest wrong one."""
+
+import logging
+from typing import Any
+
+from typer.core import TyperCommand
+
+from kerasrun.text.problems import closest
+
+COMMANDS = {
+    **{"fit": "kerasrun train FILE", "run": "kerasrun train FILE", "finetune": "kerasrun train FILE --from RUN"},
+    **{"test": "kerasrun evaluate", "eval": "kerasrun evaluate", "score": "kerasrun evaluate"},
+    **{"infer": "kerasrun predict", "inference": "kerasrun predict", "classify": "kerasrun predict"},
+    **{"continue": "kerasrun resume", "restart": "kerasrun resume", "check": "kerasrun validate FILE"},
+    **{
+        "lint": "kerasrun validate FILE",
+        "new": "kerasrun init",
+        "create": "kerasrun init",
+        "convert": "kerasrun export",
+    },
+    **{
+        "save": "kerasrun export",
+        "show": "kerasrun summary",
+        "describe": "kerasrun summary",
+        "info": "kerasrun summary",
+    },
+    **{"compare": "kerasrun runs", "list": "kerasrun runs", "ls": "kerasrun runs", "status": "kerasrun runs"},
+    **{"history": "kerasrun runs", "draw": "kerasrun plot", "graph": "kerasrun plot", "curves": "kerasrun plot"},
+    **{"version": "kerasrun --version", "help": "kerasrun --help"},
+    **dict.fromkeys(("delete", "rm", "remove", "clean"), "rm -r runs/NAME, since a run is a folder"),
+}
+"""What is meant by the commands of other tools."""
+
+_OPTIONS = {
+    **dict.fromkeys(("-c", "--config", "--cfg", "--yaml", "--file", "--experiment"), "the experiment is an argument"),
+    **dict.fromkeys(("--resume", "--continue"), "to go on with a run: kerasrun resume [RUN]"),
+    "--gpu": "-s device=gpu, or -s 'device=[0]' for the first one",
+    "--gpus": "-s device=gpu, or -s 'device=[0]' for the first one",
+    "--cpu": "-s device=cpu",
+    "--fp16": "-s precision=mixed_float16",
+    "--amp": "-s precision=mixed_float16",
+    "--patience": "-s callbacks.EarlyStopping.patience=N, where the experiment has EarlyStopping",
+    "--verbose": "-s fit.verbose=2; kerasrun --quiet prints only warnings",
+    "-v": "-s fit.verbose=2; kerasrun --version prints the version",
+    "--debug": "kerasrun train FILE --dry-run tries everything on one batch",
+    "--force": "nothing is written over: each training has a run directory of its own",
+    "--overwrite": "nothing is written over: each training has a run directory of its own",
+    "--weights": "--from RUN begins with the weights of a run",
+    "--checkpoint": "--from RUN begins with the weights of a run; kerasrun resume goes on with one",
+    "--format": "--json prints for programs",
+    "--help-all": "--help",
+}
+
+
+def command_meant(name: str, commands: list[str]) -> str:
+    """Return what to type in place of a command that does not exist."""
+    if name.endswith((".yaml", ".yml")):
+        return f"to train an experiment: kerasrun train {name}"
+    if meant := COMMANDS.get(name.lower()):
+        return f"the command for it is: {meant}"
+    near = closest(name, commands)
+    return f"did you mean: kerasrun {near}" if near else "kerasrun --help lists the commands"
+
+
+def option_meant(option: str, command: str, options: list[str]) -> str:
+    """Return what to type in place of an option that a command does not have."""
+    from kerasrun.experiment.where import not_needed, places_of
+
+    name = option.lower()
+    is_of_training = command in ("train", "validate", "preview", "verify")
+    if is_of_training and (reason := not_needed(name.lstrip("-"))):
+        return reason
+    if name in _OPTIONS:
+        said = _OPTIONS[name]
+        return f"{said}: kerasrun {command} FILE" if said.endswith("an argument") else said
+    underscored = option.replace("_", "-")
+    if underscored in options:
+        return f"did you mean {underscored}?"
+    if is_of_training and name.startswith("--") and (places := places_of(name[2:])):
+        return f"the experiment's value is changed with -s {places[0]}=VALUE"
+    near = closest(option, [one for one in options if one.startswith("--")]) if len(option) > 3 else None
+    if near and _is_near(option, near):
+        return f"did you mean {near}?"
+    return f"kerasrun {command} --help lists the options"
+
+
+def _is_near(option: str, other: str) -> bool:
+    """Return whether one is a slip of the fingers away from the other, and not another word."""
+    import difflib
+
+    return difflib.SequenceMatcher(None, option, other).ratio() > 0.8
+
+
+class Command(TyperCommand):
+    """A command that answers a wrong option with the right spelling, and takes --quiet as the program does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look through the options before Typer does."""
+        known = {name: option for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
+        left, words = [], iter(args)
+        for word in words:
+            name = word.partition("=")[0] if word.startswith("--") else word[:2]
+            option = known.get(name)
+            if word in ("-q", "--quiet") and option is None:
+                for handler in logging.getLogger("kerasrun").handlers:
+                    handler.setLevel(logging.WARNING)
+                continue
+            left.append(word)
+            if word == "--":
+                left += words
+            elif option is None and word.startswith("-") and len(word) > 1:
+                shown = name if word.startswith("--") else word
+                ctx.fail(f"no option {shown}; {option_meant(shown, self.name or '', [*known, '--quiet'])}")
+            elif option is not None and word == name and not getattr(option, "is_flag", True):
+                left += [value for value in [next(words, None)] if value is not None]
+        return list(super().parse_args(ctx, left))

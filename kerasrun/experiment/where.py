@@ -1,0 +1,86 @@
+"""Where a key belongs that was written somewhere else, and why an argument of Keras is not needed here.
+
+It is derived from the schema, so that a new key is found without a line here.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from kerasrun.components import Kind, family_of, kinds
+from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.keras_catalogue import signature
+from kerasrun.text.document import Document, written_component
+from kerasrun.text.problems import listed
+
+OPTIMIZER = ("compile", "optimizer")
+_OTHER_NAMES = {
+    **{"lr": "learning_rate", "nb_epoch": "epochs", "num_epochs": "epochs", "epoch": "epochs", "max_epochs": "epochs"},
+    **{"batch": "batch_size", "bs": "batch_size", "gpu": "device", "gpus": "device", "cpu": "device"},
+    **{"val_split": "validation_split", "random_state": "seed", "random_seed": "seed", "img_size": "image_size"},
+    **{"target_size": "image_size", "early_stopping": "callbacks", "callback": "callbacks", "metric": "metrics"},
+    **{"mixed_precision": "precision", "dtype": "precision", "network": "model", "dataset": "data"},
+}
+_NOT_NEEDED = {
+    "shuffle": "it is not needed: training examples come in another order in each epoch, decided by 'seed', as with "
+    "Keras's shuffle: true; validation and evaluation keep theirs",
+    "initial_epoch": "it is not needed: kerasrun resume goes on with the epoch at which a run ended",
+    "workers": "it is not needed: examples are read in parallel to training",
+    "use_multiprocessing": "it is not needed: examples are read in parallel to training",
+    "max_queue_size": "it is not needed: examples are read ahead as fast as training takes them",
+    "validation_batch_size": "it is not needed: validation takes fit.batch_size, and its result does not depend on it",
+    "weighted_metrics": "it is not needed: metrics count every example alike; the loss has sample_weight",
+    "run_eagerly": "it is not needed: kerasrun train FILE --dry-run shows on one batch what fails",
+    "steps_per_execution": "it is not needed: as many steps run in one call as take about half a second",
+    "auto_scale_loss": "it is not needed: precision: mixed_float16 scales the loss",
+}
+
+
+def not_needed(key: str) -> str | None:
+    """Return why an argument of Keras's `compile` or `fit` is not needed; None for any other key."""
+    return _NOT_NEEDED.get(key)
+
+
+def usual_name(key: str) -> str:
+    """Return a key as it is spelled here, where other tools call it otherwise."""
+    spelled = key.replace("-", "_").lower()
+    return _OTHER_NAMES.get(spelled, spelled)
+
+
+def places_of(key: str, document: Document | None = None) -> list[str]:
+    """Return the key paths at which an experiment takes `key`, in the order of the schema.
+
+    Args:
+        document: the experiment, whose optimizer is named; without it, Adam is.
+    """
+    return list(dict.fromkeys(_places(usual_name(key), document)))
+
+
+def belongs(key: str, document: Document | None = None) -> str | None:
+    """Return in words where a key belongs, for a message; None where no place takes it."""
+    places = places_of(key, document)
+    return f"expected it as {listed(places)}" if places else None
+
+
+def _places(key: str, document: Document | None) -> Iterator[str]:
+    optimizer = written_component(document.node(OPTIMIZER), OPTIMIZER) if document else None
+    name = optimizer.name if optimizer else "Adam"
+    for section, field in Experiment.model_fields.items():
+        if section == key:
+            yield section
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section) and key in annotation.model_fields:
+            yield f"{section}.{key}"
+        if section == "data" and isinstance(annotation, type) and issubclass(annotation, Kind):
+            yield from (f"data.{kind}.{key}" for kind in kinds_with(family_of(annotation), key))
+    try:
+        arguments = [one.name for one in signature("optimizers", name).parameters]
+    except KeyError:
+        return
+    if key in arguments and key != "name":
+        yield f"compile.optimizer.{name}.{key}"
+
+
+def kinds_with(package: str, key: str) -> list[str]:
+    """Return the kinds of a family that have a key; `package` is e.g. `kerasrun.sources`."""
+    return [name for name, kind in kinds(package).items() if issubclass(kind, BaseModel) and key in kind.model_fields]

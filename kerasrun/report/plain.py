@@ -1,0 +1,56 @@
+"""A user's text as text: names of classes and columns in pictures, tables and JSON, whatever characters they have."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plain(text: str) -> str:
+    """Return a text in which nothing breaks a line or cannot be encoded.
+
+    Control characters, ends of lines and bytes of a file name that are not UTF-8 are written as Python escapes them.
+    """
+    encoded = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in encoded)
+
+
+def curve_label(name: str) -> str:
+    """Return a name as matplotlib's legends show it; those that begin with an underscore they leave out."""
+    return f" {name}" if name.startswith("_") else name
+
+
+def draw(figure: Figure, file: Path, **options: Any) -> None:
+    """Write a picture in which no text is markup: to matplotlib, a text with two dollar signs is a formula.
+
+    Args:
+        options: arguments of `Figure.savefig`.
+    """
+    import matplotlib
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_usetex(False)
+        text.set_text("\n".join(map(plain, text.get_text().split("\n"))))
+    with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):  # of what is made while it is drawn
+        figure.savefig(file, **options)
+
+
+def to_json(value: Any) -> str:
+    """Return indented JSON, in which what is not a finite number is null: JSON has neither NaN nor infinity."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
