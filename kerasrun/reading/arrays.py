@@ -1,8 +1,7 @@
-"""Arrays that were read from somewhere become checked splits: what the sources of arrays have in common."""
+"""Make checked splits of arrays: what the sources of arrays have in common."""
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,21 +22,17 @@ from kerasrun.reading.data import (
 )
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import resize_array
-from kerasrun.reading.inputs import ArrayInputs, ResizedArray
-from kerasrun.reading.limit import within_limit
+from kerasrun.reading.inputs import ArrayInputs, checked_weights, within_limit
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
-from kerasrun.reading.weights import checked_weights
 
 _COLOR_MODES: Mapping[int, ColorMode] = {channels: mode for mode, channels in CHANNELS.items()}
 _FEW_CLASSES = 1000
-_BLOCK = 2**24
-"""How many bytes are looked at together."""
 
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """The arrays of one split as they were read, or can be, and what a message calls each of them."""
+    """The arrays of one split, read or not, and what a message calls each of them."""
 
     inputs: NDArray[Any] | StoredArray
     labels: NDArray[Any]
@@ -69,9 +64,7 @@ def data_from_arrays(
         label_kind: what the labels are; not `masks`.
         classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
-        interpolation: how images are resized.
-        fit_mode: how images of another aspect are fitted.
-        limit: how many examples of each split are taken, or None for all.
+        limit: the most examples of each split that are taken, or None for all.
 
     Raises:
         DataError: if an array cannot be used; the message has its name.
@@ -107,7 +100,7 @@ def data_from_arrays(
 
 
 def _check_form(split: LabelledArrays) -> None:
-    """The examples must be numbers in rows or images, and have a label each."""
+    """Refuse examples that are not numbers in rows or images, or that do not have a label each."""
     inputs, name = split.inputs, split.inputs_name
     if inputs.dtype.kind not in "buif":
         raise DataError(f"{name}: holds {inputs.dtype}; expected numbers")
@@ -177,9 +170,7 @@ def _as_pixels(arrays: Mapping[str, LabelledArrays]) -> Mapping[str, LabelledArr
 def _are_bytes(array: NDArray[Any] | StoredArray) -> bool:
     """Return whether all numbers are whole and from 0 to 255, and not 0 and 1 alone."""
     largest = 0
-    count = max(1, _BLOCK // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
-    for start in range(0, len(array), count):
-        rows = slice(start, min(start + count, len(array)))
+    for rows in block_slices(array):
         block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
         if not ((block >= 0) & (block <= 255) & (block == np.floor(block))).all():
             return False
@@ -202,43 +193,32 @@ def _shift(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 def _examples(
     name: str, split: LabelledArrays, chosen: NDArray[np.int64], digest: "hashlib._Hash"
 ) -> NDArray[Any] | StoredInputs:
-    """The chosen examples as uint8 or float32, checked and hashed: in memory if they are there, or fit into it."""
+    """Check and hash the chosen examples, as uint8 or float32: in memory if they are there, or fit into it."""
     given = split.inputs if len(chosen) == len(split.inputs) else split.inputs[chosen]
-    examples: NDArray[Any] | StoredInputs
-    blocks: Iterator[NDArray[Any]]
-    if not isinstance(given, StoredArray):
-        examples = whole = converted(given)
-        blocks = (whole[rows] for rows in block_slices(whole))
-    elif (stored := StoredInputs(given)).nbytes <= memory_budget():
-        examples = np.empty(stored.shape, stored.dtype)
-        blocks = _put(examples, stored.blocks())
-    else:
-        examples, blocks = stored, stored.blocks()
+    examples = StoredInputs(given) if isinstance(given, StoredArray) else converted(given)
+    # What is in a file, and fits into memory, is kept as it is read for this check.
+    kept = None
+    if isinstance(examples, StoredInputs) and examples.nbytes <= memory_budget():
+        kept = np.empty(examples.shape, examples.dtype)
     _hash_form(digest, name, examples)
-    wrong, start = np.empty(0, np.int64), 0
-    for block in blocks:
-        wrong = np.append(wrong, start + np.flatnonzero(~np.isfinite(block).reshape(len(block), -1).all(axis=1)))
+    wrong = np.empty(0, np.int64)
+    for rows in block_slices(examples):
+        block = examples.read(rows) if isinstance(examples, StoredInputs) else examples[rows]
+        if kept is not None:
+            kept[rows] = block
+        where = np.flatnonzero(~np.isfinite(block).reshape(len(block), -1).all(axis=1))
+        wrong = np.append(wrong, rows.start + where)
         digest.update(np.ascontiguousarray(block).data)
-        start += len(block)
     if len(wrong):
         raise DataError(
             f"{split.inputs_name}: {len(wrong)} of {len(examples)} examples hold NaN or infinity (as float32), the "
             f"first at index {chosen[wrong[0]]}; expected finite numbers"
         )
-    return examples
-
-
-def _put(whole: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Keep every block on its way."""
-    start = 0
-    for block in blocks:
-        whole[start : start + len(block)] = block
-        start += len(block)
-        yield block
+    return examples if kept is None else kept
 
 
 def _hash_form(digest: "hashlib._Hash", name: str, array: NDArray[Any] | StoredInputs) -> None:
-    """What is hashed are the arrays themselves: how they are packed into files does not matter."""
+    """Hash what an array is; as the arrays themselves are hashed, how they are packed into files does not matter."""
     digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
 
 
@@ -255,18 +235,26 @@ def _weights(split: LabelledArrays) -> NDArray[np.float32] | None:
 
 
 def _classes(arrays: Mapping[str, LabelledArrays], given: int | None) -> tuple[dict[str, NDArray[Any]], int]:
-    """The class numbers of every split, and how many classes there are."""
+    """Return the class numbers of every split, and the number of classes."""
     found = {name: _class_numbers(split) for name, split in arrays.items()}
     count = given or _class_count(arrays["train"], *found["train"])
     for name, split in arrays.items():
-        _check_range(split, *found[name], count)
+        numbers, one_hot = found[name]
+        if one_hot not in (None, count):
+            raise DataError(f"{split.labels_name}: one-hot labels of {one_hot} classes; expected {count} classes")
+        wrong = np.flatnonzero(numbers >= count)
+        if len(wrong):
+            raise DataError(
+                f"{split.labels_name}: the label at index {wrong[0]} is {numbers[wrong[0]]}, out of range; expected 0 "
+                f"to {count - 1}, for there are {count} classes"
+            )
     return {name: numbers for name, (numbers, _) in found.items()}, count
 
 
 def _columns(
     arrays: Mapping[str, LabelledArrays], kind: LabelKind, given: int | None
 ) -> tuple[dict[str, NDArray[Any]], int]:
-    """The rows of labels of every split, and how many labels each has."""
+    """Return the rows of labels of every split, and the number of labels in each."""
     found = {name: _label_columns(split, kind) for name, split in arrays.items()}
     count = given or found["train"].shape[1]
     for name, split in arrays.items():
@@ -276,7 +264,7 @@ def _columns(
 
 
 def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
-    """Rows of numbers as float32, or of 0 and 1 as uint8."""
+    """Return rows of numbers as float32, or of 0 and 1 as uint8."""
     labels, name = split.labels, split.labels_name
     if labels.dtype.kind not in "buif" or labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
         raise DataError(
@@ -293,7 +281,7 @@ def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
 
 
 def _class_numbers(split: LabelledArrays) -> tuple[NDArray[np.int64], int | None]:
-    """Class numbers, and how many classes there are if the labels are one-hot."""
+    """Return class numbers, and the number of classes if the labels are one-hot."""
     labels, name = split.labels, split.labels_name
     expected = "class numbers of shape (examples,) or (examples, 1), or one-hot labels of shape (examples, classes)"
     if labels.dtype.kind not in "buif":
@@ -342,19 +330,8 @@ def _class_count(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int 
     return count
 
 
-def _check_range(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int | None, count: int) -> None:
-    if one_hot not in (None, count):
-        raise DataError(f"{split.labels_name}: one-hot labels of {one_hot} classes; expected {count} classes")
-    wrong = np.flatnonzero(labels >= count)
-    if len(wrong):
-        raise DataError(
-            f"{split.labels_name}: the label at index {wrong[0]} is {labels[wrong[0]]}, out of range; expected 0 to "
-            f"{count - 1}, for there are {count} classes"
-        )
-
-
 def _check_same_kind(split: LabelledArrays, train: LabelledArrays, image_size: tuple[int, int] | None) -> None:
-    """Every split must have the dtype and the shape of `train`; the size may differ if images are resized."""
+    """Refuse another dtype or shape than that of `train`; the size may differ if images are resized."""
     shape, dtype = converted_form(split.inputs)
     train_shape, train_dtype = converted_form(train.inputs)
     if image_size and len(shape) != 4:
@@ -378,10 +355,10 @@ def _image_format(
 
 def _resized(examples: NDArray[Any] | StoredInputs, image_format: ImageFormat | None) -> Inputs:
     if isinstance(examples, StoredInputs):
-        return examples if image_format is None else examples.resized(image_format)
+        return examples if image_format is None else StoredInputs(examples.stored, image_format)
     if image_format is None or examples.shape[1:3] == (image_format.height, image_format.width):
         return ArrayInputs(examples)
     needed = len(examples) * image_format.height * image_format.width * examples.shape[3] * examples.itemsize
     if needed > memory_budget():
-        return ResizedArray(examples, image_format)
+        return StoredInputs(StoredArray(examples.shape, examples.dtype, examples.__getitem__), image_format)
     return ArrayInputs(resize_array(examples, image_format))

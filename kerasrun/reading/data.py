@@ -1,4 +1,4 @@
-"""What every source yields: named splits of examples that can be read in any order. Light to import."""
+"""The data of every source: named splits of examples that can be read in any order. Light to import."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 FitMode = Literal["resize", "pad"]
 CHANNELS: Mapping[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 Shape = tuple[int | None, ...]
-"""Of an example, with None for what is not known."""
+"""The shape of an example, with None for what is not known."""
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "train": ("train",),
     "validation": ("validation", "valid", "val"),
     "test": ("test",),
 }
-"""How the names of splits are spelled in files and folders."""
+"""The spellings of the names of splits in files and folders."""
 LabelKind = str
-"""What the labels are: the name of a task, which is a file in `kerasrun/tasks`."""
+"""The kind of the labels: the name of a task, which is a file in `kerasrun/tasks`."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class RowFormat:
     """The columns, by the names in the header, or by their numbers from 0 where there is none."""
     header: bool
     delimiter: str | None
-    """What stands between two values; None for any run of blanks."""
+    """The text between two values; None for any run of blanks."""
 
 
 class Inputs(Protocol):
@@ -72,7 +72,7 @@ class Inputs(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        """The examples at `indices`, in that order: shape (len(indices), *example_shape)."""
+        """Return the examples at `indices`, in that order: shape (len(indices), *example_shape)."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Data:
 
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
-    """Names of the classes: a label, or a pixel of a mask, is an index into them, the same in every split. Of
+    """Names of the classes: a label, or a pixel of a mask, is an index into them, the same in every split. For
     `multi_label` and `numbers`, the names of the columns."""
     image_format: ImageFormat | None
     """How a file must be read to fit these examples; None where examples are not images."""
@@ -152,7 +152,7 @@ class Data:
         return self.contents if isinstance(self.contents, str) else self.contents.result()
 
     def is_read_within(self, seconds: float) -> bool:
-        """Wait for at most so long; `is_read` then."""
+        """Wait for at most `seconds`, and return `is_read`."""
         from concurrent.futures import wait
 
         if not isinstance(self.contents, str):
@@ -165,7 +165,7 @@ class Data:
 
     @contextmanager
     def every_bad_file_told(self) -> Iterator[None]:
-        """In place of the error of one image file that cannot be used, raise that of all of them."""
+        """Raise the error of all image files that cannot be used instead of that of one."""
         try:
             yield
         except UnreadableImageError:

@@ -2,6 +2,7 @@
 
 import difflib
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,9 +13,9 @@ from kerasrun.errors import DataError
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".webp", ".tif", ".tiff"}
 )
-"""Compared without regard to case."""
+"""The extensions of images, compared without regard to case."""
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
-"""How images begin whose names have no extension; WebP is `RIFF....WEBP`."""
+"""The first bytes of images whose names have no extension; WebP is `RIFF....WEBP`."""
 NOT_READ = {
     **dict.fromkeys((".heic", ".heif"), "HEIC"),
     ".avif": "AVIF",
@@ -25,11 +26,11 @@ NOT_READ = {
 """Images that are not read: the extension and what they are called."""
 
 IGNORED_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-"""What operating systems leave in folders, beside names that begin with a dot; without regard to case."""
+"""The names of what operating systems leave in folders, beside those that begin with a dot; without regard to case."""
 
 
 def image_files(arguments: Iterable[str | Path]) -> list[Path]:
-    """The image files that files, folders (searched through all their folders) and globs stand for.
+    """Return the image files that files, folders (searched through all their folders) and globs stand for.
 
     A file is taken as it is named; from folders and globs come the visible files with an image's extension, sorted.
 
@@ -85,7 +86,7 @@ def files_below(folder: Path, seen: set[Path] | None = None) -> list[Path]:
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The visible files and the visible folders in `folder`, each sorted by name.
+    """Return the visible files and the visible folders in `folder`, each sorted by name.
 
     Raises:
         DataError: if `folder` is missing, is a file, or may not be read.
@@ -136,10 +137,7 @@ class FileThatStays:
         self._state = self._current()
 
     def check(self) -> None:
-        """
-        Raises:
-            DataError: if it was written since, or is gone.
-        """
+        """Raise a `DataError` if it was written since, or is gone."""
         if self._current() != self._state:
             raise DataError(f"{self.path}: was changed after the data were opened; expected a file that stays")
 
@@ -151,24 +149,41 @@ class FileThatStays:
         return state.st_size, state.st_mtime_ns
 
 
+def sha256_of(entries: Iterable[Sequence[str]]) -> str:
+    """Return the sha256 of texts, a line for each, as hexadecimal text."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update("".join(f"{text}\n" for text in entry).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def stamp(path: Path) -> str:
-    """What changes when a file is written, as far as its file system tells; the same text wherever it was moved to."""
+    """Return a text that changes when a file is written, as far as its file system reports, but not if it is moved."""
     try:
         state = path.stat()
-    except OSError:  # to read it tells what is wrong
+    except OSError:  # reading it reports what is wrong
         return "none"
     return f"{state.st_size} {state.st_mtime_ns}"
 
 
+def first_bytes(path: Path, expected: str) -> bytes:
+    """Read the first 8 bytes of a file, or raise a `DataError`: what the system reports is clearer than a library's."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise unreadable(path, error, expected) from error
+
+
 def unreadable(path: Path, error: OSError, expected: str) -> DataError:
-    """The error for a path that the operating system does not open."""
+    """Return the error for a path that the operating system does not open."""
     if isinstance(error, FileNotFoundError | NotADirectoryError) and not path.exists():
         return missing(path, expected)
     return DataError(f"{path}: cannot be read: {error.strerror}; expected {expected}")
 
 
 def missing(path: Path, expected: str) -> DataError:
-    """The error for a path that does not exist: how far the path goes, and the nearest name there."""
+    """Return the error for a path that does not exist: how far the path goes, and the nearest name there."""
     parent, name = path.parent, path.name
     while not parent.exists() and parent != parent.parent:
         parent, name = parent.parent, parent.name
@@ -187,6 +202,6 @@ def missing(path: Path, expected: str) -> DataError:
 
 
 def listed(names: Sequence[str], limit: int = 10, separator: str = ", ") -> str:
-    """At most `limit` names, and how many more there are."""
+    """Return at most `limit` names as text, and the number of the others."""
     more = len(names) - limit
     return separator.join(names[:limit]) + (f"{separator}and {more} more" if more > 0 else "")

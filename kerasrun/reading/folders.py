@@ -1,4 +1,4 @@
-"""The layout of class folders: which folder is which split, and which file is of which class."""
+"""Class folders: which folder is which split, and which file is of which class."""
 
 import difflib
 import logging
@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
+from kerasrun.reading.data import SPELLINGS
 from kerasrun.reading.files import IMAGE_SUFFIXES, files_below, is_image, list_folder, listed, passed_over
 
 logger = logging.getLogger("kerasrun")
 
-SPLIT_NAMES = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
-"""How a folder's name, without regard to case, says which split it holds."""
+SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
+"""The split by the name of its folder or file, without regard to case."""
 
 
 def split_folders(path: Path) -> dict[str, Path]:
-    """The folders of the splits below `path` by the split's name; none if `path` holds class folders itself.
+    """Return the folders of the splits below `path` by the split's name; none if `path` holds class folders itself.
 
     Raises:
         DataError: if `path` is not a folder, holds no folders, or has a split twice.
@@ -27,17 +28,27 @@ def split_folders(path: Path) -> dict[str, Path]:
     # A class may be called `train` (beside `plane`); a split's folder is known by the class folders in it.
     if len(splits) < len(folders) and not any(list_folder(folder)[1] for folder in splits):
         return {}
+    return by_split(path, splits)
+
+
+def by_split(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
+    """Return those of the folders in `path` that are named as a split, by the split's name.
+
+    Raises:
+        DataError: if a split is there twice.
+    """
     found: dict[str, Path] = {}
-    for folder in splits:
-        name = SPLIT_NAMES[folder.name.lower()]
+    for folder in folders:
+        name = SPLIT_NAMES.get(folder.name.lower())
         if name in found:
             raise DataError(f"{path}: two folders for {name}: {found[name].name} and {folder.name}; keep one of them")
-        found[name] = folder
-    return {name: found[name] for name in dict.fromkeys(SPLIT_NAMES.values()) if name in found}
+        if name:
+            found[name] = folder
+    return {name: found[name] for name in SPELLINGS if name in found}
 
 
 def class_folders(folder: Path) -> dict[str, Path]:
-    """The class folders of a split, by name.
+    """Return the class folders of a split, by name.
 
     Raises:
         DataError: if there is none.
@@ -50,11 +61,7 @@ def class_folders(folder: Path) -> dict[str, Path]:
 
 
 def match_classes(found: Mapping[str, Mapping[str, Path]], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """The classes, in the order of their numbers: those that are `wanted`, or all of `train`, sorted.
-
-    Args:
-        found: the class folders of every split, by name.
-        wanted: class names, or None.
+    """Return the classes, in the order of their numbers: those that are `wanted`, or all of `train`, sorted.
 
     Raises:
         DataError: if `train` lacks a class that is wanted or that another split has, or has a single class.
@@ -84,12 +91,9 @@ def check_classes(found: Mapping[str, Path], known: Sequence[str], origin: str) 
 
 
 def labelled_files(folder: Path, found: Mapping[str, Path], classes: Sequence[str]) -> list[tuple[Path, int]]:
-    """Every image of a split with its class number, by class and name; folders in a class folder are of that class.
+    """Return every image of the split `folder` with its class number, by class and name.
 
-    Args:
-        folder: the split, for messages.
-        found: its class folders.
-        classes: the classes to read.
+    Folders in a class folder are of that class.
 
     Raises:
         DataError: if there is no image, or a class folder holds files but no image.

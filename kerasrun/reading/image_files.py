@@ -1,4 +1,4 @@
-"""Image files: each is read, checked and hashed once, and decoded to the same bytes whenever it is asked for."""
+"""Image files: each is read, checked and hashed once, and always decoded to the same bytes."""
 
 import hashlib
 import itertools
@@ -24,16 +24,12 @@ from kerasrun.reading.memory import fills, memory_budget
 class ImageFiles:
     """Image files, whose images are kept if all of them fit into `memory_budget()`.
 
-    They are read by `read_all`, or in the background, where what is asked for meanwhile is read at once. Several
-    threads may ask.
+    They are decoded to the size and colour mode of `image_format`; without `resize` another size is an error.
+    `read_all` reads them, or threads in the background; what is asked for meanwhile is read at once. Several threads
+    may ask.
     """
 
     def __init__(self, paths: Sequence[Path], image_format: ImageFormat, *, resize: bool) -> None:
-        """
-        Args:
-            image_format: the size and colour mode to decode to.
-            resize: whether images of another size are resized; otherwise they are an error.
-        """
         self.paths = paths
         self.image_format = image_format
         self.is_kept = len(paths) * math.prod(image_format.shape) <= memory_budget()
@@ -42,7 +38,7 @@ class ImageFiles:
         self.sizes = np.zeros((len(paths), 2), np.int32)
         """Width and height of each image in its file, as far as it was read."""
         self.errors: dict[int, UnreadableImageError] = {}
-        """What is wrong with files, by their places in `paths`."""
+        """The errors of files, by their places in `paths`."""
         self._resize = resize
         self._images = np.empty((len(paths) if self.is_kept else 0, *image_format.shape), np.uint8)
         self._digests = np.zeros((len(paths), hashlib.sha256().digest_size), np.uint8)
@@ -53,7 +49,7 @@ class ImageFiles:
 
     @property
     def missing_bytes(self) -> int:
-        """What the images that are not read yet will take, if they are kept."""
+        """The memory that the images that are not read yet will take, if they are kept."""
         missing = len(self.paths) - int(np.count_nonzero(self._is_checked))
         return missing * math.prod(self.image_format.shape) if self.is_kept else 0
 
@@ -63,15 +59,15 @@ class ImageFiles:
         return self._images if self.is_kept and self.is_read else None
 
     def digest(self, place: int) -> str:
-        """sha256 of the bytes of a file that was read, as hexadecimal text."""
+        """Return the sha256 of the bytes of a file that was read, as hexadecimal text."""
         return bytes(self._digests[place]).hex()
 
     def inputs(self, places: Sequence[int]) -> "ImageInputs":
-        """Some of the images, as the examples of a split."""
+        """Return some of the images, as the examples of a split."""
         return ImageInputs(self, np.array(places, np.int64))
 
     def read_all(self) -> None:
-        """Read every file; what is wrong is in `errors` then.
+        """Read every file, and collect their `errors`.
 
         Raises:
             DataError: if an image has another size and is not to be resized; the message names two files.
@@ -83,14 +79,10 @@ class ImageFiles:
     def read_in_background(self, remedy: str, conclude: Callable[[], str]) -> Future[str]:
         """Begin to read every file, with half of the processor's cores.
 
-        Args:
-            remedy: what to do about files that cannot be used.
-            conclude: called when every file was read.
-
-        Returns:
-            what `conclude` gives; or a `DataError` if a file cannot be used.
+        The future has what `conclude` gives when every file was read; or a `DataError`, which says the `remedy`, if a
+        file cannot be used.
         """
-        told: Future[str] = Future()
+        concluded: Future[str] = Future()
         fills(self)
         threads = max(1, usable_cores() // 2)
         places = iter(range(len(self.paths)))  # one for all threads, which gives out each place once
@@ -99,28 +91,25 @@ class ImageFiles:
         def read() -> None:
             try:
                 for place in places:
-                    if told.done():
+                    if concluded.done():
                         return
                     self._read_once(place)
                 if next(ended) == threads:
                     self.require_all_usable(remedy)
                     self.is_read = True
-                    told.set_result(conclude())
+                    concluded.set_result(conclude())
             except Exception as error:  # noqa: BLE001  it is raised where the result is asked for
                 with self._lock:
-                    if not told.done():
-                        told.set_exception(error)
+                    if not concluded.done():
+                        concluded.set_exception(error)
 
         for number in range(threads):
             # A daemon does not hold up the end of the process, for which nobody would see the reason.
             threading.Thread(target=read, name=f"read-{number}", daemon=True).start()
-        return told
+        return concluded
 
     def require_all_usable(self, remedy: str) -> None:
-        """
-        Raises:
-            DataError: if a file cannot be used; lists the first ones, and says what to do.
-        """
+        """Raise a `DataError` if a file cannot be used, which lists the first ones, and says the `remedy`."""
         if self.errors:
             bad = [f"  {error}" for _, error in sorted(self.errors.items())]
             raise DataError(
@@ -130,7 +119,7 @@ class ImageFiles:
             )
 
     def take(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Images as uint8 of shape (len(places), height, width, channels).
+        """Return images as uint8 of shape (len(places), height, width, channels).
 
         Raises:
             DataError: if a file cannot be used, or is not as it was when it was read first.
@@ -191,22 +180,13 @@ class ImageInputs:
     """Some of many image files, as the examples of a split."""
 
     def __init__(self, files: ImageFiles, places: NDArray[np.int64]) -> None:
+        self.example_shape = files.image_format.shape
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+        self.is_kept = files.is_kept
+        """Whether the images stay in memory once they are read."""
         self._files = files
         self._places = places
         self._array: NDArray[np.uint8] | None = None
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        return self._files.image_format.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8)
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the images stay in memory once they are read."""
-        return self._files.is_kept
 
     @property
     def array(self) -> NDArray[np.uint8] | None:
@@ -225,25 +205,25 @@ class ImageInputs:
 
 
 def read_images(paths: Sequence[Path], image_format: ImageFormat, *, resize: bool) -> ImageFiles:
-    """Image files of which every one was read; arguments and errors are those of `ImageFiles` and its `read_all`."""
+    """Read image files, every one of them; arguments and errors are those of `ImageFiles` and its `read_all`."""
     files = ImageFiles(paths, image_format, resize=resize)
     files.read_all()
     return files
 
 
 def first_readable(paths: Sequence[Path]) -> tuple[Path | None, tuple[int, int]]:
-    """The first image that can be read, with its height and width; None and (1, 1) if there is none."""
+    """Return the first image that can be read, with its height and width; None and (1, 1) if there is none."""
     for path in paths:
         try:
             image = read_image(read_bytes(path), "rgb", path)
-        except UnreadableImageError:  # reading all of them tells it
+        except UnreadableImageError:  # reading all of them reports it
             continue
         return path, (image.height, image.width)
     return None, (1, 1)
 
 
 def _rows(array: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
-    """A view where the rows lie together, which is so unless files were skipped."""
+    """Return a view where the rows are together, as they are unless files were skipped."""
     if len(places) and places[-1] - places[0] + 1 == len(places):
         return array[places[0] : places[-1] + 1]
     return array[places]

@@ -11,7 +11,6 @@ The rules, in the order in which they are applied:
    with zeros.
 """
 
-import hashlib
 import io
 import warnings
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from kerasrun.errors import KerasrunError, UnreadableImageError
-from kerasrun.reading.data import ColorMode, ImageFormat, Interpolation
+from kerasrun.reading.data import ColorMode, ImageFormat
 from kerasrun.reading.metadata import exif_orientation, without_metadata
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -45,16 +44,9 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 """Pillow's names of what a file with this extension may hold."""
 
-_READERS = tuple(
-    {name: None for names in FORMATS.values() for name in names if name != "MPO"}
-)  # JPEG's reader reads it
+# JPEG's reader reads MPO.
+_READERS = tuple({name: None for names in FORMATS.values() for name in names if name != "MPO"})
 _MODES: dict[ColorMode, str] = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
-_FILTERS: dict[Interpolation, Image.Resampling] = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 # What EXIF's orientations from 2 to 8 ask for: CIPA DC-008, 4.6.5.1, tag Orientation.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,8 +59,8 @@ _UPRIGHT = {
 }
 _ORIENTATION = 0x0112
 
-# Pillow only warns of an image between one and two times its limit. Here it is an error, and none that hangs on filters
-# of warnings, which belong to the whole process: files are read while other threads import what changes them.
+# Pillow only warns of an image between one and two times its limit. Here it is an error, without filters of
+# warnings, which belong to the whole process: files are read while other threads import what changes them.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # Pillow's remarks (a broken EXIF entry, a palette) name no file, and do not change the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -77,10 +69,10 @@ Image.preinit()
 
 
 def decode_image(file: Path | bytes, image_format: ImageFormat) -> NDArray[np.uint8]:
-    """One image file, or its bytes, as uint8 of shape `image_format.shape`.
+    """Return one image file, or its bytes, as uint8 of shape `image_format.shape`.
 
     Raises:
-        UnreadableImageError: if it is no image, or damaged, empty or misnamed.
+        UnreadableImageError: if it is not an image, or is damaged, empty or misnamed.
     """
     content, path = (file, None) if isinstance(file, bytes) else (read_bytes(file), file)
     return as_array(fit(read_image(content, image_format.color_mode, path), image_format))
@@ -93,31 +85,20 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableImageError(path, f"cannot be read: {error.strerror}") from error
 
 
-def read_unchanged(path: Path, digest: str) -> bytes:
-    """
-    Raises:
-        UnreadableImageError: if the file cannot be read, or its bytes have another sha256.
-    """
-    content = read_bytes(path)
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise changed(path)
-    return content
-
-
 def changed(path: Path) -> UnreadableImageError:
-    """The error for a file whose content is not what it was."""
+    """Return the error for a file whose content is not what it was."""
     return UnreadableImageError(path, "is not as it was when the data were opened; expected files that stay")
 
 
 def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) -> Image.Image:
-    """The image in its own size, upright and in 8-bit `color_mode`; `path` is for the check of its extension."""
+    """Return the image in its own size, upright and in 8-bit `color_mode`; `path` is for the check of its extension."""
     with opened(content, path) as image:
         return _converted(image, color_mode)
 
 
 @contextmanager
 def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
-    """The image as it is in the file, loaded and upright; what Pillow raises within is an `UnreadableImageError`."""
+    """Give the image of the file, loaded and upright; what Pillow raises within is an `UnreadableImageError`."""
     if not content:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
@@ -194,9 +175,9 @@ def _converted(image: Image.Image, color_mode: ColorMode) -> Image.Image:
 
 
 def fit(image: Image.Image, image_format: ImageFormat) -> Image.Image:
-    """The image in the format's size."""
+    """Return the image in the format's size."""
     size = (image_format.width, image_format.height)
-    resampling = _FILTERS[image_format.interpolation]
+    resampling = Image.Resampling[image_format.interpolation.upper()]
     if image.size == size:
         return image
     if image_format.fit_mode == "resize":
@@ -208,23 +189,21 @@ def fit(image: Image.Image, image_format: ImageFormat) -> Image.Image:
 
 
 def inner_size(size: tuple[int, int], outer: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the same aspect within `outer`, at least one pixel each way."""
+    """Return the largest size of the same aspect within `outer`, at least one pixel each way."""
     scale = min(outer[0] / size[0], outer[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def as_array(image: Image.Image) -> NDArray[np.uint8]:
-    """uint8 of shape (height, width, channels)."""
+    """Return an image as uint8 of shape (height, width, channels)."""
     array = np.asarray(image)
     return array if array.ndim == 3 else array[..., np.newaxis]
 
 
 def resize_array(images: NDArray[Any], image_format: ImageFormat) -> NDArray[Any]:
-    """Images in the format's size: uint8 gives what files with these pixels would give, float32 stays float32.
+    """Resize images, uint8 or float32 of shape (examples, height, width, channels), whatever the colour mode.
 
-    Args:
-        images: uint8 or float32 of shape (examples, height, width, channels), any number of channels.
-        image_format: size, interpolation and fit mode; its colour mode does not matter here.
+    uint8 gives what files with these pixels would give; float32 stays float32.
     """
     if images.shape[1:3] == (image_format.height, image_format.width):
         return images

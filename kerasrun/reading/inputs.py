@@ -1,4 +1,4 @@
-"""Examples in memory, and what reads others in threads."""
+"""Examples in memory: which of them are taken, how much each counts, and the threads that read them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,10 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.reading.data import ImageFormat
-from kerasrun.reading.images import (
-    resize_array,
-)
+from kerasrun.errors import DataError
 
 _AT_ONCE = 256
 _TOGETHER = 32
@@ -26,19 +23,10 @@ class ArrayInputs:
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array.view()
         self.array.flags.writeable = False
-
-    @property
-    def is_kept(self) -> bool:
+        self.is_kept = True
         """Whether the examples stay in memory."""
-        return True
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        return self.array.shape[1:]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.array.dtype
+        self.example_shape: tuple[int, ...] = array.shape[1:]
+        self.dtype = array.dtype
 
     def __len__(self) -> int:
         return len(self.array)
@@ -47,24 +35,36 @@ class ArrayInputs:
         return self.array[indices]
 
 
-class ResizedArray:
-    """Images of one array that are resized as they are asked for, because all of them would not fit into memory."""
+def within_limit(labels: NDArray[Any], limit: int | None) -> NDArray[np.int64]:
+    """Return which examples stay, in their order: all, or `limit` of them, evenly spaced, because some data are sorted.
 
-    def __init__(self, images: NDArray[Any], image_format: ImageFormat) -> None:
-        self._images = images
-        self._format = image_format
-        self.dtype = images.dtype
-        self.example_shape = (image_format.height, image_format.width, images.shape[3])
+    Labels are class numbers (examples,), of which every class keeps its share; or other labels (examples, …).
+    """
+    examples = len(labels)
+    if limit is None or limit >= examples:
+        return np.arange(examples)
+    have_classes = labels.ndim == 1 and labels.dtype.kind in "iu"
+    order = np.argsort(labels, kind="stable") if have_classes else np.arange(examples)
+    return np.sort(order[np.arange(limit) * examples // limit])
 
-    def __len__(self) -> int:
-        return len(self._images)
 
-    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        return resize_array(self._images[indices], self._format)
+def checked_weights(weights: NDArray[Any], named: Callable[[int], str]) -> NDArray[np.float32]:
+    """Return weights (examples,) as float32; `named` gives what a message calls the weight at an index.
+
+    Raises:
+        DataError: if one is negative or not finite, or all are 0.
+    """
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        found = weights.astype(np.float32)
+    for index in np.flatnonzero(~np.isfinite(found) | (found < 0)):
+        raise DataError(f"{named(int(index))} is {weights[index]}; expected a finite number of at least 0")
+    if not found.any():
+        raise DataError(f"{named(0)} and all others are 0; expected some examples to count")
+    return found
 
 
 def in_threads(function: Callable[[int], Result], count: int) -> Iterator[Result]:
-    """`function(0)`, `function(1)`, … in order."""
+    """Give `function(0)`, `function(1)`, … in order."""
     threads = usable_cores()
     # Handing over a small image takes longer than decoding it, so a thread gets several at once.
     group = max(1, min(_TOGETHER, count // (4 * threads)))
@@ -79,7 +79,7 @@ def in_threads(function: Callable[[int], Result], count: int) -> Iterator[Result
 
 
 def usable_cores() -> int:
-    """How many of the processor's cores this process may use."""
+    """Return the number of the processor's cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import FORMATS, opened, read_bytes, read_unchanged
+from kerasrun.reading.images import FORMATS, changed, opened, read_bytes
 from kerasrun.reading.inputs import ArrayInputs, in_threads
 from kerasrun.reading.memory import memory_budget
 
@@ -35,15 +35,15 @@ class MaskFiles:
     class_of_value: NDArray[np.uint8]
     """The class number of each of the 256 values."""
     digests: Sequence[str]
-    """As of `ImageFiles`."""
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        return (*self.size, 1)
+    """sha256 of each file's bytes, as hexadecimal text."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.uint8)
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        return (*self.size, 1)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -52,14 +52,16 @@ class MaskFiles:
         masks = np.empty((len(indices), *self.example_shape), np.uint8)
         for place, index in enumerate(indices):
             path = self.paths[index]
-            content = read_unchanged(path, self.digests[index])
+            content = read_bytes(path)
+            if hashlib.sha256(content).hexdigest() != self.digests[index]:
+                raise changed(path)
             masks[place, ..., 0] = self.class_of_value[_values(content, path, self.size)[0]]
         return masks
 
 
 @dataclass(frozen=True)
 class MaskScan:
-    """What reading every mask once has shown."""
+    """The masks after every one was read once."""
 
     paths: Sequence[Path]
     size: tuple[int, int]
@@ -73,20 +75,17 @@ class MaskScan:
     """The values of every mask in `size`, (masks, height, width, 1), if they fit into memory."""
 
     def inputs(self, begin: int, end: int, class_of_value: NDArray[np.uint8]) -> Inputs:
-        """The masks from `begin` to before `end` as class numbers."""
+        """Return the masks from `begin` to before `end` as class numbers."""
         if self.array is None:
             return MaskFiles(self.paths[begin:end], self.size, class_of_value, self.digests[begin:end])
         return ArrayInputs(class_of_value[self.array[begin:end]])
 
 
 def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
-    """Read, check and hash every mask, and keep them if they fit into `memory_budget()`.
-
-    Args:
-        size: height and width to which they are brought.
+    """Read, check and hash every mask in `size`, height and width; keep them if they fit into `memory_budget()`.
 
     Raises:
-        DataError: if a file is no mask; lists the first ones.
+        DataError: if a file is not a mask; lists the first ones.
     """
     array = np.empty((len(paths), *size, 1), np.uint8) if len(paths) * math.prod(size) <= memory_budget() else None
     errors: list[UnreadableImageError] = []
@@ -113,7 +112,7 @@ def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
 def _values(
     content: bytes, path: Path, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], tuple[int, int], frozenset[int]]:
-    """A mask's values in `size`, its own width and height, and every value in the file."""
+    """Return a mask's values in `size`, its own width and height, and every value in the file."""
     with opened(content, path) as image:
         single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
         if single.min() < 0 or single.max() >= _MOST_CLASSES:
@@ -128,7 +127,7 @@ def _values(
 
 def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     if pixels.dtype.kind not in "ui":
-        raise UnreadableImageError(path, "its samples are no whole numbers")
+        raise UnreadableImageError(path, "its samples are not whole numbers")
     if pixels.ndim == 2:
         return pixels
     colours = pixels[..., :3] if pixels.shape[2] != 2 else pixels[..., :1]
@@ -142,14 +141,10 @@ def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
 def classes_of_values(
     scan: MaskScan, given: Sequence[int] | Mapping[int, str] | None, names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
-    """The classes, and the class number of each of the 256 values.
-
-    Args:
-        given: `mask_values` of the experiment: the value of each class, or the class of each value.
-        names: `classes` of the experiment.
+    """Return the classes, and the class number of each of the 256 values, by `mask_values` and `classes` if given.
 
     Raises:
-        DataError: if a mask has a value that is no class; names the file and the values.
+        DataError: if a mask has a value that is not of a class; names the file and the values.
     """
     found = frozenset[int]().union(*scan.values)
     if isinstance(given, Mapping):
@@ -175,12 +170,12 @@ def classes_of_values(
 
 
 def _count_of(scan: MaskScan, found: frozenset[int]) -> int:
-    """How many classes there are, where the values are class numbers."""
+    """Return the number of classes, where the values are class numbers."""
     _refuse_jpeg(scan, {0, 255})
     if len(found) == _MOST_CLASSES:
         raise DataError(
             f"{scan.paths[0].parent}: the masks have every value from 0 to 255, as soft edges give; expected one value "
-            "for each class: save them anew with hard edges, or say by `mask_values` which value is which class"
+            "for each class: save them again with hard edges, or say by `mask_values` which value is which class"
         )
     count = max(found) + 1
     if len(found) < count or count < 2:
@@ -209,5 +204,5 @@ def _refuse_jpeg(scan: MaskScan, known: set[int]) -> None:
         if between and path.suffix.lower() in _JPEG:
             raise DataError(
                 f"{path}: a mask as JPEG, which blurs values: it has {listed([str(value) for value in between], 5)}; "
-                "save the masks anew as PNG, from where they come from"
+                "save the masks again as PNG, from their origin"
             )

@@ -5,27 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 from weakref import WeakSet
 
 DEFAULT_SHARE = 0.25
 _UNKNOWN_MEMORY = 4 * 2**30
 CONTAINER = Path("/sys/fs/cgroup")
-"""Where Linux tells how much memory this container may use."""
+"""The folder in which Linux reports how much memory this container may use."""
 
 
-class Filling(Protocol):
-    """What has memory that it has not touched yet, so that the system counts it as free."""
-
-    @property
-    def missing_bytes(self) -> int: ...
+_filling: WeakSet[Any] = WeakSet()
 
 
-_filling: WeakSet[Filling] = WeakSet()
-
-
-def fills(one: Filling) -> None:
-    """Count what is still missing of it as used."""
+def fills(one: Any) -> None:
+    """Count the `missing_bytes` of one as used: it has not touched them yet, so that the system counts them as free."""
     _filling.add(one)
 
 
@@ -35,7 +28,7 @@ _memory: ContextVar[float] = ContextVar("memory", default=DEFAULT_SHARE)
 
 @contextmanager
 def kept_within(memory: float) -> Iterator[None]:
-    """Bound what is kept in memory: a share of what is available, up to 1, or else so many bytes."""
+    """Bound what is kept in memory: a share of what is available, up to 1, or else a number of bytes."""
     token = _memory.set(memory)
     try:
         yield
@@ -44,8 +37,9 @@ def kept_within(memory: float) -> Iterator[None]:
 
 
 def memory_budget() -> int:
-    """How many bytes of examples, or of what is computed of them, may be kept in memory."""
-    available = max(0, _available_memory() - sum(one.missing_bytes for one in list(_filling)))
+    """Return the number of bytes of examples, or of what is computed of them, that may be kept in memory."""
+    missing: int = sum(one.missing_bytes for one in list(_filling))
+    available = max(0, _available_memory() - missing)
     memory = _memory.get()
     return min(available, int(available * memory) if memory <= 1 else int(memory))
 
@@ -65,7 +59,7 @@ def _available_memory() -> int:
 
 
 def _within_own_limits() -> list[int]:
-    """What is left to this process of `ulimit -v` and `ulimit -d`, where these are set."""
+    """Return what is left to this process of `ulimit -v` and `ulimit -d`, where these are set."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return []

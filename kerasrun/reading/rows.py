@@ -7,7 +7,7 @@ import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,23 +42,12 @@ class TextTable(Table):
     def blocks(
         self, positions: Sequence[int], digest: "hashlib._Hash"
     ) -> Iterator[tuple[list[Place], list[list[str]]]]:
-        return _blocks(self.rows(digest))
-
-    def rows(self, digest: "hashlib._Hash") -> Iterator[tuple[Place, list[str]]]:
-        """Give every row below the header, with its place, and with blanks around the values.
-
-        Args:
-            digest: updated with every byte of the file.
-
-        Raises:
-            DataError: if a row has more or fewer values than there are columns, or the file cannot be read as text.
-        """
         rows = _rows(self.path, self.delimiter, digest)
         if self.header:
             next(rows)
-        for place, values in rows:
-            self._check_length(values, place[0])
-            yield place, values
+        checked = ((place, self._of_length(values, place[0])) for place, values in rows)
+        while block := list(islice(checked, _TOGETHER)):
+            yield [place for place, _ in block], [values for _, values in block]
 
     def rows_at(self, places: Sequence[Place], positions: Sequence[int]) -> list[list[str]]:
         found = []
@@ -67,9 +56,7 @@ class TextTable(Table):
                 for line, start, end in places:
                     file.seek(start)
                     text = _decoded(file.read(end - start), self.path, line)
-                    values = next(_parsed([text], self.delimiter), [])
-                    self._check_length(values, line)
-                    found.append(values)
+                    found.append(self._of_length(next(_parsed([text], self.delimiter), []), line))
         except OSError as error:
             raise unreadable(self.path, error, "a text file of rows") from error
         except csv.Error as error:
@@ -112,11 +99,12 @@ class TextTable(Table):
             return "; set `header: true` if the first line names the columns"
         return "; leave rows without it out of the file" if not text else ""
 
-    def _check_length(self, values: Sequence[str], line: int) -> None:
+    def _of_length(self, values: list[str], line: int) -> list[str]:
         if len(values) != len(self.columns):
             like = "as in the header" if self.header else "as in the first row"
             found = f"{len(values)} value{'' if len(values) == 1 else 's'}"
             raise DataError(f"{self.path}:{line}: {found}; expected {len(self.columns)}, {like}")
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,12 +118,12 @@ class RowsInFile:
     file: FileThatStays
 
     @property
-    def example_shape(self) -> tuple[int, ...]:
-        return (len(self.features),)
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float32)
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        return (len(self.features),)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -180,7 +168,7 @@ def open_table(path: Path, delimiter: str | None, *, header: bool) -> TextTable:
     """Read the header, or count the values of the first row.
 
     Raises:
-        DataError: if the file cannot be read, has no row, or a name stands twice in its header.
+        DataError: if the file cannot be read, has no row, or a name is twice in its header.
     """
     first = next(_rows(path, delimiter, hashlib.sha256()), None)
     if first is None:
@@ -208,34 +196,32 @@ def scan_rows(
 ) -> ScannedRows:
     """Read and check every row; the features are kept if they fit into `memory_budget()`.
 
-    Args:
-        features: columns of numbers.
-        labels: columns of numbers.
-        text: a column that is read as text.
-        weight: a column of numbers.
+    All columns but `text` hold numbers.
 
     Raises:
         DataError: if a row cannot be used; the message has its line and column.
     """
-    file = FileThatStays(table.path)
+    file, budget, digest = FileThatStays(table.path), memory_budget(), hashlib.sha256()
     others = (*labels, *(() if weight is None else (weight,)))
-    kept, numbers, texts = _Kept(memory_budget()), [np.empty((0, len(others)), np.float32)], _Texts(table, text)
-    places, digest = array("q"), hashlib.sha256()
     needed = (*features, *others, *(() if text is None else (text,)))
+    kept: list[NDArray[np.float32]] = []
+    numbers: list[NDArray[np.float32]] = []
+    texts: dict[str, int] = {}
+    places, text_numbers = array("q"), array("q")
     for block, rows in table.blocks(needed, digest):
         lines = [line for line, _, _ in block]
-        kept.add(table.numbers(features, rows, lines))
+        kept.append(table.numbers(features, rows, lines))
+        budget -= kept[-1].nbytes
+        if budget < 0:
+            kept.clear()
         numbers.append(table.numbers(others, rows, lines))
-        texts.add(rows, lines)
+        for value in () if text is None else table.texts(text, rows, lines):
+            text_numbers.append(texts.setdefault(value, len(texts)))
         places.extend(byte for place in block for byte in place)
     if not places:
         raise DataError(f"{table.path}: has a header, but no rows below it")
     where = np.array(places, np.int64).reshape(-1, 3)
-    inputs = (
-        RowsInFile(table, tuple(features), where, file)
-        if kept.blocks is None
-        else ArrayInputs(np.concatenate(kept.blocks))
-    )
+    inputs = RowsInFile(table, tuple(features), where, file) if budget < 0 else ArrayInputs(np.concatenate(kept))
     columns = np.concatenate(numbers)
     return ScannedRows(
         table,
@@ -244,57 +230,14 @@ def scan_rows(
         lines=where[:, 0],
         labels=columns[:, : len(labels)],
         label_names=tuple(map(table.name, labels)),
-        texts=tuple(texts.found),
-        text_numbers=np.array(texts.numbers, np.int64),
+        texts=tuple(texts),
+        text_numbers=np.array(text_numbers, np.int64),
         weights=None if weight is None else columns[:, -1],
     )
 
 
-class _Kept:
-    """Blocks of features, as long as they fit into memory; then None."""
-
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
-        self.blocks: list[NDArray[np.float32]] | None = []
-
-    def add(self, block: NDArray[np.float32]) -> None:
-        self.budget -= block.nbytes
-        if self.budget < 0:
-            self.blocks = None
-        elif self.blocks is not None:
-            self.blocks.append(block)
-
-
-class _Texts:
-    """The texts in one column, numbered as they are found."""
-
-    def __init__(self, table: Table, position: int | None) -> None:
-        self.table, self.position = table, position
-        self.found: dict[str, int] = {}
-        self.numbers = array("q")
-
-    def add(self, rows: Any, lines: Sequence[int]) -> None:
-        if self.position is None:
-            return
-        for text in self.table.texts(self.position, rows, lines):
-            self.numbers.append(self.found.setdefault(text, len(self.found)))
-
-
-def _blocks(rows: Iterable[tuple[Place, list[str]]]) -> Iterator[tuple[list[Place], list[list[str]]]]:
-    places: list[Place] = []
-    values: list[list[str]] = []
-    for place, row in rows:
-        places.append(place)
-        values.append(row)
-        if len(places) == _TOGETHER:
-            yield places, values
-            places, values = [], []
-    if places:
-        yield places, values
-
-
 def _rows(path: Path, delimiter: str | None, digest: "hashlib._Hash") -> Iterator[tuple[Place, list[str]]]:
-    """Every row that is not blank."""
+    """Give every row that is not blank."""
     try:
         with path.open("rb") as file:
             lines = _Lines(path, file, digest)

@@ -13,15 +13,15 @@ from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.images import resize_array
 
 _BLOCK = 2**24
-"""So many bytes are read at once where a whole array is looked through."""
+"""The number of bytes that are read at once where a whole array is looked through."""
 
 Rows = slice | EllipsisType | NDArray[np.int64]
-"""Which rows of an array; an ellipsis means all, also where the array is a single number."""
+"""Some rows of an array; an ellipsis means all, also where the array is a single number."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredArray:
-    """An array in a file: its form, and how to read some of its rows, which are given in any order."""
+    """An array in a file, whose rows can be read in any order."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -31,7 +31,7 @@ class StoredArray:
         return self.shape[0]
 
     def __getitem__(self, chosen: NDArray[np.int64]) -> "StoredArray":
-        """Some of its rows, which are not read yet."""
+        """Return some of its rows, which are not read yet."""
         numbers = np.arange(len(self))[chosen]
         return StoredArray((len(numbers), *self.shape[1:]), self.dtype, lambda rows: self.read(numbers[rows]))
 
@@ -39,20 +39,21 @@ class StoredArray:
     def ndim(self) -> int:
         return len(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 class StoredInputs:
     """Examples that are read as they are asked for, to the same bits that an array of them would hold."""
 
     def __init__(self, stored: StoredArray, image_format: ImageFormat | None = None) -> None:
-        self._stored = stored
+        self.stored = stored
         self._format = image_format
         self.shape, self.dtype = converted_form(stored)
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        if self._format is None:
-            return self.shape[1:]
-        return (self._format.height, self._format.width, self.shape[3])
+        self.example_shape = self.shape[1:]
+        if image_format is not None:
+            self.example_shape = (image_format.height, image_format.width, self.shape[3])
 
     @property
     def nbytes(self) -> int:
@@ -62,34 +63,29 @@ class StoredInputs:
         return self.shape[0]
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        examples = converted(self._stored.read(indices))
+        examples = self.read(indices)
         return examples if self._format is None else resize_array(examples, self._format)
 
-    def resized(self, image_format: ImageFormat) -> "StoredInputs":
-        """The same examples, brought to another size as they are read."""
-        return StoredInputs(self._stored, image_format)
-
-    def blocks(self) -> Iterator[NDArray[Any]]:
-        """All examples as they are stored, not resized, some megabytes at a time."""
-        for rows in block_slices(self):
-            yield converted(self._stored.read(rows))
+    def read(self, rows: Rows) -> NDArray[Any]:
+        """Return some examples as they are stored, not resized."""
+        return converted(self.stored.read(rows))
 
 
-def block_slices(array: "StoredInputs | NDArray[Any]") -> Iterator[slice]:
-    """The rows of an array, so many at a time that they take some megabytes."""
+def block_slices(array: "StoredArray | StoredInputs | NDArray[Any]") -> Iterator[slice]:
+    """Give the rows of an array, some megabytes at a time."""
     count = max(1, _BLOCK * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), count):
         yield slice(start, min(start + count, len(array)))
 
 
 def converted_form(array: "StoredArray | NDArray[Any]") -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of an array once it is `converted`."""
+    """Return shape and dtype of an array once it is `converted`."""
     dtype = np.dtype(np.uint8 if array.dtype == np.uint8 else np.float32)
     return (*array.shape, 1) if array.ndim == 3 else array.shape, dtype
 
 
 def converted(array: NDArray[Any]) -> NDArray[Any]:
-    """uint8 or float32 of shape (examples, height, width, channels) or (examples, features)."""
+    """Return examples as uint8 or float32 of shape (examples, height, width, channels) or (examples, features)."""
     shape, dtype = converted_form(array)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, which is found later
         return array.astype(dtype, copy=False).reshape(shape)

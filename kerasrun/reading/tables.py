@@ -1,4 +1,4 @@
-"""What tables have in common, however they are stored. Light to import."""
+"""The base of tables, however they are stored. Light to import."""
 
 from __future__ import annotations
 
@@ -32,15 +32,13 @@ class Table(ABC):
     header: bool = True
     """Whether columns have names."""
     delimiter: str | None = ","
-    """What is between two values in a text file of such rows; None for any run of blanks."""
+    """The text between two values in a text file of such rows; None for any run of blanks."""
 
     @abstractmethod
     def blocks(self, positions: Sequence[int], digest: hashlib._Hash) -> Iterator[tuple[list[Place], Any]]:
-        """Read every row once, and give blocks with the places of their rows.
+        """Read every row once, and give blocks with the places of their rows, which have the columns at `positions`.
 
-        Args:
-            positions: the columns that are needed.
-            digest: updated with every byte of the file.
+        `digest` is updated with every byte of the file.
 
         Raises:
             DataError: if the file cannot be read.

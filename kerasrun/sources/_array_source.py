@@ -1,17 +1,20 @@
 """The fields that the kinds of data share which are read as arrays, and what is made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kerasrun.reading.data import Data, FitMode, Interpolation, LabelKind
-from kerasrun.sources._fields import ClassNames, ImageSize
-from kerasrun.sources.base import Recognized, Source
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind
+from kerasrun.reading.files import listed
+from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasrun.reading.arrays import LabelledArrays
+    from kerasrun.reading.stored import StoredArray
 
 # With more whole numbers than these, labels are rather counts than classes.
 _MOST_CLASSES = 100
@@ -50,6 +53,94 @@ class ArraySource(Source):
         data = cls.model_validate({**paths, "labels": "numbers"}).open()
         kind = _label_kind(data.splits["train"].label_array)
         return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
+
+
+class NamedArrays(ArraySource):
+    """Base of the kinds of data that keep several arrays in one file, each under a name."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """The ends of the names of such files."""
+    path: ExperimentPath
+    """The file."""
+    x_train: str = "x_train"
+    """Name of the array of training examples."""
+    y_train: str = "y_train"
+    """Name of the array of their labels."""
+    x_validation: str | None = None
+    """Name of the validation examples; by default `x_validation`, `x_valid` or `x_val`, where there is one."""
+    y_validation: str | None = None
+    """Name of their labels; by default `y_validation`, `y_valid` or `y_val`."""
+    x_test: str | None = None
+    """Name of the test examples; by default `x_test`, where there is one."""
+    y_test: str | None = None
+    """Name of their labels; by default `y_test`."""
+    labels: ArrayLabels = "classes"
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    sample_weight: str | None = None
+    """Name of the array that says how much each training example counts in the loss."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.labels
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        if path.suffix.lower() not in cls.suffixes or path.is_dir():
+            return None
+        return cls.with_seen_labels({"path": path})
+
+    def data_of(
+        self,
+        present: Sequence[str],
+        examples: Callable[[str], "NDArray[Any] | StoredArray"],
+        array: Callable[[str], "NDArray[Any]"],
+    ) -> Data:
+        """Make data of the arrays of every split that the file has.
+
+        Args:
+            present: the names of the arrays in the file.
+            examples: gives the array of a name, which may be read later.
+            array: reads the array of a name.
+
+        Raises:
+            DataError: if one is missing that is needed or was asked for, or two of them could be meant.
+        """
+        from kerasrun.reading.arrays import LabelledArrays
+
+        found = {}
+        for split in SPELLINGS:
+            x, y = (self._array(f"{axis}_{split}", present) for axis in "xy")
+            if bool(x) != bool(y):
+                lacking = f"{'y' if x else 'x'}_{split}"
+                raise DataError(f"{self.path}: has {x or y}, but no {lacking}; it has {listed(present)}")
+            if x and y:
+                found[split] = (x, y, self._array("sample_weight", present) if split == "train" else None)
+        arrays = {}
+        for split, (x, y, weight) in found.items():
+            arrays[split] = LabelledArrays(
+                examples(x),
+                array(y),
+                f"{self.path}: {x}",
+                f"{self.path}: {y}",
+                array(weight) if weight else None,
+                f"{self.path}: {weight}",
+            )
+        return self.data_from(arrays)
+
+    def _array(self, field: str, present: Sequence[str]) -> str | None:
+        name: str | None = getattr(self, field)
+        if name is not None and name not in present:
+            raise DataError(
+                f"{self.path}: no array {name!r}; it has {listed(present) or 'no arrays'}; "
+                f"name the right one with `{field}`"
+            )
+        if name is not None or field == "sample_weight":
+            return name
+        axis, _, split = field.partition("_")
+        found = [key for key in (f"{axis}_{spelling}" for spelling in SPELLINGS[split]) if key in present]
+        if len(found) > 1:
+            raise DataError(f"{self.path}: {' and '.join(found)} both name {split} data; choose one with `{field}`")
+        return found[0] if found else None
 
 
 def _label_kind(labels: "NDArray[Any]") -> LabelKind:

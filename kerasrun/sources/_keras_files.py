@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ _UNPICKLED = {
 
 @dataclass(frozen=True)
 class KerasFiles:
-    """How a data set lies in the folder of Keras's downloads."""
+    """The files of a data set in the folder of Keras's downloads."""
 
     last: Path
     """A file that is there once everything was downloaded."""
@@ -84,24 +85,20 @@ def _cifar100_classes(folder: Path) -> tuple[str, ...]:
     return tuple(name.decode("utf-8", "replace") for name in names)
 
 
-def _housing(file: str) -> Callable[[Path], Splits]:
+def _housing(file: str, folder: Path) -> Splits:
     """Read a table in the order and with the division of Keras's `load_data()`."""
-
-    def read(folder: Path) -> Splits:
-        path = folder / file
-        with open_archive(path) as archive:
-            x, y = read_array(archive, "x", path), read_array(archive, "y", path)
-        if not x.ndim or x.shape[:1] != y.shape[:1]:
-            raise DataError(f"{path}: x has shape {x.shape} and y {y.shape}; expected rows and a number for each")
-        order = np.arange(len(x))
-        np.random.RandomState(_SEED).shuffle(order)
-        end = int(len(order) * (1 - _TEST_SHARE))
-        return {
-            split: LabelledArrays(x[rows], y[rows], f"{path}: x", f"{path}: y")
-            for split, rows in (("train", order[:end]), ("test", order[end:]))
-        }
-
-    return read
+    path = folder / file
+    with open_archive(path) as archive:
+        x, y = read_array(archive, "x", path), read_array(archive, "y", path)
+    if not x.ndim or x.shape[:1] != y.shape[:1]:
+        raise DataError(f"{path}: x has shape {x.shape} and y {y.shape}; expected rows and a number for each")
+    order = np.arange(len(x))
+    np.random.RandomState(_SEED).shuffle(order)
+    end = int(len(order) * (1 - _TEST_SHARE))
+    return {
+        split: LabelledArrays(x[rows], y[rows], f"{path}: x", f"{path}: y")
+        for split, rows in (("train", order[:end]), ("test", order[end:]))
+    }
 
 
 FILES: Mapping[str, KerasFiles] = {
@@ -111,8 +108,8 @@ FILES: Mapping[str, KerasFiles] = {
     ),
     "cifar10": KerasFiles(_CIFAR10_FOLDER / "test_batch", _cifar10, lambda folder: _CIFAR10),
     "cifar100": KerasFiles(_CIFAR100_FOLDER / "train", _cifar100, _cifar100_classes),
-    "california_housing": KerasFiles(Path("california_housing.npz"), _housing("california_housing.npz")),
-    "boston_housing": KerasFiles(Path("boston_housing.npz"), _housing("boston_housing.npz")),
+    "california_housing": KerasFiles(Path("california_housing.npz"), partial(_housing, "california_housing.npz")),
+    "boston_housing": KerasFiles(Path("boston_housing.npz"), partial(_housing, "boston_housing.npz")),
 }
 """By the data set's name in `keras.datasets`."""
 
@@ -144,9 +141,9 @@ def _unpickled(path: Path) -> dict[bytes, Any]:
     except OSError as error:
         raise unreadable(path, error, "a file of CIFAR") from error
     except Exception as error:  # a damaged pickle raises anything
-        raise DataError(f"{path}: is damaged, or no file of CIFAR: {error}") from error
+        raise DataError(f"{path}: is damaged, or not a file of CIFAR: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: is no file of CIFAR")
+        raise DataError(f"{path}: is not a file of CIFAR")
     return content
 
 

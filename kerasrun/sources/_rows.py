@@ -16,8 +16,7 @@ from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.tables import Table
-from kerasrun.sources._fields import ClassNames
-from kerasrun.sources.base import Recognized, Source
+from kerasrun.sources.base import ClassNames, Length, Recognized, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +44,6 @@ _MOST_CLASSES = 30
 
 Column = int | str
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
-LastColumns = Annotated[int, Field(ge=1)]
 
 
 class RowSource(Source):
@@ -63,9 +61,9 @@ class RowSource(Source):
     """The columns of the features, in this order; by default every column not named elsewhere."""
     label: Column | None = None
     """The column of the class, as text or number."""
-    one_hot: LastColumns | Columns | None = None
+    one_hot: Length | Columns | None = None
     """The columns of one-hot labels, 1 in the column of the class; a number means this many columns at the end."""
-    multi_label: LastColumns | Columns | None = None
+    multi_label: Length | Columns | None = None
     """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
@@ -130,8 +128,9 @@ class RowSource(Source):
         header = keys.get("header", True)
         labels, label_keys = _guessed_labels(columns if header else None, rows)
         keys |= label_keys
-        numeric = [place for place in range(len(columns)) if place not in labels and _are_numbers(rows, place)]
-        left_out = [place for place in range(len(columns)) if place not in (*labels, *numeric)]
+        features = [place for place in range(len(columns)) if place not in labels]
+        numeric = [place for place in features if all(is_number(row[place]) for row in rows)]
+        left_out = [place for place in features if place not in numeric]
         if left_out or any(not columns[place] for place in numeric):
             keys["features"] = [columns[place] if header else place for place in numeric if columns[place]]
         names = listed([columns[place] for place in left_out])
@@ -156,8 +155,10 @@ class RowSource(Source):
         row_format = RowFormat(
             tuple(train.columns[position] for position in layout.features), train.header, train.delimiter
         )
-        digests = {name: rows.sha256 for name, rows in scanned.items()}
-        return Data(splits, classes, None, _fingerprint(digests, self.limit), self.label_kind, row_format)
+        digest = hashlib.sha256(b"" if self.limit is None else f"limit {self.limit}\n".encode())
+        for name, rows in scanned.items():
+            digest.update(f"{name} {rows.sha256}\n".encode())
+        return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format)
 
     def _layout(self, train: Table) -> "Layout":
         """Find the columns that the experiment names in the file for training."""
@@ -194,11 +195,12 @@ class RowSource(Source):
         return labels
 
     def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
-        from kerasrun.reading.limit import within_limit
+        from kerasrun.reading.inputs import checked_weights, within_limit
 
-        labels, weight = self._labels(rows, classes), _sample_weight(rows)
+        labels, weight = self._labels(rows, classes), rows.weights
         chosen = within_limit(labels, self.limit)
-        weight = None if weight is None else weight[chosen]
+        if weight is not None:
+            weight = checked_weights(weight, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")[chosen]
         return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight)
 
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
@@ -238,7 +240,7 @@ def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, .
     positions = tuple(table.position(column, key) for column in columns)
     for position in positions:
         if positions.count(position) > 1:
-            raise DataError(f"{table.path}: {table.name(position)} stands twice in `{key}`")
+            raise DataError(f"{table.path}: {table.name(position)} is twice in `{key}`")
     return positions
 
 
@@ -315,7 +317,7 @@ def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.i
         if text not in numbers:
             line = rows.lines[np.argmax(rows.text_numbers == index)]
             raise DataError(
-                f"{rows.table.path}:{line}: the class {text!r} is none of those to train on: {listed(classes)}"
+                f"{rows.table.path}:{line}: the class {text!r} is not one of those to train on: {listed(classes)}"
             )
     by_text = np.array([numbers[text] for text in rows.texts], np.int64)
     return by_text[rows.text_numbers]
@@ -331,22 +333,6 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
         columns = f"{rows.label_names[0]} to {rows.label_names[-1]}"
         raise DataError(f"{rows.table.path}:{rows.lines[row]}: {columns} hold {values}; expected {expected}")
     return labels
-
-
-def _sample_weight(rows: "ScannedRows") -> "NDArray[np.float32] | None":
-    from kerasrun.reading.weights import checked_weights
-
-    if rows.weights is None:
-        return None
-    return checked_weights(rows.weights, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")
-
-
-def _fingerprint(digests: Mapping[str, str], limit: int | None) -> str:
-    """Hash the hashes of the files, by split, and how much of them is taken."""
-    digest = hashlib.sha256(b"" if limit is None else f"limit {limit}\n".encode())
-    for name, sha256 in digests.items():
-        digest.update(f"{name} {sha256}\n".encode())
-    return digest.hexdigest()
 
 
 def _guessed_labels(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> tuple[list[int], dict[str, Any]]:
@@ -373,10 +359,6 @@ def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
         if all(sum(map(float, row)) == 1 for row in ends):
             return count
     return None
-
-
-def _are_numbers(rows: Sequence[Sequence[str]], place: int) -> bool:
-    return all(is_number(row[place]) for row in rows)
 
 
 def is_number(text: str) -> bool:

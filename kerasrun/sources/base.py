@@ -1,16 +1,49 @@
-"""The base of the kinds of data."""
+"""The base of the kinds of data, and the YAML fields that several of them share."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from kerasrun.components import Kind
 from kerasrun.reading.data import Data, LabelKind, Shape
 from kerasrun.tasks.base import task_named
+
+ArrayLabels = Literal["classes", "multi_label", "numbers"]
+"""The kinds of labels that arrays can hold; for the others see `LabelKind`."""
+Length = Annotated[int, Field(ge=1)]
+ImageSize = Annotated[
+    tuple[Length, Length], BeforeValidator(lambda value: (value,) * 2 if type(value) is int else value)
+]
+"""`[height, width]`, or one number for both."""
+OnBadFile = Literal["error", "skip"]
+
+
+def _as_text(value: Any) -> Any:
+    """Turn class names into text, also where YAML reads a number or a truth value (`7`, `0001`, `1.10`, `no`)."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return getattr(value, "text", str(value))
+    return value
+
+
+def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"each class must be listed once; listed more than once: {', '.join(repeated)}")
+    return names
+
+
+ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+ClassNames = Annotated[
+    tuple[ClassName, ...],
+    Field(min_length=2),
+    AfterValidator(_without_repetition),
+]
 
 
 @dataclass(frozen=True)
@@ -43,7 +76,7 @@ class Source(Kind):
     generality: ClassVar[int] = 0
     """The place of its `recognize` among the sources: what may be something more special is asked later."""
 
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Length | None = None
     """For a quick try: at most this many examples of each split, evenly spaced, with the same share of every class."""
 
     @property

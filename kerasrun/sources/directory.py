@@ -1,7 +1,6 @@
 """Images in class folders."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,11 +17,10 @@ from kerasrun.reading.data import (
     SkippedFile,
     Split,
 )
-from kerasrun.reading.files import list_folder, listed, stamp
+from kerasrun.reading.files import list_folder, listed, sha256_of, stamp
 from kerasrun.reading.folders import check_classes, class_folders, labelled_files, match_classes, split_folders
-from kerasrun.sources._fields import ClassNames, ImageSize, OnBadFile
 from kerasrun.sources._first_look import image_keys
-from kerasrun.sources.base import Recognized, Source
+from kerasrun.sources.base import ClassNames, ImageSize, OnBadFile, Recognized, Source
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
@@ -36,10 +34,10 @@ class Directory(Source):
 
     `validation` may be spelt `valid` or `val`. Without such folders every image is for training. The class of an image
     is the name of its class folder, however deep below it is; a split may lack classes, but every class must be in
-    `train`. Hidden files are passed over, and so are, with a word, files that are not images by their extension (.jpg
-    .jpeg .jpe .jfif .png .bmp .ppm .pgm .pbm .pnm .gif .webp .tif .tiff), or without one by how they begin. The order of
-    the examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read; samples of
-    16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
+    `train`. Hidden files are passed over. Files that are not images by their extension (.jpg .jpeg .jpe .jfif .png .bmp
+    .ppm .pgm .pbm .pnm .gif .webp .tif .tiff), or without one by how they begin, are counted and passed over. The order
+    of the examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read;
+    samples of 16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
     """
 
     kind: ClassVar[str] = "directory"
@@ -59,7 +57,7 @@ class Directory(Source):
     classes: ClassNames | None = None
     """The class folders to use, in the order of the class numbers; by default all, sorted by name."""
     on_bad_file: OnBadFile = "error"
-    """What a file that is no image, damaged, empty or misnamed does: stop the run, or be left out and listed."""
+    """What a file that is not an image, damaged, empty or misnamed does: stop the run, or be left out and listed."""
 
     @property
     def example_shape(self) -> Shape:
@@ -86,11 +84,17 @@ class Directory(Source):
         left_out = _numbers(every["train"]) - _numbers(files["train"])
         for number in set(range(len(classes))) - left_out - set(splits["train"].label_array.tolist()):
             raise DataError(f"{found['train'][classes[number]]}: no image to train on in this class folder")
-        names = _names(files, classes)
+        # They do not depend on where the data are.
+        names = [f"{name}/{classes[number]}/{path.name}" for name, split in files.items() for path, number in split]
+
+        def fingerprint() -> str:
+            usable = (place for place in range(len(names)) if place not in images.errors)
+            return sha256_of((names[place], images.digest(place)) for place in usable)
+
         if images.is_read:
-            return Data(splits, classes, image_format, _fingerprint(images, names))
-        stamps = _sha256(zip(names, map(stamp, paths), strict=True))
-        contents = images.read_in_background(_REMEDY, lambda: _fingerprint(images, names))
+            return Data(splits, classes, image_format, fingerprint())
+        stamps = sha256_of(zip(names, map(stamp, paths), strict=True))
+        contents = images.read_in_background(_REMEDY, fingerprint)
         return Data(splits, classes, image_format, contents, files=stamps)
 
     @classmethod
@@ -119,11 +123,7 @@ def open_folder_with(
 ) -> Split:
     """Read a folder of class folders, by a trained model's classes and image format.
 
-    Args:
-        image_format: every image is brought to it.
-        classes: the model's classes; a label is an index into them.
-        folder: class folders, or folders of splits, of which `test` is read, else `validation`, else `train`.
-        on_bad_file: as in the experiment file.
+    Of folders of splits `test` is read, else `validation`, else `train`. `on_bad_file` is as in the experiment file.
 
     Raises:
         DataError: as `Directory.open` does, and if there is a class that is not in `classes`.
@@ -153,7 +153,7 @@ def _folders(path: Path) -> dict[str, Path]:
 def _within_limit(files: LabelledFiles, limit: int | None) -> LabelledFiles:
     import numpy as np
 
-    from kerasrun.reading.limit import within_limit
+    from kerasrun.reading.inputs import within_limit
 
     return [files[index] for index in within_limit(np.array([number for _, number in files]), limit)]
 
@@ -184,20 +184,3 @@ def _splits(images: "ImageFiles", files: Mapping[str, LabelledFiles], root: Path
         )
         start += len(split)
     return splits
-
-
-def _names(files: Mapping[str, LabelledFiles], classes: Sequence[str]) -> list[str]:
-    """Return a name for each file that does not depend on where the data are."""
-    return [f"{name}/{classes[number]}/{path.name}" for name, split in files.items() for path, number in split]
-
-
-def _fingerprint(images: "ImageFiles", names: Sequence[str]) -> str:
-    usable = [place for place in range(len(names)) if place not in images.errors]
-    return _sha256((names[place], images.digest(place)) for place in usable)
-
-
-def _sha256(lines: Iterable[tuple[str, str]]) -> str:
-    digest = hashlib.sha256()
-    for name, told in lines:
-        digest.update(f"{name}\n{told}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()

@@ -1,16 +1,15 @@
 """Arrays in one HDF5 file."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data
-from kerasrun.reading.files import FileThatStays, unreadable
-from kerasrun.sources._names import NamedArrays
+from kerasrun.reading.files import FileThatStays, first_bytes
+from kerasrun.sources._array_source import NamedArrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,47 +33,27 @@ class Hdf5(NamedArrays):
     form: ClassVar[str] = "an .h5 file with x_train and y_train"
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
 
-    path: ExperimentPath
-    """The `.h5` file."""
-
     def open(self) -> Data:
         from kerasrun.reading.stored import StoredInputs
 
         with ExitStack() as stack:
             datasets = _datasets(stack.enter_context(_opened(self.path)), self.path)
-            data = self._data(datasets, FileThatStays(self.path))
+            file = FileThatStays(self.path)
+
+            def stored(key: str) -> "StoredArray":
+                return _stored(datasets[key], f"{self.path}: {key}", file)
+
+            data = self.data_of(list(datasets), stored, lambda key: stored(key).read(...))
             if any(isinstance(split.inputs, StoredInputs) for split in data.splits.values()):
                 stack.pop_all()  # the file stays open as long as examples are read from it
         return data
-
-    def _data(self, datasets: Mapping[str, Any], file: FileThatStays) -> Data:
-        from kerasrun.reading.arrays import LabelledArrays
-
-        def stored(key: str) -> "StoredArray":
-            return _stored(datasets[key], f"{self.path}: {key}", file)
-
-        arrays = {}
-        for split, keys in self.find_arrays(list(datasets)).items():
-            arrays[split] = LabelledArrays(
-                stored(keys.inputs),
-                stored(keys.labels).read(...),
-                f"{self.path}: {keys.inputs}",
-                f"{self.path}: {keys.labels}",
-                stored(keys.weight).read(...) if keys.weight else None,
-                f"{self.path}: {keys.weight}",
-            )
-        return self.data_from(arrays)
 
 
 def _opened(path: Path) -> Any:
     import h5py
 
-    try:
-        with path.open("rb"):  # what the system has to say is clearer than what HDF5 makes of it
-            pass
-    except OSError as error:
-        raise unreadable(path, error, "an HDF5 file") from error
-    with _told(path, "is no HDF5 file, or is damaged or truncated"):
+    first_bytes(path, "an HDF5 file")
+    with _explained(path, "is not an HDF5 file, or is damaged or truncated"):
         return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
 
 
@@ -83,7 +62,7 @@ def _datasets(file: Any, path: Path) -> dict[str, Any]:
     import h5py
 
     found: dict[str, Any] = {}
-    with _told(path, "is damaged"):
+    with _explained(path, "is damaged"):
         file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
     return found
 
@@ -98,7 +77,7 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
 
     def read(rows: "Rows") -> "NDArray[Any]":
         file.check()
-        with lock, _told(name, "cannot be read"):
+        with lock, _explained(name, "cannot be read"):
             if not isinstance(rows, np.ndarray):
                 return np.asarray(dataset[rows])
             # Row by row is up to fifty times as fast as a list of rows, which HDF5 makes a selection of points of. In
@@ -108,7 +87,7 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
                 found[place] = dataset[int(rows[place])]
             return found
 
-    with _told(name, "is damaged"):
+    with _explained(name, "is damaged"):
         shape, dtype = dataset.shape, dataset.dtype
         elsewhere = [one.file_name for one in dataset.virtual_sources()] if dataset.is_virtual else []
         elsewhere += [source for source, _, _ in dataset.external or ()]
@@ -123,7 +102,7 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
 
 
 @contextmanager
-def _told(name: object, problem: str) -> Iterator[None]:
+def _explained(name: object, problem: str) -> Iterator[None]:
     """Turn what HDF5 raises into an error with the name of the file and the array."""
     try:
         yield

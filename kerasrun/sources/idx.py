@@ -104,21 +104,14 @@ class Idx(ArraySource):
         if given or self.path is None:
             return given
         files = {file.name: file for file in list_folder(self.path)[0]}
-        found: dict[str, Path] = {}
+        endings = [f"{mark}idx{DIMENSIONS[content]}-ubyte{gz}" for gz in ("", ".gz") for mark in "-."]
+        found = []
         for prefix in PREFIXES[split]:
-            for name in _spellings(prefix, content):
-                if name in files:
-                    found.setdefault(prefix, files[name])
+            names = (f"{prefix}-{content}{ending}" for ending in endings)
+            found += [files[name] for name in names if name in files][:1]
         if len(found) > 1:
-            raise DataError(
-                f"{self.path}: {listed([file.name for file in found.values()])} both name {split} {content}"
-            )
-        return next(iter(found.values()), None)
-
-
-def _spellings(prefix: str, content: str) -> list[str]:
-    stems = [f"{prefix}-{content}{mark}idx{DIMENSIONS[content]}-ubyte" for mark in "-."]
-    return [stem + suffix for suffix in ("", ".gz") for stem in stems]
+            raise DataError(f"{self.path}: {listed([file.name for file in found])} both name {split} {content}")
+        return found[0] if found else None
 
 
 def read_idx(path: Path, content: str) -> "NDArray[Any]":

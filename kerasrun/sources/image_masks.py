@@ -1,8 +1,7 @@
 """Images with a mask each: the class of every pixel."""
 
 import difflib
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -11,11 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import CHANNELS, ColorMode, Data, ImageFormat, Interpolation, LabelKind, Shape, Split
-from kerasrun.reading.files import is_image, list_folder, listed
-from kerasrun.reading.folders import SPLIT_NAMES
-from kerasrun.sources._fields import ClassName, ClassNames, ImageSize
+from kerasrun.reading.files import is_image, list_folder, listed, sha256_of
+from kerasrun.reading.folders import by_split
 from kerasrun.sources._first_look import image_keys
-from kerasrun.sources.base import Recognized, Source
+from kerasrun.sources.base import ClassName, ClassNames, ImageSize, Recognized, Source
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
@@ -115,7 +113,11 @@ class ImageMasks(Source):
                 tuple(image.relative_to(self.path).as_posix() for image, _ in split),
             )
             begin = end
-        fingerprint = _fingerprint(self.path, images, scan, mask_scan)
+        names = [image.relative_to(self.path).as_posix() for image in images]
+        fingerprint = sha256_of(
+            (name, scan.digest(place), mask)
+            for place, (name, mask) in enumerate(zip(names, mask_scan.digests, strict=True))
+        )
         return Data(splits, classes, image_format, fingerprint, label_kind="masks")
 
     @classmethod
@@ -127,10 +129,7 @@ class ImageMasks(Source):
         images, masks = (next((inside[name] for name in names if name in inside), None) for names in (IMAGES, MASKS))
         if images is None or masks is None:
             return None
-        files = [file for file in list_folder(images)[0] if is_image(file)]
-        if not files:
-            raise DataError(f"{images}: no images in this folder")
-        size, keys, seen = image_keys(files)
+        size, keys, seen = image_keys(_images_in(images))
         fitting = [max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in size]
         if fitting != list(size):
             keys["image_size"] = fitting
@@ -143,13 +142,7 @@ class ImageMasks(Source):
         folders = list_folder(self.path)[1]
         if any(folder.name == self.images for folder in folders):
             return {"train": self.path}
-        found: dict[str, Path] = {}
-        for folder in folders:
-            name = SPLIT_NAMES.get(folder.name.lower())
-            if name in found:
-                raise DataError(f"{self.path}: two folders for {name}: {found[name].name} and {folder.name}; keep one")
-            if name:
-                found[name] = folder
+        found = by_split(self.path, folders)
         if "train" not in found:
             names = [folder.name for folder in folders]
             near = difflib.get_close_matches(self.images, names, n=1)
@@ -158,13 +151,13 @@ class ImageMasks(Source):
                 f"{self.masks}/<mask>, or train/{self.images}/<image> and so on; there are {listed(names) or 'none'}"
                 + (f"; did you mean `images: {near[0]}`?" if near else "")
             )
-        return {name: found[name] for name in dict.fromkeys(SPLIT_NAMES.values()) if name in found}
+        return found
 
     def _pairs(self, folder: Path) -> list[tuple[Path, Path]]:
         """Return every image with its mask, by name, as far as `limit` goes."""
         import numpy as np
 
-        from kerasrun.reading.limit import within_limit
+        from kerasrun.reading.inputs import within_limit
 
         images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
         for here, there, kind, other, name in (
@@ -182,12 +175,16 @@ class ImageMasks(Source):
         return [every[place] for place in within_limit(np.zeros((len(every), 0)), self.limit)]
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _images_in(folder: Path) -> list[Path]:
     files = [file for file in list_folder(folder)[0] if is_image(file)]
     if not files:
         raise DataError(f"{folder}: no images in this folder")
+    return files
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for file in files:
+    for file in _images_in(folder):
         if file.stem in found:
             raise DataError(f"{folder}: {found[file.stem].name} and {file.name} have one name; keep one of them")
         found[file.stem] = file
@@ -202,11 +199,3 @@ def _check_sizes(images: "ImageFiles", masks: "MaskScan") -> None:
                 f"{mask}: the mask is {own_size[1]}×{own_size[0]}, but its image {image} is {size[1]}×{size[0]} "
                 "(height × width); they must have one size"
             )
-
-
-def _fingerprint(root: Path, names: Sequence[Path], images: "ImageFiles", masks: "MaskScan") -> str:
-    digest = hashlib.sha256()
-    for place, (path, mask) in enumerate(zip(names, masks.digests, strict=True)):
-        name = path.relative_to(root).as_posix()
-        digest.update(f"{name}\n{images.digest(place)}\n{mask}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()

@@ -12,7 +12,7 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, LabelKind, Shape
 from kerasrun.reading.files import missing
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._fields import ClassNames
+from kerasrun.sources.base import ClassNames
 
 logger = logging.getLogger("kerasrun")
 

@@ -9,10 +9,9 @@ from pydantic import model_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, LabelKind
-from kerasrun.reading.files import FileThatStays, list_folder, unreadable
+from kerasrun.reading.files import FileThatStays, first_bytes, list_folder
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources._fields import ArrayLabels
-from kerasrun.sources.base import Recognized
+from kerasrun.sources.base import ArrayLabels, Recognized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +66,7 @@ class Npy(ArraySource):
         from kerasrun.reading.arrays import LabelledArrays
 
         arrays = {}
-        for split in ("train", "validation", "test"):
+        for split in SPELLINGS:
             x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
             if x is not None:
                 weight = self.sample_weight if split == "train" else None
@@ -115,11 +114,7 @@ def _opened(path: Path) -> "NDArray[Any]":
     """Return a memory map of the array in a file."""
     import numpy as np
 
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise unreadable(path, error, "an .npy file") from error
+    start = first_bytes(path, "an .npy file")
     if not start:
         raise DataError(f"{path}: is empty (0 bytes); expected an .npy file")
     if start[:2] == b"PK":

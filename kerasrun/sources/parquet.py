@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError, MissingProgramError
-from kerasrun.reading.files import FileThatStays, listed, unreadable
+from kerasrun.reading.files import FileThatStays, first_bytes, listed
 from kerasrun.reading.tables import Place, Table
 from kerasrun.sources._rows import LOOKED_AT, RowSource
 
@@ -109,7 +109,7 @@ class _ParquetTable(Table):
         column = rows.column(self.columns[position])
         if types.is_nested(column.type) or types.is_binary(column.type):
             raise self._of_type(position, column.type, "text or numbers")
-        with _told(self.path):
+        with _explained(self.path):
             texts = _texts(column)
         for text, line in zip(texts, lines, strict=True):
             if not text:
@@ -130,7 +130,7 @@ class _ParquetTable(Table):
         if column.null_count:
             line = lines[int(column.is_null().to_numpy().argmax())]
             raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value; expected a number")
-        with _told(self.path):
+        with _explained(self.path):
             numbers: NDArray[np.float64] = column.cast(pyarrow.float64(), safe=False).to_numpy()
         return numbers
 
@@ -165,17 +165,13 @@ def _opened(path: Path) -> Iterator[Any]:
         )
     from pyarrow import parquet
 
-    try:
-        with path.open("rb"):  # what the system has to say is clearer than what pyarrow makes of it
-            pass
-    except OSError as error:
-        raise unreadable(path, error, "a Parquet file") from error
-    with _told(path), parquet.ParquetFile(path, page_checksum_verification=True) as file:
+    first_bytes(path, "a Parquet file")
+    with _explained(path), parquet.ParquetFile(path, page_checksum_verification=True) as file:
         yield file
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
     """Turn what pyarrow raises into an error with the name of the file."""
     import pyarrow
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasrun.reading.limit import within_limit
+from kerasrun.reading.inputs import within_limit
 from kerasrun.sources.csv import Csv
 from kerasrun.sources.npy import Npy
 

@@ -3,10 +3,17 @@
 import os
 import subprocess
 import sys
+from weakref import WeakSet
 
 import pytest
 
 from kerasrun.reading.memory import kept_within, memory_budget
+
+
+@pytest.fixture(autouse=True)
+def nothing_fills(monkeypatch):
+    """The images of other tests, which may not be collected yet, do not count."""
+    monkeypatch.setattr("kerasrun.reading.memory._filling", WeakSet())
 
 
 def test_the_budget_is_a_part_of_the_memory_of_this_machine():

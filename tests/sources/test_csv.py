@@ -215,7 +215,7 @@ def test_what_is_wrong_in_a_file_is_told_with_line_and_column(fails, text, messa
         ({"label": "specie"}, "no column 'specie' for `label`; the header has length, width, species; did you mean"),
         ({"label": 3}, "no column 3 for `label`: there are 3, from 0"),
         ({"label": "species", "features": ["length", "species"]}, "'species' is a feature, and something else"),
-        ({"label": "species", "features": ["length", 0]}, "'length' stands twice in `features`"),
+        ({"label": "species", "features": ["length", 0]}, "'length' is twice in `features`"),
         ({"label": "species", "sample_weight": "species"}, "'species' is `sample_weight`, and a label as well"),
         ({"label": "species", "classes": ["oak", "elm"]}, "no row of the class 'elm'"),
         ({"label": "species", "classes": ["rose", "lily"]}, "no row of the class 'lily'"),
@@ -250,7 +250,9 @@ def test_labels_that_are_neither_0_nor_1_are_told(fails):
 
 def test_a_class_that_train_does_not_have_is_told(fails):
     fails(
-        "test.csv:3: the class 'elm' is none of those to train on: oak, rose", PLANTS, test=PLANTS.replace("oak", "elm")
+        "test.csv:3: the class 'elm' is not one of those to train on: oak, rose",
+        PLANTS,
+        test=PLANTS.replace("oak", "elm"),
     )
 
 

@@ -125,7 +125,7 @@ def test_a_damaged_file_is_told_with_its_path(opened, tmp_path, damage, words):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError) as error:
         Hdf5(path=path).open()
-    assert f"{path}: is no HDF5 file, or is damaged or truncated" in str(error.value)
+    assert f"{path}: is not an HDF5 file, or is damaged or truncated" in str(error.value)
     assert words in str(error.value)
 
 

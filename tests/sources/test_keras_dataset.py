@@ -161,7 +161,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     ("content", "words"),
     [
         (b"", "is damaged"),
-        (pickle.dumps([1]), "is no file of CIFAR"),
+        (pickle.dumps([1]), "is not a file of CIFAR"),
         (pickle.dumps({b"data": 1}), "'data' must hold rows of 3072 bytes"),
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, 4), "has not 2 'labels'"),
     ],
