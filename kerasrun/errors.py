@@ -1,38 +1,16 @@
-"""What a user can cause, as one tree. Each leaf says what is wrong, where, and what to do.
-
-KerasrunError                    exit code 1: the run failed for a reason that the user can mend
-├── UsageError                   exit code 2: the command line is wrong
-│   └── ExperimentError          exit code 2: the experiment file is wrong (all problems at once)
-├── DataError                    a folder, an array, an image or a label is not as it must be
-│   └── UnreadableImageError     an image file cannot be used
-├── RunDirectoryError            no run here, a foreign folder, a run that cannot be written
-│   ├── DamagedFileError         a file of the run is missing, or is not what was written
-│   ├── RunBusyError             another process is writing this run
-│   └── CheckpointError          no checkpoint can be read
-├── ModelError                   the network does not fit the data, or its weights do not fit it
-├── PluginError                  a plugin cannot be read, or its code fails
-├── ModelFileError               a model file that kerasrun cannot use
-├── ExportError                  a model cannot be written in a form, or computes something else in it
-├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
-├── OutOfMemoryError             the batch does not fit the device
-├── NotFiniteError               the loss became NaN or infinite
-├── TooFewStepsError             training ended before there was enough to compare
-├── NotExactError                training again, or going on after a cut, did not give the same bits
-├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
-└── MissingProgramError          a program that is not Python's (Graphviz), or an optional package, is missing
-"""
+"""What a user can cause, as one tree: a message says what is wrong, where, and what to do."""
 
 from pathlib import Path
 
 
 class KerasrunError(Exception):
-    """Anything that the user can mend; printed without a traceback."""
+    """Anything that the user can mend; printed without a traceback, and the exit code is 1."""
 
     exit_code = 1
 
 
 class UsageError(KerasrunError):
-    """The command line is wrong."""
+    """The command line is wrong: the exit code is 2."""
 
     exit_code = 2
 
