@@ -20,8 +20,7 @@ from kerasrun.engine.stages import check_trainable, choose_trainable, experiment
 from kerasrun.engine.standardization import standardize
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.experiment.metric_names import by_name
-from kerasrun.experiment.outputs import outputs_of
+from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.network_layers import layers_after

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data
-from kerasrun.reading.files import listed, unreadable
-from kerasrun.sources._names import NamedArrays
+from kerasrun.reading.files import first_bytes, listed
+from kerasrun.sources._array_source import NamedArrays
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
@@ -29,24 +28,13 @@ class Npz(NamedArrays):
     form: ClassVar[str] = "an .npz file with x_train and y_train"
     suffixes: ClassVar[tuple[str, ...]] = (".npz",)
 
-    path: ExperimentPath
-    """The `.npz` file."""
-
     def open(self) -> Data:
-        from kerasrun.reading.arrays import LabelledArrays
-
         with open_archive(self.path) as archive:
-            arrays = {}
-            for split, keys in self.find_arrays(archive.files).items():
-                arrays[split] = LabelledArrays(
-                    read_array(archive, keys.inputs, self.path),
-                    read_array(archive, keys.labels, self.path),
-                    f"{self.path}: {keys.inputs}",
-                    f"{self.path}: {keys.labels}",
-                    read_array(archive, keys.weight, self.path) if keys.weight else None,
-                    f"{self.path}: {keys.weight}",
-                )
-        return self.data_from(arrays)
+
+            def array(key: str) -> "NDArray[Any]":
+                return read_array(archive, key, self.path)
+
+            return self.data_of(archive.files, array, array)
 
 
 @contextmanager
@@ -58,28 +46,20 @@ def open_archive(path: Path) -> "Iterator[NpzFile]":
     """
     import numpy as np
 
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise unreadable(path, error, "an .npz file") from error
-    with file:  # NumPy leaves a damaged file open if it opens it itself
-        _check_start(file.read(8), path)
-        file.seek(0)
-        try:
-            archive = np.load(file, allow_pickle=False)
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{path}: is damaged or truncated: {error}; expected an .npz file") from error
-        with archive:
-            yield archive
-
-
-def _check_start(start: bytes, path: Path) -> None:
+    start = first_bytes(path, "an .npz file")
     if not start:
         raise DataError(f"{path}: is empty (0 bytes); expected an .npz file")
     if start[:6] == b"\x93NUMPY":
         raise DataError(f"{path}: is a single array (.npy); expected an .npz file with x_train and y_train")
     if start[:2] != b"PK":
         raise DataError(f"{path}: is not an .npz file; it begins with {start!r}")
+    with path.open("rb") as file:  # NumPy leaves a damaged file open if it opens it itself
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{path}: is damaged or truncated: {error}; expected an .npz file") from error
+        with archive:
+            yield archive
 
 
 def read_array(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
