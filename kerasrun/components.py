@@ -32,7 +32,7 @@ class Keras:
     family: str
     """The family of Keras whose objects the components name."""
     is_graph: bool = False
-    """Whether the components are a list of layers that name each other."""
+    """True if the components are a list of layers that name each other."""
 
 
 def as_component(value: Any) -> Component:
@@ -53,7 +53,7 @@ def as_component(value: Any) -> Component:
 
 
 def snake_case(name: str) -> str:
-    """`MeanSquaredError` → `mean_squared_error`, as Keras names its objects."""
+    """Return `mean_squared_error` for `MeanSquaredError`, as Keras names its objects."""
     split = re.sub(r"\W+", "", name)
     split = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", split)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", split).lower()
@@ -65,11 +65,14 @@ class CommandLineText(str):
     __slots__ = ()
 
 
+def absolute(path: str | Path, folder: Path) -> Path:
+    """Return a path of an experiment in `folder` as an absolute one."""
+    return Path(Path.cwd() if isinstance(path, CommandLineText) else folder, Path(path).expanduser()).absolute()
+
+
 def _absolute(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str | Path):
-        return value
-    base = Path.cwd() if isinstance(value, CommandLineText) else Path((info.context or {}).get("folder", Path.cwd()))
-    return Path(base, Path(value).expanduser()).absolute()
+    folder = (info.context or {}).get("folder", Path.cwd())
+    return absolute(value, folder) if isinstance(value, str | Path) else value
 
 
 ExperimentPath = Annotated[Path, BeforeValidator(_absolute)]
@@ -113,7 +116,7 @@ class Kinds(Mapping[str, type[Kind]]):
 
 
 def kinds(package: str) -> Kinds:
-    """Every kind of a family, by its name in YAML. `package` is e.g. `kerasrun.sources`."""
+    """Return every kind of a family, by its name in YAML. `package` is e.g. `kerasrun.sources`."""
     found: dict[str, Callable[[], type[Kind]]] = {}
     made: dict[str, Callable[[], type[Kind]]] = {}
     many = []

@@ -27,13 +27,13 @@ from pathlib import Path
 
 
 class KerasrunError(Exception):
-    """Anything that the user can mend; printed without a traceback."""
+    """Anything that the user can mend; printed without a traceback, and the exit code is 1."""
 
     exit_code = 1
 
 
 class UsageError(KerasrunError):
-    """The command line is wrong."""
+    """The command line is wrong: the exit code is 2."""
 
     exit_code = 2
 

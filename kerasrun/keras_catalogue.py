@@ -17,18 +17,9 @@ from kerasrun.components import snake_case
 from kerasrun.keras_source import Place, add_file, ancestors, find, source_of
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
-    {
-        "optimizers": "keras.optimizers",
-        "schedules": "keras.optimizers.schedules",
-        "losses": "keras.losses",
-        "metrics": "keras.metrics",
-        "callbacks": "keras.callbacks",
-        "layers": "keras.layers",
-        "initializers": "keras.initializers",
-        "regularizers": "keras.regularizers",
-        "constraints": "keras.constraints",
-        "activations": "keras.activations",
-    }
+    {"optimizers": "keras.optimizers", "schedules": "keras.optimizers.schedules"}
+    | {family: f"keras.{family}" for family in ("losses", "metrics", "callbacks", "layers")}
+    | {family: f"keras.{family}" for family in ("initializers", "regularizers", "constraints", "activations")}
 )
 """Each family with the public module that offers it."""
 
@@ -74,19 +65,20 @@ class Signature:
     open_ended: bool = False
 
     def default(self, parameter: str) -> object:
-        """The default of `parameter` where it is a plain value, else None."""
+        """Return the default of `parameter` where it is a plain value, else None."""
         return next((known.plain_default for known in self.parameters if known.name == parameter), None)
 
 
 @functools.cache
 def names(family: str) -> tuple[str, ...]:
-    """Every class of a family (activations: every function), each under the one name that Keras gives it."""
-    exported = _exports(family)
-    return tuple(sorted({_own_name(exported, name) for name in exported if _is_object(family, name)}))
+    """Return every class of a family (activations: every function), each under the one name that Keras gives it."""
+    exported = exports(FAMILIES[family])
+    named = (name for name in exported if family == "activations" or name[0].isupper())
+    return tuple(sorted({_own_name(exported, name) for name in named if name not in _NOT_OBJECTS}))
 
 
 def identifiers(family: str) -> Mapping[str, str]:
-    """Every text that names an object of the family → the object's name: one of `names(family)`, or an added one."""
+    """Return, for every text that names an object, its name: one of `names(family)`, or that of an added one."""
     own = {name: one.name for one in _added_to(family) for name in _spellings(family, one.name)}
     return MappingProxyType({**own, **_keras_identifiers(family)}) if own else _keras_identifiers(family)
 
@@ -99,7 +91,7 @@ def _spellings(family: str, name: str) -> tuple[str, ...]:
 def _keras_identifiers(family: str) -> Mapping[str, str]:
     if family not in FAMILIES:
         return MappingProxyType({})
-    exported = _exports(family)
+    exported = exports(FAMILIES[family])
     found = {name: name for name in names(family)}
     # Losses may be named by their function: `mean_squared_error` is `MeanSquaredError`.
     functions = {name.lower(): name for name in found} if family == "losses" else {}
@@ -129,28 +121,26 @@ def canonical(family: str, name: str) -> str:
 
 
 def signature(family: str, name: str) -> Signature:
-    """What the object called `name` takes.
+    """Return what the object called `name` takes.
 
     Raises:
         KeyError: if there is no such object in this family.
     """
     own = canonical(family, name)
-    one = added(family, own)
-    return one.signature(family) if one else _keras_signature(family, own)
+    if one := added(family, own):
+        return one.signature(family)
+    if _is_metric_word(family, own):
+        return Signature(own, (Parameter("name", required=False, default="None"),))
+    return _signature(own, _place(family, own))
 
 
 def tensors(layer: str) -> tuple[str, ...]:
-    """What a layer must be applied to, such as `query` and `value`; one name where it takes one, or a list.
+    """Return what a layer must be applied to, such as `query` and `value`; one name where it takes one, or a list.
 
     Raises:
         KeyError: if there is no such layer.
     """
-    own = canonical("layers", layer)
-    one = added("layers", own)
-    return _tensors(one.place if one else find(*_exports("layers")[own]))
-
-
-def _tensors(place: Place | None) -> tuple[str, ...]:
+    place = _place("layers", canonical("layers", layer))
     for ancestor in ancestors(place) if place else ():
         for node in ancestor.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == "call":
@@ -158,38 +148,32 @@ def _tensors(place: Place | None) -> tuple[str, ...]:
     return ("inputs",)
 
 
+def _place(family: str, own: str) -> Place | None:
+    """Return the definition of an object by the catalogue's name."""
+    one = added(family, own)
+    return one.place if one else find(*exports(FAMILIES[family])[own])
+
+
+def _is_metric_word(family: str, own: str) -> bool:
+    return family == "metrics" and own in METRIC_WORDS and added(family, own) is None
+
+
 @functools.cache
-def _keras_signature(family: str, own: str) -> Signature:
-    if family == "metrics" and own in METRIC_WORDS:
-        return Signature(own, (Parameter("name", required=False, default="None"),))
-    module, original = _exports(family)[own]
-    return _signature(own, find(module, original))
-
-
 def _signature(name: str, place: Place | None) -> Signature:
     if place is None:
         return Signature(name, (), open_ended=True)
     if isinstance(place.node, ast.FunctionDef):
-        return Signature(name, tuple(parameters(place.node.args)), open_ended=False)
+        return Signature(name, tuple(parameters(place.node.args)))
     taken, open_ended = _constructor(ancestors(place))
     return Signature(name, tuple(taken), open_ended)
 
 
 def direction(metric: str) -> str | None:
-    """`up` where a larger value of the metric is better, `down` where a smaller one is, None where Keras cannot say."""
+    """Return `up` where more of the metric is better, `down` where less is, and None where Keras cannot say."""
     own = canonical("metrics", metric)
-    one = added("metrics", own)
-    return _direction(one.place) if one else _keras_direction(own)
-
-
-@functools.cache
-def _keras_direction(own: str) -> str | None:
-    if own in METRIC_WORDS:
+    if _is_metric_word("metrics", own):
         return "up" if own.startswith("acc") else "down"
-    return _direction(find(*_exports("metrics")[own]))
-
-
-def _direction(place: Place | None) -> str | None:
+    place = _place("metrics", own)
     if place is None or not isinstance(place.node, ast.ClassDef):
         return None
     for ancestor in ancestors(place):
@@ -201,18 +185,18 @@ def _direction(place: Place | None) -> str | None:
 
 
 def full_name(family: str, name: str) -> str:
-    """Where the object of that name is found: `keras.losses.Dice`, `kerasrun.dice.DiceLoss`."""
+    """Return where the object of that name is found: `keras.losses.Dice`, `kerasrun.dice.DiceLoss`."""
     return f"{module_of(family, name).removeprefix(PLUGIN_MODULES)}.{name}"
 
 
 def module_of(family: str, name: str) -> str:
-    """The module from which the object of that name is imported."""
+    """Return the module from which the object of that name is imported."""
     one = added(family, name)
     return one.place.module if one else FAMILIES[family]
 
 
 def family_of_argument(family: str, parameter: str) -> str | None:
-    """The family whose objects an argument takes (`kernel_initializer` → `initializers`), None for plain values."""
+    """Return the family whose objects an argument takes, `initializers` for `kernel_initializer`; None for values."""
     if family in ("optimizers", "schedules"):
         return {"learning_rate": "schedules", "inner_optimizer": "optimizers"}.get(parameter)
     if family == "callbacks":
@@ -235,7 +219,7 @@ def family_of_argument(family: str, parameter: str) -> str | None:
 
 @dataclass(frozen=True)
 class Added:
-    """A class or function that is no part of Keras, and is named in an experiment as if it were."""
+    """A class or function that is not part of Keras, but is named in an experiment as if it were."""
 
     name: str
     families: tuple[str, ...]
@@ -267,8 +251,6 @@ _FAMILY_OF_BASE = {
     **{"BaseOptimizer": "optimizers", "LearningRateSchedule": "schedules"},
     **{"Initializer": "initializers", "Regularizer": "regularizers", "Constraint": "constraints"},
 }
-
-
 _FAMILIES_OF_ARGUMENTS = {
     ("y_true", "y_pred"): ("losses", "metrics"),
     ("epoch",): (RATES,),
@@ -282,16 +264,15 @@ def added_objects(module: str) -> tuple[Added, ...]:
     found = []
     for node in parse(module).body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            arguments = [one.arg for one in node.args.posonlyargs + node.args.args]
-            known = next(
-                (of for begin, of in _FAMILIES_OF_ARGUMENTS.items() if begin == tuple(arguments[: len(begin)])), ()
-            )
-            found += [Added(node.name, known, Place(module, node))] if known else []
-        if isinstance(node, ast.ClassDef):
-            place = Place(module, node)
-            bases = [one.node.name for one in ancestors(place) if one.module.startswith("keras.")]
+            arguments = tuple(one.arg for one in node.args.posonlyargs + node.args.args)
+            known = (of for begin, of in _FAMILIES_OF_ARGUMENTS.items() if begin == arguments[: len(begin)])
+            families = next(known, ())
+        elif isinstance(node, ast.ClassDef):
+            bases = [one.node.name for one in ancestors(Place(module, node)) if one.module.startswith("keras.")]
             families = tuple(dict.fromkeys(_FAMILY_OF_BASE[name] for name in bases if name in _FAMILY_OF_BASE))
-            found += [Added(node.name, families, place)] if families else []
+        else:
+            continue
+        found += [Added(node.name, families, Place(module, node))] if families else []
     return tuple(found)
 
 
@@ -311,7 +292,7 @@ def keras_name(family: str, name: str) -> str | None:
 
 
 def added(family: str, name: str) -> Added | None:
-    """The object of that name if it is no part of Keras."""
+    """Return the object of that name if it is not part of Keras."""
     return next((one for one in _added_to(family) if one.name == name), None)
 
 
@@ -330,10 +311,6 @@ def _own_objects() -> tuple[Added, ...]:
 # Which names are public.
 
 
-def _exports(family: str) -> Mapping[str, tuple[str, str]]:
-    return exports(FAMILIES[family])
-
-
 @functools.cache
 def exports(module: str) -> Mapping[str, tuple[str, str]]:
     """Public name → (module, name there), from the lines `from keras.src.x import Y as Z` of a module of Keras."""
@@ -343,12 +320,6 @@ def exports(module: str) -> Mapping[str, tuple[str, str]]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras.src")
         for alias in node.names
     }
-
-
-def _is_object(family: str, name: str) -> bool:
-    if name in _NOT_OBJECTS:
-        return False
-    return True if family == "activations" else name[0].isupper()
 
 
 def _own_name(exported: Mapping[str, tuple[str, str]], name: str) -> str:
@@ -375,7 +346,7 @@ def _aliases(family: str) -> Mapping[str, str]:
 def parse(module: str) -> ast.Module:
     """The source of a module of Keras, such as `keras.layers`, or of one that was added."""
     tree = source_of(module)
-    assert tree is not None, f"{module} is no module of the installed Keras"
+    assert tree is not None, f"{module} is not a module of the installed Keras"
     return tree
 
 
@@ -384,7 +355,6 @@ def parse(module: str) -> ast.Module:
 
 def _constructor(ancestors: list[Place]) -> tuple[list[Parameter], bool]:
     for index, place in enumerate(ancestors):
-        assert isinstance(place.node, ast.ClassDef)
         for node in place.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 return _completed(node, ancestors[index + 1 :])
@@ -392,16 +362,15 @@ def _constructor(ancestors: list[Place]) -> tuple[list[Parameter], bool]:
 
 
 def _completed(init: ast.FunctionDef, bases: list[Place]) -> tuple[list[Parameter], bool]:
-    """The parameters of `init`, with those of the base's to which its `**kwargs` go."""
+    """Return the parameters of `init`, with those of the base to which its `**kwargs` go."""
     own = parameters(init.args)[1:]
     if init.args.kwarg is None:
         return own, False
     rest = init.args.kwarg.arg
     own += _popped(init, rest)
     for call in _calls(init):
-        if not any(keyword.arg is None and _is_name(keyword.value, rest) for keyword in call.keywords):
-            continue
-        if not (isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"):
+        passed_on = (ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg is None)
+        if rest not in passed_on or not (isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"):
             continue
         inherited, open_ended = _constructor(bases)
         positional = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
@@ -412,7 +381,7 @@ def _completed(init: ast.FunctionDef, bases: list[Place]) -> tuple[list[Paramete
 
 
 def parameters(arguments: ast.arguments) -> list[Parameter]:
-    """What a function takes by name."""
+    """Return what a function takes by name."""
     positional = arguments.posonlyargs + arguments.args
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
     defaults += arguments.defaults + arguments.kw_defaults
@@ -437,7 +406,3 @@ def _popped(init: ast.FunctionDef, rest: str) -> list[Parameter]:
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:
     return (child for child in ast.walk(node) if isinstance(child, ast.Call))
-
-
-def _is_name(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name

@@ -20,8 +20,7 @@ from kerasrun.engine.stages import check_trainable, choose_trainable, experiment
 from kerasrun.engine.standardization import standardize
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.experiment.metric_names import by_name
-from kerasrun.experiment.outputs import outputs_of
+from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
 from kerasrun.network_layers import layers_after
@@ -84,8 +83,10 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     x = _preprocess(experiment, inputs, train)
     if _measures(experiment):
         data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
+    # As TensorFlow takes it: ASCII letters, digits and few signs.
+    name = "model_" + re.sub(r"[^A-Za-z0-9_]", "_", experiment.name)
     try:
-        model = keras.Model(inputs, experiment.model.build(x, output), name=_identifier(experiment.name))
+        model = keras.Model(inputs, experiment.model.build(x, output), name=name)
     except ValueError as error:  # such as two layers of one name
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
@@ -197,8 +198,3 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
             f"the metric {several[0]} gives a value for each class, but the logs hold one number: set average: macro"
         )
     model.reset_metrics()
-
-
-def _identifier(name: str) -> str:
-    """Return the experiment's name as TensorFlow takes it: ASCII letters, digits and few signs."""
-    return "model_" + re.sub(r"[^A-Za-z0-9_]", "_", name)

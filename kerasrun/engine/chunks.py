@@ -15,12 +15,11 @@ class ChunkSize:
         self.fixed = fixed
         """The only size, where a callback needs each step."""
         self._size = 1
-        self._measured = False
         self.seconds_per_step: float | None = None
         """The time of a step in the last chunk; None before the second call, since the first one traces."""
         self.measured_seconds = 0.0
         self.first_seconds = 0.0
-        """The time of the first call, tracing included."""
+        """The time of the first call, tracing included; 0 before it."""
 
     def next(self, remaining: int) -> int:
         return min(self.fixed or self._size, remaining)
@@ -35,8 +34,7 @@ class ChunkSize:
         begin = time.perf_counter()
         yield
         seconds = time.perf_counter() - begin
-        if not self._measured:
-            self._measured = True
+        if not self.first_seconds:
             self.first_seconds = seconds
             return
         self.measured_seconds += seconds

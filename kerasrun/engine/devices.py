@@ -243,17 +243,9 @@ def _prepare(tf: Any, device: Device) -> None:
 
 
 def _set_threads(tf: Any, threads: Mapping[str, int]) -> None:
-    setters = {
-        "intra_op": (
-            tf.config.threading.get_intra_op_parallelism_threads,
-            tf.config.threading.set_intra_op_parallelism_threads,
-        ),
-        "inter_op": (
-            tf.config.threading.get_inter_op_parallelism_threads,
-            tf.config.threading.set_inter_op_parallelism_threads,
-        ),
-    }
-    for name, (get, put) in setters.items():
+    for name in ("intra_op", "inter_op"):
+        get = getattr(tf.config.threading, f"get_{name}_parallelism_threads")
+        put = getattr(tf.config.threading, f"set_{name}_parallelism_threads")
         if get() == threads[name]:
             continue
         try:
@@ -287,18 +279,14 @@ def _set_determinism(tf: Any, wanted: bool | None) -> bool:
         wanted = begun is not False
     if begun is not None and begun != wanted:
         raise DeviceError(
-            f"this process has begun with deterministic: {_yaml(begun)}, and TensorFlow cannot change that, but "
-            f"deterministic: {_yaml(wanted)} is asked for: call kerasrun in a process of its own, without "
+            f"this process has begun with deterministic: {str(begun).lower()}, and TensorFlow cannot change that, but "
+            f"deterministic: {str(wanted).lower()} is asked for: call kerasrun in a process of its own, without "
             "TF_DETERMINISTIC_OPS in its environment"
         )
     if wanted:
         tf.config.experimental.enable_op_determinism()
     _process_is_deterministic = wanted
     return wanted
-
-
-def _yaml(value: bool) -> str:
-    return "true" if value else "false"
 
 
 def _written(request: DeviceRequest) -> str:

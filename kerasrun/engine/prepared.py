@@ -91,11 +91,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
 
 
 def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:
-    """Return the experiment with learning-rate schedules that count steps where they counted epochs.
-
-    Args:
-        steps: those of an epoch.
-    """
+    """Return the experiment with learning-rate schedules that count steps where they counted epochs."""
     optimizer, notes = in_steps(experiment.compile.optimizer, steps)
     said = [("compile", note) for note in notes]
     stages = []

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
-import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -17,8 +16,8 @@ from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.sources.base import Source
 from kerasrun.text.document import Document
-from kerasrun.text.problems import Problem, closest, dotted, listed, shown
-from kerasrun.text.yaml_text import Node, Path, plain, walk
+from kerasrun.text.problems import Problem, closest, listed, shown
+from kerasrun.text.yaml_text import Path, plain, walk
 
 _FAMILIES = {
     name: family_of(field.annotation)
@@ -27,6 +26,7 @@ _FAMILIES = {
 }
 """The sections that hold one kind of a family of ours, with the family's package."""
 _LIKE_A_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?")
+_BOUNDS = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
 _MAY_BE_EMPTY = {name for name, field in Experiment.model_fields.items() if isinstance(field.default, Section | tuple)}
 """The sections and lists of which an empty one is the default."""
 
@@ -50,18 +50,16 @@ def read_experiment(
                 document.problem((section,), f"'{section}' is missing", f"expected {what}: {_kinds(package)}")
             )
             continue
-        kind, is_whole = _read_kind(document, section, values[section], folder, problems)
+        before_kind = len(problems)
+        kind = _read_kind(document, section, values[section], folder, problems)
         source = kind if isinstance(kind, Source) else source
-        values[section] = kind if is_whole else None
+        values[section] = kind if len(problems) == before_kind else None
     values = _with_epochs_of_stages(values, document, problems)
     if isinstance(values.get("augmentation"), str | dict):
         values["augmentation"] = _read_generator(document, values["augmentation"], folder, problems)
     broken = {section for section in (*_FAMILIES, "augmentation") if values.get(section) is None}
-    try:
-        experiment = _Reader(document, (), Experiment, {"folder": folder}).read(values)
-    except _BrokenError as error:
-        problems += [problem for problem in error.problems if problem.key_path not in broken]
-        return None, source
+    experiment, found = _Reader(document, (), Experiment, folder).read(values)
+    problems += [problem for problem in found if problem.key_path not in broken]
     return experiment if len(problems) == before else None, source
 
 
@@ -83,20 +81,17 @@ def _kinds(package: str) -> str:
     return listed(kinds(package).in_words)
 
 
-def _read_kind(
-    document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]
-) -> tuple[Kind | None, bool]:
-    """Return the kind in a section as far as it could be read, and whether all of it could be."""
+def _read_kind(document: Document, section: str, value: Any, folder: FilePath, problems: list[Problem]) -> Kind | None:
+    """Return the kind in a section as far as it could be read, after adding to `problems` what is wrong with it."""
     known = kinds(_FAMILIES[section])
     path: Path = (section,)
     name, arguments = _name_and_arguments(value)
     if isinstance(value, dict):
         # Such a kind may have more keys beside its own.
         name = next((key for key in value if key in known and is_written_beside(known[key])), name)
-    if name not in known:
-        received = (
-            shown(value) if name is None else f"unknown {'kind of data' if section == 'data' else 'network'} '{name}'"
-        )
+    if name is None or name not in known:
+        what = "kind of data" if section == "data" else "network"
+        received = shown(value) if name is None else f"unknown {what} '{name}'"
         suggestion = closest(name, known) if name is not None else None
         having = where.kinds_with(_FAMILIES[section], name) if name is not None else []
         expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
@@ -111,20 +106,17 @@ def _read_kind(
             )
         place = document.place(path) if name is None or isinstance(value, str) else document.key_place((*path, name))
         problems.append(Problem(place, section, received, expected, suggestion))
-        return None, False
-    assert name is not None
-    if not isinstance(value, str):
-        path = (section, name)
+        return None
     if isinstance(value, dict) and is_written_beside(known[name]):
-        arguments, path = value, (section,)
+        arguments = value
+    elif not isinstance(value, str):
+        path = (section, name)
     if not isinstance(arguments, Mapping):
         problems.append(document.problem(path, f"{shown(arguments)} for '{name}'", "expected its keys: {key: value}"))
-        return None, False
-    try:
-        return _Reader(document, path, known[name], {"folder": folder}).read(dict(arguments)), True
-    except _BrokenError as error:
-        problems += error.problems
-        return error.rest, False
+        return None
+    kind, found = _Reader(document, path, known[name], folder).read(dict(arguments))
+    problems += found
+    return kind
 
 
 def _read_generator(
@@ -148,14 +140,11 @@ def _read_generator(
         return None
     for key, (unchanging, expected) in NOT_TAKEN.items():
         if key in arguments and arguments[key] not in unchanging:
-            place = document.key_place((*path, key))
-            problems.append(Problem(place, dotted((*path, key)), f"'{key}' is not an argument here", expected))
+            problems.append(document.key_problem((*path, key), f"'{key}' is not an argument here", expected))
     taken = {key: None if value == NONE else value for key, value in arguments.items() if key not in NOT_TAKEN}
-    try:
-        return _Reader(document, path, ImageDataGenerator, {"folder": folder}).read(taken)
-    except _BrokenError as error:
-        problems += error.problems
-        return None
+    generator, found = _Reader(document, path, ImageDataGenerator, folder).read(taken)
+    problems += found
+    return None if found else generator
 
 
 def _name_and_arguments(value: Any) -> tuple[str | None, Any]:
@@ -172,31 +161,22 @@ def _name_and_arguments(value: Any) -> tuple[str | None, Any]:
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _BrokenError(Exception):
-    def __init__(self, problems: list[Problem], rest: Any) -> None:
-        self.problems = problems
-        self.rest = rest
-        """The values that could be read, with defaults for the others."""
-
-
 class _Reader(Generic[Model]):
     """Validate the values at `path` as `model`."""
 
-    def __init__(self, document: Document, path: Path, model: type[Model], context: Mapping[str, Any]) -> None:
-        self.document, self.path, self.model, self.context = document, path, model, context
+    def __init__(self, document: Document, path: Path, model: type[Model], folder: FilePath) -> None:
+        self.document, self.path, self.model, self.folder = document, path, model, folder
 
-    def read(self, values: dict[str, Any]) -> Model:
+    def read(self, values: dict[str, Any]) -> tuple[Model, list[Problem]]:
+        """Return the model and what is wrong; a value that could not be read has its default, or is missing."""
         problems = self.prepare(values)
         try:
-            found = self.model.model_validate(values, context=dict(self.context))
+            return self.model.model_validate(values, context={"folder": self.folder}), problems
         except ValidationError as error:
             details = error.errors(include_url=False)
             wrong = {detail["loc"][0] for detail in details if detail["loc"]}
             rest = self.model.model_construct(**{key: value for key, value in values.items() if key not in wrong})
-            raise _BrokenError(problems + self.problems(details), rest) from None
-        if problems:
-            raise _BrokenError(problems, found)
-        return found
+            return rest, problems + self.problems(details)
 
     def prepare(self, values: dict[str, Any]) -> list[Problem]:
         """Put right what YAML and pydantic get wrong: `0.10` is text where text is wanted, and `true` is never 1."""
@@ -228,12 +208,12 @@ class _Reader(Generic[Model]):
         within = {path[:length] for path in at for length in range(len(path))}
         return [self.problem(path, errors) for path, errors in at.items() if path not in within]
 
-    def written_path(self, loc: tuple[int | str, ...]) -> Path:
+    def written_path(self, loc: Path) -> Path:
         """Return `loc` without the names that pydantic adds for the members of a union."""
         path = self.path
         for index, part in enumerate(loc):
             known = self.document.node((*path, part)) is not None
-            missing = index == len(loc) - 1 and part in getattr(self.model_at(loc[:index]), "model_fields", {})
+            missing = index == len(loc) - 1 and part in getattr(self.at(loc[:index])[0], "model_fields", {})
             if known or missing:
                 path = (*path, part)
         return path
@@ -242,36 +222,27 @@ class _Reader(Generic[Model]):
         detail = details[0]
         key = path[-1] if path else ""
         if detail["type"] == "missing":
-            return self.document.problem(path, f"'{key}' is missing", self.meaning(detail["loc"]))
+            # What the first sentence of the field's documentation says.
+            words = _lower(meaning(self.at(detail["loc"])[1], str(key)).split(".")[0])
+            return self.document.problem(path, f"'{key}' is missing", f"expected {words}" if words else "")
         if detail["type"] == "extra_forbidden":
-            model = self.model_at(detail["loc"][:-1])
-            fields = list(model.model_fields) if model else []
+            section = self.at(detail["loc"][:-1])[0]
+            fields = list(section.model_fields) if section else []
             expected = f"expected {listed(fields)}" if fields else "expected no keys"
-            place = self.document.key_place(path)
             usual = where.usual_name(str(key))
             suggestion = usual if usual in fields else closest(str(key), fields)
             elsewhere = where.not_needed(str(key)) or where.belongs(str(key), self.document)
             if elsewhere and usual not in fields:
                 expected, suggestion = elsewhere, None
-            return Problem(place, dotted(path), f"unknown key '{key}'", expected, suggestion)
+            return self.document.key_problem(path, f"unknown key '{key}'", expected, suggestion)
         expected = listed(dict.fromkeys(self.expected(one) for one in details))
         node = self.document.node(path)
-        received = shown(plain(node)) if node is not None else shown(detail["input"])
-        if node is not None and isinstance(node.value, str) and node.value.endswith(","):
-            expected += ", without the comma at the end"
-        return self.document.problem(
-            path, f"received {received}", f"expected {expected}", self.suggestion(node, details)
-        )
-
-    def meaning(self, loc: tuple[int | str, ...]) -> str:
-        """Return the first sentence of a field's documentation."""
-        owner = self.owner_at(loc)
-        words = meaning(*owner) if owner else ""
-        return f"expected {_lower(words.split('.')[0])}" if words else ""
-
-    def suggestion(self, node: Node | None, details: list[ErrorDetails]) -> str | None:
-        choices = [choice for detail in details for choice in _choices(detail)]
-        return closest(node.value, choices) if node is not None and isinstance(node.value, str) else None
+        value = plain(node) if node is not None else detail["input"]
+        suggestion = None
+        if node is not None and isinstance(value, str):
+            expected += ", without the comma at the end" if value.endswith(",") else ""
+            suggestion = closest(value, [choice for one in details for choice in _choices(one)])
+        return self.document.problem(path, f"received {shown(value)}", f"expected {expected}", suggestion)
 
     def expected(self, detail: ErrorDetails) -> str:
         match detail["type"]:
@@ -280,8 +251,7 @@ class _Reader(Generic[Model]):
             case "float_type" | "float_parsing" | "finite_number":
                 return f"a number{self.range(detail)}"
             case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
-                whole = float not in self.types_at(detail["loc"])
-                return f"a {'whole ' if whole else ''}number{self.range(detail)}"
+                return f"a {'' if float in self.types_at(detail['loc']) else 'whole '}number{self.range(detail)}"
             case "bool_type" | "bool_parsing":
                 return "true or false"
             case "string_type":
@@ -299,49 +269,41 @@ class _Reader(Generic[Model]):
             case "too_short" | "too_long":
                 bounds = detail.get("ctx", {})
                 number = bounds.get("min_length", bounds.get("max_length"))
-                values = "value" if number == 1 else "values"
-                return f"at {'least' if 'min_length' in bounds else 'most'} {number} {values}"
+                return f"at {'least' if 'min_length' in bounds else 'most'} {number} value{'' if number == 1 else 's'}"
             case "value_error":
                 return str(detail.get("ctx", {}).get("error", detail["msg"])).removeprefix("expected ")
         return _lower(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
 
-    def types_at(self, loc: tuple[int | str, ...]) -> set[object]:
+    def types_at(self, loc: Path) -> set[object]:
         """Return every type in the annotation of the field at `loc`, or of the field whose list or mapping holds it."""
-        field = self.field_at(loc)
+        field = self.at(loc)[2]
         return _types(field.annotation) if field else set()
-
-    def field_at(self, loc: tuple[int | str, ...]) -> FieldInfo | None:
-        owner = self.owner_at(loc)
-        return owner[0].model_fields[owner[1]] if owner else None
-
-    def owner_at(self, loc: tuple[int | str, ...]) -> tuple[type[BaseModel], str] | None:
-        """Return the class and the name of the field at `loc`, or of the field whose list or mapping holds it."""
-        while len(loc) > 1 and self.model_at(loc[:-1]) is None:
-            loc = loc[:-1]
-        model = self.model_at(loc[:-1])
-        return (model, str(loc[-1])) if model and loc and str(loc[-1]) in model.model_fields else None
 
     def range(self, detail: ErrorDetails) -> str:
         """Return every bound of the field, not only the one that was crossed: ` above 0 and below 1`."""
-        field = self.field_at(detail["loc"])
-        bounds = [words for limit in (field.metadata if field else []) if (words := _bound(limit))]
-        if not bounds:
-            names = {"gt": "above", "ge": "of at least", "lt": "below", "le": "of at most"}
-            bounds = [f"{names[key]} {value}" for key, value in detail.get("ctx", {}).items() if key in names]
-        return f" {' and '.join(bounds)}" if bounds else ""
+        field = self.at(detail["loc"])[2]
+        marks = field.metadata if field else []
+        limits = [(key, getattr(mark, key)) for mark in marks for key in _BOUNDS if hasattr(mark, key)]
+        limits = limits or [(key, value) for key, value in detail.get("ctx", {}).items() if key in _BOUNDS]
+        return f" {' and '.join(f'{_BOUNDS[key]} {value}' for key, value in limits)}" if limits else ""
 
-    def model_at(self, loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-        """Return the class of the section at `loc`, or of the sections in a list."""
-        model: type[BaseModel] | None = self.model
+    def at(self, loc: Path) -> tuple[type[BaseModel] | None, type[BaseModel], FieldInfo | None]:
+        """Return what the schema has at `loc`: the class of a section, and the last field with the class that has it.
+
+        Below a field that does not hold a section, `loc` leads to the values of its list or mapping.
+        """
+        section: type[BaseModel] | None = self.model
+        owner: type[BaseModel] = self.model
+        field = None
         for part in loc:
-            if isinstance(part, int):  # a place in a list of sections
+            if isinstance(part, int):  # a place in a list
                 continue
-            field = model.model_fields.get(str(part)) if model else None
-            if field is None:
-                return None
-            sections = (one for one in _types(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel))
-            model = next(sections, None)
-        return model
+            if section is None or part not in section.model_fields:
+                return None, owner, field
+            owner, field = section, section.model_fields[part]
+            found = (one for one in _types(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel))
+            section = next(found, None)
+        return section, owner, field
 
 
 def _put(values: Any, path: Path, value: str) -> None:
@@ -365,19 +327,6 @@ def _choices(detail: ErrorDetails) -> list[str]:
         return []
     expected = str(detail.get("ctx", {}).get("expected", ""))
     return [choice.strip().strip("'") for part in expected.split(" or ") for choice in part.split(",")]
-
-
-def _bound(limit: object) -> str:
-    match limit:
-        case annotated_types.Ge(ge=value):
-            return f"of at least {value}"
-        case annotated_types.Gt(gt=value):
-            return f"above {value}"
-        case annotated_types.Le(le=value):
-            return f"of at most {value}"
-        case annotated_types.Lt(lt=value):
-            return f"below {value}"
-    return ""
 
 
 def _lower(sentence: str) -> str:

@@ -22,7 +22,7 @@ from kerasrun.keras_catalogue import (
 )
 from kerasrun.models.layers import INPUT, is_applied_again
 from kerasrun.text.document import Document, Written, written_component, written_list
-from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.problems import Place, Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain
 
 LAYER_KEYS = ("inputs",)
@@ -82,6 +82,9 @@ class _Checker:
     document: Document
     problems: list[Problem]
 
+    def report(self, place: Place, path: Path, received: str, expected: str = "", nearest: str | None = None) -> None:
+        self.problems.append(Problem(place, dotted(path), received, expected, nearest))
+
     def component(self, node: Node, path: Path, family: str, extra: tuple[str, ...] = ()) -> None:
         """Check a name, its arguments, and what these hold in turn."""
         written = written_component(node, path)
@@ -94,11 +97,9 @@ class _Checker:
         known = signature(family, name)
         names = [parameter.name for parameter in known.parameters]
         in_epochs = epoch_arguments(name) if family == "schedules" else {}
-        extra = (
-            *extra,
-            *in_epochs.values(),
-            *((DECAY,) if "learning_rate" in names and family == "optimizers" else ()),
-        )
+        extra = (*extra, *in_epochs.values())
+        if family == "optimizers" and "learning_rate" in names:
+            extra = (*extra, DECAY)
         meant = set()
         for key, argument in written.arguments.items():
             if key in names:
@@ -118,7 +119,7 @@ class _Checker:
             needed = listed([f"'{argument}'" for argument in missing], "and")
             expected = f"expected {{{written.name}: {{{', '.join(f'{argument}: …' for argument in missing)}}}}}"
             verb = "is" if len(missing) == 1 else "are"
-            self.problems.append(Problem(written.place, dotted(written.path), f"{needed} {verb} missing", expected))
+            self.report(written.place, written.path, f"{needed} {verb} missing", expected)
 
     def known_name(self, written: Written, path: Path, family: str) -> str | None:
         """Return the catalogue's name; None after reporting one that is unknown or refused."""
@@ -132,13 +133,12 @@ class _Checker:
                 usable = [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]
                 received = f"unknown {_WORDS[family]} '{name}'"
                 expected = f"expected {f'a name of {FAMILIES[family]}' if family in FAMILIES else listed(usable)}"
-                where = dotted(path)
-                self.problems.append(Problem(written.place, where, received, expected, closest(name, usable)))
+                self.report(written.place, path, received, expected, closest(name, usable))
                 return None
         reason = refusal(family, name, section) or plugins.refusal(family, name)
         if reason is not None:
             received = f"'{written.name}' is refused: {reason}"
-            self.problems.append(Problem(written.place, dotted(path), received))
+            self.report(written.place, path, received)
             return None
         return name
 
@@ -155,8 +155,7 @@ class _Checker:
         elif isinstance(node.value, dict) and node.value:
             first, second, *_ = node.value
             named = next((key for key in ("name", "type", "class") if key in node.value), None)
-            place = node.value[second].key or place
-            received = f"'{second}' beside '{first}'"
+            place, received = node.value[second].key or place, f"'{second}' beside '{first}'"
             expected = f"expected one {word}, its arguments below it: indent '{second}' further than '{first}'"
             holds_more = any(isinstance(one.value, dict) for one in node.value.values())
             if named and not holds_more and isinstance(node.value[named].value, str):
@@ -165,7 +164,7 @@ class _Checker:
                 expected = f"expected the name before its arguments: {{{node.value[named].value}: {{{others}}}}}"
             elif path == ("compile", "loss"):
                 expected += "; or the names of several outputs under model.outputs"
-        self.problems.append(Problem(place, dotted(path), received, expected))
+        self.report(place, path, received, expected)
 
     def unknown_argument(self, node: Node, path: Path, component: str, family: str, names: list[str]) -> str | None:
         """Report an argument that Keras does not know; the one that was probably meant is returned."""
@@ -200,28 +199,26 @@ class _Checker:
         elif inner == "activations" and isinstance(node.value, str):
             self.known_name(Written(node.value, path, node.place, {}), path, inner)
         elif inner == "activations":
-            expected = "expected a name of keras.activations"
-            self.problems.append(Problem(node.place, dotted(path), f"received {shown(node.value)}", expected))
+            self.report(node.place, path, f"received {shown(node.value)}", "expected a name of keras.activations")
         elif inner == "schedules" and not isinstance(node.value, dict):
             expected = "expected a number, or a schedule: {ExponentialDecay: {argument: value}}"
-            self.problems.append(Problem(node.place, dotted(path), f"received {shown(node.value)}", expected))
+            self.report(node.place, path, f"received {shown(node.value)}", expected)
         else:
             self.component(node, path, inner)
 
     def number(self, node: Node, path: Path, key: str) -> None:
         """Check a count of epochs, several of these in rising order, or `decay`."""
         value = plain(node)
-        several = key.startswith("boundaries")
+        several, may_be_zero = key.startswith("boundaries"), key in (DECAY, "warmup_epochs")
         numbers = value if several and isinstance(value, list) else [value]
-        least = 0 if key in (DECAY, "warmup_epochs") else None
         if (
             (several and not isinstance(value, list))
             or any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers)
-            or any(one < 0 if least == 0 else one <= 0 for one in numbers)
+            or any(one < 0 or (one == 0 and not may_be_zero) for one in numbers)
             or sorted(set(numbers)) != numbers
         ):
             what = "a list of rising numbers" if several else "a number"
-            bound = "of at least 0" if least == 0 else "above 0"
+            bound = "of at least 0" if may_be_zero else "above 0"
             self.problems.append(self.document.problem(path, f"received {shown(value)}", f"expected {what} {bound}"))
 
     def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
@@ -248,7 +245,7 @@ class _Checker:
             expected = f"expected {listed(choices)}"
         if expected:
             received = f"received the text {shown(node.value)}"
-            self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
+            self.report(node.place, path, received, expected, suggestion)
 
     def layers(self, entries: list[tuple[Path, Node]]) -> None:
         """Check the layers of a graph: each layer, its name, and the earlier layers that it is applied to."""
@@ -270,37 +267,34 @@ class _Checker:
             if name in earlier:
                 received = f"a second layer called '{name}'" if name != INPUT else f"a layer called '{INPUT}'"
                 expected = "expected every name once" if name != INPUT else "expected another name: it is the input's"
-                where = entry.arguments["name"]
-                self.problems.append(Problem(where.place, dotted((*entry.path, "name")), received, expected))
+                self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
             elif name:
                 earlier.append(name)
 
     def applied_again(self, entry: Written) -> None:
         """Refuse arguments of a layer that an earlier entry made."""
         for key in [key for key in entry.arguments if key not in ("name", *LAYER_KEYS)]:
-            place, where = self.document.key_place((*entry.path, key)), dotted((*entry.path, key))
             received = f"the argument '{key}' of {entry.name}, a layer that is applied again"
-            self.problems.append(Problem(place, where, received, "expected inputs and name alone"))
+            expected = "expected inputs and name alone"
+            self.problems.append(self.document.key_problem((*entry.path, key), received, expected))
 
     def inputs(self, entry: Written) -> list[tuple[Path, Node]]:
         node = entry.arguments.get("inputs")
         path = (*entry.path, "inputs")
         if node is not None and not (isinstance(node.value, list) and node.value):
             expected = "expected a list of names of earlier layers: [name, name]"
-            self.problems.append(Problem(node.place, dotted(path), f"received {shown(node.value)}", expected))
+            self.report(node.place, path, f"received {shown(node.value)}", expected)
         return written_list(node, path)
 
     def input(self, node: Node, path: Path, earlier: list[str], all_names: list[str | None]) -> None:
         if isinstance(node.value, str) and node.value in earlier:
             return
-        expected = f"expected {listed(earlier)}"
-        received = f"no layer is called {shown(node.value)}"
+        received, expected = f"no layer is called {shown(node.value)}", f"expected {listed(earlier)}"
+        suggestion = closest(node.value, earlier) if isinstance(node.value, str) else None
         if node.value in all_names:
             received, expected = f"the layer {shown(node.value)} comes later", "expected a layer above this one"
-        suggestion = (
-            closest(node.value, earlier) if isinstance(node.value, str) and node.value not in all_names else None
-        )
-        self.problems.append(Problem(node.place, dotted(path), received, expected, suggestion))
+            suggestion = None
+        self.report(node.place, path, received, expected, suggestion)
 
     def enough_inputs(self, entry: Written, number: int) -> None:
         """Check that layers that take tensors one by one, as attention does, have all of them."""
@@ -310,7 +304,7 @@ class _Checker:
         if max(number, 1) < len(needed):
             received = f"{entry.name} on {number or 'the layer before alone'}" + (" input" if number else "")
             expected = f"expected inputs: [{', '.join(needed)}], names of earlier layers"
-            self.problems.append(Problem(entry.place, dotted(entry.path), received, expected))
+            self.report(entry.place, entry.path, received, expected)
 
     def scheduled(self, optimizer: Written | None) -> None:
         """Refuse callbacks that set the learning rate where a schedule does, as Keras would."""
@@ -324,9 +318,7 @@ class _Checker:
         scheduled = rate is not None and isinstance(rate.value, dict) and schedule is not None
         if decay is not None and decay.value and scheduled:
             received = f"decay beside a schedule as the learning rate of {optimizer.name}"
-            self.problems.append(
-                Problem(decay.place, dotted((*optimizer.path, DECAY)), received, "expected one of them")
-            )
+            self.report(decay.place, (*optimizer.path, DECAY), received, "expected one of them")
         if scheduled and schedule:
             what = f"the schedule {schedule.name} of {dotted(schedule.path[:-1])}"
         elif decay is not None and decay.value:
@@ -337,7 +329,7 @@ class _Checker:
             if adapter_of(callback.name).sets_learning_rate:
                 expected = "expected one of them: both set the learning rate"
                 received = f"{callback.name} beside {what}"
-                self.problems.append(Problem(callback.place, dotted(callback.path[:2]), received, expected))
+                self.report(callback.place, callback.path[:2], received, expected)
 
 
 def _as_boolean(written: str) -> str | None:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kerasrun.errors import ExperimentError
+from kerasrun import plugins
+from kerasrun.components import absolute
+from kerasrun.errors import ExperimentError, PluginError
 from kerasrun.experiment import fields, keras_checks, overrides, tutorial_forms
-from kerasrun.experiment.plugin_files import use_plugins
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
 from kerasrun.text import yaml_text
-from kerasrun.text.document import Document, accept_class_name_form
-from kerasrun.text.problems import Problem, Text, closest, experiment_error, shown
+from kerasrun.text.document import Document, accept_class_name_form, written_list
+from kerasrun.text.problems import Problem, Text, closest, dotted, experiment_error, shown
 from kerasrun.text.yaml_text import Node
 
 
@@ -48,7 +49,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
         raise experiment_error(problems)
     document = _changed(root, overrides, problems)
     folder = Path(file).parent.absolute()
-    problems += use_plugins(document, folder)
+    problems += _use_plugins(document, folder)
     tutorial_forms.accept(document)
     found = keras_checks.check(document)
     typed: list[Problem] = []
@@ -69,9 +70,8 @@ def _read(path: Path) -> str:
     except IsADirectoryError:
         raise ExperimentError(f"{path}: a folder; expected an experiment file{_offered(path)}") from None
     except FileNotFoundError:
-        raise ExperimentError(
-            f"{path}: no such file; expected an experiment file{_offered(path.parent, path)}"
-        ) from None
+        offered = _offered(path.parent, path)
+        raise ExperimentError(f"{path}: no such file; expected an experiment file{offered}") from None
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
     try:
@@ -95,17 +95,37 @@ def _offered(folder: Path, wanted: Path | None = None) -> str:
 
 def _changed(root: Node, settings: Sequence[str], problems: list[Problem]) -> Document:
     """Return the document with what the command line sets."""
-    if root.value is None and not settings:
-        problems.append(
-            Problem(root.place, "", "an empty experiment", "expected at least the sections 'data' and 'model'")
-        )
-        raise experiment_error(problems)
-    if root.value is None:
+    if root.value is None and settings:
         root.value = {}
     if not isinstance(root.value, dict):
-        received = shown(root.value) if isinstance(root.value, str) else f"{shown(root.value)} at the top"
-        problems.append(Problem(root.place, "", received, "expected sections: 'data:', 'model:', …"))
-        raise experiment_error(problems)
+        received, expected = f"{shown(root.value)} at the top", "expected sections: 'data:', 'model:', …"
+        if root.value is None:
+            received, expected = "an empty experiment", "expected at least the sections 'data' and 'model'"
+        elif isinstance(root.value, str):
+            received = shown(root.value)
+        raise experiment_error([*problems, Problem(root.place, "", received, expected)])
     accept_class_name_form(root)
     overrides.apply(root, settings, problems)
     return Document(root)
+
+
+def _use_plugins(document: Document, folder: Path) -> list[Problem]:
+    """Let the names of the experiment's plugins, and of no others, be known; return what is wrong with the files."""
+    problems: list[Problem] = []
+    found: list[plugins.Plugin] = []
+    plugins.use(())
+    for path, node in written_list(document.node(("plugins",)), ("plugins",)):
+        if not isinstance(node.value, str):
+            continue  # reported as a wrong value
+        file = absolute(node.value, folder)
+        try:
+            plugin = plugins.read(file)
+            wrong = plugins.problems_of(plugin)
+            if any(plugin.module == other.module for other in found):
+                wrong.append("a second plugin of this name; give it another one")
+            found.append(plugin)
+        except PluginError as error:
+            wrong = [str(error)]
+        problems += [Problem(node.place, dotted(path), f"{file}: {one}") for one in wrong]
+        plugins.use(found)
+    return problems

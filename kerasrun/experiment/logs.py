@@ -1,10 +1,9 @@
 """The names that the logs of a run will have."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kerasrun.components import Component
-from kerasrun.experiment.metric_names import by_name
-from kerasrun.experiment.outputs import outputs_of
+from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.tasks.base import task_named
 
@@ -12,17 +11,12 @@ Metrics = Mapping[str, Component | None]
 """The metrics in the logs by name; None for the loss of one of several outputs."""
 
 
-def metric_names(experiment: Experiment) -> tuple[str, ...]:
-    """Return the name of each loss of several outputs, then of each metric."""
-    return tuple(metrics_of(experiment))
-
-
 def log_names(experiment: Experiment, validates: bool | None) -> tuple[str, ...]:
     """Return the columns of `metrics.csv`; while `validates` is not known (None), the `val_` ones are among them."""
-    return names_of(metric_names(experiment), validates)
+    return names_of(metrics_of(experiment), validates)
 
 
-def names_of(metrics: tuple[str, ...], validates: bool | None) -> tuple[str, ...]:
+def names_of(metrics: Iterable[str], validates: bool | None) -> tuple[str, ...]:
     """Return the same for metrics of these names."""
     trained = ("loss", *metrics)
     validated = () if validates is False else tuple(f"val_{name}" for name in trained)

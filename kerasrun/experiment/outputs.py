@@ -1,10 +1,10 @@
-"""Several outputs of one network: the loss, its weight and the metrics of each."""
+"""Several outputs of one network: the loss, its weight and the metrics of each, with their names in the logs."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
-from kerasrun.components import Component
+from kerasrun.components import Component, snake_case
 from kerasrun.errors import ModelError
-from kerasrun.experiment.metric_names import by_name
 from kerasrun.experiment.schema import Compile, Experiment
 from kerasrun.keras_catalogue import identifiers
 from kerasrun.reading.data import LabelKind
@@ -30,6 +30,21 @@ def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
         taken |= metrics.keys()
         found.append(NetworkOutput(name, kind, loss, (experiment.compile.loss_weights or {}).get(name, 1.0), metrics))
     return tuple(found)
+
+
+def by_name(metrics: Sequence[Component], prefix: str = "", taken: Iterable[str] = ()) -> Mapping[str, Component]:
+    """Return each metric under its `name`, else under its snake-case name; repeated ones get `_1`, `_2`.
+
+    Args:
+        prefix: what every name begins with.
+        taken: names that others have already.
+    """
+    found: dict[str, Component] = {}
+    for metric in metrics:
+        name = prefix + str(metric.arguments.get("name") or snake_case(metric.name))
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        found[next(one for one in itertools.chain([name], numbered) if one not in (*found, *taken))] = metric
+    return found
 
 
 def written_outputs(document: Document) -> tuple[str, ...]:
@@ -64,7 +79,7 @@ def _metrics_of(section: Compile, name: str, kind: LabelKind) -> Sequence[Compon
 
 
 def _activation(layer: Component) -> str | None:
-    """The name of the activation that a layer ends in; None where its kind does not tell."""
+    """Return the name of the activation that a layer ends in; None where its kind does not say."""
     name = identifiers("layers").get(layer.name)
     if name == "Softmax":
         return "softmax"

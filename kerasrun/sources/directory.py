@@ -33,10 +33,11 @@ class Directory(Source):
     """Image files in one folder per class: `<path>/{train,validation,test}/<class>/*`, or `<path>/<class>/*`.
 
     `validation` may be spelt `valid` or `val`. Without such folders every image is for training. The class of an image
-    is its folder's name; a split may lack classes, but every class must be in `train`. Hidden files and files that are
-    not images by their extension (.jpg .jpeg .png .bmp .gif .webp .tif .tiff) are passed over. The order of the
-    examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read; samples of
-    16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
+    is the name of its class folder, however deep below it is; a split may lack classes, but every class must be in
+    `train`. Hidden files are passed over. Files that are not images by their extension (.jpg .jpeg .jpe .jfif .png .bmp
+    .ppm .pgm .pbm .pnm .gif .webp .tif .tiff), or without one by how they begin, are counted and passed over. The order
+    of the examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read;
+    samples of 16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
     """
 
     kind: ClassVar[str] = "directory"

@@ -23,7 +23,8 @@ _CHUNK_CACHE = 2**26
 class Hdf5(NamedArrays):
     """Arrays in one HDF5 file (`.h5`): images of shape (examples, height, width[, channels]), or rows of features.
 
-    uint8 stays uint8; all other numbers become float32. Examples that would not fit into memory stay in the file and
+    Images of whole numbers from 0 to 255 become uint8, whatever their dtype; those of 16 bits keep their high byte. All
+    other numbers become float32. Examples that would not fit into memory stay in the file and
     are read as they are asked for, a batch at a time: fast where the array is stored in chunks of few examples, or in
     one piece. An array in a group is named by its path, `group/x_train`.
     """

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Npy(ArraySource):
     """Arrays in `.npy` files, one each: images of shape (examples, height, width[, channels]), or rows of features.
 
-    uint8 stays uint8; all other numbers become float32. Examples that would not fit into memory stay in their file
+    Images of whole numbers from 0 to 255 become uint8, whatever their dtype; those of 16 bits keep their high byte. All
+    other numbers become float32. Examples that would not fit into memory stay in their file
     (a memory map) and are read as they are asked for. Nothing is ever unpickled.
     """
 

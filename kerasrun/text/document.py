@@ -1,4 +1,4 @@
-"""The experiment as it was written: every value with its place, so that any later check can point at it."""
+"""The experiment as it was written: every value with its place, so that later checks can point at it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Document:
         return any(f"{one}.".startswith(f"{dotted(path)}.") for one in self.broken)
 
     def node(self, path: Path) -> Node | None:
-        """The value at `path`, with its place; None where nothing was written."""
+        """Return the value at `path`, with its place; None where nothing was written."""
         node: Node | None = self.root
         for part in path:
             if node is None:
@@ -31,7 +31,7 @@ class Document:
         return node
 
     def place(self, path: Path) -> Place:
-        """Where the value at `path` stands, or the nearest section that should hold it."""
+        """Return the place of the value at `path`, or of the nearest section that should hold it."""
         for length in range(len(path), 0, -1):
             node = self.node(path[:length])
             if node is not None:
@@ -39,16 +39,20 @@ class Document:
         return self.root.place
 
     def key_place(self, path: Path) -> Place:
-        """Where the key at `path` stands; the value's place in a list."""
+        """Return the place of the key at `path`; in a list, that of the value."""
         node = self.node(path)
         return node.key if node is not None and node.key else self.place(path)
 
     def problem(self, path: Path, received: str, expected: str = "", suggestion: str | None = None) -> Problem:
-        """A problem with the value at `path`."""
+        """Return a problem with the value at `path`."""
         return Problem(self.place(path), dotted(path), received, expected, suggestion)
 
+    def key_problem(self, path: Path, received: str, expected: str = "", suggestion: str | None = None) -> Problem:
+        """Return a problem with the key at `path`."""
+        return Problem(self.key_place(path), dotted(path), received, expected, suggestion)
+
     def error(self, path: Path, received: str, expected: str = "", suggestion: str | None = None) -> ExperimentError:
-        """The error for a problem that is found later, when the data are open, say."""
+        """Return the error for a problem that is found later, for example when the data are open."""
         return experiment_error([self.problem(path, received, expected, suggestion)])
 
 
@@ -68,7 +72,7 @@ class Written:
 
 
 def child(node: Node, part: str | int) -> Node | None:
-    """The value under a key or a list index."""
+    """Return the value under a key or a list index."""
     if isinstance(node.value, dict) and isinstance(part, str):
         return node.value.get(part)
     if isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
@@ -77,7 +81,7 @@ def child(node: Node, part: str | int) -> Node | None:
 
 
 def written_component(node: Node | None, path: Path) -> Written | None:
-    """`Name` or `{Name: {argument: value}}`; None for anything else."""
+    """Read `Name` or `{Name: {argument: value}}`; return None for anything else."""
     if node is None:
         return None
     if isinstance(node.value, str):
@@ -93,7 +97,7 @@ def written_component(node: Node | None, path: Path) -> Written | None:
 
 
 def written_list(node: Node | None, path: Path) -> list[tuple[Path, Node]]:
-    """The entries of a list, with their paths; empty for anything else."""
+    """Return the entries of a list, with their paths; nothing for anything else."""
     items: Any = node.value if node is not None else None
     return [((*path, index), item) for index, item in enumerate(items)] if isinstance(items, list) else []
 

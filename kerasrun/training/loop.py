@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,11 +18,12 @@ import numpy as np
 from kerasrun.callbacks import CallbackState, build_callbacks, closed_if_interrupted
 from kerasrun.engine import stages, state
 from kerasrun.engine.building import begin_stage
-from kerasrun.engine.chunks import ChunkSize
+from kerasrun.engine.chunks import TARGET_SECONDS, ChunkSize
 from kerasrun.engine.errors import not_finite
 from kerasrun.engine.job import Job
 from kerasrun.errors import CheckpointError, Interrupted
 from kerasrun.experiment.logs import log_names
+from kerasrun.keras_objects import build
 from kerasrun.pipeline.order import examples_before
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
@@ -33,7 +35,6 @@ from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.resuming.fingerprint import FingerprintCheck
 from kerasrun.training.stopping import signals
 from kerasrun.training.stopping.signals import StopRequest
-from kerasrun.training.stopping.time_left import TimeLeft
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 
@@ -48,6 +49,20 @@ class Position:
 
     epoch: int = 0
     step: int = 0
+
+
+def check_parts(job: Job) -> None:
+    """Make once what the loop makes beside the model, to know before there is a run whether it can be.
+
+    Raises:
+        KerasrunError: if a callback, an optimizer or what decides the best model cannot serve.
+    """
+    callbacks = build_callbacks(job.experiment.callbacks, Path.cwd())
+    later = [build("optimizers", stage.optimizer) for stage in job.experiment.stages[1:] if stage.optimizer is not None]
+    for optimizer in (job.model.optimizer, *later):
+        for callback in callbacks:
+            callback.check_optimizer(optimizer)
+    best_for(job.model, job.monitor, job.experiment.checkpoint.mode)
 
 
 class TrainingLoop:
@@ -73,11 +88,12 @@ class TrainingLoop:
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.best = best_for(job.model, job.monitor, experiment.checkpoint.mode)
         self.position = Position()
-        self.progress = TrainingProgress(
-            experiment.fit.epochs, job.steps, experiment.fit.batch_size, len(job.train), experiment.fit.verbose
-        )
+        self.progress = TrainingProgress(experiment.fit, job.steps)
         self.stop = StopRequest()
-        self.time_left = TimeLeft(limit or TimeLimit(), self.chunks, self.writer)
+        self.limit = limit or TimeLimit()
+        self.ending_seconds: float | None = None
+        """The time after the steps of the last epoch that validated, if any is to: validation, the best model, the
+        callbacks."""
         self.saved_at = time.monotonic()
         self.epoch_seconds = 0.0
         self.stage = 0
@@ -86,10 +102,6 @@ class TrainingLoop:
         """The number of epochs, in total, after which each finished stage ended."""
         self.stopped_by: str | None = None
         """The callback that ended training early."""
-        # While validation goes on: the sums behind the training metrics, whose variables it uses, and what callbacks
-        # kept before they were told of it.
-        self.training_metrics: list[np.ndarray] | None = None
-        self.callback_values: list[dict[str, Any]] | None = None
 
     def start(self) -> None:
         """Train from the first step to the end. A first checkpoint is saved before it."""
@@ -211,10 +223,12 @@ class TrainingLoop:
         self._finish(logs)
 
     def _begin_batches(self) -> Batches:
-        is_computed = self.computation.compute_frozen_part(lambda: bool(self.stop) or not self.time_left.for_features())
-        if not is_computed:
+        def gives_up() -> bool:
+            return bool(self.stop) or not self._has_time(TARGET_SECONDS, files=1)
+
+        if not self.computation.compute_frozen_part(gives_up):
             self._save()
-            raise self._interrupted() if self.stop else self._paused()
+            raise self._stopped()
         return self.computation.batches(self._global_step())
 
     def _epoch(self, batches: Batches) -> Logs:
@@ -233,7 +247,8 @@ class TrainingLoop:
                 self.epoch_seconds += time.perf_counter() - begin
                 begin = time.perf_counter()
                 self._save()
-                self._raise_if_stopped(pause)
+                if self.stop or pause:
+                    raise self._stopped()
         self.fingerprint.require()
         ending = time.perf_counter()
         logs = _floats(self.model.get_metrics_result())
@@ -241,7 +256,7 @@ class TrainingLoop:
         is_best = self._validate(epoch, logs) if validates else self._keep_if_best(epoch, logs)
         self._announce_end(epoch, logs)
         if validates or self.computation.evaluator is None:
-            self.time_left.ending_seconds = time.perf_counter() - ending
+            self.ending_seconds = time.perf_counter() - ending
         self.epoch_seconds += time.perf_counter() - begin
         self._end_epoch(epoch, logs, is_best)
         return logs
@@ -258,7 +273,7 @@ class TrainingLoop:
         if bad is not None:
             raise not_finite(self.position.step + bad, self.position.epoch, self._learning_rate())
         self.position.step += count
-        self.time_left.limit.progressed()
+        self.limit.progressed()
         if self.chunks.fixed:
             self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
         else:
@@ -291,36 +306,32 @@ class TrainingLoop:
 
     def _validate(self, epoch: int, logs: Logs) -> bool:
         """Add the validation's values to the logs, and keep the model if it is the best so far."""
-        assert self.computation.evaluator is not None
+        evaluator = self.computation.evaluator
+        assert evaluator is not None
+
+        def gives_up() -> bool:
+            # What is given up is the whole of it.
+            seconds = evaluator.predictor.chunks.expected_seconds(len(evaluator.split))
+            return bool(self.stop) or not self._has_time(seconds, files=2)
+
         self.progress.validating(epoch)
-        self.training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
-        self.callback_values = self.callback_state.values()
+        # Validation uses the variables of the training metrics, and callbacks hear of it.
+        training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
+        callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        metrics = self.computation.evaluator.evaluate(self._gives_up_validation)
-        if metrics is None:
-            self._save_as_before_validation()
-            raise self._interrupted() if self.stop else self._paused()
+        metrics = evaluator.evaluate(gives_up)
+        if metrics is None:  # the state as it was before is saved: a resume validates from the beginning
+            for callback in self.callbacks:
+                callback.give_up_validation()
+            for variable, value in zip(self.model.metrics_variables, training_metrics, strict=True):
+                variable.assign(value)
+            self._save(callback_values)
+            raise self._stopped()
         logs |= {f"val_{name}": value for name, value in metrics.items()}
         # Before `on_test_end`, where averages are taken out again: best.keras is what was measured.
         is_best = self._keep_if_best(epoch, logs)
         self.listeners.on_test_end(metrics)
-        self.training_metrics = self.callback_values = None
         return is_best
-
-    def _gives_up_validation(self) -> bool:
-        evaluator = self.computation.evaluator
-        assert evaluator is not None
-        # What is given up is the whole of it.
-        time_is_left = self.time_left.for_validation(evaluator.predictor.chunks, len(evaluator.split))
-        return bool(self.stop) or not time_is_left
-
-    def _save_as_before_validation(self) -> None:
-        """Save the state as it was before validation, which a resume does again from its beginning."""
-        for callback in self.callbacks:
-            callback.give_up_validation()
-        for variable, value in zip(self.model.metrics_variables, self.training_metrics or [], strict=True):
-            variable.assign(value)
-        self._save()
 
     def _end_epoch(self, epoch: int, logs: Logs, is_best: bool) -> None:
         row = {**dict.fromkeys(self.columns), **logs}
@@ -335,12 +346,12 @@ class TrainingLoop:
             self._begin_next_stage(logs)
         elif self.model.stop_training:
             self.stopped_by = self._who_stopped(epoch)
-        self.time_left.limit.progressed()
+        self.limit.progressed()
         pause = not last and not self._has_time_to_go_on()
         if over or self.stop or pause or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
             self._save()
-        if not last:
-            self._raise_if_stopped(pause)
+        if not last and (self.stop or pause):
+            raise self._stopped()
 
     def _who_stopped(self, epoch: int) -> str:
         return next(filter(None, (callback.who_stopped(epoch) for callback in self.callbacks)), "a callback")
@@ -358,7 +369,7 @@ class TrainingLoop:
         self.listeners.on_train_end(logs)
         self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.logs_of(self.position.epoch))
 
-    def _save(self) -> None:
+    def _save(self, callback_values: list[dict[str, Any]] | None = None) -> None:
         if self.has_stepped:
             self.fingerprint.require()
         self.writer.wait_for_checkpoint()
@@ -371,7 +382,7 @@ class TrainingLoop:
             "epoch_seconds": self.epoch_seconds,
             "features": self.computation.frozen_state(),
             "best": self.best.state(),
-            "callbacks": self.callback_values or self.callback_state.values(),
+            "callbacks": callback_values or self.callback_state.values(),
         }
         arrays = state.model_arrays(self.model) | self.callback_state.arrays()
         self.writer.save_checkpoint(self._global_step(), arrays, progress)
@@ -385,33 +396,31 @@ class TrainingLoop:
 
     def _has_time_to_go_on(self) -> bool:
         remaining = self.steps - self.position.step
-        return self.time_left.for_steps(remaining) if remaining else self.time_left.for_ending()
+        if remaining:
+            return self._has_time(self.chunks.expected_seconds(remaining), files=1)
+        return self._has_time(self.ending_seconds, files=2)
 
-    def _raise_if_stopped(self, pause: bool) -> None:
-        if self.stop:
-            raise self._interrupted()
-        if pause:
-            raise self._paused()
+    def _has_time(self, seconds: float | None, files: int) -> bool:
+        """Return whether the time limit leaves time for more work, and for saving what comes of it.
 
-    def _paused(self) -> Paused:
+        Args:
+            seconds: how long the work took the last time; None if it was never timed: it takes as long as the first
+                chunk then, which was traced as well.
+            files: 1 for a checkpoint, 2 for a model too.
+        """
+        work = self.chunks.first_seconds if seconds is None else seconds
+        return not self.limit.binds() or self.limit.leaves(work + files * self.writer.seconds_to_save())
+
+    def _stopped(self) -> Interrupted | Paused:
+        """Wait until everything is written, and return what ends training before its end."""
         self.writer.finish()
-        return Paused(
-            f"paused after {self._place()}: the time limit of {self.time_left.limit} is near; everything is saved. "
-            f"Go on with: kerasrun resume {self.run}"
-        )
-
-    def _interrupted(self) -> Interrupted:
-        assert self.stop.signal is not None
-        self.writer.finish()
-        return Interrupted(
-            f"stopped by {signals.name(self.stop.signal)} after {self._place()}; everything is saved. "
-            f"Go on with: kerasrun resume {self.run}",
-            signals.exit_code(self.stop.signal),
-        )
-
-    def _place(self) -> str:
         step, epoch = self.position.step, self.position.epoch + 1
-        return f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
+        place = f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
+        saved = f"everything is saved. Go on with: kerasrun resume {self.run}"
+        number = self.stop.signal
+        if number is None:
+            return Paused(f"paused after {place}: the time limit of {self.limit} is near; {saved}")
+        return Interrupted(f"stopped by {signals.name(number)} after {place}; {saved}", signals.exit_code(number))
 
     def _examples_seen(self) -> int:
         """Return the number of examples that trained in this epoch."""

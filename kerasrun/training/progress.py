@@ -4,12 +4,12 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrun.engine.chunks import ChunkSize
+from kerasrun.experiment.schema import Fit
 from kerasrun.experiment.units import duration
 
 logger = logging.getLogger("kerasrun")
@@ -23,14 +23,9 @@ WORTH_ESTIMATING_SECONDS = 5
 class TrainingProgress:
     """Shows every chunk and every epoch, and estimates early how long the run will take."""
 
-    def __init__(
-        self, epochs: int, steps: int, batch_size: int, examples: int, verbose: Literal["auto", 0, 1, 2] = "auto"
-    ) -> None:
-        self.verbose = verbose
-        self.epochs = epochs
+    def __init__(self, fit: Fit, steps: int) -> None:
+        self.fit = fit
         self.steps = steps
-        self.batch_size = batch_size
-        self.examples = examples
         self._estimated = False
         self._bar: Progress | None = None
 
@@ -40,7 +35,7 @@ class TrainingProgress:
         console = Console(file=sys.stderr)
         # `--quiet` raises the level of what writes to stderr.
         is_quiet = any(handler.level > logging.INFO for handler in logger.handlers)
-        if not console.is_terminal or is_quiet or self.verbose not in ("auto", 1):
+        if not console.is_terminal or is_quiet or self.fit.verbose not in ("auto", 1):
             yield
             return
         columns = (
@@ -60,7 +55,7 @@ class TrainingProgress:
         if self._bar:
             for task in self._bar.task_ids:
                 self._bar.remove_task(task)
-            description = f"epoch {epoch + 1}/{self.epochs}"
+            description = f"epoch {epoch + 1}/{self.fit.epochs}"
             self._bar.add_task(description, total=self.steps, completed=step, rate="", logs="")
 
     def steps_done(self, epoch: int, step: int, chunks: ChunkSize, logs: Mapping[str, float]) -> None:
@@ -68,10 +63,10 @@ class TrainingProgress:
         seconds_per_step = chunks.seconds_per_step
         if seconds_per_step is None:
             return
-        rate = self.batch_size / seconds_per_step
+        rate = self.fit.batch_size / seconds_per_step
         if not self._estimated and chunks.measured_seconds >= SETTLED_SECONDS:
             self._estimated = True
-            remaining = self.steps * (self.epochs - epoch) - step
+            remaining = self.steps * (self.fit.epochs - epoch) - step
             if (seconds := remaining * seconds_per_step) > WORTH_ESTIMATING_SECONDS:
                 self._say("about %s to go, at %s examples/s", duration(seconds), f"{rate:,.0f}")
         if self._bar:
@@ -86,16 +81,16 @@ class TrainingProgress:
         """Show that validation begins."""
         if self._bar:
             (task,) = self._bar.task_ids
-            self._bar.update(task, description=f"epoch {epoch + 1}/{self.epochs}, validating")
+            self._bar.update(task, description=f"epoch {epoch + 1}/{self.fit.epochs}, validating")
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool) -> None:
         """Show the logs of an epoch that is done."""
         mark = "  (best)" if best else ""
-        self._say("epoch %d/%d: %s, in %s%s", epoch + 1, self.epochs, _line(logs), duration(seconds), mark)
+        self._say("epoch %d/%d: %s, in %s%s", epoch + 1, self.fit.epochs, _line(logs), duration(seconds), mark)
 
     def _say(self, message: str, *arguments: object) -> None:
         """Log a line; under `verbose: 0` it is for `log.txt` alone."""
-        logger.info(message, *arguments, extra={"for_log_alone": self.verbose == 0})
+        logger.info(message, *arguments, extra={"for_log_alone": self.fit.verbose == 0})
 
 
 def _line(logs: Mapping[str, float]) -> str:

@@ -171,7 +171,7 @@ def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origi
         KerasrunError: if the experiment has no model for these data on this device, or the weights do not fit it.
     """
     from kerasrun.engine.building import build_job
-    from kerasrun.training.loop_parts import check_parts
+    from kerasrun.training.loop import check_parts
 
     with contextlib.redirect_stdout(sys.stderr), explained(prepared):  # Keras writes there of downloads
         plugins.load()

@@ -56,7 +56,7 @@ def main(folder: Path, trials: list[str]) -> None:
 
 
 def _shortened(prepared: Prepared, steps: int) -> tuple[Prepared, int]:
-    """The experiment with at least two epochs, short enough to have about so many steps; and how many these are."""
+    """Return the experiment with at least two epochs and about this many steps, and how many steps it has."""
     fit = prepared.experiment.fit
     examples = -(-steps // 2) * fit.batch_size
     train = spread(prepared.train, examples)

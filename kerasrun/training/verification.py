@@ -1,4 +1,4 @@
-"""Whether this machine gives the same bits: some steps of an experiment, trained twice and once cut and resumed.
+"""Check whether this machine gives the same bits: some steps of an experiment, trained twice and once cut and resumed.
 
 Light to import: the training is done by processes of their own (`kerasrun.training.trial`), as a resume is one.
 """
@@ -82,7 +82,7 @@ class Verification:
         )
 
     def advice(self) -> str:
-        """What to do where the bits are not the same."""
+        """Return what to do where the bits are not the same."""
         says = f"this machine does not keep the promise of equal bits in {self.steps} steps on {self.device}: "
         if not self.deterministic:
             return says + "the experiment has deterministic: false; set it to true"
@@ -141,7 +141,7 @@ def verify(
 
 
 def first_difference(reference: Records, other: Records) -> tuple[str, str] | None:
-    """When the two first differ, and in which variable; None if `other` has nothing that is not so in `reference`."""
+    """Return when the two first differ, and in which variable; None if all of `other` is so in `reference` too."""
     expected = dict(reference)
     for when, digests in other:
         before = expected.get(when, {})
@@ -187,7 +187,7 @@ def _train(folder: Path, trials: Sequence[str]) -> None:
 
 
 def compared(folder: Path) -> Verification:
-    """What the four trials in a folder have written down."""
+    """Compare what the four trials in a folder have written down."""
     once, again, cut, resumed = (_result(folder, trial) for trial in ("once", "again", "cut", "resumed"))
     trainings = {
         "trained again": ("again", again["records"]),

@@ -130,7 +130,7 @@ class RunWriter(BackgroundWriter):
         self.run.update_run(best=progress["best"], checkpoint_seconds=self._checkpoint_seconds)
 
     def _outputs(self) -> list[Path]:
-        """What callbacks append to, relative to the run."""
+        """Return what callbacks append to, relative to the run."""
         return [path.relative_to(self.run.root) for callback in self.callbacks for path in callback.outputs()]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from kerasrun.experiment.load import parse
-from kerasrun.experiment.logs import log_names, metric_names
+from kerasrun.experiment.logs import log_names, metrics_of
 
 
 def loaded(section):
@@ -19,7 +19,7 @@ def loaded(section):
     ],
 )
 def test_every_metric_has_its_own_name(metrics, names):
-    assert metric_names(loaded(f"compile: {{metrics: {metrics}}}").experiment) == names
+    assert tuple(metrics_of(loaded(f"compile: {{metrics: {metrics}}}").experiment)) == names
 
 
 def test_the_logs_have_validation_where_something_validates():

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from kerasrun import cli
+from kerasrun.experiment.schema import Fit
 from kerasrun.runs.directory import create
 from kerasrun.runs.log import attach
 from kerasrun.training.progress import TrainingProgress
@@ -32,7 +33,7 @@ def shown(terminal, verbose):
     """Whether a terminal shows a bar, and whether a line for the epoch."""
     stderr = Terminal()
     terminal.setattr(sys, "stderr", stderr)
-    progress = TrainingProgress(3, 5, 32, 160, verbose)
+    progress = TrainingProgress(Fit(epochs=3, batch_size=32, verbose=verbose), 5)
     with progress.shown():
         progress.begin_epoch(0, 0)
         progress.end_epoch(0, {"loss": 0.5}, 1.0, best=False)

@@ -44,14 +44,8 @@ def facts_of_text(source: Source | None, places: Document) -> Facts:
     def said(name: str) -> Any:
         try:
             return getattr(source, name)
-        except (
-            AttributeError,
-            LookupError,
-            StopIteration,
-            TypeError,
-            ValueError,
-        ):  # a key that it needs could not be read
-            return None
+        except (AttributeError, LookupError, StopIteration, TypeError, ValueError):
+            return None  # a key that it needs could not be read
 
     given = (places.node(("fit", key)) for key in ("validation_split", "validation_data"))
     validates = True if any(node is not None and node.value is not None for node in given) else None

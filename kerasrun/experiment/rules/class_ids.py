@@ -5,20 +5,17 @@ from typing import Any
 
 from kerasrun.components import Component
 from kerasrun.experiment.rules.base import Facts
+from kerasrun.experiment.rules.class_weight import expected_class
 from kerasrun.experiment.schema import Compile, Experiment
 from kerasrun.experiment.slots import components
 from kerasrun.keras_catalogue import OWN, added, identifiers
 from kerasrun.text.document import Document, Written, written_component
-from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.problems import Problem, closest, dotted, shown
 from kerasrun.text.yaml_text import plain
-
-_LISTED = 10
-"""How many classes a message names."""
 
 
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
     """Report every `class_id` of a class that the data do not have."""
-    del experiment
     problems = []
     for path, node, keras in components(places) if facts.classes is not None else ():
         component = written_component(node, path)
@@ -44,8 +41,7 @@ def _problems(family: str, component: Written, classes: Sequence[str]) -> list[P
     value = plain(node)
     if value is None or value in classes or (type(value) is int and 0 <= value < len(classes)):
         return []
-    names = listed(classes) if len(classes) <= _LISTED else f"one of the {len(classes)} classes of the data"
-    expected = f"expected {names}, or a number from 0 to {len(classes) - 1}"
+    expected = f"{expected_class(classes)}, or a number from 0 to {len(classes) - 1}"
     suggestion = closest(value, classes) if isinstance(value, str) else None
     where = dotted((*component.path, "class_id"))
     return [Problem(node.place, where, f"received {shown(value)}", expected, suggestion)]

@@ -5,54 +5,35 @@ from collections.abc import Sequence
 from kerasrun.experiment.outputs import written_outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
-from kerasrun.reading.data import LabelKind
 from kerasrun.tasks.base import task_named
 from kerasrun.text.document import Document
-from kerasrun.text.problems import Problem, closest, dotted, listed
+from kerasrun.text.problems import Problem, closest, listed
 from kerasrun.text.yaml_text import Path
 
 _KEY: Path = ("fit", "class_weight")
-_LISTED = 10
-"""How many classes a message names."""
 
 
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
     """Report weights of classes that the data do not have, or whose examples have no class."""
-    del experiment
+    weights, classes = places.node(_KEY), facts.classes
+    if weights is None or weights.value is None:
+        return []
+    expected = "expected nothing here: "
     if written_outputs(places):
-        return _beside_outputs(places)
-    if facts.classes is None:
+        expected += "an example has labels for each of several outputs; see compile.loss_weights"
+        return [places.problem(_KEY, "received weights of classes", expected)]
+    if classes is None:
         return []
     if facts.label_kind is not None and not task_named(facts.label_kind).one_class:
-        return _without_classes(places, facts.label_kind)
-    return _problems(places, facts.classes)
+        expected += f"labels that are {facts.label_kind.replace('_', '-')} give no example a single class"
+        return [places.problem(_KEY, "received weights of classes", expected)]
+    unknown = [name for name in weights.value if name not in classes] if isinstance(weights.value, dict) else []
+    return [
+        places.key_problem((*_KEY, name), f"unknown class '{name}'", expected_class(classes), closest(name, classes))
+        for name in unknown
+    ]
 
 
-def _beside_outputs(document: Document) -> list[Problem]:
-    node = document.node(_KEY)
-    if node is None or node.value is None:
-        return []
-    expected = "expected nothing here: an example has labels for each of several outputs; see compile.loss_weights"
-    return [document.problem(_KEY, "received weights of classes", expected)]
-
-
-def _without_classes(document: Document, label_kind: LabelKind) -> list[Problem]:
-    node = document.node(_KEY)
-    if node is None or node.value is None:
-        return []
-    expected = f"expected nothing here: labels that are {label_kind.replace('_', '-')} give no example a single class"
-    return [document.problem(_KEY, "received weights of classes", expected)]
-
-
-def _problems(document: Document, classes: Sequence[str]) -> list[Problem]:
-    weights = document.node(_KEY)
-    if weights is None or not isinstance(weights.value, dict):
-        return []
-    known = listed(classes) if len(classes) <= _LISTED else f"one of the {len(classes)} classes of the data"
-    problems = []
-    for name in weights.value:
-        if name not in classes:
-            path: Path = (*_KEY, name)
-            place, received = document.key_place(path), f"unknown class '{name}'"
-            problems.append(Problem(place, dotted(path), received, f"expected {known}", closest(name, classes)))
-    return problems
+def expected_class(classes: Sequence[str]) -> str:
+    """Return the end of a message about an unknown class, which does not name very many."""
+    return f"expected {listed(classes) if len(classes) <= 10 else f'one of the {len(classes)} classes of the data'}"

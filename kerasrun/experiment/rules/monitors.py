@@ -2,8 +2,7 @@
 
 from kerasrun.callbacks import adapter_of, written_callbacks
 from kerasrun.experiment.logs import Metrics, metrics_of, names_of
-from kerasrun.experiment.metric_names import by_name
-from kerasrun.experiment.outputs import written_outputs
+from kerasrun.experiment.outputs import by_name, written_outputs
 from kerasrun.experiment.rules import outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
@@ -51,8 +50,7 @@ def _name_problems(document: Document) -> list[Problem]:
 class _Check:
     def __init__(self, metrics: Metrics, validates: bool | None) -> None:
         self.metrics = metrics
-        self.names = names_of(tuple(self.metrics), validates)
-        self.validates = validates
+        self.names = names_of(metrics, validates)
         self.problems: list[Problem] = []
 
     def callback(self, callback: Written) -> None:
@@ -78,16 +76,15 @@ class _Check:
             self.direction(monitor, found)
 
     def direction(self, monitor: str, problem: Problem) -> None:
-        """Keras looks for the direction of a metric at the end of the first epoch; we look now."""
+        """Check that a metric's direction is known; Keras looks for it only at the end of the first epoch."""
         own = monitor.removeprefix("val_")
         if own == "loss" or (own in self.metrics and self.metrics[own] is None):
             return
         metric = self.metrics.get(own)
         if metric is None or direction(metric.name) is None:
             received = f"{problem.received}, of which Keras does not know whether more is better"
-            self.problems.append(
-                Problem(problem.place, problem.key_path, received, "expected 'mode: min' or 'mode: max'")
-            )
+            expected = "expected 'mode: min' or 'mode: max'"
+            self.problems.append(Problem(problem.place, problem.key_path, received, expected))
 
 
 def _written_metrics(document: Document) -> list[tuple[Path, Written | None]]:

@@ -13,9 +13,6 @@ from kerasrun.text.document import Document, written_component, written_list
 from kerasrun.text.problems import Problem, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Path
 
-_BY_OUTPUT = ("loss", "loss_weights", "metrics")
-"""The keys of `compile` that may say something of each output by its name."""
-
 
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
     """Report what is wrong with several outputs, as far as is known."""
@@ -54,21 +51,18 @@ def _name_problems(document: Document) -> list[Problem]:
 def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]:
     """Report what `compile` says of outputs that are not there, and outputs that it leaves out."""
     problems = []
-    for key in _BY_OUTPUT:
+    for key in ("loss", "loss_weights", "metrics"):
         path: Path = ("compile", key)
         node = document.node(path)
-        if node is None or not isinstance(node.value, dict):
-            continue
-        if key == "loss" and not is_by_output(node, names):
+        if node is None or not isinstance(node.value, dict) or (key == "loss" and not is_by_output(node, names)):
             continue
         if not names:
             expected = f"expected {'a list' if key == 'metrics' else 'nothing here'}, or several under model.outputs"
             problems.append(document.problem(path, f"{key} by output, but the network has one output", expected))
             continue
         for name in unknown(node, names):
-            place, where = document.key_place((*path, name)), dotted((*path, name))
             received, expected = f"no output is called '{name}'", f"expected {listed(names)}"
-            problems.append(Problem(place, where, received, expected, closest(name, names)))
+            problems.append(document.key_problem((*path, name), received, expected, closest(name, names)))
         missing = [name for name in names if name not in node.value]
         if key == "loss" and missing and not unknown(node, names):
             received = f"no loss for {listed([f'the output {name!r}' for name in missing], 'and')}"
@@ -77,14 +71,12 @@ def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]
 
 
 def _data_problems(document: Document, kind: LabelKind | None) -> list[Problem]:
-    problems = []
-    if kind is not None and (what := task_named(kind).indivisible):
-        expected = (
-            "expected labels of several columns: `multi_label` or `target` of csv; `labels: multi_label` or "
-            "`labels: numbers` of npz, npy and hdf5"
-        )
-        problems.append(document.problem(OUTPUTS, f"several outputs, but {what}", expected))
-    return problems
+    what = None if kind is None else task_named(kind).indivisible
+    expected = (
+        "expected labels of several columns: `multi_label` or `target` of csv; `labels: multi_label` or "
+        "`labels: numbers` of npz, npy and hdf5"
+    )
+    return [document.problem(OUTPUTS, f"several outputs, but {what}", expected)] if what else []
 
 
 def _loss_problems(document: Document, experiment: Experiment) -> list[Problem]:

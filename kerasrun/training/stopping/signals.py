@@ -34,7 +34,7 @@ def name(number: int) -> str:
 
 
 def exit_code(number: int) -> int:
-    """130 for Ctrl-C; 143 for the others, so that a job script need not know which of them came."""
+    """Return 130 for Ctrl-C; 143 for the others, so that a job script need not know which of them came."""
     return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
 

@@ -1,32 +1,40 @@
-"""Keys that exclude each other."""
+"""Names that no folder could have, and keys and callbacks that exclude each other."""
 
+import re
+
+from kerasrun.callbacks import callback_problems
 from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.text.document import Document
-from kerasrun.text.problems import Problem
-from kerasrun.text.yaml_text import Path
+from kerasrun.text.problems import Problem, shown
 
 
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
-    """Report keys of which only one can be meant."""
-    del experiment, facts
+    """Report a name that no folder could have, and keys and callbacks of which only one can be meant."""
 
     def value(*path: str) -> object:
         node = places.node(path)
         return None if node is None else node.value
 
     problems = []
+    name = value("name")
+    if isinstance(name, str) and not re.fullmatch(r"\w[\w.+ -]*", name):
+        expected = "expected letters, digits, '_', '-' and '.': runs are folders of this name"
+        problems.append(places.problem(("name",), f"received {shown(name)}", expected))
     if value("fit", "validation_split") is not None and value("fit", "validation_data") is not None:
         received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
         problems.append(places.problem(("fit", "validation_data"), received, expected))
     for key in STANDARDIZATION if value("preprocessing") is not None else ():
-        path: Path = ("augmentation", ImageDataGenerator.kind, key)
-        if value(*map(str, path)) not in (None, NONE, False):
+        path = ("augmentation", ImageDataGenerator.kind, key)
+        if value(*path) not in (None, NONE, False):
             received, expected = f"{key} beside preprocessing", "expected one of them: both make the network's input"
             problems.append(places.problem(path, received, expected))
     if value("deterministic") is not False and value("compile", "jit_compile") is True:
         received = "jit_compile beside deterministic operations, which XLA does not have"
         expected = "expected 'deterministic: false' with it, or 'jit_compile: auto'"
         problems.append(places.problem(("compile", "jit_compile"), received, expected))
+    if experiment is not None:
+        later = [stage.optimizer for stage in experiment.stages if stage.optimizer is not None]
+        problems += callback_problems(places, [experiment.compile.optimizer, *later])
     return problems
