@@ -1,5 +1,6 @@
 """`kerasrun predict`."""
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,12 +11,16 @@ from kerasrun.errors import UsageError
 
 GROUP, ORDER = "Use a run", 80
 
+logger = logging.getLogger("kerasrun")
+
 
 def predict(
     examples: Annotated[
         list[str],
         typer.Argument(
-            metavar="EXAMPLE...", help="Image files, folders or globs; files of rows; .npy.", show_default=False
+            metavar="EXAMPLE...",
+            help="Image files, folders or globs; files of rows; .npy. A run may come first.",
+            show_default=False,
         ),
     ],
     run: Annotated[Path | None, typer.Option(help="The run whose model predicts; by default the newest.")] = None,
@@ -47,18 +52,24 @@ def predict(
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
+    from kerasrun.model_file import read_info
     from kerasrun.report.predictions import to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples
     from kerasrun.runs.directory import model_of
-    from kerasrun.runs.listing import find_run
+    from kerasrun.runs.listing import find_run, is_run
 
     if run and model:
         raise UsageError("--run and --model both name a model; give one of them")
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of the same output; give one of them")
+    if run is None and model is None and len(examples) > 1 and is_run(Path(examples[0]), output):
+        run, examples = Path(examples[0]), examples[1:]
+    path = model or model_of(find_run(run, output), last=last)
+    if run is None and model is None:
+        logger.info("predicting with %s, epoch %d", path, read_info(path).epoch)
     predictions = predict_examples(
         examples,
-        model=model or model_of(find_run(run, output), last=last),
+        model=path,
         top=top,
         every=every,
         threshold=threshold,

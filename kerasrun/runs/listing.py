@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from kerasrun.errors import RunDirectoryError
+from kerasrun.errors import NotFiniteError, RunDirectoryError
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import LATEST, RunDirectory, follow_latest, open_run, run_names
 from kerasrun.runs.lock import owner
@@ -52,6 +52,11 @@ def find_run(argument: Path | None, output: Path) -> RunDirectory:
     return open_run(output / argument if is_bare_name and run_names(output) else argument)
 
 
+def is_run(argument: Path, output: Path) -> bool:
+    """Return whether an argument names a run: its folder, or its name in `output`."""
+    return RunDirectory(argument.absolute()).run_file.exists() or str(argument) in run_names(output)
+
+
 def newest_unfinished(output: Path) -> RunDirectory:
     """The run that `resume` means without an argument: the one begun last that is not finished and that nobody writes.
 
@@ -60,12 +65,14 @@ def newest_unfinished(output: Path) -> RunDirectory:
     Raises:
         RunDirectoryError: if there is none.
     """
-    waiting: dict[str, RunDirectory] = {}
+    waiting: dict[tuple[bool, str], RunDirectory] = {}
     for run in _runs(output):
         with suppress(RunDirectoryError):  # a run whose `run.json` is damaged has to be named, or to be the latest
             content = run.read_run()
             if _status(run, content) in ("killed", "interrupted", "failed", "paused") and checkpoints.any_saved(run):
-                waiting[content["started"]] = run
+                # One whose loss became NaN would do so again.
+                goes_on = content.get("error") != NotFiniteError.__name__ or content["status"] != "failed"
+                waiting[goes_on, content["started"]] = run
     return waiting[max(waiting)] if waiting else _latest(output)
 
 

@@ -85,8 +85,12 @@ class RunRecord(_Always, _From, total=False):
 
     resolved_sha256: list[str]
     """sha256 of `resolved.yaml`; of the old text and the new while a resume replaces it."""
+    error: str | None
+    """The kind of error with which the run failed."""
     command: str
     working_directory: str
+    file: str
+    """The experiment file, as an absolute path."""
     versions: dict[str, str | None]
     platform: str
     libc: str | None

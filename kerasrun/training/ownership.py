@@ -25,14 +25,15 @@ class RunStatus:
     run: RunDirectory
     is_mine: bool = False
 
-    def ended(self, status: Status, reason: str) -> None:
+    def ended(self, status: Status, reason: str, error: Exception | None = None) -> None:
         if not self.is_mine:
             return
         try:
-            self.run.update_run(status=status, reason=reason)
-        except RunDirectoryError as error:
+            kind = {} if error is None else {"error": type(error).__name__}
+            self.run.update_run(status=status, reason=reason, **kind)
+        except RunDirectoryError as refusal:
             # Where the disk is full this fails as well, and must not hide why the run ended.
-            logger.warning("that the run %s could not be noted: %s", status, error)
+            logger.warning("that the run %s could not be noted: %s", status, refusal)
 
 
 @contextlib.contextmanager
@@ -47,7 +48,7 @@ def owned(run: RunDirectory) -> Iterator[RunStatus]:
             status.ended("interrupted", str(interruption))
             raise
         except KerasrunError as error:
-            status.ended("failed", str(error))
+            status.ended("failed", str(error), error)
             raise
         except KeyboardInterrupt as interruption:
             signal = signals.name(signals.number_of(interruption))
@@ -55,7 +56,7 @@ def owned(run: RunDirectory) -> Iterator[RunStatus]:
             raise
         except Exception as error:
             logging.getLogger("kerasrun.bug").error("%s", traceback.format_exc())
-            status.ended("failed", f"{type(error).__name__}: {error}")
+            status.ended("failed", f"{type(error).__name__}: {error}", error)
             raise
 
 

@@ -4,6 +4,7 @@ Light to import: everything in the file is checked before TensorFlow is loaded.
 """
 
 import contextlib
+import difflib
 import logging
 import math
 import sys
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
 
 logger = logging.getLogger("kerasrun")
+
+_SHOWN = 6
+"""How many lines that differ are shown."""
 
 
 def train(
@@ -69,7 +73,8 @@ def train(
         run.write_resolved(resolved_yaml(job.experiment))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
-        run.update_run(**said, **begun_with, **trusted, jit_compile=job.model.jit_compile)
+        where = {"file": str(Path(file).absolute()), "error": None}
+        run.update_run(**said, **where, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         begins = f", with the weights of {origin}" if origin else ""
         logger.info("%s on %s%s", run, job.device.description, begins)
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
@@ -107,6 +112,7 @@ def resume(
             logger.warning("%s", note)
         loaded = load(run.resolved_file, overrides)
         recorded = run.read_run()
+        _say_what_was_edited(run, recorded.get("file"))
         before = load(run.resolved_file).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
@@ -129,7 +135,7 @@ def resume(
             # Before the changes are noted as accepted: a file of an epoch to come is then always one of this course.
             atomic.remove_file(run.best_model)
         going_on = {"epochs": prepared.experiment.fit.epochs, fingerprint.FILES_KEY: prepared.data.files, **accepted}
-        run.update_run(status="running", reason=None, **going_on)
+        run.update_run(status="running", reason=None, error=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
         _to_its_end(run, prepared, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
@@ -189,6 +195,25 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
     from kerasrun.training import loop
 
     return loop.TrainingLoop(run, job, limit)
+
+
+def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
+    """Say that the experiment file is not what the run began with, since the run keeps its own copy."""
+    try:
+        now = Path(file).read_text(encoding="utf-8") if file else None
+        began = run.experiment_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # moved or removed since: nobody expects it to count
+        return
+    if now is None or now == began:
+        return
+    lines = list(difflib.unified_diff(began.splitlines(), now.splitlines(), lineterm="", n=0))[2:]
+    changed = [line for line in lines if not line.startswith("@@")]
+    more = [f"  and {len(changed) - _SHOWN} more lines"] if len(changed) > _SHOWN else []
+    logger.warning(
+        "%s was edited after this run began, which does not change it: the run goes on with its own copy. "
+        "What differs:\n%s\nTo train what the file says now: kerasrun train %s",
+        *(file, "\n".join([*(f"  {line}" for line in changed[:_SHOWN]), *more]), file),
+    )
 
 
 def _to_its_end(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop", begin: Callable[[], None]) -> None:

@@ -83,6 +83,34 @@ def test_a_run_that_never_began_does_not_hide_the_one_to_resume(tmp_path):
     assert newest_unfinished(tmp_path) == resumable
 
 
+def test_a_run_whose_loss_was_not_finite_does_not_hide_one_that_can_go_on(tmp_path):
+    from kerasrun.runs import checkpoints
+    from kerasrun.runs.directory import create
+    from kerasrun.runs.listing import newest_unfinished
+
+    for name, error in (("a", "OutOfMemoryError"), ("b", "NotFiniteError")):
+        run = create(tmp_path, name)
+        run.update_run(status="failed", reason="…", error=error)
+        checkpoints.save(run, 0, b"state", {}, keep=2)
+    assert newest_unfinished(tmp_path).name == "a-1"
+    (tmp_path / "a-1").rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "run.json").unlink()
+    assert newest_unfinished(tmp_path).name == "b-1"
+
+
+def test_an_edited_experiment_file_is_said_and_does_not_change_the_run(train, tmp_path, caplog):
+    run = train(SHORT)
+    assert json.loads(run.run_file.read_text())["file"] == str(tmp_path / "small.yaml")
+    kerasrun.resume(run)
+    assert not any("was edited" in line for line in caplog.messages)
+    file = tmp_path / "small.yaml"
+    file.write_text(file.read_text() + "# learning_rate: 0.5\n")
+    kerasrun.resume(run)
+    (line,) = [line for line in caplog.messages if "was edited" in line]
+    assert "the run goes on with its own copy" in line
+    assert "\n  +# learning_rate: 0.5\n" in line
+
+
 def test_moved_data_are_found_with_a_new_path(train, tmp_path):
     run = train(SHORT)
     (tmp_path / "digits.npz").rename(tmp_path / "moved.npz")
