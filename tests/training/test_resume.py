@@ -104,7 +104,7 @@ def test_an_edited_experiment_file_is_said_and_does_not_change_the_run(train, tm
     kerasrun.resume(run)
     assert not any("was edited" in line for line in caplog.messages)
     file = tmp_path / "small.yaml"
-    file.write_text(file.read_text() + "# learning_rate: 0.5\n")
+    file.write_text(file.read_text() + "\n# learning_rate: 0.5\n")
     kerasrun.resume(run)
     (line,) = [line for line in caplog.messages if "was edited" in line]
     assert "the run goes on with its own copy" in line
