@@ -3,12 +3,11 @@
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
 from kerasrun.experiment.schema import Experiment
@@ -88,7 +87,11 @@ def export(
     )
     opened.require_read(recorded)
     target = output or run.exports / f"{experiment.name}{chosen.suffix}"
-    with contextlib.redirect_stdout(sys.stderr), _written(chosen, target) as private:
+    if chosen.suffix:
+        written = atomic.replacing(target)
+    else:
+        written = atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced"))
+    with contextlib.redirect_stdout(sys.stderr), written as private:
         difference, allowed = _write_and_compare(chosen, trained, private, examples.inputs)
         if not difference <= allowed:
             raise ExportError(
@@ -116,7 +119,7 @@ def _check_packages(chosen: Export) -> None:
     if lacking := [name for name in chosen.packages if importlib.util.find_spec(name) is None]:
         raise MissingProgramError(
             f"export --format {chosen.name} needs {' and '.join(lacking)}, which are not part of a plain installation: "
-            f"pip install 'kerasrun[{chosen.extra}]'"
+            f"pip install 'kerasrun[{chosen.name}]'"
         )
 
 
@@ -129,27 +132,14 @@ def _check_precision(chosen: Export, experiment: Experiment) -> None:
         )
 
 
-@contextlib.contextmanager
-def _written(chosen: Export, target: Path) -> Iterator[Path]:
-    """Give a private name to write to, and put that in place at the end if nothing went wrong."""
-    if chosen.suffix:
-        with atomic.replacing(target) as private:
-            yield private
-    else:
-        with atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced")) as private:
-            yield private
-
-
 def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs: Inputs) -> tuple[float, float]:
     """Return the greatest difference, and the one that is allowed."""
     expected = model_outputs(trained.model, trained.info.batch_size, inputs)
     try:
         chosen.write(trained, path)
         found = chosen.outputs(path, trained, inputs)
-    except KerasrunError:
-        raise
-    except OSError:
-        raise  # of the disk; what puts the file in place explains it
+    except (KerasrunError, OSError):
+        raise  # an error of the disk is explained by what puts the file in place
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
@@ -157,14 +147,11 @@ def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs
         ) from error
     if found.shape != expected.shape:
         raise ExportError(f"the {chosen.name} export gives outputs of shape {found.shape}, not {expected.shape}")
-    return _greatest_difference(found, expected), chosen.tolerance * max(1.0, float(np.abs(expected).max()))
-
-
-def _greatest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Return NaN where one has it and the other has not, so that no comparison passes."""
-    if np.array_equal(found, expected, equal_nan=True):
-        return 0.0
-    return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    difference = 0.0
+    if not np.array_equal(found, expected, equal_nan=True):
+        # NaN where only one of the two has it, so that no comparison passes.
+        difference = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    return difference, chosen.tolerance * max(1.0, float(np.abs(expected).max()))
 
 
 def _compared(difference: float, split: str, examples: int) -> str:
