@@ -10,7 +10,6 @@ from typing import Any
 
 from kerasrun.reading.data import ImageFormat
 from kerasrun.report import plain
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
 
 
@@ -63,7 +62,7 @@ class Prediction(ABC):
 def to_text(predictions: Sequence[Prediction]) -> str:
     """Return a line for each example."""
     header = list(predictions[0].as_cells()) if predictions else []
-    return text_table(["example", *header], [[p.path, *p.as_cells().values()] for p in predictions])
+    return plain.text_table(["example", *header], [[p.path, *p.as_cells().values()] for p in predictions])
 
 
 def to_json(predictions: Sequence[Prediction]) -> str:

@@ -14,10 +14,8 @@ from kerasrun.reading.data import Split
 from kerasrun.report.plain import to_json
 from kerasrun.report.predictions import Question
 from kerasrun.report.scores import Scores, shown
-from kerasrun.results.model import open_model
+from kerasrun.results.model import check_threshold
 from kerasrun.results.recorded import read_recorded
-from kerasrun.results.splits import open_splits
-from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.sources.directory import open_folder_with
@@ -42,16 +40,8 @@ class EvaluationReport:
     """Paths of the pictures; none where the run cannot be written."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "run": self.run,
-            "model": self.model,
-            "epoch": self.epoch,
-            "split": self.split,
-            "examples": self.examples,
-            "metrics": dict(self.metrics),
-            **self.scores.as_dict(),
-            "pictures": list(self.pictures),
-        }
+        known = {key: value for key, value in vars(self).items() if key not in ("scores", "pictures")}
+        return {**known, **self.scores.as_dict(), "pictures": list(self.pictures)}
 
     def to_json(self) -> str:
         return to_json(self.as_dict())
@@ -100,19 +90,16 @@ def evaluate(
     info = model_file.read_info(path)
     check_threshold(info, threshold, path)
     recorded = read_recorded(run, overrides)
-    experiment = recorded.experiment
     if data is None:
-        opened = open_splits(experiment)
+        opened = recorded.open_data()
         examples = _chosen(opened.splits, split)
     else:
         opened, examples = None, _outside(info, path, data)
-    trained = open_model(
-        path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
-    )
+    trained = recorded.open_model(path, trust=trust)
     if opened:
-        opened.require_read(recorded)
+        recorded.compare(opened)
     split_name = f"data-{data.name}" if data else examples.name
-    return _report(run, experiment, trained, examples, split_name, threshold)
+    return _report(run, recorded.experiment, trained, examples, split_name, threshold)
 
 
 def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:

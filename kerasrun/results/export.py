@@ -10,15 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
-from kerasrun.experiment.schema import Experiment
 from kerasrun.exports.base import Export, formats, model_outputs
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Inputs
 from kerasrun.report.plain import to_json
-from kerasrun.results.model import open_model
 from kerasrun.results.recorded import read_recorded
-from kerasrun.results.splits import open_splits
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.text.problems import listed
@@ -77,16 +74,13 @@ def export(
     _check_packages(chosen)
     path = model_of(run, last=last)
     recorded = read_recorded(run, overrides)
-    experiment = recorded.experiment
-    _check_precision(chosen, experiment)
-    opened = open_splits(experiment)
-    examples = spread(opened.splits.get("validation", opened.splits["train"]), EXAMPLES)
-    split = "validation" if "validation" in opened.splits else "training"
-    trained = open_model(
-        path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
-    )
-    opened.require_read(recorded)
-    target = output or run.exports / f"{experiment.name}{chosen.suffix}"
+    _check_precision(chosen, recorded.experiment.precision)
+    data = recorded.open_data()
+    examples = spread(data.splits.get("validation", data.splits["train"]), EXAMPLES)
+    split = "validation" if "validation" in data.splits else "training"
+    trained = recorded.open_model(path, trust=trust)
+    recorded.compare(data)
+    target = output or run.exports / f"{recorded.experiment.name}{chosen.suffix}"
     if chosen.suffix:
         written = atomic.replacing(target)
     else:
@@ -123,12 +117,12 @@ def _check_packages(chosen: Export) -> None:
         )
 
 
-def _check_precision(chosen: Export, experiment: Experiment) -> None:
-    if chosen.only_float32 and experiment.precision != "float32":
+def _check_precision(chosen: Export, precision: str) -> None:
+    if chosen.only_float32 and precision != "float32":
         others = [name for name, one in formats().items() if one.is_whole and not one.only_float32]
         raise ExportError(
             f"export --format {chosen.name} takes models of float32, but this one was trained with precision: "
-            f"{experiment.precision}; export it as {listed(others)}, or train with precision: float32"
+            f"{precision}; export it as {listed(others)}, or train with precision: float32"
         )
 
 

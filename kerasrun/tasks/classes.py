@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.components import Component
 from kerasrun.keras_catalogue import added, canonical
 from kerasrun.reading.data import Split
+from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scores, share, shown
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind, class_values
 from kerasrun.tasks.base import BINARY, LINEAR, ClassNumbers, Masks, Output, Targets, Task, is_from_logits
 
@@ -164,17 +164,11 @@ class ClassificationScores(Scores):
     @property
     def headline(self) -> Mapping[str, float | None]:
         top = {} if self.top_5_accuracy is None else {"top_5_accuracy": self.top_5_accuracy}
-        return {"accuracy": self.accuracy, **top, **self._areas}
-
-    @property
-    def _areas(self) -> dict[str, float | None]:
-        if len(self.classes) != 2:
-            return {}
-        curves = self.curves
-        return {
-            "roc_auc": curves.roc.area if curves else None,
-            "average_precision": curves.precision_recall.area if curves else None,
-        }
+        curves, areas = self.curves, {}
+        if len(self.classes) == 2:
+            areas["roc_auc"] = curves.roc.area if curves else None
+            areas["average_precision"] = curves.precision_recall.area if curves else None
+        return {"accuracy": self.accuracy, **top, **areas}
 
     def as_dict(self) -> dict[str, Any]:
         threshold = {} if self.threshold is None else {"threshold": self.threshold}
@@ -204,11 +198,8 @@ class ClassificationScores(Scores):
         from kerasrun.report import figures
 
         names = [score.name for score in self.classes]
-        drawn = {"confusion": figures.confusions(self.confusion_matrix, names)}
-        if self.curves:
-            drawn["roc"] = figures.roc({names[1]: self.curves.roc})
-            drawn["precision_recall"] = figures.precision_recall({names[1]: self.curves.precision_recall})
-        return drawn
+        curves = {names[1]: self.curves} if self.curves else {}
+        return {"confusion": figures.confusions(self.confusion_matrix, names), **figures.ranking(curves)}
 
 
 def classification_scores(

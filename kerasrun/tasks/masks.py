@@ -16,10 +16,9 @@ from kerasrun.components import Component
 from kerasrun.errors import ModelError, UsageError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import ImageFormat, Inputs, Split
-from kerasrun.report.plain import curve_label
+from kerasrun.report.plain import curve_label, text_table
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scorer, Scores, shown
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind, pixel_classes
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Masks, Output, Targets, Task
 from kerasrun.tasks.classes import confusion_matrix, output_of_classes
@@ -357,7 +356,7 @@ def _picture(numbers: NDArray[np.int64], classes: int) -> Image.Image:
     import numpy as np
     from PIL import Image
 
-    from kerasrun.report.palette import class_colors
+    from kerasrun.report.figures import class_colors
 
     if classes == 2:
         return Image.fromarray((numbers * 255).astype(np.uint8))

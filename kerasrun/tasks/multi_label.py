@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
+from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scores, shown
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind, label_values, least
 from kerasrun.tasks.base import CATEGORICAL, LINEAR, Output, Task, is_from_logits
 from kerasrun.tasks.classes import ClassScore, class_score
@@ -138,15 +138,7 @@ class MultiLabelScores(Scores):
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
 
-        known = {label.score.name: label.curves for label in self.labels if label.curves}
-        if not known:
-            return {}
-        return {
-            "roc": figures.roc({name: curves.roc for name, curves in known.items()}),
-            "precision_recall": figures.precision_recall(
-                {name: curves.precision_recall for name, curves in known.items()}
-            ),
-        }
+        return figures.ranking({label.score.name: label.curves for label in self.labels if label.curves})
 
 
 def multi_label_scores(

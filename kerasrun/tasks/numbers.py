@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
+from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scores, shown
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks._metrics import COMPARES, Sides
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Output, Targets, Task, is_from_logits
