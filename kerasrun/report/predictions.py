@@ -3,7 +3,7 @@
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,11 @@ class Prediction(ABC):
     @abstractmethod
     def as_cells(self) -> Mapping[str, str]:
         """Return text by the columns of the printed table, without the path."""
+
+
+def named(names: Sequence[str], values: Iterable[Any]) -> tuple[tuple[str, float], ...]:
+    """Return every name with its number."""
+    return tuple((name, float(value)) for name, value in zip(names, values, strict=True))
 
 
 def to_text(predictions: Sequence[Prediction]) -> str:

@@ -171,7 +171,6 @@ class Task(ABC):
         Raises:
             ModelError: with the layers to end in.
         """
-        del inputs
         if len(shape) != 1:
             raise ModelError(
                 f"the network ends in an output of shape {shape} for each example, but {self.row_of} one row of "
@@ -284,10 +283,7 @@ class Task(ABC):
         Args:
             labels: as `Split.labels` holds them, (examples, …).
         """
-        import numpy as np
-
-        del targets
-        return labels.astype(np.float32)
+        return labels.astype("float32")
 
     def training_labels(self, split: Split, targets: Targets) -> NDArray[Any] | ClassNumbers | Masks:
         """Return the labels for `training_batches`: encoded at once, or what is encoded batch by batch."""
@@ -306,7 +302,6 @@ class Task(ABC):
         """
         import numpy as np
 
-        del size
         return self.encode(np.zeros((examples, targets.classes), np.int64), targets)
 
     # Results: what `evaluate` and `predict` say.
@@ -367,7 +362,6 @@ class Task(ABC):
         Raises:
             UsageError: if two examples would have one file, or an original would be replaced.
         """
-        del folder, paths, originals
         return ()
 
     # Preview: a label beside its image.
@@ -393,7 +387,6 @@ class Task(ABC):
 
     def drafted_metrics(self, classes: int) -> Sequence[str]:
         """Return the metrics of a first experiment."""
-        del classes
         return [metric.name for metric in self.default_metrics]
 
     def drafted_model(self) -> Sequence[str]:

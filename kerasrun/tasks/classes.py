@@ -15,7 +15,7 @@ from kerasrun.keras_catalogue import added, canonical
 from kerasrun.reading.data import Split
 from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
-from kerasrun.report.scores import Scores, share, shown
+from kerasrun.report.scores import Scores, shown
 from kerasrun.report.values import OutputKind, class_values
 from kerasrun.tasks.base import BINARY, LINEAR, ClassNumbers, Masks, Output, Targets, Task, is_from_logits
 
@@ -42,7 +42,9 @@ class Classes(Task):
         return Component("binary_crossentropy" if classes == 2 and units == 1 else "categorical_crossentropy")
 
     def output(self, classes: int, loss: Component | None = None) -> Output:
-        return output_of_classes(classes, loss, one_unit=loss is None or _takes_one_unit(loss))
+        name = canonical("losses", loss.name) if loss else ""
+        one_unit = not name or name in (*BINARY, "Hinge", "SquaredHinge") or added("losses", name) is not None
+        return output_of_classes(classes, loss, one_unit=one_unit)
 
     def encode(self, labels: Any, targets: Targets) -> Any:
         """Return class numbers (examples,) as the loss takes them.
@@ -71,8 +73,29 @@ class Classes(Task):
 
         return self.encode(np.zeros(examples, np.int64), targets)
 
-    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
-        return classification_scores(labels, found, question.classes, question.outputs, question.threshold)
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> ClassificationScores:
+        """Compare class numbers (examples,) with outputs: (examples, 1) of one unit, else (examples, classes)."""
+        import numpy as np
+
+        from kerasrun.report.curves import ranking_curves
+
+        names, kind, threshold = question.classes, question.outputs, question.threshold
+        values, two = class_values(found, kind), len(names) == 2
+        predicted = values.argmax(axis=1) if threshold is None else (values[:, 1] > threshold).astype(np.int64)
+        confusions = confusion_matrix(labels, predicted, len(names))
+        numbers = zip(np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1), strict=True)
+        best = None
+        if len(names) > MANY_CLASSES:
+            order = (-values).argsort(axis=1, kind="stable")[:, :BEST]
+            best = float(np.mean((order == labels[:, np.newaxis]).any(axis=1)))
+        return ClassificationScores(
+            accuracy=float(np.mean(predicted == labels)),
+            classes=tuple(class_score(name, *of_class) for name, of_class in zip(names, numbers, strict=True)),
+            confusion_matrix=confusions,
+            top_5_accuracy=best,
+            threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
+            curves=ranking_curves(labels == 1, _sureness(found.astype(np.float64), kind)) if two else None,
+        )
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
         """Name the best `top` classes of each example; a threshold decides between two, as for scores."""
@@ -121,11 +144,6 @@ def output_of_classes(classes: int, loss: Component | None, *, one_unit: bool, p
     if loss and (is_from_logits(loss) or name in LINEAR):
         return Output(units, "linear", per_pixel)
     return Output(units, "sigmoid" if one_unit or name in BINARY else "softmax", per_pixel)
-
-
-def _takes_one_unit(loss: Component) -> bool:
-    name = canonical("losses", loss.name)
-    return name in BINARY or name in ("Hinge", "SquaredHinge") or added("losses", name) is not None
 
 
 @dataclass(frozen=True)
@@ -187,7 +205,10 @@ class ClassificationScores(Scores):
         return "\n".join(
             [
                 *called,
-                scores_table("class", self.classes),
+                text_table(
+                    ["class", "precision", "recall", "f1", "support"],
+                    [[s.name, *map(shown, (s.precision, s.recall, s.f1)), s.support] for s in self.classes],
+                ),
                 "",
                 "confusion matrix: rows are true classes, columns predicted ones",
                 text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)]),
@@ -202,38 +223,6 @@ class ClassificationScores(Scores):
         return {"confusion": figures.confusions(self.confusion_matrix, names), **figures.ranking(curves)}
 
 
-def classification_scores(
-    labels: NDArray[np.int64],
-    outputs: NDArray[np.float32],
-    names: Sequence[str],
-    kind: OutputKind,
-    threshold: float | None = None,
-) -> ClassificationScores:
-    """Compare class numbers with a network's outputs.
-
-    Args:
-        labels: (examples,).
-        outputs: (examples, 1) for two classes with one unit, else (examples, classes).
-        threshold: how probable the second of two classes must be to be called, instead of more probable than the first.
-    """
-    import numpy as np
-
-    from kerasrun.report.curves import ranking_curves
-
-    values = class_values(outputs, kind)
-    predicted = values.argmax(axis=1) if threshold is None else (values[:, 1] > threshold).astype(np.int64)
-    confusions = confusion_matrix(labels, predicted, len(names))
-    two = len(names) == 2
-    return ClassificationScores(
-        accuracy=float(np.mean(predicted == labels)),
-        classes=class_scores(confusions, names),
-        confusion_matrix=confusions,
-        top_5_accuracy=_among_the_best(labels, values) if len(names) > MANY_CLASSES else None,
-        threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
-        curves=ranking_curves(labels == 1, _sureness(outputs.astype(np.float64), kind)) if two else None,
-    )
-
-
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """Count examples by true class (rows) and predicted class (columns); shape (classes, classes)."""
     import numpy as np
@@ -241,31 +230,11 @@ def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], cl
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def class_scores(confusions: NDArray[np.int64], names: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Return the scores of each class, in order."""
-    import numpy as np
-
-    hits, called, support = np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1)
-    return tuple(class_score(name, *numbers) for name, *numbers in zip(names, hits, called, support, strict=True))
-
-
 def class_score(name: str, hits: int, called: int, support: int) -> ClassScore:
     """Return the score of a class, from how many examples were rightly called so, were called so, and are so."""
-    return ClassScore(
-        name=name,
-        precision=share(hits, called),
-        recall=share(hits, support),
-        f1=share(2 * hits, called + support),
-        support=int(support),
-    )
-
-
-def scores_table(title: str, scores: Sequence[ClassScore]) -> str:
-    """Return a line for each class or label."""
-    return text_table(
-        [title, "precision", "recall", "f1", "support"],
-        [[s.name, shown(s.precision), shown(s.recall), shown(s.f1), s.support] for s in scores],
-    )
+    quotients = ((hits, called), (hits, support), (2 * hits, called + support))
+    precision, recall, f1 = (float(part / whole) if whole else 0.0 for part, whole in quotients)
+    return ClassScore(name, precision, recall, f1, int(support))
 
 
 def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.float64]:
@@ -273,13 +242,6 @@ def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.floa
     if outputs.shape[1] == 2 and kind in ("softmax logits", "scores"):
         return outputs[:, 1] - outputs[:, 0]
     return outputs[:, -1]
-
-
-def _among_the_best(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:
-    import numpy as np
-
-    best = (-values).argsort(axis=1, kind="stable")[:, :BEST]
-    return float(np.mean((best == labels[:, np.newaxis]).any(axis=1)))
 
 
 @dataclass(frozen=True)
