@@ -11,18 +11,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasrun import plugins
 from kerasrun.components import Component
 from kerasrun.engine import devices
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.engine.standardization import standardize
+from kerasrun.engine.standardization import is_adapted, standardize, statistics
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
+from kerasrun.keras_catalogue import added
 from kerasrun.keras_objects import build
+from kerasrun.models.base import sentence
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind
@@ -91,7 +94,10 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
         experiment.model.load_pretrained(model, x)
-    layers = layers_after(x, model.output)
+    try:
+        layers = layers_after(x, model.output)
+    except RecursionError as error:  # Keras's Equalization is one whose graph is a circle
+        raise ModelError("a layer cannot be part of a network: Keras makes a circle of it; leave it out") from error
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
     targets = model_targets(model, experiment, len(data.classes), data.label_kind)
@@ -160,13 +166,12 @@ def _jit_compile(asked: bool | str) -> bool | str:
 
 def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images."""
-    if _measures(experiment):
-        assert isinstance(experiment.augmentation, ImageDataGenerator)
+    if isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes:
         return standardize(experiment.augmentation, inputs, train)
     if experiment.preprocessing is not None:
         x = inputs
-        for component in experiment.preprocessing:
-            x = build("layers", component)(x)
+        for number, component in enumerate(experiment.preprocessing, 1):
+            x = _applied(component, number, inputs, x, train)
         return x
     if train.dtype != np.uint8:
         return inputs
@@ -174,9 +179,33 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
 
 
+def _applied(component: Component, number: int, inputs: Any, x: Any, train: Inputs) -> Any:
+    """Apply a layer of `preprocessing`; a `Normalization` without statistics takes those of the examples that train.
+
+    Raises:
+        ModelError: if Keras refuses it; with the layer and Keras's own words.
+    """
+    try:
+        if is_adapted(component):
+            measured = statistics(keras.Model(inputs, x), train, component.arguments.get("axis", -1))
+            component = Component(component.name, {**component.arguments, **measured})
+        return build("layers", component)(x)
+    except ModelError as error:
+        raise ModelError(f"preprocessing: layer {number}: {error}") from error
+    except Exception as error:
+        if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) or added("layers", component.name):
+            raise
+        raise ModelError(
+            f"preprocessing: layer {number}: {component.name} cannot be applied to the shape {tuple(x.shape[1:])}: "
+            f"{sentence(error)}"
+        ) from error
+
+
 def _measures(experiment: Experiment) -> bool:
     """Return whether preprocessing needs statistics of the training examples."""
-    return isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes
+    if isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes:
+        return True
+    return any(map(is_adapted, experiment.preprocessing or ()))
 
 
 def _create_every_variable(model: Any, targets: Targets) -> None:
@@ -186,7 +215,16 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     examples = targets.classes + 1
     y = targets.task.zeros(examples, model.input.shape[1:3], targets)
     x = np.zeros((examples, *model.input.shape[1:]), np.float32)
-    y_pred = model(x, training=False)
+    try:
+        y_pred = model(x, training=False)
+    except Exception as error:
+        if plugins.in_use() or isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
+            raise  # what is raised in a plugin is explained with its line
+        layer = re.search(r"when calling (\w+)\.call\(\)", str(error))
+        raise ModelError(
+            f"{layer[1] if layer else 'the network'} cannot compute on examples of shape {tuple(x.shape[1:])}: "
+            f"{sentence(error)}"
+        ) from error
     try:
         with missing_kernels_explained():
             model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)

@@ -3,12 +3,13 @@
 Light to import: TensorFlow has been started where something is computed.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kerasrun import plugins
 from kerasrun.engine.prepared import Prepared
-from kerasrun.errors import NotFiniteError, OutOfMemoryError
+from kerasrun.errors import DataError, NotFiniteError, OutOfMemoryError
 
 
 @contextmanager
@@ -19,6 +20,7 @@ def explained(prepared: Prepared) -> Iterator[None]:
     | ---------------------------------------- | ------------------------------------------- |
     | an operation has no deterministic kernel | advice                                      |
     | the memory of the device is full         | advice                                      |
+    | a step does not take what the data hold  | an error with the layer and the value       |
     | a file goes bad while it is read         | its own error, not TensorFlow's wrapping    |
     | an image file cannot be used             | one error that names every such file        |
     | code of a plugin raises something        | an error with the line of the plugin's file |
@@ -30,6 +32,7 @@ def explained(prepared: Prepared) -> Iterator[None]:
         plugins.errors_explained(),
         prepared.data.every_bad_file_told(),
         _full_memory_explained(prepared.experiment.fit.batch_size),
+        _values_explained(),
         read_errors_as_they_were(),
         missing_kernels_explained(),
     ):
@@ -50,6 +53,28 @@ def _full_memory_explained(batch_size: int) -> Iterator[None]:
             f"-s fit.batch_size={max(1, batch_size // 2)}, "
             "a smaller image_size, or on a GPU precision: mixed_float16; checkpoints are kept"
         ) from error
+
+
+@contextmanager
+def _values_explained() -> Iterator[None]:
+    """
+    Raises:
+        DataError: if an operation refuses a value of the data, such as an id that an `Embedding` does not have.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        said = str(error)
+        node = re.search(r"node [\w./-]*?([A-Za-z]\w*)/(?:[A-Z]\w*|embedding_lookup)", said)
+        layer = f"the layer '{node[1]}'" if node else "a layer"
+        if found := re.search(r"indices\[[\d,]*\] = (-?\d+) is not in \[0, (\d+)\)", said):
+            raise DataError(
+                f"{layer} takes whole numbers from 0 to {int(found[2]) - 1}, but the data hold {found[1]}: set its "
+                f"input_dim above the largest number, or look at the data"
+            ) from error
+        raise DataError(f"{layer} does not take what the data hold: {' '.join(said.split())[:300]}") from error
 
 
 def not_finite(step: int, epoch: int, learning_rate: float) -> NotFiniteError:

@@ -7,15 +7,17 @@ its checkpoint.
 
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import Inputs
 
 # What the original adds to a standard deviation before it divides.
@@ -113,6 +115,38 @@ def _statistics(train: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]
     mean = np.asarray(total / pixels, np.float64)
     deviation = np.sqrt(np.maximum(squares / pixels - mean**2, 0))
     return mean, deviation
+
+
+def is_adapted(layer: Component) -> bool:
+    """Return whether a layer needs statistics of the training examples, as Keras's `adapt` measures them."""
+    return canonical("layers", layer.name) == "Normalization" and layer.arguments.get("mean") is None
+
+
+def statistics(before: Any, train: Inputs, axis: int | Sequence[int] | None) -> dict[str, Any]:
+    """Measure what `Normalization` takes: the mean and the variance of the examples that train.
+
+    Args:
+        before: the Keras model of the layers before it.
+        axis: the axes, counted with that of the examples, of which each place has statistics of its own.
+
+    Returns:
+        arguments of the layer. They are sums of float64, in the order of the examples.
+    """
+    shape = (None, *before.output.shape[1:])
+    axes = [] if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    kept = sorted(one % len(shape) for one in axes)
+    others = tuple(place for place in range(len(shape)) if place not in kept)
+    is_first = len(before.layers) == 1
+    total, squares, count = np.float64(0), np.float64(0), 0
+    for examples in _chunks(train):
+        values = examples if is_first else np.asarray(before(examples, training=False), np.float64)
+        total = total + values.sum(axis=others)
+        count += values.size // max(1, math.prod(values.shape[place] for place in kept))
+    mean = total / count
+    for examples in _chunks(train):  # again, since the difference of two large sums would lose what matters
+        values = examples if is_first else np.asarray(before(examples, training=False), np.float64)
+        squares = squares + ((values - np.expand_dims(mean, others)) ** 2).sum(axis=others)
+    return {"mean": mean.tolist(), "variance": (squares / count).tolist()}
 
 
 def _chunks(train: Inputs) -> Iterator[NDArray[np.float64]]:

@@ -54,6 +54,11 @@ _NUMBERS = frozenset(
 )
 _WHOLE = frozenset({"units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
 _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
+# What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
+_NOT_ADAPTED = {
+    **{"Discretization": "bin_boundaries", "Normalization": "mean"},
+    **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), "vocabulary"),
+}
 _CHOICES = {
     ("callbacks", "mode"): ("auto", "min", "max"),
     ("layers", "padding"): ("valid", "same", "causal"),
@@ -112,6 +117,11 @@ class _Checker:
             if epochs in written.arguments and steps in written.arguments:
                 received, expected = f"{epochs} beside {steps}", "expected one of them: both say the same"
                 self.problems.append(self.document.problem((*written.path, epochs), received, expected))
+        needed = _NOT_ADAPTED.get(name) if family == "layers" else None
+        if needed and needed not in written.arguments and (name != "Normalization" or path[0] != "preprocessing"):
+            elsewhere = ", or the layer in 'preprocessing'" if name == "Normalization" else ""
+            expected = f"expected its '{needed}'{elsewhere}: nothing here calls Keras's adapt"
+            self.report(written.place, written.path, f"{name} without what it is adapted to", expected)
         given = written.arguments.keys() | meant
         given |= {steps for steps, epochs in in_epochs.items() if epochs in given}
         missing = [one.name for one in known.parameters if one.required and one.name not in given]

@@ -131,7 +131,9 @@ class _Graph:
             return layer(*tensor) if isinstance(tensor, list) and _takes_several(layer) else layer(tensor)
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
-        except (ValueError, TypeError) as error:
+        except Exception as error:
+            if added("layers", name) or isinstance(error, MemoryError):  # a plugin's own error has its line
+                raise
             several = isinstance(tensor, list)
             shape = [tuple(one.shape[1:]) for one in tensor] if several else tuple(tensor.shape[1:])
             raise ModelError(f"{where}: {name} cannot be applied to the shape {shape}: {sentence(error)}") from error

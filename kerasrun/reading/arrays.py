@@ -80,7 +80,10 @@ def data_from_arrays(
     for split in arrays.values():
         _check_same_kind(split, arrays["train"], image_size)
     shape, dtype = converted_form(arrays["train"].inputs)
-    image_format = _image_format(shape, image_size, interpolation, fit_mode)
+    image_format = None
+    if len(shape) == 4:
+        height, width = image_size or shape[1:3]
+        image_format = ImageFormat(height, width, _COLOR_MODES.get(shape[3], "rgb"), interpolation, fit_mode)
     digest = hashlib.sha256()
     splits = {}
     for name, split in arrays.items():
@@ -342,15 +345,6 @@ def _check_same_kind(split: LabelledArrays, train: LabelledArrays, image_size: t
             f"{split.inputs_name}: {split.inputs.dtype} of shape {split.inputs.shape} does not go with "
             f"{train.inputs_name}: {train.inputs.dtype} of shape {train.inputs.shape}"
         )
-
-
-def _image_format(
-    shape: tuple[int, ...], image_size: tuple[int, int] | None, interpolation: Interpolation, fit_mode: FitMode
-) -> ImageFormat | None:
-    if len(shape) != 4:
-        return None
-    height, width = image_size or shape[1:3]
-    return ImageFormat(height, width, _COLOR_MODES.get(shape[3], "rgb"), interpolation, fit_mode)
 
 
 def _resized(examples: NDArray[Any] | StoredInputs, image_format: ImageFormat | None) -> Inputs:

@@ -47,7 +47,7 @@ def _stood_for(argument: str | Path) -> list[Path]:
     expected = "an image file, a folder or a glob"
     try:
         if path.is_dir():
-            files = _images_below(path)
+            files = [file for file in files_below(path) if is_image(file)]
         elif path.exists():
             files = [path]
         elif glob.has_magic(str(argument)):
@@ -63,18 +63,10 @@ def _stood_for(argument: str | Path) -> list[Path]:
     return files
 
 
-def _images_below(folder: Path) -> list[Path]:
-    return [file for file in files_below(folder) if is_image(file)]
-
-
 def files_below(folder: Path, seen: set[Path] | None = None) -> list[Path]:
     """Return the visible files in a folder and in all of its folders, those of a folder before those of the next.
 
-    Args:
-        seen: folders that were listed; links may lead to one of them again.
-
-    Raises:
-        DataError: as `list_folder`.
+    Folders that were `seen` are not listed again, as links may lead to them. Errors are those of `list_folder`.
     """
     seen = {folder.resolve()} if seen is None else seen
     files, folders = list_folder(folder)

@@ -27,20 +27,14 @@ from kerasrun.reading.data import ColorMode, ImageFormat
 from kerasrun.reading.metadata import exif_orientation, without_metadata
 
 FORMATS: dict[str, tuple[str, ...]] = {
-    ".jpg": ("JPEG", "MPO"),  # MPO: the several pictures in one JPEG that some cameras write
-    ".jpeg": ("JPEG", "MPO"),
-    ".jpe": ("JPEG", "MPO"),
-    ".jfif": ("JPEG", "MPO"),  # what browsers on Windows save
+    # MPO: the several pictures in one JPEG that some cameras write; .jfif: what browsers on Windows save.
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", "MPO")),
     ".png": ("PNG",),
     ".bmp": ("BMP", "DIB"),
-    ".ppm": ("PPM",),
-    ".pgm": ("PPM",),
-    ".pbm": ("PPM",),
-    ".pnm": ("PPM",),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), ("PPM",)),
     ".gif": ("GIF",),
     ".webp": (WebPImagePlugin.WebPImageFile.format,),
-    ".tif": (TiffImagePlugin.TiffImageFile.format,),
-    ".tiff": (TiffImagePlugin.TiffImageFile.format,),
+    **dict.fromkeys((".tif", ".tiff"), (TiffImagePlugin.TiffImageFile.format,)),
 }
 """Pillow's names of what a file with this extension may hold."""
 

@@ -20,43 +20,10 @@ from kerasrun.reading.files import listed
 from kerasrun.reading.images import FORMATS, changed, opened, read_bytes
 from kerasrun.reading.inputs import ArrayInputs, in_threads
 from kerasrun.reading.memory import memory_budget
+from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
 
 _JPEG = tuple(suffix for suffix, names in FORMATS.items() if "JPEG" in names)
 _MOST_CLASSES = 256
-
-
-@dataclass(frozen=True)
-class MaskFiles:
-    """Masks that are decoded as they are asked for."""
-
-    paths: Sequence[Path]
-    size: tuple[int, int]
-    """Height and width."""
-    class_of_value: NDArray[np.uint8]
-    """The class number of each of the 256 values."""
-    digests: Sequence[str]
-    """sha256 of each file's bytes, as hexadecimal text."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.uint8)
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        return (*self.size, 1)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        masks = np.empty((len(indices), *self.example_shape), np.uint8)
-        for place, index in enumerate(indices):
-            path = self.paths[index]
-            content = read_bytes(path)
-            if hashlib.sha256(content).hexdigest() != self.digests[index]:
-                raise changed(path)
-            masks[place, ..., 0] = self.class_of_value[_values(content, path, self.size)[0]]
-        return masks
 
 
 @dataclass(frozen=True)
@@ -65,6 +32,7 @@ class MaskScan:
 
     paths: Sequence[Path]
     size: tuple[int, int]
+    """Height and width."""
     digests: Sequence[str]
     """sha256 of each file's bytes, as hexadecimal text."""
     own_sizes: Sequence[tuple[int, int]]
@@ -76,9 +44,20 @@ class MaskScan:
 
     def inputs(self, begin: int, end: int, class_of_value: NDArray[np.uint8]) -> Inputs:
         """Return the masks from `begin` to before `end` as class numbers."""
-        if self.array is None:
-            return MaskFiles(self.paths[begin:end], self.size, class_of_value, self.digests[begin:end])
-        return ArrayInputs(class_of_value[self.array[begin:end]])
+        if self.array is not None:
+            return ArrayInputs(class_of_value[self.array[begin:end]])
+
+        def read(rows: Rows) -> NDArray[np.uint8]:
+            indices = np.arange(begin, end)[rows]
+            masks = np.empty((len(indices), *self.size, 1), np.uint8)
+            for mask, index in zip(masks, indices, strict=True):
+                content = read_bytes(self.paths[index])
+                if hashlib.sha256(content).hexdigest() != self.digests[index]:
+                    raise changed(self.paths[index])
+                mask[..., 0] = class_of_value[_values(content, self.paths[index], self.size)[0]]
+            return masks
+
+        return StoredInputs(StoredArray((end - begin, *self.size, 1), np.dtype(np.uint8), read))
 
 
 def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:

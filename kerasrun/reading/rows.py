@@ -6,10 +6,10 @@ import hashlib
 import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from kerasrun.reading.data import Inputs
 from kerasrun.reading.files import FileThatStays, listed, unreadable
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import memory_budget
+from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
 from kerasrun.reading.tables import Place, Table
 
 logger = logging.getLogger("kerasrun")
@@ -107,34 +108,6 @@ class TextTable(Table):
         return values
 
 
-@dataclass(frozen=True, eq=False)
-class RowsInFile:
-    """Rows that are read when they are asked for, to the same numbers that an array of them would hold."""
-
-    table: Table
-    features: tuple[int, ...]
-    places: NDArray[np.int64]
-    """(rows, 3): the `Place` of each."""
-    file: FileThatStays
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float32)
-
-    @property
-    def example_shape(self) -> tuple[int, ...]:
-        return (len(self.features),)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        self.file.check()
-        places = self.places[indices]
-        rows = self.table.rows_at(places.tolist(), self.features)
-        return self.table.numbers(self.features, rows, places[:, 0].tolist())
-
-
 @dataclass(frozen=True)
 class ScannedRows:
     """A table after every row was read once."""
@@ -159,8 +132,8 @@ class ScannedRows:
 
     def chosen(self, rows: NDArray[np.int64]) -> Inputs:
         """Return the features of some rows."""
-        if isinstance(self.inputs, RowsInFile):
-            return replace(self.inputs, places=self.inputs.places[rows])
+        if isinstance(self.inputs, StoredInputs):
+            return StoredInputs(self.inputs.stored[rows])
         return self.inputs if len(rows) == len(self.inputs) else ArrayInputs(self.inputs.take(rows))
 
 
@@ -221,7 +194,17 @@ def scan_rows(
     if not places:
         raise DataError(f"{table.path}: has a header, but no rows below it")
     where = np.array(places, np.int64).reshape(-1, 3)
-    inputs = RowsInFile(table, tuple(features), where, file) if budget < 0 else ArrayInputs(np.concatenate(kept))
+
+    def read(rows: Rows) -> NDArray[np.float32]:
+        file.check()
+        chosen = where[rows]
+        return table.numbers(features, table.rows_at(chosen.tolist(), features), chosen[:, 0].tolist())
+
+    inputs: Inputs
+    if budget < 0:
+        inputs = StoredInputs(StoredArray((len(where), len(features)), np.dtype(np.float32), read))
+    else:
+        inputs = ArrayInputs(np.concatenate(kept))
     columns = np.concatenate(numbers)
     return ScannedRows(
         table,

@@ -1,4 +1,4 @@
-"""Arrays in files that are read as they are asked for, because they may not fit into memory."""
+"""Examples in files that are read as they are asked for, because they may not fit into memory."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -85,7 +85,9 @@ def test_one_epoch_is_that_of_fit(train, two_classes, loss, weights):
     inputs = keras.Input((32, 32, 1))
     x = keras.layers.Dense(8, activation="relu")(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs)))
     model = keras.Model(inputs, keras.layers.Dense(units, activation=activation)(x))
-    model.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
+    # Hinge scores say yes above 0, where Keras's `accuracy` alone would take a half.
+    accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if loss == "hinge" else "accuracy"
+    model.compile(keras.optimizers.SGD(0.1), loss, metrics=[accuracy])
     targets = Targets(task_named("classes"), Component(loss), classes=2, units=units)
     arrays = {name: array[..., np.newaxis] for name, array in two_classes.items() if name.startswith("x")}
     order = epoch_order(moved(1), 0, len(labels))
