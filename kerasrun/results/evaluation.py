@@ -25,7 +25,7 @@ logger = logging.getLogger("kerasrun")
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What a model does on a split."""
+    """How a model does on a split."""
 
     run: str
     model: str
@@ -35,7 +35,7 @@ class EvaluationReport:
     metrics: Mapping[str, float]
     """`loss` first, then the experiment's metrics."""
     scores: Scores
-    """What suits the labels, as their task has it."""
+    """The scores that suit the labels, as their task has them."""
     pictures: tuple[str, ...] = ()
     """Paths of the pictures; none where the run cannot be written."""
 
@@ -144,18 +144,8 @@ def _report(
     metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
     if metrics is None:
         raise AssertionError("nothing asked to stop")
-    return _kept(
-        run,
-        EvaluationReport(
-            run=str(run),
-            model=f"{run}/{trained.path.name}",
-            epoch=info.epoch,
-            split=split_name,
-            examples=len(split),
-            metrics=metrics,
-            scores=scorer.scores(),
-        ),
-    )
+    model, examples = f"{run}/{trained.path.name}", len(split)
+    return _kept(run, EvaluationReport(str(run), model, info.epoch, split_name, examples, metrics, scorer.scores()))
 
 
 def _kept(run: RunDirectory, report: EvaluationReport) -> EvaluationReport:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.components import Component
-from kerasrun.keras_catalogue import added, canonical
+from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import Split
 from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
@@ -36,14 +36,13 @@ class Classes(Task):
 
     one_class = True
     indivisible = "an example has one class"
-    row_of = "class labels need"
 
     def default_loss(self, classes: int, units: int) -> Component:
         return Component("binary_crossentropy" if classes == 2 and units == 1 else "categorical_crossentropy")
 
     def output(self, classes: int, loss: Component | None = None) -> Output:
         name = canonical("losses", loss.name) if loss else ""
-        one_unit = not name or name in (*BINARY, "Hinge", "SquaredHinge") or added("losses", name) is not None
+        one_unit = not name or name in (*BINARY, "Hinge", "SquaredHinge") or self.takes_both(name)
         return output_of_classes(classes, loss, one_unit=one_unit)
 
     def encode(self, labels: Any, targets: Targets) -> Any:
@@ -133,11 +132,7 @@ TASK = Classes()
 
 
 def output_of_classes(classes: int, loss: Component | None, *, one_unit: bool, per_pixel: bool = False) -> Output:
-    """Return the last layer for classes.
-
-    Args:
-        one_unit: whether the loss takes one unit for two classes.
-    """
+    """Return the last layer for classes; `one_unit` says whether the loss takes one unit for two of them."""
     name = canonical("losses", loss.name) if loss else None
     one_unit = one_unit and classes == 2
     units = 1 if one_unit else classes

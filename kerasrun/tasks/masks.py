@@ -41,8 +41,6 @@ class Segmentation(Task):
 
     per_pixel = True
     indivisible = "the labels are masks"
-    unit = "channel"
-    units_key = "filters"
 
     def default_loss(self, classes: int, units: int) -> Component:
         # One-hot masks would take as many times the memory as there are classes.
@@ -301,15 +299,7 @@ class MaskPrediction(Prediction):
 
 
 def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) -> MaskPrediction:
-    """Write the mask of one example.
-
-    Args:
-        place: that of the example in the question.
-        numbers: class numbers, (height, width) of the network's input.
-
-    Raises:
-        RunDirectoryError: if the disk refuses.
-    """
+    """Write the mask of the example at `place`: class numbers, (height, width) of the network's input."""
     import numpy as np
 
     names, file = question.classes, question.files[place]
