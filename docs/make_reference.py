@@ -122,7 +122,7 @@ def _formats() -> str:
         [
             f"`{name}`",
             inspect.cleandoc(one.__doc__ or ""),
-            f"`pip install 'kerasrun[{one.extra}]'`" if one.extra else "",
+            f"`pip install 'kerasrun[{name}]'`" if one.packages else "",
             "float32 alone" if one.only_float32 else "any precision",
             f"{one.tolerance:.0e}".replace("e-0", "e-") if one.tolerance else "equal bits",
         ]

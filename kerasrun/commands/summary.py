@@ -14,7 +14,7 @@ def summary(run: Run = None, last: Last = False, trust: Trust = False, output: O
 
     Example: kerasrun summary runs/lenet-1
     """
-    from kerasrun.results.summary import summarize
+    from kerasrun.results.model import summarize
     from kerasrun.runs.directory import model_of
     from kerasrun.runs.listing import find_run
 

@@ -4,7 +4,6 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,10 +22,8 @@ class Export(ABC):
     """The end of its files' names; empty for a folder."""
     tolerance: ClassVar[float]
     """By how much its outputs may differ from the model's own, as a share of the largest output (at least of 1)."""
-    extra: ClassVar[str | None] = None
-    """The optional dependency of kerasrun that it needs."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """The packages of that extra, as they are imported."""
+    """The packages that it needs, as they are imported: those of the extra of its name."""
     only_float32: ClassVar[bool] = False
     """Whether it cannot hold a model of mixed precision."""
     is_whole: ClassVar[bool] = True
@@ -64,13 +61,10 @@ class KerasExport(Export):
 @functools.cache
 def formats() -> Mapping[str, Export]:
     """Return every format by its name."""
-    return {name: _of_file(module) for name, module in modules("kerasrun.exports").items()}
-
-
-def _of_file(module: ModuleType) -> Export:
-    """Make the format whose class is defined in a file."""
-    classes = (one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__)
-    (found,) = (one() for one in classes if issubclass(one, Export))
+    found = {}
+    for name, module in modules("kerasrun.exports").items():
+        classes = (one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Export))
+        (found[name],) = (one() for one in classes if one.__module__ == module.__name__)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from kerasrun import model_file
 from kerasrun.exports.base import KerasExport
@@ -13,7 +13,7 @@ from kerasrun.plugins import FOLDER
 class KerasFile(KerasExport):
     """`.keras`: a copy of the run's model file, which `keras.models.load_model` and `kerasrun predict` read."""
 
-    suffix: ClassVar[str] = ".keras"
+    suffix = ".keras"
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         shutil.copyfile(trained.path, path)

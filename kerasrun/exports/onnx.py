@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +14,10 @@ from kerasrun.reading.data import Inputs
 class Onnx(Export):
     """`.onnx`: for ONNX Runtime and other programs that read ONNX."""
 
-    suffix: ClassVar[str] = ".onnx"
-    tolerance: ClassVar[float] = 1e-4
-    extra: ClassVar[str | None] = "onnx"
-    packages: ClassVar[tuple[str, ...]] = ("tf2onnx", "onnx", "onnxruntime")
-    only_float32: ClassVar[bool] = True
+    suffix = ".onnx"
+    tolerance = 1e-4
+    packages = ("tf2onnx", "onnx", "onnxruntime")
+    only_float32 = True
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         with warnings.catch_warnings():

@@ -1,7 +1,6 @@
 """TensorFlow's own format."""
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,9 @@ from kerasrun.reading.data import Inputs
 class SavedModel(Export):
     """A folder in TensorFlow's SavedModel format, for TensorFlow Serving and others, with the endpoint `serve`."""
 
-    suffix: ClassVar[str] = ""
-    tolerance: ClassVar[float] = 1e-5
-    mark: ClassVar[str] = "saved_model.pb"
+    suffix = ""
+    tolerance = 1e-5
+    mark = "saved_model.pb"
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         trained.model.export(str(path), format="tf_saved_model", verbose=False)

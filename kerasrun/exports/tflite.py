@@ -1,7 +1,6 @@
 """The format for phones and small devices."""
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +13,10 @@ from kerasrun.reading.data import Inputs
 class Tflite(Export):
     """`.tflite`: for LiteRT, formerly TensorFlow Lite; float32, not quantized."""
 
-    suffix: ClassVar[str] = ".tflite"
-    tolerance: ClassVar[float] = 1e-4
-    extra: ClassVar[str | None] = "tflite"
-    packages: ClassVar[tuple[str, ...]] = ("ai_edge_litert",)
-    only_float32: ClassVar[bool] = True
+    suffix = ".tflite"
+    tolerance = 1e-4
+    packages = ("ai_edge_litert",)
+    only_float32 = True
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         trained.model.export(str(path), format="litert", verbose=False)

@@ -1,7 +1,7 @@
 """The weights alone."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from kerasrun.exports.base import KerasExport
 from kerasrun.model_file import TrainedModel
@@ -10,8 +10,8 @@ from kerasrun.model_file import TrainedModel
 class Weights(KerasExport):
     """`.weights.h5`: weights for `Model.load_weights`, in a network of the same layers."""
 
-    suffix: ClassVar[str] = ".weights.h5"
-    is_whole: ClassVar[bool] = False
+    suffix = ".weights.h5"
+    is_whole = False
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         trained.model.save_weights(path)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -13,8 +13,8 @@ from kerasrun.model_file import TrainedModel
 class Yaml(KerasExport):
     """`.yaml`: the same as `json`, as YAML without tags, which any safe loader reads."""
 
-    suffix: ClassVar[str] = ".yaml"
-    is_whole: ClassVar[bool] = False
+    suffix = ".yaml"
+    is_whole = False
 
     def write(self, trained: TrainedModel, path: Path) -> None:
         text = yaml.safe_dump(json.loads(trained.model.to_json()), sort_keys=False, allow_unicode=True)

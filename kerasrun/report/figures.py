@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.report.curves import Curve
-from kerasrun.report.palette import class_colors
+from kerasrun.report.curves import Curve, RankingCurves
 from kerasrun.report.plain import curve_label, plain
 
 if TYPE_CHECKING:  # the import alone takes a while
@@ -54,19 +53,17 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     return figure
 
 
-def roc(curves: Mapping[str, Curve]) -> Figure:
-    """Draw true against false positive rate, with the line of a guess."""
-    figure, axes = _curves(curves, drawstyle="default")
-    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+def ranking(curves: Mapping[str, RankingCurves]) -> dict[str, Figure]:
+    """Draw the ROC and the precision-recall curves of each name; nothing where there are none."""
+    if not curves:
+        return {}
+    roc, axes = _curves({name: both.roc for name, both in curves.items()}, drawstyle="default")
+    axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)  # of a guess
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
-    return figure
-
-
-def precision_recall(curves: Mapping[str, Curve]) -> Figure:
-    """Draw precision against recall, in the steps whose area is average precision."""
-    figure, axes = _curves(curves, drawstyle="steps-pre")
+    # The area below these steps is average precision.
+    steps, axes = _curves({name: both.precision_recall for name, both in curves.items()}, drawstyle="steps-pre")
     axes.set(title="precision and recall", xlabel="recall", ylabel="precision")
-    return figure
+    return {"roc": roc, "precision_recall": steps}
 
 
 def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:
@@ -117,6 +114,18 @@ def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
         figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=curve_label(name))
     figure.legend(loc="outside lower center", ncols=min(len(shown), 6))
     return figure
+
+
+def class_colors(classes: int) -> NDArray[np.uint8]:
+    """Return the colour map of PASCAL VOC: the first class black, neighbours far apart; uint8 (classes, 3).
+
+    The bits of a class number are dealt in turn to red, green and blue, the lowest to the highest bit.
+    """
+    numbers = np.arange(classes)[:, np.newaxis]
+    colors = np.zeros((classes, 3), np.int64)
+    for place in range(8):
+        colors |= ((numbers >> (3 * place + np.arange(3))) & 1) << (7 - place)
+    return colors.astype(np.uint8)
 
 
 def _empty(width: float, height: float) -> Figure:

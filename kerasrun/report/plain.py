@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,19 @@ def draw(figure: Figure, file: Path, **options: Any) -> None:
         text.set_text("\n".join(map(plain, text.get_text().split("\n"))))
     with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):  # of what is made while it is drawn
         figure.savefig(file, **options)
+
+
+def text_table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table without frames: the first column to the left, the others to the right."""
+    cells = [[plain(str(cell)) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = (
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def to_json(value: Any) -> str:

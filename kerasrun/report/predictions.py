@@ -3,14 +3,13 @@
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasrun.reading.data import ImageFormat
 from kerasrun.report import plain
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
 
 
@@ -60,10 +59,15 @@ class Prediction(ABC):
         """Return text by the columns of the printed table, without the path."""
 
 
+def named(names: Sequence[str], values: Iterable[Any]) -> tuple[tuple[str, float], ...]:
+    """Return every name with its number."""
+    return tuple((name, float(value)) for name, value in zip(names, values, strict=True))
+
+
 def to_text(predictions: Sequence[Prediction]) -> str:
     """Return a line for each example."""
     header = list(predictions[0].as_cells()) if predictions else []
-    return text_table(["example", *header], [[p.path, *p.as_cells().values()] for p in predictions])
+    return plain.text_table(["example", *header], [[p.path, *p.as_cells().values()] for p in predictions])
 
 
 def to_json(predictions: Sequence[Prediction]) -> str:

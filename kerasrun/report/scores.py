@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -59,9 +59,12 @@ class WholeScorer:
         return self._score(np.concatenate(self._outputs))
 
 
-def share(part: Any, whole: Any) -> float:
-    """Return a quotient, 0 where it has no denominator."""
-    return float(part / whole) if whole else 0.0
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are defined; None where none is."""
+    import numpy as np
+
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def shown(value: float | None) -> str:

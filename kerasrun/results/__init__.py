@@ -1,1 +1,1 @@
-"""What is read from a run: evaluation, prediction, plots, tables. Run directory in, files out."""
+"""Results of a run: evaluation, prediction, plots, tables. Run directory in, files out."""

@@ -14,10 +14,8 @@ from kerasrun.reading.data import Split
 from kerasrun.report.plain import to_json
 from kerasrun.report.predictions import Question
 from kerasrun.report.scores import Scores, shown
-from kerasrun.results.model import open_model
+from kerasrun.results.model import check_threshold
 from kerasrun.results.recorded import read_recorded
-from kerasrun.results.splits import open_splits
-from kerasrun.results.threshold import check_threshold
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.sources.directory import open_folder_with
@@ -27,7 +25,7 @@ logger = logging.getLogger("kerasrun")
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What a model does on a split."""
+    """How a model does on a split."""
 
     run: str
     model: str
@@ -37,21 +35,13 @@ class EvaluationReport:
     metrics: Mapping[str, float]
     """`loss` first, then the experiment's metrics."""
     scores: Scores
-    """What suits the labels, as their task has it."""
+    """The scores that suit the labels, as their task has them."""
     pictures: tuple[str, ...] = ()
     """Paths of the pictures; none where the run cannot be written."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "run": self.run,
-            "model": self.model,
-            "epoch": self.epoch,
-            "split": self.split,
-            "examples": self.examples,
-            "metrics": dict(self.metrics),
-            **self.scores.as_dict(),
-            "pictures": list(self.pictures),
-        }
+        known = {key: value for key, value in vars(self).items() if key not in ("scores", "pictures")}
+        return {**known, **self.scores.as_dict(), "pictures": list(self.pictures)}
 
     def to_json(self) -> str:
         return to_json(self.as_dict())
@@ -100,19 +90,16 @@ def evaluate(
     info = model_file.read_info(path)
     check_threshold(info, threshold, path)
     recorded = read_recorded(run, overrides)
-    experiment = recorded.experiment
     if data is None:
-        opened = open_splits(experiment)
+        opened = recorded.open_data()
         examples = _chosen(opened.splits, split)
     else:
         opened, examples = None, _outside(info, path, data)
-    trained = open_model(
-        path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
-    )
+    trained = recorded.open_model(path, trust=trust)
     if opened:
-        opened.require_read(recorded)
+        recorded.compare(opened)
     split_name = f"data-{data.name}" if data else examples.name
-    return _report(run, experiment, trained, examples, split_name, threshold)
+    return _report(run, recorded.experiment, trained, examples, split_name, threshold)
 
 
 def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
@@ -157,18 +144,8 @@ def _report(
     metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
     if metrics is None:
         raise AssertionError("nothing asked to stop")
-    return _kept(
-        run,
-        EvaluationReport(
-            run=str(run),
-            model=f"{run}/{trained.path.name}",
-            epoch=info.epoch,
-            split=split_name,
-            examples=len(split),
-            metrics=metrics,
-            scores=scorer.scores(),
-        ),
-    )
+    model, examples = f"{run}/{trained.path.name}", len(split)
+    return _kept(run, EvaluationReport(str(run), model, info.epoch, split_name, examples, metrics, scorer.scores()))
 
 
 def _kept(run: RunDirectory, report: EvaluationReport) -> EvaluationReport:

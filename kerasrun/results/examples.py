@@ -1,4 +1,4 @@
-"""What is to be predicted: image files, rows of text files, or NumPy arrays; checked before TensorFlow is loaded."""
+"""The examples to predict: image files, rows of text files, or NumPy arrays; checked before TensorFlow is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Examples:
     """Examples without labels, as the network takes them."""
 
     paths: Sequence[str]
-    """What each is called."""
+    """The name of each."""
     inputs: Inputs
     images: Sequence[Path] = ()
     """Their files, where they are images."""
     sizes: Sequence[tuple[int, int]] = ()
-    """Width and height of each image as it lies in its file."""
+    """Width and height of each image in its file."""
 
 
 def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path) -> Examples:
@@ -63,7 +63,7 @@ def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
 
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
-    """The columns that were features in training; without a header also of a file that has no others."""
+    """Read the columns that were features in training; without a header the file may have them alone."""
     names, features = [], []
     for file in files:
         table = open_table(file, row_format.delimiter, header=row_format.header)
@@ -86,7 +86,7 @@ def _from_arrays(files: Sequence[Path], shape: tuple[int, ...]) -> Examples:
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """float32 of shape (examples, *shape)."""
+    """Return float32 of shape (examples, *shape)."""
     expected = f"numbers of shape {('examples', *shape)}".replace("'", "")
     try:
         array = np.load(path, allow_pickle=False)

@@ -3,23 +3,19 @@
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
-from kerasrun.experiment.schema import Experiment
 from kerasrun.exports.base import Export, formats, model_outputs
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Inputs
 from kerasrun.report.plain import to_json
-from kerasrun.results.model import open_model
 from kerasrun.results.recorded import read_recorded
-from kerasrun.results.splits import open_splits
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.text.problems import listed
@@ -78,17 +74,18 @@ def export(
     _check_packages(chosen)
     path = model_of(run, last=last)
     recorded = read_recorded(run, overrides)
-    experiment = recorded.experiment
-    _check_precision(chosen, experiment)
-    opened = open_splits(experiment)
-    examples = spread(opened.splits.get("validation", opened.splits["train"]), EXAMPLES)
-    split = "validation" if "validation" in opened.splits else "training"
-    trained = open_model(
-        path, experiment.device, recorded.threads, experiment.deterministic, variables=recorded.variables, trust=trust
-    )
-    opened.require_read(recorded)
-    target = output or run.exports / f"{experiment.name}{chosen.suffix}"
-    with contextlib.redirect_stdout(sys.stderr), _written(chosen, target) as private:
+    _check_precision(chosen, recorded.experiment.precision)
+    data = recorded.open_data()
+    examples = spread(data.splits.get("validation", data.splits["train"]), EXAMPLES)
+    split = "validation" if "validation" in data.splits else "training"
+    trained = recorded.open_model(path, trust=trust)
+    recorded.compare(data)
+    target = output or run.exports / f"{recorded.experiment.name}{chosen.suffix}"
+    if chosen.suffix:
+        written = atomic.replacing(target)
+    else:
+        written = atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced"))
+    with contextlib.redirect_stdout(sys.stderr), written as private:
         difference, allowed = _write_and_compare(chosen, trained, private, examples.inputs)
         if not difference <= allowed:
             raise ExportError(
@@ -116,28 +113,17 @@ def _check_packages(chosen: Export) -> None:
     if lacking := [name for name in chosen.packages if importlib.util.find_spec(name) is None]:
         raise MissingProgramError(
             f"export --format {chosen.name} needs {' and '.join(lacking)}, which are not part of a plain installation: "
-            f"pip install 'kerasrun[{chosen.extra}]'"
+            f"pip install 'kerasrun[{chosen.name}]'"
         )
 
 
-def _check_precision(chosen: Export, experiment: Experiment) -> None:
-    if chosen.only_float32 and experiment.precision != "float32":
+def _check_precision(chosen: Export, precision: str) -> None:
+    if chosen.only_float32 and precision != "float32":
         others = [name for name, one in formats().items() if one.is_whole and not one.only_float32]
         raise ExportError(
             f"export --format {chosen.name} takes models of float32, but this one was trained with precision: "
-            f"{experiment.precision}; export it as {listed(others)}, or train with precision: float32"
+            f"{precision}; export it as {listed(others)}, or train with precision: float32"
         )
-
-
-@contextlib.contextmanager
-def _written(chosen: Export, target: Path) -> Iterator[Path]:
-    """Give a private name to write to, and put that in place at the end if nothing went wrong."""
-    if chosen.suffix:
-        with atomic.replacing(target) as private:
-            yield private
-    else:
-        with atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced")) as private:
-            yield private
 
 
 def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs: Inputs) -> tuple[float, float]:
@@ -146,10 +132,8 @@ def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs
     try:
         chosen.write(trained, path)
         found = chosen.outputs(path, trained, inputs)
-    except KerasrunError:
-        raise
-    except OSError:
-        raise  # of the disk; what puts the file in place explains it
+    except (KerasrunError, OSError):
+        raise  # an error of the disk is explained by what puts the file in place
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
@@ -157,14 +141,11 @@ def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs
         ) from error
     if found.shape != expected.shape:
         raise ExportError(f"the {chosen.name} export gives outputs of shape {found.shape}, not {expected.shape}")
-    return _greatest_difference(found, expected), chosen.tolerance * max(1.0, float(np.abs(expected).max()))
-
-
-def _greatest_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Return NaN where one has it and the other has not, so that no comparison passes."""
-    if np.array_equal(found, expected, equal_nan=True):
-        return 0.0
-    return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    difference = 0.0
+    if not np.array_equal(found, expected, equal_nan=True):
+        # NaN where only one of the two has it, so that no comparison passes.
+        difference = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    return difference, chosen.tolerance * max(1.0, float(np.abs(expected).max()))
 
 
 def _compared(difference: float, split: str, examples: int) -> str:

@@ -43,7 +43,7 @@ def plot_run(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = F
 
 
 def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -> Path:
-    """Every column of `metrics.csv` over the epochs, training and validation in one panel: `plots/curves.png`.
+    """Draw every column of `metrics.csv` over the epochs, training and validation in one panel: `plots/curves.png`.
 
     Raises:
         RunDirectoryError: if no epoch is done.
@@ -71,7 +71,7 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
 
 
 def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> Path:
-    """The layers of `best.keras` as a graph: `plots/model.png`.
+    """Draw the layers of `best.keras` as a graph: `plots/model.png`.
 
     Raises:
         MissingProgramError: if Graphviz's `dot` is not installed, or not configured.
@@ -87,17 +87,10 @@ def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool =
 
     model, _ = model_file.load(run.best_model, trust=trust)
     path = run.plots / f"model.{drawing.file_format}"
+    options = {key: value for key, value in vars(drawing).items() if key != "file_format"}
     with atomic.replacing(path) as private:
         try:
-            keras.utils.plot_model(
-                model,
-                to_file=str(private),
-                show_shapes=drawing.show_shapes,
-                show_layer_names=drawing.show_layer_names,
-                expand_nested=drawing.expand_nested,
-                dpi=drawing.dpi,
-                show_layer_activations=True,
-            )
+            keras.utils.plot_model(model, to_file=str(private), show_layer_activations=True, **options)
         except AssertionError as error:  # pydot's way to say that dot failed
             raise MissingProgramError(
                 f"Graphviz's dot cannot write {drawing.file_format.upper()}; if it is newly installed, configure it "

@@ -1,19 +1,14 @@
 """`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError, UsageError
-from kerasrun.model_file import TrainedModel
 from kerasrun.report.predictions import Prediction, Question
-from kerasrun.results.examples import Examples, read_examples
-from kerasrun.results.model import open_model
-from kerasrun.results.threshold import check_threshold
+from kerasrun.results.examples import read_examples
+from kerasrun.results.model import check_threshold, open_model
 from kerasrun.runs import atomic
 
 MASKS = Path("predictions")
@@ -77,18 +72,12 @@ def predict(
         save=save_picture,
     )
     trained = open_model(model, deterministic=info.deterministic, plugin_files=plugins, trust=trust)
-    return info.task.predictions(_outputs(trained, found), question)
-
-
-def _outputs(trained: TrainedModel, found: Examples) -> Iterator[NDArray[np.float32]]:
-    """Compute the network's outputs, some examples at a time."""
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
 
-    size = trained.info.batch_size
-    batches = padded_batches(found.inputs, batch_size=size)
-    for outputs, _ in Predictor(trained.model, size).chunks_of(batches, len(found.paths)):
-        yield outputs
+    batches = padded_batches(found.inputs, batch_size=info.batch_size)
+    chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
+    return info.task.predictions((outputs for outputs, _ in chunks), question)
 
 
 def save_picture(picture: Any, file: Path) -> None:

@@ -36,14 +36,14 @@ def preview(
     Args:
         overrides: `key.path=value`, as after `--set`.
         output: the PNG file; by default `<experiment>-preview.png` in the working folder.
-        count: how many examples, if there are so many.
+        count: how many examples, if there are that many.
         trust: run code that a model file brings.
 
     Returns:
         the path of the picture.
 
     Raises:
-        KerasrunError: as `train`, up to the first batch; if the examples are no images.
+        KerasrunError: as `train`, up to the first batch; if the examples are not images.
     """
     loaded = load(file, overrides)
     path = Path(output or f"{loaded.experiment.name}-preview.png")
@@ -63,7 +63,7 @@ def preview(
 
 
 def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """What the network sees, (count, height, width, channels), and the labels as in `Split.labels`."""
+    """Return the inputs of the network, (count, height, width, channels), and the labels as in `Split.labels`."""
     import tensorflow as tf
 
     from kerasrun.engine.building import preprocessing_model
@@ -74,8 +74,6 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
     labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)
     preprocess = preprocessing_model(experiment, train.inputs)
     augmentation = augmentation_of(experiment, train.inputs.example_shape, masks=isinstance(labels, Masks))
-    seen: list[NDArray[np.float32]] = []
-    known: list[NDArray[Any]] = []
     batches = training_batches(
         train.inputs,
         labels,
@@ -85,9 +83,8 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
         epochs=1,
         augmentation=augmentation,
     )
-    for x, y in batches.take(math.ceil(count / experiment.fit.batch_size)):
-        seen.append(preprocess(tf.cast(x, tf.float32), training=False).numpy())
-        known.append(y.numpy())
+    first = batches.take(math.ceil(count / experiment.fit.batch_size))
+    seen, known = zip(*((preprocess(tf.cast(x, tf.float32), training=False), y) for x, y in first), strict=True)
     return np.concatenate(seen)[:count].astype(np.float32), np.concatenate(known)[:count]
 
 
@@ -98,19 +95,19 @@ def _grid(images: NDArray[np.float32], labels: NDArray[Any], data: Data) -> "Fig
     rows = math.ceil(len(images) / columns)
     figure = Figure(figsize=(1.6 * columns, 1.9 * rows + 0.6), layout="constrained")
     shown, task = _as_colours(images), task_named(data.label_kind)
-    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels:
         axes.axis("off")
-        if number >= len(images):
-            continue
-        axes.imshow(shown[number])
-        task.draw(axes, labels[number], data.classes)
+    for axes, image, label in zip(panels, shown, labels, strict=False):
+        axes.imshow(image)
+        task.draw(axes, label, data.classes)
     task.explain(figure, data.classes)
     figure.suptitle(f"values from {images.min():.3g} to {images.max():.3g}", fontsize=8)
     return figure
 
 
 def _as_colours(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Three channels of 0 to 1; all images by one scale, so that one that is darker looks darker."""
+    """Return three channels of 0 to 1; all images by one scale, so that one that is darker looks darker."""
     low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
     colours = images[..., :3] if images.shape[-1] in (3, 4) else np.repeat(images[..., :1], 3, axis=-1)
     return (colours - low) / (high - low)

@@ -1,12 +1,18 @@
-"""What a run was: its experiment, its data, its machine."""
+"""A run's experiment, data and model, as its results need them."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
+from kerasrun.model_file import TrainedModel
+from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.reading.data import Data
+from kerasrun.reading.memory import kept_within
+from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
 
@@ -15,24 +21,56 @@ logger = logging.getLogger("kerasrun")
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a run says of itself, as far as its results depend on it."""
+    """What a run records that its results depend on."""
 
     experiment: Experiment
     fingerprint: str | None
-    """Of the data that were trained on."""
+    """The fingerprint of the training data."""
     threads: Mapping[str, int]
     variables: Mapping[str, str | None]
-    """Those of the environment that change bits."""
+    """The environment variables that change bits."""
+
+    def open_data(self) -> Data:
+        """Return the data with the splits of training; their files may still be read in the background.
+
+        Returns:
+            splits `train` without the examples that validate, and `validation` and `test` where there is one.
+
+        Raises:
+            DataError: if the data cannot be used.
+        """
+        with kept_within(self.experiment.cache.memory):
+            data = self.experiment.data.open()
+        train, validation = training_and_validation(data.splits, self.experiment.fit, self.experiment.seed)
+        splits = {**data.splits, "train": train} | ({"validation": validation} if validation else {})
+        return replace(data, splits=splits)
+
+    def compare(self, data: Data) -> None:
+        """Wait until the data are read, and warn if they are not those of training.
+
+        Raises:
+            DataError: if a file cannot be used.
+        """
+        if data.fingerprint != self.fingerprint:
+            logger.warning(
+                "the data are not those of training: their fingerprint is %s, it was %s",
+                *(data.fingerprint[:12], str(self.fingerprint)[:12]),
+            )
+
+    def open_model(self, path: Path, *, trust: bool) -> TrainedModel:
+        """Load a model file of the run to compute as the run did; raises as `results.model.open_model`."""
+        device, deterministic = self.experiment.device, self.experiment.deterministic
+        return open_model(path, device, self.threads, deterministic, variables=self.variables, trust=trust)
 
 
 def read_recorded(run: RunDirectory, overrides: Sequence[str] = ()) -> Recorded:
-    """Read it, from a checkpoint where a file of the run is damaged.
+    """Read the records of a run, from a checkpoint where a file is damaged.
 
     Args:
         overrides: `data.….path=…` where the data have moved.
 
     Raises:
-        KerasrunError: if it cannot be read, or an override would change what was trained.
+        KerasrunError: if they cannot be read, or an override would change what was trained.
     """
     recorded = recovery.read(run)
     for note in recorded.notes:

@@ -5,15 +5,14 @@ from datetime import datetime
 
 from kerasrun.experiment.units import duration
 from kerasrun.report import plain
-from kerasrun.report.text_table import text_table
 from kerasrun.runs.listing import RunSummary
 
 
 def to_text(runs: Sequence[RunSummary]) -> str:
-    """Name, status, epochs, best value, start and seconds of training."""
+    """Return a table: name, status, epochs, best value, start and seconds of training."""
     if not runs:
         return "no runs here yet; start one with kerasrun train FILE"
-    return text_table(
+    return plain.text_table(
         ["run", "status", "epochs", "best", "value", "started", "training"],
         [
             [
@@ -31,7 +30,7 @@ def to_text(runs: Sequence[RunSummary]) -> str:
 
 
 def to_json(runs: Sequence[RunSummary]) -> str:
-    """A list of objects."""
+    """Return a list of objects."""
     return plain.to_json(
         [
             {

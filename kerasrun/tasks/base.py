@@ -123,17 +123,11 @@ class Task(ABC):
     per_pixel: ClassVar[bool] = False
     """Whether each pixel of an image has a label."""
     together: ClassVar[bool] = False
-    """Whether several labels may hold at once, each with a yes or a no of its own."""
+    """Whether several labels may hold at once, each with a separate yes or no."""
     indivisible: ClassVar[str] = ""
     """Why the labels cannot be divided among several outputs, for a message; empty where they can."""
     counted: ClassVar[str] = "classes"
     """The plural for the names of the labels, in messages."""
-    unit: ClassVar[str] = "unit"
-    """The word for one unit of the last layer, in messages."""
-    units_key: ClassVar[str] = "units"
-    """The argument of the last layer that holds their number."""
-    row_of: ClassVar[str] = "the labels need"
-    """The beginning of the sentence on the shape of the network's output, in a message."""
 
     # Building: loss, last layer, metrics.
 
@@ -163,19 +157,15 @@ class Task(ABC):
         del loss
 
     def check_shape(self, shape: tuple[int, ...], inputs: tuple[int, ...]) -> None:
-        """Hold the shape of the network's output for an example against the labels.
-
-        Args:
-            inputs: the shape of an example.
+        """Check that the network's output for an example, whose own shape is `inputs`, has the shape of its labels.
 
         Raises:
             ModelError: with the layers to end in.
         """
-        del inputs
         if len(shape) != 1:
             raise ModelError(
-                f"the network ends in an output of shape {shape} for each example, but {self.row_of} one row of "
-                "numbers: end it with Flatten or GlobalAveragePooling2D"
+                f"the network ends in an output of shape {shape} for each example, but the labels need one row "
+                "of numbers: end it with Flatten or GlobalAveragePooling2D"
             )
 
     def takes_both(self, loss: str) -> bool:
@@ -201,9 +191,7 @@ class Task(ABC):
         """Check that the loss suits the labels and the layer that the network, or one of its outputs, ends in.
 
         Args:
-            classes: as of `targets_for`.
-            units: those of the layer.
-            activation: None where its kind does not tell.
+            activation: None where the layer does not say.
 
         Raises:
             ModelError: as `targets_for`.
@@ -211,10 +199,11 @@ class Task(ABC):
         self.check_loss(loss)
         name, wanted = canonical("losses", loss.name), self.output(classes, loss)
         if units != wanted.units and not (self.takes_both(name) and classes == 2 and units in (1, 2)):
+            unit, key = ("channel", "filters") if self.per_pixel else ("unit", "units")
             raise ModelError(
-                f"the last layer has {units} {self.unit}{'' if units == 1 else 's'}, but {loss.name} on {classes} "
-                f"{self.counted} needs {wanted.units}: set its {self.units_key} to {wanted.units}, or leave the "
-                "layer out and it is added"
+                f"the last layer has {units} {unit}{'' if units == 1 else 's'}, but {loss.name} on {classes} "
+                f"{self.counted} needs {wanted.units}: set its {key} to {wanted.units}, or leave the layer out and it "
+                "is added"
             )
         if activation is not None:
             _check_activation(self, loss, units, activation, wanted)
@@ -252,7 +241,7 @@ class Task(ABC):
         return Sides(form, targets.outputs, loss, targets.classes, targets.units, self.per_pixel)
 
     def _metric_class(self, name: str, targets: Targets) -> str:
-        """Keras's `accuracy` and `crossentropy` stand for one of three classes, by what the targets look like."""
+        """Return the class of a metric; `accuracy` and `crossentropy` mean one of three, by the form of the targets."""
         of = {"accuracy": "Accuracy", "acc": "Accuracy", "crossentropy": "Crossentropy", "ce": "Crossentropy"}.get(name)
         if of is None:
             return canonical("metrics", name)
@@ -271,7 +260,7 @@ class Task(ABC):
     # Encoding: labels as the loss takes them.
 
     def check_labels(self, data: Data) -> None:
-        """Hold the values of the labels against what they are taken for, where that is not known from the data alone.
+        """Check the values of the labels, where the data alone do not say what they must be.
 
         Raises:
             DataError: naming the split and the example.
@@ -284,10 +273,7 @@ class Task(ABC):
         Args:
             labels: as `Split.labels` holds them, (examples, …).
         """
-        import numpy as np
-
-        del targets
-        return labels.astype(np.float32)
+        return labels.astype("float32")
 
     def training_labels(self, split: Split, targets: Targets) -> NDArray[Any] | ClassNumbers | Masks:
         """Return the labels for `training_batches`: encoded at once, or what is encoded batch by batch."""
@@ -299,47 +285,29 @@ class Task(ABC):
         return self.encode(split.label_array[begin:end], targets)
 
     def zeros(self, examples: int, size: tuple[int, ...], targets: Targets) -> Any:
-        """Return labels of as many examples that are all zero, encoded.
-
-        Args:
-            size: height and width of an example, where it is an image.
-        """
+        """Return encoded labels that are all zero; `size` is height and width of an example that is an image."""
         import numpy as np
 
-        del size
         return self.encode(np.zeros((examples, targets.classes), np.int64), targets)
 
     # Results: what `evaluate` and `predict` say.
 
     def scorer(self, split: Split, question: Question) -> Scorer:
-        """Return what measures a network's outputs on a split; here it keeps them all, and asks `scores`."""
+        """Return the object that measures outputs on a split; here it keeps them all, and asks `scores`."""
         return WholeScorer(lambda found: self.scores(split.label_array, found, question))
 
     def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
-        """Compare all labels of a split with what the network found; not asked of a task that has its own `scorer`.
-
-        Args:
-            labels: as `Split.labels` holds them.
-            found: the network's outputs, (examples, …).
-        """
+        """Compare all labels of a split with all outputs (examples, …), where the task has no `scorer` of its own."""
         raise NotImplementedError
 
     def predictions(self, chunks: Iterable[NDArray[np.float32]], question: Question) -> list[Prediction]:
-        """Return a prediction for each example; here it keeps all outputs, and asks `predicted`.
-
-        Args:
-            chunks: the network's outputs as they are computed, each (examples, …).
-        """
+        """Return what outputs predict, each chunk (examples, …); here all are kept, and `predicted` is asked."""
         import numpy as np
 
         return self.predicted(np.concatenate(list(chunks)), question)
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
-        """Return a prediction for each example; not asked of a task that has its own `predictions`.
-
-        Args:
-            found: the network's outputs, (examples, …).
-        """
+        """Return what all outputs (examples, …) predict, where the task has no `predictions` of its own."""
         raise NotImplementedError
 
     def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
@@ -360,14 +328,11 @@ class Task(ABC):
         """Return the file that `predict` writes for each example, where it writes any.
 
         Args:
-            folder: where they go.
-            paths: the names of the examples.
             originals: files that must not be written over.
 
         Raises:
             UsageError: if two examples would have one file, or an original would be replaced.
         """
-        del folder, paths, originals
         return ()
 
     # Preview: a label beside its image.
@@ -377,12 +342,12 @@ class Task(ABC):
         """Return the label of one example, as `Split.labels` holds it, in words."""
 
     def draw(self, axes: Any, label: Any, classes: Sequence[str]) -> None:
-        """Put a label to its image, which matplotlib's `axes` show."""
+        """Draw a label beside its image, which matplotlib's `axes` show."""
         text = self.caption(label, classes)
         axes.set_title(text if len(text) <= 20 else f"{text[:19]}…", fontsize=8)
 
     def explain(self, figure: Any, classes: Sequence[str]) -> None:
-        """Put to matplotlib's `figure` what explains the labels that `draw` put to its images."""
+        """Add a legend of the labels that `draw` drew to matplotlib's `figure`."""
         del figure, classes
 
     # Drafts: what `init --data` writes.
@@ -393,7 +358,6 @@ class Task(ABC):
 
     def drafted_metrics(self, classes: int) -> Sequence[str]:
         """Return the metrics of a first experiment."""
-        del classes
         return [metric.name for metric in self.default_metrics]
 
     def drafted_model(self) -> Sequence[str]:

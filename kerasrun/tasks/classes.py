@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.components import Component
-from kerasrun.keras_catalogue import added, canonical
+from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import Split
+from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
-from kerasrun.report.scores import Scores, share, shown
-from kerasrun.report.text_table import text_table
+from kerasrun.report.scores import Scores, shown
 from kerasrun.report.values import OutputKind, class_values
 from kerasrun.tasks.base import BINARY, LINEAR, ClassNumbers, Masks, Output, Targets, Task, is_from_logits
 
@@ -36,13 +36,14 @@ class Classes(Task):
 
     one_class = True
     indivisible = "an example has one class"
-    row_of = "class labels need"
 
     def default_loss(self, classes: int, units: int) -> Component:
         return Component("binary_crossentropy" if classes == 2 and units == 1 else "categorical_crossentropy")
 
     def output(self, classes: int, loss: Component | None = None) -> Output:
-        return output_of_classes(classes, loss, one_unit=loss is None or _takes_one_unit(loss))
+        name = canonical("losses", loss.name) if loss else ""
+        one_unit = not name or name in (*BINARY, "Hinge", "SquaredHinge") or self.takes_both(name)
+        return output_of_classes(classes, loss, one_unit=one_unit)
 
     def encode(self, labels: Any, targets: Targets) -> Any:
         """Return class numbers (examples,) as the loss takes them.
@@ -71,8 +72,29 @@ class Classes(Task):
 
         return self.encode(np.zeros(examples, np.int64), targets)
 
-    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
-        return classification_scores(labels, found, question.classes, question.outputs, question.threshold)
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> ClassificationScores:
+        """Compare class numbers (examples,) with outputs: (examples, 1) of one unit, else (examples, classes)."""
+        import numpy as np
+
+        from kerasrun.report.curves import ranking_curves
+
+        names, kind, threshold = question.classes, question.outputs, question.threshold
+        values, two = class_values(found, kind), len(names) == 2
+        predicted = values.argmax(axis=1) if threshold is None else (values[:, 1] > threshold).astype(np.int64)
+        confusions = confusion_matrix(labels, predicted, len(names))
+        numbers = zip(np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1), strict=True)
+        best = None
+        if len(names) > MANY_CLASSES:
+            order = (-values).argsort(axis=1, kind="stable")[:, :BEST]
+            best = float(np.mean((order == labels[:, np.newaxis]).any(axis=1)))
+        return ClassificationScores(
+            accuracy=float(np.mean(predicted == labels)),
+            classes=tuple(class_score(name, *of_class) for name, of_class in zip(names, numbers, strict=True)),
+            confusion_matrix=confusions,
+            top_5_accuracy=best,
+            threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
+            curves=ranking_curves(labels == 1, _sureness(found.astype(np.float64), kind)) if two else None,
+        )
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
         """Name the best `top` classes of each example; a threshold decides between two, as for scores."""
@@ -110,22 +132,13 @@ TASK = Classes()
 
 
 def output_of_classes(classes: int, loss: Component | None, *, one_unit: bool, per_pixel: bool = False) -> Output:
-    """Return the last layer for classes.
-
-    Args:
-        one_unit: whether the loss takes one unit for two classes.
-    """
+    """Return the last layer for classes; `one_unit` says whether the loss takes one unit for two of them."""
     name = canonical("losses", loss.name) if loss else None
     one_unit = one_unit and classes == 2
     units = 1 if one_unit else classes
     if loss and (is_from_logits(loss) or name in LINEAR):
         return Output(units, "linear", per_pixel)
     return Output(units, "sigmoid" if one_unit or name in BINARY else "softmax", per_pixel)
-
-
-def _takes_one_unit(loss: Component) -> bool:
-    name = canonical("losses", loss.name)
-    return name in BINARY or name in ("Hinge", "SquaredHinge") or added("losses", name) is not None
 
 
 @dataclass(frozen=True)
@@ -164,17 +177,11 @@ class ClassificationScores(Scores):
     @property
     def headline(self) -> Mapping[str, float | None]:
         top = {} if self.top_5_accuracy is None else {"top_5_accuracy": self.top_5_accuracy}
-        return {"accuracy": self.accuracy, **top, **self._areas}
-
-    @property
-    def _areas(self) -> dict[str, float | None]:
-        if len(self.classes) != 2:
-            return {}
-        curves = self.curves
-        return {
-            "roc_auc": curves.roc.area if curves else None,
-            "average_precision": curves.precision_recall.area if curves else None,
-        }
+        curves, areas = self.curves, {}
+        if len(self.classes) == 2:
+            areas["roc_auc"] = curves.roc.area if curves else None
+            areas["average_precision"] = curves.precision_recall.area if curves else None
+        return {"accuracy": self.accuracy, **top, **areas}
 
     def as_dict(self) -> dict[str, Any]:
         threshold = {} if self.threshold is None else {"threshold": self.threshold}
@@ -193,7 +200,10 @@ class ClassificationScores(Scores):
         return "\n".join(
             [
                 *called,
-                scores_table("class", self.classes),
+                text_table(
+                    ["class", "precision", "recall", "f1", "support"],
+                    [[s.name, *map(shown, (s.precision, s.recall, s.f1)), s.support] for s in self.classes],
+                ),
                 "",
                 "confusion matrix: rows are true classes, columns predicted ones",
                 text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)]),
@@ -204,43 +214,8 @@ class ClassificationScores(Scores):
         from kerasrun.report import figures
 
         names = [score.name for score in self.classes]
-        drawn = {"confusion": figures.confusions(self.confusion_matrix, names)}
-        if self.curves:
-            drawn["roc"] = figures.roc({names[1]: self.curves.roc})
-            drawn["precision_recall"] = figures.precision_recall({names[1]: self.curves.precision_recall})
-        return drawn
-
-
-def classification_scores(
-    labels: NDArray[np.int64],
-    outputs: NDArray[np.float32],
-    names: Sequence[str],
-    kind: OutputKind,
-    threshold: float | None = None,
-) -> ClassificationScores:
-    """Compare class numbers with a network's outputs.
-
-    Args:
-        labels: (examples,).
-        outputs: (examples, 1) for two classes with one unit, else (examples, classes).
-        threshold: how probable the second of two classes must be to be called, instead of more probable than the first.
-    """
-    import numpy as np
-
-    from kerasrun.report.curves import ranking_curves
-
-    values = class_values(outputs, kind)
-    predicted = values.argmax(axis=1) if threshold is None else (values[:, 1] > threshold).astype(np.int64)
-    confusions = confusion_matrix(labels, predicted, len(names))
-    two = len(names) == 2
-    return ClassificationScores(
-        accuracy=float(np.mean(predicted == labels)),
-        classes=class_scores(confusions, names),
-        confusion_matrix=confusions,
-        top_5_accuracy=_among_the_best(labels, values) if len(names) > MANY_CLASSES else None,
-        threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
-        curves=ranking_curves(labels == 1, _sureness(outputs.astype(np.float64), kind)) if two else None,
-    )
+        curves = {names[1]: self.curves} if self.curves else {}
+        return {"confusion": figures.confusions(self.confusion_matrix, names), **figures.ranking(curves)}
 
 
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
@@ -250,31 +225,11 @@ def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], cl
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def class_scores(confusions: NDArray[np.int64], names: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Return the scores of each class, in order."""
-    import numpy as np
-
-    hits, called, support = np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1)
-    return tuple(class_score(name, *numbers) for name, *numbers in zip(names, hits, called, support, strict=True))
-
-
 def class_score(name: str, hits: int, called: int, support: int) -> ClassScore:
     """Return the score of a class, from how many examples were rightly called so, were called so, and are so."""
-    return ClassScore(
-        name=name,
-        precision=share(hits, called),
-        recall=share(hits, support),
-        f1=share(2 * hits, called + support),
-        support=int(support),
-    )
-
-
-def scores_table(title: str, scores: Sequence[ClassScore]) -> str:
-    """Return a line for each class or label."""
-    return text_table(
-        [title, "precision", "recall", "f1", "support"],
-        [[s.name, shown(s.precision), shown(s.recall), shown(s.f1), s.support] for s in scores],
-    )
+    quotients = ((hits, called), (hits, support), (2 * hits, called + support))
+    precision, recall, f1 = (float(part / whole) if whole else 0.0 for part, whole in quotients)
+    return ClassScore(name, precision, recall, f1, int(support))
 
 
 def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.float64]:
@@ -282,13 +237,6 @@ def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.floa
     if outputs.shape[1] == 2 and kind in ("softmax logits", "scores"):
         return outputs[:, 1] - outputs[:, 0]
     return outputs[:, -1]
-
-
-def _among_the_best(labels: NDArray[np.int64], values: NDArray[np.float64]) -> float:
-    import numpy as np
-
-    best = (-values).argsort(axis=1, kind="stable")[:, :BEST]
-    return float(np.mean((best == labels[:, np.newaxis]).any(axis=1)))
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from kerasrun.components import Component
 from kerasrun.errors import ModelError, UsageError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import ImageFormat, Inputs, Split
-from kerasrun.report.plain import curve_label
-from kerasrun.report.predictions import Prediction, Question
-from kerasrun.report.scores import Scorer, Scores, shown
-from kerasrun.report.text_table import text_table
-from kerasrun.report.values import OutputKind, pixel_classes
+from kerasrun.report.plain import curve_label, text_table
+from kerasrun.report.predictions import Prediction, Question, named
+from kerasrun.report.scores import Scorer, Scores, mean, shown
+from kerasrun.report.values import pixel_classes
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Masks, Output, Targets, Task
 from kerasrun.tasks.classes import confusion_matrix, output_of_classes
 
@@ -42,8 +41,6 @@ class Segmentation(Task):
 
     per_pixel = True
     indivisible = "the labels are masks"
-    unit = "channel"
-    units_key = "filters"
 
     def default_loss(self, classes: int, units: int) -> Component:
         # One-hot masks would take as many times the memory as there are classes.
@@ -95,7 +92,7 @@ class Segmentation(Task):
         return self.encode(tf.zeros((examples, *size, 1), tf.uint8), targets)
 
     def scorer(self, split: Split, question: Question) -> Scorer:
-        return SegmentationScorer(split, question.classes, question.outputs, question.threshold)
+        return SegmentationScorer(split, question)
 
     def predictions(self, chunks: Iterable[NDArray[np.float32]], question: Question) -> list[Prediction]:
         """Write masks as they come: those of many images would not fit into memory."""
@@ -207,8 +204,8 @@ class SegmentationScores(Scores):
     def headline(self) -> Mapping[str, float | None]:
         return {
             "pixel_accuracy": self.pixel_accuracy,
-            "mean_iou": _mean([score.iou for score in self.classes]),
-            "mean_dice": _mean([score.dice for score in self.classes]),
+            "mean_iou": mean(score.iou for score in self.classes),
+            "mean_dice": mean(score.dice for score in self.classes),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -229,13 +226,11 @@ class SegmentationScores(Scores):
 class SegmentationScorer:
     """Counts pixels as outputs come, because the outputs of a whole split would not fit into memory."""
 
-    def __init__(
-        self, split: Split, names: Sequence[str], kind: OutputKind, threshold: float | None, overlays: int = OVERLAYS
-    ) -> None:
+    def __init__(self, split: Split, question: Question, overlays: int = OVERLAYS) -> None:
         import numpy as np
 
-        self._split, self._names, self._kind, self._threshold = split, names, kind, threshold
-        self._confusions = np.zeros((len(names), len(names)), np.int64)
+        self._split, self._question = split, question
+        self._confusions = np.zeros((len(question.classes), len(question.classes)), np.int64)
         self._done = 0
         count = min(overlays, len(split))
         self._drawn = set((np.arange(count) * len(split) // count).tolist())
@@ -248,8 +243,8 @@ class SegmentationScorer:
 
         indices = np.arange(self._done, self._done + len(outputs))
         true = _masks(self._split).take(indices)[..., 0].astype(np.int64)
-        predicted = pixel_classes(outputs, self._kind, self._threshold)
-        self._confusions += confusion_matrix(true.reshape(-1), predicted.reshape(-1), len(self._names))
+        predicted = pixel_classes(outputs, self._question.outputs, self._question.threshold)
+        self._confusions += confusion_matrix(true.reshape(-1), predicted.reshape(-1), len(self._confusions))
         self._overlays += [
             Overlay(
                 self._split.names[index] if self._split.names else str(index),
@@ -263,38 +258,24 @@ class SegmentationScorer:
         self._done += len(outputs)
 
     def scores(self) -> SegmentationScores:
-        import numpy as np
-
-        threshold = 0.5 if self._threshold is None and self._kind != "scores" else self._threshold
+        confusions, names, threshold = self._confusions, self._question.classes, self._question.threshold
+        if threshold is None and self._question.outputs != "scores":
+            threshold = 0.5
+        areas = zip(names, confusions.diagonal(), confusions.sum(axis=0), confusions.sum(axis=1), strict=True)
         return SegmentationScores(
-            pixel_accuracy=float(np.trace(self._confusions) / self._confusions.sum()),
-            classes=area_scores(self._confusions, self._names),
-            threshold=threshold if len(self._names) == 2 else None,
+            pixel_accuracy=float(confusions.trace() / confusions.sum()),
+            classes=tuple(
+                AreaScore(
+                    name,
+                    iou=float(hits / (called + there - hits)) if called + there else None,
+                    dice=float(2 * hits / (called + there)) if called + there else None,
+                    pixels=int(there),
+                )
+                for name, hits, called, there in areas
+            ),
+            threshold=threshold if len(names) == 2 else None,
             overlays=tuple(self._overlays),
         )
-
-
-def area_scores(confusions: NDArray[np.int64], names: Sequence[str]) -> tuple[AreaScore, ...]:
-    """Return the scores of each class, from pixels by true (rows) and predicted class (columns)."""
-    import numpy as np
-
-    both, called, there = np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1)
-    return tuple(
-        AreaScore(
-            name,
-            iou=float(hits / (area + other - hits)) if area + other else None,
-            dice=float(2 * hits / (area + other)) if area + other else None,
-            pixels=int(other),
-        )
-        for name, hits, area, other in zip(names, both, called, there, strict=True)
-    )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    import numpy as np
-
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
 
 
 @dataclass(frozen=True)
@@ -318,15 +299,7 @@ class MaskPrediction(Prediction):
 
 
 def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) -> MaskPrediction:
-    """Write the mask of one example.
-
-    Args:
-        place: that of the example in the question.
-        numbers: class numbers, (height, width) of the network's input.
-
-    Raises:
-        RunDirectoryError: if the disk refuses.
-    """
+    """Write the mask of the example at `place`: class numbers, (height, width) of the network's input."""
     import numpy as np
 
     names, file = question.classes, question.files[place]
@@ -335,8 +308,7 @@ def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) 
         mask = unfit(mask, question.image_format, question.sizes[place])
     question.save(mask, file)
     counts = np.bincount(numbers.reshape(-1), minlength=len(names)) / numbers.size
-    shares = tuple((name, float(share)) for name, share in zip(names, counts, strict=True))
-    return MaskPrediction(question.paths[place], str(file), shares)
+    return MaskPrediction(question.paths[place], str(file), named(names, counts))
 
 
 def unfit(mask: Image.Image, image_format: ImageFormat, original: tuple[int, int]) -> Image.Image:
@@ -357,7 +329,7 @@ def _picture(numbers: NDArray[np.int64], classes: int) -> Image.Image:
     import numpy as np
     from PIL import Image
 
-    from kerasrun.report.palette import class_colors
+    from kerasrun.report.figures import class_colors
 
     if classes == 2:
         return Image.fromarray((numbers * 255).astype(np.uint8))

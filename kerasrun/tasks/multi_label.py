@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
-from kerasrun.report.predictions import Prediction, Question
-from kerasrun.report.scores import Scores, shown
-from kerasrun.report.text_table import text_table
-from kerasrun.report.values import OutputKind, label_values, least
+from kerasrun.report.plain import text_table
+from kerasrun.report.predictions import Prediction, Question, named
+from kerasrun.report.scores import Scores, mean, shown
+from kerasrun.report.values import label_values, least
 from kerasrun.tasks.base import CATEGORICAL, LINEAR, Output, Task, is_from_logits
 from kerasrun.tasks.classes import ClassScore, class_score
 
@@ -47,8 +47,23 @@ class MultiLabel(Task):
                 "binary_crossentropy"
             )
 
-    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
-        return multi_label_scores(labels, found, question.classes, question.outputs, question.threshold)
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> MultiLabelScores:
+        """Compare rows of 0 and 1 with outputs, both (examples, labels)."""
+        import numpy as np
+
+        from kerasrun.report.curves import ranking_curves
+
+        values, threshold = label_values(found, question.outputs), least(question.outputs, question.threshold)
+        truth, given = labels.astype(bool), values > threshold
+        hits = (truth & given).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
+        return MultiLabelScores(
+            exact_match=float(np.mean((truth == given).all(axis=1))),
+            threshold=threshold,
+            labels=tuple(
+                LabelScore(class_score(name, *numbers), ranking_curves(truth[:, column], values[:, column]))
+                for column, (name, *numbers) in enumerate(zip(question.classes, *hits, strict=True))
+            ),
+        )
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
         """Give each example the labels above the threshold, by default a probability of a half or a score of 0."""
@@ -57,7 +72,7 @@ class MultiLabel(Task):
             MultiLabelPrediction(
                 path,
                 labels=tuple(name for name, number in zip(names, row, strict=True) if number > above),
-                values=tuple((name, float(number)) for name, number in zip(names, row, strict=True)),
+                values=named(names, row),
                 value="score" if question.outputs == "scores" else "probability",
                 every=question.every,
             )
@@ -114,13 +129,10 @@ class MultiLabelScores(Scores):
 
     @property
     def headline(self) -> Mapping[str, float | None]:
-        import numpy as np
-
-        known = [label.average_precision for label in self.labels if label.average_precision is not None]
         return {
             "exact_match": self.exact_match,
-            "macro_f1": float(np.mean([label.score.f1 for label in self.labels])),
-            "mean_average_precision": float(np.mean(known)) if known else None,
+            "macro_f1": mean(label.score.f1 for label in self.labels),
+            "mean_average_precision": mean(label.average_precision for label in self.labels),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -138,46 +150,7 @@ class MultiLabelScores(Scores):
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
 
-        known = {label.score.name: label.curves for label in self.labels if label.curves}
-        if not known:
-            return {}
-        return {
-            "roc": figures.roc({name: curves.roc for name, curves in known.items()}),
-            "precision_recall": figures.precision_recall(
-                {name: curves.precision_recall for name, curves in known.items()}
-            ),
-        }
-
-
-def multi_label_scores(
-    labels: NDArray[np.uint8],
-    outputs: NDArray[np.float32],
-    names: Sequence[str],
-    kind: OutputKind,
-    threshold: float | None = None,
-) -> MultiLabelScores:
-    """Compare rows of 0 and 1 with a network's outputs.
-
-    Args:
-        labels: (examples, labels).
-        outputs: (examples, labels).
-        threshold: by default a probability of a half, a score of 0.
-    """
-    import numpy as np
-
-    from kerasrun.report.curves import ranking_curves
-
-    values, threshold = label_values(outputs, kind), least(kind, threshold)
-    truth, given = labels.astype(bool), values > threshold
-    hits = (truth & given).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
-    return MultiLabelScores(
-        exact_match=float(np.mean((truth == given).all(axis=1))),
-        threshold=threshold,
-        labels=tuple(
-            LabelScore(class_score(name, *numbers), ranking_curves(truth[:, column], values[:, column]))
-            for column, (name, *numbers) in enumerate(zip(names, *hits, strict=True))
-        ),
-    )
+        return figures.ranking({label.score.name: label.curves for label in self.labels if label.curves})
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
-from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.plain import text_table
+from kerasrun.report.predictions import Prediction, Question, named
 from kerasrun.report.scores import Scores, shown
-from kerasrun.report.text_table import text_table
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks._metrics import COMPARES, Sides
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Output, Targets, Task, is_from_logits
@@ -71,15 +71,16 @@ class Numbers(Task):
             outputs = "sigmoid logits" if targets.from_logits else "probabilities"
         return Sides("numbers", outputs, loss, targets.classes, targets.units)
 
-    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:
-        return regression_scores(labels, found, question.classes)
+    def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> RegressionScores:
+        """Compare numbers with outputs, both (examples, targets)."""
+        true, predicted = labels.astype("float64"), found.astype("float64")
+        targets = tuple(_target(name, true[:, i], predicted[:, i]) for i, name in enumerate(question.classes))
+        return RegressionScores(targets, true, predicted)
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
         """Return outputs (examples, targets) as predictions."""
-        return [
-            NumbersPrediction(path, tuple((name, float(one)) for name, one in zip(question.classes, row, strict=True)))
-            for path, row in zip(question.paths, found, strict=True)
-        ]
+        rows = zip(question.paths, found, strict=True)
+        return [NumbersPrediction(path, named(question.classes, row)) for path, row in rows]
 
     def without_threshold(self, classes: int, outputs: OutputKind) -> str:
         return "predicts numbers"
@@ -141,20 +142,6 @@ class RegressionScores(Scores):
         from kerasrun.report import figures
 
         return {"predicted": figures.predicted([t.target for t in self.targets], self.true, self.predicted)}
-
-
-def regression_scores(
-    labels: NDArray[np.float32], outputs: NDArray[np.float32], names: Sequence[str]
-) -> RegressionScores:
-    """Compare numbers with a network's outputs, both (examples, targets)."""
-    import numpy as np
-
-    true, predicted = labels.astype(np.float64), outputs.astype(np.float64)
-    return RegressionScores(
-        targets=tuple(_target(name, true[:, i], predicted[:, i]) for i, name in enumerate(names)),
-        true=true,
-        predicted=predicted,
-    )
 
 
 def _target(name: str, true: NDArray[np.float64], predicted: NDArray[np.float64]) -> TargetScore:

@@ -15,7 +15,7 @@ from kerasrun.errors import DataError, ModelError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.reading.data import Data, LabelKind, Split
-from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.predictions import Prediction, Question, named
 from kerasrun.report.scores import Scores
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Output, OutputPart, Targets, Task, activation_of, task_named
@@ -57,11 +57,6 @@ class OutputTargets:
     begin: int
     end: int
     """The column after its last one."""
-
-    @property
-    def part(self) -> OutputPart:
-        """The output as the model file has it."""
-        return OutputPart(self.output.name, self.end - self.begin, self.output.kind, self.targets.outputs)
 
     def metric(self, metric: Component, name: str) -> Any:
         try:
@@ -156,10 +151,10 @@ class SeveralOutputs(Task):
         return OutputsScores(scored)
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
-        answers = [
-            _answers(part, question.classes[columns], part.task.values(found[:, columns], part.outputs))
-            for part, columns in self._columns()
-        ]
+        answers = []
+        for part, columns in self._columns():
+            names, values = question.classes[columns], part.task.values(found[:, columns], part.outputs)
+            answers.append([OutputAnswer(part, named(names, row)) for row in values])
         return [
             OutputsPrediction(path, tuple(of_example), question.every)
             for path, *of_example in zip(question.paths, *answers, strict=True)
@@ -202,16 +197,17 @@ def several_targets(model: Any, outputs: Sequence[NetworkOutput], columns: int) 
             f"the outputs {', '.join(output.name for output in outputs)} have {' + '.join(map(str, units))} = "
             f"{sum(units)} units, but an example has {columns} labels: give the outputs as many units together"
         )
-    learned, begin = [], 0
+    parts, learned, begin = [], [], 0
     for output, tensor, count in zip(outputs, tensors, units, strict=True):
         activation = activation_of(tensor._keras_history.operation)
         try:
             targets = task_named(output.kind).agreed(output.loss, count, count, activation)
         except ModelError as error:
             raise ModelError(f"the output '{output.name}': {error}") from error
+        parts.append(OutputPart(output.name, count, output.kind, targets.outputs))
         learned.append(OutputTargets(output, targets, begin, begin + count))
         begin += count
-    task = SeveralOutputs([one.part for one in learned], learned)
+    task = SeveralOutputs(parts, learned)
     return Targets(task, task.default_loss(columns, columns), columns, columns)
 
 
@@ -304,8 +300,3 @@ class OutputsPrediction(Prediction):
 
     def as_cells(self) -> Mapping[str, str]:
         return {one.part.name: one.as_cell(every=self.every) for one in self.outputs}
-
-
-def _answers(part: OutputPart, names: Sequence[str], values: NDArray[np.float64]) -> Iterator[OutputAnswer]:
-    for row in values:
-        yield OutputAnswer(part, tuple((name, float(number)) for name, number in zip(names, row, strict=True)))

@@ -13,7 +13,7 @@ import kerasrun
 from kerasrun.errors import ModelError, ModelFileError
 from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models.saved import Saved
-from kerasrun.results.summary import summarize
+from kerasrun.results.model import summarize
 from kerasrun.runs.metrics import Table
 from kerasrun.tasks.base import Output
 from kerasrun.training.resuming import branching

@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from kerasrun.report import figures
-from kerasrun.report.curves import Curve
-from kerasrun.report.plain import draw, plain, to_json
-from kerasrun.report.text_table import text_table
+from kerasrun.report.curves import Curve, RankingCurves
+from kerasrun.report.plain import draw, plain, text_table, to_json
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 NAMES = ["US$5_to_$10", r"\frac{1", "$x^$", "a\nb", "tab\there", NOT_UTF8, "_private", "<b>&amp;", "%s {0}", ""]
@@ -33,7 +32,7 @@ def test_a_picture_shows_every_name(name, tmp_path):
     curve = Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]), 0.5)
     drawn = {
         "confusions": figures.confusions(np.eye(2, dtype=np.int64), [name, "other"]),
-        "roc": figures.roc({name: curve}),
+        **figures.ranking({name: RankingCurves(curve, curve)}),
         "predicted": figures.predicted([name], np.zeros((2, 1)), np.ones((2, 1))),
     }
     for kind, figure in drawn.items():

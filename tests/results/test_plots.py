@@ -6,7 +6,7 @@ import pytest
 
 from kerasrun.errors import MissingProgramError, RunDirectoryError
 from kerasrun.results import plots
-from kerasrun.results.summary import summarize
+from kerasrun.results.model import summarize
 from kerasrun.runs.directory import create
 
 pytestmark = pytest.mark.tensorflow

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.report.predictions import Question
 from kerasrun.report.values import class_values, pixel_classes
-from kerasrun.tasks.classes import TASK, class_scores, classification_scores, confusion_matrix
+from kerasrun.tasks.classes import TASK, confusion_matrix
 from tests.tasks.sample import Sample
 
 SAMPLE = Sample(
@@ -23,12 +24,16 @@ LABELS = np.array([0, 0, 0, 1, 1, 2])
 PREDICTED = np.array([0, 0, 1, 1, 1, 0])
 
 
+def classification_scores(labels, outputs, names, kind, threshold=None):
+    return TASK.scores(labels, outputs, Question(names, kind, threshold))
+
+
 def test_rows_are_true_classes_and_columns_predicted_ones():
     assert confusion_matrix(LABELS, PREDICTED, 4).tolist() == [[2, 1, 0, 0], [0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_scores_by_hand():
-    scores = class_scores(confusion_matrix(LABELS, PREDICTED, 3), ["a", "b", "c"])
+    scores = classification_scores(LABELS, np.eye(3)[PREDICTED], ["a", "b", "c"], "probabilities").classes
     # a: 2 of 3 called a are a; 2 of 3 that are a were called so. b: 2 of 3 called, 2 of 2 found. c: never called.
     assert [score.precision for score in scores] == pytest.approx([2 / 3, 2 / 3, 0])
     assert [score.recall for score in scores] == pytest.approx([2 / 3, 1, 0])

@@ -9,7 +9,7 @@ from PIL import Image
 from kerasrun.errors import UsageError
 from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.images import fit
-from kerasrun.report.palette import class_colors
+from kerasrun.report.figures import class_colors
 from kerasrun.report.predictions import Question
 from kerasrun.results.prediction import save_picture
 from kerasrun.tasks.masks import TASK, mask_prediction, unfit

@@ -6,6 +6,7 @@ import pytest
 from kerasrun.components import Component
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.report.predictions import Question
 from kerasrun.tasks.masks import TASK, SegmentationScorer
 from tests.tasks.sample import Sample
 
@@ -29,7 +30,8 @@ def split():
 
 
 def scored(split, outputs, names, **arguments):
-    scorer = SegmentationScorer(split, names, "probabilities", arguments.pop("threshold", None), **arguments)
+    question = Question(names, "probabilities", arguments.pop("threshold", None))
+    scorer = SegmentationScorer(split, question, **arguments)
     for chunk in (outputs[:1], outputs[1:]):
         scorer.add(chunk.astype(np.float32))
     return scorer.scores()
@@ -64,7 +66,7 @@ def test_as_many_examples_are_drawn_as_asked_for(split):
 def test_areas_are_those_of_scikit_learn():
     from sklearn import metrics
 
-    scorer = SegmentationScorer(SAMPLE.split, SAMPLE.classes, "probabilities", None)
+    scorer = SegmentationScorer(SAMPLE.split, Question(SAMPLE.classes, "probabilities"))
     for chunk in (SAMPLE.found[:2], SAMPLE.found[2:]):
         scorer.add(chunk)
     scores = scorer.scores()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
-from kerasrun.tasks.multi_label import TASK, multi_label_scores
+from kerasrun.report.predictions import Question
+from kerasrun.tasks.multi_label import TASK
 from tests.tasks.sample import Sample
 
 SAMPLE = Sample(
@@ -17,6 +18,10 @@ SAMPLE = Sample(
 
 LABELS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0]], np.uint8)
 OUTPUTS = np.array([[0.9, 0.4, 0.1], [0.6, 0.8, 0.2], [0.7, 0.3, 0.1]], np.float32)
+
+
+def multi_label_scores(labels, outputs, names, kind, threshold=None):
+    return TASK.scores(labels, outputs, Question(names, kind, threshold))
 
 
 def test_each_label_is_measured_at_the_threshold():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
-from kerasrun.tasks.numbers import TASK, regression_scores
+from kerasrun.report.predictions import Question
+from kerasrun.tasks.numbers import TASK
 from tests.tasks.sample import Sample
 
 SAMPLE = Sample(
@@ -24,7 +25,7 @@ PREDICTED = np.array([[1, 5], [3, 4], [3, 5], [4, 5]], np.float32)
 
 @pytest.fixture
 def scores():
-    return regression_scores(TRUE, PREDICTED, ["price", "rooms"])
+    return TASK.scores(TRUE, PREDICTED, Question(["price", "rooms"], "values"))
 
 
 def test_errors_of_each_target(scores):
@@ -52,7 +53,7 @@ def test_scores_are_those_of_scikit_learn():
 
     rng = np.random.default_rng(5)
     true, predicted = rng.normal(size=(100, 3)), rng.normal(size=(100, 3))
-    scores = regression_scores(true, predicted, ["a", "b", "c"])
+    scores = TASK.scores(true, predicted, Question(["a", "b", "c"], "values"))
     for name, measure in (
         ("mae", metrics.mean_absolute_error),
         ("mse", metrics.mean_squared_error),
