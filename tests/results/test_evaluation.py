@@ -191,7 +191,7 @@ def test_two_classes_have_curves_and_follow_a_threshold(trained):
     ]
     assert f"called 1 where more probable than 0: accuracy {report.scores.accuracy:.4f}\n" in report.to_text()
     assert report.scores.accuracy != report.metrics["accuracy"]
-    with pytest.raises(UsageError, match="no probability"):
+    with pytest.raises(UsageError, match="not a probability"):
         kerasrun.evaluate(run, threshold=30)
 
 

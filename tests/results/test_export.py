@@ -43,7 +43,7 @@ def run(tmp_path_factory):
 def exported(run):
     def export(name, **arguments):
         if lacking(name):
-            pytest.skip(f"{', '.join(lacking(name))} not installed: pip install 'kerasrun[{formats()[name].extra}]'")
+            pytest.skip(f"{', '.join(lacking(name))} not installed: pip install 'kerasrun[{name}]'")
         return kerasrun.export(run, name, **arguments)
 
     return export
