@@ -32,7 +32,10 @@ COMMANDS = {
 """What is meant by the commands of other tools."""
 
 _OPTIONS = {
-    **dict.fromkeys(("-c", "--config", "--cfg", "--yaml", "--file", "--experiment"), "the experiment is an argument"),
+    **dict.fromkeys(
+        ("-c", "--config", "--cfg", "--yaml", "--file", "--experiment"),
+        "the experiment is an argument: kerasrun {command} FILE",
+    ),
     **dict.fromkeys(("--resume", "--continue"), "to go on with a run: kerasrun resume [RUN]"),
     "--gpu": "-s device=gpu, or -s 'device=[0]' for the first one",
     "--gpus": "-s device=gpu, or -s 'device=[0]' for the first one",
@@ -71,8 +74,7 @@ def option_meant(option: str, command: str, options: list[str]) -> str:
     if is_of_training and (reason := not_needed(name.lstrip("-"))):
         return reason
     if name in _OPTIONS:
-        said = _OPTIONS[name]
-        return f"{said}: kerasrun {command} FILE" if said.endswith("an argument") else said
+        return _OPTIONS[name].format(command=command)
     underscored = option.replace("_", "-")
     if underscored in options:
         return f"did you mean {underscored}?"

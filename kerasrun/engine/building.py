@@ -19,13 +19,12 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import is_adapted, standardize, statistics
-from kerasrun.errors import ModelError
+from kerasrun.errors import KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
-from kerasrun.keras_catalogue import added
 from kerasrun.keras_objects import build
-from kerasrun.models.base import sentence
+from kerasrun.models.base import refusal_explained, sentence
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind
@@ -189,16 +188,10 @@ def _applied(component: Component, number: int, inputs: Any, x: Any, train: Inpu
         if is_adapted(component):
             measured = statistics(keras.Model(inputs, x), train, component.arguments.get("axis", -1))
             component = Component(component.name, {**component.arguments, **measured})
-        return build("layers", component)(x)
+        with refusal_explained(component.name, tuple(x.shape[1:])):
+            return build("layers", component)(x)
     except ModelError as error:
         raise ModelError(f"preprocessing: layer {number}: {error}") from error
-    except Exception as error:
-        if isinstance(error, MemoryError | tf.errors.ResourceExhaustedError) or added("layers", component.name):
-            raise
-        raise ModelError(
-            f"preprocessing: layer {number}: {component.name} cannot be applied to the shape {tuple(x.shape[1:])}: "
-            f"{sentence(error)}"
-        ) from error
 
 
 def _measures(experiment: Experiment) -> bool:
@@ -216,7 +209,10 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     y = targets.task.zeros(examples, model.input.shape[1:3], targets)
     x = np.zeros((examples, *model.input.shape[1:]), np.float32)
     try:
-        y_pred = model(x, training=False)
+        with missing_kernels_explained():
+            y_pred = model(x, training=False)
+    except KerasrunError:
+        raise
     except Exception as error:
         if plugins.in_use() or isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
             raise  # what is raised in a plugin is explained with its line

@@ -2,11 +2,13 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from kerasrun.components import Component, Kind
-from kerasrun.errors import ModelError
+from kerasrun.errors import KerasrunError, ModelError
+from kerasrun.keras_catalogue import added
 from kerasrun.network_layers import freeze
 from kerasrun.reading.data import LabelKind, Shape
 from kerasrun.tasks.base import Output
@@ -199,6 +201,24 @@ def without_head(layers: Sequence[Any], units: Sequence[int]) -> Sequence[Any]:
     """
     with_weights = [number for number, layer in enumerate(layers) if layer.weights]
     return layers[: with_weights[-len(units) - 1]]
+
+
+@contextmanager
+def refusal_explained(layer: str, shape: object) -> Iterator[None]:
+    """Raise whatever Keras raises about a layer as a `ModelError` with the shape it was applied to, and Keras's words.
+
+    A plugin's own error keeps the line in its file, and a full memory is explained where it says what to do.
+    """
+    from tensorflow.errors import ResourceExhaustedError
+
+    try:
+        yield
+    except (KerasrunError, MemoryError, ResourceExhaustedError):
+        raise
+    except Exception as error:
+        if added("layers", layer):
+            raise
+        raise ModelError(f"{layer} cannot be applied to the shape {shape}: {sentence(error)}") from error
 
 
 def sentence(error: Exception | Warning | str) -> str:

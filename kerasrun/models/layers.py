@@ -11,7 +11,7 @@ from kerasrun import keras_objects
 from kerasrun.components import Component, Keras, as_component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
-from kerasrun.models.base import Network, sentence
+from kerasrun.models.base import Network, refusal_explained
 from kerasrun.tasks.base import Output
 from kerasrun.tasks.several_outputs import JOINED
 
@@ -126,17 +126,14 @@ class _Graph:
 
     def _apply(self, entry: LayerEntry, tensor: Any, where: str) -> Any:
         name = entry.component.name
+        several = isinstance(tensor, list)
+        shape = [tuple(one.shape[1:]) for one in tensor] if several else tuple(tensor.shape[1:])
         try:
-            layer = self._layer(entry)
-            return layer(*tensor) if isinstance(tensor, list) and _takes_several(layer) else layer(tensor)
+            with refusal_explained(name, shape):
+                layer = self._layer(entry)
+                return layer(*tensor) if several and _takes_several(layer) else layer(tensor)
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
-        except Exception as error:
-            if added("layers", name) or isinstance(error, MemoryError):  # a plugin's own error has its line
-                raise
-            several = isinstance(tensor, list)
-            shape = [tuple(one.shape[1:]) for one in tensor] if several else tuple(tensor.shape[1:])
-            raise ModelError(f"{where}: {name} cannot be applied to the shape {shape}: {sentence(error)}") from error
 
     def _layer(self, entry: LayerEntry) -> Any:
         name = entry.component.name
