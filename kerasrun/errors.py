@@ -74,6 +74,14 @@ class CheckpointError(RunDirectoryError):
 class ModelError(KerasrunError):
     """The network cannot be built for this data, or its weights are another network's."""
 
+    def __init__(self, message: str, layer: tuple[str, int] | None = None) -> None:
+        """
+        Args:
+            layer: the section of the experiment and the place in it, from 0, of the layer that is to blame.
+        """
+        super().__init__(message)
+        self.layer = layer
+
 
 class PluginError(KerasrunError):
     """A file of the user's own code cannot be read or imported, or what it defines fails."""

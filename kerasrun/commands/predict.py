@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
-from kerasrun.errors import UsageError
+from kerasrun.errors import DataError, UsageError
 
 GROUP, ORDER = "Use a run", 80
 
@@ -53,7 +53,7 @@ def predict(
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
     from kerasrun.model_file import read_info
-    from kerasrun.report.predictions import to_csv, to_json, to_text
+    from kerasrun.report.predictions import Unreadable, to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples
     from kerasrun.runs.directory import model_of
     from kerasrun.runs.listing import find_run, is_run
@@ -79,3 +79,5 @@ def predict(
         plugins=plugin or (),
     )
     typer.echo((to_json if as_json else to_csv if as_csv else to_text)(predictions))
+    if unreadable := sum(isinstance(prediction, Unreadable) for prediction in predictions):
+        raise DataError(f"{unreadable} of {len(predictions)} image files cannot be used; see their errors above")

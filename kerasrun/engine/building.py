@@ -191,7 +191,7 @@ def _applied(component: Component, number: int, inputs: Any, x: Any, train: Inpu
         with refusal_explained(component.name, tuple(x.shape[1:])):
             return build("layers", component)(x)
     except ModelError as error:
-        raise ModelError(f"preprocessing: layer {number}: {error}") from error
+        raise ModelError(f"preprocessing: layer {number}: {error}", ("preprocessing", number - 1)) from error
 
 
 def _measures(experiment: Experiment) -> bool:

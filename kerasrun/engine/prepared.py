@@ -75,6 +75,11 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         batches=steps_in_epoch(len(validation), fit.batch_size) if validation else None,
     )
     check_with_data(experiment, facts, loaded.document)
+    if fit.batch_size > len(train_split):
+        logger.warning(
+            "fit.batch_size: %d is more than the %d training examples, so each epoch is a single step of all of them",
+            *(fit.batch_size, len(train_split)),
+        )
     if isinstance(experiment.augmentation, ImageDataGenerator):
         require_suitable_images(experiment.augmentation, train_split.inputs)
     if not is_in_memory(train_split.inputs):

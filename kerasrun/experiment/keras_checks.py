@@ -76,6 +76,7 @@ def check(document: Document) -> list[Problem]:
         if not keras.is_graph:
             checker.component(node, path, keras.family)
     checker.layers([(path, node) for path, node, keras in found if keras.is_graph])
+    checker.names_once([(path, node) for path, node, keras in found if path[0] in ("preprocessing", "model")])
     for path, node, keras in found:
         if keras.family == "optimizers":
             checker.scheduled(written_component(node, path))
@@ -117,6 +118,11 @@ class _Checker:
             if epochs in written.arguments and steps in written.arguments:
                 received, expected = f"{epochs} beside {steps}", "expected one of them: both say the same"
                 self.problems.append(self.document.problem((*written.path, epochs), received, expected))
+        if family == "layers" and "weights" in written.arguments and "weights" in names:
+            expected = "expected embeddings_initializer: a function of a plugin that returns the array"
+            self.problems.append(
+                self.document.key_problem((*written.path, "weights"), "an array as 'weights'", expected)
+            )
         needed = _NOT_ADAPTED.get(name) if family == "layers" else None
         if needed and needed not in written.arguments and (name != "Normalization" or path[0] != "preprocessing"):
             elsewhere = ", or the layer in 'preprocessing'" if name == "Normalization" else ""
@@ -280,6 +286,18 @@ class _Checker:
                 self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
             elif name:
                 earlier.append(name)
+
+    def names_once(self, entries: list[tuple[Path, Node]]) -> None:
+        """Refuse a layer in front of the network with the name of another: a network has every name once."""
+        seen: set[str] = set()
+        for path, node in sorted(entries, key=lambda entry: entry[0][0] == "model"):
+            entry = written_component(node, path)
+            name = _text(entry, "name") if entry else None
+            if entry and name and name in seen and not (path[0] == "model" and entry.name in seen):
+                received, expected = f"a second layer called '{name}'", "expected every name once"
+                self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
+            elif name and path[0] == "preprocessing":
+                seen.add(name)
 
     def applied_again(self, entry: Written) -> None:
         """Refuse arguments of a layer that an earlier entry made."""

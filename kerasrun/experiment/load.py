@@ -6,10 +6,11 @@ from pathlib import Path
 
 from kerasrun import plugins
 from kerasrun.components import absolute
-from kerasrun.errors import ExperimentError, PluginError
+from kerasrun.errors import ExperimentError, ModelError, PluginError
 from kerasrun.experiment import fields, keras_checks, overrides, tutorial_forms
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.slots import components
 from kerasrun.text import yaml_text
 from kerasrun.text.document import Document, accept_class_name_form, written_list
 from kerasrun.text.problems import Problem, Text, closest, dotted, experiment_error, shown
@@ -24,6 +25,16 @@ class Loaded:
     document: Document
     text: str
     """The text of the file, without what the command line changes."""
+
+    def with_place(self, error: ModelError) -> ModelError:
+        """Return an error with the place of the layer that it is about, if it is about one."""
+        if error.layer is None:
+            return error
+        section, number = error.layer
+        layers = [
+            path for path, _, keras in components(self.document) if (path[0], keras.family) == (section, "layers")
+        ]
+        return ModelError(str(self.document.problem(layers[number], str(error))))
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:

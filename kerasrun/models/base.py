@@ -1,5 +1,6 @@
 """The base class of networks, and what several of them use."""
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -207,18 +208,31 @@ def without_head(layers: Sequence[Any], units: Sequence[int]) -> Sequence[Any]:
 def refusal_explained(layer: str, shape: object) -> Iterator[None]:
     """Raise whatever Keras raises about a layer as a `ModelError` with the shape it was applied to, and Keras's words.
 
-    A plugin's own error keeps the line in its file, and a full memory is explained where it says what to do.
+    A plugin's own error keeps the line in its file; weights that do not fit into memory are counted.
     """
     from tensorflow.errors import ResourceExhaustedError
 
     try:
         yield
-    except (KerasrunError, MemoryError, ResourceExhaustedError):
+    except KerasrunError:
         raise
+    except (MemoryError, ResourceExhaustedError) as error:
+        size = f": {numbers}" if (numbers := _numbers(str(error))) else ""
+        raise ModelError(f"{layer} on the shape {shape} does not fit into memory{size}") from error
     except Exception as error:
         if added("layers", layer):
             raise
         raise ModelError(f"{layer} cannot be applied to the shape {shape}: {sentence(error)}") from error
+
+
+def _numbers(said: str) -> str:
+    """Return the arithmetic of the array that TensorFlow could not allocate, if it says which."""
+    shape = re.search(r"allocating tensor with shape\s*\[(\d+(?:,\d+)*)\]", said)
+    if shape is None:
+        return ""
+    sides = [int(side) for side in shape[1].split(",")]
+    count = math.prod(sides)
+    return f"{' × '.join(f'{side:,}' for side in sides)} = {count:,} numbers, {4 * count / 1e9:,.0f} GB as float32"
 
 
 def sentence(error: Exception | Warning | str) -> str:

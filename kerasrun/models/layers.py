@@ -1,6 +1,7 @@
 """`model: {layers: [...]}`: any Keras layers, in order or as a graph."""
 
 import inspect
+import logging
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,6 +15,8 @@ from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models.base import Network, refusal_explained
 from kerasrun.tasks.base import Output
 from kerasrun.tasks.several_outputs import JOINED
+
+logger = logging.getLogger("kerasrun")
 
 INPUT = "input"
 """What `inputs` calls the network's own input."""
@@ -109,31 +112,31 @@ class _Graph:
             ModelError: if Keras refuses it; `number` and name say which.
         """
         where = f"layer {number} of the model{f' ({entry.name})' if entry.name else ''}"
-        self.last = self._apply(entry, self._inputs(entry, where), where)
+        try:
+            self.last = self._apply(entry, self._inputs(entry))
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}", ("model", number - 1)) from error
         if entry.name:
             self.tensors[entry.name] = self.last
 
-    def _inputs(self, entry: LayerEntry, where: str) -> Any:
+    def _inputs(self, entry: LayerEntry) -> Any:
         if not entry.inputs:
             return self.last
         if unknown := [name for name in entry.inputs if name not in self.tensors]:
             raise ModelError(
-                f"{where}: {entry.component.name}: no earlier layer is called '{unknown[0]}'; there are "
+                f"{entry.component.name}: no earlier layer is called '{unknown[0]}'; there are "
                 f"{', '.join(self.tensors)}"
             )
         received = [self.tensors[name] for name in entry.inputs]
         return received if len(received) > 1 else received[0]
 
-    def _apply(self, entry: LayerEntry, tensor: Any, where: str) -> Any:
+    def _apply(self, entry: LayerEntry, tensor: Any) -> Any:
         name = entry.component.name
         several = isinstance(tensor, list)
         shape = [tuple(one.shape[1:]) for one in tensor] if several else tuple(tensor.shape[1:])
-        try:
-            with refusal_explained(name, shape):
-                layer = self._layer(entry)
-                return layer(*tensor) if several and _takes_several(layer) else layer(tensor)
-        except ModelError as error:
-            raise ModelError(f"{where}: {error}") from error
+        with refusal_explained(name, shape):
+            layer = self._layer(entry)
+            return layer(*tensor) if several and _takes_several(layer) else layer(tensor)
 
     def _layer(self, entry: LayerEntry) -> Any:
         name = entry.component.name
@@ -180,7 +183,15 @@ def _with_output(tensor: Any, output: Output) -> Any:
 
     if len(tensor.shape) > 2 and not output.per_pixel:
         tensor = keras.layers.Flatten(name="flatten_output")(tensor)
-    return output.layer()(tensor)
+    layer = output.layer()
+    result = layer(tensor)
+    logger.info("model.layers does not end with an output layer, so one is added: %s", _described(layer))
+    return result
+
+
+def _described(layer: Any) -> str:
+    outputs = layer.units if hasattr(layer, "units") else layer.filters
+    return f"{type(layer).__name__} of {outputs} outputs, {layer.count_params():,} parameters"
 
 
 def _side_by_side(outputs: Mapping[str, Any]) -> Any:

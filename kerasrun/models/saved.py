@@ -93,7 +93,10 @@ class Saved(Network):
         ends = [kept[-1].output] if self.drop_last else whole.outputs
         if len(ends) > 1:
             raise ModelError(f"{self.path.name}: a network of several outputs; take off with drop_last what parts them")
-        x = keras.Function(whole.inputs[0], ends[0]).call(inputs)
+        x = inputs
+        if len(whole.inputs[0].shape) < len(x.shape):  # grey images without their channel
+            x = keras.layers.Reshape(whole.inputs[0].shape[1:])(x)
+        x = keras.Function(whole.inputs[0], ends[0]).call(x)
         freeze(layers_after(inputs, x), self.trainable, self.kind)
         if not (self.drop_last or self.head):
             return x
@@ -153,6 +156,8 @@ class Saved(Network):
         if len(model.inputs) != 1:
             raise ModelError(f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is one")
         wanted = tuple(model.inputs[0].shape[1:])
+        if shape[-1] == 1 and len(wanted) == len(shape) - 1:
+            shape = shape[:-1]
         if len(wanted) != len(shape) or any(a not in (None, b) for a, b in zip(wanted, shape, strict=True)):
             raise ModelError(
                 f"{self.path.name} takes examples of the shape {wanted}, but these have {shape}{_hint(wanted, shape)}"

@@ -53,6 +53,12 @@ def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) ->
     """
     train, validation_split, validation_data = splits["train"], fit.validation_split, fit.validation_data
     if validation_split is not None:
+        if "validation" in splits:
+            raise DataError(
+                f"fit.validation_split: {validation_split}, but the data have {len(splits['validation'])} validation "
+                "examples of their own: leave out fit.validation_split to validate on these, or take them out of the "
+                "data"
+            )
         kept, held_out = stratified_split(_strata(train), validation_split, seed)
         if not len(held_out):
             raise DataError(

@@ -1,9 +1,10 @@
 """Make checked splits of arrays: what the sources of arrays have in common."""
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,11 @@ from kerasrun.reading.data import (
 )
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import resize_array
-from kerasrun.reading.inputs import ArrayInputs, checked_weights, within_limit
+from kerasrun.reading.inputs import ArrayInputs, checked_weights, note_rounded, within_limit
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
+
+logger = logging.getLogger("kerasrun")
 
 _COLOR_MODES: Mapping[int, ColorMode] = {channels: mode for mode, channels in CHANNELS.items()}
 _FEW_CLASSES = 1000
@@ -73,7 +76,7 @@ def data_from_arrays(
         _check_form(split)
     if label_kind == "classes":
         arrays, classes = _numbered(arrays, classes)
-    arrays = _as_pixels(arrays)
+    arrays, bits = _as_pixels(arrays)
     given = len(classes) if classes else None
     labels, count = _classes(arrays, given) if label_kind == "classes" else _columns(arrays, label_kind, given)
     weights = {name: _weights(split) for name, split in arrays.items()}
@@ -83,7 +86,7 @@ def data_from_arrays(
     image_format = None
     if len(shape) == 4:
         height, width = image_size or shape[1:3]
-        image_format = ImageFormat(height, width, _COLOR_MODES.get(shape[3], "rgb"), interpolation, fit_mode)
+        image_format = ImageFormat(height, width, _COLOR_MODES.get(shape[3], "rgb"), interpolation, fit_mode, bits)
     digest = hashlib.sha256()
     splits = {}
     for name, split in arrays.items():
@@ -155,19 +158,19 @@ def _texts(split: LabelledArrays) -> NDArray[np.str_]:
     return np.array([text.strip() for text in texts])
 
 
-def _as_pixels(arrays: Mapping[str, LabelledArrays]) -> Mapping[str, LabelledArrays]:
+def _as_pixels(arrays: Mapping[str, LabelledArrays]) -> tuple[Mapping[str, LabelledArrays], Literal[8, 16]]:
     """Return images as the bytes that they are, where whole numbers of 0 to 255 were saved in another dtype.
 
-    Numbers of 16 bits keep their high byte, as those of image files do.
+    Numbers of 16 bits keep their high byte, as those of image files do. What they had is returned beside them.
     """
     images = [split.inputs for split in arrays.values()]
     if any(one.ndim < 3 or one.dtype == np.uint8 for one in images):
-        return arrays
+        return arrays, 8
     are_bytes = all(map(_are_bytes, images))
     if not are_bytes and any(one.dtype != np.uint16 for one in images):
-        return arrays
-    shift = 0 if are_bytes else 8
-    return {name: replace(split, inputs=_shifted(split.inputs, shift)) for name, split in arrays.items()}
+        return arrays, 8
+    bits: Literal[8, 16] = 8 if are_bytes else 16
+    return {name: replace(split, inputs=_shifted(split.inputs, bits - 8)) for name, split in arrays.items()}, bits
 
 
 def _are_bytes(array: NDArray[Any] | StoredArray) -> bool:
@@ -206,7 +209,9 @@ def _examples(
     _hash_form(digest, name, examples)
     wrong = np.empty(0, np.int64)
     for rows in block_slices(examples):
-        block = examples.read(rows) if isinstance(examples, StoredInputs) else examples[rows]
+        read = given.read(rows) if isinstance(given, StoredArray) else given[rows]
+        note_rounded(read, split.inputs_name)
+        block = converted(read) if isinstance(examples, StoredInputs) else examples[rows]
         if kept is not None:
             kept[rows] = block
         where = np.flatnonzero(~np.isfinite(block).reshape(len(block), -1).all(axis=1))
@@ -280,6 +285,7 @@ def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
     if len(wrong):
         expected = "0 or 1 for each label" if kind == "multi_label" else "finite numbers"
         raise DataError(f"{name}: the row at index {wrong[0]} is {labels[wrong[0]].tolist()}; expected {expected}")
+    note_rounded(labels, name)
     return labels.astype(np.uint8 if kind == "multi_label" else np.float32)
 
 
@@ -329,6 +335,11 @@ def _class_count(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int 
         raise DataError(
             f"{split.labels_name}: the largest label is {count - 1} among {len(labels)} examples; expected class "
             "numbers from 0, without large gaps"
+        )
+    if not one_hot and (empty := sorted(set(range(count)) - set(labels.tolist()))):
+        logger.warning(
+            "%s: the labels are 0 to %d, but no training example is of class %s",
+            *(split.labels_name, count - 1, listed([str(number) for number in empty])),
         )
     return count
 

@@ -1,5 +1,6 @@
 """Examples in memory: which of them are taken, how much each counts, and the threads that read them."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+
+logger = logging.getLogger("kerasrun")
 
 _AT_ONCE = 256
 _TOGETHER = 32
@@ -46,6 +49,25 @@ def within_limit(labels: NDArray[Any], limit: int | None) -> NDArray[np.int64]:
     have_classes = labels.ndim == 1 and labels.dtype.kind in "iu"
     order = np.argsort(labels, kind="stable") if have_classes else np.arange(examples)
     return np.sort(order[np.arange(limit) * examples // limit])
+
+
+def note_rounded(values: NDArray[Any], name: str) -> None:
+    """Say once of what is called `name` that float32 rounds its whole numbers, as it does from 2**24 on."""
+    if values.dtype.kind not in "iuf" or values.dtype.itemsize < 4 or values.dtype == np.float32:
+        return
+    whole = (np.abs(values) > 2**24) & (np.abs(values) < 2**53) & (values == np.floor(values))
+    with np.errstate(over="ignore"):
+        rounded = values[whole & (values != values.astype(np.float32))]
+    if len(rounded):
+        _say_rounded(name, int(rounded[0]), int(np.float32(rounded[0])))
+
+
+@cache
+def _say_rounded(name: str, value: int, rounded: int) -> None:
+    logger.warning(
+        "%s: %d becomes %d as float32, so examples that differ may become equal; subtract an offset, or divide, first",
+        *(name, value, rounded),
+    )
 
 
 def checked_weights(weights: NDArray[Any], named: Callable[[int], str]) -> NDArray[np.float32]:

@@ -1,9 +1,7 @@
 """Rows of tables: one scan checks and numbers all of them, and keeps their features if they fit into memory."""
 
 import csv
-import functools
 import hashlib
-import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,24 +15,14 @@ from numpy.typing import NDArray
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.files import FileThatStays, listed, unreadable
-from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.reading.inputs import ArrayInputs, note_rounded
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
 from kerasrun.reading.tables import Place, Table
 
-logger = logging.getLogger("kerasrun")
-
 BOOLEANS = {"true": 1.0, "false": 0.0}
 _TOGETHER = 1024
 """How many rows become numbers at once."""
-
-
-@functools.cache
-def _say_rounded(where: str, value: int, rounded: int) -> None:
-    logger.warning(
-        "%s: %d becomes %d as float32, so rows that differ may become equal; subtract an offset, or divide, first",
-        *(where, value, rounded),
-    )
 
 
 class TextTable(Table):
@@ -71,7 +59,8 @@ class TextTable(Table):
         values = _numbers(texts)
         if values is not None:
             values = values.reshape(len(rows), len(positions))
-            self._note_rounded(values, positions)
+            for column, position in enumerate(positions):
+                note_rounded(values[:, column], f"{self.path}: {self.name(position)}")
             return values.astype(np.float32)
         for row, line in zip(texts, lines, strict=True):
             for position, text in zip(positions, row, strict=True):
@@ -86,14 +75,6 @@ class TextTable(Table):
             if not text:
                 raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
         return texts
-
-    def _note_rounded(self, values: NDArray[np.float64], positions: Sequence[int]) -> None:
-        """Say once of a column that its whole numbers are rounded: from 2**24 on float32 does not hold all of them."""
-        whole = (np.abs(values) > 2**24) & (np.abs(values) < 2**53) & (values == np.floor(values))
-        rounded = whole & (values != values.astype(np.float32))
-        for column in np.flatnonzero(rounded.any(axis=0)):
-            value = values[int(rounded[:, column].argmax()), column]
-            _say_rounded(f"{self.path}: {self.name(positions[int(column)])}", int(value), int(np.float32(value)))
 
     def _advice(self, text: str, line: int) -> str:
         if line == 1 and not self.header and text:

@@ -52,11 +52,27 @@ class Prediction(ABC):
 
     @abstractmethod
     def as_row(self) -> Mapping[str, Any]:
-        """Return values by the columns of CSV, which all predictions of one call share."""
+        """Return values by the columns of CSV."""
 
     @abstractmethod
     def as_cells(self) -> Mapping[str, str]:
         """Return text by the columns of the printed table, without the path."""
+
+
+@dataclass(frozen=True)
+class Unreadable(Prediction):
+    """The place of an image file that cannot be read, among others that can."""
+
+    error: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"path": self.path, "error": self.error}
+
+    def as_row(self) -> Mapping[str, Any]:
+        return self.as_dict()
+
+    def as_cells(self) -> Mapping[str, str]:
+        return {"error": self.error}
 
 
 def named(names: Sequence[str], values: Iterable[Any]) -> tuple[tuple[str, float], ...]:
@@ -66,8 +82,10 @@ def named(names: Sequence[str], values: Iterable[Any]) -> tuple[tuple[str, float
 
 def to_text(predictions: Sequence[Prediction]) -> str:
     """Return a line for each example."""
-    header = list(predictions[0].as_cells()) if predictions else []
-    return plain.text_table(["example", *header], [[p.path, *p.as_cells().values()] for p in predictions])
+    cells = [prediction.as_cells() for prediction in predictions]
+    columns = _columns(cells)
+    rows = [[p.path, *(one.get(column, "") for column in columns)] for p, one in zip(predictions, cells, strict=True)]
+    return plain.text_table(["example", *columns], rows)
 
 
 def to_json(predictions: Sequence[Prediction]) -> str:
@@ -78,7 +96,14 @@ def to_json(predictions: Sequence[Prediction]) -> str:
 def to_csv(predictions: Sequence[Prediction]) -> str:
     """Return a row for each example below a line of names; numbers read back bit for bit."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(predictions[0].as_row() if predictions else ["path"])
-    writer.writerows(prediction.as_row().values() for prediction in predictions)
+    rows = [prediction.as_row() for prediction in predictions]
+    writer = csv.DictWriter(text, _columns(rows) or ["path"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue().rstrip("\n")
+
+
+def _columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return every column once; that of errors is the last."""
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return sorted(columns, key=lambda column: column == "error")

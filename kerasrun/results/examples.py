@@ -1,13 +1,14 @@
 """The examples to predict: image files, rows of text files, or NumPy arrays; checked before TensorFlow is loaded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.errors import DataError, ModelFileError
+from kerasrun.errors import DataError, ModelFileError, UnreadableImageError
 from kerasrun.model_file import ModelInfo, read_input_shape
 from kerasrun.reading.data import ImageFormat, Inputs, RowFormat
 from kerasrun.reading.files import image_files, missing, unreadable
@@ -27,6 +28,8 @@ class Examples:
     """Their files, where they are images."""
     sizes: Sequence[tuple[int, int]] = ()
     """Width and height of each image in its file."""
+    unreadable: Mapping[int, UnreadableImageError] = field(default_factory=dict)
+    """The errors of image files, by their places among all that were named."""
 
 
 def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path) -> Examples:
@@ -44,7 +47,7 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
     if arrays and len(arrays) < len(arguments):
         raise DataError(f"{arrays[0]} is an array, and others are not; predict them one after the other")
     if arrays:
-        return _from_arrays(arrays, read_input_shape(model))
+        return _from_arrays(arrays, read_input_shape(model), info.image_format)
     if info.row_format:
         return _from_rows([Path(argument) for argument in arguments], info.row_format)
     if info.image_format is None:
@@ -57,9 +60,12 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
 
 def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
     images = read_images(files, image_format, resize=True)
-    images.require_all_usable("Name other files.")
-    sizes = [(width, height) for width, height in images.sizes.tolist()]
-    return Examples([str(file) for file in files], images.inputs(range(len(files))), files, sizes)
+    usable = [place for place in range(len(files)) if place not in images.errors]
+    if not usable:
+        images.require_all_usable("Name other files.")
+    sizes = [(width, height) for width, height in images.sizes[usable].tolist()]
+    kept = [files[place] for place in usable]
+    return Examples([str(file) for file in kept], images.inputs(usable), kept, sizes, images.errors)
 
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
@@ -79,14 +85,14 @@ def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
     return Examples(names, ArrayInputs(np.concatenate(features)))
 
 
-def _from_arrays(files: Sequence[Path], shape: tuple[int, ...]) -> Examples:
-    arrays = [_array(file, shape) for file in files]
+def _from_arrays(files: Sequence[Path], shape: tuple[int, ...], image_format: ImageFormat | None) -> Examples:
+    arrays = [_array(file, shape, image_format) for file in files]
     names = [f"{file}[{index}]" for file, array in zip(files, arrays, strict=True) for index in range(len(array))]
     return Examples(names, ArrayInputs(np.concatenate(arrays)))
 
 
-def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return float32 of shape (examples, *shape)."""
+def _array(path: Path, shape: tuple[int, ...], image_format: ImageFormat | None) -> NDArray[np.float32]:
+    """Return float32 of shape (examples, *shape); pixels where the network was trained on images."""
     expected = f"numbers of shape {('examples', *shape)}".replace("'", "")
     try:
         array = np.load(path, allow_pickle=False)
@@ -105,4 +111,20 @@ def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
     wrong = np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))
     if len(wrong):
         raise DataError(f"{path}: the example at index {wrong[0]} holds NaN or infinity; expected finite numbers")
+    return numbers if image_format is None else _pixels(path, numbers, array.dtype, image_format)
+
+
+def _pixels(
+    path: Path, numbers: NDArray[np.float32], dtype: np.dtype[Any], image_format: ImageFormat
+) -> NDArray[np.float32]:
+    """Return numbers from 0 to 255; of 16 bits the high byte."""
+    smallest, largest = float(numbers.min()), float(numbers.max())
+    is_16_bit = dtype != np.uint8 if image_format.bits == 16 else dtype == np.uint16 and largest > 255
+    if is_16_bit and smallest >= 0 and largest < 2**16:
+        return np.floor(numbers / 256)
+    if smallest < 0 or largest > 255 or (largest <= 1 and (numbers != np.floor(numbers)).any()):
+        raise DataError(
+            f"{path}: has numbers from {smallest:g} to {largest:g}, but the model was trained on pixels of 0 to 255; "
+            "bring them to that range"
+        )
     return numbers

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from kerasrun import model_file
 from kerasrun.errors import ModelFileError, UsageError
-from kerasrun.report.predictions import Prediction, Question
+from kerasrun.report.predictions import Prediction, Question, Unreadable
 from kerasrun.results.examples import read_examples
 from kerasrun.results.model import check_threshold, open_model
 from kerasrun.runs import atomic
@@ -45,7 +45,8 @@ def predict(
         plugins: those that the model needs; a model in a run directory finds its own.
 
     Returns:
-        for each example a prediction of the model's task.
+        for each example a prediction of the model's task; an `Unreadable` for an image file that cannot be read, where
+        others can.
 
     Raises:
         KerasrunError: if an example or the model cannot be read, or an option does not suit the model.
@@ -77,7 +78,10 @@ def predict(
 
     batches = padded_batches(found.inputs, batch_size=info.batch_size)
     chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
-    return info.task.predictions((outputs for outputs, _ in chunks), question)
+    predictions = info.task.predictions((outputs for outputs, _ in chunks), question)
+    for place, error in sorted(found.unreadable.items()):
+        predictions.insert(place, Unreadable(str(error.path), error.reason))
+    return predictions
 
 
 def save_picture(picture: Any, file: Path) -> None:

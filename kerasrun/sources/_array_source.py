@@ -49,9 +49,10 @@ class ArraySource(Source):
     @classmethod
     def with_seen_labels(cls, paths: Mapping[str, Path]) -> Recognized:
         """Describe arrays whose source has the key `labels`, after a look at all of them."""
-        # Every label is a number, so this reads them all.
-        data = cls.model_validate({**paths, "labels": "numbers"}).open()
-        kind = _label_kind(data.splits["train"].label_array)
+        try:  # every number can be read so
+            kind = _label_kind(cls.model_validate({**paths, "labels": "numbers"}).open().splits["train"].label_array)
+        except DataError:  # names can not; what is wrong with other labels is reported here
+            kind = cls.model_validate(paths).open().label_kind
         return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
 
 

@@ -92,10 +92,14 @@ class _ParquetTable(Table):
     def numbers(self, positions: Sequence[int], rows: Any, lines: Sequence[int]) -> "NDArray[np.float32]":
         import numpy as np
 
+        from kerasrun.reading.inputs import note_rounded
+
         found = np.empty((len(lines), len(positions)), np.float32)
         for place, position in enumerate(positions):
             with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-                found[:, place] = self._numbers(position, rows, lines)
+                values = self._numbers(position, rows, lines)
+                found[:, place] = values
+            note_rounded(values, f"{self.path}: {self.name(position)}")
             for row in np.flatnonzero(~np.isfinite(found[:, place])).tolist():
                 value = rows.column(self.columns[position])[row].as_py()
                 raise DataError(

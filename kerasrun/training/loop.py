@@ -145,13 +145,17 @@ class TrainingLoop:
             self._train()
 
     def try_one_batch(self) -> None:
-        """Train on one batch, save, restore, and look whether every variable came back."""
+        """Train on one batch, end the epoch, save, restore, and look whether every variable came back."""
         with self._announced():
             self.listeners.on_train_begin()
+            self.listeners.on_epoch_begin(0)
             begin = time.perf_counter()
             self._chunk(self.computation.batches(0))
-            seconds = time.perf_counter() - begin
-            self._save()  # which waits until every file was read
+            self.epoch_seconds = time.perf_counter() - begin
+            self.fingerprint.require()
+            logs, is_best = self._ending(0, validates=self.computation.evaluator is not None)
+            self._write_row(0, logs, is_best)
+            self._save()
         if self.stop.signal is not None:
             raise signals.Stopped(self.stop.signal)
         before = state.model_arrays(self.model)
@@ -163,7 +167,11 @@ class TrainingLoop:
             raise CheckpointError(f"{saved.state_file}: what was read back is not what was saved")
         logger.info(
             "one batch of %d trained in %.1f s (tracing included), %s parameters, %.1f MB saved and restored",
-            *(min(self.experiment.fit.batch_size, len(self.train)), seconds, f"{self.model.count_params():,}"),
+            *(
+                min(self.experiment.fit.batch_size, len(self.train)),
+                self.epoch_seconds,
+                f"{self.model.count_params():,}",
+            ),
             saved.state_file.stat().st_size / 1e6,
         )
 
@@ -251,15 +259,20 @@ class TrainingLoop:
                     raise self._stopped()
         self.fingerprint.require()
         ending = time.perf_counter()
-        logs = _floats(self.model.get_metrics_result())
         validates = self.computation.evaluator is not None and self.experiment.fit.validates_after(epoch + 1)
-        is_best = self._validate(epoch, logs) if validates else self._keep_if_best(epoch, logs)
-        self._announce_end(epoch, logs)
+        logs, is_best = self._ending(epoch, validates=validates)
         if validates or self.computation.evaluator is None:
             self.ending_seconds = time.perf_counter() - ending
         self.epoch_seconds += time.perf_counter() - begin
         self._end_epoch(epoch, logs, is_best)
         return logs
+
+    def _ending(self, epoch: int, *, validates: bool) -> tuple[Logs, bool]:
+        """Do what follows the steps of an epoch; return its logs, and whether its model is the best so far."""
+        logs = _floats(self.model.get_metrics_result())
+        is_best = self._validate(epoch, logs) if validates else self._keep_if_best(epoch, logs)
+        self._announce_end(epoch, logs)
+        return logs, is_best
 
     def _chunk(self, batches: Batches) -> None:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
@@ -334,9 +347,7 @@ class TrainingLoop:
         return is_best
 
     def _end_epoch(self, epoch: int, logs: Logs, is_best: bool) -> None:
-        row = {**dict.fromkeys(self.columns), **logs}
-        self.writer.append_epoch(epoch + 1, row, self.epoch_seconds, self._examples_seen())
-        self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
+        self._write_row(epoch, logs, is_best)
         self.position = Position(epoch + 1, 0)
         over = self.model.stop_training or epoch + 1 == stages.end_of_stage(self.experiment, self.stage_ends)
         last = over and stages.is_last(self.experiment, self.stage_ends)
@@ -352,6 +363,11 @@ class TrainingLoop:
             self._save()
         if not last and (self.stop or pause):
             raise self._stopped()
+
+    def _write_row(self, epoch: int, logs: Logs, is_best: bool) -> None:
+        row = {**dict.fromkeys(self.columns), **logs}
+        self.writer.append_epoch(epoch + 1, row, self.epoch_seconds, self._examples_seen())
+        self.progress.end_epoch(epoch, logs, self.epoch_seconds, is_best)
 
     def _who_stopped(self, epoch: int) -> str:
         return next(filter(None, (callback.who_stopped(epoch) for callback in self.callbacks)), "a callback")

@@ -10,6 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ from kerasrun.engine.devices import Device
 from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
-from kerasrun.errors import CheckpointError
+from kerasrun.errors import CheckpointError, ModelError
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.pipeline.selection import first
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.description import description
@@ -150,9 +152,11 @@ def dry_run(
     branch: Branch | None = None,
     trust: bool = False,
 ) -> None:
-    """Do everything up to one real batch forward and back, one save and one restore; then remove what was written."""
+    """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it."""
     loaded, origin = load(file, overrides), branching.find(branch) if branch else None
     job = _new_job(loaded, origin, trust=trust)
+    if job.validation is not None:
+        job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
         with explained(job):
@@ -163,7 +167,11 @@ def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool) -> Job:
     prepared = prepare(loaded, trust=trust)
     if origin is None:
         prepared.experiment.model.check_weights()
-    return build(prepared, start_device(prepared.experiment), pretrained=True, origin=origin)
+    device = start_device(prepared.experiment)
+    try:
+        return build(prepared, device, pretrained=True, origin=origin)
+    except ModelError as error:
+        raise loaded.with_place(error) from error
 
 
 def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origin: Origin | None = None) -> Job:

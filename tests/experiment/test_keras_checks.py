@@ -285,3 +285,25 @@ def test_layers_may_skip_and_join():
 def test_the_shape_of_the_input_is_not_asked_for_in_a_layer():
     with pytest.raises(ExperimentError, match=r"'input_dim' of Dense; expected none: the data decide"):
         parse("data: {folder: {path: x}}\nmodel: {layers: [{Dense: {units: 2, input_dim: 8}}]}\n", "e.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "preprocessing:\n- Rescaling: {scale: 2, name: a}\n- Rescaling: {scale: 2, name: a}\nmodel: Small",
+            r"e\.yaml:4:31: preprocessing\.1\.Rescaling\.name: a second layer called 'a'; expected every name once",
+        ),
+        (
+            "preprocessing: [{Rescaling: {scale: 2, name: a}}]\nmodel: {layers: [{Flatten: {name: a}}]}",
+            r"e\.yaml:3:35: model\.layers\.0\.Flatten\.name: a second layer called 'a'",
+        ),
+        (
+            "model: {layers: [{Embedding: {input_dim: 5, output_dim: 2, weights: [vectors.npy]}}]}",
+            r"weights: an array as 'weights'; expected embeddings_initializer: a function of a plugin",
+        ),
+    ],
+)
+def test_what_no_network_can_be_built_of_is_refused(text, message):
+    with pytest.raises(ExperimentError, match=message):
+        parse(f"data: {{folder: {{path: x}}}}\n{text}\n", "e.yaml")

@@ -361,3 +361,16 @@ def test_what_a_layer_measured_goes_into_each_run_that_follows(experiment, tmp_p
         experiment, overrides=still, output=tmp_path / "runs", branch=kerasrun.Branch(whole, "last")
     )
     assert Table(branch.metrics_file).rows()[0]["val_loss"] == measured
+
+
+def test_a_network_of_images_without_a_channel_takes_grey_images(tmp_path):
+    import keras
+
+    plain = keras.Sequential([keras.Input((5, 5)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")])
+    plain.save(tmp_path / "plain.keras")
+    inputs = keras.Input((5, 5, 1))
+    network = Saved(path=tmp_path / "plain.keras").settled()
+    model = keras.Model(inputs, network.build(inputs, Output(3, "softmax")))
+    network.load_pretrained(model, inputs)
+    x = np.random.default_rng(0).normal(size=(4, 5, 5)).astype(np.float32)
+    np.testing.assert_array_equal(model.predict(x[..., None], verbose=0), plain.predict(x, verbose=0))

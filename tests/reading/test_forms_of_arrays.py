@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
+from kerasrun.reading.inputs import _say_rounded
 from kerasrun.sources.hdf5 import Hdf5
 from kerasrun.sources.npz import Npz
 
@@ -81,3 +82,30 @@ def test_a_virtual_data_set_needs_its_sources(tmp_path):
     (tmp_path / "source.h5").unlink()
     with pytest.raises(DataError, match=r"x_train: its values are in another file, source\.h5, which is not there"):
         Hdf5(path=tmp_path / "a.h5").open()
+
+
+@pytest.mark.parametrize(
+    ("array", "fields"),
+    [
+        (np.full((6, 3), 2**24 + 1), {}),
+        (np.full((6, 3), 2.0**24 + 1), {}),
+        (np.full((6, 4, 4), 2**31 + 1, np.uint32), {}),
+        (np.ones((6, 3)), {"y": np.full(6, 1_700_000_001), "labels": "numbers"}),
+    ],
+)
+def test_whole_numbers_that_float32_rounds_are_said(array, fields, tmp_path, caplog):
+    _say_rounded.cache_clear()
+    opened(tmp_path, array, **fields)
+    (line,) = [line for line in caplog.messages if "as float32, so examples that differ may become equal" in line]
+    assert "a.npz: x_train: " in line or "a.npz: y_train: 1700000001 becomes 1700000000" in line
+
+
+def test_a_class_number_that_no_example_has_is_said(tmp_path, caplog):
+    opened(tmp_path, y=np.array([0, 1, 3, 0, 1, 3]))
+    assert any("y_train: the labels are 0 to 3, but no training example is of class 2" in m for m in caplog.messages)
+
+
+def test_init_takes_labels_that_are_names(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=BYTES, y_train=np.array(["cat", "dog", "ant"])[LABELS])
+    found = Npz.recognize(tmp_path / "a.npz")
+    assert (found.classes, found.label_kind, found.keys) == (3, "classes", {})

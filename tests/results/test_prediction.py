@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import kerasrun
+from kerasrun.cli import app
 from kerasrun.errors import DataError, DeviceError, ModelFileError, UsageError
 from kerasrun.model_file import ENTRY
 from kerasrun.report.predictions import to_csv, to_json, to_text
@@ -232,3 +234,74 @@ def test_a_row_that_cannot_be_read_is_named(flowers, tmp_path, text, said):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=said):
         kerasrun.predict([tmp_path / "a.csv"], model=flowers)
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """A run on images of 16 bits that differ in their high byte alone, and the folder of their arrays."""
+    folder = tmp_path_factory.mktemp("deep")
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 2**16, (40, 6, 6), np.uint16), np.arange(40) % 2
+    x[:, :3] //= 1 + 30 * y[:, None, None].astype(np.uint16)
+    np.savez(folder / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    np.save(folder / "x.npy", x)
+    (folder / "e.yaml").write_text(
+        "data: {npz: {path: a.npz}}\nmodel: MLP\ncompile: {optimizer: Adam}\nfit: {epochs: 3}"
+    )
+    return kerasrun.train(folder / "e.yaml", output=folder / "runs"), folder
+
+
+def test_an_array_of_16_bits_is_predicted_as_it_was_evaluated(deep):
+    run, folder = deep
+    right = [
+        p.top[0][0] == str(n % 2) for n, p in enumerate(kerasrun.predict([folder / "x.npy"], model=run.best_model))
+    ]
+    assert sum(right) / len(right) == kerasrun.evaluate(run).metrics["accuracy"]
+
+
+def test_a_dark_array_of_16_bits_keeps_its_high_byte(deep):
+    run, folder = deep
+    np.save(folder / "dark.npy", np.full((1, 6, 6), 255, np.uint16))
+    np.save(folder / "black.npy", np.zeros((1, 6, 6), np.uint8))
+    (dark,), (black,) = (kerasrun.predict([folder / name], model=run.best_model) for name in ("dark.npy", "black.npy"))
+    assert dark.top == black.top
+
+
+@pytest.mark.parametrize("number", [-1.0, 0.5, 256.0])
+def test_numbers_that_are_not_pixels_are_refused_where_the_model_takes_pixels(run, tmp_path, number):
+    np.save(tmp_path / "x.npy", np.full((1, 32, 32), number))
+    with pytest.raises(DataError, match=r"x\.npy: has numbers from .*, but the model was trained on pixels"):
+        kerasrun.predict([tmp_path / "x.npy"], model=run.best_model)
+
+
+READERS = {"--json": json.loads, "--csv": lambda text: list(csv.DictReader(io.StringIO(text)))}
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_an_unreadable_picture_among_others_is_an_entry_with_its_error(run, png, tmp_path, form):
+    sound = sorted((png / "test" / "7").glob("*.png"))[:2]
+    (tmp_path / "bad.png").write_bytes(b"nonsense")
+    examples = [str(sound[0]), str(tmp_path / "bad.png"), str(sound[1])]
+    done = CliRunner().invoke(app, ["predict", *examples, "--run", str(run.root), form])
+    first, bad, second = READERS[form](done.stdout)
+    assert isinstance(done.exception, DataError)
+    assert "1 of 3 image files cannot be used" in str(done.exception)
+    assert (bad["path"], "is not" in bad["error"]) == (examples[1], True)
+    alone = CliRunner().invoke(app, ["predict", *examples[::2], "--run", str(run.root), form], catch_exceptions=False)
+    assert [{**one, **among} == among for one, among in zip(READERS[form](alone.stdout), (first, second), strict=True)]
+
+
+def test_the_table_has_a_line_for_an_unreadable_picture_too(run, png, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"nonsense")
+    found = kerasrun.predict(
+        [tmp_path / "bad.png", *sorted((png / "test" / "7").glob("*.png"))[:2]], model=run.best_model
+    )
+    lines = to_text(found).splitlines()
+    assert len(lines) == 4
+    assert "bad.png" in lines[1]
+
+
+def test_unreadable_pictures_alone_are_an_error(run, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match="1 of 1 image files cannot be used"):
+        kerasrun.predict([tmp_path / "bad.png"], model=run.best_model)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.reading import rows
+from kerasrun.reading.inputs import _say_rounded as say_rounded
 from kerasrun.sources._rows import MISSING
 from kerasrun.sources.csv import Csv
 
@@ -89,10 +89,10 @@ def test_without_a_header_of_numbers_a_number_is_a_place(tmp_path):
     ("value", "is_said"), [(2**24, False), (2**24 + 1, True), (1_700_000_060, True), (1.5e30, False), (2**30, False)]
 )
 def test_whole_numbers_that_float32_rounds_are_said_once(value, is_said, tmp_path, caplog):
-    rows._say_rounded.cache_clear()
+    say_rounded.cache_clear()
     opened(tmp_path, f"t,y\n{value},1\n{value},2\n1,3\n", target="y")
     assert (int(np.float32(value)) != value and value < 1e20) == is_said
-    assert sum("as float32, so rows that differ may become equal" in line for line in caplog.messages) == is_said
+    assert sum("as float32, so examples that differ may become equal" in line for line in caplog.messages) == is_said
 
 
 def test_init_takes_the_header_that_pandas_writes(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import KerasrunError, NotFiniteError, OutOfMemoryError, RunDirectoryError
+from kerasrun.errors import KerasrunError, NotFiniteError, OutOfMemoryError, PluginError, RunDirectoryError
 from kerasrun.runs.metrics import Table
 from tests.seeds import moved
 
@@ -191,6 +191,22 @@ def test_a_dry_run_tries_everything_and_leaves_nothing(tmp_path, digits, caplog)
         kerasrun.dry_run(file, output=tmp_path / "runs")
     assert sorted(tmp_path.iterdir()) == before
     assert any("one batch of 32" in message and "saved and restored" in message for message in caplog.messages)
+
+
+def test_a_dry_run_ends_an_epoch_as_training_does(tmp_path, digits):
+    (tmp_path / "late.py").write_text(
+        "import keras\n\n\nclass Late(keras.callbacks.Callback):\n"
+        "    stateless = True\n    def on_epoch_end(self, epoch, logs=None):\n        raise ValueError(sorted(logs))\n",
+        encoding="utf-8",
+    )
+    file = tmp_path / "dry.yaml"
+    file.write_text(
+        "plugins: [late.py]\ndata: {npz: {path: digits.npz}}\nmodel: LeNet\ncallbacks: [Late]\n"
+        "compile: {metrics: [accuracy]}\nfit: {validation_split: 0.5}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(PluginError, match=r"late\.py:7: .*'accuracy', .*'loss', 'val_accuracy', 'val_loss'"):
+        kerasrun.dry_run(file, output=tmp_path / "runs")
 
 
 @pytest.mark.parametrize(
