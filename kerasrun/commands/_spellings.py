@@ -70,7 +70,7 @@ def option_meant(option: str, command: str, options: list[str]) -> str:
     from kerasrun.experiment.where import not_needed, places_of
 
     name = option.lower()
-    is_of_training = command in ("train", "validate", "preview", "verify")
+    is_of_training = command in ("train", "validate", "preview", "verify", "resume")
     if is_of_training and (reason := not_needed(name.lstrip("-"))):
         return reason
     if name in _OPTIONS:

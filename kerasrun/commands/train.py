@@ -66,7 +66,8 @@ def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: in
     given = {"--best": best, "--last": last, "--epoch": epoch is not None}
     named = [name for name, is_given in given.items() if is_given]
     if named and run is None:
-        raise UsageError(f"{named[0]} says which weights of a run: name the run with --from RUN")
+        meant = "; to say how many epochs to train: --epochs N" if epoch is not None else ""
+        raise UsageError(f"{named[0]} says which weights of a run: name the run with --from RUN{meant}")
     if len(named) > 1:
         raise UsageError(f"{' and '.join(named)} all name weights of the run; give one of them")
     if run is None:

@@ -92,10 +92,15 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
     if name is None or name not in known:
         what = "kind of data" if section == "data" else "network"
         received = shown(value) if name is None else f"unknown {what} '{name}'"
-        suggestion = closest(name, known) if name is not None else None
+        suggestion = closest(where.usual_kind(name), known) if name is not None else None
+        dataset = next((kind for kind in known if name in _names_of(known[kind])), None)
         having = where.kinds_with(_FAMILIES[section], name) if name is not None else []
         expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
-        if having:
+        if dataset:
+            expected, suggestion = f"expected {{{dataset}: {{name: {name}}}}}", None
+        elif isinstance(value, list) and section == "model":
+            expected = "expected them as layers: {layers: [...]}"
+        elif having:
             received, suggestion = f"the key '{name}' without its kind", None
             expected = f"expected {listed([f'{{{kind}: {{{name}: …}}}}' for kind in having])}"
         elif isinstance(value, dict) and (several := [key for key in value if key in known]):
@@ -117,6 +122,12 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
     kind, found = _Reader(document, path, known[name], folder).read(dict(arguments))
     problems += found
     return kind
+
+
+def _names_of(kind: type[BaseModel]) -> tuple[Any, ...]:
+    """Return what the key `name` of a kind may say, if it has one with choices."""
+    field = kind.model_fields.get("name")
+    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
 
 
 def _read_generator(
@@ -230,8 +241,13 @@ class _Reader(Generic[Model]):
             fields = list(section.model_fields) if section else []
             expected = f"expected {listed(fields)}" if fields else "expected no keys"
             usual = where.usual_name(str(key))
+            family = str(path[0]) if path[0] in _FAMILIES else None
+            if usual == "path" and "train" in fields:  # tables name a file for each split
+                usual = "train"
             suggestion = usual if usual in fields else closest(str(key), fields)
-            elsewhere = where.not_needed(str(key)) or where.belongs(str(key), self.document)
+            elsewhere = where.not_needed(str(key)) or where.belongs(str(key), self.document, family)
+            if ":" in str(key):
+                elsewhere = f"expected a blank behind the ':': {str(key).replace(':', ': ', 1)}"
             if elsewhere and usual not in fields:
                 expected, suggestion = elsewhere, None
             return self.document.key_problem(path, f"unknown key '{key}'", expected, suggestion)
@@ -241,7 +257,9 @@ class _Reader(Generic[Model]):
         suggestion = None
         if node is not None and isinstance(value, str):
             expected += ", without the comma at the end" if value.endswith(",") else ""
-            suggestion = closest(value, [choice for one in details for choice in _choices(one)])
+            choices = [choice for one in details for choice in _choices(one)]
+            suggestion = closest(where.usual_value(value), choices)
+            expected = expected if choices else expected.replace("[value, value]", f"[{value}]")
         return self.document.problem(path, f"received {shown(value)}", f"expected {expected}", suggestion)
 
     def expected(self, detail: ErrorDetails) -> str:

@@ -1,6 +1,7 @@
 """Every name and argument of Keras in an experiment, checked against the installed Keras without importing it."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,6 +54,7 @@ _NUMBERS = frozenset(
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
 )
 _WHOLE = frozenset({"units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
+_SHARES = frozenset({"beta_1", "beta_2", "ema_momentum", "momentum", "rho"})
 _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
 # What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
 _NOT_ADAPTED = {
@@ -62,6 +64,8 @@ _NOT_ADAPTED = {
 _CHOICES = {
     ("callbacks", "mode"): ("auto", "min", "max"),
     ("layers", "padding"): ("valid", "same", "causal"),
+    ("layers", "fill_mode"): ("constant", "nearest", "wrap", "reflect"),
+    ("layers", "mode"): ("horizontal", "vertical", "horizontal_and_vertical"),
     ("layers", "data_format"): ("channels_last", "channels_first"),
 }
 # Text is right for these, though their default is a number.
@@ -149,7 +153,11 @@ class _Checker:
                 usable = [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]
                 received = f"unknown {_WORDS[family]} '{name}'"
                 expected = f"expected {f'a name of {FAMILIES[family]}' if family in FAMILIES else listed(usable)}"
-                self.report(written.place, path, received, expected, closest(name, usable))
+                meant = re.sub(f"{_WORDS[family]}$", "", name, flags=re.IGNORECASE)  # AdamOptimizer
+                nearest = closest(meant or name, usable)
+                if family == "losses" and meant.lower().replace("_", "") == "crossentropy":
+                    expected, nearest = "expected none: without 'loss', the cross-entropy that fits the labels", None
+                self.report(written.place, path, received, expected, nearest)
                 return None
         reason = refusal(family, name, section) or plugins.refusal(family, name)
         if reason is not None:
@@ -257,7 +265,7 @@ class _Checker:
             suggestion = _quotient(node.value) or suggestion
             if node.value.startswith("("):
                 expected = "expected several numbers in brackets: [3, 3]"
-        elif choices and (default is None or isinstance(default, str)) and node.value not in choices:
+        elif choices and (default is None or default in choices) and node.value not in choices:
             expected = f"expected {listed(choices)}"
         if expected:
             received = f"received the text {shown(node.value)}"
@@ -376,6 +384,8 @@ def _range(value: float, family: str, parameter: str) -> str | None:
         return "expected a finite number"
     if parameter in _ABOVE_ZERO and value <= 0:
         return "expected a number above 0"
+    if family == "optimizers" and parameter in _SHARES and not 0 <= value <= 1:
+        return "expected a share from 0 to 1"
     if family == "optimizers" and value < 0:
         return "expected a number of at least 0"
     if parameter == "initial_learning_rate" and value < 0:

@@ -20,6 +20,19 @@ _OTHER_NAMES = {
     **{"val_split": "validation_split", "random_state": "seed", "random_seed": "seed", "img_size": "image_size"},
     **{"target_size": "image_size", "early_stopping": "callbacks", "callback": "callbacks", "metric": "metrics"},
     **{"mixed_precision": "precision", "dtype": "precision", "network": "model", "dataset": "data"},
+    **dict.fromkeys(("dir", "directory", "file", "filename", "filepath", "folder", "root", "train_dir"), "path"),
+}
+_OTHER_VALUES = {
+    **dict.fromkeys(("cuda", "cuda:0", "gpu:0"), "gpu"),
+    **dict.fromkeys(("amp", "fp16", "float16", "half"), "mixed_float16"),
+    **dict.fromkeys(("bf16", "bfloat16"), "mixed_bfloat16"),
+    **dict.fromkeys(("fp32", "full", "single"), "float32"),
+}
+_OTHER_KINDS = {
+    **dict.fromkeys(("class_folders", "folder", "folders", "image_folder", "image_folders", "images"), "directory"),
+    **dict.fromkeys(("table", "text", "tsv", "pandas", "dataframe"), "csv"),
+    **dict.fromkeys(("h5", "hdf"), "hdf5"),
+    **dict.fromkeys(("functional", "model", "network", "sequential"), "layers"),
 }
 _NOT_NEEDED = {
     "shuffle": "it is not needed: training examples come in another order in each epoch, decided by 'seed', as with "
@@ -32,6 +45,9 @@ _NOT_NEEDED = {
     "weighted_metrics": "it is not needed: metrics count every example alike; the loss has sample_weight",
     "run_eagerly": "it is not needed: kerasrun train FILE --dry-run shows on one batch what fails",
     "steps_per_execution": "it is not needed: as many steps run in one call as take about half a second",
+    **dict.fromkeys(
+        ("class_mode", "label_mode"), "it is not needed: labels take the form that the loss and the last layer need"
+    ),
     "auto_scale_loss": "it is not needed: precision: mixed_float16 scales the loss",
 }
 
@@ -47,6 +63,16 @@ def usual_name(key: str) -> str:
     return _OTHER_NAMES.get(spelled, spelled)
 
 
+def usual_value(value: str) -> str:
+    """Return a value as it is spelled here, where other tools call it otherwise."""
+    return _OTHER_VALUES.get(value.lower(), value)
+
+
+def usual_kind(name: str) -> str:
+    """Return the kind of data or of network that other tools call `name`."""
+    return _OTHER_KINDS.get(name.replace("-", "_").lower(), name)
+
+
 def places_of(key: str, document: Document | None = None) -> list[str]:
     """Return the key paths at which an experiment takes `key`, in the order of the schema.
 
@@ -56,9 +82,13 @@ def places_of(key: str, document: Document | None = None) -> list[str]:
     return list(dict.fromkeys(_places(usual_name(key), document)))
 
 
-def belongs(key: str, document: Document | None = None) -> str | None:
-    """Return in words where a key belongs, for a message; None where no place takes it."""
-    places = places_of(key, document)
+def belongs(key: str, document: Document, family: str | None) -> str | None:
+    """Return in words where a key belongs, for a message; None where no place takes it.
+
+    Args:
+        family: the section of a kind that has the key, of which no other kind is meant.
+    """
+    places = [place for place in places_of(key, document) if not place.startswith(f"{family}.")]
     return f"expected it as {listed(places)}" if places else None
 
 

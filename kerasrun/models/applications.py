@@ -59,9 +59,11 @@ class FineTuned(Network):
 
     @field_validator("weights", mode="before")
     @classmethod
-    def _keep_the_name(cls, value: Any) -> Any:
-        """`imagenet` is a name, so it must not be read as a path."""
-        return "imagenet" if value == "imagenet" else value
+    def _are_weights(cls, value: Any) -> Any:
+        """Refuse what cannot be a file of weights."""
+        if isinstance(value, str) and value != "imagenet" and not value.endswith(".h5"):
+            raise ValueError("expected imagenet, the path of a .h5 file, or null")
+        return value
 
     @field_validator("trainable")
     @classmethod

@@ -45,6 +45,23 @@ def problem(text):
             "model: {layers: [{Conv2D: {filters: 3, kernel_size: (3, 3)}}]}",
             "expected several numbers in brackets: [3, 3]",
         ),
+        ("model: LeNet\ncompile: {optimizer: AdamOptimizer}", "did you mean 'Adam'?"),
+        (
+            "model: LeNet\ncompile: {loss: CrossEntropyLoss}",
+            "expected none: without 'loss', the cross-entropy that fits",
+        ),
+        ("model: LeNet\ncompile: {loss: cross_entropy}", "expected none: without 'loss', the cross-entropy that fits"),
+        ("model: LeNet\ncompile: {metrics: accuracy}", "expected a list: [accuracy]"),
+        ("model: LeNet\ncompile: {optimizer: {SGD: {momentum: 9}}}", "expected a share from 0 to 1"),
+        ("model: LeNet\ncallbacks: EarlyStopping", "expected a list: [EarlyStopping]"),
+        ("model: LeNet\naugmentation: [{RandomFlip: {mode: horisontal}}]", "did you mean 'horizontal'?"),
+        ("model: LeNet\ndevice: cuda", "did you mean 'gpu'?"),
+        ("model: LeNet\nprecision: fp16", "did you mean 'mixed_float16'?"),
+        ("model: LeNet\nfit: {epochs:3}", "expected a blank behind the ':': epochs: 3"),
+        ("model: LeNet\nfit:{epochs: 3}", "expected a blank behind the ':': fit: {epochs"),
+        ("model: Sequential", "did you mean 'layers'?"),
+        ("model: [Flatten, {Dense: {units: 4}}]", "expected them as layers: {layers: [...]}"),
+        ("model: {VGG16: {weights: image_net}}", "expected imagenet, the path of a .h5 file, or null"),
         ("model: LeNet\npreprocessing: [{Rescaling: {scale: 1./255}}]", "did you mean '0.00392156862745098'?"),
     ],
 )
@@ -55,6 +72,12 @@ def test_what_belongs_elsewhere_or_is_called_otherwise_is_said(text, words):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        ("data: mnist", "expected {keras_dataset: {name: mnist}}"),
+        ("data: {cifar10: {}}", "expected {keras_dataset: {name: cifar10}}"),
+        ("data: {folder: {path: photos}}", "did you mean 'directory'?"),
+        ("data: {npz: {file: a.npz}}", "did you mean 'path'?"),
+        ("data: {csv: {path: a.csv}}", "did you mean 'train'?"),
+        ("data: {directory: {path: ., class_mode: categorical}}", "labels take the form that the loss"),
         ("data: {path: photos}", "the key 'path' without its kind; expected {directory: {path: …}}"),
         ("data: {directory: {path: .}, shuffle: true}", "it is not needed"),
         ("data: {directory: {path: .}, image_size: 3}", "expected the keys of 'directory' below it"),
@@ -121,3 +144,8 @@ def test_every_key_of_the_sections_is_found():
     for name, section in (("fit", Fit), ("compile", Compile)):
         assert all(f"{name}.{key}" in places_of(key) for key in section.model_fields)
     assert all(key in places_of(key) for key in Experiment.model_fields)
+
+
+def test_a_choice_that_only_some_layers_share_is_not_forced_upon_others():
+    layers = "[{STFTSpectrogram: {mode: magnitude}}, Flatten]"
+    assert parse(f"{DATA}model: {{layers: {layers}}}", "e.yaml").experiment.model.layers

@@ -97,7 +97,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         ("fit: {validation_split: 1}", "fit.validation_split: received 1; expected a number above 0 and below 1"),
         ("fit: {validation_data: tset}", "received 'tset'; expected validation or test; did you mean 'test'?"),
         ("fit: 3", "3:6: fit: received 3; expected keys with values: {key: value}"),
-        ("callbacks: TensorBoard", "3:12: callbacks: received 'TensorBoard'; expected a list: [value, value]"),
+        ("callbacks: TensorBoard", "3:12: callbacks: received 'TensorBoard'; expected a list: [TensorBoard]"),
         ("callbacks: [3]", "3:13: callbacks.0: received 3; expected a callback: Name or {Name: {argument: value}}"),
         ("seed: -1", "3:7: seed: received -1; expected a whole number of at least 0 and below 4294967296"),
         ("name: a/b", "3:7: name: received 'a/b'; expected letters"),
