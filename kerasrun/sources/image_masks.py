@@ -41,7 +41,8 @@ class ImageMasks(Source):
 
     A mask belongs to the image of the same name, whatever the extensions, and has its size. Its values say the class of
     each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a palette's indices count,
-    not its colours. Masks are resized to the nearest pixel, so that no values are mixed.
+    or its colours where the same index has another one in another file. Masks are resized to the nearest pixel, so
+    that no values are mixed.
     """
 
     kind: ClassVar[str] = "image_masks"
@@ -89,7 +90,7 @@ class ImageMasks(Source):
 
     def open(self) -> Data:
         from kerasrun.reading.image_files import first_readable, read_images
-        from kerasrun.reading.masks import classes_of_values, scan_masks
+        from kerasrun.reading.masks import classes_of_values, palettes_read, scan_masks
 
         pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
         images = [image for split in pairs.values() for image, _ in split]
@@ -99,6 +100,7 @@ class ImageMasks(Source):
         scan.require_all_usable("Repair them, or remove them with their masks.")
         mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width))
         _check_sizes(scan, mask_scan)
+        mask_scan = palettes_read(mask_scan, self.mask_values, self.classes)
         classes, class_of_value = classes_of_values(mask_scan, self.mask_values, self.classes)
         used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
         for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
@@ -114,10 +116,8 @@ class ImageMasks(Source):
             )
             begin = end
         names = [image.relative_to(self.path).as_posix() for image in images]
-        fingerprint = sha256_of(
-            (name, scan.digest(place), mask)
-            for place, (name, mask) in enumerate(zip(names, mask_scan.digests, strict=True))
-        )
+        read = [(name, scan.digest(place), mask_scan.digests[place]) for place, name in enumerate(names)]
+        fingerprint = sha256_of([*read, *([("palettes by colour",)] if mask_scan.tables else [])])
         return Data(splits, classes, image_format, fingerprint, label_kind="masks")
 
     @classmethod

@@ -1,5 +1,6 @@
 """Images with masks: pairs by name, values as classes, and what cannot be a mask."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,127 @@ def test_a_limit_takes_pairs_that_are_evenly_spaced_and_may_lack_a_class(pairs):
     assert data.splits["train"].names == ("images/0.jpg", "images/2.jpg")
     assert data.classes == ("0", "255")
     assert not masks_of(data).any()
+
+
+BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (200, 0, 0), (0, 200, 0)
+
+
+def save_palette(path, indices, colours):
+    image = Image.fromarray(indices.astype(np.uint8), "P")
+    image.putpalette([part for colour in colours for part in colour])
+    image.save(path)
+
+
+def with_palettes(root, palettes, suffix=".png"):
+    """Replace the masks: their indices, and their colours as Pillow converts them."""
+    found = []
+    for number, old in enumerate(sorted((root / "masks").iterdir())):
+        old.unlink()
+        colours = palettes[number % len(palettes)]
+        save_palette(old.with_suffix(suffix), mask_of(range(len(colours)), number), colours)
+        with Image.open(old.with_suffix(suffix)) as image:
+            found.append((np.asarray(image), np.asarray(image.convert("RGB"))))
+    return [np.stack(part) for part in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif"])
+@pytest.mark.parametrize("palettes", [[(WHITE, BLACK, BLACK), (BLACK, WHITE)], [(BLACK, WHITE, BLACK), (WHITE,)]])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_grey_palettes_that_differ_count_by_their_greys(pairs, palettes, suffix, is_kept, monkeypatch):
+    root = pairs((0, 1))
+    if not is_kept:
+        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+    _, colours = with_palettes(root, palettes, suffix)
+    data = ImageMasks(path=root).open()
+    assert data.classes == ("0", "255")
+    np.testing.assert_array_equal(masks_of(data)[..., 0] == 1, colours[..., 0] == 255)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("first", [(BLACK, WHITE), (WHITE,), (WHITE, BLACK)])
+def test_grey_palettes_count_by_their_greys_beside_masks_without_one(pairs, first, plain):
+    root = pairs((0, 255))
+    save_palette(root / "masks/0.png", mask_of(range(len(first))), first)
+    with Image.open(root / "masks/0.png") as image:
+        is_white = np.asarray(image.convert("L")) == 255
+    if plain:
+        save(root / "masks/1.png", mask_of([0, 1], 1).astype(bool))
+    np.testing.assert_array_equal(masks_of(ImageMasks(path=root).open())[0, ..., 0], is_white)
+
+
+TWICE = tuple((number % 2 * 90,) * 3 for number in range(4))
+VOC = (BLACK, (128, 0, 0), (0, 128, 0), (128, 128, 0))
+
+
+@pytest.mark.parametrize(
+    "palettes",
+    [
+        [VOC],
+        [VOC[:2], VOC, VOC[:3]],
+        [(WHITE, BLACK)],
+        [(BLACK, WHITE), (BLACK,)],
+        [(BLACK, BLACK), (BLACK,), (BLACK, BLACK, BLACK)],
+        [TWICE, TWICE[:3]],
+        [(BLACK, RED, GREEN, WHITE), (BLACK, RED), (BLACK, RED, GREEN)],
+    ],
+)
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_indices_count_where_they_mean_the_same_colours(pairs, palettes, suffix):
+    root = pairs((0, 1))
+    indices, _ = with_palettes(root, palettes, suffix)
+    data = ImageMasks(path=root).open()
+    np.testing.assert_array_equal(masks_of(data)[..., 0], indices)
+    assert data.classes == tuple(str(number) for number in range(indices.max() + 1))
+
+
+def test_what_palettes_say_is_held_against_mask_values(pairs):
+    root = pairs((0, 1))
+    indices, _ = with_palettes(root, [(BLACK, RED, GREEN), (BLACK, GREEN), (BLACK, WHITE, RED)])
+    meant = {0: "background", 1: "person", 2: "person"}
+    np.testing.assert_array_equal(masks_of(ImageMasks(path=root, mask_values=meant).open())[..., 0], indices > 0)
+    with pytest.raises(DataError, match=r"1\.png: index 1 of the palette is \[0, 200, 0\], unlike in .*0\.png"):
+        ImageMasks(path=root, mask_values=(0, 1, 2)).open()
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize("second", [(BLACK, GREEN, RED), (GREEN, BLACK, RED), (RED, RED, BLACK, GREEN)])
+def test_palettes_of_the_same_colours_count_by_their_colours(pairs, second, is_kept, monkeypatch, caplog):
+    root = pairs((0, 1))
+    if not is_kept:
+        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+    _, colours = with_palettes(root, [(BLACK, RED, GREEN), second])
+    caplog.set_level("INFO", "kerasrun")
+    data = ImageMasks(path=root).open()
+    assert data.classes == ("0", "1", "2")
+    np.testing.assert_array_equal(np.array([BLACK, RED, GREEN])[masks_of(data)[..., 0]], colours)
+    assert "`mask_colors: {class_0: [0, 0, 0], class_1: [200, 0, 0], class_2: [0, 200, 0]}`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("second", "classes", "named"),
+    [
+        ((BLACK, GREEN, RED), ("sky", "road", "tree"), "sky: [0, 0, 0], road: [200, 0, 0], tree: [0, 200, 0]"),
+        ((GREEN, RED), None, "class_0: [0, 0, 0], class_1: [200, 0, 0], class_2: [0, 200, 0]"),
+        ((BLACK, WHITE, RED, GREEN), ("a", "b"), "class_2: [0, 200, 0], class_3: [255, 255, 255]"),
+    ],
+)
+def test_palettes_of_other_colours_are_refused_with_the_mask_colors_to_write(pairs, second, classes, named):
+    root = pairs((0, 1))
+    with_palettes(root, [(BLACK, RED, GREEN), second])
+    with pytest.raises(DataError, match=re.escape(named)):
+        ImageMasks(path=root, classes=classes).open()
+
+
+def test_white_before_black_in_every_palette_is_said(pairs, caplog):
+    root = pairs((0, 1))
+    with_palettes(root, [(WHITE, BLACK)])
+    ImageMasks(path=root).open()
+    assert "white is the first class" in caplog.text
+
+
+def test_the_fingerprint_says_how_palettes_were_read(pairs, monkeypatch):
+    root = pairs((0, 1))
+    with_palettes(root, [(BLACK, WHITE), (WHITE, BLACK)])
+    by_colour = ImageMasks(path=root).open().fingerprint
+    monkeypatch.setattr(masks, "palettes_read", lambda scan, given, names: scan)
+    assert ImageMasks(path=root).open().fingerprint != by_colour
