@@ -49,6 +49,8 @@ class MaskScan:
     """Red, green and blue of each index, of the files that have a palette."""
     array: NDArray[np.uint8] | None
     """The values of every mask in `size`, (masks, height, width, 1), if they fit into memory."""
+    colours_of_classes: Sequence[Colour | None] | None = None
+    """As for `scan_masks`."""
     tables: Sequence[NDArray[np.uint8]] | None = None
     """For each file the value of each value in it, where palettes do not count by their indices; (256,) each."""
 
@@ -64,7 +66,7 @@ class MaskScan:
                 content = read_bytes(self.paths[index])
                 if hashlib.sha256(content).hexdigest() != self.digests[index]:
                     raise changed(self.paths[index])
-                found = _values(content, self.paths[index], self.size).values
+                found = _values(content, self.paths[index], self.size, self.colours_of_classes).values
                 mask[..., 0] = class_of_value[found if self.tables is None else self.tables[index][found]]
             return masks
 
@@ -97,8 +99,13 @@ class _Mask:
     palette: bytes | None
 
 
-def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
+def scan_masks(
+    paths: Sequence[Path], size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None = None
+) -> MaskScan:
     """Read, check and hash every mask in `size`, height and width; keep them if they fit into `memory_budget()`.
+
+    Args:
+        colours_of_classes: the colour of each class, None for every other colour; values are then class numbers.
 
     Raises:
         DataError: if a file is not a mask; lists the first ones.
@@ -109,7 +116,7 @@ def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
     def scan(index: int) -> tuple[str, tuple[int, int], frozenset[int], bytes | None]:
         try:
             content = read_bytes(paths[index])
-            mask = _values(content, paths[index], size)
+            mask = _values(content, paths[index], size, colours_of_classes)
         except UnreadableImageError as error:
             errors.append(error)
             return "", (0, 0), frozenset(), None
@@ -122,21 +129,53 @@ def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
         lines = sorted(f"  {error}" for error in errors)
         raise DataError(f"{len(errors)} of {len(paths)} masks cannot be used:\n" + listed(lines, separator="\n"))
     digests, own_sizes, values, palettes = zip(*results, strict=True)
-    return MaskScan(paths, size, digests, own_sizes, values, palettes, array)
+    return MaskScan(paths, size, digests, own_sizes, values, palettes, array, colours_of_classes)
 
 
-def _values(content: bytes, path: Path, size: tuple[int, int]) -> _Mask:
+def _values(
+    content: bytes, path: Path, size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None
+) -> _Mask:
     with opened(content, path) as image:
-        single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
+        if colours_of_classes is not None and not image.mode.startswith(("I", "F")):
+            single = _classes_of_colours(np.asarray(image.convert("RGB")), colours_of_classes, path)
+        else:
+            single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
         if single.min() < 0 or single.max() >= _MOST_CLASSES:
             wrong = single.max() if single.min() >= 0 else single.min()
             raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
         whole = np.flatnonzero(np.bincount(single.ravel()))
         mask = Image.fromarray(single.astype(np.uint8))
-        palette = bytes(image.getpalette("RGB") or ()) if image.mode in ("P", "PA") else None
+        has_palette = image.mode in ("P", "PA") and colours_of_classes is None
+        palette = bytes(image.getpalette("RGB") or ()) if has_palette else None
     height, width = size
     resized = mask if mask.size == (width, height) else mask.resize((width, height), Image.Resampling.NEAREST)
     return _Mask(np.asarray(resized), mask.size, frozenset(whole.tolist()), palette)
+
+
+def _classes_of_colours(
+    pixels: NDArray[np.uint8], colours_of_classes: Sequence[Colour | None], path: Path
+) -> NDArray[np.int64]:
+    colours = sorted((colour, number) for number, colour in enumerate(colours_of_classes) if colour is not None)
+    numbers = np.array([number for _, number in colours])
+    codes, found = (
+        np.array(one, np.int32) @ [1 << 16, 1 << 8, 1] for one in ([colour for colour, _ in colours], pixels)
+    )
+    places = np.minimum(np.searchsorted(codes, found), len(codes) - 1)
+    is_known = codes[places] == found
+    is_jpeg = path.suffix.lower() in _JPEG
+    if not is_known.all() and (is_jpeg or None not in colours_of_classes):
+        blurred = "; JPEG blurs colours: save the masks again as PNG, from their origin" if is_jpeg else ""
+        raise UnreadableImageError(
+            path, f"has {_most_frequent(pixels[~is_known])}, which `mask_colors` does not have{blurred}"
+        )
+    rest = colours_of_classes.index(None) if None in colours_of_classes else 0
+    return np.where(is_known, numbers[places], rest)
+
+
+def _most_frequent(pixels: NDArray[np.uint8]) -> str:
+    colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    found = [str(colour.tolist()) for colour in colours[np.argsort(-counts, kind="stable")]]
+    return f"the colour{'s' * (len(found) > 1)} {listed(found, 5)}"
 
 
 def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -147,7 +186,9 @@ def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     colours = pixels[..., :3] if pixels.shape[2] != 2 else pixels[..., :1]
     if (colours != colours[..., :1]).any():
         raise UnreadableImageError(
-            path, "has colours, not class numbers; save each pixel's class as a grey value, or as a palette"
+            path,
+            f"has {_most_frequent(colours)}, not class numbers; say by `mask_colors` which colour is which class, or "
+            "save each pixel's class as a grey value, or as a palette",
         )
     return pixels[..., 0]
 

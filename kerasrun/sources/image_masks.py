@@ -1,9 +1,9 @@
 """Images with a mask each: the class of every pixel."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -26,13 +26,16 @@ MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 _MULTIPLE = 4
 
 
-def _once(values: tuple[int, ...]) -> tuple[int, ...]:
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
-        raise ValueError("expected every value once")
+        raise ValueError("expected every value and every colour once")
     return values
 
 
 Value = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Value, Value, Value]
+REST = "rest"
+"""The value, or the colour, of a class that is every other one."""
 ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
 
 
@@ -41,8 +44,8 @@ class ImageMasks(Source):
 
     A mask belongs to the image of the same name, whatever the extensions, and has its size. Its values say the class of
     each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a palette's indices count,
-    or its colours where the same index has another one in another file. Masks are resized to the nearest pixel, so
-    that no values are mixed.
+    or its colours where the same index has another one in another file. Of masks that are colours, `mask_colors` says
+    which is which class. Masks are resized to the nearest pixel, so that no values are mixed.
     """
 
     kind: ClassVar[str] = "image_masks"
@@ -65,20 +68,34 @@ class ImageMasks(Source):
     """The names of the classes, in the order of the class numbers; by default the values of the masks."""
     mask_values: ValueList | Mapping[Value, ClassName] | None = None
     """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`."""
+    mask_colors: Annotated[Mapping[ClassName, Colour | Literal["rest"]], Field(min_length=2, max_length=256)] | None = (
+        None
+    )
+    """The colour of each class, in the order of the class numbers: `{road: [128, 64, 128], other: rest}`; `rest` is
+    every other colour."""
 
     @model_validator(mode="after")
     def _values_of_classes(self) -> "ImageMasks":
-        if self.mask_values is None:
-            return self
-        if isinstance(self.mask_values, Mapping):
-            meant = set(self.mask_values.values())
-            if len(meant) < 2:
-                raise ValueError("expected mask_values of at least two classes")
-            if self.classes and meant != set(self.classes):
-                raise ValueError(f"expected classes and mask_values to name the same classes: {listed(sorted(meant))}")
-        elif self.classes and len(self.classes) != len(self.mask_values):
+        if self.mask_values is not None and self.mask_colors is not None:
+            raise ValueError("expected mask_values or mask_colors, not both")
+        if self.mask_colors is not None:
+            _once(tuple(self.mask_colors.values()))
+            self._require_classes(self.mask_colors, "mask_colors")
+        elif isinstance(self.mask_values, Mapping):
+            self._require_classes(self.mask_values.values(), "mask_values")
+        elif self.mask_values and self.classes and len(self.classes) != len(self.mask_values):
             raise ValueError(f"expected as many classes as mask_values: {len(self.mask_values)}")
         return self
+
+    def _require_classes(self, meant: Iterable[str], key: str) -> None:
+        if len(set(meant)) < 2:
+            raise ValueError(f"expected {key} of at least two classes")
+        if self.classes and set(meant) != set(self.classes):
+            raise ValueError(f"expected classes and {key} to name the same classes: {listed(sorted(set(meant)))}")
+
+    @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        return self.classes or (None if self.mask_colors is None else tuple(self.mask_colors))
 
     @property
     def label_kind(self) -> LabelKind:
@@ -98,10 +115,13 @@ class ImageMasks(Source):
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation)
         scan = read_images(images, image_format, resize=self.image_size is not None)
         scan.require_all_usable("Repair them, or remove them with their masks.")
-        mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width))
+        names, given, colours = self.listed_classes, self.mask_values, self._colours_of_classes()
+        if colours is not None:
+            given = tuple(range(len(colours)))
+        mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width), colours)
         _check_sizes(scan, mask_scan)
-        mask_scan = palettes_read(mask_scan, self.mask_values, self.classes)
-        classes, class_of_value = classes_of_values(mask_scan, self.mask_values, self.classes)
+        mask_scan = palettes_read(mask_scan, given, names)
+        classes, class_of_value = classes_of_values(mask_scan, given, names)
         used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
         for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
             raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
@@ -115,10 +135,17 @@ class ImageMasks(Source):
                 tuple(image.relative_to(self.path).as_posix() for image, _ in split),
             )
             begin = end
-        names = [image.relative_to(self.path).as_posix() for image in images]
-        read = [(name, scan.digest(place), mask_scan.digests[place]) for place, name in enumerate(names)]
+        paths = [image.relative_to(self.path).as_posix() for image in images]
+        read = [(path, scan.digest(place), mask_scan.digests[place]) for place, path in enumerate(paths)]
         fingerprint = sha256_of([*read, *([("palettes by colour",)] if mask_scan.tables else [])])
         return Data(splits, classes, image_format, fingerprint, label_kind="masks")
+
+    def _colours_of_classes(self) -> list[Colour | None] | None:
+        """Return the colour of each class, None for that of the rest; None without `mask_colors`."""
+        if self.mask_colors is None:
+            return None
+        found = [self.mask_colors[name] for name in self.listed_classes or ()]
+        return [None if isinstance(colour, str) else colour for colour in found]
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:

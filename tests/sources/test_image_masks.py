@@ -41,6 +41,7 @@ augmentation: [RandomFlip]
 
 
 SIZE = (6, 8)
+BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (200, 0, 0), (0, 200, 0)
 
 
 def mask_of(values, seed=0, size=SIZE):
@@ -162,7 +163,10 @@ def blurred(root):
         ),
         (lambda root: save(root / "masks/1.png", mask_of([0, 7, 255])), "values 0, 7, 255.*set `mask_values`"),
         (blurred, r"1\.jpg: a mask as JPEG, which blurs values"),
-        (lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)), r"1\.png: has colours"),
+        (
+            lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)),
+            r"1\.png: has the colour \[0, 255, 3\], not class numbers; say by `mask_colors`",
+        ),
         (lambda root: save(root / "masks/1.png", mask_of([0, 255]).astype(np.uint16) * 9), r"1\.png.*the value 2295"),
         # To count how often each value occurs would take gigabytes.
         (
@@ -205,11 +209,17 @@ def test_a_value_that_is_no_class_is_told_with_its_file(pairs):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"mask_values": (0, 0)}, "every value once"),
+        ({"mask_values": (0, 0)}, "every value and every colour once"),
         ({"mask_values": (0, 256)}, "less than or equal to 255"),
         ({"mask_values": (0, 1), "classes": ("a", "b", "c")}, "as many classes as mask_values: 2"),
         ({"mask_values": {0: "a", 1: "b"}, "classes": ("a", "c")}, "the same classes: a, b"),
         ({"mask_values": {0: "a", 1: "a"}}, "at least two classes"),
+        ({"mask_colors": {"a": BLACK, "b": BLACK}}, "every colour once"),
+        ({"mask_colors": {"a": "rest", "b": "rest"}}, "every colour once"),
+        ({"mask_colors": {"a": BLACK}}, "at least 2 items"),
+        ({"mask_colors": {"a": BLACK, "b": (0, 0, 256)}}, "less than or equal to 255"),
+        ({"mask_colors": {"a": BLACK, "b": WHITE}, "classes": ("a", "c")}, "the same classes: a, b"),
+        ({"mask_colors": {"a": BLACK, "b": WHITE}, "mask_values": (0, 1)}, "not both"),
     ],
 )
 def test_values_and_classes_that_contradict_each_other_are_told_from_the_text(fields, words):
@@ -225,9 +235,6 @@ def test_a_limit_takes_pairs_that_are_evenly_spaced_and_may_lack_a_class(pairs):
     assert data.splits["train"].names == ("images/0.jpg", "images/2.jpg")
     assert data.classes == ("0", "255")
     assert not masks_of(data).any()
-
-
-BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (200, 0, 0), (0, 200, 0)
 
 
 def save_palette(path, indices, colours):
@@ -349,3 +356,54 @@ def test_the_fingerprint_says_how_palettes_were_read(pairs, monkeypatch):
     by_colour = ImageMasks(path=root).open().fingerprint
     monkeypatch.setattr(masks, "palettes_read", lambda scan, given, names: scan)
     assert ImageMasks(path=root).open().fingerprint != by_colour
+
+
+def with_colours(root, colours, numbers, mode="RGB", suffix=".png"):
+    """Replace the masks by pictures of these colours, in which `numbers` occur; returns the numbers."""
+    found = [mask_of(numbers, place) for place in range(3)]
+    for place, mask in enumerate(found):
+        (root / f"masks/{place}.png").unlink()
+        picture = Image.fromarray(np.array(colours, np.uint8)[mask])
+        (picture.quantize(256) if mode == "P" else picture.convert(mode)).save(root / f"masks/{place}{suffix}")
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "1"])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_colours_are_classes_in_every_kind_of_picture(pairs, mode, is_kept, monkeypatch):
+    root = pairs()
+    colours = [WHITE, BLACK, (130, 130, 130)] if mode == "L" else [WHITE, BLACK] if mode == "1" else [RED, WHITE, GREEN]
+    if not is_kept:
+        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+    numbers = with_colours(root, colours, range(len(colours)), mode)
+    names = ("first", "second", "third")[: len(colours)]
+    data = ImageMasks(path=root, mask_colors=dict(zip(names, colours, strict=True))).open()
+    assert data.classes == names
+    np.testing.assert_array_equal(masks_of(data)[..., 0], numbers)
+    turned = ImageMasks(path=root, mask_colors=dict(zip(names, colours, strict=True)), classes=names[::-1]).open()
+    np.testing.assert_array_equal(masks_of(turned)[..., 0], len(names) - 1 - numbers)
+
+
+def test_the_rest_of_the_colours_may_be_a_class(pairs):
+    root = pairs()
+    numbers = with_colours(root, [RED, WHITE, GREEN, BLACK], range(4))
+    data = ImageMasks(path=root, mask_colors={"other": "rest", "white": WHITE}).open()
+    np.testing.assert_array_equal(masks_of(data)[..., 0], numbers == 1)
+
+
+def test_a_colour_that_is_no_class_is_told_the_most_frequent_first(pairs):
+    root = pairs()
+    with_colours(root, [RED, WHITE, GREEN, BLACK], [0, 1, 2, 2, 2, 2, 3])
+    with pytest.raises(DataError, match=r"the colours \[0, 200, 0\], \[0, 0, 0\], which `mask_colors` does not have"):
+        ImageMasks(path=root, mask_colors={"red": RED, "white": WHITE}).open()
+    with_colours(root, [RED, WHITE], [0, 1], suffix=".jpg")
+    for given in ({"red": RED, "white": WHITE}, {"red": RED, "other": "rest"}):
+        with pytest.raises(DataError, match="JPEG blurs colours"):
+            ImageMasks(path=root, mask_colors=given).open()
+
+
+def test_mask_colors_do_not_take_grey_values_of_16_bits_for_colours(pairs):
+    root = pairs((0, 1))
+    save(root / "masks/1.png", mask_of([0, 1]).astype(np.uint16) * 300)
+    with pytest.raises(DataError, match="the value 300"):
+        ImageMasks(path=root, mask_colors={"a": BLACK, "b": (1, 1, 1)}).open()
