@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ _JPEG = tuple(suffix for suffix, names in FORMATS.items() if "JPEG" in names)
 _MOST_CLASSES = 256
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 Colour = tuple[int, int, int]
+Given = Sequence[int] | Mapping[int | Literal["rest"], str] | None
+"""`mask_values`: the value of each class, or the class of each value and of the rest."""
 
 logger = logging.getLogger("kerasrun")
 
@@ -193,9 +195,7 @@ def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     return pixels[..., 0]
 
 
-def palettes_read(
-    scan: MaskScan, given: Sequence[int] | Mapping[int, str] | None, names: Sequence[str] | None
-) -> MaskScan:
+def palettes_read(scan: MaskScan, given: Given, names: Sequence[str] | None) -> MaskScan:
     """Return the masks with the greys or the colours of palettes as values, where their indices contradict each other.
 
     Raises:
@@ -246,9 +246,7 @@ def _beside_greys(scan: MaskScan, used: Sequence[Mapping[int, Colour]]) -> bool:
     return is_distinct and {colour[0] for one in used for colour in one.values()} <= values
 
 
-def _contradiction(
-    scan: MaskScan, places: Sequence[int], given: Sequence[int] | Mapping[int, str] | None
-) -> str | None:
+def _contradiction(scan: MaskScan, places: Sequence[int], given: Given) -> str | None:
     """Return in words where a class has two colours, or a colour has two; a class of `mask_values` may have several."""
     # Behind the last index that is used some writers fill up with black.
     palettes = [(scan.palettes[place] or b"")[: 3 * (max(scan.values[place]) + 1)] for place in places]
@@ -258,7 +256,7 @@ def _contradiction(
     seen: dict[Any, tuple[Any, Path]] = {}
     for place in places:
         for index, colour in scan.colours(place).items():
-            number = given.get(index, index) if isinstance(given, Mapping) else index
+            number = given.get(index, given.get("rest", index)) if isinstance(given, Mapping) else index
             pairs: list[tuple[Any, Any]] = [(colour, number), *([(number, colour)] if given is None else [])]
             for key, value in pairs:
                 known, where = seen.setdefault(key, (value, scan.paths[place]))
@@ -268,7 +266,7 @@ def _contradiction(
 
 
 def classes_of_values(
-    scan: MaskScan, given: Sequence[int] | Mapping[int, str] | None, names: Sequence[str] | None
+    scan: MaskScan, given: Given, names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
     """Return the classes, and the class number of each of the 256 values, by `mask_values` and `classes` if given.
 
@@ -278,7 +276,10 @@ def classes_of_values(
     found = frozenset[int]().union(*scan.values)
     if isinstance(given, Mapping):
         names = tuple(names or dict.fromkeys(given.values()))
-        numbers = {value: names.index(name) for value, name in given.items()}
+        numbers = {value: names.index(name) for value, name in given.items() if isinstance(value, int)}
+        if "rest" in given:
+            _refuse_jpeg(scan, {*numbers, 255})
+            numbers = dict.fromkeys(range(_MOST_CLASSES), names.index(given["rest"])) | numbers
     elif given is not None:
         numbers = {value: number for number, value in enumerate(given)}
     elif found <= {0, 255} and 255 in found:

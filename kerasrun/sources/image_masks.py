@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
@@ -26,6 +26,16 @@ MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 _MULTIPLE = 4
 
 
+def _by_value(given: Any) -> Any:
+    """Turn `{class: value}` into `{value: class}`, which is what keys that are numbers say."""
+    if not isinstance(given, Mapping) or all(key == "rest" or str(key).lstrip("-").isdecimal() for key in given):
+        return given
+    for name, value in given.items():
+        if value != "rest" and not (str(value).isdecimal() and int(value) <= 255):
+            raise ValueError(f"expected a value of 0 to 255, or rest, for each class; {name} has {value}")
+    return dict(zip(_once(tuple(str(value) for value in given.values())), given, strict=True))
+
+
 def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise ValueError("expected every value and every colour once")
@@ -34,8 +44,7 @@ def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Value = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Value, Value, Value]
-REST = "rest"
-"""The value, or the colour, of a class that is every other one."""
+MaskValue = Value | Literal["rest"]
 ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
 
 
@@ -66,8 +75,9 @@ class ImageMasks(Source):
     """How pixels of an image are computed when it is resized."""
     classes: ClassNames | None = None
     """The names of the classes, in the order of the class numbers; by default the values of the masks."""
-    mask_values: ValueList | Mapping[Value, ClassName] | None = None
-    """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`."""
+    mask_values: Annotated[ValueList | Mapping[MaskValue, ClassName] | None, BeforeValidator(_by_value)] = None
+    """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`;
+    or the value of each class: `{background: 0, person: rest}`, where `rest` is every other value."""
     mask_colors: Annotated[Mapping[ClassName, Colour | Literal["rest"]], Field(min_length=2, max_length=256)] | None = (
         None
     )

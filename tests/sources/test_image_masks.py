@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, ExperimentError
+from kerasrun.experiment.load import parse
 from kerasrun.reading import image_files, masks
 from kerasrun.sources.image_masks import ImageMasks
 from tests.sources.pixels import pixels
@@ -97,6 +98,53 @@ def test_the_values_of_the_classes_can_be_given_in_order_or_by_name(pairs):
     named = ImageMasks(path=root, mask_values={10: "cell", 20: "edge", 30: "cell"}).open()
     assert named.classes == ("cell", "edge")
     np.testing.assert_array_equal(masks_of(named)[0, ..., 0], mask_of([10, 20, 30]) == 20)
+
+
+@pytest.mark.parametrize(
+    "given", [{"rest": "edge", 10: "cell"}, {"edge": "rest", "cell": 10}, {"edge": "rest", "cell": "10"}]
+)
+def test_the_value_of_a_class_may_be_the_rest(pairs, given):
+    data = ImageMasks(path=pairs([10, 20, 30]), mask_values=given).open()
+    assert data.classes == ("edge", "cell")
+    np.testing.assert_array_equal(masks_of(data)[0, ..., 0], mask_of([10, 20, 30]) == 10)
+
+
+def test_the_value_of_each_class_says_what_the_class_of_each_value_says(pairs):
+    root = pairs([10, 20, 30])
+    by_class = ImageMasks(path=root, mask_values={"cell": 20, "edge": 30, "sky": 10}).open()
+    by_value = ImageMasks(path=root, mask_values={20: "cell", 30: "edge", 10: "sky"}).open()
+    assert by_class.classes == by_value.classes == ("cell", "edge", "sky")
+    np.testing.assert_array_equal(masks_of(by_class), masks_of(by_value))
+    assert ImageMasks(path=root, mask_values={10: "1", 20: "0", 30: "rest"}).open().classes == ("1", "0", "rest")
+
+
+def test_the_rest_is_not_what_a_jpeg_blurred(pairs):
+    root = pairs()
+    blurred(root)
+    with pytest.raises(DataError, match="which blurs values"):
+        ImageMasks(path=root, mask_values={"background": 0, "person": "rest"}).open()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("mask_colors: {sky: [1, 2], sea: [1, 2, 3]}", "mask_colors.sky: received a list; expected a list with more"),
+        ("mask_colors: {sky: [1, 2, 300], sea: [1, 2, 3]}", "mask_colors.sky.2: received 300; expected a whole number"),
+        ("mask_colors: {sky: rset, sea: [1, 2, 3]}", "expected a list: [value, value] or rest; did you mean 'rest'?"),
+        ("mask_values: {sky: 0, sea: 300}", "expected a value of 0 to 255, or rest, for each class; sea has 300"),
+        ("mask_values: {sky: 0, sea: 0}", "mask_values: received a mapping; expected every value"),
+        ("mask_values: {sky: 0, sea: [1, 2]}", "or rest, for each class; sea has [1, 2]"),
+        (
+            "mask_values: {0: sky, -1: sea}",
+            "mask_values.-1: received 'sea'; expected a whole number of at least 0 or rest",
+        ),
+    ],
+)
+def test_what_is_wrong_with_values_and_colours_is_told_with_its_place(keys, words):
+    with pytest.raises(ExperimentError) as error:
+        parse(f"data: {{image_masks: {{path: x, {keys}}}}}\nmodel: {{layers: [Flatten]}}", "e.yaml")
+    assert "e.yaml:1:" in str(error.value)
+    assert words in str(error.value)
 
 
 def test_splits_are_folders_of_the_two_folders(pairs):
