@@ -19,7 +19,7 @@ from PIL import Image
 from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import FORMATS, changed, opened, read_bytes
+from kerasrun.reading.images import FORMATS, changed, opened, orientation_of, read_bytes
 from kerasrun.reading.inputs import ArrayInputs, in_threads
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
@@ -45,6 +45,8 @@ class MaskScan:
     """sha256 of each file's bytes, as hexadecimal text."""
     own_sizes: Sequence[tuple[int, int]]
     """Width and height in the file."""
+    orientations: Sequence[int]
+    """The EXIF orientation of each file."""
     values: Sequence[frozenset[int]]
     """The values in each file."""
     palettes: Sequence[bytes | None]
@@ -96,6 +98,7 @@ class _Mask:
     values: NDArray[np.uint8]
     """In the size that was asked for."""
     own_size: tuple[int, int]
+    orientation: int
     found: frozenset[int]
     """Every value in the file."""
     palette: bytes | None
@@ -115,23 +118,23 @@ def scan_masks(
     array = np.empty((len(paths), *size, 1), np.uint8) if len(paths) * math.prod(size) <= memory_budget() else None
     errors: list[UnreadableImageError] = []
 
-    def scan(index: int) -> tuple[str, tuple[int, int], frozenset[int], bytes | None]:
+    def scan(index: int) -> tuple[str, tuple[int, int], int, frozenset[int], bytes | None]:
         try:
             content = read_bytes(paths[index])
             mask = _values(content, paths[index], size, colours_of_classes)
         except UnreadableImageError as error:
             errors.append(error)
-            return "", (0, 0), frozenset(), None
+            return "", (0, 0), 1, frozenset(), None
         if array is not None:
             array[index, ..., 0] = mask.values
-        return hashlib.sha256(content).hexdigest(), mask.own_size, mask.found, mask.palette
+        return hashlib.sha256(content).hexdigest(), mask.own_size, mask.orientation, mask.found, mask.palette
 
     results = list(in_threads(scan, len(paths)))
     if errors:
         lines = sorted(f"  {error}" for error in errors)
         raise DataError(f"{len(errors)} of {len(paths)} masks cannot be used:\n" + listed(lines, separator="\n"))
-    digests, own_sizes, values, palettes = zip(*results, strict=True)
-    return MaskScan(paths, size, digests, own_sizes, values, palettes, array, colours_of_classes)
+    digests, own_sizes, orientations, values, palettes = zip(*results, strict=True)
+    return MaskScan(paths, size, digests, own_sizes, orientations, values, palettes, array, colours_of_classes)
 
 
 def _values(
@@ -147,11 +150,12 @@ def _values(
             raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
         whole = np.flatnonzero(np.bincount(single.ravel()))
         mask = Image.fromarray(single.astype(np.uint8))
+        orientation = orientation_of(image)
         has_palette = image.mode in ("P", "PA") and colours_of_classes is None
         palette = bytes(image.getpalette("RGB") or ()) if has_palette else None
     height, width = size
     resized = mask if mask.size == (width, height) else mask.resize((width, height), Image.Resampling.NEAREST)
-    return _Mask(np.asarray(resized), mask.size, frozenset(whole.tolist()), palette)
+    return _Mask(np.asarray(resized), mask.size, orientation, frozenset(whole.tolist()), palette)
 
 
 def _classes_of_colours(

@@ -1,6 +1,7 @@
 """Images with a mask each: the class of every pixel."""
 
 import difflib
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 IMAGES = ("images", "image", "imgs", "img", "frames")
 MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 """The names by which folders of images and of masks are recognized, without regard to case."""
+logger = logging.getLogger("kerasrun")
 # A network that goes down twice and up again needs sides that can be halved twice.
 _MULTIPLE = 4
 
@@ -51,10 +53,10 @@ ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_on
 class ImageMasks(Source):
     """Images and masks in two folders: `<path>/{train,validation,test}/{images,masks}/*`, or `<path>/{images,masks}/*`.
 
-    A mask belongs to the image of the same name, whatever the extensions, and has its size. Its values say the class of
-    each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a palette's indices count,
-    or its colours where the same index has another one in another file. Of masks that are colours, `mask_colors` says
-    which is which class. Masks are resized to the nearest pixel, so that no values are mixed.
+    A mask belongs to the image of the same name, whatever the extensions (see `mask_suffix`), and has its size. Its
+    values say the class of each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a
+    palette's indices count, or its colours where the same index has another one in another file. Of masks that are
+    colours, `mask_colors` says which is which class. Masks are resized to the nearest pixel, so that no values are mixed.
     """
 
     kind: ClassVar[str] = "image_masks"
@@ -66,7 +68,9 @@ class ImageMasks(Source):
     images: str = "images"
     """The name of the folders of images."""
     masks: str = "masks"
-    """The name of the folders of masks."""
+    """The name of the folders of masks; with `mask_suffix` it may be that of the images."""
+    mask_suffix: str = ""
+    """What the name of a mask has behind that of its image: `_mask` for `1_mask.png`; others are passed over."""
     image_size: ImageSize | None = None
     """`[height, width]` to which every image and mask is brought; by default all images must have one size."""
     color_mode: ColorMode = "rgb"
@@ -171,6 +175,8 @@ class ImageMasks(Source):
         if fitting != list(size):
             keys["image_size"] = fitting
         named = {"images": images.name, "masks": masks.name}
+        if suffix := _suffix(*(_by_stem(one) for one in (images, masks))):
+            keys["mask_suffix"] = suffix
         keys |= {key: name for key, name in named.items() if name != key}
         return cls.recognized({"path": path}, keys, f"; the images are {seen}")
 
@@ -196,16 +202,22 @@ class ImageMasks(Source):
 
         from kerasrun.reading.inputs import within_limit
 
-        images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
-        for here, there, kind, other, name in (
-            (images, masks, "image", "mask", self.masks),
-            (masks, images, "mask", "image", self.images),
+        images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks, self.mask_suffix)
+        if self.images == self.masks:
+            images = {stem: path for stem, path in images.items() if path not in masks.values()}
+        for here, there, kind, other, name, suffix in (
+            (images, masks, "image", "mask", self.masks, self.mask_suffix),
+            (masks, images, "mask", "image", self.images, ""),
         ):
-            lonely = [path for stem, path in here.items() if stem not in there]
+            lonely = [(stem, path) for stem, path in here.items() if stem not in there]
             if lonely:
+                stem, path = lonely[0]
+                found = _suffix(images, masks) if not self.mask_suffix else ""
                 raise DataError(
-                    f"{lonely[0]}: {'an' if kind == 'image' else 'a'} {kind} without its {other}: no {name}/"
-                    f"{lonely[0].stem}.* in {folder}" + (f"; {len(lonely)} of {len(here)} are so" if lonely[1:] else "")
+                    f"{path}: {'an' if kind == 'image' else 'a'} {kind} without its {other}: no {name}/"
+                    f"{stem}{suffix}.* in {folder}"
+                    + (f"; {len(lonely)} of {len(here)} are so" if lonely[1:] else "")
+                    + (f"; did you mean `mask_suffix: {found}`?" if found else "")
                 )
         every = [(images[stem], masks[stem]) for stem in images]
         # Two dimensions, as labels without classes have: the kept examples are evenly spaced.
@@ -219,20 +231,46 @@ def _images_in(folder: Path) -> list[Path]:
     return files
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(folder: Path, suffix: str = "") -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in _images_in(folder):
-        if file.stem in found:
-            raise DataError(f"{folder}: {found[file.stem].name} and {file.name} have one name; keep one of them")
-        found[file.stem] = file
+        if not file.stem.endswith(suffix):
+            continue
+        stem = file.stem.removesuffix(suffix)
+        if stem in found:
+            raise DataError(f"{folder}: {found[stem].name} and {file.name} have one name; keep one of them")
+        found[stem] = file
+    if not found:
+        raise DataError(f"{folder}: no image here has a name that ends in {suffix!r}, as `mask_suffix` says")
     return found
 
 
+def _suffix(images: Iterable[str], masks: Iterable[str]) -> str:
+    """Return what the name of a mask has behind that of its image, if it is the same for every image; else nothing."""
+    image, names = next(iter(images)), set(masks)
+    found = sorted({name.removeprefix(image) for name in names if name.startswith(image)} - {""}, key=len)
+    return next((suffix for suffix in found if {f"{stem}{suffix}" for stem in images} <= names), "")
+
+
 def _check_sizes(images: "ImageFiles", masks: "MaskScan") -> None:
-    sizes = images.sizes.tolist()
-    for image, size, mask, own_size in zip(images.paths, sizes, masks.paths, masks.own_sizes, strict=True):
-        if tuple(size) != own_size:
+    """Refuse masks that are not as large as their images, and warn where one of the two alone was turned unseen."""
+    doubtful = []
+    for place, (image, mask) in enumerate(zip(images.paths, masks.paths, strict=True)):
+        size, own_size = tuple(images.sizes[place].tolist()), masks.own_sizes[place]
+        turns = [images.orientations.get(place, 1), masks.orientations[place]]
+        if size != own_size:
+            turned = f"; their EXIF orientations are {turns[1]} and {turns[0]}: turn the mask as its image"
             raise DataError(
                 f"{mask}: the mask is {own_size[1]}×{own_size[0]}, but its image {image} is {size[1]}×{size[0]} "
                 "(height × width); they must have one size"
+                + (turned if turns[0] != turns[1] and size == own_size[::-1] else "")
             )
+        lies = [turn > 4 for turn in turns]  # on its side: height and width are exchanged
+        if turns[0] != turns[1] and (size[0] == size[1] or lies[0] == lies[1]):
+            doubtful.append(image)
+    if doubtful:
+        logger.warning(
+            "%s%s: an EXIF orientation that the mask does not have, and the sizes do not tell whether the mask was "
+            "drawn on the turned image: `kerasrun preview` shows both",
+            *(doubtful[0], f" and {len(doubtful) - 1} more" if doubtful[1:] else ""),
+        )

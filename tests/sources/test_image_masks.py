@@ -147,6 +147,46 @@ def test_what_is_wrong_with_values_and_colours_is_told_with_its_place(keys, word
     assert words in str(error.value)
 
 
+def renamed(root, suffix):
+    for path in list((root / "masks").iterdir()):
+        path.rename(path.with_stem(f"{path.stem}{suffix}"))
+
+
+def test_masks_may_have_a_suffix_beside_other_files(pairs):
+    root = pairs()
+    before = masks_of(ImageMasks(path=root).open())
+    renamed(root, "_mask")
+    save(root / "masks/1_color.png", mask_of([5]))
+    with pytest.raises(DataError, match=r"0\.jpg: an image without its mask: .*; did you mean `mask_suffix: _mask`\?"):
+        ImageMasks(path=root).open()
+    data = ImageMasks(path=root, mask_suffix="_mask").open()
+    assert data.splits["train"].names == ("images/0.jpg", "images/1.jpg", "images/2.jpg")
+    np.testing.assert_array_equal(masks_of(data), before)
+    with pytest.raises(DataError, match="no image here has a name that ends in '_label'"):
+        ImageMasks(path=root, mask_suffix="_label").open()
+    remove(root, "masks/1_mask.png")
+    with pytest.raises(DataError, match=r"1\.jpg: an image without its mask: no masks/1_mask\.\* in"):
+        ImageMasks(path=root, mask_suffix="_mask").open()
+
+
+def test_masks_with_a_suffix_may_be_beside_their_images(pairs):
+    root = pairs()
+    before = masks_of(ImageMasks(path=root).open())
+    renamed(root, "_mask")
+    for path in list((root / "masks").iterdir()):
+        path.rename(root / "images" / path.name)
+    data = ImageMasks(path=root, masks="images", mask_suffix="_mask").open()
+    assert len(data.splits["train"]) == 3
+    np.testing.assert_array_equal(masks_of(data), before)
+
+
+def test_a_draft_finds_the_suffix(pairs):
+    root = pairs()
+    assert "mask_suffix" not in ImageMasks.recognize(root).keys
+    renamed(root, "_segmentation")
+    assert ImageMasks.recognize(root).keys["mask_suffix"] == "_segmentation"
+
+
 def test_splits_are_folders_of_the_two_folders(pairs):
     pairs(folder="train")
     pairs(folder="val", count=2)
@@ -455,3 +495,57 @@ def test_mask_colors_do_not_take_grey_values_of_16_bits_for_colours(pairs):
     save(root / "masks/1.png", mask_of([0, 1]).astype(np.uint16) * 300)
     with pytest.raises(DataError, match="the value 300"):
         ImageMasks(path=root, mask_colors={"a": BLACK, "b": (1, 1, 1)}).open()
+
+
+UPRIGHT = {  # CIPA DC-008, 4.6.5.1: where row 0 and column 0 of the file are to be seen
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: a.T[:, ::-1],
+    7: lambda a: a[::-1, ::-1].T,
+    8: lambda a: a.T[::-1],
+}
+
+
+def save_turned(path, array, orientation):
+    exif = Image.Exif()
+    if orientation != 1:
+        exif[0x0112] = orientation
+    save(path, array, exif=exif)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("turned", ["images", "masks"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("size", [(6, 8), (8, 8)])
+def test_an_orientation_of_one_of_the_two_is_told(tmp_path, suffix, turned, orientation, size, caplog):
+    grey, mask = mask_of(range(256), size=size), mask_of([0, 255], size=size)
+    tags = {"images": 1, "masks": 1, turned: orientation}
+    save_turned(tmp_path / f"images/1{suffix}", grey, tags["images"])
+    save_turned(tmp_path / "masks/1.png", mask, tags["masks"])
+    if orientation > 4 and size != (8, 8):
+        with pytest.raises(
+            DataError, match=r"must have one size; their EXIF orientations are \d and \d: turn the mask"
+        ):
+            ImageMasks(path=tmp_path).open()
+        if turned == "images":
+            save_turned(tmp_path / f"images/1{suffix}", grey.T, orientation)
+        else:
+            save_turned(tmp_path / "masks/1.png", mask.T, orientation)
+        ImageMasks(path=tmp_path).open()
+        assert not caplog.text  # the sizes tell that one was drawn on the other as it is seen
+    else:
+        ImageMasks(path=tmp_path).open()
+        assert "an EXIF orientation that the mask does not have" in caplog.text
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_turns_with_its_image(tmp_path, orientation, caplog):
+    mask = mask_of([0, 255])
+    save_turned(tmp_path / "images/1.jpg", mask_of(range(256)), orientation)
+    save_turned(tmp_path / "masks/1.png", mask, orientation)
+    found = masks_of(ImageMasks(path=tmp_path).open())
+    np.testing.assert_array_equal(found[0, ..., 0], UPRIGHT[orientation](mask) // 255)
+    assert not caplog.text
