@@ -232,7 +232,7 @@ class _Reader(Generic[Model]):
     def problem(self, path: Path, details: list[ErrorDetails]) -> Problem:
         detail = details[0]
         key = path[-1] if path else ""
-        if detail["type"] == "missing":
+        if detail["type"] == "missing" and key in self.at(detail["loc"])[1].model_fields:
             # What the first sentence of the field's documentation says.
             words = _lower(meaning(self.at(detail["loc"])[1], str(key)).split(".")[0])
             return self.document.problem(path, f"'{key}' is missing", f"expected {words}" if words else "")
@@ -280,6 +280,8 @@ class _Reader(Generic[Model]):
                 return "a list: [value, value]"
             case "model_type" | "model_attributes_type" | "dict_type" | "mapping_type":
                 return "keys with values: {key: value}"
+            case "missing":
+                return "a list with more values"
             case "path_type":
                 return "a path"
             case "none_required":

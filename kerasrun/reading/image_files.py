@@ -16,7 +16,7 @@ from PIL import Image
 from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import as_array, changed, fit, read_bytes, read_image
+from kerasrun.reading.images import as_array, changed, fit, orientation_of, read_bytes, read_image
 from kerasrun.reading.inputs import in_threads, usable_cores
 from kerasrun.reading.memory import fills, memory_budget
 
@@ -37,6 +37,8 @@ class ImageFiles:
         """Whether every file was read."""
         self.sizes = np.zeros((len(paths), 2), np.int32)
         """Width and height of each image in its file, as far as it was read."""
+        self.orientations: dict[int, int] = {}
+        """The EXIF orientations of those images that have one, by their places in `paths`."""
         self.errors: dict[int, UnreadableImageError] = {}
         """The errors of files, by their places in `paths`."""
         self._resize = resize
@@ -167,6 +169,8 @@ class ImageFiles:
             self._is_hashed[place] = True
         image = read_image(content, self.image_format.color_mode, path)
         self.sizes[place] = image.size
+        if "exif" in image.info:
+            self.orientations[place] = orientation_of(image)
         if not self._resize and image.size != size:
             raise DataError(
                 f"the images differ in size: {first_readable(self.paths)[0]} is {size[1]}×{size[0]}, {path} is "

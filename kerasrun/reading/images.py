@@ -134,15 +134,20 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Turn the image as its EXIF data asks for; TIFF's reader has done so, and left no orientation."""
+    return _turned(image, orientation_of(image))
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the orientation that the EXIF data of an image ask for, also after it was turned; 1 for as it is."""
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # noqa: BLE001  metadata that cannot be read say nothing
-        orientation = None
-    return _turned(image, orientation)
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in _UPRIGHT else 1
 
 
-def _turned(image: Image.Image, orientation: object) -> Image.Image:
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+def _turned(image: Image.Image, orientation: int | None) -> Image.Image:
+    turn = _UPRIGHT.get(orientation or 1)
     return image if turn is None else image.transpose(turn)
 
 

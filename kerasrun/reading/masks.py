@@ -1,14 +1,16 @@
 """Mask files: an image whose values are classes becomes class numbers, uint8 of shape (height, width, 1).
 
-Values are never mixed: a palette's indices count, not its colours, and another size is reached by the nearest pixel.
+Values are never mixed: another size is reached by the nearest pixel. A palette's indices count where they mean the same
+in every file; otherwise its greys do, or its colours if every file has the same ones.
 """
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,19 @@ from PIL import Image
 from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import FORMATS, changed, opened, read_bytes
+from kerasrun.reading.images import FORMATS, changed, opened, orientation_of, read_bytes
 from kerasrun.reading.inputs import ArrayInputs, in_threads
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
 
 _JPEG = tuple(suffix for suffix, names in FORMATS.items() if "JPEG" in names)
 _MOST_CLASSES = 256
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+Colour = tuple[int, int, int]
+Given = Sequence[int] | Mapping[int | Literal["rest"], str] | None
+"""`mask_values`: the value of each class, or the class of each value and of the rest."""
+
+logger = logging.getLogger("kerasrun")
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,18 @@ class MaskScan:
     """sha256 of each file's bytes, as hexadecimal text."""
     own_sizes: Sequence[tuple[int, int]]
     """Width and height in the file."""
+    orientations: Sequence[int]
+    """The EXIF orientation of each file."""
     values: Sequence[frozenset[int]]
     """The values in each file."""
+    palettes: Sequence[bytes | None]
+    """Red, green and blue of each index, of the files that have a palette."""
     array: NDArray[np.uint8] | None
     """The values of every mask in `size`, (masks, height, width, 1), if they fit into memory."""
+    colours_of_classes: Sequence[Colour | None] | None = None
+    """As for `scan_masks`."""
+    tables: Sequence[NDArray[np.uint8]] | None = None
+    """For each file the value of each value in it, where palettes do not count by their indices; (256,) each."""
 
     def inputs(self, begin: int, end: int, class_of_value: NDArray[np.uint8]) -> Inputs:
         """Return the masks from `begin` to before `end` as class numbers."""
@@ -54,14 +70,47 @@ class MaskScan:
                 content = read_bytes(self.paths[index])
                 if hashlib.sha256(content).hexdigest() != self.digests[index]:
                     raise changed(self.paths[index])
-                mask[..., 0] = class_of_value[_values(content, self.paths[index], self.size)[0]]
+                found = _values(content, self.paths[index], self.size, self.colours_of_classes).values
+                mask[..., 0] = class_of_value[found if self.tables is None else self.tables[index][found]]
             return masks
 
         return StoredInputs(StoredArray((end - begin, *self.size, 1), np.dtype(np.uint8), read))
 
+    def translated(self, tables: Sequence[NDArray[np.uint8]]) -> "MaskScan":
+        """Return the same masks with other values, by a table for each file."""
+        if self.array is not None:
+            for mask, table in zip(self.array, tables, strict=True):
+                mask[...] = table[mask]
+        values = [frozenset(table[sorted(one)].tolist()) for table, one in zip(tables, self.values, strict=True)]
+        return replace(self, values=values, tables=tables)
 
-def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
+    def colours(self, index: int) -> Mapping[int, Colour]:
+        """Return the colour of each value in a file: that of the palette, or the grey itself."""
+        palette = self.palettes[index]
+        if palette is None:
+            return {value: (value, value, value) for value in sorted(self.values[index])}
+        whole = np.frombuffer(palette.ljust(3 * _MOST_CLASSES, b"\0"), np.uint8).reshape(-1, 3)
+        return {value: tuple(whole[value].tolist()) for value in sorted(self.values[index])}
+
+
+@dataclass(frozen=True)
+class _Mask:
+    values: NDArray[np.uint8]
+    """In the size that was asked for."""
+    own_size: tuple[int, int]
+    orientation: int
+    found: frozenset[int]
+    """Every value in the file."""
+    palette: bytes | None
+
+
+def scan_masks(
+    paths: Sequence[Path], size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None = None
+) -> MaskScan:
     """Read, check and hash every mask in `size`, height and width; keep them if they fit into `memory_budget()`.
+
+    Args:
+        colours_of_classes: the colour of each class, None for every other colour; values are then class numbers.
 
     Raises:
         DataError: if a file is not a mask; lists the first ones.
@@ -69,39 +118,70 @@ def scan_masks(paths: Sequence[Path], size: tuple[int, int]) -> MaskScan:
     array = np.empty((len(paths), *size, 1), np.uint8) if len(paths) * math.prod(size) <= memory_budget() else None
     errors: list[UnreadableImageError] = []
 
-    def scan(index: int) -> tuple[str, tuple[int, int], frozenset[int]]:
+    def scan(index: int) -> tuple[str, tuple[int, int], int, frozenset[int], bytes | None]:
         try:
             content = read_bytes(paths[index])
-            values, own_size, found = _values(content, paths[index], size)
+            mask = _values(content, paths[index], size, colours_of_classes)
         except UnreadableImageError as error:
             errors.append(error)
-            return "", (0, 0), frozenset()
+            return "", (0, 0), 1, frozenset(), None
         if array is not None:
-            array[index, ..., 0] = values
-        return hashlib.sha256(content).hexdigest(), own_size, found
+            array[index, ..., 0] = mask.values
+        return hashlib.sha256(content).hexdigest(), mask.own_size, mask.orientation, mask.found, mask.palette
 
     results = list(in_threads(scan, len(paths)))
     if errors:
         lines = sorted(f"  {error}" for error in errors)
         raise DataError(f"{len(errors)} of {len(paths)} masks cannot be used:\n" + listed(lines, separator="\n"))
-    digests, own_sizes, values = zip(*results, strict=True)
-    return MaskScan(paths, size, digests, own_sizes, values, array)
+    digests, own_sizes, orientations, values, palettes = zip(*results, strict=True)
+    return MaskScan(paths, size, digests, own_sizes, orientations, values, palettes, array, colours_of_classes)
 
 
 def _values(
-    content: bytes, path: Path, size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], tuple[int, int], frozenset[int]]:
-    """Return a mask's values in `size`, its own width and height, and every value in the file."""
+    content: bytes, path: Path, size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None
+) -> _Mask:
     with opened(content, path) as image:
-        single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
+        if colours_of_classes is not None and not image.mode.startswith(("I", "F")):
+            single = _classes_of_colours(np.asarray(image.convert("RGB")), colours_of_classes, path)
+        else:
+            single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
         if single.min() < 0 or single.max() >= _MOST_CLASSES:
             wrong = single.max() if single.min() >= 0 else single.min()
             raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
         whole = np.flatnonzero(np.bincount(single.ravel()))
         mask = Image.fromarray(single.astype(np.uint8))
+        orientation = orientation_of(image)
+        has_palette = image.mode in ("P", "PA") and colours_of_classes is None
+        palette = bytes(image.getpalette("RGB") or ()) if has_palette else None
     height, width = size
     resized = mask if mask.size == (width, height) else mask.resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(resized), mask.size, frozenset(whole.tolist())
+    return _Mask(np.asarray(resized), mask.size, orientation, frozenset(whole.tolist()), palette)
+
+
+def _classes_of_colours(
+    pixels: NDArray[np.uint8], colours_of_classes: Sequence[Colour | None], path: Path
+) -> NDArray[np.int64]:
+    colours = sorted((colour, number) for number, colour in enumerate(colours_of_classes) if colour is not None)
+    numbers = np.array([number for _, number in colours])
+    codes, found = (
+        np.array(one, np.int32) @ [1 << 16, 1 << 8, 1] for one in ([colour for colour, _ in colours], pixels)
+    )
+    places = np.minimum(np.searchsorted(codes, found), len(codes) - 1)
+    is_known = codes[places] == found
+    is_jpeg = path.suffix.lower() in _JPEG
+    if not is_known.all() and (is_jpeg or None not in colours_of_classes):
+        blurred = "; JPEG blurs colours: save the masks again as PNG, from their origin" if is_jpeg else ""
+        raise UnreadableImageError(
+            path, f"has {_most_frequent(pixels[~is_known])}, which `mask_colors` does not have{blurred}"
+        )
+    rest = colours_of_classes.index(None) if None in colours_of_classes else 0
+    return np.where(is_known, numbers[places], rest)
+
+
+def _most_frequent(pixels: NDArray[np.uint8]) -> str:
+    colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+    found = [str(colour.tolist()) for colour in colours[np.argsort(-counts, kind="stable")]]
+    return f"the colour{'s' * (len(found) > 1)} {listed(found, 5)}"
 
 
 def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -112,13 +192,85 @@ def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     colours = pixels[..., :3] if pixels.shape[2] != 2 else pixels[..., :1]
     if (colours != colours[..., :1]).any():
         raise UnreadableImageError(
-            path, "has colours, not class numbers; save each pixel's class as a grey value, or as a palette"
+            path,
+            f"has {_most_frequent(colours)}, not class numbers; say by `mask_colors` which colour is which class, or "
+            "save each pixel's class as a grey value, or as a palette",
         )
     return pixels[..., 0]
 
 
+def palettes_read(scan: MaskScan, given: Given, names: Sequence[str] | None) -> MaskScan:
+    """Return the masks with the greys or the colours of palettes as values, where their indices contradict each other.
+
+    Raises:
+        DataError: if they do, and it is not certain what the colours mean; with the `mask_colors` to write.
+    """
+    colours = [scan.colours(place) for place in range(len(scan.paths))]
+    places = [place for place, palette in enumerate(scan.palettes) if palette is not None]
+    used = [colours[place] for place in places]
+    is_grey = all(len(set(colour)) == 1 for one in used for colour in one.values())
+    if is_grey and _beside_greys(scan, used):
+        places = list(range(len(scan.paths)))
+    contradiction = _contradiction(scan, places, given)
+    if contradiction and is_grey:
+        return scan.translated([_table({value: colour[0] for value, colour in one.items()}) for one in colours])
+    if contradiction:
+        found = list(dict.fromkeys(colour for one in used for colour in one.values()))
+        called = names if names and len(names) == len(found) else [f"class_{number}" for number in range(len(found))]
+        said = listed([f"{name}: {list(colour)}" for name, colour in zip(called, found, strict=True)], 20)
+        said = f"which colour is which class, in the order of the class numbers: `mask_colors: {{{said}}}`"
+        if names or given or any(set(one.values()) != set(found) for one in colours):
+            raise DataError(f"{contradiction}: each mask has a palette of its own; say {said}")
+        logger.info("each mask has a palette of its own, with the same colours; this says %s", said)
+        return scan.translated(
+            [_table({value: found.index(colour) for value, colour in one.items()}) for one in colours]
+        )
+    first = next((one for one in used if {*one.values()} == {_WHITE, _BLACK}), {})
+    if given is None and list(first.values()) == [_WHITE, _BLACK]:
+        logger.warning(
+            "%s: the palettes of the masks have white before black, and their indices count: white is the first class; "
+            "`mask_colors: {background: [0, 0, 0], object: [255, 255, 255]}` makes it the second",
+            scan.paths[0].parent,
+        )
+    return scan
+
+
+def _table(values: Mapping[int, int]) -> NDArray[np.uint8]:
+    table = np.zeros(_MOST_CLASSES, np.uint8)
+    table[list(values)] = list(values.values())
+    return table
+
+
+def _beside_greys(scan: MaskScan, used: Sequence[Mapping[int, Colour]]) -> bool:
+    """Return whether masks without a palette have the greys of those with one as their values."""
+    values = frozenset[int]().union(
+        *(found for found, palette in zip(scan.values, scan.palettes, strict=True) if palette is None)
+    )
+    is_distinct = all(len(set(one.values())) == len(one) for one in used)
+    return is_distinct and {colour[0] for one in used for colour in one.values()} <= values
+
+
+def _contradiction(scan: MaskScan, places: Sequence[int], given: Given) -> str | None:
+    """Return in words where a class has two colours, or a colour has two; a class of `mask_values` may have several."""
+    # Behind the last index that is used some writers fill up with black.
+    palettes = [(scan.palettes[place] or b"")[: 3 * (max(scan.values[place]) + 1)] for place in places]
+    longest = max(palettes, key=len, default=b"")
+    if all(palette and longest.startswith(palette) for palette in palettes):
+        return None  # it is one palette, which may have a colour twice
+    seen: dict[Any, tuple[Any, Path]] = {}
+    for place in places:
+        for index, colour in scan.colours(place).items():
+            number = given.get(index, given.get("rest", index)) if isinstance(given, Mapping) else index
+            pairs: list[tuple[Any, Any]] = [(colour, number), *([(number, colour)] if given is None else [])]
+            for key, value in pairs:
+                known, where = seen.setdefault(key, (value, scan.paths[place]))
+                if known != value:
+                    return f"{scan.paths[place]}: index {index} of the palette is {list(colour)}, unlike in {where}"
+    return None
+
+
 def classes_of_values(
-    scan: MaskScan, given: Sequence[int] | Mapping[int, str] | None, names: Sequence[str] | None
+    scan: MaskScan, given: Given, names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
     """Return the classes, and the class number of each of the 256 values, by `mask_values` and `classes` if given.
 
@@ -128,7 +280,10 @@ def classes_of_values(
     found = frozenset[int]().union(*scan.values)
     if isinstance(given, Mapping):
         names = tuple(names or dict.fromkeys(given.values()))
-        numbers = {value: names.index(name) for value, name in given.items()}
+        numbers = {value: names.index(name) for value, name in given.items() if isinstance(value, int)}
+        if "rest" in given:
+            _refuse_jpeg(scan, {*numbers, 255})
+            numbers = dict.fromkeys(range(_MOST_CLASSES), names.index(given["rest"])) | numbers
     elif given is not None:
         numbers = {value: number for number, value in enumerate(given)}
     elif found <= {0, 255} and 255 in found:
@@ -142,10 +297,7 @@ def classes_of_values(
             f"{len(names)}: {listed(list(names))}"
         )
     _check_known(scan, numbers)
-    table = np.zeros(_MOST_CLASSES, np.uint8)
-    for value, number in numbers.items():
-        table[value] = number
-    return names, table
+    return names, _table(numbers)
 
 
 def _count_of(scan: MaskScan, found: frozenset[int]) -> int:

@@ -1,11 +1,12 @@
 """Images with a mask each: the class of every pixel."""
 
 import difflib
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
@@ -22,26 +23,40 @@ if TYPE_CHECKING:
 IMAGES = ("images", "image", "imgs", "img", "frames")
 MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 """The names by which folders of images and of masks are recognized, without regard to case."""
+logger = logging.getLogger("kerasrun")
 # A network that goes down twice and up again needs sides that can be halved twice.
 _MULTIPLE = 4
 
 
-def _once(values: tuple[int, ...]) -> tuple[int, ...]:
+def _by_value(given: Any) -> Any:
+    """Turn `{class: value}` into `{value: class}`, which is what keys that are numbers say."""
+    if not isinstance(given, Mapping) or all(key == "rest" or str(key).lstrip("-").isdecimal() for key in given):
+        return given
+    for name, value in given.items():
+        if value != "rest" and not (str(value).isdecimal() and int(value) <= 255):
+            raise ValueError(f"expected a value of 0 to 255, or rest, for each class; {name} has {value}")
+    return dict(zip(_once(tuple(str(value) for value in given.values())), given, strict=True))
+
+
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
-        raise ValueError("expected every value once")
+        raise ValueError("expected every value and every colour once")
     return values
 
 
 Value = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Value, Value, Value]
+MaskValue = Value | Literal["rest"]
 ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
 
 
 class ImageMasks(Source):
     """Images and masks in two folders: `<path>/{train,validation,test}/{images,masks}/*`, or `<path>/{images,masks}/*`.
 
-    A mask belongs to the image of the same name, whatever the extensions, and has its size. Its values say the class of
-    each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a palette's indices count,
-    not its colours. Masks are resized to the nearest pixel, so that no values are mixed.
+    A mask belongs to the image of the same name, whatever the extensions (see `mask_suffix`), and has its size. Its
+    values say the class of each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a
+    palette's indices count, or its colours where the same index has another one in another file. Of masks that are
+    colours, `mask_colors` says which is which class. Masks are resized to the nearest pixel, so that no values are mixed.
     """
 
     kind: ClassVar[str] = "image_masks"
@@ -53,7 +68,9 @@ class ImageMasks(Source):
     images: str = "images"
     """The name of the folders of images."""
     masks: str = "masks"
-    """The name of the folders of masks."""
+    """The name of the folders of masks; with `mask_suffix` it may be that of the images."""
+    mask_suffix: str = ""
+    """What the name of a mask has behind that of its image: `_mask` for `1_mask.png`; others are passed over."""
     image_size: ImageSize | None = None
     """`[height, width]` to which every image and mask is brought; by default all images must have one size."""
     color_mode: ColorMode = "rgb"
@@ -62,22 +79,37 @@ class ImageMasks(Source):
     """How pixels of an image are computed when it is resized."""
     classes: ClassNames | None = None
     """The names of the classes, in the order of the class numbers; by default the values of the masks."""
-    mask_values: ValueList | Mapping[Value, ClassName] | None = None
-    """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`."""
+    mask_values: Annotated[ValueList | Mapping[MaskValue, ClassName] | None, BeforeValidator(_by_value)] = None
+    """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`;
+    or the value of each class: `{background: 0, person: rest}`, where `rest` is every other value."""
+    mask_colors: Annotated[Mapping[ClassName, Colour | Literal["rest"]], Field(min_length=2, max_length=256)] | None = (
+        None
+    )
+    """The colour of each class, in the order of the class numbers: `{road: [128, 64, 128], other: rest}`; `rest` is
+    every other colour."""
 
     @model_validator(mode="after")
     def _values_of_classes(self) -> "ImageMasks":
-        if self.mask_values is None:
-            return self
-        if isinstance(self.mask_values, Mapping):
-            meant = set(self.mask_values.values())
-            if len(meant) < 2:
-                raise ValueError("expected mask_values of at least two classes")
-            if self.classes and meant != set(self.classes):
-                raise ValueError(f"expected classes and mask_values to name the same classes: {listed(sorted(meant))}")
-        elif self.classes and len(self.classes) != len(self.mask_values):
+        if self.mask_values is not None and self.mask_colors is not None:
+            raise ValueError("expected mask_values or mask_colors, not both")
+        if self.mask_colors is not None:
+            _once(tuple(self.mask_colors.values()))
+            self._require_classes(self.mask_colors, "mask_colors")
+        elif isinstance(self.mask_values, Mapping):
+            self._require_classes(self.mask_values.values(), "mask_values")
+        elif self.mask_values and self.classes and len(self.classes) != len(self.mask_values):
             raise ValueError(f"expected as many classes as mask_values: {len(self.mask_values)}")
         return self
+
+    def _require_classes(self, meant: Iterable[str], key: str) -> None:
+        if len(set(meant)) < 2:
+            raise ValueError(f"expected {key} of at least two classes")
+        if self.classes and set(meant) != set(self.classes):
+            raise ValueError(f"expected classes and {key} to name the same classes: {listed(sorted(set(meant)))}")
+
+    @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        return self.classes or (None if self.mask_colors is None else tuple(self.mask_colors))
 
     @property
     def label_kind(self) -> LabelKind:
@@ -89,7 +121,7 @@ class ImageMasks(Source):
 
     def open(self) -> Data:
         from kerasrun.reading.image_files import first_readable, read_images
-        from kerasrun.reading.masks import classes_of_values, scan_masks
+        from kerasrun.reading.masks import classes_of_values, palettes_read, scan_masks
 
         pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
         images = [image for split in pairs.values() for image, _ in split]
@@ -97,9 +129,13 @@ class ImageMasks(Source):
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation)
         scan = read_images(images, image_format, resize=self.image_size is not None)
         scan.require_all_usable("Repair them, or remove them with their masks.")
-        mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width))
+        names, given, colours = self.listed_classes, self.mask_values, self._colours_of_classes()
+        if colours is not None:
+            given = tuple(range(len(colours)))
+        mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width), colours)
         _check_sizes(scan, mask_scan)
-        classes, class_of_value = classes_of_values(mask_scan, self.mask_values, self.classes)
+        mask_scan = palettes_read(mask_scan, given, names)
+        classes, class_of_value = classes_of_values(mask_scan, given, names)
         used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
         for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
             raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
@@ -113,12 +149,17 @@ class ImageMasks(Source):
                 tuple(image.relative_to(self.path).as_posix() for image, _ in split),
             )
             begin = end
-        names = [image.relative_to(self.path).as_posix() for image in images]
-        fingerprint = sha256_of(
-            (name, scan.digest(place), mask)
-            for place, (name, mask) in enumerate(zip(names, mask_scan.digests, strict=True))
-        )
+        paths = [image.relative_to(self.path).as_posix() for image in images]
+        read = [(path, scan.digest(place), mask_scan.digests[place]) for place, path in enumerate(paths)]
+        fingerprint = sha256_of([*read, *([("palettes by colour",)] if mask_scan.tables else [])])
         return Data(splits, classes, image_format, fingerprint, label_kind="masks")
+
+    def _colours_of_classes(self) -> list[Colour | None] | None:
+        """Return the colour of each class, None for that of the rest; None without `mask_colors`."""
+        if self.mask_colors is None:
+            return None
+        found = [self.mask_colors[name] for name in self.listed_classes or ()]
+        return [None if isinstance(colour, str) else colour for colour in found]
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:
@@ -134,6 +175,8 @@ class ImageMasks(Source):
         if fitting != list(size):
             keys["image_size"] = fitting
         named = {"images": images.name, "masks": masks.name}
+        if suffix := _suffix(*(_by_stem(one) for one in (images, masks))):
+            keys["mask_suffix"] = suffix
         keys |= {key: name for key, name in named.items() if name != key}
         return cls.recognized({"path": path}, keys, f"; the images are {seen}")
 
@@ -159,16 +202,22 @@ class ImageMasks(Source):
 
         from kerasrun.reading.inputs import within_limit
 
-        images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks)
-        for here, there, kind, other, name in (
-            (images, masks, "image", "mask", self.masks),
-            (masks, images, "mask", "image", self.images),
+        images, masks = _by_stem(folder / self.images), _by_stem(folder / self.masks, self.mask_suffix)
+        if self.images == self.masks:
+            images = {stem: path for stem, path in images.items() if path not in masks.values()}
+        for here, there, kind, other, name, suffix in (
+            (images, masks, "image", "mask", self.masks, self.mask_suffix),
+            (masks, images, "mask", "image", self.images, ""),
         ):
-            lonely = [path for stem, path in here.items() if stem not in there]
+            lonely = [(stem, path) for stem, path in here.items() if stem not in there]
             if lonely:
+                stem, path = lonely[0]
+                found = _suffix(images, masks) if not self.mask_suffix else ""
                 raise DataError(
-                    f"{lonely[0]}: {'an' if kind == 'image' else 'a'} {kind} without its {other}: no {name}/"
-                    f"{lonely[0].stem}.* in {folder}" + (f"; {len(lonely)} of {len(here)} are so" if lonely[1:] else "")
+                    f"{path}: {'an' if kind == 'image' else 'a'} {kind} without its {other}: no {name}/"
+                    f"{stem}{suffix}.* in {folder}"
+                    + (f"; {len(lonely)} of {len(here)} are so" if lonely[1:] else "")
+                    + (f"; did you mean `mask_suffix: {found}`?" if found else "")
                 )
         every = [(images[stem], masks[stem]) for stem in images]
         # Two dimensions, as labels without classes have: the kept examples are evenly spaced.
@@ -182,20 +231,46 @@ def _images_in(folder: Path) -> list[Path]:
     return files
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(folder: Path, suffix: str = "") -> dict[str, Path]:
     found: dict[str, Path] = {}
     for file in _images_in(folder):
-        if file.stem in found:
-            raise DataError(f"{folder}: {found[file.stem].name} and {file.name} have one name; keep one of them")
-        found[file.stem] = file
+        if not file.stem.endswith(suffix):
+            continue
+        stem = file.stem.removesuffix(suffix)
+        if stem in found:
+            raise DataError(f"{folder}: {found[stem].name} and {file.name} have one name; keep one of them")
+        found[stem] = file
+    if not found:
+        raise DataError(f"{folder}: no image here has a name that ends in {suffix!r}, as `mask_suffix` says")
     return found
 
 
+def _suffix(images: Iterable[str], masks: Iterable[str]) -> str:
+    """Return what the name of a mask has behind that of its image, if it is the same for every image; else nothing."""
+    image, names = next(iter(images)), set(masks)
+    found = sorted({name.removeprefix(image) for name in names if name.startswith(image)} - {""}, key=len)
+    return next((suffix for suffix in found if {f"{stem}{suffix}" for stem in images} <= names), "")
+
+
 def _check_sizes(images: "ImageFiles", masks: "MaskScan") -> None:
-    sizes = images.sizes.tolist()
-    for image, size, mask, own_size in zip(images.paths, sizes, masks.paths, masks.own_sizes, strict=True):
-        if tuple(size) != own_size:
+    """Refuse masks that are not as large as their images, and warn where one of the two alone was turned unseen."""
+    doubtful = []
+    for place, (image, mask) in enumerate(zip(images.paths, masks.paths, strict=True)):
+        size, own_size = tuple(images.sizes[place].tolist()), masks.own_sizes[place]
+        turns = [images.orientations.get(place, 1), masks.orientations[place]]
+        if size != own_size:
+            turned = f"; their EXIF orientations are {turns[1]} and {turns[0]}: turn the mask as its image"
             raise DataError(
                 f"{mask}: the mask is {own_size[1]}×{own_size[0]}, but its image {image} is {size[1]}×{size[0]} "
                 "(height × width); they must have one size"
+                + (turned if turns[0] != turns[1] and size == own_size[::-1] else "")
             )
+        lies = [turn > 4 for turn in turns]  # on its side: height and width are exchanged
+        if turns[0] != turns[1] and (size[0] == size[1] or lies[0] == lies[1]):
+            doubtful.append(image)
+    if doubtful:
+        logger.warning(
+            "%s%s: an EXIF orientation that the mask does not have, and the sizes do not tell whether the mask was "
+            "drawn on the turned image: `kerasrun preview` shows both",
+            *(doubtful[0], f" and {len(doubtful) - 1} more" if doubtful[1:] else ""),
+        )

@@ -1,5 +1,6 @@
 """Images with masks: pairs by name, values as classes, and what cannot be a mask."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, ExperimentError
+from kerasrun.experiment.load import parse
 from kerasrun.reading import image_files, masks
 from kerasrun.sources.image_masks import ImageMasks
 from tests.sources.pixels import pixels
@@ -40,6 +42,7 @@ augmentation: [RandomFlip]
 
 
 SIZE = (6, 8)
+BLACK, WHITE, RED, GREEN = (0, 0, 0), (255, 255, 255), (200, 0, 0), (0, 200, 0)
 
 
 def mask_of(values, seed=0, size=SIZE):
@@ -95,6 +98,93 @@ def test_the_values_of_the_classes_can_be_given_in_order_or_by_name(pairs):
     named = ImageMasks(path=root, mask_values={10: "cell", 20: "edge", 30: "cell"}).open()
     assert named.classes == ("cell", "edge")
     np.testing.assert_array_equal(masks_of(named)[0, ..., 0], mask_of([10, 20, 30]) == 20)
+
+
+@pytest.mark.parametrize(
+    "given", [{"rest": "edge", 10: "cell"}, {"edge": "rest", "cell": 10}, {"edge": "rest", "cell": "10"}]
+)
+def test_the_value_of_a_class_may_be_the_rest(pairs, given):
+    data = ImageMasks(path=pairs([10, 20, 30]), mask_values=given).open()
+    assert data.classes == ("edge", "cell")
+    np.testing.assert_array_equal(masks_of(data)[0, ..., 0], mask_of([10, 20, 30]) == 10)
+
+
+def test_the_value_of_each_class_says_what_the_class_of_each_value_says(pairs):
+    root = pairs([10, 20, 30])
+    by_class = ImageMasks(path=root, mask_values={"cell": 20, "edge": 30, "sky": 10}).open()
+    by_value = ImageMasks(path=root, mask_values={20: "cell", 30: "edge", 10: "sky"}).open()
+    assert by_class.classes == by_value.classes == ("cell", "edge", "sky")
+    np.testing.assert_array_equal(masks_of(by_class), masks_of(by_value))
+    assert ImageMasks(path=root, mask_values={10: "1", 20: "0", 30: "rest"}).open().classes == ("1", "0", "rest")
+
+
+def test_the_rest_is_not_what_a_jpeg_blurred(pairs):
+    root = pairs()
+    blurred(root)
+    with pytest.raises(DataError, match="which blurs values"):
+        ImageMasks(path=root, mask_values={"background": 0, "person": "rest"}).open()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("mask_colors: {sky: [1, 2], sea: [1, 2, 3]}", "mask_colors.sky: received a list; expected a list with more"),
+        ("mask_colors: {sky: [1, 2, 300], sea: [1, 2, 3]}", "mask_colors.sky.2: received 300; expected a whole number"),
+        ("mask_colors: {sky: rset, sea: [1, 2, 3]}", "expected a list: [value, value] or rest; did you mean 'rest'?"),
+        ("mask_values: {sky: 0, sea: 300}", "expected a value of 0 to 255, or rest, for each class; sea has 300"),
+        ("mask_values: {sky: 0, sea: 0}", "mask_values: received a mapping; expected every value"),
+        ("mask_values: {sky: 0, sea: [1, 2]}", "or rest, for each class; sea has [1, 2]"),
+        (
+            "mask_values: {0: sky, -1: sea}",
+            "mask_values.-1: received 'sea'; expected a whole number of at least 0 or rest",
+        ),
+    ],
+)
+def test_what_is_wrong_with_values_and_colours_is_told_with_its_place(keys, words):
+    with pytest.raises(ExperimentError) as error:
+        parse(f"data: {{image_masks: {{path: x, {keys}}}}}\nmodel: {{layers: [Flatten]}}", "e.yaml")
+    assert "e.yaml:1:" in str(error.value)
+    assert words in str(error.value)
+
+
+def renamed(root, suffix):
+    for path in list((root / "masks").iterdir()):
+        path.rename(path.with_stem(f"{path.stem}{suffix}"))
+
+
+def test_masks_may_have_a_suffix_beside_other_files(pairs):
+    root = pairs()
+    before = masks_of(ImageMasks(path=root).open())
+    renamed(root, "_mask")
+    save(root / "masks/1_color.png", mask_of([5]))
+    with pytest.raises(DataError, match=r"0\.jpg: an image without its mask: .*; did you mean `mask_suffix: _mask`\?"):
+        ImageMasks(path=root).open()
+    data = ImageMasks(path=root, mask_suffix="_mask").open()
+    assert data.splits["train"].names == ("images/0.jpg", "images/1.jpg", "images/2.jpg")
+    np.testing.assert_array_equal(masks_of(data), before)
+    with pytest.raises(DataError, match="no image here has a name that ends in '_label'"):
+        ImageMasks(path=root, mask_suffix="_label").open()
+    remove(root, "masks/1_mask.png")
+    with pytest.raises(DataError, match=r"1\.jpg: an image without its mask: no masks/1_mask\.\* in"):
+        ImageMasks(path=root, mask_suffix="_mask").open()
+
+
+def test_masks_with_a_suffix_may_be_beside_their_images(pairs):
+    root = pairs()
+    before = masks_of(ImageMasks(path=root).open())
+    renamed(root, "_mask")
+    for path in list((root / "masks").iterdir()):
+        path.rename(root / "images" / path.name)
+    data = ImageMasks(path=root, masks="images", mask_suffix="_mask").open()
+    assert len(data.splits["train"]) == 3
+    np.testing.assert_array_equal(masks_of(data), before)
+
+
+def test_a_draft_finds_the_suffix(pairs):
+    root = pairs()
+    assert "mask_suffix" not in ImageMasks.recognize(root).keys
+    renamed(root, "_segmentation")
+    assert ImageMasks.recognize(root).keys["mask_suffix"] == "_segmentation"
 
 
 def test_splits_are_folders_of_the_two_folders(pairs):
@@ -161,7 +251,10 @@ def blurred(root):
         ),
         (lambda root: save(root / "masks/1.png", mask_of([0, 7, 255])), "values 0, 7, 255.*set `mask_values`"),
         (blurred, r"1\.jpg: a mask as JPEG, which blurs values"),
-        (lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)), r"1\.png: has colours"),
+        (
+            lambda root: save(root / "masks/1.png", np.full((*SIZE, 3), [0, 255, 3], np.uint8)),
+            r"1\.png: has the colour \[0, 255, 3\], not class numbers; say by `mask_colors`",
+        ),
         (lambda root: save(root / "masks/1.png", mask_of([0, 255]).astype(np.uint16) * 9), r"1\.png.*the value 2295"),
         # To count how often each value occurs would take gigabytes.
         (
@@ -204,11 +297,17 @@ def test_a_value_that_is_no_class_is_told_with_its_file(pairs):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"mask_values": (0, 0)}, "every value once"),
+        ({"mask_values": (0, 0)}, "every value and every colour once"),
         ({"mask_values": (0, 256)}, "less than or equal to 255"),
         ({"mask_values": (0, 1), "classes": ("a", "b", "c")}, "as many classes as mask_values: 2"),
         ({"mask_values": {0: "a", 1: "b"}, "classes": ("a", "c")}, "the same classes: a, b"),
         ({"mask_values": {0: "a", 1: "a"}}, "at least two classes"),
+        ({"mask_colors": {"a": BLACK, "b": BLACK}}, "every colour once"),
+        ({"mask_colors": {"a": "rest", "b": "rest"}}, "every colour once"),
+        ({"mask_colors": {"a": BLACK}}, "at least 2 items"),
+        ({"mask_colors": {"a": BLACK, "b": (0, 0, 256)}}, "less than or equal to 255"),
+        ({"mask_colors": {"a": BLACK, "b": WHITE}, "classes": ("a", "c")}, "the same classes: a, b"),
+        ({"mask_colors": {"a": BLACK, "b": WHITE}, "mask_values": (0, 1)}, "not both"),
     ],
 )
 def test_values_and_classes_that_contradict_each_other_are_told_from_the_text(fields, words):
@@ -224,3 +323,229 @@ def test_a_limit_takes_pairs_that_are_evenly_spaced_and_may_lack_a_class(pairs):
     assert data.splits["train"].names == ("images/0.jpg", "images/2.jpg")
     assert data.classes == ("0", "255")
     assert not masks_of(data).any()
+
+
+def save_palette(path, indices, colours):
+    image = Image.fromarray(indices.astype(np.uint8), "P")
+    image.putpalette([part for colour in colours for part in colour])
+    image.save(path)
+
+
+def with_palettes(root, palettes, suffix=".png"):
+    """Replace the masks: their indices, and their colours as Pillow converts them."""
+    found = []
+    for number, old in enumerate(sorted((root / "masks").iterdir())):
+        old.unlink()
+        colours = palettes[number % len(palettes)]
+        save_palette(old.with_suffix(suffix), mask_of(range(len(colours)), number), colours)
+        with Image.open(old.with_suffix(suffix)) as image:
+            found.append((np.asarray(image), np.asarray(image.convert("RGB"))))
+    return [np.stack(part) for part in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif"])
+@pytest.mark.parametrize("palettes", [[(WHITE, BLACK, BLACK), (BLACK, WHITE)], [(BLACK, WHITE, BLACK), (WHITE,)]])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_grey_palettes_that_differ_count_by_their_greys(pairs, palettes, suffix, is_kept, monkeypatch):
+    root = pairs((0, 1))
+    if not is_kept:
+        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+    _, colours = with_palettes(root, palettes, suffix)
+    data = ImageMasks(path=root).open()
+    assert data.classes == ("0", "255")
+    np.testing.assert_array_equal(masks_of(data)[..., 0] == 1, colours[..., 0] == 255)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("first", [(BLACK, WHITE), (WHITE,), (WHITE, BLACK)])
+def test_grey_palettes_count_by_their_greys_beside_masks_without_one(pairs, first, plain):
+    root = pairs((0, 255))
+    save_palette(root / "masks/0.png", mask_of(range(len(first))), first)
+    with Image.open(root / "masks/0.png") as image:
+        is_white = np.asarray(image.convert("L")) == 255
+    if plain:
+        save(root / "masks/1.png", mask_of([0, 1], 1).astype(bool))
+    np.testing.assert_array_equal(masks_of(ImageMasks(path=root).open())[0, ..., 0], is_white)
+
+
+TWICE = tuple((number % 2 * 90,) * 3 for number in range(4))
+VOC = (BLACK, (128, 0, 0), (0, 128, 0), (128, 128, 0))
+
+
+@pytest.mark.parametrize(
+    "palettes",
+    [
+        [VOC],
+        [VOC[:2], VOC, VOC[:3]],
+        [(WHITE, BLACK)],
+        [(BLACK, WHITE), (BLACK,)],
+        [(BLACK, BLACK), (BLACK,), (BLACK, BLACK, BLACK)],
+        [TWICE, TWICE[:3]],
+        [(BLACK, RED, GREEN, WHITE), (BLACK, RED), (BLACK, RED, GREEN)],
+    ],
+)
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_indices_count_where_they_mean_the_same_colours(pairs, palettes, suffix):
+    root = pairs((0, 1))
+    indices, _ = with_palettes(root, palettes, suffix)
+    data = ImageMasks(path=root).open()
+    np.testing.assert_array_equal(masks_of(data)[..., 0], indices)
+    assert data.classes == tuple(str(number) for number in range(indices.max() + 1))
+
+
+def test_what_palettes_say_is_held_against_mask_values(pairs):
+    root = pairs((0, 1))
+    indices, _ = with_palettes(root, [(BLACK, RED, GREEN), (BLACK, GREEN), (BLACK, WHITE, RED)])
+    meant = {0: "background", 1: "person", 2: "person"}
+    np.testing.assert_array_equal(masks_of(ImageMasks(path=root, mask_values=meant).open())[..., 0], indices > 0)
+    with pytest.raises(DataError, match=r"1\.png: index 1 of the palette is \[0, 200, 0\], unlike in .*0\.png"):
+        ImageMasks(path=root, mask_values=(0, 1, 2)).open()
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize("second", [(BLACK, GREEN, RED), (GREEN, BLACK, RED), (RED, RED, BLACK, GREEN)])
+def test_palettes_of_the_same_colours_count_by_their_colours(pairs, second, is_kept, monkeypatch, caplog):
+    root = pairs((0, 1))
+    if not is_kept:
+        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+    _, colours = with_palettes(root, [(BLACK, RED, GREEN), second])
+    caplog.set_level("INFO", "kerasrun")
+    data = ImageMasks(path=root).open()
+    assert data.classes == ("0", "1", "2")
+    np.testing.assert_array_equal(np.array([BLACK, RED, GREEN])[masks_of(data)[..., 0]], colours)
+    assert "`mask_colors: {class_0: [0, 0, 0], class_1: [200, 0, 0], class_2: [0, 200, 0]}`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("second", "classes", "named"),
+    [
+        ((BLACK, GREEN, RED), ("sky", "road", "tree"), "sky: [0, 0, 0], road: [200, 0, 0], tree: [0, 200, 0]"),
+        ((GREEN, RED), None, "class_0: [0, 0, 0], class_1: [200, 0, 0], class_2: [0, 200, 0]"),
+        ((BLACK, WHITE, RED, GREEN), ("a", "b"), "class_2: [0, 200, 0], class_3: [255, 255, 255]"),
+    ],
+)
+def test_palettes_of_other_colours_are_refused_with_the_mask_colors_to_write(pairs, second, classes, named):
+    root = pairs((0, 1))
+    with_palettes(root, [(BLACK, RED, GREEN), second])
+    with pytest.raises(DataError, match=re.escape(named)):
+        ImageMasks(path=root, classes=classes).open()
+
+
+def test_white_before_black_in_every_palette_is_said(pairs, caplog):
+    root = pairs((0, 1))
+    with_palettes(root, [(WHITE, BLACK)])
+    ImageMasks(path=root).open()
+    assert "white is the first class" in caplog.text
+
+
+def test_the_fingerprint_says_how_palettes_were_read(pairs, monkeypatch):
+    root = pairs((0, 1))
+    with_palettes(root, [(BLACK, WHITE), (WHITE, BLACK)])
+    by_colour = ImageMasks(path=root).open().fingerprint
+    monkeypatch.setattr(masks, "palettes_read", lambda scan, given, names: scan)
+    assert ImageMasks(path=root).open().fingerprint != by_colour
+
+
+def with_colours(root, colours, numbers, mode="RGB", suffix=".png"):
+    """Replace the masks by pictures of these colours, in which `numbers` occur; returns the numbers."""
+    found = [mask_of(numbers, place) for place in range(3)]
+    for place, mask in enumerate(found):
+        (root / f"masks/{place}.png").unlink()
+        picture = Image.fromarray(np.array(colours, np.uint8)[mask])
+        (picture.quantize(256) if mode == "P" else picture.convert(mode)).save(root / f"masks/{place}{suffix}")
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "1"])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_colours_are_classes_in_every_kind_of_picture(pairs, mode, is_kept, monkeypatch):
+    root = pairs()
+    colours = [WHITE, BLACK, (130, 130, 130)] if mode == "L" else [WHITE, BLACK] if mode == "1" else [RED, WHITE, GREEN]
+    if not is_kept:
+        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+    numbers = with_colours(root, colours, range(len(colours)), mode)
+    names = ("first", "second", "third")[: len(colours)]
+    data = ImageMasks(path=root, mask_colors=dict(zip(names, colours, strict=True))).open()
+    assert data.classes == names
+    np.testing.assert_array_equal(masks_of(data)[..., 0], numbers)
+    turned = ImageMasks(path=root, mask_colors=dict(zip(names, colours, strict=True)), classes=names[::-1]).open()
+    np.testing.assert_array_equal(masks_of(turned)[..., 0], len(names) - 1 - numbers)
+
+
+def test_the_rest_of_the_colours_may_be_a_class(pairs):
+    root = pairs()
+    numbers = with_colours(root, [RED, WHITE, GREEN, BLACK], range(4))
+    data = ImageMasks(path=root, mask_colors={"other": "rest", "white": WHITE}).open()
+    np.testing.assert_array_equal(masks_of(data)[..., 0], numbers == 1)
+
+
+def test_a_colour_that_is_no_class_is_told_the_most_frequent_first(pairs):
+    root = pairs()
+    with_colours(root, [RED, WHITE, GREEN, BLACK], [0, 1, 2, 2, 2, 2, 3])
+    with pytest.raises(DataError, match=r"the colours \[0, 200, 0\], \[0, 0, 0\], which `mask_colors` does not have"):
+        ImageMasks(path=root, mask_colors={"red": RED, "white": WHITE}).open()
+    with_colours(root, [RED, WHITE], [0, 1], suffix=".jpg")
+    for given in ({"red": RED, "white": WHITE}, {"red": RED, "other": "rest"}):
+        with pytest.raises(DataError, match="JPEG blurs colours"):
+            ImageMasks(path=root, mask_colors=given).open()
+
+
+def test_mask_colors_do_not_take_grey_values_of_16_bits_for_colours(pairs):
+    root = pairs((0, 1))
+    save(root / "masks/1.png", mask_of([0, 1]).astype(np.uint16) * 300)
+    with pytest.raises(DataError, match="the value 300"):
+        ImageMasks(path=root, mask_colors={"a": BLACK, "b": (1, 1, 1)}).open()
+
+
+UPRIGHT = {  # CIPA DC-008, 4.6.5.1: where row 0 and column 0 of the file are to be seen
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: a.T[:, ::-1],
+    7: lambda a: a[::-1, ::-1].T,
+    8: lambda a: a.T[::-1],
+}
+
+
+def save_turned(path, array, orientation):
+    exif = Image.Exif()
+    if orientation != 1:
+        exif[0x0112] = orientation
+    save(path, array, exif=exif)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("turned", ["images", "masks"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("size", [(6, 8), (8, 8)])
+def test_an_orientation_of_one_of_the_two_is_told(tmp_path, suffix, turned, orientation, size, caplog):
+    grey, mask = mask_of(range(256), size=size), mask_of([0, 255], size=size)
+    tags = {"images": 1, "masks": 1, turned: orientation}
+    save_turned(tmp_path / f"images/1{suffix}", grey, tags["images"])
+    save_turned(tmp_path / "masks/1.png", mask, tags["masks"])
+    if orientation > 4 and size != (8, 8):
+        with pytest.raises(
+            DataError, match=r"must have one size; their EXIF orientations are \d and \d: turn the mask"
+        ):
+            ImageMasks(path=tmp_path).open()
+        if turned == "images":
+            save_turned(tmp_path / f"images/1{suffix}", grey.T, orientation)
+        else:
+            save_turned(tmp_path / "masks/1.png", mask.T, orientation)
+        ImageMasks(path=tmp_path).open()
+        assert not caplog.text  # the sizes tell that one was drawn on the other as it is seen
+    else:
+        ImageMasks(path=tmp_path).open()
+        assert "an EXIF orientation that the mask does not have" in caplog.text
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_turns_with_its_image(tmp_path, orientation, caplog):
+    mask = mask_of([0, 255])
+    save_turned(tmp_path / "images/1.jpg", mask_of(range(256)), orientation)
+    save_turned(tmp_path / "masks/1.png", mask, orientation)
+    found = masks_of(ImageMasks(path=tmp_path).open())
+    np.testing.assert_array_equal(found[0, ..., 0], UPRIGHT[orientation](mask) // 255)
+    assert not caplog.text
