@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -117,7 +118,8 @@ def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelK
     if outputs := outputs_of(experiment):
         return several_targets(model, outputs, classes)
     loss = experiment.compile.loss
-    return task_named(kind).targets_for(model, classes, loss if isinstance(loss, Component) else None)
+    targets = task_named(kind).targets_for(model, classes, loss if isinstance(loss, Component) else None)
+    return replace(targets, ignores=experiment.data.ignores)
 
 
 def begin_stage(job: Job, stage: int) -> None:
@@ -143,6 +145,12 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     metrics = by_name(written if isinstance(written, tuple) else targets.task.default_metrics)
     of_outputs = targets.task.compile_arguments(targets, metrics)
     jit_compile = _jit_compile(experiment.compile.jit_compile)
+    if targets.ignores and jit_compile is not False:
+        if jit_compile is True:
+            raise ModelError(
+                "compile.jit_compile: XLA cannot leave out the pixels of data.image_masks.ignore; set it to auto"
+            )
+        jit_compile = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
         optimizer = build("optimizers", experiment.compile.optimizer)

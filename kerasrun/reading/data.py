@@ -30,6 +30,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 """The spellings of the names of splits in files and folders."""
 LabelKind = str
 """The kind of the labels: the name of a task, which is a file in `kerasrun/tasks`."""
+IGNORED = 255
+"""The label of a pixel that has no class, where the source ignores some; there are fewer classes then."""
 
 
 @dataclass(frozen=True)

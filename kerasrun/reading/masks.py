@@ -7,7 +7,7 @@ in every file; otherwise its greys do, or its colours if every file has the same
 import hashlib
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kerasrun.errors import DataError, UnreadableImageError
-from kerasrun.reading.data import Inputs
+from kerasrun.reading.data import IGNORED, Inputs
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import FORMATS, changed, opened, orientation_of, read_bytes
 from kerasrun.reading.inputs import ArrayInputs, in_threads
@@ -199,7 +199,9 @@ def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     return pixels[..., 0]
 
 
-def palettes_read(scan: MaskScan, given: Given, names: Sequence[str] | None) -> MaskScan:
+def palettes_read(
+    scan: MaskScan, given: Given, names: Sequence[str] | None, ignored: Sequence[int | str] = ()
+) -> MaskScan:
     """Return the masks with the greys or the colours of palettes as values, where their indices contradict each other.
 
     Raises:
@@ -219,7 +221,7 @@ def palettes_read(scan: MaskScan, given: Given, names: Sequence[str] | None) -> 
         called = names if names and len(names) == len(found) else [f"class_{number}" for number in range(len(found))]
         said = listed([f"{name}: {list(colour)}" for name, colour in zip(called, found, strict=True)], 20)
         said = f"which colour is which class, in the order of the class numbers: `mask_colors: {{{said}}}`"
-        if names or given or any(set(one.values()) != set(found) for one in colours):
+        if names or given or ignored or any(set(one.values()) != set(found) for one in colours):
             raise DataError(f"{contradiction}: each mask has a palette of its own; say {said}")
         logger.info("each mask has a palette of its own, with the same colours; this says %s", said)
         return scan.translated(
@@ -270,14 +272,18 @@ def _contradiction(scan: MaskScan, places: Sequence[int], given: Given) -> str |
 
 
 def classes_of_values(
-    scan: MaskScan, given: Given, names: Sequence[str] | None
+    scan: MaskScan, given: Given, names: Sequence[str] | None, ignored: Sequence[int | str] = ()
 ) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
     """Return the classes, and the class number of each of the 256 values, by `mask_values` and `classes` if given.
+
+    Args:
+        ignored: values and names of classes that do not count; their pixels are `IGNORED`, and they are not returned.
 
     Raises:
         DataError: if a mask has a value that is not of a class; names the file and the values.
     """
-    found = frozenset[int]().union(*scan.values)
+    values = {one for one in ignored if isinstance(one, int)}
+    found = frozenset[int]().union(*scan.values) - values
     if isinstance(given, Mapping):
         names = tuple(names or dict.fromkeys(given.values()))
         numbers = {value: names.index(name) for value, name in given.items() if isinstance(value, int)}
@@ -289,26 +295,37 @@ def classes_of_values(
     elif found <= {0, 255} and 255 in found:
         numbers = {0: 0, 255: 1}
     else:
-        numbers = {value: value for value in range(len(names) if names else _count_of(scan, found))}
+        counted = (value for value in range(_MOST_CLASSES) if value not in values)
+        count = len(names) if names else _count_of(scan, found, values)
+        numbers = {value: number for number, value in zip(range(count), counted, strict=False)}
     names = tuple(names or (str(value) for value in numbers))
     if given is None and len(names) != len(set(numbers.values())):
         raise DataError(
             f"{scan.paths[0].parent}: the masks have {len(set(numbers.values()))} classes, but `classes` names "
             f"{len(names)}: {listed(list(names))}"
         )
-    _check_known(scan, numbers)
-    return names, _table(numbers)
+    _check_known(scan, numbers.keys() | values)
+    kept = [name for name in names if name not in ignored]
+    classes = {value: names[number] for value, number in numbers.items() if value not in values}
+    kept = [name for name in kept if name in classes.values()]
+    if len(kept) < 2:
+        raise DataError(f"{scan.paths[0].parent}: `ignore` leaves {listed(kept) or 'no class'}; expected two classes")
+    table = np.full(_MOST_CLASSES, IGNORED, np.uint8)
+    for value, name in classes.items():
+        if name in kept:
+            table[value] = kept.index(name)
+    return tuple(kept), table
 
 
-def _count_of(scan: MaskScan, found: frozenset[int]) -> int:
-    """Return the number of classes, where the values are class numbers."""
-    _refuse_jpeg(scan, {0, 255})
+def _count_of(scan: MaskScan, found: frozenset[int], ignored: Collection[int]) -> int:
+    """Return the number of classes, where the values are class numbers beside those that are ignored."""
+    _refuse_jpeg(scan, {0, 255, *ignored})
     if len(found) == _MOST_CLASSES:
         raise DataError(
             f"{scan.paths[0].parent}: the masks have every value from 0 to 255, as soft edges give; expected one value "
             "for each class: save them again with hard edges, or say by `mask_values` which value is which class"
         )
-    count = max(found) + 1
+    count = len(set(range(max(found, default=0) + 1)).difference(ignored))
     if len(found) < count or count < 2:
         values = listed([str(value) for value in sorted(found)])
         raise DataError(
@@ -318,9 +335,9 @@ def _count_of(scan: MaskScan, found: frozenset[int]) -> int:
     return count
 
 
-def _check_known(scan: MaskScan, known: Mapping[int, int]) -> None:
+def _check_known(scan: MaskScan, known: Collection[int]) -> None:
     for path, values in zip(scan.paths, scan.values, strict=True):
-        unknown = sorted(values - known.keys())
+        unknown = sorted(values.difference(known))
         if unknown:
             _refuse_jpeg(scan, set(known))
             raise DataError(

@@ -99,6 +99,11 @@ class Source(Kind):
         """The number of labels of an example, as far as the experiment decides."""
         return None
 
+    @property
+    def ignores(self) -> bool:
+        """Whether pixels may have no class: their label is `IGNORED`."""
+        return False
+
     @abstractmethod
     def open(self) -> Data:
         """Find everything; read and check what is small, and begin to read the rest; leave out what is beyond `limit`.

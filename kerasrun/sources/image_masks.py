@@ -38,6 +38,10 @@ def _by_value(given: Any) -> Any:
     return dict(zip(_once(tuple(str(value) for value in given.values())), given, strict=True))
 
 
+def _several(given: Any) -> Any:
+    return given if isinstance(given, list | tuple) else [given]
+
+
 def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise ValueError("expected every value and every colour once")
@@ -46,6 +50,7 @@ def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Value = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Value, Value, Value]
+Name = Annotated[str, Field(min_length=1)]
 MaskValue = Value | Literal["rest"]
 ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
 
@@ -56,7 +61,7 @@ class ImageMasks(Source):
     A mask belongs to the image of the same name, whatever the extensions (see `mask_suffix`), and has its size. Its
     values say the class of each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a
     palette's indices count, or its colours where the same index has another one in another file. Of masks that are
-    colours, `mask_colors` says which is which class. Masks are resized to the nearest pixel, so that no values are mixed.
+    colours, `mask_colors` says which is which class. Masks are resized to the nearest pixel: no values are mixed.
     """
 
     kind: ClassVar[str] = "image_masks"
@@ -87,6 +92,9 @@ class ImageMasks(Source):
     )
     """The colour of each class, in the order of the class numbers: `{road: [128, 64, 128], other: rest}`; `rest` is
     every other colour."""
+    ignore: Annotated[tuple[Value | Name, ...], BeforeValidator(_several), AfterValidator(_once)] = ()
+    """Classes, or values of masks, whose pixels do not count: `[void]`, `[255]`. They are kept out of the loss, of
+    every metric and of `evaluate`, and the network has no output for them."""
 
     @model_validator(mode="after")
     def _values_of_classes(self) -> "ImageMasks":
@@ -99,17 +107,42 @@ class ImageMasks(Source):
             self._require_classes(self.mask_values.values(), "mask_values")
         elif self.mask_values and self.classes and len(self.classes) != len(self.mask_values):
             raise ValueError(f"expected as many classes as mask_values: {len(self.mask_values)}")
+        names = self._names or ()
+        for one in self.ignore:
+            if one not in names and (isinstance(one, str) or self.mask_colors):
+                known = listed(list(names)) or "named by classes, mask_values or mask_colors"
+                raise ValueError(
+                    f"expected in ignore values of 0 to 255 or classes, which are {known}; {one} is neither"
+                )
+        if names and len(self.listed_classes or ()) < 2:
+            raise ValueError("expected ignore to leave at least two classes")
         return self
 
     def _require_classes(self, meant: Iterable[str], key: str) -> None:
         if len(set(meant)) < 2:
             raise ValueError(f"expected {key} of at least two classes")
-        if self.classes and set(meant) != set(self.classes):
+        if self.classes and {*meant}.difference(self.ignore) != {*self.classes}.difference(self.ignore):
             raise ValueError(f"expected classes and {key} to name the same classes: {listed(sorted(set(meant)))}")
 
     @property
     def listed_classes(self) -> tuple[str, ...] | None:
-        return self.classes or (None if self.mask_colors is None else tuple(self.mask_colors))
+        if self._names is None:
+            return None
+        values = self.mask_values or ()
+        meant = list(values.items() if isinstance(values, Mapping) else zip(values, self.classes or (), strict=False))
+        left = {name for value, name in meant if value not in self.ignore}
+        gone = {name for _, name in meant} - left
+        return tuple(name for name in self._names if name not in gone.union(self.ignore))
+
+    @property
+    def _names(self) -> tuple[str, ...] | None:
+        """All classes, of which some may be ignored."""
+        named = self.mask_colors or (self.mask_values.values() if isinstance(self.mask_values, Mapping) else ())
+        return tuple(dict.fromkeys((*(self.classes or ()), *named))) or None
+
+    @property
+    def ignores(self) -> bool:
+        return bool(self.ignore)
 
     @property
     def label_kind(self) -> LabelKind:
@@ -129,13 +162,13 @@ class ImageMasks(Source):
         image_format = ImageFormat(height, width, self.color_mode, self.interpolation)
         scan = read_images(images, image_format, resize=self.image_size is not None)
         scan.require_all_usable("Repair them, or remove them with their masks.")
-        names, given, colours = self.listed_classes, self.mask_values, self._colours_of_classes()
+        names, given, colours = self._names, self.mask_values, self._colours_of_classes()
         if colours is not None:
             given = tuple(range(len(colours)))
         mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width), colours)
         _check_sizes(scan, mask_scan)
-        mask_scan = palettes_read(mask_scan, given, names)
-        classes, class_of_value = classes_of_values(mask_scan, given, names)
+        mask_scan = palettes_read(mask_scan, given, names, self.ignore)
+        classes, class_of_value = classes_of_values(mask_scan, given, names, self.ignore)
         used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
         for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
             raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
@@ -158,7 +191,7 @@ class ImageMasks(Source):
         """Return the colour of each class, None for that of the rest; None without `mask_colors`."""
         if self.mask_colors is None:
             return None
-        found = [self.mask_colors[name] for name in self.listed_classes or ()]
+        found = [self.mask_colors[name] for name in self._names or ()]
         return [None if isinstance(colour, str) else colour for colour in found]
 
     @classmethod

@@ -375,6 +375,8 @@ class Targets:
     """How many classes there are; of other labels, how many of them an example has."""
     units: int
     """Units of the last layer, channels where it has an output for each pixel."""
+    ignores: bool = False
+    """Whether some pixels have no class (`reading.data.IGNORED`), and do not count."""
 
     @property
     def from_logits(self) -> bool:

@@ -20,6 +20,7 @@ from kerasrun.report.plain import curve_label, text_table
 from kerasrun.report.predictions import Prediction, Question, named
 from kerasrun.report.scores import Scorer, Scores, mean, shown
 from kerasrun.report.values import pixel_classes
+from kerasrun.tasks._kept import leave_out_ignored
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Masks, Output, Targets, Task
 from kerasrun.tasks.classes import confusion_matrix, output_of_classes
 
@@ -68,7 +69,7 @@ class Segmentation(Task):
 
         Returns:
             for a sparse loss int32 (batch, height, width); for one channel float32 (batch, height, width, 1); else
-            one-hot float32 (batch, height, width, classes).
+            one-hot float32 (batch, height, width, classes), which is zero where a pixel has no class.
         """
         import tensorflow as tf
 
@@ -76,6 +77,10 @@ class Segmentation(Task):
             return tf.cast(labels, tf.float32)
         numbers = tf.cast(labels[..., 0], tf.int32)
         return numbers if targets.sparse else tf.one_hot(numbers, targets.classes)
+
+    def compile_arguments(self, targets: Targets, metrics: Mapping[str, Component]) -> dict[str, Any]:
+        arguments = super().compile_arguments(targets, metrics)
+        return leave_out_ignored(arguments, targets) if targets.ignores else arguments
 
     def training_labels(self, split: Split, targets: Targets) -> Masks:
         return Masks(_masks(split), partial(self.encode, targets=targets))
@@ -121,11 +126,11 @@ class Segmentation(Task):
         return ""
 
     def draw(self, axes: Any, label: Any, classes: Sequence[str]) -> None:
-        """Lay every class but the first over the image in its colour, half transparent."""
+        """Lay every class but the first, and no pixel without one, over the image in its colour, half transparent."""
         import numpy as np
 
         numbers, colours = label[..., 0].astype(int), _colours()
-        alpha = np.where(numbers == 0, 0.0, 0.5)[..., np.newaxis]
+        alpha = np.where((numbers == 0) | (numbers >= len(classes)), 0.0, 0.5)[..., np.newaxis]
         axes.imshow(np.concatenate([colours[numbers % len(colours)], alpha], axis=-1))
 
     def explain(self, figure: Any, classes: Sequence[str]) -> None:
@@ -224,7 +229,7 @@ class SegmentationScores(Scores):
 
 
 class SegmentationScorer:
-    """Counts pixels as outputs come, because the outputs of a whole split would not fit into memory."""
+    """Counts pixels with a class as outputs come, because the outputs of a whole split would not fit into memory."""
 
     def __init__(self, split: Split, question: Question, overlays: int = OVERLAYS) -> None:
         import numpy as np
@@ -244,12 +249,13 @@ class SegmentationScorer:
         indices = np.arange(self._done, self._done + len(outputs))
         true = _masks(self._split).take(indices)[..., 0].astype(np.int64)
         predicted = pixel_classes(outputs, self._question.outputs, self._question.threshold)
-        self._confusions += confusion_matrix(true.reshape(-1), predicted.reshape(-1), len(self._confusions))
+        has_class = true < len(self._confusions)
+        self._confusions += confusion_matrix(true[has_class], predicted[has_class], len(self._confusions))
         self._overlays += [
             Overlay(
                 self._split.names[index] if self._split.names else str(index),
                 self._split.inputs.take(np.array([index]))[0],
-                true[place],
+                np.where(has_class, true, 0)[place],
                 predicted[place],
             )
             for place, index in enumerate(indices.tolist())
@@ -263,7 +269,7 @@ class SegmentationScorer:
             threshold = 0.5
         areas = zip(names, confusions.diagonal(), confusions.sum(axis=0), confusions.sum(axis=1), strict=True)
         return SegmentationScores(
-            pixel_accuracy=float(confusions.trace() / confusions.sum()),
+            pixel_accuracy=float(confusions.trace() / max(1, confusions.sum())),
             classes=tuple(
                 AreaScore(
                     name,

@@ -442,7 +442,7 @@ def test_the_fingerprint_says_how_palettes_were_read(pairs, monkeypatch):
     root = pairs((0, 1))
     with_palettes(root, [(BLACK, WHITE), (WHITE, BLACK)])
     by_colour = ImageMasks(path=root).open().fingerprint
-    monkeypatch.setattr(masks, "palettes_read", lambda scan, given, names: scan)
+    monkeypatch.setattr(masks, "palettes_read", lambda scan, *_: scan)
     assert ImageMasks(path=root).open().fingerprint != by_colour
 
 
@@ -549,3 +549,55 @@ def test_a_mask_turns_with_its_image(tmp_path, orientation, caplog):
     found = masks_of(ImageMasks(path=tmp_path).open())
     np.testing.assert_array_equal(found[0, ..., 0], UPRIGHT[orientation](mask) // 255)
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "keys", "classes", "kept"),
+    [
+        ([0, 1, 2, 255], {"ignore": [255]}, "0 1 2", [0, 1, 2]),
+        ([0, 1, 2, 255], {"ignore": 255, "classes": ["a", "b", "c"]}, "a b c", [0, 1, 2]),
+        ([0, 1, 2], {"ignore": "void", "classes": ["a", "void", "c"]}, "a c", [0, 2]),
+        ([0, 1, 2, 3], {"ignore": [0]}, "1 2 3", [1, 2, 3]),
+        ([0, 1, 2, 3], {"ignore": [0], "classes": ["a", "b", "c"]}, "a b c", [1, 2, 3]),
+        ([0, 128, 255], {"ignore": [128]}, "0 255", [0, 255]),
+        ([5, 9, 200], {"ignore": [200], "mask_values": [9, 5]}, "9 5", [9, 5]),
+        ([5, 9, 200], {"ignore": ["void"], "mask_values": {5: "a", 9: "b", 200: "void"}}, "a b", [5, 9]),
+        ([5, 9, 200], {"ignore": [200], "mask_values": {5: "a", 9: "b", 200: "void"}}, "a b", [5, 9]),
+        ([5, 9, 77, 200], {"ignore": ["void"], "mask_values": {"void": "rest", "a": 9, "b": 5}}, "a b", [9, 5]),
+        (
+            [5, 9, 200],
+            {"ignore": ["void"], "classes": ["b", "a"], "mask_values": {5: "a", 9: "b", 200: "void"}},
+            "b a",
+            [9, 5],
+        ),
+        (
+            [0, 50, 90],
+            {"ignore": ["void"], "mask_colors": {"a": (90, 90, 90), "void": (0, 0, 0), "b": "rest"}},
+            "a b",
+            [90, 50],
+        ),
+    ],
+)
+def test_ignored_pixels_have_no_class(pairs, values, keys, classes, kept):
+    source = ImageMasks(path=pairs(values), **keys)
+    data = source.open()
+    assert source.ignores
+    assert source.listed_classes in (None, data.classes)
+    assert data.classes == tuple(classes.split())
+    number_of = {value: number for number, value in enumerate(kept)}
+    expected = np.vectorize(lambda value: number_of.get(value, 255))(mask_of(values, 1))
+    np.testing.assert_array_equal(masks_of(data)[1, ..., 0], expected)
+
+
+def test_what_is_ignored_must_leave_two_classes_and_be_known(pairs):
+    for keys, words in [
+        ({"ignore": ["void"]}, "classes, which are named by classes, mask_values or mask_colors; void is neither"),
+        ({"ignore": ["viod"], "classes": ["a", "b", "void"]}, "which are a, b, void; viod is neither"),
+        ({"ignore": ["b"], "classes": ["a", "b"]}, "ignore to leave at least two classes"),
+        ({"ignore": [0], "mask_colors": {"a": BLACK, "b": WHITE, "c": RED}}, "0 is neither"),
+        ({"ignore": [256]}, "less than or equal to 255"),
+    ]:
+        with pytest.raises(ValidationError, match=words):
+            ImageMasks(path="x", **keys)
+    with pytest.raises(DataError, match=r"`ignore` leaves 0; expected two classes"):
+        ImageMasks(path=pairs(), ignore=[255], mask_values=[0, 255]).open()

@@ -1,7 +1,10 @@
 """Areas by hand and by scikit-learn, counted chunk by chunk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from kerasrun.components import Component
 from kerasrun.reading.data import Split
@@ -45,6 +48,21 @@ def test_overlap_of_each_class(split):
     assert (cat.iou, cat.dice) == (3 / 5, 3 / 4)
     assert (dog.iou, dog.dice, dog.pixels) == (None, None, 0)
     assert scores.headline == {"pixel_accuracy": 6 / 8, "mean_iou": 3 / 5, "mean_dice": 3 / 4}
+
+
+def test_pixels_without_a_class_are_neither_counted_nor_drawn(split):
+    true = TRUE.copy()
+    true[0, 0, 1] = true[1, 0, 0] = 255
+    split = replace(split, labels=ArrayInputs(true[..., np.newaxis]))
+    scores = scored(split, np.eye(3)[PREDICTED], ["ground", "cat", "dog"])
+    assert [score.pixels for score in scores.classes] == [2, 4, 0]
+    assert scores.pixel_accuracy == 5 / 6
+    assert scores.overlays[0].true.tolist() == [[0, 0, 1, 1]]
+    axes = Figure().subplots()
+    TASK.draw(axes, true[0][..., np.newaxis], ["ground", "cat", "dog"])
+    assert axes.images[0].get_array()[..., 3].tolist() == [[0, 0, 0.5, 0.5]]
+    none = replace(split, labels=ArrayInputs(np.full((2, 1, 4, 1), 255, np.uint8)))
+    assert scored(none, np.eye(3)[PREDICTED], ["ground", "cat", "dog"]).pixel_accuracy == 0
 
 
 def test_one_channel_is_cut_at_the_threshold(split):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kerasrun
 from kerasrun.errors import ModelError
@@ -68,3 +69,74 @@ def test_a_layer_that_changes_the_size_is_refused_with_masks_too(tmp_path):
     file.write_text(EXPERIMENT.replace("  ImageDataGenerator: {", "  - RandomCrop: {height: 16, width: 16}\n  #"))
     with pytest.raises(ModelError, match=r"random_crop makes examples of shape \(16, 16, 1\)"):
         kerasrun.train(file, output=tmp_path)
+
+
+IGNORING = """
+data: {image_masks: {path: pairs, color_mode: grayscale, classes: [ground, line, dot], ignore: [255]}}
+augmentation: [RandomFlip]
+model:
+  layers:
+    - Conv2D: {filters: 4, kernel_size: 3, padding: same, activation: leaky_relu}
+compile: {loss: LOSS, metrics: [accuracy, {F1Score: {average: macro}}, {MeanIoU: {num_classes: 3}}]}
+fit: {epochs: 3, batch_size: 4}
+"""
+
+
+@pytest.fixture(scope="module", params=["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def ignoring(request, tmp_path_factory):
+    """Run `whole/run-1`, and `cut/run-1` as above, on masks of which a third has no class."""
+    folder = tmp_path_factory.mktemp("ignoring")
+    rng = np.random.default_rng(5)
+    for place in range(12):
+        mask = rng.integers(0, 3, (6, 8)).astype(np.uint8)
+        grey = (mask * 80 + rng.integers(0, 60, mask.shape)).astype(np.uint8)
+        mask[rng.random(mask.shape) < 1 / 3] = 255
+        for name, values in (("images", grey), ("masks", mask)):
+            file = folder / "pairs" / ("train" if place < 8 else "validation") / name / f"{place:02}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(file)
+    train_whole_and_cut(folder, IGNORING.replace("LOSS", request.param))
+    kerasrun.resume(folder / "cut" / "run-1")
+    return folder
+
+
+def test_a_resume_with_ignored_pixels_is_exact(ignoring):
+    import keras
+
+    whole, cut = (open_run(ignoring / name / "run-1") for name in ("whole", "cut"))
+    assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    first, second = (keras.models.load_model(run.last_model, compile=False).get_weights() for run in (whole, cut))
+    assert [weight.tobytes() for weight in first] == [weight.tobytes() for weight in second]
+
+
+def test_ignored_pixels_are_not_evaluated_and_never_predicted(ignoring):
+    import keras
+    from sklearn import metrics as sk
+
+    run, folder = open_run(ignoring / "whole" / "run-1"), ignoring / "pairs" / "validation"
+    paths = sorted((folder / "images").iterdir())
+    x, true = (
+        np.stack([np.asarray(Image.open(folder / name / path.name)) for path in paths]) for name in ("images", "masks")
+    )
+    outputs = keras.models.load_model(run.best_model, compile=False).predict(x[..., np.newaxis], verbose=0)
+    assert outputs.shape[-1] == 3
+    labels, outputs = true[true != 255], outputs[true != 255]
+    called = outputs.argmax(-1)
+    report = kerasrun.evaluate(run).as_dict()
+    assert report["metrics"] == pytest.approx(
+        {
+            "loss": sk.log_loss(labels, outputs),
+            "accuracy": sk.accuracy_score(labels, called),
+            "f1_score": sk.f1_score(labels, called, average="macro"),
+            "mean_io_u": sk.jaccard_score(labels, called, average="macro"),
+        },
+        rel=1e-5,
+    )
+    assert report["pixel_accuracy"] == pytest.approx(sk.accuracy_score(labels, called))
+    assert [one["iou"] for one in report["classes"]] == pytest.approx(sk.jaccard_score(labels, called, average=None))
+    assert [one["pixels"] for one in report["classes"]] == np.bincount(labels).tolist()
+    found = kerasrun.predict(paths, model=run.best_model, masks=ignoring / "predicted")
+    assert {tuple(one.as_dict()["shares"]) for one in found} == {("ground", "line", "dot")}
+    header, *rows = run.metrics_file.read_text().splitlines()
+    best = min(float(row.split(",")[header.split(",").index("val_loss")]) for row in rows)
+    assert best == pytest.approx(sk.log_loss(labels, outputs), rel=1e-5)
