@@ -14,6 +14,7 @@ from kerasrun.keras_catalogue import (
     FAMILIES,
     RATES,
     Parameter,
+    added,
     canonical,
     family_of_argument,
     full_name,
@@ -53,8 +54,10 @@ _NUMBERS = frozenset(
     {"units", "filters", "kernel_size", "rate", "scale"}
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
 )
-_WHOLE = frozenset({"units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
+_WHOLE = frozenset({"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
 _SHARES = frozenset({"beta_1", "beta_2", "ema_momentum", "momentum", "rho"})
+# A share of a turn, of a side, of the colours.
+_FACTORS = frozenset({"factor", "height_factor", "width_factor", "x_factor", "y_factor"})
 _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
 # What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
 _NOT_ADAPTED = {
@@ -247,7 +250,10 @@ class _Checker:
 
     def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
         if isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            if expected := _range(node.value, family, parameter.name):
+            # A plugin's own arguments may mean anything, and RandomPosterization calls bits its factor.
+            component = str(path[-2])
+            is_free = family == "layers" and (added(family, component) or component == "RandomPosterization")
+            if not is_free and (expected := _range(node.value, family, parameter.name)):
                 self.problems.append(self.document.problem(path, f"received {shown(node.value)}", expected))
             return
         if not isinstance(node.value, str):
@@ -258,8 +264,10 @@ class _Checker:
         suggestion = closest(node.value, choices)
         if isinstance(default, bool):
             expected, suggestion = "expected true or false", _as_boolean(node.value)
-        elif (isinstance(default, int | float) and parameter.name not in _NOT_ONLY_NUMBERS) or (
-            parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS
+        elif (
+            (isinstance(default, int | float) and parameter.name not in _NOT_ONLY_NUMBERS)
+            or (parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS)
+            or parameter.name == "seed"
         ):
             expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
             suggestion = _quotient(node.value) or suggestion
@@ -390,8 +398,10 @@ def _range(value: float, family: str, parameter: str) -> str | None:
         return "expected a number of at least 0"
     if parameter == "initial_learning_rate" and value < 0:
         return "expected a number of at least 0"
-    if family == "layers" and parameter == "rate" and not 0 <= value <= 1:
+    if family == "layers" and parameter in ("rate", "stddev") and not 0 <= value <= 1:
         return "expected a share from 0 to 1"
+    if family == "layers" and parameter in _FACTORS and abs(value) > 1:
+        return "expected a share from -1 to 1"
     if family == "layers" and parameter in _WHOLE and (value < 1 or value != int(value)):
         return "expected a whole number of at least 1"
     return None

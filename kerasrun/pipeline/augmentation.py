@@ -71,7 +71,10 @@ class LayerAugmentation:
             ModelError: if a layer is not one that augments images, or its draws cannot be repeated.
         """
         self.seed = seed
-        self.layers = [_augmentation_layer(component) for component in components]
+        self.layers = []
+        for number, component in enumerate(components):
+            with _placed(number):
+                self.layers.append(_augmentation_layer(component))
 
     def check(self, shape: tuple[int, ...], *, masks: bool = False) -> None:
         """Try two examples of this shape, with masks or without.
@@ -80,20 +83,22 @@ class LayerAugmentation:
             ModelError: if a layer does not take such examples, or gives them another shape.
         """
         some = tf.zeros((2, *shape[:2], 1), tf.uint8) if masks else None
-        for layer in self.layers:
-            try:
-                with missing_kernels_explained():
-                    given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]), some)[0].shape[1:])
-            except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
-                reason = " ".join(str(error).split())
-                raise ModelError(
-                    f"augmentation: {layer.name} does not take examples of shape {shape}: {reason}"
-                ) from error
-            if given != tuple(shape):
-                raise ModelError(
-                    f"augmentation: {layer.name} makes examples of shape {given} from {shape}, but the network takes "
-                    f"{shape} in evaluation too; set image_size in the data section instead"
-                )
+        for number, layer in enumerate(self.layers):
+            with _placed(number):
+                self._check_layer(layer, shape, some)
+
+    def _check_layer(self, layer: Any, shape: tuple[int, ...], some: tf.Tensor | None) -> None:
+        try:
+            with missing_kernels_explained():
+                given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]), some)[0].shape[1:])
+        except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"augmentation: {layer.name} does not take examples of shape {shape}: {reason}") from error
+        if given != tuple(shape):
+            raise ModelError(
+                f"augmentation: {layer.name} makes examples of shape {given} from {shape}, but the network takes "
+                f"{shape} in evaluation too; set image_size in the data section instead"
+            )
 
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
@@ -151,6 +156,15 @@ def _augmentation_layer(component: Component) -> Any:
             "{layers: …}"
         )
     return layer
+
+
+@contextmanager
+def _placed(number: int) -> Iterator[None]:
+    """Say of an error which layer of the section it is about."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(str(error), ("augmentation", number)) from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@ import pytest
 
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.load import parse
+from kerasrun.keras_catalogue import identifiers, signature
 
 SMALLEST = "data: {folder: {path: x}}\nmodel: Small\n"
 
@@ -307,3 +308,49 @@ def test_the_shape_of_the_input_is_not_asked_for_in_a_layer():
 def test_what_no_network_can_be_built_of_is_refused(text, message):
     with pytest.raises(ExperimentError, match=message):
         parse(f"data: {{folder: {{path: x}}}}\n{text}\n", "e.yaml")
+
+
+def _layers_with(parameter):
+    return [name for name in identifiers("layers").values() if parameter in arguments_of(name)]
+
+
+def arguments_of(layer):
+    return {one.name: one for one in signature("layers", layer).parameters}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("parameter", ["factor", "height_factor", "x_factor", "rate", "stddev"])
+@pytest.mark.parametrize("value", [-15, -0.5, 0, 0.5, 1, 15])
+def test_a_share_that_keras_takes_is_not_refused(parameter, value):
+    import keras
+
+    others = {"width_factor": 0.1}
+    for name in dict.fromkeys(_layers_with(parameter)):
+        needed = {key: others[key] for key, one in arguments_of(name).items() if one.required and key in others}
+        given = {**needed, parameter: value}
+        try:
+            getattr(keras.layers, name)(**given)
+        except (ValueError, TypeError):
+            continue
+        lines = []
+        try:
+            parse(f"data: {{folder: {{path: x}}}}\naugmentation: [{{{name}: {given}}}]\nmodel: Small\n", "e.yaml")
+        except ExperimentError as error:
+            lines = str(error).splitlines()
+        assert not any("expected a share" in line for line in lines), (name, lines)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ("RandomRotation: {factor: 15}", "expected a share from -1 to 1"),
+        ("RandomZoom: {height_factor: 20}", "expected a share from -1 to 1"),
+        ("GaussianNoise: {stddev: -1}", "expected a share from 0 to 1"),
+        ("RandomCrop: {height: 0, width: 3}", "expected a whole number of at least 1"),
+        ("RandomFlip: {seed: abc}", "expected a number"),
+    ],
+)
+def test_a_number_that_no_layer_takes_is_refused_with_its_line(layer, expected):
+    line = only_problem(f"augmentation: [{{{layer}}}]\n")
+    assert line.startswith("e.yaml:3:")
+    assert expected in line
