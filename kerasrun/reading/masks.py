@@ -328,9 +328,11 @@ def _count_of(scan: MaskScan, found: frozenset[int], ignored: Collection[int]) -
     count = len(set(range(max(found, default=0) + 1)).difference(ignored))
     if len(found) < count or count < 2:
         values = listed([str(value) for value in sorted(found)])
+        # Pascal VOC and Cityscapes say so of pixels that have none.
+        border = ", or leave 255 out by `ignore: [255]`" if found == {*range(len(found) - 1), 255} else ""
         raise DataError(
             f"{scan.paths[0].parent}: the masks have the values {values}, which are neither 0 and 255 nor class "
-            "numbers without a gap; set `mask_values`: the value of each class, in order, or `classes`"
+            f"numbers without a gap; set `mask_values`: the value of each class, in order, or `classes`{border}"
         )
     return count
 
@@ -342,7 +344,8 @@ def _check_known(scan: MaskScan, known: Collection[int]) -> None:
             _refuse_jpeg(scan, set(known))
             raise DataError(
                 f"{path}: the mask has the value{'s' * (len(unknown) > 1)} {listed([str(v) for v in unknown])}, but "
-                f"the classes are {listed([str(v) for v in sorted(known)])}; set `mask_values`, or mend the mask"
+                f"the classes are {listed([str(v) for v in sorted(known)])}; set `mask_values`, or leave "
+                f"such pixels out by `ignore: {unknown[:5]}`"
             )
 
 

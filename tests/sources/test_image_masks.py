@@ -589,6 +589,14 @@ def test_ignored_pixels_have_no_class(pairs, values, keys, classes, kept):
     np.testing.assert_array_equal(masks_of(data)[1, ..., 0], expected)
 
 
+def test_the_border_of_pascal_voc_is_told_what_to_do(pairs):
+    root = pairs([0, 1, 2, 255])
+    with pytest.raises(DataError, match=r"or `classes`, or leave 255 out by `ignore: \[255\]`"):
+        ImageMasks(path=root).open()
+    with pytest.raises(DataError, match=r"leave such pixels out by `ignore: \[255\]`"):
+        ImageMasks(path=root, classes=("a", "b", "c")).open()
+
+
 def test_what_is_ignored_must_leave_two_classes_and_be_known(pairs):
     for keys, words in [
         ({"ignore": ["void"]}, "classes, which are named by classes, mask_values or mask_colors; void is neither"),
