@@ -1,4 +1,4 @@
-"""What a user can cause, as one tree. Each leaf says what is wrong, where, and what to do.
+"""The errors that a user can cause, as one tree. Each leaf says what is wrong, where, and what to do.
 
 KerasrunError                    exit code 1: the run failed for a reason that the user can mend
 ├── UsageError                   exit code 2: the command line is wrong

@@ -58,7 +58,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a Keras object may be given by name; `open_ended` where it takes arguments that its source does not name."""
+    """The arguments of a Keras object; `open_ended` where it takes arguments that its source does not name."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -231,11 +231,11 @@ class Added:
 
     @property
     def takes_rate(self) -> bool:
-        """Of a function of the epoch: whether it is also given the learning rate that is in use."""
+        """Whether a function of the epoch is also given the learning rate that is in use."""
         return any(parameter.name in _RATE_WORDS for parameter in _signature(self.name, self.place).parameters[1:2])
 
     def signature(self, family: str) -> Signature:
-        """What an experiment may give it; the first arguments of a function come from training."""
+        """The arguments that an experiment may give it; the first ones of a function come from training."""
         known = _signature(self.name, self.place)
         if not self.is_function:
             return known

@@ -121,5 +121,5 @@ class _FunctionLoss(keras.losses.Loss):  # type: ignore[misc]
 
 
 def _deserialized(written: Any) -> Any:
-    """What `get_config` wrote is read back; everything else is what it is."""
+    """Read back what `get_config` wrote; leave everything else as it is."""
     return keras.saving.deserialize_keras_object(written) if isinstance(written, dict) else written

@@ -30,7 +30,7 @@ class Plugin:
 
     path: Path
     content: bytes
-    """What is checked, run and kept, whatever becomes of the file meanwhile."""
+    """The bytes that are checked, run and kept, whatever becomes of the file meanwhile."""
     objects: tuple[Added, ...]
 
     @property

@@ -1,4 +1,4 @@
-"""What a person types who knows other tools: the right spelling is said, never the nearest wrong one."""
+"""Spellings that people know from other tools, and the right ones: never the nearest wrong one."""
 
 import logging
 from typing import Any
@@ -29,7 +29,7 @@ COMMANDS = {
     **{"version": "kerasrun --version", "help": "kerasrun --help"},
     **dict.fromkeys(("delete", "rm", "remove", "clean"), "rm -r runs/NAME, since a run is a folder"),
 }
-"""What is meant by the commands of other tools."""
+"""The commands of other tools, and what to type for them."""
 
 _OPTIONS = {
     **dict.fromkeys(

@@ -18,7 +18,7 @@ STANDARDIZATION = (
     *("preprocessing_function", "rescale", "samplewise_center", "samplewise_std_normalization", "featurewise_center"),
     *("featurewise_std_normalization", "zca_whitening"),
 )
-"""What becomes preprocessing in front of the network, for every split; the other arguments change training alone."""
+"""The arguments that become preprocessing in front of the network, for every split; others change training alone."""
 
 NONE = "None"
 """Python's word for null, as tutorials write it."""
@@ -129,7 +129,7 @@ class ImageDataGenerator(Kind):
 
     @model_validator(mode="after")
     def _together(self) -> "ImageDataGenerator":
-        """What the original computes otherwise than it is meant, or cannot compute."""
+        """Refuse what the original computes otherwise than it is meant, or cannot compute."""
         other = "preprocessing_function" if self.preprocessing_function else "samplewise_center"
         if self.centers_features and (self.preprocessing_function or self.centers_samples):
             raise ValueError(
@@ -142,7 +142,7 @@ class ImageDataGenerator(Kind):
 
     @property
     def augments(self) -> bool:
-        """Whether it changes training examples."""
+        """Return whether it changes training examples."""
         numbers = self.rotation_range, self.shear_range, self.channel_shift_range
         shifts = self.width_shift_range, self.height_shift_range
         flips = self.horizontal_flip, self.vertical_flip
@@ -150,7 +150,7 @@ class ImageDataGenerator(Kind):
 
     @property
     def standardizes(self) -> bool:
-        """Whether it says how the network's input is made."""
+        """Return whether it says how the network's input is made."""
         return any(getattr(self, name) not in (None, False) for name in STANDARDIZATION)
 
     @property

@@ -1,4 +1,4 @@
-"""What a key means: the docstring below its field, read from the source once somebody asks.
+"""The meaning of a key: the docstring below its field, read from the source once somebody asks.
 
 Pydantic would read those of every class (`use_attribute_docstrings`) each time kerasrun starts, a third of what
 `validate` takes, for words that only a message about a missing key and the reference show.

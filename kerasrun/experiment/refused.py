@@ -1,4 +1,4 @@
-"""What Keras has and an experiment may not use, with the reason that the user is told."""
+"""The names of Keras that an experiment may not use, with the reason that the user is told."""
 
 _BASE = "it is a base class; name one of the classes that derive from it"
 _PYTHON = "it needs a Python object, which YAML cannot hold"

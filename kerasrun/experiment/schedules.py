@@ -12,7 +12,7 @@ _LISTS = ("boundaries",)
 
 
 def epoch_arguments(schedule: str) -> dict[str, str]:
-    """What counts steps of a schedule → the argument that says the same in epochs."""
+    """The arguments of schedules that count steps → those that say the same in epochs."""
     names = [parameter.name for parameter in signature("schedules", schedule).parameters]
     steps = {name: f"{name.removesuffix('_steps')}_epochs" for name in names if name.endswith("_steps")}
     return {**steps, **{name: f"{name}_epochs" for name in names if name in _LISTS}}

@@ -19,7 +19,7 @@ from kerasrun.tasks.several_outputs import JOINED
 logger = logging.getLogger("kerasrun")
 
 INPUT = "input"
-"""What `inputs` calls the network's own input."""
+"""The name of the network's own input in `inputs`."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _Graph:
     def __init__(self, inputs: Any) -> None:
         self.last = inputs
         self.tensors = {INPUT: inputs}
-        """What layers gave, by the names of their entries."""
+        """The outputs of layers, by the names of their entries."""
         self.layers: dict[str, Any] = {}
         """Layers by the names of the entries that applied them."""
 
@@ -151,12 +151,12 @@ class _Graph:
 
 
 def is_applied_again(name: str, earlier: Container[str]) -> bool:
-    """Whether an entry of this name applies an earlier layer again; what Keras knows by the name comes first."""
+    """Return whether an entry of this name applies an earlier layer again; what Keras knows by the name comes first."""
     return name in earlier and name not in identifiers("layers")
 
 
 def _takes_several(layer: Any) -> bool:
-    """Whether a layer takes tensors one by one, as attention takes query and value, and not as a list."""
+    """Return whether a layer takes tensors one by one, as attention takes query and value, and not as a list."""
     parameters = inspect.signature(layer.call).parameters.values()
     return sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters) > 1
 
@@ -172,7 +172,7 @@ def _is_output(last: Component, output: Output) -> bool:
 
 
 def _ends_as_needed(last: Component, tensor: Any, output: Output) -> bool:
-    """Whether a plugin's layer, which may be a whole network, already gives as many outputs as the labels need."""
+    """Return whether a plugin's layer, perhaps a whole network, already gives as many outputs as the labels need."""
     rank = 4 if output.per_pixel else 2
     is_own = added("layers", canonical("layers", last.name)) is not None
     return is_own and len(tensor.shape) == rank and tensor.shape[-1] == output.units

@@ -29,7 +29,7 @@ LEAVES_MASKS = ("ContrastLimitedAdaptiveHistogramEqualization",)
 
 
 class Augmentation(Protocol):
-    """What changes a batch of training examples, as a function of the step."""
+    """A change of a batch of training examples, as a function of the step."""
 
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None

@@ -74,7 +74,7 @@ class BatchesInMemory:
     """
 
     spec = (tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.int64))
-    """What `next` gives."""
+    """The values that `next` gives."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What `ImageDataGenerator` changes at random, for whole batches and as a function of the seed and the step.
+"""The random changes of `ImageDataGenerator`, for whole batches and as a function of the seed and the step.
 
 The original transforms image after image with SciPy. Here rotation, shift, shear, zoom and flips of an image are one
 matrix, and a batch is resampled at once. Two things differ on purpose: the original's matrix is made for (x, y), but it
@@ -24,7 +24,7 @@ _ROUNDING = 1e-3
 
 @dataclass(frozen=True)
 class Parameters:
-    """What was drawn for each example, by the names of the original; every tensor has the shape (batch,)."""
+    """The random numbers of each example, by the names of the original; every tensor has the shape (batch,)."""
 
     theta: tf.Tensor
     """Degrees."""

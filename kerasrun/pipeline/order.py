@@ -1,4 +1,4 @@
-"""Which example is where: pure functions of the seed, so that a run can begin at any step without replaying."""
+"""The order of the examples, as pure functions of the seed: a run can begin at any step without replaying."""
 
 import numpy as np
 from numpy.typing import NDArray

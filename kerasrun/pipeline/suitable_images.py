@@ -1,4 +1,4 @@
-"""Whether examples are images that an `ImageDataGenerator` can change: light, to be told before TensorFlow loads."""
+"""Check that examples are images that an `ImageDataGenerator` can change, before TensorFlow loads."""
 
 import math
 

@@ -44,7 +44,7 @@ class ImageFormat:
     interpolation: Interpolation = "bilinear"
     fit_mode: FitMode = "resize"
     bits: Literal[8, 16] = 8
-    """Of each sample in an array; of 16 the high byte is kept."""
+    """The bits of each sample in an array; of 16 the high byte is kept."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

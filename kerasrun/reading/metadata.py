@@ -1,4 +1,4 @@
-"""What an image file holds beside its pixels: the orientation is read, everything else can be left out.
+"""The metadata beside the pixels of an image file: the orientation is read, everything else can be left out.
 
 Light to import. Formats: JPEG, ITU-T T.81 B.1.1.4; PNG, https://www.w3.org/TR/png-3/ 5.3; EXIF data are a directory of
 TIFF 6.0, section 2.

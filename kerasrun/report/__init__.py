@@ -1,1 +1,1 @@
-"""What evaluations and predictions say, whatever the labels are: scores, tables, curves and pictures."""
+"""The results of evaluations and predictions, whatever the labels are: scores, tables, curves and pictures."""

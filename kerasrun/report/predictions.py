@@ -1,4 +1,4 @@
-"""What the predictions of every task have in common, and how a list of them is printed."""
+"""The base of the predictions of every task, and how a list of them is printed."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What the scores of every task have in common, and how they come from outputs."""
+"""The base of the scores of every task, and how they are computed from outputs."""
 
 from __future__ import annotations
 

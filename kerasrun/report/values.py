@@ -1,4 +1,4 @@
-"""What a network's outputs stand for, and the probabilities and classes that they say."""
+"""The meaning of a network's outputs: the probabilities and classes that they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each metric of Keras compares, and how a loss's targets and a network's outputs become that.
+"""Bring a loss's targets and a network's outputs to the form that each metric of Keras compares.
 
 Keras gives every metric the targets of the loss and the outputs as they are: logits to `AUC`, class numbers to
 `Precision`, one column to `F1Score`. Most metrics then return a number, and it means nothing. Here each gets what it is
@@ -47,7 +47,7 @@ _KINDS: Mapping[Compares, tuple[str, ...]] = {
     ),
 }
 COMPARES: Mapping[str, Compares] = {name: compares for compares, names in _KINDS.items() for name in names}
-"""What a metric of Keras compares, by its name."""
+"""The form of targets and outputs that a metric of Keras compares, by its name."""
 
 # What they compute is a logarithm of probabilities; those with an argument `from_logits` take logits, and lose less.
 _LOGARITHMS: Mapping[str, OutputKind | None] = {

@@ -1,4 +1,4 @@
-"""What is wrong with an experiment: each problem with its place, all of them in one message."""
+"""The problems of an experiment: each with its place, all of them in one message."""
 
 import difflib
 import re

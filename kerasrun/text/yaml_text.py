@@ -100,7 +100,7 @@ def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
 
 
 def read_scalar(written: str) -> Scalar:
-    """What an unquoted scalar means."""
+    """Return the value that an unquoted scalar means."""
     if written in ("", "~") or written.lower() == "null":
         return None
     if written.lower() in ("true", "false"):

@@ -1,4 +1,4 @@
-"""What `run.json` says of a run beside its status: the experiment, the data and the machine. Light to import."""
+"""The description of a run in `run.json`: the experiment, the data and the machine. Light to import."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -83,7 +83,7 @@ class TrainingLoop:
         self.writer = RunWriter(run, job, self.callbacks)
         self.fingerprint = FingerprintCheck(run, job.data, self.writer)
         self.has_stepped = False
-        """Whether this process has trained, so that what it saves relies on what it read."""
+        """True once this process has trained, so that what it saves relies on what it read."""
         every_step = any(callback.needs_every_step() for callback in self.callbacks)
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.best = best_for(job.model, job.monitor, experiment.checkpoint.mode)

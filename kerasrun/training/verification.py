@@ -29,7 +29,7 @@ from kerasrun.runs.directory import RunDirectory, open_run
 logger = logging.getLogger("kerasrun")
 
 EXPERIMENT, SETTINGS, ERROR = "experiment.yaml", "settings.json", "error.json"
-"""What this process and those that train leave for each other in the folder."""
+"""The names of the files that this process and those that train leave for each other."""
 METRICS = "metrics.csv"
 
 Digests = Mapping[str, str]
@@ -51,7 +51,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was trained, and where it differed."""
+    """A comparison of trainings, and the places where they differed."""
 
     device: str
     devices: int

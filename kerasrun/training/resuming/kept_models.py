@@ -28,7 +28,7 @@ def last_is_whole(run: RunDirectory) -> bool:
 
 @dataclass(frozen=True)
 class BestModel:
-    """What a resume does about `best.keras`; nothing where it is whole."""
+    """The way in which a resume makes `best.keras` whole; nothing where it is."""
 
     made_from: Checkpoint | None = None
     """The checkpoint from which it is made again."""

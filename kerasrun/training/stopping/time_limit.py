@@ -6,7 +6,7 @@ import time
 from kerasrun.experiment.units import duration
 
 UNCERTAINTY = 1.5
-"""What is still to be done may take this many times as long as it did the last time."""
+"""Work that is still to be done may take this many times as long as it did the last time."""
 MARGIN_SECONDS = 1.0
 """Seconds for what is not measured: the last lines, and the end of the process."""
 
