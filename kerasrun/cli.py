@@ -156,7 +156,7 @@ class _CurrentStderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):  # a full disk behind stderr must not end a training
-            print(self.format(record), file=sys.stderr)
+            print(getattr(record, "on_terminal", None) or self.format(record), file=sys.stderr)
 
 
 def _log_to_stderr() -> None:

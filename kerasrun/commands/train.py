@@ -1,5 +1,7 @@
 """`kerasrun train`."""
 
+import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
 
 GROUP, ORDER = "Train", 40
+
+logger = logging.getLogger("kerasrun")
 
 
 def train(
@@ -47,6 +51,8 @@ def train(
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """
+    if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
+        logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
     from kerasrun.training.train import train as run_training
 

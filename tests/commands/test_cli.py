@@ -90,7 +90,7 @@ def test_missing_data_are_exit_1_and_leave_no_run(tmp_path):
     (tmp_path / "a.yaml").write_text("data: {npz: {path: none.npz}}\nmodel: LeNet\n")
     done = kerasrun("train", "a.yaml", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("reading none.npz\nerror: ")
     assert str(tmp_path / "none.npz") in done.stderr
     assert not (tmp_path / "runs").exists()
 
