@@ -35,10 +35,9 @@ class _InGroups(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a list of commands for each group."""
         commands: Mapping[str, Any] = self.commands
-        limit = formatter.width - 6 - max(map(len, commands))
         for group, named in itertools.groupby(commands.items(), lambda item: item[1].rich_help_panel):
             with formatter.section(group):
-                formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in named])
+                formatter.write_dl([(name, command.help.partition("\n\n")[0]) for name, command in named])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; one that does not exist is answered with the one that was meant."""
@@ -74,7 +73,7 @@ def kerasrun(
 ) -> None:
     """Train Keras models from a YAML file: exact resume, evaluation and prediction.
 
-    Results go to stdout, progress and messages to stderr.
+    Results go to stdout, progress and messages to stderr. `kerasrun COMMAND -h` explains a command.
     """
     if quiet:
         for handler in logging.getLogger("kerasrun").handlers:

@@ -13,7 +13,7 @@ from kerasrun.errors import UsageError
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
 
-GROUP, ORDER = "Train", 40
+GROUP, ORDER = "Train it", 40
 
 logger = logging.getLogger("kerasrun")
 
@@ -45,9 +45,9 @@ def train(
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
 ) -> None:
-    """Train an experiment.
+    """Train an experiment into a new run directory.
 
-    FILE is trained into a new run directory, whose path is printed.
+    The path of the directory is printed.
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """
