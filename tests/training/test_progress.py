@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kerasrun import cli
+from kerasrun import cli, stderr
 from kerasrun.engine.chunks import ChunkSize
 from kerasrun.experiment.schema import Fit
 from kerasrun.runs.directory import create
@@ -45,7 +45,8 @@ def terminal(monkeypatch):
     logger = logging.getLogger("kerasrun")
     for name, value in (("handlers", []), ("propagate", True), ("level", logging.INFO)):
         monkeypatch.setattr(logger, name, value)
-    cli._log_to_stderr()
+    stderr.show()
+    monkeypatch.setattr(logger, "propagate", False)
     return monkeypatch
 
 
