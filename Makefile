@@ -20,9 +20,9 @@ demo: $(VENV)/installed
 	@echo "== predicting one image of a 7, three images of a 3"
 	$(BIN)/kerasrun predict data/digits/png/test/7/0000.png 'data/digits/png/test/3/00[0-2]*.png' --top 2
 	@echo
-	@echo "The run is in runs/latest: its curves with '$(BIN)/kerasrun plot', TensorBoard with"
-	@echo "'$(BIN)/tensorboard --logdir runs', all runs with '$(BIN)/kerasrun runs'. Change something:"
-	@echo "'$(BIN)/kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
+	@echo "The run is in runs/latest. For the commands of the README: source $(BIN)/activate"
+	@echo "Then 'kerasrun plot' draws its curves, 'tensorboard --logdir runs' shows them live, 'kerasrun runs' lists all"
+	@echo "runs. Change something: 'kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/benchmarks

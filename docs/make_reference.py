@@ -38,7 +38,7 @@ from kerasrun.training.resuming.compatibility import FIELDS
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "configs" / "lenet_directory.yaml"
 MISTAKES = (
-    ("model: LeNet\n", "model: LeNett\n"),
+    ("model: LeNet", "model: LeNett"),
     ("batch_size: 32", "batch_size: many"),
     ("monitor: val_loss", "monitor: val_los"),
 )
@@ -102,7 +102,9 @@ def _mistakes() -> str:
     try:
         parse(content, "lenet.yaml")
     except ExperimentError as error:
-        return f"```console\n$ kerasrun train lenet.yaml\n{error}\n```"
+        edits = "; ".join(f"s/{right}/{wrong}/" for right, wrong in MISTAKES)
+        made = f"$ sed '{edits}' {EXAMPLE.relative_to(ROOT)} > lenet.yaml"
+        return f"```console\n{made}\n$ kerasrun validate lenet.yaml\n{error}\n```"
     raise AssertionError("the mistakes were not noticed")
 
 

@@ -1,9 +1,11 @@
 """Train Keras models from a YAML file, resume them exactly, evaluate them, and predict.
 
-Every command is one call in Python as well: `kerasrun.train(Path("config.yaml"))`.
+Every command is one call in Python as well: `kerasrun.train("config.yaml")`.
 """
 
+import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from kerasrun.version import VERSION
@@ -27,8 +29,32 @@ _CALLS = {
 __all__ = ["__version__", *sorted(_CALLS)]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Import a call when it is first asked for: `import kerasrun` stays light."""
     if name not in _CALLS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_CALLS[name]), name)
+    call = getattr(importlib.import_module(_CALLS[name]), name)
+    return call if isinstance(call, type) else _said(call)
+
+
+def _said(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a call that says on stderr what it does, and is interrupted with one sentence."""
+
+    @functools.wraps(call)
+    def said(*arguments: Any, **options: Any) -> Any:
+        from kerasrun import stderr
+        from kerasrun.training.stopping.signals import Stopped, number_of
+
+        stderr.show_unless_configured()
+        if isinstance(options.get("overrides"), str):  # one of them, and not a list of letters
+            options["overrides"] = [options["overrides"]]
+        try:
+            return call(*arguments, **options)
+        except KeyboardInterrupt as interruption:
+            raise Stopped(number_of(interruption)) from interruption
+
+    return said

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from kerasrun import stderr
 from kerasrun.commands._spellings import Command, command_meant
 from kerasrun.errors import KerasrunError, StdoutError
 from kerasrun.families import modules
@@ -35,10 +36,9 @@ class _InGroups(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a list of commands for each group."""
         commands: Mapping[str, Any] = self.commands
-        limit = formatter.width - 6 - max(map(len, commands))
         for group, named in itertools.groupby(commands.items(), lambda item: item[1].rich_help_panel):
             with formatter.section(group):
-                formatter.write_dl([(name, command.get_short_help_str(limit)) for name, command in named])
+                formatter.write_dl([(name, command.help.partition("\n\n")[0]) for name, command in named])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; one that does not exist is answered with the one that was meant."""
@@ -74,7 +74,7 @@ def kerasrun(
 ) -> None:
     """Train Keras models from a YAML file: exact resume, evaluation and prediction.
 
-    Results go to stdout, progress and messages to stderr.
+    Results go to stdout, progress and messages to stderr. `kerasrun COMMAND -h` explains a command.
     """
     if quiet:
         for handler in logging.getLogger("kerasrun").handlers:
@@ -84,7 +84,8 @@ def kerasrun(
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _open_missing_streams()
-    _log_to_stderr()
+    stderr.show()
+    stderr.LOGGER.propagate = False
     # A class name that the terminal's encoding lacks is shown escaped, rather than not at all.
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
@@ -151,25 +152,6 @@ class _Stdout(io.TextIOWrapper):
             raise StdoutError(f"stdout: {error.strerror}; what was printed is not complete") from error
 
 
-class _CurrentStderr(logging.Handler):
-    """Writes to whatever `sys.stderr` is at the moment: a live progress bar replaces it for a while."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):  # a full disk behind stderr must not end a training
-            print(self.format(record), file=sys.stderr)
-
-
-def _log_to_stderr() -> None:
-    handler = _CurrentStderr()
-    # Tracebacks of bugs go to log.txt; the user gets one sentence.
-    handler.addFilter(lambda record: record.name != "kerasrun.bug")
-    handler.addFilter(lambda record: not getattr(record, "for_log_alone", False))
-    logger = logging.getLogger("kerasrun")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
 def _prefix(error: KerasrunError) -> str:
     """Problems of a file begin with their place, so that editors can jump there."""
     return "" if error.exit_code == 2 or error.exit_code > 128 else "error: "
@@ -185,9 +167,7 @@ def _behind(end: SystemExit) -> KeyboardInterrupt | None:
 
 def _interrupted(interruption: KeyboardInterrupt) -> int:
     number = signals.number_of(interruption)
-    print(
-        f"interrupted by {signals.name(number)} before training began, or after it; nothing was lost", file=sys.stderr
-    )
+    print(signals.Stopped(number), file=sys.stderr)
     return signals.exit_code(number)
 
 

@@ -31,6 +31,10 @@ class KerasrunError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(KerasrunError):
     """The command line is wrong: the exit code is 2."""

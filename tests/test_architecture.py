@@ -14,6 +14,7 @@ ORDER = (
     *(
         "version",
         "errors",
+        "stderr",
         "collector",
         "run_files",
         "families",

@@ -5,12 +5,20 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.errors import UsageError
+
 ExperimentFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The experiment, a YAML file.", show_default=False)
 ]
 Run = Annotated[
     Path | None,
     typer.Argument(metavar="[RUN]", help="A run directory, or its name; by default the newest.", show_default=False),
+]
+Target = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE|RUN]", help="An experiment, or a run directory; by default the newest run.", show_default=False
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -26,3 +34,22 @@ Threshold = Annotated[
 ]
 
 RUNS = Path("runs")
+
+
+def is_experiment(target: Path) -> bool:
+    """Return whether an argument names an experiment file, and not a run."""
+    return (target.suffix in (".yaml", ".yml") or target.is_file()) and not is_model(target)
+
+
+def is_model(target: Path) -> bool:
+    """Return whether an argument names a model file."""
+    return target.suffix == ".keras"
+
+
+def check_overrides(overrides: list[str] | None) -> None:
+    """
+    Raises:
+        UsageError: if a run is looked at with changes.
+    """
+    if overrides:
+        raise UsageError("--set changes an experiment, and a run is what it is: name the experiment's FILE, not a RUN")

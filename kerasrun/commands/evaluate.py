@@ -7,7 +7,7 @@ import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Threshold, Trust
 
-GROUP, ORDER = "Use a run", 70
+GROUP, ORDER = "Use what was trained", 70
 
 
 def evaluate(

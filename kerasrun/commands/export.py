@@ -9,7 +9,7 @@ from kerasrun import exports
 from kerasrun.commands._options import RUNS, Json, Last, Overrides, Run, Trust
 from kerasrun.families import members
 
-GROUP, ORDER = "Use a run", 110
+GROUP, ORDER = "Use what was trained", 90
 FORMATS = tuple(members(exports.__path__))
 
 

@@ -7,7 +7,7 @@ import typer
 
 from kerasrun.errors import UsageError
 
-GROUP, ORDER = "Begin", 10
+GROUP, ORDER = "Write an experiment", 10
 
 
 def init(
@@ -23,9 +23,9 @@ def init(
         typer.Option("--output", metavar="FILE", help="Where to write; by default NAME.yaml here.", show_default=False),
     ] = None,
 ) -> None:
-    """Write a first experiment.
+    """Write a first experiment, for your own data or as a copy of an example.
 
-    It is a copy of the example NAME, or written for your own data with --data. Without either, the examples are listed.
+    Data are named with --data, an example with NAME. Without either, the examples are listed.
 
     Example: kerasrun init lenet_directory
     """

@@ -9,7 +9,7 @@ import typer
 from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
 from kerasrun.errors import DataError, UsageError
 
-GROUP, ORDER = "Use a run", 80
+GROUP, ORDER = "Use what was trained", 80
 
 logger = logging.getLogger("kerasrun")
 

@@ -7,7 +7,7 @@ import typer
 
 from kerasrun.commands._options import ExperimentFile, Overrides, Trust
 
-GROUP, ORDER = "Begin", 30
+GROUP, ORDER = "Write an experiment", 30
 
 
 def preview(
@@ -22,7 +22,7 @@ def preview(
     overrides: Overrides = None,
     trust: Trust = False,
 ) -> None:
-    """Draw the first training examples.
+    """Draw the first training examples as the network will see them.
 
     They are augmented and preprocessed, as in the first training steps, and shown with their labels. Masks are drawn
     over their images. The picture's path is printed; nothing is trained.

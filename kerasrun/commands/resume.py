@@ -6,7 +6,7 @@ import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
 
-GROUP, ORDER = "Train", 50
+GROUP, ORDER = "Train it", 50
 
 AcceptChanges = Annotated[
     bool,
@@ -21,9 +21,9 @@ def resume(
     trust: Trust = False,
     output: Output = RUNS,
 ) -> None:
-    """Resume an interrupted run.
+    """Resume an interrupted run, which ends with the same bits as without the interruption.
 
-    By default it is the newest unfinished one. It ends with the same bits as if it had never been interrupted.
+    By default it is the newest unfinished one.
 
     Example: kerasrun resume runs/lenet-1
     """

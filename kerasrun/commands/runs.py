@@ -4,13 +4,11 @@ import typer
 
 from kerasrun.commands._options import RUNS, Json, Output
 
-GROUP, ORDER = "Use a run", 120
+GROUP, ORDER = "Look at runs and networks", 100
 
 
 def runs(output: Output = RUNS, as_json: Json = False) -> None:
-    """List the runs in a folder.
-
-    The table says how each ended, its epochs and its best value.
+    """List the runs in a folder: how each ended, its epochs and its best value.
 
     Example: kerasrun runs --json
     """

@@ -1,5 +1,7 @@
 """`kerasrun train`."""
 
+import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,9 @@ from kerasrun.errors import UsageError
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
 
-GROUP, ORDER = "Train", 40
+GROUP, ORDER = "Train it", 40
+
+logger = logging.getLogger("kerasrun")
 
 
 def train(
@@ -41,12 +45,14 @@ def train(
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
 ) -> None:
-    """Train an experiment.
+    """Train an experiment into a new run directory.
 
-    FILE is trained into a new run directory, whose path is printed.
+    The path of the directory is printed.
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """
+    if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
+        logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
     from kerasrun.training.train import train as run_training
 

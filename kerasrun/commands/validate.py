@@ -7,7 +7,7 @@ import typer
 from kerasrun.collector import uncollected
 from kerasrun.commands._options import ExperimentFile, Overrides
 
-GROUP, ORDER = "Begin", 20
+GROUP, ORDER = "Write an experiment", 20
 
 
 def validate(
@@ -15,9 +15,9 @@ def validate(
     overrides: Overrides = None,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print it with every default filled in.")] = False,
 ) -> None:
-    """Check an experiment file.
+    """Check an experiment file, and report every mistake with its place.
 
-    Every mistake in FILE is reported with its place. Neither data nor TensorFlow are loaded.
+    Neither data nor TensorFlow are loaded.
 
     Example: kerasrun validate configs/lenet_directory.yaml
     """

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust
+from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust, is_experiment
 from kerasrun.errors import NotExactError
 
-GROUP, ORDER = "Train", 60
+GROUP, ORDER = "Train it", 60
 
 
 def verify(
@@ -21,7 +21,7 @@ def verify(
     as_json: Json = False,
     output: Output = RUNS,
 ) -> None:
-    """Test whether this machine repeats a result.
+    """Test whether this machine repeats a training to the last bit.
 
     Some steps are trained twice, and once more interrupted and resumed. All must give the same bits.
 
@@ -30,8 +30,7 @@ def verify(
     from kerasrun.runs.listing import find_run
     from kerasrun.training.verification import verify as verify_bits
 
-    is_file = target.is_file() or target.suffix in (".yaml", ".yml")
-    found = target if is_file else find_run(target, output)
+    found = target if is_experiment(target) else find_run(target, output)
     report = verify_bits(found, overrides=overrides or (), steps=steps, trust=trust, output=output)
     typer.echo(report.to_json() if as_json else report.to_text())
     if not report.exact:

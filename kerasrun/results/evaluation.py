@@ -64,7 +64,7 @@ def evaluate(
     run: RunDirectory | str | Path,
     *,
     split: str | None = None,
-    data: Path | None = None,
+    data: str | Path | None = None,
     last: bool = False,
     threshold: float | None = None,
     overrides: Sequence[str] = (),
@@ -84,21 +84,22 @@ def evaluate(
         KerasrunError: if the run has no model yet, or the data cannot be used.
     """
     run = run if isinstance(run, RunDirectory) else open_run(run)
+    folder = None if data is None else Path(data)
     path = model_of(run, last=last)
-    if data is not None and split is not None:
+    if folder is not None and split is not None:
         raise UsageError("--data and --split both say what to evaluate on; give one of them")
     info = model_file.read_info(path)
     check_threshold(info, threshold, path)
     recorded = read_recorded(run, overrides)
-    if data is None:
+    if folder is None:
         opened = recorded.open_data()
         examples = _chosen(opened.splits, split)
     else:
-        opened, examples = None, _outside(info, path, data)
+        opened, examples = None, _outside(info, path, folder)
     trained = recorded.open_model(path, trust=trust)
     if opened:
         recorded.compare(opened)
-    split_name = f"data-{data.name}" if data else examples.name
+    split_name = f"data-{folder.name}" if folder else examples.name
     return _report(run, recorded.experiment, trained, examples, split_name, threshold)
 
 

@@ -48,7 +48,7 @@ def export(
     run: RunDirectory | str | Path,
     format: str,
     *,
-    output: Path | None = None,
+    output: str | Path | None = None,
     last: bool = False,
     overrides: Sequence[str] = (),
     trust: bool = False,
@@ -70,6 +70,7 @@ def export(
     if format not in formats():
         raise UsageError(f"unknown format {format!r}; expected {', '.join(formats())}")
     chosen = formats()[format]
+    output = None if output is None else Path(output)
     _check_name(chosen, output)
     _check_packages(chosen)
     path = model_of(run, last=last)

@@ -1,12 +1,23 @@
-"""A trained model, ready to evaluate or to predict, with what its file knows."""
+"""A model with what its file knows: trained, ready to evaluate or to predict; or as an experiment begins."""
 
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from kerasrun import model_file
+import numpy as np
+
+from kerasrun import model_file, plugins
 from kerasrun.engine import devices
+from kerasrun.engine.errors import explained
+from kerasrun.engine.prepared import prepare
 from kerasrun.errors import ModelFileError, UsageError
+from kerasrun.experiment.load import load
 from kerasrun.model_file import ModelInfo, TrainedModel
+
+MOST_NUMBERS = 100
+"""Weights with more numbers are not printed one by one."""
 
 
 def open_model(
@@ -48,9 +59,34 @@ def check_threshold(info: ModelInfo, threshold: float | None, path: Path) -> Non
         raise ModelFileError(f"{path} {why}, so there is nothing for --threshold to decide; leave it out")
 
 
-def summarize(path: Path, *, trust: bool = False) -> str:
-    """Keras's own table of layers, shapes and parameters, and what the file knows; `trust` as in `model_file.load`."""
-    trained = open_model(path, "cpu", trust=trust)
+def untrained(
+    file: str | Path, overrides: Sequence[str] = (), *, trust: bool = False, pretrained: bool = False
+) -> TrainedModel:
+    """Build the network of an experiment for its data, as it is before the first step.
+
+    Args:
+        overrides: `key.path=value`, as after `--set`.
+        pretrained: put the weights in that the network comes with.
+
+    Raises:
+        KerasrunError: as `train`, up to the first batch.
+    """
+    prepared = prepare(load(file, overrides), trust=trust)
+    device = devices.start("cpu", deterministic=prepared.experiment.deterministic)
+    with contextlib.redirect_stdout(sys.stderr), explained(prepared):  # Keras writes there of downloads
+        from kerasrun.engine.building import build_job
+
+        plugins.load()
+        job = build_job(prepared, device, pretrained=pretrained)
+    return TrainedModel(Path(file), job.model, job.info(0, {}), trust)
+
+
+def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
+    """Return Keras's own table of layers, shapes and parameters, and what the file knows.
+
+    Args:
+        weights: add the weights, and of those with many numbers their range.
+    """
     lines: list[str] = []
     trained.model.summary(print_fn=lines.append)
     info = trained.info
@@ -63,5 +99,15 @@ def summarize(path: Path, *, trust: bool = False) -> str:
         begin += part.columns
     if not info.parts:
         lines.append(f"classes: {', '.join(info.classes)}")
-    lines.append(f"trained: {info.epoch} epochs of {info.experiment}")
-    return "\n".join(lines)
+    lines.append(
+        f"trained: {info.epoch} epochs of {info.experiment}" if info.epoch else f"not trained: {info.experiment}"
+    )
+    return "\n".join([*lines, *(map(_shown, trained.model.weights) if weights else ())])
+
+
+def _shown(weight: Any) -> str:
+    values = np.asarray(weight.numpy(), np.float32)
+    shape = "×".join(map(str, values.shape)) or "1"
+    if values.size > MOST_NUMBERS:
+        return f"{weight.path} ({shape}): from {values.min():.4g} to {values.max():.4g}, mean {values.mean():.4g}"
+    return f"{weight.path} ({shape}):\n{np.array2string(values, precision=6, suppress_small=False)}"

@@ -1,7 +1,8 @@
-"""Pictures of a run: its curves, and the graph of its model. Nothing opens a window."""
+"""Pictures of a run, its curves and the graph of its model; or of an experiment's network. Nothing opens a window."""
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,10 +10,10 @@ from typing import Literal
 import numpy as np
 from matplotlib.figure import Figure
 
-from kerasrun import model_file
-from kerasrun.engine import devices
 from kerasrun.errors import MissingProgramError, RunDirectoryError
+from kerasrun.model_file import TrainedModel
 from kerasrun.report.plain import draw
+from kerasrun.results.model import open_model, untrained
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
@@ -76,21 +77,38 @@ def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool =
     Raises:
         MissingProgramError: if Graphviz's `dot` is not installed, or not configured.
     """
+    _require_dot()
+    return _draw(open_model(run.best_model, "cpu", trust=trust), drawing, run.plots / f"model.{drawing.file_format}")
+
+
+def plot_experiment(
+    file: str | Path, drawing: Drawing = Drawing(), *, overrides: Sequence[str] = (), trust: bool = False
+) -> Path:
+    """Draw the layers of an experiment's network as a graph, before it is trained: `<experiment>-model.png` here.
+
+    Raises:
+        KerasrunError: as `plot_model`, and as `train` up to the first batch.
+    """
+    _require_dot()
+    model = untrained(file, overrides, trust=trust)
+    return _draw(model, drawing, Path(f"{model.info.experiment}-model.{drawing.file_format}"))
+
+
+def _require_dot() -> None:
     if shutil.which("dot") is None:
         raise MissingProgramError(
             "the picture of the model needs Graphviz's dot, which is not installed: apt install graphviz, or "
             "brew install graphviz. Everything else works without it; kerasrun summary lists the layers as text"
         )
-    model_file.read_info(run.best_model)
-    devices.start("cpu")
+
+
+def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
     import keras
 
-    model, _ = model_file.load(run.best_model, trust=trust)
-    path = run.plots / f"model.{drawing.file_format}"
     options = {key: value for key, value in vars(drawing).items() if key != "file_format"}
     with atomic.replacing(path) as private:
         try:
-            keras.utils.plot_model(model, to_file=str(private), show_layer_activations=True, **options)
+            keras.utils.plot_model(trained.model, to_file=str(private), show_layer_activations=True, **options)
         except AssertionError as error:  # pydot's way to say that dot failed
             raise MissingProgramError(
                 f"Graphviz's dot cannot write {drawing.file_format.upper()}; if it is newly installed, configure it "

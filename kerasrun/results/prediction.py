@@ -17,16 +17,16 @@ MaskSize = Literal["original", "input"]
 
 
 def predict(
-    examples: Sequence[str | Path],
+    examples: str | Path | Sequence[str | Path],
     *,
-    model: Path,
+    model: str | Path,
     top: int | None = None,
     every: bool = False,
     threshold: float | None = None,
-    masks: Path | None = None,
+    masks: str | Path | None = None,
     mask_size: MaskSize = "original",
     trust: bool = False,
-    plugins: Sequence[Path] = (),
+    plugins: str | Path | Sequence[str | Path] = (),
 ) -> list[Prediction]:
     """Predict examples.
 
@@ -34,7 +34,8 @@ def predict(
     threads and the same environment variables, the outputs are the same bits.
 
     Args:
-        examples: image files, folders (read with everything below) or globs; text files of rows; or `.npy` files.
+        examples: one or several: image files, folders (read with everything below) or globs; text files of rows; or
+            `.npy` files.
         model: a `.keras` file that kerasrun wrote.
         top: how many classes to name for each example, where one class holds; by default one.
         every: name all of them, or the probability of every label.
@@ -51,6 +52,9 @@ def predict(
     Raises:
         KerasrunError: if an example or the model cannot be read, or an option does not suit the model.
     """
+    model = Path(model)
+    examples = [examples] if isinstance(examples, str | Path) else examples
+    plugin_files = [Path(file) for file in ([plugins] if isinstance(plugins, str | Path) else plugins)]
     info = model_file.read_info(model)
     if top is not None and every:
         raise UsageError("--top and --all both say how many classes to name; give one of them")
@@ -67,12 +71,12 @@ def predict(
         found.paths,
         top=len(info.classes) if every else top or 1,
         every=every,
-        files=info.task.files(masks or MASKS, found.paths, found.images),
+        files=info.task.files(Path(masks or MASKS), found.paths, found.images),
         sizes=found.sizes if mask_size == "original" else (),
         image_format=info.image_format,
         save=save_picture,
     )
-    trained = open_model(model, deterministic=info.deterministic, plugin_files=plugins, trust=trust)
+    trained = open_model(model, deterministic=info.deterministic, plugin_files=plugin_files, trust=trust)
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
 

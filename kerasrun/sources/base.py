@@ -1,5 +1,6 @@
 """The base of the kinds of data, and the YAML fields that several of them share."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,6 +104,11 @@ class Source(Kind):
     def ignores(self) -> bool:
         """Whether pixels may have no class: their label is `IGNORED`."""
         return False
+    def what_is_read(self) -> str:
+        """Its files and folders, for a message: relative to the working directory where they are inside it."""
+        cwd = Path.cwd()
+        paths = [Path(os.path.normpath(value)) for value in vars(self).values() if isinstance(value, Path)]
+        return ", ".join(str(path.relative_to(cwd) if path.is_relative_to(cwd) else path) for path in paths)
 
     @abstractmethod
     def open(self) -> Data:

@@ -51,6 +51,10 @@ class KerasDataset(ArraySource):
         size, channels = (32, 3) if self.name.startswith("cifar") else (28, 1)
         return (*(self.image_size or (size, size)), channels)
 
+    @property
+    def what_is_read(self) -> str:
+        return super().what_is_read or f"{self.name} of keras.datasets"
+
     def open(self) -> Data:
         from kerasrun.sources._keras_files import FILES
 

@@ -88,7 +88,7 @@ class TrainingLoop:
         self.chunks = ChunkSize(fixed=1 if every_step else None)
         self.best = best_for(job.model, job.monitor, experiment.checkpoint.mode)
         self.position = Position()
-        self.progress = TrainingProgress(experiment.fit, job.steps)
+        self.progress = TrainingProgress(experiment.fit, job.steps, self.columns, self.chunks)
         self.stop = StopRequest()
         self.limit = limit or TimeLimit()
         self.ending_seconds: float | None = None
@@ -211,6 +211,7 @@ class TrainingLoop:
         self.stage_ends.append(self.position.epoch)
         logger.info("%s", stages.description(self.experiment, len(self.stage_ends)))
         self._bring_into_stage(len(self.stage_ends))
+        self.progress.begin_stage()
         self.computation.choose_frozen_part(self.callbacks)
         for callback in self.callbacks:
             callback.keep_files(begun=True)
@@ -246,7 +247,7 @@ class TrainingLoop:
             self.epoch_seconds = 0.0
             self.model.reset_metrics()
             self.listeners.on_epoch_begin(epoch)
-        self.progress.begin_epoch(epoch, self.position.step)
+        self.progress.begin_epoch(epoch, self.position.step, stages.end_of_training(self.experiment, self.stage_ends))
         # As in `fit`, a callback may cut an epoch short, but for its first step.
         while self.position.step < self.steps and not (self.position.step and self.model.stop_training):
             self._chunk(batches)
@@ -293,7 +294,7 @@ class TrainingLoop:
             for callback in self.callbacks:
                 callback.after_fused_steps()
         logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
-        self.progress.steps_done(self.position.epoch, self.position.step, self.chunks, logs)
+        self.progress.steps_done(self.position.step, logs)
 
     def _keep_if_best(self, epoch: int, logs: Logs) -> bool:
         logs["learning_rate"] = self._learning_rate()
@@ -327,12 +328,12 @@ class TrainingLoop:
             seconds = evaluator.predictor.chunks.expected_seconds(len(evaluator.split))
             return bool(self.stop) or not self._has_time(seconds, files=2)
 
-        self.progress.validating(epoch)
+        self.progress.validating(len(evaluator.split))
         # Validation uses the variables of the training metrics, and callbacks hear of it.
         training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        metrics = evaluator.evaluate(gives_up)
+        metrics = evaluator.evaluate(gives_up, see=lambda outputs: self.progress.validated(len(outputs)))
         if metrics is None:  # the state as it was before is saved: a resume validates from the beginning
             for callback in self.callbacks:
                 callback.give_up_validation()

@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import logging
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from kerasrun.pipeline.selection import first
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.description import description
+from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
 from kerasrun.training.resuming import branching, compatibility, fingerprint
 from kerasrun.training.resuming.branching import Branch, Origin
@@ -77,8 +79,7 @@ def train(
         trusted = {"trust": True} if trust else {}
         where = {"file": str(Path(file).absolute()), "error": None}
         run.update_run(**said, **where, **begun_with, **trusted, jit_compile=job.model.jit_compile)
-        begins = f", with the weights of {origin}" if origin else ""
-        logger.info("%s on %s%s", run, job.device.description, begins)
+        logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
         _to_its_end(run, job, loop, loop.start)
     return run
@@ -233,10 +234,10 @@ def _to_its_end(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop", beg
         run.update_run(status="paused", reason=str(pause))
         logger.info("%s", pause)
     else:
-        _finished(run, loop)
+        _finished(run, prepared, loop)
 
 
-def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
+def _finished(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop") -> None:
     reason, best = loop.why_it_ended(), loop.best.state()
     run.update_run(status="finished", reason=reason, best=best)
     if best["epoch"] is None or best["value"] is None:
@@ -247,3 +248,8 @@ def _finished(run: RunDirectory, loop: "TrainingLoop") -> None:
         logger.warning("%s was never finite, so the best model is that of epoch %d", best["monitor"], best["epoch"])
     logger.info("%s; best epoch %d by %s %.4g", reason, best["epoch"], best["monitor"], best["value"])
     logger.info("model: %s/%s", run, run.best_model.name)
+    named = shlex.quote(str(run)) + " --trust" * prepared.trust
+    split = "" if prepared.validation or "test" in prepared.data.splits else " --split train"
+    logger.info("next: kerasrun evaluate %s%s", named, split)
+    logger.info("      kerasrun predict %s EXAMPLE", named)
+    logger.info("      kerasrun plot %s", named)

@@ -13,7 +13,6 @@ from kerasrun.callbacks.base import Adapter
 from kerasrun.engine.job import Job
 from kerasrun.engine.state import to_hdf5
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.model_file import ModelInfo
 from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
@@ -92,27 +91,12 @@ class RunWriter(BackgroundWriter):
 
         Keras writes it now, to a private file; what takes long on a slow disk, the flush, is done in the background.
         """
-        experiment, data, targets = self.job.experiment, self.job.data, self.job.targets
-        info = ModelInfo(
-            classes=data.classes,
-            image_format=data.image_format,
-            label_kind=data.label_kind,
-            row_format=data.row_format,
-            batch_size=experiment.fit.batch_size,
-            outputs=targets.outputs,
-            parts=targets.parts,
-            experiment=experiment.name,
-            deterministic=experiment.deterministic,
-            plugins=model_file.needed_plugins(self.job.model),
-            epoch=epoch,
-            metrics=logs,
-        )
         if self._model is not None:
             self._model.result()  # or a slow disk would fill with models that wait for their place
         private = atomic.private_name(path)
         with atomic.explained(path):
             try:
-                model_file.save(self.job.model, info, private)
+                model_file.save(self.job.model, self.job.info(epoch, logs), private)
                 self._model = self.submit(
                     lambda: atomic.replace_from(private, path), otherwise=lambda: atomic.discard(private)
                 )

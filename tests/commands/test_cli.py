@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from kerasrun import commands
@@ -35,6 +36,18 @@ def test_help_lists_every_command():
     assert done.returncode == 0
     assert {"init", "train", "resume", "export"} < set(COMMANDS)
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_help_says_in_whole_sentences_what_each_command_is_for(columns):
+    said = " ".join(CliRunner(env={"COLUMNS": str(columns)}).invoke(app, ["--help"]).stdout.split())
+    groups = ("Write an experiment:", "Train it:", "Use what was trained:", "Look at runs and networks:")
+    places = [said.index(group) for group in groups]
+    assert places == sorted(places)
+    for command in typer.main.get_command(app).commands.values():
+        sentence = " ".join(command.help.partition("\n\n")[0].split())
+        assert sentence.endswith(".")
+        assert f"{command.name} {sentence}" in said
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -90,7 +103,7 @@ def test_missing_data_are_exit_1_and_leave_no_run(tmp_path):
     (tmp_path / "a.yaml").write_text("data: {npz: {path: none.npz}}\nmodel: LeNet\n")
     done = kerasrun("train", "a.yaml", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("reading none.npz\nerror: ")
     assert str(tmp_path / "none.npz") in done.stderr
     assert not (tmp_path / "runs").exists()
 

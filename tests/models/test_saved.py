@@ -13,7 +13,7 @@ import kerasrun
 from kerasrun.errors import ModelError, ModelFileError
 from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models.saved import Saved
-from kerasrun.results.model import summarize
+from kerasrun.results.model import open_model, summarize
 from kerasrun.runs.metrics import Table
 from kerasrun.tasks.base import Output
 from kerasrun.training.resuming import branching
@@ -238,7 +238,7 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
     for use in (
         lambda **trust: kerasrun.evaluate(run, split="train", **trust),
         lambda **trust: kerasrun.predict([tmp_path / "image.png"], model=run.best_model, **trust),
-        lambda **trust: summarize(run.best_model, **trust),
+        lambda **trust: summarize(open_model(run.best_model, "cpu", **trust)),
         lambda **trust: branching.read(branching.find(kerasrun.Branch(run)), **trust),
     ):
         with pytest.raises(ModelFileError, match=r"Lambda.*--trust"):

@@ -1,15 +1,17 @@
-"""Pictures of a run."""
+"""Pictures and summaries of runs and experiments."""
 
 from pathlib import Path
 
 import pytest
 
-from kerasrun.errors import MissingProgramError, RunDirectoryError
+from kerasrun import cli
+from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.results import plots
-from kerasrun.results.model import summarize
+from kerasrun.results.model import open_model, summarize, untrained
 from kerasrun.runs.directory import create
 
 pytestmark = pytest.mark.tensorflow
+CONFIGS = Path(__file__).parents[2] / "configs"
 PNG_SIGNATURE = b"\x89PNG"
 
 
@@ -61,7 +63,7 @@ def test_the_model_is_drawn(run):
 
 
 def test_the_summary_lists_layers_parameters_and_classes(run):
-    text = summarize(run.best_model)
+    text = summarize(open_model(run.best_model, "cpu"))
     assert "61,706" in text
     assert "conv1" in text
     assert "classes: 0, 1, 2" in text
@@ -73,3 +75,70 @@ def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(MissingProgramError, match=r"dot cannot write PNG.*dot -c"):
         plots.plot_model(run)
+
+
+def test_an_experiment_is_drawn_before_it_is_trained(monkeypatch, tmp_path):
+    import keras
+
+    drawn = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plots.shutil, "which", lambda program: "dot")
+    monkeypatch.setattr(
+        keras.utils, "plot_model", lambda model, to_file, **_: (drawn.append(model), Path(to_file).touch())
+    )
+    path = plots.plot_experiment(CONFIGS / "cnn_small.yaml", plots.Drawing("svg"))
+    assert (path, path.exists()) == (Path("cnn_small-model.svg"), True)
+    assert [type(layer).__name__ for layer in drawn[0].layers] == [
+        *("InputLayer", "Rescaling", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense")
+    ]
+
+
+def test_an_experiment_without_graphviz_is_refused_before_its_data_are_read(monkeypatch):
+    monkeypatch.setattr(plots.shutil, "which", lambda program: None)
+    with pytest.raises(MissingProgramError, match="apt install graphviz"):
+        plots.plot_experiment("none.yaml")
+
+
+def test_an_experiment_is_summarized_before_it_is_trained():
+    text = summarize(untrained(CONFIGS / "cnn_small.yaml", ["model.layers.3.Dense.units=7"]))
+    # 16 filters of 3×3 and their biases; 15·15·16 → 7; 7 → 10
+    assert f"Trainable params: {16 * 10 + (15 * 15 * 16 + 1) * 7 + 8 * 10:,}" in text
+    assert "input: 32×32 grayscale" in text
+    assert "classes: 0, 1, 2" in text
+    assert "not trained: cnn_small" in text
+
+
+def test_small_weights_are_printed_and_the_range_of_large_ones():
+    import keras
+
+    text = summarize(untrained(CONFIGS / "cnn_small.yaml", pretrained=True), weights=True)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    plain = keras.Sequential(
+        [
+            *(
+                keras.Input((32, 32, 1)),
+                keras.layers.Conv2D(16, 3),
+                keras.layers.MaxPooling2D(),
+                keras.layers.Flatten(),
+            ),
+            *(keras.layers.Dense(128), keras.layers.Dense(10)),
+        ]
+    )
+    kernel, bias = plain.layers[0].get_weights()
+    assert f"conv2d/kernel (3×3×1×16): from {kernel.min():.4g} to {kernel.max():.4g}, mean {kernel.mean():.4g}" in text
+    assert f"dense_1/bias (10):\n{plain.layers[-1].get_weights()[1]}" in text
+    assert not bias.any()
+    line = summarize(untrained(CONFIGS / "linear_regression.yaml"), weights=True)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    (kernel, bias) = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]).get_weights()
+    assert line.endswith(f"dense/kernel (1×1):\n[[{kernel.item():.6f}]]\ndense/bias (1):\n[0.]")
+
+
+def test_the_command_takes_an_experiment_a_run_or_a_model_file(run, capsys):
+    for target in (CONFIGS / "linear_regression.yaml", run.root, run.best_model):
+        cli.app(["summary", str(target)], standalone_mode=False)
+        assert "Total params" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="name the experiment's FILE"):
+        cli.app(["summary", str(run.root), "-s", "seed=2"], standalone_mode=False)

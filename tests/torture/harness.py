@@ -21,7 +21,7 @@ from tests.torture.evidence import differences, evidence
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300
-_TRAINS = " on CPU"
+_TRAINS = " CPU, "
 """What a child says when TensorFlow has started and training is about to begin."""
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from types import FrameType, TracebackType
 
@@ -19,8 +20,12 @@ class Stopped(KeyboardInterrupt):
     """A signal where there is nothing to save; like Ctrl-C, it passes every `except Exception` on its way."""
 
     def __init__(self, number: int) -> None:
-        super().__init__()
+        super().__init__(f"interrupted by {name(number)} before training began, or after it; nothing was lost")
         self.number = number
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback."""
+        return [str(self)]
 
 
 def number_of(interruption: KeyboardInterrupt) -> int:
@@ -103,16 +108,20 @@ class StopRequest:
         self._thread.start()
 
     def _hear(self, reader: socket.socket, heard: list[signal.Signals]) -> None:
+        is_interactive = hasattr(sys, "ps1")  # a notebook: what it has in its variables would be lost
         with reader:
             while received := reader.recv(1):
                 number = received[0]
                 if number not in heard:
                     continue
+                if self.signal is not None and is_interactive:
+                    continue
                 if self.signal is not None:
                     # At once: every file is whole or not there, and the system releases the run's lock.
                     os._exit(exit_code(number))
                 self.signal = number
-                logger.info("%s: stopping after the steps at hand; once more ends it at once", name(number))
+                more = "" if is_interactive else "; once more ends it at once"
+                logger.info("%s: stopping after the steps at hand%s", name(number), more)
 
 
 def _leave_to_the_thread(number: int, frame: FrameType | None) -> None:

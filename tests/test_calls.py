@@ -1,0 +1,93 @@
+"""kerasrun in Python: what a program or a notebook sees of a call. IPython shows what `_render_traceback_` returns."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+import kerasrun
+from kerasrun.errors import ExperimentError
+from kerasrun.training.stopping.signals import Stopped
+from tests.forked import run
+
+CONFIG = Path(__file__).parents[1] / "configs" / "linear_regression.yaml"
+TRAIN = f"kerasrun.train({str(CONFIG)!r}, overrides=['fit.epochs=3', 'fit.verbose=2'])"
+
+
+def test_the_calls_are_listed():
+    assert dir(kerasrun) == sorted(kerasrun.__all__)
+    assert {"train", "resume", "evaluate", "predict", "export", "verify"} < set(dir(kerasrun))
+    assert all(callable(getattr(kerasrun, name)) for name in dir(kerasrun) if not name.startswith("_"))
+    assert "overrides" in kerasrun.train.__annotations__
+    with pytest.raises(AttributeError, match="fit"):
+        _ = kerasrun.fit
+
+
+def test_one_setting_is_not_a_list_of_letters():
+    assert kerasrun.load(CONFIG, overrides="fit.epochs=3").experiment.fit.epochs == 3
+
+
+def test_an_error_is_one_line_in_a_notebook():
+    with pytest.raises(ExperimentError) as error:
+        kerasrun.load("none.yaml")
+    (line,) = error.value._render_traceback_()
+    assert line.startswith("ExperimentError: none.yaml: no such file")
+
+
+def test_an_interruption_is_one_line_in_a_notebook(monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kerasrun.runs.directory, "open_run", interrupted)
+    with pytest.raises(KeyboardInterrupt) as error:
+        kerasrun.open_run("run-1")
+    assert isinstance(error.value, Stopped)
+    assert error.value._render_traceback_() == [
+        "interrupted by Ctrl-C before training began, or after it; nothing was lost"
+    ]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    "configured",
+    [
+        "",
+        "logging.basicConfig(level='INFO', format='%(message)s')",
+        "kerasrun.load; logging.basicConfig(format='%(message)s')",
+    ],
+)
+def test_each_epoch_is_said_once_whatever_the_program_does_with_logging(configured, tmp_path):
+    done = run(["-c", f"import logging, kerasrun\n{configured}\n{TRAIN}"], tmp_path)
+    assert done.returncode == 0
+    said = [line.partition(":")[0] for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    assert said == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert done.stdout == ""
+
+
+@pytest.mark.tensorflow
+def test_ctrl_c_in_a_notebook_saves_and_is_one_line_however_often_it_is_pressed(tmp_path):
+    program = f"""
+import os, signal, sys, time
+import kerasrun
+from kerasrun.training.progress import TrainingProgress
+
+def pressed(self, *arguments):
+    for _ in range(3):
+        os.kill(os.getpid(), {signal.SIGINT:d})
+        time.sleep(0.2)
+
+TrainingProgress.end_epoch = pressed
+sys.ps1 = "In : "  # as IPython sets it
+try:
+    {TRAIN}
+except kerasrun.errors.Interrupted as error:
+    print(*error._render_traceback_(), sep="\\n")
+print("the notebook goes on")
+"""
+    done = run(["-c", program], tmp_path)
+    assert done.stdout.splitlines() == [
+        "Interrupted: stopped by Ctrl-C after step 0 of 5 in epoch 2 of 3; everything is saved. Go on with: "
+        "kerasrun resume runs/linear_regression-1",
+        "the notebook goes on",
+    ]
+    assert "Ctrl-C: stopping after the steps at hand\n" in done.stderr
