@@ -1,6 +1,7 @@
 """The base of the kinds of data, and the YAML fields that several of them share."""
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ def _as_text(value: Any) -> Any:
 
 
 def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise ValueError(f"each class must be listed once; listed more than once: {', '.join(repeated)}")
     return names
