@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 import traceback
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,7 @@ def _listen(child, ours, rest: list[int], folder: Path, result: Result) -> None:
         except EOFError:
             heard = ()
         if heard is None or (heard == () and rest):
+            child.join(1 if heard == () else 0)
             child.kill()
             child.join()
             kind = f"more than {seconds} s" if heard is None else f"the process ended with {child.exitcode}"
@@ -105,8 +107,10 @@ def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
         begin, where = time.monotonic(), case_folder(folder, number)
         shutil.rmtree(where, ignore_errors=True)
         where.mkdir()
-        case = cases.make(random_of(part, seed, number), where)
-        outcome, details = _outcome(cases, case)
+        with warnings.catch_warnings(action="ignore"):
+            case = cases.make(random_of(part, seed, number), where)
+        with warnings.catch_warnings(action="error", category=RuntimeWarning):
+            outcome, details = _outcome(cases, case)
         if not details:
             shutil.rmtree(where)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.harness import run
 
-COUNTS = {"experiments": 300}
+COUNTS = {"experiments": 300, "data": 100}
 
 
 @pytest.mark.parametrize("part", COUNTS)

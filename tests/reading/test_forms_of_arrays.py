@@ -81,3 +81,8 @@ def test_a_virtual_data_set_needs_its_sources(tmp_path):
     (tmp_path / "source.h5").unlink()
     with pytest.raises(DataError, match=r"x_train: its values are in another file, source\.h5, which is not there"):
         Hdf5(path=tmp_path / "a.h5").open()
+
+
+def test_numbers_beyond_float32_are_told_without_a_warning(tmp_path):
+    with pytest.raises(DataError, match=r"y_train: the row at index 1 is \[1e\+300\]; expected finite numbers"):
+        opened(tmp_path, y=np.array([0, 1e300, 2, 3, 4, 5]), labels="numbers")
