@@ -6,6 +6,7 @@ kinds. A member that has many kinds lists their names and makes each when it is 
 """
 
 import functools
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,9 @@ class CommandLineText(str):
 
 def absolute(path: str | Path, folder: Path) -> Path:
     """Return a path of an experiment in `folder` as an absolute one."""
-    return Path(Path.cwd() if isinstance(path, CommandLineText) else folder, Path(path).expanduser()).absolute()
+    # Pathlib's `expanduser` raises where there is no such user; what stays as it is does not exist.
+    expanded = os.path.expanduser(path)  # noqa: PTH111
+    return Path(Path.cwd() if isinstance(path, CommandLineText) else folder, expanded).absolute()
 
 
 def _absolute(value: Any, info: ValidationInfo) -> Any:

@@ -64,9 +64,8 @@ class Adapter:
         if given is None:
             default = str(signature("callbacks", cls.name).default("monitor"))
             return default, Problem(written.place, where, f"monitors '{default}', the default of {cls.name}")
-        if isinstance(given.value, str):
-            return given.value, Problem(given.place, where, f"monitors '{given.value}'")
-        return None
+        monitor = given.value if isinstance(given.value, str) else shown(given.value)
+        return monitor, Problem(given.place, where, f"monitors {shown(given.value)}")
 
     @classmethod
     def log_problems(cls, written: Written, of_epoch: Sequence[str], of_step: Sequence[str]) -> list[Problem]:

@@ -329,6 +329,8 @@ class _Reader(Generic[Model]):
 def _put(values: Any, path: Path, value: str) -> None:
     for part in path[:-1]:
         values = values[part]
+        if values is None:  # a section that could not be read
+            return
     values[path[-1]] = value
 
 

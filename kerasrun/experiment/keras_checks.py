@@ -402,7 +402,7 @@ def _range(value: float, family: str, parameter: str) -> str | None:
         return "expected a share from 0 to 1"
     if family == "layers" and parameter in _FACTORS and abs(value) > 1:
         return "expected a share from -1 to 1"
-    if family == "layers" and parameter in _WHOLE and (value < 1 or value != int(value)):
+    if family == "layers" and parameter in _WHOLE and not (value >= 1 and float(value).is_integer()):
         return "expected a whole number of at least 1"
     return None
 

@@ -16,6 +16,9 @@ from kerasrun.text.document import Document, accept_class_name_form, written_lis
 from kerasrun.text.problems import Problem, Text, closest, dotted, experiment_error, shown
 from kerasrun.text.yaml_text import Node
 
+_LARGEST = 2**24
+"""How many bytes are read before a file is taken for something else, such as data."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -77,7 +80,8 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
 
 def _read(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except IsADirectoryError:
         raise ExperimentError(f"{path}: a folder; expected an experiment file{_offered(path)}") from None
     except FileNotFoundError:
@@ -85,12 +89,15 @@ def _read(path: Path) -> str:
         raise ExperimentError(f"{path}: no such file; expected an experiment file{offered}") from None
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise ExperimentError(f"{path}:1:1: has more than {_LARGEST:,} bytes; expected an experiment file")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        before = yaml_text.split_lines(content[: error.start].decode())
+        place = f"{path}:{len(before)}:{len(before[-1]) + 1}"
         hint = "it is UTF-16; " if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
-        raise ExperimentError(f"{path}:{line}: not UTF-8 text; {hint}expected a YAML file saved as UTF-8") from None
+        raise ExperimentError(f"{place}: not UTF-8 text; {hint}expected a YAML file saved as UTF-8") from None
 
 
 def _offered(folder: Path, wanted: Path | None = None) -> str:

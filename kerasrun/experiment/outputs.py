@@ -1,7 +1,7 @@
 """Several outputs of one network: the loss, its weight and the metrics of each, with their names in the logs."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kerasrun.components import Component, snake_case
 from kerasrun.errors import ModelError
@@ -40,11 +40,18 @@ def by_name(metrics: Sequence[Component], prefix: str = "", taken: Iterable[str]
         taken: names that others have already.
     """
     found: dict[str, Component] = {}
+    used, spellings = set(taken), dict[str, Iterator[str]]()
     for metric in metrics:
         name = prefix + str(metric.arguments.get("name") or snake_case(metric.name))
-        numbered = (f"{name}_{number}" for number in itertools.count(1))
-        found[next(one for one in itertools.chain([name], numbered) if one not in (*found, *taken))] = metric
+        own = next(one for one in spellings.setdefault(name, _spellings(name)) if one not in used)
+        used.add(own)
+        found[own] = metric
     return found
+
+
+def _spellings(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}_{number}" for number in itertools.count(1))
 
 
 def written_outputs(document: Document) -> tuple[str, ...]:

@@ -280,7 +280,8 @@ def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
             "labels)"
         )
     labels = labels.reshape(len(labels), -1)
-    allowed = np.isin(labels, (0, 1)) if kind == "multi_label" else np.isfinite(labels.astype(np.float32))
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        allowed = np.isin(labels, (0, 1)) if kind == "multi_label" else np.isfinite(labels.astype(np.float32))
     wrong = np.flatnonzero(~allowed.all(axis=1))
     if len(wrong):
         expected = "0 or 1 for each label" if kind == "multi_label" else "finite numbers"

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from kerasrun.errors import KerasrunError, UnreadableImageError
+from kerasrun.errors import DataError, KerasrunError, UnreadableImageError
 from kerasrun.reading.data import ColorMode, ImageFormat
 from kerasrun.reading.metadata import exif_orientation, without_metadata
 
@@ -97,8 +97,10 @@ def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
         yield _loaded(content, path)
-    except (KerasrunError, MemoryError):
+    except KerasrunError:
         raise
+    except MemoryError as error:  # not a bad file, which may be left out: how much memory there is differs
+        raise DataError(f"{path or 'image'}: does not fit into memory; scale it down") from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError(path, f"is not an image; it begins with {content[:12]!r}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

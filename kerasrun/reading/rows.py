@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -131,7 +132,7 @@ def open_table(path: Path, delimiter: str | None, *, header: bool) -> TextTable:
     values = [name.strip() for name in written]
     if not header:
         return TextTable(path, tuple(map(str, range(len(values)))), header, delimiter)
-    repeated = sorted({name for name in values if name and values.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(values).items() if name and times > 1)
     if repeated:
         raise DataError(
             f"{path}:{line}: the header has {listed([repr(name) for name in repeated])} more than once; rename the "

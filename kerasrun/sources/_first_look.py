@@ -43,5 +43,5 @@ def _looks_of(files: Sequence[Path]) -> Iterator[tuple[int, int, str]]:
         try:
             with Image.open(file) as image:
                 yield image.height, image.width, image.mode
-        except OSError:
+        except Exception:  # noqa: BLE001  of a damaged file Pillow raises anything
             continue

@@ -131,6 +131,8 @@ class RowSource(Source):
         features = [place for place in range(len(columns)) if place not in labels]
         numeric = [place for place in features if all(is_number(row[place]) for row in rows)]
         left_out = [place for place in features if place not in numeric]
+        if not numeric:
+            raise DataError(f"{paths['train']}: no column but the labels holds numbers alone; expected features")
         if left_out or any(not columns[place] for place in numeric):
             keys["features"] = [columns[place] if header else place for place in numeric if columns[place]]
         names = listed([columns[place] for place in left_out])

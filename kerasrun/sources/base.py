@@ -2,6 +2,7 @@
 
 import os
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ def _as_text(value: Any) -> Any:
 
 
 def _without_repetition(names: tuple[str, ...]) -> tuple[str, ...]:
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise ValueError(f"each class must be listed once; listed more than once: {', '.join(repeated)}")
     return names
@@ -104,6 +105,8 @@ class Source(Kind):
     def ignores(self) -> bool:
         """Whether pixels may have no class: their label is `IGNORED`."""
         return False
+
+    @property
     def what_is_read(self) -> str:
         """Its files and folders, for a message: relative to the working directory where they are inside it."""
         cwd = Path.cwd()

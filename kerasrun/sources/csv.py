@@ -71,9 +71,14 @@ def _rows(path: Path) -> tuple[list[list[str]], str]:
     delimiter = max(",;\t|", key=lines[0].count)
     if delimiter not in lines[0]:
         delimiter = WHITESPACE
-    split = (
-        [line.split() for line in lines] if delimiter == WHITESPACE else list(csv.reader(lines, delimiter=delimiter))
-    )
+    try:
+        split = (
+            [line.split() for line in lines]
+            if delimiter == WHITESPACE
+            else list(csv.reader(lines, delimiter=delimiter))
+        )
+    except csv.Error as error:
+        raise DataError(f"{path}: {error}; expected a text file of rows") from error
     rows = [[value.strip() for value in row] for row in split]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):

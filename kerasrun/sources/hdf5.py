@@ -106,5 +106,7 @@ def _explained(name: object, problem: str) -> Iterator[None]:
     """Turn what HDF5 raises into an error with the name of the file and the array."""
     try:
         yield
+    except MemoryError as error:
+        raise DataError(f"{name}: does not fit into memory: {error}") from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{name}: {problem}: {error}") from error

@@ -1,6 +1,7 @@
 """Rows of values in Parquet files."""
 
 import importlib.util
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ class Parquet(RowSource):
     def table(self, path: Path) -> Table:
         with _opened(path) as file:
             names = tuple(file.schema_arrow.names)
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
+        if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
             raise DataError(f"{path}: has {listed(list(map(repr, repeated)))} more than once; rename the columns")
         return _ParquetTable(path, names)
 

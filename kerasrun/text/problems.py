@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from kerasrun.errors import ExperimentError
 
+_MOST = 100
+"""How many problems a message tells."""
+_LONGEST = 200
+"""How many characters of a line it shows."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)  # to hash every line would take long
 class Text:
     """A text that was read: the experiment file, or one `--set key.path=value`."""
 
@@ -39,12 +44,21 @@ class Place:
 
     @property
     def excerpt(self) -> str:
-        """The line, and a caret under the column; empty where the text has no such line."""
+        """The line, a long one cut around the column, and a caret under that; empty where the text has no such line."""
         if self.line > len(self.text.lines):
             return ""
-        line = re.sub("[\x00-\x08\x0b-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", self.text.lines[self.line - 1])
-        before = "".join("\t" if character == "\t" else " " for character in line[: self.column - 1])
+        line, column = _cut(self.text.lines[self.line - 1], self.column)
+        line = re.sub("[\x00-\x08\x0b-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", line)
+        before = "".join("\t" if character == "\t" else " " for character in line[: column - 1])
         return f"    {line}\n    {before}^" if line.strip() else ""
+
+
+def _cut(line: str, column: int) -> tuple[str, int]:
+    """Return the part of a line that is shown, and the column in it."""
+    begin = min(max(0, column - _LONGEST // 2), max(0, len(line) - _LONGEST))
+    end = begin + _LONGEST
+    front, back = "…" if begin else "", "…" if end < len(line) else ""
+    return f"{front}{line[begin:end]}{back}", column - begin + len(front)
 
 
 @dataclass(frozen=True)
@@ -65,11 +79,12 @@ class Problem:
 
 
 def experiment_error(problems: Iterable[Problem]) -> ExperimentError:
-    """All problems in the order of the text, with their number when there are several."""
+    """The problems in the order of the text, at most `_MOST`, with their number when there are several."""
     ordered = sorted(problems, key=lambda problem: (problem.place.text.order, problem.place.line, problem.place.column))
-    lines = [str(problem) for problem in dict.fromkeys(ordered)]
-    if len(lines) > 1:
-        lines.append(f"{len(lines)} problems")
+    found = list(dict.fromkeys(ordered))
+    lines = [str(problem) for problem in found[:_MOST]]
+    if len(found) > 1:
+        lines.append(f"{len(found)} problems" + (f", of which these are the first {_MOST}" if found[_MOST:] else ""))
     return ExperimentError("\n".join(lines))
 
 
@@ -103,12 +118,16 @@ def shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}…'"
+            return f"'{_short(value)}'"
         case dict():
             return "a mapping"
         case list() | tuple():
             return "a list"
-    return str(value)
+    return _short(str(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def listed(names: Iterable[str], conjunction: str = "or") -> str:

@@ -15,6 +15,8 @@ def syntax_problem(error: yaml.MarkedYAMLError, lines: tuple[str, ...], text: Te
     if error.context_mark is not None and any(word in context for word in begun):
         mark = error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if line > len(lines):  # libyaml adds the line break that is missing at the end
+        line, column = len(lines), len(lines[-1]) + 1
     for number in (line, line - 1):
         indentation = re.match(r"[ \t]*", lines[number - 1] if 0 < number <= len(lines) else "")
         if indentation and "\t" in indentation.group():

@@ -52,16 +52,13 @@ def parse(content: str, text: Text, problems: list[Problem], path: Path = ()) ->
         problems.append(Problem(place, "", received, "expected text; is this a YAML file?"))
         return None
     try:
-        deep = _too_deep(content)
-        root = None if deep else yaml.compose(content, Loader=_Loader)
+        refused = _refused(content, text)
+        root = None if refused else yaml.compose(content, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         problems.append(syntax_problem(error, split_lines(content), text))
         return None
-    if deep:
-        place = text.place(deep.line + 1, deep.column + 1)
-        problems.append(
-            Problem(place, "", "a value inside of very many others", f"expected at most {MOST_LEVELS} levels")
-        )
+    if refused:
+        problems.append(refused)
         return None
     if root is None:
         return Node(None, text.place(1, 1))
@@ -106,8 +103,8 @@ def read_scalar(written: str) -> Scalar:
     if written.lower() in ("true", "false"):
         return written.lower() == "true"
     if _INTEGER.fullmatch(written):
-        # Python refuses to read integers of thousands of digits; as text they meet a clear message later.
-        return int(written) if len(written) < 1000 else written
+        # No number that is meant is longer, nor is all arithmetic possible with such; text meets a clear message later.
+        return int(written) if len(written) < 100 else written
     if _FLOAT.fullmatch(written):
         return float(written)
     sign, dot, word = written.lower().rpartition(".")
@@ -128,13 +125,25 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return _PLAIN if implicit[0] else _QUOTED
 
 
-def _too_deep(content: str) -> Any:
-    """Where a text is nested beyond `MOST_LEVELS`: the composer in C recurses, and would end the process."""
-    depth = 0
+def _refused(content: str, text: Text) -> Problem | None:
+    """What is beyond `MOST_LEVELS` or `MOST_VALUES`, as the composer in C recurses and would end the process; or NUL,
+    which no path and no name can have.
+    """
+    depth = values = 0
     for event in yaml.parse(content, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        values += isinstance(event, yaml.NodeEvent)
         if depth > MOST_LEVELS:
-            return event.start_mark
+            received, expected = "a value inside of very many others", f"expected at most {MOST_LEVELS} levels"
+        elif values > 2 * MOST_VALUES:  # keys are counted as well
+            received, expected = "very many values", f"expected at most {MOST_VALUES:,}"
+        elif isinstance(event, yaml.ScalarEvent) and "\0" in event.value:
+            received, expected = "the character U+0000", "expected text"
+        else:
+            continue
+        mark: Any = event.start_mark
+        place = text.place(mark.line + 1, mark.column + 1)
+        return Problem(place, "", received, expected)
     return None
 
 

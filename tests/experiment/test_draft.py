@@ -1,6 +1,8 @@
 """An experiment for data that were looked at: it has no mistakes, and says what was seen."""
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +230,25 @@ def test_a_draft_trains(tmp_path, arrays, monkeypatch, masks):
     target = draft_experiment(DIGITS.parent / "digit_masks" if masks else arrays(x, np.arange(60) % 3))
     run = kerasrun.train(target, overrides=["fit.epochs=1"], output=tmp_path / "runs")
     assert run.read_run()["status"] == "finished"
+
+
+def test_an_image_that_pillow_cannot_even_open_is_left_to_training(drafted, tmp_path):
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        (tmp_path / "x" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16)).save(tmp_path / "x" / f"{name}.png")
+    sound = (tmp_path / "x/a/1.png").read_bytes()
+    # An animation's chunk, which Pillow expects to be 8 bytes long.
+    broken = sound[:33] + struct.pack(">I", 1) + b"acTL\0" + struct.pack(">I", zlib.crc32(b"acTL\0")) + sound[33:]
+    (tmp_path / "x/a/1.png").write_bytes(broken)
+    experiment, _ = drafted(tmp_path / "x")
+    assert experiment.data.image_size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("a,y\nx,0\nz,1\n", "no column but the labels holds numbers"), ("a,y\n1,0\n2," + "1" * 200_000, "field larger")],
+)
+def test_a_table_that_gives_no_features_is_told_with_its_path(drafted, tmp_path, content, words):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(DataError, match=rf"a\.csv: {words}"):
+        drafted(tmp_path / "a.csv")

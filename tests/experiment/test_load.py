@@ -233,7 +233,7 @@ def test_a_missing_file_is_told_with_the_nearest_one(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a: 1\nb: \xff", "e.yaml:2: not UTF-8 text"),
+        (b"a: 1\nb: \xff", "e.yaml:2:4: not UTF-8 text"),
         ("a: 1".encode("utf-16"), "it is UTF-16"),
         (b"\x00\x01", "the character U\\+0000"),
     ],
@@ -249,6 +249,61 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path):
     (tmp_path / "e.yaml").touch(mode=0o000)
     with pytest.raises(ExperimentError, match="cannot be read: Permission denied"):
         load(tmp_path / "e.yaml")
+
+
+def test_what_is_not_utf_8_is_told_at_its_place(tmp_path):
+    (tmp_path / "e.yaml").write_bytes("# é\n".encode() + b"name: \xe9\n")
+    with pytest.raises(ExperimentError, match=r"e\.yaml:2:7: not UTF-8 text"):
+        load(tmp_path / "e.yaml")
+
+
+def test_a_file_of_data_is_not_read_to_its_end(tmp_path):
+    with (tmp_path / "e.yaml").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ExperimentError, match=r"e\.yaml:1:1: has more than 16,777,216 bytes; expected"):
+        load(tmp_path / "e.yaml")
+
+
+def test_a_long_line_is_shown_around_its_mistake():
+    lines = told(SMALLEST + f"callbacks: [{'TerminateOnNaN, ' * 500}EarlyStoping]").splitlines()
+    assert lines[0].startswith("e.yaml:3:8013: callbacks.500: unknown callback 'EarlyStoping'")
+    assert lines[1][lines[2].index("^") :] == "EarlyStoping]"
+    assert lines[1].startswith("    …")
+    assert len(lines[1]) < 250
+
+
+def test_of_very_many_problems_the_first_are_told():
+    lines = told(SMALLEST + "callbacks:\n" + "- Early\n" * 150).splitlines()
+    assert lines[-1] == "150 problems, of which these are the first 100"
+    assert sum(line.startswith("e.yaml:") for line in lines) == 100
+
+
+def test_a_long_value_is_shown_in_part():
+    assert only_line(SMALLEST + f"seed: {'9' * 90}").endswith(
+        f"received {'9' * 57}…; expected a whole number of at least 0 and below 4294967296"
+    )
+
+
+def test_a_home_that_nobody_has_is_a_path_that_does_not_exist():
+    assert parse("data: {folder: {path: ~nosuchuser/x}}\nmodel: Small", "/a/e.yaml").experiment.data.path == Path(
+        "/a/~nosuchuser/x"
+    )
+    with pytest.raises(ExperimentError, match=r"plugins.0: /a/~nosuchuser/x\.py: no such file"):
+        parse(SMALLEST + "plugins: [~nosuchuser/x.py]", "/a/e.yaml")
+
+
+@pytest.mark.parametrize("section", ["{fill_mode: 1, a: 2}", "{fill_mode: {x: 1.5}, a: 2}"])
+def test_numbers_in_a_section_that_cannot_be_read_are_left_alone(section):
+    assert "augmentation: a mapping; expected a list of layers" in only_line(SMALLEST + f"augmentation: {section}")
+
+
+@pytest.mark.parametrize("units", [".inf", "-.inf", ".nan", "1.5", "0", "9" * 99])
+def test_a_number_of_units_is_whole_whatever_its_size(units):
+    text = f"data: {{folder: {{path: x}}}}\nmodel: {{layers: [Dense: {{units: {units}}}]}}"
+    if units.startswith("9"):
+        parse(text, "e.yaml")
+    else:
+        assert "model.layers.0.Dense.units" in only_line(text)
 
 
 def test_a_later_check_points_at_the_text():

@@ -109,3 +109,8 @@ def test_init_takes_labels_that_are_names(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=BYTES, y_train=np.array(["cat", "dog", "ant"])[LABELS])
     found = Npz.recognize(tmp_path / "a.npz")
     assert (found.classes, found.label_kind, found.keys) == (3, "classes", {})
+
+
+def test_numbers_beyond_float32_are_told_without_a_warning(tmp_path):
+    with pytest.raises(DataError, match=r"y_train: the row at index 1 is \[1e\+300\]; expected finite numbers"):
+        opened(tmp_path, y=np.array([0, 1e300, 2, 3, 4, 5]), labels="numbers")

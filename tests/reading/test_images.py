@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasrun.errors import DataError
+from kerasrun.reading import images
 from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.images import UnreadableImageError, decode_image, resize_array
 
@@ -218,3 +220,14 @@ def test_arrays_of_floats_and_of_many_channels_are_resized():
     assert resized.dtype == np.float32
     assert resized.shape == (2, 4, 6, 5)
     assert np.isclose(resized.mean(), images.mean(), atol=0.1)
+
+
+def test_an_image_that_no_memory_holds_is_told_but_not_called_bad(tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    Image.new("L", (2, 2)).save(tmp_path / "a.png")
+    monkeypatch.setattr(images, "_pixels", full)
+    with pytest.raises(DataError, match=r"a\.png: does not fit into memory") as error:
+        decode_image(tmp_path / "a.png", ImageFormat(2, 2, "rgb"))
+    assert not isinstance(error.value, UnreadableImageError)

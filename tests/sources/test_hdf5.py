@@ -147,3 +147,11 @@ def test_a_missing_file_is_told_with_the_nearest_name(opened, tmp_path):
     (tmp_path / "a.h5").rename(tmp_path / "digits.h5")
     with pytest.raises(DataError, match=r"digit\.h5: does not exist; .*did you mean .*digits\.h5"):
         Hdf5(path=tmp_path / "digit.h5").open()
+
+
+def test_labels_that_no_memory_holds_are_told_with_their_name(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x_train"] = np.zeros((6, 4), np.uint8)
+        file.create_dataset("y_train", (6, 10**8, 10**8), "u1", chunks=(1, 100, 100))
+    with pytest.raises(DataError, match=r"a\.h5: y_train: does not fit into memory: Unable to allocate"):
+        Hdf5(path=tmp_path / "a.h5").open()

@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -280,3 +283,48 @@ def test_a_missing_file_is_told_with_the_nearest_name(tmp_path):
         Npz(path=tmp_path / "digit.npz").open()
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         Npz(path=tmp_path).open()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda header: header.replace(b"}", b" "), "x_train is damaged or truncated"),
+        (lambda header: header.replace(b"(6,", b"(10**9,"), "x_train is damaged or truncated"),
+        (lambda header: b"\x93NUMPY\1\0" + b"\4\0[[[[", "x_train is damaged or truncated"),
+        (lambda header: np_header((10**7, 10**7)), "x_train does not fit into memory"),
+    ],
+)
+def test_a_damaged_header_in_a_sound_archive_is_told_with_its_array(tmp_path, damage, words):
+    np.savez(tmp_path / "a.npz", x_train=X, y_train=Y)
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in members.items():
+            archive.writestr(name, damage(content) if name.startswith("x") else content)
+    with pytest.raises(DataError, match=f"a.npz: {words}"):
+        Npz(path=tmp_path / "a.npz").open()
+
+
+def np_header(shape):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def test_a_pickle_that_begins_like_an_archive_is_told(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"PK\0\0" + bytes(60))
+    with pytest.raises(DataError, match=r"a\.npz: is damaged or truncated"):
+        Npz(path=tmp_path / "a.npz").open()
+
+
+def test_a_compressed_stream_that_breaks_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in (("x_train.npy", X), ("y_train.npy", Y)):
+            file = io.BytesIO()
+            np.save(file, array)
+            archive.writestr(name, file.getvalue())
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz: x_train is damaged or truncated"):
+        Npz(path=tmp_path / "a.npz").open()

@@ -142,6 +142,23 @@ def test_endless_nesting_is_a_problem_and_no_crash(content):
     assert "a value inside of very many others" in only_problem(content)
 
 
+def test_very_many_values_are_a_problem_before_they_are_put_together():
+    assert "very many values; expected at most 100,000" in only_problem(f"[{'1,' * 200_000}1]")
+
+
+@pytest.mark.parametrize("content", ['"a\\0b"', '{"a\\0": 1}', '["\\x00"]'])
+def test_no_text_has_a_character_that_no_path_can_have(content):
+    assert "the character U+0000" in only_problem(content)
+
+
+def test_a_text_that_ends_too_early_is_told_at_its_end():
+    assert only_problem("a: 1\nb: {").startswith("e.yaml:2:5: ")
+
+
+def test_a_number_of_hundreds_of_digits_is_text_as_arithmetic_has_none():
+    assert values(f"[{'9' * 99}, {'9' * 100}]") == [10**99 - 1, "9" * 100]
+
+
 def test_crlf_counts_as_one_line_break():
     node, problems = read("a: 1\r\nb:\r\n  c: 2\r\n")
     assert problems == []

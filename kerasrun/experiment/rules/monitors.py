@@ -25,9 +25,11 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
         return []
     check = _Check(metrics, facts.validates)
     node = places.node(("checkpoint", "monitor"))
-    if node is not None and isinstance(node.value, str):
-        found = Problem(node.place, "checkpoint.monitor", f"monitors '{node.value}'")
-        check.monitor(node.value, places.node(("checkpoint", "mode")), found)
+    # A number is the text as which it was written.
+    monitor = None if node is None or node.value is None else node.written or node.value
+    if node is not None and isinstance(monitor, str):
+        found = Problem(node.place, "checkpoint.monitor", f"monitors {shown(monitor)}")
+        check.monitor(monitor, places.node(("checkpoint", "mode")), found)
     for callback in written_callbacks(places):
         check.callback(callback)
     return check.problems

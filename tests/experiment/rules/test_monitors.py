@@ -65,6 +65,9 @@ def test_what_the_logs_have_may_be_monitored(section):
             "compile: {metrics: [FalsePositives]}\ncheckpoint: {monitor: val_false_positives}",
             "expected 'mode: min' or 'mode: max'",
         ),
+        ("callbacks: [EarlyStopping: {monitor: 1}]", "3:38: callbacks.0.EarlyStopping.monitor: monitors 1; expected"),
+        ("callbacks: [EarlyStopping: {monitor: [loss]}]", "monitors a list; expected"),
+        ("checkpoint: {monitor: 1_000}", "3:23: checkpoint.monitor: monitors '1_000'; expected"),
         ("callbacks: [ModelCheckpoint: {filepath: x.hdf5}]", "expected a name that ends in .keras or .h5 for a whole"),
         (
             "callbacks: [ModelCheckpoint: {filepath: x.h5, save_weights_only: true}]",
