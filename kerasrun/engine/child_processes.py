@@ -8,7 +8,7 @@ from contextlib import contextmanager
 if sys.platform == "win32":
     PREEMPTION = (signal.SIGTERM,)
 else:
-    PREEMPTION = (signal.SIGTERM, signal.SIGUSR1)
+    PREEMPTION = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 SIGNALS = (signal.SIGINT, *PREEMPTION)
 
 

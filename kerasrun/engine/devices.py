@@ -18,6 +18,7 @@ from kerasrun.collector import uncollected
 from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import DeviceError
 from kerasrun.reading.inputs import usable_cores
+from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
@@ -141,12 +142,16 @@ def set_variables(variables: Mapping[str, str | None] | None, *, unless_set: boo
     """Set environment variables for TensorFlow to read when it is imported; arguments as of `start`.
 
     Where it is loaded already they would do nothing, and stay as they are to be compared.
+
+    Raises:
+        RunDirectoryError: if one is not among those that a run records, or its value is a path.
     """
     if "tensorflow" in sys.modules:
         return
     if variables is None:
         _compute_with_onednn()
         return
+    check_variables(variables)
     for name, value in variables.items():
         if unless_set and name in os.environ:
             continue

@@ -2,14 +2,17 @@
 
 import os
 import platform
+import re
 import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from kerasrun.errors import RunDirectoryError
 from kerasrun.version import VERSION
 
 _INSTRUCTION_SETS = (
@@ -33,9 +36,30 @@ VARIABLES = (
     *("XLA_FLAGS", "TF_XLA_FLAGS"),
 )
 """Those that change the bits of a result; a resume sets them again as they were."""
+# A path could name a program that runs, or a file that is written: compilers and dumps of XLA.
+_PLAIN = re.compile(r"[\w.,:+-]*")
+_FLAGS = re.compile(r"\s*(--?\w+(=[\w.,:+-]*)?\s*)*")
 _GIT_SECONDS = 5.0
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 """Where Linux tells of the caches."""
+
+
+def check_variables(variables: Mapping[str, str | None]) -> None:
+    """Refuse environment variables of a run that could do more than choose how numbers are computed.
+
+    A run may come from somebody else. What the environment says already is not taken from it.
+
+    Raises:
+        RunDirectoryError: naming the variable.
+    """
+    for name, value in variables.items():
+        form = _FLAGS if name.endswith("XLA_FLAGS") else _PLAIN
+        is_plain = value is None or (isinstance(value, str) and form.fullmatch(value))
+        if name not in VARIABLES or not (is_plain or os.environ.get(name) == value):
+            raise RunDirectoryError(
+                f"run.json: the environment variable {name}={value!r} is not one that a run may set; take it out of "
+                "the file, if you know who wrote it, and set it yourself"
+            )
 
 
 def environment(folder: Path) -> dict[str, Any]:

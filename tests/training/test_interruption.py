@@ -63,7 +63,12 @@ def start_fresh(arguments, folder):
 
 @pytest.mark.parametrize(
     ("number", "name", "code"),
-    [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGUSR1, "SIGUSR1", 143)],
+    [
+        (signal.SIGINT, "Ctrl-C", 130),
+        (signal.SIGTERM, "SIGTERM", 143),
+        (signal.SIGUSR1, "SIGUSR1", 143),
+        (signal.SIGHUP, "SIGHUP", 143),
+    ],
 )
 def test_a_signal_saves_and_names_the_resume_command(start, tmp_path, number, name, code):
     process = start(fresh=number == signal.SIGTERM)

@@ -1,6 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGUSR1: the first one asks training to save and stop, the second one ends it at once.
+"""Ctrl-C, SIGTERM, SIGHUP and SIGUSR1: the first one asks training to save and stop, the second ends it at once.
 
-SIGUSR1 is what Slurm sends some time before it takes the machine away (`--signal=USR1@120`).
+SIGUSR1 is what Slurm sends some time before it takes the machine away (`--signal=USR1@120`); SIGHUP comes when the
+terminal goes away, as with a closed laptop.
 """
 
 import logging
@@ -44,7 +45,7 @@ def exit_code(number: int) -> int:
 
 
 def interrupt_on_preemption() -> None:
-    """Make SIGTERM and SIGUSR1 interrupt this process as Ctrl-C does, instead of ending it silently.
+    """Make SIGTERM, SIGHUP and SIGUSR1 interrupt this process as Ctrl-C does, instead of ending it silently.
 
     For the command line: the main thread of a process that is ours. Training listens in its own way meanwhile.
     """

@@ -150,6 +150,36 @@ def test_variables_are_set_as_they_were(variables, monkeypatch):
     assert [os.environ.get(name) for name in VARIABLES] == ["0", None]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LD_PRELOAD", "evil.so"),
+        ("PYTHONPATH", "."),
+        ("TF_XLA_FLAGS", "--tf_xla_dump_to=/tmp/x"),
+        ("XLA_FLAGS", "--xla_gpu_cuda_data_dir=/evil"),
+        ("XLA_FLAGS", "flags.txt"),
+        ("OMP_NUM_THREADS", "1\nLD_PRELOAD=x"),
+        ("OMP_NUM_THREADS", 3),
+    ],
+)
+def test_a_run_sets_nothing_but_how_numbers_are_computed(name, value, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    before = dict(os.environ)
+    with pytest.raises(RunDirectoryError, match=rf"run\.json: the environment variable {name}="):
+        set_variables({name: value})
+    assert dict(os.environ) == before
+
+
+def test_flags_of_xla_without_paths_are_set_and_those_with_paths_may_be_there_already(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_dump_to=/tmp/x")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    set_variables(
+        {"XLA_FLAGS": "--xla_cpu_enable_fast_math=false --xla_a=3", "TF_XLA_FLAGS": os.environ["TF_XLA_FLAGS"]}
+    )
+    assert os.environ["XLA_FLAGS"] == "--xla_cpu_enable_fast_math=false --xla_a=3"
+
+
 def test_variables_that_are_set_may_stay_so(variables, monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")

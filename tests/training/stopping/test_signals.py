@@ -31,7 +31,9 @@ def busy():
     process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGHUP, 143)]
+)
 def test_the_second_signal_ends_the_process_at_once(busy, number, code):
     busy.send_signal(number)
     time.sleep(0.3)
