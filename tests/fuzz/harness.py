@@ -18,7 +18,7 @@ from kerasrun.errors import KerasrunError
 MEMORY = 2**31
 """How many bytes of addresses a process may take beyond what it has when everything is imported (RLIMIT_AS)."""
 SECONDS = 20
-"""How long one case may take."""
+"""How long one case may take. A part may have limits of its own, under the same names."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Result:
 def run(part: str, seed: int, numbers: range, folder: Path) -> Result:
     """Try the cases of `tests.fuzz.<part>`; inputs of faults are kept in `folder`, each under its number."""
     result, begin, rest = Result(), time.monotonic(), list(numbers)
+    limit = getattr(importlib.import_module(f"tests.fuzz.{part}"), "SECONDS", SECONDS)
     folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     while rest:
@@ -56,7 +57,7 @@ def run(part: str, seed: int, numbers: range, folder: Path) -> Result:
         child = context.Process(target=_work, args=(part, seed, rest, folder, theirs), daemon=True)
         child.start()
         theirs.close()
-        _listen(child, ours, rest, folder, result)
+        _listen(child, ours, rest, folder, result, limit)
         child.join()
     result.seconds = time.monotonic() - begin
     return result
@@ -71,9 +72,9 @@ def random_of(part: str, seed: int, number: int) -> random.Random:
     return random.Random(f"{part} {seed} {number}")
 
 
-def _listen(child, ours, rest: list[int], folder: Path, result: Result) -> None:
+def _listen(child, ours, rest: list[int], folder: Path, result: Result, limit: int) -> None:
     """Take the outcomes of a process until it ends, or hangs, and `rest` of what was tried."""
-    seconds = 5 * SECONDS  # it imports a lot first
+    seconds = 5 * limit  # it imports a lot first
     while True:
         try:
             heard = ours.recv() if ours.poll(seconds) else None
@@ -91,7 +92,7 @@ def _listen(child, ours, rest: list[int], folder: Path, result: Result) -> None:
             return
         number, outcome, details, took, peak = heard
         assert number == rest.pop(0)
-        seconds = SECONDS
+        seconds = limit
         result.outcomes[outcome] += 1
         result.slowest = max(result.slowest, (took, number))
         result.peak = max(result.peak, peak)
@@ -102,7 +103,8 @@ def _listen(child, ours, rest: list[int], folder: Path, result: Result) -> None:
 def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
     cases = importlib.import_module(f"tests.fuzz.{part}")
     cases.prepare()
-    resource.setrlimit(resource.RLIMIT_AS, (_addresses() + MEMORY,) * 2)
+    if memory := getattr(cases, "MEMORY", MEMORY):
+        resource.setrlimit(resource.RLIMIT_AS, (_addresses() + memory,) * 2)
     for number in numbers:
         begin, where = time.monotonic(), case_folder(folder, number)
         shutil.rmtree(where, ignore_errors=True)
