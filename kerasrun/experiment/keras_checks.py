@@ -54,6 +54,11 @@ _NUMBERS = frozenset(
     {"units", "filters", "kernel_size", "rate", "scale"}
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
 )
+# Their default is None, which does not say so.
+_NUMBERS_OR_NOTHING = frozenset(
+    {"clipnorm", "clipvalue", "ema_overwrite_frequency", "global_clipnorm", "gradient_accumulation_steps", "seed"}
+    | {"loss_scale_factor", "weight_decay"}
+)
 _WHOLE = frozenset({"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
 _SHARES = frozenset({"beta_1", "beta_2", "ema_momentum", "momentum", "rho"})
 # A share of a turn, of a side, of the colours.
@@ -267,7 +272,7 @@ class _Checker:
         elif (
             (isinstance(default, int | float) and parameter.name not in _NOT_ONLY_NUMBERS)
             or (parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS)
-            or parameter.name == "seed"
+            or parameter.name in _NUMBERS_OR_NOTHING
         ):
             expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
             suggestion = _quotient(node.value) or suggestion

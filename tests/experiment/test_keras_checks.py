@@ -354,3 +354,11 @@ def test_a_number_that_no_layer_takes_is_refused_with_its_line(layer, expected):
     line = only_problem(f"augmentation: [{{{layer}}}]\n")
     assert line.startswith("e.yaml:3:")
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    [one.name for one in signature("optimizers", "Adam").parameters if one.name not in ("name", "amsgrad", "use_ema")],
+)
+def test_text_is_never_a_number_of_an_optimizer(name):
+    assert f"Adam.{name}: received" in only_problem(f"compile: {{optimizer: {{Adam: {{{name}: abc}}}}}}\n")
