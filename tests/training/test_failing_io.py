@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,9 +70,7 @@ def replayed(whole, monkeypatch):
 
     class Loop:
         def __init__(self, run, experiment):
-            data = SimpleNamespace(classes=("0",), image_format=None, label_kind="classes", row_format=None)
-            targets = SimpleNamespace(outputs="probabilities", parts=())
-            job = SimpleNamespace(experiment=experiment, data=data, model=None, targets=targets)
+            job = SimpleNamespace(experiment=experiment, model=None, info=lambda epoch, logs: None)
             self.run, self.best = run, best
             self.writer = RunWriter(run, job, [])
 
@@ -184,6 +183,7 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
         return SimpleNamespace(**vars(prepared), device=device, model=SimpleNamespace(jit_compile=False))
 
     monkeypatch.setattr(training, "build", build)
+    monkeypatch.setattr(training, "overview", lambda *about: "")
     monkeypatch.setattr(training, "loop_for", lambda run, job, limit: Loop(run, job))
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
     disk = FailingDisk(monkeypatch)
@@ -242,9 +242,7 @@ def test_a_model_that_keras_cannot_write_to_its_end_leaves_the_old_one(folder, t
     monkeypatch.setattr(builtins, "open", full_open)
     monkeypatch.setattr(io, "open", full_open)
     experiment = kerasrun.load(run.resolved_file).experiment
-    data = SimpleNamespace(classes=info.classes, image_format=info.image_format, label_kind="classes", row_format=None)
-    targets = SimpleNamespace(outputs=info.outputs, parts=())
-    job = SimpleNamespace(experiment=experiment, data=data, model=model, targets=targets)
+    job = SimpleNamespace(experiment=experiment, model=model, info=lambda epoch, logs: replace(info, epoch=epoch))
     for at in itertools.count(1):
         plan.writes, plan.at = 0, at
         with RunWriter(run, job, []) as writer:
