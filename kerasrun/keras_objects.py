@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasrun import plugins
 from kerasrun.components import Component, as_component
-from kerasrun.errors import ModelError
+from kerasrun.errors import KerasrunError, ModelError
 from kerasrun.keras_catalogue import (
     FAMILIES,
     RATES,
@@ -42,10 +42,14 @@ def build(family: str, component: Component) -> Any:
         return _function(family, constructor, one, arguments)
     try:
         return constructor(**arguments)
-    except (ValueError, TypeError) as error:
+    except (KerasrunError, MemoryError):
+        raise
+    except Exception as error:
+        if one and not isinstance(error, ValueError | TypeError):
+            raise  # a plugin's own error keeps the line in its file
         required = [known.name for known in signature(family, name).parameters if known.required]
         missing = [argument for argument in required if argument not in arguments]
-        told = f"'{missing[0]}' is missing" if missing else " ".join(str(error).split())
+        told = f"'{missing[0]}' is missing" if missing else " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"{component.name}: {told}") from error
 
 

@@ -233,7 +233,9 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         with missing_kernels_explained():
             model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)
             values = model.compute_metrics(x=x, y=y, y_pred=y_pred)
-    except (ValueError, TypeError, tf.errors.OpError) as error:
+    except (KerasrunError, MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:
         raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
     if several := [name for name, value in values.items() if tf.size(value) != 1]:
         raise ModelError(

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from kerasrun.components import Component
-from kerasrun.errors import DeviceError, ModelError
+from kerasrun.errors import DeviceError, KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_objects import build
@@ -91,8 +91,10 @@ class LayerAugmentation:
         try:
             with missing_kernels_explained():
                 given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]), some)[0].shape[1:])
-        except (ValueError, TypeError, IndexError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())
+        except (KerasrunError, MemoryError, tf.errors.ResourceExhaustedError):
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(f"augmentation: {layer.name} does not take examples of shape {shape}: {reason}") from error
         if given != tuple(shape):
             raise ModelError(
