@@ -301,7 +301,8 @@ def _class_numbers(split: LabelledArrays) -> tuple[NDArray[np.int64], int | None
     if labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
         raise DataError(f"{name}: has shape {labels.shape}; expected {expected}")
     labels = labels.reshape(-1)
-    wrong = np.flatnonzero((labels < 0) | (labels != np.floor(labels)) | (labels >= 2**31))
+    with np.errstate(over="ignore"):  # for float16 2**31 is infinite
+        wrong = np.flatnonzero((labels < 0) | (labels != np.floor(labels)) | (labels >= 2**31))
     if len(wrong):
         raise DataError(
             f"{name}: the label at index {wrong[0]} is {labels[wrong[0]]}; expected whole numbers from 0: {expected}; "

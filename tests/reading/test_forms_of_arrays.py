@@ -114,3 +114,8 @@ def test_init_takes_labels_that_are_names(tmp_path):
 def test_numbers_beyond_float32_are_told_without_a_warning(tmp_path):
     with pytest.raises(DataError, match=r"y_train: the row at index 1 is \[1e\+300\]; expected finite numbers"):
         opened(tmp_path, y=np.array([0, 1e300, 2, 3, 4, 5]), labels="numbers")
+
+
+def test_class_numbers_of_16_bits_are_read_without_a_warning(tmp_path):
+    data = opened(tmp_path, y=LABELS.astype(np.float16))
+    assert data.splits["train"].labels.tolist() == LABELS.tolist()
