@@ -80,7 +80,6 @@ def test_lists_are_what_keras_wants(name, arguments):
             Component("RandomZoom", {"height_factor": 0.1, "fill_mode": "no"}),
             "Unknown `fill_mode` no. Expected",
         ),
-        ("layers", Component("GroupNormalization", {"groups": 3, "axis": {}}), "GroupNormalization: "),
         ("callbacks", Component("ReduceLROnPlateau", {"factor": 2}), "does not support a factor >= 1.0"),
     ],
 )
