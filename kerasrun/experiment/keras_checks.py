@@ -64,7 +64,7 @@ _NUMBERS = frozenset(
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
 )
 _WHOLE = frozenset(
-    {"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate", "groups", "n"}
+    {"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate", "n"}
     | {"input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "num_bins", "num_tokens", "depth_multiplier"}
 )
 _SHARES_OF_LAYERS = frozenset({"rate", "stddev", "dropout", "recurrent_dropout", "momentum", "drop_path_rate"})
@@ -75,7 +75,7 @@ _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
 # What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
 _NOT_ADAPTED = {
     **{"Discretization": "bin_boundaries", "Normalization": "mean"},
-    **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), "vocabulary"),
+    "IntegerLookup": "vocabulary",
 }
 _CHOICES = {
     ("callbacks", "mode"): ("auto", "min", "max"),

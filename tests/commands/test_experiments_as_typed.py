@@ -125,7 +125,6 @@ def test_a_key_of_the_data_without_its_kind_is_said(data, words):
         ("augmentation: [{Dropout: {rate: 50}}]", "expected a share from 0 to 1"),
         ("preprocessing: [{Dense: {units: 2.5}}]", "expected a whole number of at least 1"),
         ("preprocessing: [{Embedding: {input_dim: 0, output_dim: 2}}]", "expected a whole number of at least 1"),
-        ("preprocessing: [{GroupNormalization: {groups: 0}}]", "expected a whole number of at least 1"),
         ("preprocessing: [{RepeatVector: {n: 0}}]", "expected a whole number of at least 1"),
         ("preprocessing: [{MaxPooling2D: {pool_size: [2, 0]}}]", "pool_size.1: received 0; expected a whole number"),
         ("preprocessing: [{LSTM: {units: 2, dropout: 5}}]", "expected a share from 0 to 1"),
