@@ -78,10 +78,10 @@ class CheckpointError(RunDirectoryError):
 class ModelError(KerasrunError):
     """The network cannot be built for this data, or its weights are another network's."""
 
-    def __init__(self, message: str, layer: tuple[str, int] | None = None) -> None:
+    def __init__(self, message: str, layer: tuple[str, int | str] | None = None) -> None:
         """
         Args:
-            layer: the section of the experiment and the place in it, from 0, of the layer that is to blame.
+            layer: the section of the experiment and the place in it, from 0, of the layer that is to blame, or the key.
         """
         super().__init__(message)
         self.layer = layer

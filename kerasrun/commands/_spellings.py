@@ -11,6 +11,7 @@ COMMANDS = {
     **{"fit": "kerasrun train FILE", "run": "kerasrun train FILE", "finetune": "kerasrun train FILE --from RUN"},
     **{"test": "kerasrun evaluate", "eval": "kerasrun evaluate", "score": "kerasrun evaluate"},
     **{"infer": "kerasrun predict", "inference": "kerasrun predict", "classify": "kerasrun predict"},
+    **dict.fromkeys(("dry-run", "dryrun", "try"), "kerasrun train FILE --dry-run"),
     **{"continue": "kerasrun resume", "restart": "kerasrun resume", "check": "kerasrun validate FILE"},
     **{
         "lint": "kerasrun validate FILE",
@@ -62,6 +63,7 @@ def command_meant(name: str, commands: list[str]) -> str:
     if meant := COMMANDS.get(name.lower()):
         return f"the command for it is: {meant}"
     near = closest(name, commands)
+    near = near if near and _is_near(name.lower(), near) else None
     return f"did you mean: kerasrun {near}" if near else "kerasrun --help lists the commands"
 
 
@@ -90,7 +92,7 @@ def _is_near(option: str, other: str) -> bool:
     """Return whether one is a slip of the fingers away from the other, and not another word."""
     import difflib
 
-    return difflib.SequenceMatcher(None, option, other).ratio() > 0.8
+    return difflib.SequenceMatcher(None, option, other).ratio() >= 0.8
 
 
 class Command(TyperCommand):

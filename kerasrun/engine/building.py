@@ -1,6 +1,7 @@
 """Build and compile the Keras model of an experiment, with all of its variables."""
 
 import contextlib
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from kerasrun.models.base import refusal_explained, sentence
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind
+from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
 
@@ -98,12 +100,33 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
         layers = layers_after(x, model.output)
     except RecursionError as error:  # Keras's Equalization is one whose graph is a circle
         raise ModelError("a layer cannot be part of a network: Keras makes a circle of it; leave it out") from error
+    _require_memory(model, min(experiment.fit.batch_size, len(train)))
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
     targets = model_targets(model, experiment, len(data.classes), data.label_kind)
     targets.task.check_labels(data)
     _compile(model, experiment_of(experiment, 0), targets)
     return model, targets, layers
+
+
+def _require_memory(model: Any, batch_size: int) -> None:
+    """Refuse a network of which a layer's numbers for a single batch do not fit into memory: TensorFlow would crash.
+
+    Raises:
+        ModelError: with the layer and the arithmetic.
+    """
+    if tf.config.get_visible_devices("GPU"):
+        return  # whose memory is another, and which says when it is full
+    counts = [(math.prod(one.shape[1:]), layer) for layer in model.layers for one in keras.tree.flatten(layer.output)]
+    count, layer = max(counts, key=lambda one: one[0])
+    # Its numbers and their gradients, and the gradients of the weights.
+    needed = 4 * (2 * batch_size * count + sum(math.prod(weight.shape) for weight in model.trainable_weights))
+    if needed > (available := available_memory()):
+        raise ModelError(
+            f"the layer '{layer.name}' gives {batch_size} × {count:,} = {batch_size * count:,} numbers for a batch, "
+            f"{4 * batch_size * count / 1e9:,.0f} GB as float32, and their gradients take as much; "
+            f"{available / 1e9:,.0f} GB are free: make it smaller, or fit.batch_size"
+        )
 
 
 def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> Targets:
@@ -153,7 +176,10 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
         jit_compile = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
-        optimizer = build("optimizers", experiment.compile.optimizer)
+        try:
+            optimizer = build("optimizers", experiment.compile.optimizer)
+        except ModelError as error:
+            raise ModelError(str(error), ("compile", "optimizer")) from error
         model.compile(optimizer=optimizer, jit_compile=jit_compile, **of_outputs)
     if jit_compile is True and not model.jit_compile:
         raise ModelError("compile.jit_compile: XLA cannot compile this network on this device; set it to auto")

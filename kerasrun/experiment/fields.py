@@ -94,15 +94,18 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
         received = shown(value) if name is None else f"unknown {what} '{name}'"
         suggestion = closest(where.usual_kind(name), known) if name is not None else None
         dataset = next((kind for kind in known if name in _names_of(known[kind])), None)
-        having = where.kinds_with(_FAMILIES[section], name) if name is not None else []
+        keys = [str(key) for key in value] if isinstance(value, dict) else [name] if name is not None else []
+        having = where.kinds_with(_FAMILIES[section], keys) if keys else []
         expected = f"expected {_kinds(_FAMILIES[section])}, or one of these with its keys: {{name: {{key: value}}}}"
         if dataset:
             expected, suggestion = f"expected {{{dataset}: {{name: {name}}}}}", None
         elif isinstance(value, list) and section == "model":
             expected = "expected them as layers: {layers: [...]}"
         elif having:
-            received, suggestion = f"the key '{name}' without its kind", None
-            expected = f"expected {listed([f'{{{kind}: {{{name}: …}}}}' for kind in having])}"
+            quoted = listed([f"'{key}'" for key in keys], "and")
+            received, suggestion = f"the key{'s' if len(keys) > 1 else ''} {quoted} without the kind", None
+            written = ", ".join(f"{key}: …" for key in keys)
+            expected = f"expected {listed([f'{{{kind}: {{{written}}}}}' for kind in having])}"
         elif isinstance(value, dict) and (several := [key for key in value if key in known]):
             other = next(key for key in value if key != several[0])
             received = f"'{other}' beside '{several[0]}'"
@@ -232,7 +235,7 @@ class _Reader(Generic[Model]):
     def problem(self, path: Path, details: list[ErrorDetails]) -> Problem:
         detail = details[0]
         key = path[-1] if path else ""
-        if detail["type"] == "missing" and key in self.at(detail["loc"])[1].model_fields:
+        if detail["type"] == "missing" and detail["loc"][-1] == key and key in self.at(detail["loc"])[1].model_fields:
             # What the first sentence of the field's documentation says.
             words = _lower(meaning(self.at(detail["loc"])[1], str(key)).split(".")[0])
             return self.document.problem(path, f"'{key}' is missing", f"expected {words}" if words else "")
@@ -246,6 +249,8 @@ class _Reader(Generic[Model]):
                 usual = "train"
             suggestion = usual if usual in fields else closest(str(key), fields)
             elsewhere = where.not_needed(str(key)) or where.belongs(str(key), self.document, family)
+            if str(key).endswith(")"):
+                elsewhere, usual = "expected several numbers in brackets: [64, 64]", ""
             if ":" in str(key):
                 elsewhere = f"expected a blank behind the ':': {str(key).replace(':', ': ', 1)}"
             if elsewhere and usual not in fields:

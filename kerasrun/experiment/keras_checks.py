@@ -46,10 +46,19 @@ _FORMER_NAMES = {
     **{"border_mode": "padding", "dim_ordering": "data_format", "init": "kernel_initializer", "bias": "use_bias"},
     **{"W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer", "W_constraint": "kernel_constraint"},
     **{"inner_init": "recurrent_initializer", "p": "rate", "pool_length": "pool_size", "filter_length": "kernel_size"},
-    **{"epsilon": "min_delta", "period": "save_freq", "sigma": "stddev", "input_length": "sequence_length"},
+    **{"epsilon": "min_delta", "period": "save_freq", "sigma": "stddev"},
+    **{"alpha": "negative_slope", "atrous_rate": "dilation_rate", "nb_row": "kernel_size", "nb_col": "kernel_size"},
 }
 """The names that arguments had in Keras 1 and 2."""
-_FROM_THE_DATA = ("input_shape", "input_dim", "batch_input_shape")
+_FROM_THE_DATA = ("input_shape", "input_dim", "batch_input_shape", "input_length")
+_WITHOUT_SUCCESSOR = {
+    ("TensorBoard", "write_grads"): "Keras 3 writes no gradients; histogram_freq writes weights",
+    ("TensorBoard", "batch_size"): "it is that of fit.batch_size",
+    ("BatchNormalization", "mode"): "Keras 2 and later have one mode",
+    **{("BatchNormalization", key): "Keras 3 decides it itself" for key in ("fused", "renorm", "virtual_batch_size")},
+    **{(name, "implementation"): "Keras 3 decides it itself" for name in ("GRU", "LSTM", "SimpleRNN")},
+}
+"""Arguments of Keras 1 and 2 that nothing has taken the place of."""
 _NUMBERS = frozenset(
     {"units", "filters", "kernel_size", "rate", "scale"}
     | {"initial_learning_rate", "decay_steps", "first_decay_steps", "decay_rate", "drop", "epochs_drop"}
@@ -59,7 +68,11 @@ _NUMBERS_OR_NOTHING = frozenset(
     {"clipnorm", "clipvalue", "ema_overwrite_frequency", "global_clipnorm", "gradient_accumulation_steps", "seed"}
     | {"loss_scale_factor", "weight_decay"}
 )
-_WHOLE = frozenset({"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate"})
+_WHOLE = frozenset(
+    {"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate", "n"}
+    | {"input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "num_bins", "num_tokens", "depth_multiplier"}
+)
+_SHARES_OF_LAYERS = frozenset({"rate", "stddev", "dropout", "recurrent_dropout", "momentum", "drop_path_rate"})
 _SHARES = frozenset({"beta_1", "beta_2", "ema_momentum", "momentum", "rho"})
 # A share of a turn, of a side, of the colours.
 _FACTORS = frozenset({"factor", "height_factor", "width_factor", "x_factor", "y_factor"})
@@ -67,7 +80,7 @@ _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
 # What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
 _NOT_ADAPTED = {
     **{"Discretization": "bin_boundaries", "Normalization": "mean"},
-    **dict.fromkeys(("IntegerLookup", "StringLookup", "TextVectorization"), "vocabulary"),
+    "IntegerLookup": "vocabulary",
 }
 _CHOICES = {
     ("callbacks", "mode"): ("auto", "min", "max"),
@@ -184,11 +197,16 @@ class _Checker:
             ((name, value),) = node.value.items()
             place, received = value.place, f"received {shown(value.value)} for '{name}'"
             expected = f"expected its arguments: {{{name}: {{argument: value}}}}"
+            if family == "optimizers" and name in [one.name for one in signature(family, "Adam").parameters]:
+                received = f"the argument '{name}' without its optimizer"
+                expected = f"expected {{Adam: {{{name}: …}}}}, or with the name of another optimizer"
         elif isinstance(node.value, dict) and node.value:
             first, second, *_ = node.value
             named = next((key for key in ("name", "type", "class") if key in node.value), None)
             place, received = node.value[second].key or place, f"'{second}' beside '{first}'"
             expected = f"expected one {word}, its arguments below it: indent '{second}' further than '{first}'"
+            if second.endswith(")"):
+                expected = "expected several numbers in brackets: [3, 3]"
             holds_more = any(isinstance(one.value, dict) for one in node.value.values())
             if named and not holds_more and isinstance(node.value[named].value, str):
                 others = ", ".join(f"{key}: …" for key in node.value if key != named)
@@ -207,6 +225,8 @@ class _Checker:
         received = f"unknown argument '{key}' of {component}"
         if family == "layers" and key in _FROM_THE_DATA:
             suggestion, expected = None, "expected none: the data decide the shape of the input"
+        if reason := _WITHOUT_SUCCESSOR.get((component, key)):
+            suggestion, expected = None, f"expected none: {reason}"
         if key.endswith(")"):
             suggestion, expected = None, "expected several numbers in brackets: [3, 3]"
         if key == "period":
@@ -254,9 +274,14 @@ class _Checker:
             self.problems.append(self.document.problem(path, f"received {shown(value)}", f"expected {what} {bound}"))
 
     def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
+        if isinstance(node.value, list) and family == "layers" and str(path[-2]) != "RandomZoom":  # it may zoom out far
+            for item_path, item in written_list(node, path):
+                if not isinstance(item.value, list):
+                    self.plain_value(item, item_path, family, parameter)
+            return
         if isinstance(node.value, int | float) and not isinstance(node.value, bool):
             # A plugin's own arguments may mean anything, and RandomPosterization calls bits its factor.
-            component = str(path[-2])
+            component = str(path[-3] if isinstance(path[-1], int) else path[-2])
             is_free = family == "layers" and (added(family, component) or component == "RandomPosterization")
             if not is_free and (expected := _range(node.value, family, parameter.name)):
                 self.problems.append(self.document.problem(path, f"received {shown(node.value)}", expected))
@@ -403,7 +428,7 @@ def _range(value: float, family: str, parameter: str) -> str | None:
         return "expected a number of at least 0"
     if parameter == "initial_learning_rate" and value < 0:
         return "expected a number of at least 0"
-    if family == "layers" and parameter in ("rate", "stddev") and not 0 <= value <= 1:
+    if family == "layers" and parameter in _SHARES_OF_LAYERS and not 0 <= value <= 1:
         return "expected a share from 0 to 1"
     if family == "layers" and parameter in _FACTORS and abs(value) > 1:
         return "expected a share from -1 to 1"

@@ -37,7 +37,8 @@ class Loaded:
         layers = [
             path for path, _, keras in components(self.document) if (path[0], keras.family) == (section, "layers")
         ]
-        return ModelError(str(self.document.problem(layers[number], str(error))))
+        place = (section, number) if isinstance(number, str) else layers[number]
+        return ModelError(str(self.document.problem(place, str(error))))
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:

@@ -31,6 +31,7 @@ _REFUSED: dict[str, dict[str, str]] = {
         "Input": "the data decide the shape of the input",
         "InputLayer": "the data decide the shape of the input",
         "Lambda": "it needs a Python function, which YAML cannot hold",
+        **dict.fromkeys(("StringLookup", "TextVectorization"), "it takes text, and the examples are numbers"),
         "TorchModuleWrapper": _PYTHON,
         "FlaxLayer": _PYTHON,
         "JaxLayer": _PYTHON,

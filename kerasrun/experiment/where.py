@@ -3,13 +3,14 @@
 It is derived from the schema, so that a new key is found without a line here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from kerasrun.components import Kind, family_of, kinds
+from kerasrun.components import Kind, family_of, is_written_beside, kinds
+from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Section
-from kerasrun.keras_catalogue import signature
+from kerasrun.keras_catalogue import identifiers, signature
 from kerasrun.text.document import Document, written_component
 from kerasrun.text.problems import listed
 
@@ -79,7 +80,8 @@ def places_of(key: str, document: Document | None = None) -> list[str]:
     Args:
         document: the experiment, whose optimizer is named; without it, Adam is.
     """
-    return list(dict.fromkeys(_places(usual_name(key), document)))
+    places = _places(key, document), _of_callbacks(key, document), _places(usual_name(key), document)
+    return list(dict.fromkeys(next((found for one in places if (found := list(one))), [])))
 
 
 def belongs(key: str, document: Document, family: str | None) -> str | None:
@@ -102,7 +104,9 @@ def _places(key: str, document: Document | None) -> Iterator[str]:
         if isinstance(annotation, type) and issubclass(annotation, Section) and key in annotation.model_fields:
             yield f"{section}.{key}"
         if section == "data" and isinstance(annotation, type) and issubclass(annotation, Kind):
-            yield from (f"data.{kind}.{key}" for kind in kinds_with(family_of(annotation), key))
+            yield from (f"data.{kind}.{key}" for kind in kinds_with(family_of(annotation), [key]))
+        if section == "model" and document and isinstance(annotation, type) and issubclass(annotation, Kind):
+            yield from _of_networks(key, document, family_of(annotation))
     try:
         arguments = [one.name for one in signature("optimizers", name).parameters]
     except KeyError:
@@ -111,6 +115,28 @@ def _places(key: str, document: Document | None) -> Iterator[str]:
         yield f"compile.optimizer.{name}.{key}"
 
 
-def kinds_with(package: str, key: str) -> list[str]:
-    """Return the kinds of a family that have a key; `package` is e.g. `kerasrun.sources`."""
-    return [name for name, kind in kinds(package).items() if issubclass(kind, BaseModel) and key in kind.model_fields]
+def _of_networks(key: str, document: Document, package: str) -> Iterator[str]:
+    """Give the place of a key in the network that is written; without one, in those that alone have it."""
+    written = written_component(document.node(("model",)), ("model",))
+    having = kinds_with(package, [key])
+    known = kinds(package)
+    for kind in having if written is None and len(having) <= 2 else having and [written.name if written else ""]:
+        if kind in having:
+            yield f"model.{key}" if is_written_beside(known[kind]) else f"model.{kind}.{key}"
+
+
+def _of_callbacks(key: str, document: Document | None) -> Iterator[str]:
+    """Give the places of a callback's argument, where an experiment is there to which a callback can be added."""
+    for name in sorted(identifiers("callbacks")) if document else ():
+        usable = refusal("callbacks", name, "callbacks") is None
+        if usable and key in [one.name for one in signature("callbacks", name).parameters]:
+            yield f"callbacks.{name}.{key}"
+
+
+def kinds_with(package: str, keys: Iterable[str]) -> list[str]:
+    """Return the kinds of a family that have these keys; `package` is e.g. `kerasrun.sources`."""
+    return [
+        name
+        for name, kind in kinds(package).items()
+        if issubclass(kind, BaseModel) and set(keys) <= kind.model_fields.keys()
+    ]

@@ -39,12 +39,13 @@ def kept_within(memory: float) -> Iterator[None]:
 def memory_budget() -> int:
     """Return the number of bytes of examples, or of what is computed of them, that may be kept in memory."""
     missing: int = sum(one.missing_bytes for one in list(_filling))
-    available = max(0, _available_memory() - missing)
+    available = max(0, available_memory() - missing)
     memory = _memory.get()
     return min(available, int(available * memory) if memory <= 1 else int(memory))
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
+    """Return the number of bytes that are free, as far as the system says."""
     known = []
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():

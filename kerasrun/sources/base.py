@@ -17,9 +17,15 @@ from kerasrun.tasks.base import task_named
 ArrayLabels = Literal["classes", "multi_label", "numbers"]
 """The kinds of labels that arrays can hold; for the others see `LabelKind`."""
 Length = Annotated[int, Field(ge=1)]
-ImageSize = Annotated[
-    tuple[Length, Length], BeforeValidator(lambda value: (value,) * 2 if type(value) is int else value)
-]
+
+
+def _height_and_width(value: Any) -> Any:
+    if (isinstance(value, list) and len(value) != 2) or isinstance(value, str):
+        raise ValueError("expected [height, width], such as [64, 64]; how many channels there are is not said here")
+    return (value,) * 2 if type(value) is int else value
+
+
+ImageSize = Annotated[tuple[Length, Length], BeforeValidator(_height_and_width)]
 """`[height, width]`, or one number for both."""
 OnBadFile = Literal["error", "skip"]
 

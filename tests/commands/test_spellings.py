@@ -30,6 +30,8 @@ def said(*arguments):
         ("version", "kerasrun --version"),
         ("help", "kerasrun --help"),
         ("trian", "did you mean: kerasrun train"),
+        ("dry-run", "kerasrun train FILE --dry-run"),
+        ("reset", "kerasrun --help lists the commands"),
         ("qqq", "kerasrun --help lists the commands"),
     ],
 )

@@ -80,8 +80,8 @@ def test_a_run_with_an_adapted_layer_resumes_to_the_same_bits(tmp_path):
     [
         ("preprocessing: [{Discretization: {num_bins: 4}}]", "expected its 'bin_boundaries'"),
         ("preprocessing: [IntegerLookup]", "expected its 'vocabulary'"),
-        ("preprocessing: [StringLookup]", "expected its 'vocabulary'"),
-        ("preprocessing: [TextVectorization]", "expected its 'vocabulary'"),
+        ("preprocessing: [{StringLookup: {vocabulary: [a]}}]", "it takes text, and the examples are numbers"),
+        ("preprocessing: [{TextVectorization: {vocabulary: [a]}}]", "it takes text, and the examples are numbers"),
         ("augmentation: [Normalization]", "or the layer in 'preprocessing'"),
     ],
 )

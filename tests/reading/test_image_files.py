@@ -83,7 +83,7 @@ def test_images_are_an_array_only_if_they_are_kept_and_all_of_them_were_read(fol
 def test_images_that_are_still_read_count_as_used_memory(folder, held_back, monkeypatch):
     path, pixels = folder
     monkeypatch.setattr(memory, "_filling", WeakSet())
-    monkeypatch.setattr(memory, "_available_memory", lambda: 4 * pixels.nbytes)
+    monkeypatch.setattr(memory, "available_memory", lambda: 4 * pixels.nbytes)
     files = image_files(path, kept=True)
     told = in_background(files)
     assert memory_budget() == 3 * pixels.nbytes // 4

@@ -41,7 +41,7 @@ def test_a_limit_of_the_process_bounds_the_budget(limit):
 
 @pytest.mark.parametrize(("memory", "budget"), [(0, 0), (0.5, 200), (1, 400), (300, 300), (500, 400)])
 def test_the_budget_is_a_share_of_what_is_free_or_an_amount_within_it(memory, budget, monkeypatch):
-    monkeypatch.setattr("kerasrun.reading.memory._available_memory", lambda: 400)
+    monkeypatch.setattr("kerasrun.reading.memory.available_memory", lambda: 400)
     with kept_within(memory):
         assert memory_budget() == budget
     assert memory_budget() == 100

@@ -46,6 +46,19 @@ def test_weights_that_no_memory_holds_are_counted(tmp_path):
         train(tmp_path, "model: {layers: [Flatten, {Dense: {units: 4000000000000}}]}")
 
 
+def test_a_batch_that_no_memory_holds_is_counted_before_tensorflow_crashes(tmp_path):
+    with pytest.raises(ModelError, match=r"'dense' gives 8 × 36,000,000,000 = 288,000,000,000 numbers .* 1,152 GB"):
+        train(
+            tmp_path, "model: {layers: [Flatten, {RepeatVector: {n: 1000000000, name: dense}}, GlobalAveragePooling1D]}"
+        )
+
+
+def test_the_line_of_an_optimizer_that_keras_refuses_is_named(tmp_path):
+    text = "model: MLP\ncompile:\n  optimizer: {SGD: {clipnorm: 1, clipvalue: 1}}"
+    with pytest.raises(ModelError, match=r"e\.yaml:4:14: compile\.optimizer: SGD: Only one of"):
+        train(tmp_path, text)
+
+
 def test_two_ways_to_validate_are_one_too_many(tmp_path):
     with pytest.raises(DataError, match=r"validation_split: 0\.5, but the data have 8 validation examples of"):
         train(tmp_path, "model: MLP\nfit: {validation_split: 0.5}")
