@@ -159,10 +159,11 @@ class Sides:
                 name, f"compares probabilities, but those that learn by {self.loss} are scores: take accuracy"
             )
         if name in _AT_PROBABILITIES and self.outputs == "probabilities" and not self.bounded:
+            activation = "sigmoid" if self.units == 1 or self.targets == "labels" else "softmax"
             raise _refused(
                 name,
                 "compares probabilities, but the network's outputs are not from 0 to 1: set the last layer's "
-                f"activation to {'sigmoid' if self.units == 1 or self.targets == 'labels' else 'softmax'}, or take accuracy",
+                f"activation to {activation}, or take accuracy",
             )
         true, predicted = self._sides(name, arguments)
         if name in _LOGARITHMS and self.outputs == _LOGARITHMS[name]:

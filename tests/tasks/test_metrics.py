@@ -301,11 +301,6 @@ def test_every_metric_of_keras_has_its_row():
         ),
         ({"Precision": {"top_k": 5}}, "categorical_crossentropy", "has top_k: 5, but there are 4"),
         (
-            {"TopKCategoricalAccuracy": {}},
-            "categorical_crossentropy",
-            "is always 1 with k: 5 of 4 classes: set k below",
-        ),
-        (
             {"SparseTopKCategoricalAccuracy": {"k": 2, "from_sorted_ids": True}},
             "categorical_crossentropy",
             "but no network gives them",
