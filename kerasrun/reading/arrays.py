@@ -24,6 +24,7 @@ from kerasrun.reading.data import (
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import resize_array
 from kerasrun.reading.inputs import ArrayInputs, checked_weights, note_rounded, within_limit
+from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
 
@@ -132,56 +133,62 @@ def _numbered(
     if arrays["train"].labels.dtype.kind not in "USO":
         return arrays, classes
     texts = {name: _texts(split) for name, split in arrays.items()}
-    names = list(classes or np.unique(texts["train"]).tolist())
+    for index, text in enumerate(texts["train"] if classes is None else ()):
+        if text.lower() in MISSING:
+            raise DataError(
+                f"{arrays['train'].labels_name}: the label at index {index}, {text!r}, means a missing value; leave "
+                "examples without a label out, or list `classes` if it is the name of one"
+            )
+    names = classes or distinct_classes(set(texts["train"]))
     if len(names) < 2:
         raise DataError(f"{arrays['train'].labels_name}: every label is {names[0]!r}; expected at least two classes")
-    numbers = {name: number for number, name in enumerate(names)}
-    for split, found in texts.items():
-        for index, text in enumerate(found.tolist()):
+    numbered = {}
+    for name, found in texts.items():
+        numbers = numbers_of(set(found), names)
+        for index, text in enumerate(found):
             if text not in numbers:
                 raise DataError(
-                    f"{arrays[split].labels_name}: the label at index {index} is {text!r}; expected {listed(names)}"
+                    f"{arrays[name].labels_name}: the label at index {index} is {text!r}; expected {listed(names)}"
                 )
-    return {
-        name: replace(split, labels=np.array([numbers[text] for text in texts[name].tolist()], np.int64))
-        for name, split in arrays.items()
-    }, names
+        numbered[name] = replace(arrays[name], labels=np.array([numbers[text] for text in found], np.int64))
+    return numbered, names
 
 
-def _texts(split: LabelledArrays) -> NDArray[np.str_]:
+def _texts(split: LabelledArrays) -> list[str]:
     labels = split.labels.reshape(-1).tolist()
     texts = [label.decode() if isinstance(label, bytes) else label for label in labels]
     if len(texts) != len(split.inputs) or not all(isinstance(text, str) for text in texts):
         raise DataError(
             f"{split.labels_name}: holds {split.labels.dtype}; expected a name or a number for each example"
         )
-    return np.array([text.strip() for text in texts])
+    return [text.strip() for text in texts]
 
 
 def _as_pixels(arrays: Mapping[str, LabelledArrays]) -> tuple[Mapping[str, LabelledArrays], Literal[8, 16]]:
-    """Return images as the bytes that they are, where whole numbers of 0 to 255 were saved in another dtype.
+    """Return images as the bytes that they are, where whole numbers of 0 to 255, not 0 and 1 alone, have another dtype.
 
     Numbers of 16 bits keep their high byte, as those of image files do. What they had is returned beside them.
     """
     images = [split.inputs for split in arrays.values()]
-    if any(one.ndim < 3 or one.dtype == np.uint8 for one in images):
+    if any(one.ndim < 3 for one in images) or all(one.dtype == np.uint8 for one in images):
         return arrays, 8
-    are_bytes = all(map(_are_bytes, images))
+    largest = [_largest_byte(one) for one in images]
+    are_bytes = None not in largest and max(filter(None, largest), default=0) > 1
     if not are_bytes and any(one.dtype != np.uint16 for one in images):
         return arrays, 8
     bits: Literal[8, 16] = 8 if are_bytes else 16
     return {name: replace(split, inputs=_shifted(split.inputs, bits - 8)) for name, split in arrays.items()}, bits
 
 
-def _are_bytes(array: NDArray[Any] | StoredArray) -> bool:
-    """Return whether all numbers are whole and from 0 to 255, and not 0 and 1 alone."""
+def _largest_byte(array: NDArray[Any] | StoredArray) -> int | None:
+    """Return the largest number; None unless all are whole and from 0 to 255."""
     largest = 0
     for rows in block_slices(array):
         block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
         if not ((block >= 0) & (block <= 255) & (block == np.floor(block))).all():
-            return False
+            return None
         largest = max(largest, int(block.max()))
-    return largest > 1
+    return largest
 
 
 def _shifted(array: NDArray[Any] | StoredArray, bits: int) -> NDArray[Any] | StoredArray:

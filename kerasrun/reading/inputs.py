@@ -55,7 +55,7 @@ def note_rounded(values: NDArray[Any], name: str) -> None:
     """Say once of what is called `name` that float32 rounds its whole numbers, as it does from 2**24 on."""
     if values.dtype.kind not in "iuf" or values.dtype.itemsize < 4 or values.dtype == np.float32:
         return
-    whole = (np.abs(values) > 2**24) & (np.abs(values) < 2**53) & (values == np.floor(values))
+    whole = (np.abs(values) > 2**24) & (np.abs(values) < 2**64) & (values == np.floor(values))
     with np.errstate(over="ignore"):
         rounded = values[whole & (values != values.astype(np.float32))]
     if len(rounded):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+logger = logging.getLogger("kerasrun")
 
 
 def plain(text: str) -> str:
@@ -39,8 +43,15 @@ def draw(figure: Figure, file: Path, **options: Any) -> None:
         text.set_parse_math(False)
         text.set_usetex(False)
         text.set_text("\n".join(map(plain, text.get_text().split("\n"))))
-    with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):  # of what is made while it is drawn
+    # The context is for what is made while it is drawn.
+    with (
+        matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
         figure.savefig(file, **options)
+    if any("missing from font" in str(warning.message) for warning in caught):
+        logger.warning("%s: the font of pictures lacks some letters of the names, and shows boxes", file)
 
 
 def text_table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

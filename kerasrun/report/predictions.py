@@ -80,6 +80,11 @@ def named(names: Sequence[str], values: Iterable[Any]) -> tuple[tuple[str, float
     return tuple((name, float(value)) for name, value in zip(names, values, strict=True))
 
 
+def row_of(own: Mapping[str, Any], values: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
+    """Return the columns of a row and those of its values; a name that a column has already is `predicted_…`."""
+    return {**own, **{f"predicted_{name}" if name in own else name: value for name, value in values}}
+
+
 def to_text(predictions: Sequence[Prediction]) -> str:
     """Return a line for each example."""
     cells = [prediction.as_cells() for prediction in predictions]

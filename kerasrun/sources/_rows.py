@@ -1,7 +1,6 @@
 """Tables: the fields that say which columns are what, and how examples and labels are made of them."""
 
 import hashlib
-import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
+from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
 from kerasrun.reading.tables import Table
 from kerasrun.sources.base import ClassNames, Length, Recognized, Source
 
@@ -34,10 +34,6 @@ LABEL_KINDS: Mapping[str, LabelKind] = {
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
 """The names of labels in a header, without regard to case; without one of them the last column has the labels."""
-MISSING = frozenset(
-    {"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "?", "-", ".", "missing", "1.#ind"}
-)
-"""How pandas, R, spreadsheets and the UCI repository write a value that is missing, in lower case."""
 LOOKED_AT = 500
 """How many rows show what the columns of a file hold."""
 _MOST_CLASSES = 30
@@ -271,12 +267,11 @@ def _scanned(table: Table, layout: Layout, label_key: str) -> "ScannedRows":
 def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Return the values in the column of the class, sorted, as numbers where all are numbers; or those in `wanted`."""
     if wanted is not None:
-        for name in wanted:
-            if name not in train.texts:
+        there = numbers_of(train.texts, wanted)
+        for number, name in enumerate(wanted):
+            if not any(there.get(text) == number for text in train.texts):
                 raise DataError(f"{train.table.path}: no row of the class {name!r} of `classes`")
         return tuple(wanted)
-    if len(train.texts) < 2:
-        raise DataError(f"{train.table.path}: every row is of the class {train.texts[0]!r}; expected at least two")
     for index, text in enumerate(train.texts):
         if text.lower() in MISSING:
             line = train.lines[(train.text_numbers == index).argmax()]
@@ -284,37 +279,22 @@ def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[
                 f"{train.table.path}:{line}: the label {text!r} means a missing value; leave rows without a label out "
                 "of the file, or list `classes` if it is the name of one"
             )
-    numbers = all(map(_is_finite, train.texts))
-    if numbers and any(not _number(text)[0].is_integer() for text in train.texts):
+    values = [value for value in map(value_of, train.texts) if value is not None]
+    if len(values) == len(train.texts) and any(value % 1 for value in values):
         raise DataError(
             f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
             "for numbers to be predicted, or list `classes` if they are names"
         )
-    if not numbers:
-        return tuple(sorted(train.texts))
-    # Of 1 and 1.0, which are one class, the shorter text is the name.
-    by_value = {_number(text)[0]: text for text in sorted(train.texts, key=lambda text: (-len(text), text))}
-    return tuple(by_value[value] for value in sorted(by_value))
-
-
-def _is_finite(text: str) -> bool:
-    return math.isfinite(_number(text)[0])
-
-
-def _number(text: str) -> tuple[float, str]:
-    try:
-        return float(text), text
-    except ValueError:
-        return math.nan, text
+    classes = distinct_classes(train.texts)
+    if len(classes) < 2:
+        raise DataError(f"{train.table.path}: every row is of the class {classes[0]!r}; expected at least two")
+    return classes
 
 
 def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.int64]":
     import numpy as np
 
-    numbers = {name: number for number, name in enumerate(classes)}
-    by_value = {_number(name)[0]: number for name, number in numbers.items() if _is_finite(name)}
-    if len(by_value) == len(classes):
-        numbers = {text: by_value[_number(text)[0]] for text in rows.texts if _number(text)[0] in by_value}
+    numbers = numbers_of(rows.texts, classes)
     for index, text in enumerate(rows.texts):
         if text not in numbers:
             line = rows.lines[np.argmax(rows.text_numbers == index)]

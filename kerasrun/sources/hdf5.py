@@ -68,6 +68,7 @@ def _datasets(file: Any, path: Path) -> dict[str, Any]:
 
 
 def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
+    import h5py
     import numpy as np
 
     from kerasrun.reading.stored import StoredArray
@@ -89,13 +90,19 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
 
     with _explained(name, "is damaged"):
         shape, dtype = dataset.shape, dataset.dtype
-        elsewhere = [one.file_name for one in dataset.virtual_sources()] if dataset.is_virtual else []
-        elsewhere += [source for source, _, _ in dataset.external or ()]
-    for source in elsewhere:
-        if source != "." and not (file.path.parent / source).exists():
+        virtual = {(one.file_name, one.dset_name) for one in dataset.virtual_sources()} if dataset.is_virtual else set()
+        raw = [source for source, _, _ in dataset.external or ()]
+    for source in (*raw, *(source for source, _ in virtual if source != ".")):
+        if not (file.path.parent / source).exists():
             raise DataError(
                 f"{name}: its values are in another file, {source}, which is not there; copy it beside this one"
             )
+    # HDF5 itself takes zeros for what is missing.
+    for source, array in virtual:
+        path = file.path if source == "." else file.path.parent / source
+        with _explained(name, "cannot be read"), h5py.File(path) as there:
+            if array not in there:
+                raise DataError(f"{name}: its values are in {array} of another file, {source}, which has none")
     if shape is None:
         raise DataError(f"{name}: is empty; expected an array")
     return StoredArray(shape, dtype, read)

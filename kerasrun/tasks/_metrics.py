@@ -58,6 +58,11 @@ _LOGARITHMS: Mapping[str, OutputKind | None] = {
 }
 # Keras takes only rows from them.
 _OF_ROWS = ("AUC", "F1Score", "FBetaScore", "R2Score")
+# What they count at are probabilities, between 0 and 1.
+_AT_PROBABILITIES = (
+    *("AUC", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity"),
+    *_LOGARITHMS,
+)
 _CORRELATIONS = ("ConcordanceCorrelation", "PearsonCorrelation")
 
 
@@ -75,6 +80,8 @@ class Sides:
     """How many columns the outputs have."""
     per_pixel: bool = False
     """Whether every pixel has targets and outputs."""
+    bounded: bool = True
+    """Whether the outputs are from 0 to 1, where they are no logits or scores."""
 
     def columns(self, y_true: Any) -> Any:
         """Return 0 or 1 for each column, float32 (…, units)."""
@@ -150,6 +157,13 @@ class Sides:
         if self.outputs == "scores" and (name in _LOGARITHMS or COMPARES[name] == "numbers"):
             raise _refused(
                 name, f"compares probabilities, but those that learn by {self.loss} are scores: take accuracy"
+            )
+        if name in _AT_PROBABILITIES and self.outputs == "probabilities" and not self.bounded:
+            activation = "sigmoid" if self.units == 1 or self.targets == "labels" else "softmax"
+            raise _refused(
+                name,
+                "compares probabilities, but the network's outputs are not from 0 to 1: set the last layer's "
+                f"activation to {activation}, or take accuracy",
             )
         true, predicted = self._sides(name, arguments)
         if name in _LOGARITHMS and self.outputs == _LOGARITHMS[name]:
@@ -241,6 +255,28 @@ class Sides:
             raise _refused(
                 name, "counts the numbers of all targets as examples where num_regressors is given: leave it out"
             )
+        at = arguments.get("threshold", arguments.get("thresholds"))
+        given = at if isinstance(at, list | tuple) else [at]
+        if (
+            name != "AUC"
+            and at is not None
+            and self.outputs != "probabilities"
+            and not any(0 < one < 1 for one in given)
+        ):
+            raise _refused(
+                name,
+                f"counts above {at}, but the network's outputs become probabilities first, a half where they are 0: "
+                "leave the threshold out",
+            )
+        if arguments.get("from_sorted_ids"):
+            raise _refused(
+                name, "compares class numbers in order with from_sorted_ids: true, but no network gives them"
+            )
+        if (arguments.get("top_k") or 0) > self.units:
+            raise _refused(name, f"has top_k: {arguments['top_k']}, but there are {self.units}")
+        weights = arguments.get("label_weights")
+        if arguments.get("multi_label") and weights is not None and len(weights) != self.units:
+            raise _refused(name, f"has {len(weights)} label_weights, but there are {self.units}")
         limits = {"num_classes": self.classes, "num_labels": self.units}
         for key, right in limits.items():
             if arguments.get(key) not in (None, right):

@@ -48,7 +48,7 @@ CATEGORICAL = ("CategoricalCrossentropy", "CategoricalFocalCrossentropy", "Categ
 LINEAR = ("Hinge", "SquaredHinge", "CategoricalHinge")
 OF_PROBABILITIES = (
     *(*BINARY, "CategoricalCrossentropy", "CategoricalFocalCrossentropy", "SparseCategoricalCrossentropy"),
-    *("CategoricalGeneralizedCrossEntropy", "DiceLoss", "Tversky"),
+    *("CategoricalGeneralizedCrossEntropy", "Dice", "DiceLoss", "KLDivergence", "Tversky"),
 )
 # Activations whose outputs are from 0 to 1, and those that are known not to be.
 PROBABLE = ("sigmoid", "softmax", "hard_sigmoid", "sparsemax", "sparse_sigmoid")
@@ -207,7 +207,7 @@ class Task(ABC):
             )
         if activation is not None:
             _check_activation(self, loss, units, activation, wanted)
-        return Targets(self, loss, classes, units)
+        return Targets(self, loss, classes, units, bounded=activation not in ACTIVATIONS)
 
     def compile_arguments(self, targets: Targets, metrics: Mapping[str, Component]) -> dict[str, Any]:
         """Return the loss and the metrics, by their names in the logs, as arguments of `Model.compile`."""
@@ -222,6 +222,11 @@ class Task(ABC):
         """
         kind = self._metric_class(metric.name, targets)
         self.check_metric(kind, targets)
+        if kind == "DiceCoef" and (targets.outputs == "scores" or not (targets.bounded or targets.from_logits)):
+            raise ModelError(
+                "compile.metrics: DiceCoef compares probabilities, but the network's outputs are not from 0 to 1: set "
+                "the last layer's activation to sigmoid or softmax, or take MeanIoU"
+            )
         if kind not in COMPARES:
             own = {"from_logits": targets.from_logits} if kind == "DiceCoef" else {}
             return build("metrics", Component(kind, {**own, **metric.arguments, "name": name}))
@@ -238,7 +243,7 @@ class Task(ABC):
         elif targets.sparse:
             form = "class numbers"
         loss = canonical("losses", targets.loss.name)
-        return Sides(form, targets.outputs, loss, targets.classes, targets.units, self.per_pixel)
+        return Sides(form, targets.outputs, loss, targets.classes, targets.units, self.per_pixel, targets.bounded)
 
     def _metric_class(self, name: str, targets: Targets) -> str:
         """Return the class of a metric; `accuracy` and `crossentropy` mean one of three, by the form of the targets."""
@@ -377,6 +382,8 @@ class Targets:
     """Units of the last layer, channels where it has an output for each pixel."""
     ignores: bool = False
     """Whether some pixels have no class (`reading.data.IGNORED`), and do not count."""
+    bounded: bool = True
+    """Whether the last layer's activation keeps the outputs from 0 to 1, as far as it tells."""
 
     @property
     def from_logits(self) -> bool:
@@ -448,7 +455,8 @@ def _check_activation(task: Task, loss: Component, units: int, activation: str, 
             f"the last layer ends in {activation}, so no output is below 0, but {loss.name} takes scores around 0: set "
             "its activation to linear or tanh"
         )
-    if name in OF_PROBABILITIES and not from_logits and activation not in PROBABLE and activation in ACTIVATIONS:
+    is_wrong = activation in ACTIVATIONS and wanted.activation in PROBABLE
+    if name in OF_PROBABILITIES and not from_logits and is_wrong:
         ends = "has no activation" if activation == "linear" else f"ends in {activation}"
         logits = ", or give the loss from_logits: true" if activation == "linear" and "Crossentropy" in name else ""
         raise ModelError(

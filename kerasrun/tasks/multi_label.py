@@ -13,7 +13,7 @@ from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.report.plain import text_table
-from kerasrun.report.predictions import Prediction, Question, named
+from kerasrun.report.predictions import Prediction, Question, named, row_of
 from kerasrun.report.scores import Scores, mean, shown
 from kerasrun.report.values import label_values, least
 from kerasrun.tasks.base import CATEGORICAL, LINEAR, Output, Task, is_from_logits
@@ -174,11 +174,11 @@ class MultiLabelPrediction(Prediction):
         }
 
     def as_row(self) -> Mapping[str, Any]:
-        return {"path": self.path, "labels": ";".join(self.labels), **dict(self.values)}
+        return row_of({"path": self.path, "labels": ";".join(self.labels)}, self.values)
 
     def as_cells(self) -> Mapping[str, str]:
         labels = ", ".join(self.labels) or "-"
         if self.every:
-            return {"labels": labels, **{name: f"{number:.4f}" for name, number in self.values}}
+            return row_of({"labels": labels}, [(name, f"{number:.4f}") for name, number in self.values])
         given = [f"{number:.4f}" for name, number in self.values if name in self.labels]
         return {"labels": labels, self.value: ", ".join(given) or "-"}

@@ -11,7 +11,7 @@ from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.report.plain import text_table
-from kerasrun.report.predictions import Prediction, Question, named
+from kerasrun.report.predictions import Prediction, Question, named, row_of
 from kerasrun.report.scores import Scores, shown
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks._metrics import COMPARES, Sides
@@ -169,7 +169,7 @@ class NumbersPrediction(Prediction):
         return {"path": self.path, "values": dict(self.values)}
 
     def as_row(self) -> Mapping[str, Any]:
-        return {"path": self.path, **dict(self.values)}
+        return row_of({"path": self.path}, self.values)
 
     def as_cells(self) -> Mapping[str, str]:
         return {name: f"{number:.5g}" for name, number in self.values}

@@ -30,6 +30,23 @@ def test_pixels_of_0_to_255_are_bytes_in_whatever_dtype(dtype, tmp_path):
     assert data.image_format is not None
 
 
+@pytest.mark.parametrize(("train", "test"), [("int64", "uint8"), ("uint8", "float32"), ("int64", "int64")])
+def test_splits_of_different_dtypes_are_the_same_bytes(train, test, tmp_path):
+    dark = BYTES % 2  # a split without a bright pixel is no split of another kind
+    np.savez(
+        tmp_path / "a.npz",
+        x_train=BYTES.astype(train),
+        y_train=LABELS,
+        x_test=dark.astype(test),
+        y_test=LABELS,
+    )
+    data = Npz(path=tmp_path / "a.npz").open()
+    for name, expected in (("train", BYTES), ("test", dark)):
+        found = data.splits[name].inputs.take(np.arange(len(LABELS)))
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+
+
 def test_16_bits_keep_their_high_byte_as_image_files_do(tmp_path):
     np.testing.assert_array_equal(inputs(opened(tmp_path, BYTES.astype(np.uint16) * 257)), BYTES)
 
@@ -60,6 +77,18 @@ def test_labels_may_be_names(names, tmp_path):
     assert opened(tmp_path, y=names[LABELS], classes=("dog", "cat", "ant")).splits["train"].labels[0] == 1
 
 
+def test_names_that_are_numbers_are_equal_by_value_and_sorted_so(tmp_path):
+    data = opened(tmp_path, y=np.array(["10", "2.0", "2", "10", "2", "1e1"]))
+    assert data.classes == ("2", "10")
+    assert data.splits["train"].labels.tolist() == [1, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("missing", ["", "nan", "NA"])
+def test_a_name_that_means_a_missing_value_is_no_class(missing, tmp_path):
+    with pytest.raises(DataError, match=f"the label at index 1, '{missing}', means a missing value"):
+        opened(tmp_path, y=np.array(["cat", missing, "dog"])[LABELS])
+
+
 def test_a_name_that_is_not_a_class_is_said_with_its_index(tmp_path):
     with pytest.raises(DataError, match="the label at index 0 is 'cat'; expected dog, ant"):
         opened(tmp_path, y=np.array(["cat", "dog", "ant"])[LABELS], classes=("dog", "ant"))
@@ -84,10 +113,23 @@ def test_a_virtual_data_set_needs_its_sources(tmp_path):
         Hdf5(path=tmp_path / "a.h5").open()
 
 
+def test_a_virtual_data_set_needs_the_arrays_of_its_sources(tmp_path):
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["another"] = BYTES
+    layout = h5py.VirtualLayout(BYTES.shape, np.uint8)
+    layout[:] = h5py.VirtualSource("source.h5", "x", BYTES.shape)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_virtual_dataset("x_train", layout)
+        file["y_train"] = LABELS
+    with pytest.raises(DataError, match=r"x_train: its values are in x of another file, source\.h5, which has none"):
+        Hdf5(path=tmp_path / "a.h5").open()
+
+
 @pytest.mark.parametrize(
     ("array", "fields"),
     [
         (np.full((6, 3), 2**24 + 1), {}),
+        (np.full((6, 3), 1_700_000_000_000_000_001), {}),  # nanoseconds since 1970
         (np.full((6, 3), 2.0**24 + 1), {}),
         (np.full((6, 4, 4), 2**31 + 1, np.uint32), {}),
         (np.ones((6, 3)), {"y": np.full(6, 1_700_000_001), "labels": "numbers"}),

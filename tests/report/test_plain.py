@@ -43,6 +43,13 @@ def test_a_picture_shows_every_name(name, tmp_path):
     assert label.get_text().strip().replace("\n", r"\n").startswith(plain(name))
 
 
+def test_letters_that_the_font_lacks_are_said_in_one_line(tmp_path, caplog, recwarn):
+    draw(figures.confusions(np.eye(2, dtype=np.int64), ["日本語", "犬"]), tmp_path / "a.png")
+    (line,) = caplog.messages
+    assert "lacks some letters" in line
+    assert not list(recwarn)
+
+
 def test_json_has_null_where_a_number_is_not_finite():
     value = {"a": float("nan"), "b": [float("inf"), (1.5, None)], "c": "NaN", NOT_UTF8: 1}
     assert json.loads(to_json(value)) == {"a": None, "b": [None, [1.5, None]], "c": "NaN", NOT_UTF8: 1}

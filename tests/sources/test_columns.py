@@ -5,7 +5,7 @@ import pytest
 
 from kerasrun.errors import DataError
 from kerasrun.reading.inputs import _say_rounded as say_rounded
-from kerasrun.sources._rows import MISSING
+from kerasrun.reading.labels import MISSING
 from kerasrun.sources.csv import Csv
 
 
@@ -55,6 +55,35 @@ def test_1_and_1_0_are_one_class_in_a_file_and_across_files(tmp_path):
     assert data.classes == ("0", "1")
     assert data.splits["train"].labels.tolist() == [0, 1, 1]
     assert data.splits["test"].labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "classes"),
+    [
+        ("1,True\n2,FALSE\n3,1\n4,false\n", "1,0\n2,true\n", 2),
+        # 2**53 + 1 and what is beside it are one number as float64
+        ("1,9007199254740992\n2,9007199254740993\n", "1,9007199254740993.0\n", 2),
+    ],
+)
+def test_labels_are_equal_where_their_values_are(train, test, classes, tmp_path):
+    from decimal import Decimal
+
+    data = opened(tmp_path, f"x,y\n{train}", f"x,y\n{test}", label="y")
+    value = lambda text: Decimal({"true": 1, "false": 0}.get(text.lower(), text))  # noqa: E731
+    for name, rows in (("train", train), ("test", test)):
+        labels = [value(row.split(",")[1]) for row in rows.split()]
+        assert [value(data.classes[number]) for number in data.splits[name].labels] == labels
+    assert len(data.classes) == classes
+
+
+def test_listed_classes_are_found_by_their_values(tmp_path):
+    data = opened(tmp_path, "x,y\n1,0.0\n2,1.0\n", label="y", classes=("1", "0"))
+    assert data.splits["train"].labels.tolist() == [1, 0]
+
+
+def test_one_value_in_two_spellings_is_no_choice(tmp_path):
+    with pytest.raises(DataError, match="every row is of the class '1'"):
+        opened(tmp_path, "x,y\n1,1\n2,1.0\n", label="y")
 
 
 def test_names_that_only_look_like_numbers_stay_as_they_are(tmp_path):

@@ -299,6 +299,17 @@ def test_every_metric_of_keras_has_its_row():
             "categorical_crossentropy",
             "has the class 4, but they are numbered from 0 to 3",
         ),
+        ({"Precision": {"top_k": 5}}, "categorical_crossentropy", "has top_k: 5, but there are 4"),
+        (
+            {"SparseTopKCategoricalAccuracy": {"k": 2, "from_sorted_ids": True}},
+            "categorical_crossentropy",
+            "but no network gives them",
+        ),
+        (
+            {"AUC": {"multi_label": True, "label_weights": [1, 2]}},
+            "categorical_crossentropy",
+            "has 2 label_weights, but there are 4",
+        ),
         (
             {"AUC": LOGITS},
             "categorical_crossentropy",
@@ -311,6 +322,39 @@ def test_an_argument_that_contradicts_the_classes_is_refused(arguments, loss, se
     ((name, given),) = arguments.items()
     with pytest.raises(ModelError, match=sentence):
         targets.task.metric(Component(name, given), "m", targets)
+
+
+@pytest.mark.parametrize(
+    ("metric", "arguments"),
+    [
+        ("BinaryAccuracy", {"threshold": 0}),
+        ("BinaryIoU", {"threshold": 0.0}),
+        ("Precision", {"thresholds": 0}),
+        ("Recall", {"thresholds": [0.0]}),
+        ("TruePositives", {"thresholds": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("name", ["one logit", "one score", "labels of logits", "mask logits"])
+def test_the_threshold_of_logits_is_not_that_of_their_probabilities(name, metric, arguments):
+    targets = CASES[name].targets
+    with pytest.raises(ModelError, match=f"{metric} counts above .* a half where they are 0: leave the threshold out"):
+        targets.task.metric(Component(metric, arguments), "m", targets)
+
+
+@pytest.mark.parametrize(("activation", "units"), [("linear", 1), ("relu", 1), ("tanh", 1), ("linear", 4)])
+def test_outputs_that_are_no_probabilities_are_not_measured_as_such(activation, units):
+    task = task_named("classes")
+    targets = task.agreed(Component("mean_squared_error" if units > 1 else "hinge"), max(2, units), units, activation)
+    for metric in ("AUC", "DiceCoef", "BinaryCrossentropy", "KLDivergence") if units > 1 else ("DiceCoef",):
+        with pytest.raises(ModelError, match=f"{metric} compares probabilities"):
+            task.metric(Component(metric), "m", targets)
+    built = task.metric(Component("Precision"), "m", targets)
+    y, p = np.eye(units)[[0, 1, 2, 3]] if units > 1 else np.array([[0.0], [1.0], [1.0], [0.0]]), None
+    p = y * 1.5 - 0.3
+    p[0] = 7
+    built.update_state(y, p)
+    least = 0.5 if units > 1 else 0.0
+    assert float(built.result()) == pytest.approx(sk.precision_score(y.ravel(), (p > least).ravel()))
 
 
 @pytest.mark.parametrize("metric", ["BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy"])

@@ -71,3 +71,13 @@ def test_several_outputs_speak_under_their_names():
     assert list(rows([found])[0]) == ["path", "kind", "kind.car", "kind.bike", "hours.hours"]
     (found,) = task.predicted(outputs([0, np.log(3), 2]), asked(["a.csv:2"], *names, outputs="values", every=True))
     assert found.as_cells() == {"kind": "car 0.2500, bike 0.7500", "hours": "2"}
+
+
+def test_a_name_that_the_table_has_already_hides_nothing():
+    question = Question(("path", "labels", "price"), "values", paths=["t.csv:2"], every=True)
+    found = np.array([[1.5, 0.0, 2.5]], np.float32)
+    numbers = rows(task_named("numbers").predicted(found, question))
+    assert numbers == [{"path": "t.csv:2", "predicted_path": "1.5", "labels": "0.0", "price": "2.5"}]
+    labels = rows(task_named("multi_label").predicted(found, question))
+    assert (labels[0]["path"], labels[0]["labels"]) == ("t.csv:2", "path;price")
+    assert (labels[0]["predicted_path"], labels[0]["predicted_labels"]) == ("1.5", "0.0")

@@ -55,6 +55,8 @@ def test_labels_become_what_the_loss_takes():
         (1, "tanh", 2, None, "ends in tanh, but binary_crossentropy expects probabilities.*to sigmoid$"),
         (10, "softmax", 10, Component("binary_crossentropy"), "one softmax over 10 classes.*categorical_crossentropy"),
         (10, "softmax", 10, Component("categorical_hinge"), "no output is below 0.*linear or tanh"),
+        (10, "linear", 10, Component("kl_divergence"), "no activation, but kl_divergence expects probab.*to softmax$"),
+        (10, "relu", 10, Component("dice"), "ends in relu, but dice expects probabilities.*to softmax$"),
         (1, "sigmoid", 2, Component("hinge"), "no output is below 0.*linear or tanh"),
     ],
 )
