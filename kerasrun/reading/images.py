@@ -128,7 +128,11 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
         raise Image.DecompressionBombError
     _check_extension(image, path)
     image.load()
-    if image.mode == "I;16" and image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0:
+    if (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.mode == "I;16"
+        and image.tag_v2.get(_PHOTOMETRIC) == 0
+    ):
         return Image.fromarray(0xFFFF - np.asarray(image))  # white is 0, which Pillow turns round only of 8 bits
     if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels
         raise OSError("the end of the file is missing")
