@@ -19,7 +19,7 @@ from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.engine.standardization import is_adapted, standardize, statistics
+from kerasrun.engine.standardization import are_pixels, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.outputs import by_name, outputs_of
@@ -180,10 +180,11 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
         for number, component in enumerate(experiment.preprocessing, 1):
             x = _applied(component, number, inputs, x, train)
         return x
-    if train.dtype != np.uint8:
-        return inputs
-    own = experiment.model.preprocess(inputs)
-    return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
+    are_bytes = train.dtype == np.uint8
+    own = experiment.model.preprocess(inputs) if are_bytes or are_pixels(train) else inputs
+    if own is None:
+        return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if are_bytes else inputs
+    return own
 
 
 def _applied(component: Component, number: int, inputs: Any, x: Any, train: Inputs) -> Any:
