@@ -238,6 +238,7 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
     if several := [name for name, value in values.items() if tf.size(value) != 1]:
         raise ModelError(
-            f"the metric {several[0]} gives a value for each class, but the logs hold one number: set average: macro"
+            f"the metric {several[0]} gives several values, but the logs hold one number: set average: macro (F1Score, "
+            "FBetaScore), class_aggregation: uniform_average (R2Score), or a single threshold (Precision, Recall, …)"
         )
     model.reset_metrics()
