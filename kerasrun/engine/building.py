@@ -20,7 +20,7 @@ from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.engine.standardization import is_adapted, standardize, statistics
+from kerasrun.engine.standardization import are_pixels, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.outputs import by_name, outputs_of
@@ -206,10 +206,11 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
         for number, component in enumerate(experiment.preprocessing, 1):
             x = _applied(component, number, inputs, x, train)
         return x
-    if train.dtype != np.uint8:
-        return inputs
-    own = experiment.model.preprocess(inputs)
-    return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if own is None else own
+    are_bytes = train.dtype == np.uint8
+    own = experiment.model.preprocess(inputs) if are_bytes or are_pixels(train) else inputs
+    if own is None:
+        return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if are_bytes else inputs
+    return own
 
 
 def _applied(component: Component, number: int, inputs: Any, x: Any, train: Inputs) -> Any:
@@ -265,6 +266,7 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
     if several := [name for name, value in values.items() if tf.size(value) != 1]:
         raise ModelError(
-            f"the metric {several[0]} gives a value for each class, but the logs hold one number: set average: macro"
+            f"the metric {several[0]} gives several values, but the logs hold one number: set average: macro (F1Score, "
+            "FBetaScore), class_aggregation: uniform_average (R2Score), or a single threshold (Precision, Recall, …)"
         )
     model.reset_metrics()

@@ -117,6 +117,14 @@ def _statistics(train: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]
     return mean, deviation
 
 
+def are_pixels(train: Inputs) -> bool:
+    """Return whether numbers are an image's from 0 to 255, such as resizing as float leaves, and not from 0 to 1."""
+    if len(train.example_shape) != 3:
+        return False
+    ranges = [(float(examples.min()), float(examples.max())) for examples in _chunks(train)]
+    return min(ranges)[0] >= 0 and 1 < max(largest for _, largest in ranges) <= 255
+
+
 def is_adapted(layer: Component) -> bool:
     """Return whether a layer needs statistics of the training examples, as Keras's `adapt` measures them."""
     return canonical("layers", layer.name) == "Normalization" and layer.arguments.get("mean") is None

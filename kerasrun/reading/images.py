@@ -52,6 +52,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+_PHOTOMETRIC = 0x0106
 
 # Pillow only warns of an image between one and two times its limit. Here it is an error, without filters of
 # warnings, which belong to the whole process: files are read while other threads import what changes them.
@@ -129,6 +130,12 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
         raise Image.DecompressionBombError
     _check_extension(image, path)
     image.load()
+    if (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.mode == "I;16"
+        and image.tag_v2.get(_PHOTOMETRIC) == 0
+    ):
+        return Image.fromarray(0xFFFF - np.asarray(image))  # white is 0, which Pillow turns round only of 8 bits
     if image.format == "PNG" and b"IEND" not in content:  # Pillow does without the end once it has the pixels
         raise OSError("the end of the file is missing")
     return image
@@ -163,8 +170,8 @@ def _check_extension(image: Image.Image, path: Path | None) -> None:
 
 
 def _converted(image: Image.Image, color_mode: ColorMode) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        # Colour of 16 bits arrives from Pillow as its high byte already.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        # Colour of 16 bits arrives from Pillow as its high byte already; PGM's greys are 32-bit numbers below 2**16.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         raise ValueError("its samples have 32 bits, for which there is no range; expected 8 or 16 bits")

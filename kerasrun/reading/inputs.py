@@ -52,12 +52,11 @@ def within_limit(labels: NDArray[Any], limit: int | None) -> NDArray[np.int64]:
 
 
 def note_rounded(values: NDArray[Any], name: str) -> None:
-    """Say once of what is called `name` that float32 rounds its whole numbers, as it does from 2**24 on."""
+    """Say once of what is called `name` that float32 rounds its numbers by 1 and more, as it does from 2**24 on."""
     if values.dtype.kind not in "iuf" or values.dtype.itemsize < 4 or values.dtype == np.float32:
         return
-    whole = (np.abs(values) > 2**24) & (np.abs(values) < 2**64) & (values == np.floor(values))
-    with np.errstate(over="ignore"):
-        rounded = values[whole & (values != values.astype(np.float32))]
+    large = values[(np.abs(values) > 2**24) & (np.abs(values) < 2**64)]
+    rounded = large[np.abs(large - large.astype(np.float32).astype(np.float64)) >= 1]
     if len(rounded):
         _say_rounded(name, int(rounded[0]), int(np.float32(rounded[0])))
 

@@ -119,7 +119,8 @@ def _pixels(
 ) -> NDArray[np.float32]:
     """Return numbers from 0 to 255; of 16 bits the high byte."""
     smallest, largest = float(numbers.min()), float(numbers.max())
-    is_16_bit = dtype != np.uint8 if image_format.bits == 16 else dtype == np.uint16 and largest > 255
+    signs = (image_format.bits == 16, dtype == np.uint16, largest > 255)
+    is_16_bit = sum(signs) > 1  # two of the three
     if is_16_bit and smallest >= 0 and largest < 2**16:
         return np.floor(numbers / 256)
     if smallest < 0 or largest > 255 or (largest <= 1 and (numbers != np.floor(numbers)).any()):

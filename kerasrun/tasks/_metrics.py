@@ -150,6 +150,8 @@ class Sides:
         """
         self._check_numbers_of(name, arguments)
         arguments = dict(arguments)
+        if COMPARES[name] != "numbers":
+            arguments.pop("axis", None)  # it is the last
         if arguments.pop("from_logits", False) and not self.outputs.endswith("logits"):
             raise _refused(
                 name, f"was told from_logits: true, but the network's outputs are {self.outputs}: leave it out"
@@ -268,6 +270,12 @@ class Sides:
                 f"counts above {at}, but the network's outputs become probabilities first, a half where they are 0: "
                 "leave the threshold out",
             )
+        if (
+            "axis" in arguments
+            and COMPARES[name] != "numbers"
+            and arguments["axis"] not in (-1, 3 if self.per_pixel else 1)
+        ):
+            raise _refused(name, f"has axis: {arguments['axis']}, but the classes are along the last one: leave it out")
         if arguments.get("from_sorted_ids"):
             raise _refused(
                 name, "compares class numbers in order with from_sorted_ids: true, but no network gives them"

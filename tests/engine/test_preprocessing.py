@@ -123,3 +123,20 @@ def test_an_id_that_an_embedding_does_not_have_is_named(tmp_path):
     )
     with pytest.raises(DataError, match="takes whole numbers from 0 to 4, but the data hold 9: set its input_dim"):
         kerasrun.train(file, output=tmp_path / "runs")
+
+
+@pytest.mark.parametrize(("scale", "is_scaled"), [(1.0, True), (1 / 255, False)])
+def test_fractions_of_0_to_255_are_pixels_to_a_pretrained_network(scale, is_scaled, tmp_path):
+    import keras
+
+    pixels = np.random.default_rng(4).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32) * np.float32(scale)
+    np.savez(tmp_path / "a.npz", x_train=pixels, y_train=np.arange(8) % 2)
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        "data: {npz: {path: a.npz}}\nmodel: {MobileNet: {alpha: 0.25, weights: null, head: []}}\nfit: {epochs: 1}\n"
+    )
+    model = keras.models.load_model(kerasrun.train(file, output=tmp_path / "runs").last_model, compile=False)
+    first = next(one for one in model.layers if type(one).__name__ == "Conv2D")
+    found = np.asarray(keras.Model(model.input, first.input)(pixels))
+    expected = keras.applications.mobilenet.preprocess_input(pixels.copy()) if is_scaled else pixels
+    np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -102,6 +102,23 @@ def test_16_bits_keep_their_high_byte(file_format):
     np.testing.assert_array_equal(decode_image(encoded(pixels, file_format), GREY)[..., 0], pixels // 256)
 
 
+@pytest.mark.parametrize("largest", [65535, 4095])
+def test_a_pgm_of_more_than_8_bits_keeps_its_high_byte(largest):
+    pixels = noise(6, 8, dtype=np.uint16) & largest
+    pgm = b"P5\n8 6\n%d\n" % largest + pixels.astype(">u2").tobytes()
+    expected = np.round(pixels / largest * 65535).astype(int) // 256  # Netpbm: largest is white
+    np.testing.assert_array_equal(decode_image(pgm, GREY)[..., 0], expected)
+
+
+def test_a_tiff_of_16_bits_in_which_white_is_zero_is_turned_round():
+    pixels = noise(6, 8, dtype=np.uint16)
+    tags = {256: 8, 257: 6, 258: 16, 259: 1, 262: 0, 273: 8, 277: 1, 278: 6, 279: pixels.nbytes}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    tiff = b"II*\0" + struct.pack("<I", 8 + pixels.nbytes) + pixels.astype("<u2").tobytes()
+    tiff += struct.pack("<H", len(tags)) + entries + bytes(4)
+    np.testing.assert_array_equal(decode_image(tiff, GREY)[..., 0], (65535 - pixels) // 256)
+
+
 def test_16_bit_colour_keeps_its_high_byte_too():
     pixels = noise(6, 8, 3, dtype=np.uint16)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)

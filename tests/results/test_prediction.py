@@ -267,6 +267,19 @@ def test_a_dark_array_of_16_bits_keeps_its_high_byte(deep):
     assert dark.top == black.top
 
 
+@pytest.mark.parametrize("dtype", ["int64", "float32", "uint8"])
+def test_bytes_in_any_dtype_are_bytes_to_a_model_of_16_bits(deep, dtype):
+    run, folder = deep
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 6, 6), np.uint16)
+    np.save(folder / "deep.npy", pixels * 257)
+    np.save(folder / "bytes.npy", pixels.astype(dtype))
+    as_words, as_bytes = (
+        [one.top for one in kerasrun.predict([folder / name], model=run.best_model)]
+        for name in ("deep.npy", "bytes.npy")
+    )
+    assert as_bytes == as_words
+
+
 @pytest.mark.parametrize("number", [-1.0, 0.5, 256.0])
 def test_numbers_that_are_not_pixels_are_refused_where_the_model_takes_pixels(run, tmp_path, number):
     np.save(tmp_path / "x.npy", np.full((1, 32, 32), number))

@@ -299,6 +299,16 @@ def test_every_metric_of_keras_has_its_row():
             "categorical_crossentropy",
             "has the class 4, but they are numbered from 0 to 3",
         ),
+        (
+            {"MeanIoU": {"num_classes": 4, "axis": 0}},
+            "categorical_crossentropy",
+            "has axis: 0, but the classes are along",
+        ),
+        (
+            {"CategoricalCrossentropy": {"axis": 0}},
+            "categorical_crossentropy",
+            "has axis: 0, but the classes are along",
+        ),
         ({"Precision": {"top_k": 5}}, "categorical_crossentropy", "has top_k: 5, but there are 4"),
         (
             {"SparseTopKCategoricalAccuracy": {"k": 2, "from_sorted_ids": True}},

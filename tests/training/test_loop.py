@@ -212,7 +212,8 @@ def test_a_dry_run_ends_an_epoch_as_training_does(tmp_path, digits):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("compile: {metrics: [F1Score]}", "f1_score gives a value for each class.*average: macro"),
+        ("compile: {metrics: [F1Score]}", "f1_score gives several values.*average: macro"),
+        ("compile: {metrics: [{Precision: {thresholds: [0.3, 0.7]}}]}", "precision gives several.*a single threshold"),
         ("callbacks: [SwapEMAWeights]\nfit: {validation_data: test}", "use_ema: true"),
         ("callbacks: [{TensorBoard: {log_dir: .}}]", "kerasrun writes this itself"),
         ("callbacks: [{CSVLogger: {filename: metrics.csv}}]", "kerasrun writes this itself"),
