@@ -217,22 +217,21 @@ def refusal_explained(layer: str, shape: object) -> Iterator[None]:
     except KerasrunError:
         raise
     except (MemoryError, ResourceExhaustedError) as error:
-        size = f": {numbers}" if (numbers := _numbers(str(error))) else ""
-        raise ModelError(f"{layer} on the shape {shape} does not fit into memory{size}") from error
+        raise ModelError(f"{layer} on the shape {shape} does not fit into memory{told_size(error)}") from error
     except Exception as error:
         if added("layers", layer):
             raise
         raise ModelError(f"{layer} cannot be applied to the shape {shape}: {sentence(error)}") from error
 
 
-def _numbers(said: str) -> str:
-    """Return the arithmetic of the array that TensorFlow could not allocate, if it says which."""
-    shape = re.search(r"allocating tensor with shape\s*\[(\d+(?:,\d+)*)\]", said)
+def told_size(error: Exception) -> str:
+    """Return the arithmetic of the array that TensorFlow could not allocate, behind a colon, if it says which."""
+    shape = re.search(r"allocating tensor with shape\s*\[(\d+(?:,\d+)*)\]", str(error))
     if shape is None:
         return ""
     sides = [int(side) for side in shape[1].split(",")]
     count = math.prod(sides)
-    return f"{' × '.join(f'{side:,}' for side in sides)} = {count:,} numbers, {4 * count / 1e9:,.0f} GB as float32"
+    return f": {' × '.join(f'{side:,}' for side in sides)} = {count:,} numbers, {4 * count / 1e9:,.0f} GB as float32"
 
 
 def sentence(error: Exception | Warning | str) -> str:

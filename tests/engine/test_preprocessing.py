@@ -83,6 +83,10 @@ def test_a_run_with_an_adapted_layer_resumes_to_the_same_bits(tmp_path):
         ("preprocessing: [{StringLookup: {vocabulary: [a]}}]", "it takes text, and the examples are numbers"),
         ("preprocessing: [{TextVectorization: {vocabulary: [a]}}]", "it takes text, and the examples are numbers"),
         ("augmentation: [Normalization]", "or the layer in 'preprocessing'"),
+        ("preprocessing: [{TimeDistributed: {layer: Normalization}}]", "or the layer in 'preprocessing'"),
+        ("preprocessing: [{Pipeline: {layers: [Normalization]}}]", "or the layer in 'preprocessing'"),
+        ("preprocessing: [Equalization]", "Keras makes a circle of it"),
+        ("preprocessing: [{Rescaling: {scale: 1, name: input}}]", "'input' is the input itself"),
     ],
 )
 def test_a_layer_that_would_have_to_be_adapted_is_refused_at_its_place(section, words):
@@ -108,9 +112,10 @@ def test_a_layer_that_cannot_be_applied_is_named_with_the_shape_and_keras_s_word
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_layer_of_which_keras_makes_a_circle_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="Keras makes a circle of it"):
-        trained(tmp_path, "preprocessing: [Equalization]")
+def test_the_line_of_a_layer_that_fails_only_on_examples_is_named(tmp_path):
+    text = "preprocessing:\n  - Rescaling: {scale: 1}\n  - AutoContrast\n  - AutoContrast: {value_range: [0, 1]}\n"
+    with pytest.raises(ModelError, match=r"e\.yaml:\d+:5: preprocessing\.1: AutoContrast cannot compute on examples"):
+        trained(tmp_path, text)
 
 
 def test_an_id_that_an_embedding_does_not_have_is_named(tmp_path):
