@@ -143,6 +143,13 @@ class _Checker:
             self.problems.append(
                 self.document.key_problem((*written.path, "weights"), "an array as 'weights'", expected)
             )
+        called = _text(written, "name")
+        if path[0] in ("preprocessing", "model") and called and re.search(r"[^A-Za-z0-9_.>/-]", called):
+            received, expected = (
+                f"a layer called '{called}'",
+                "expected a name of letters from a to z, digits, '_' and '-'",
+            )
+            self.report(written.arguments["name"].place, (*written.path, "name"), received, expected)
         needed = _NOT_ADAPTED.get(name) if family == "layers" else None
         if needed and needed not in written.arguments and (name != "Normalization" or path[:-1] != ("preprocessing",)):
             elsewhere = ", or the layer in 'preprocessing'" if name == "Normalization" else ""

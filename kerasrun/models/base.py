@@ -58,6 +58,10 @@ class Network(Kind):
         del inputs
         return None
 
+    def taken_names(self) -> set[str]:
+        """Return the names of layers that are not the experiment's to choose: those of a file."""
+        return set()
+
     @abstractmethod
     def build(self, inputs: Any, output: Output) -> Any:
         """Apply the network to a symbolic Keras tensor.
@@ -177,17 +181,18 @@ def with_head(
 
     refuse_masks(network, per_pixel=output.per_pixel)
     if len(x.shape) > 2:
-        x = layers.Flatten(name=_free("flatten", taken))(x)
+        x = layers.Flatten(name=free_name("flatten", taken))(x)
     if dropout and not units:
-        x = layers.Dropout(dropout, name=_free("dropout", taken))(x)
+        x = layers.Dropout(dropout, name=free_name("dropout", taken))(x)
     for number, count in enumerate(units, start=1):
-        x = layers.Dense(count, activation="relu", name=_free(f"head{number}", taken))(x)
+        x = layers.Dense(count, activation="relu", name=free_name(f"head{number}", taken))(x)
         if dropout:
-            x = layers.Dropout(dropout, name=_free(f"dropout{number}", taken))(x)
+            x = layers.Dropout(dropout, name=free_name(f"dropout{number}", taken))(x)
     return output.layer()(x)
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name, or what is made of it until no layer has it."""
     while name in taken:
         name += "_new"
     return name
