@@ -14,19 +14,21 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrun import plugins
-from kerasrun.components import Component
+from kerasrun.components import Component, snake_case
 from kerasrun.engine import devices
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
-from kerasrun.engine.standardization import are_pixels, is_adapted, standardize, statistics
+from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
+from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.keras_objects import build
-from kerasrun.models.base import refusal_explained, sentence
+from kerasrun.models.base import free_name, refusal_explained, sentence, told_size
+from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind
@@ -92,21 +94,81 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     name = "model_" + re.sub(r"[^A-Za-z0-9_]", "_", experiment.name)
     try:
         model = keras.Model(inputs, experiment.model.build(x, output), name=name)
-    except ValueError as error:  # such as two layers of one name
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise ModelError(f"model: its weights do not fit into memory{told_size(error)}") from error
+    except ValueError as error:
+        if twice := re.search(r'The name "(.+)" is used \d+ times', str(error)):
+            expected = "expected another name: this one is in use in what stands before or behind it"
+            raise ModelError(f"a second layer called '{twice[1]}'; {expected}", _named(twice[1], experiment)) from error
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
         experiment.model.load_pretrained(model, x)
-    try:
-        layers = layers_after(x, model.output)
-    except RecursionError as error:  # Keras's Equalization is one whose graph is a circle
-        raise ModelError("a layer cannot be part of a network: Keras makes a circle of it; leave it out") from error
+    layers = layers_after(x, model.output)
+    _require_ids(experiment, train)
     _require_memory(model, min(experiment.fit.batch_size, len(train)))
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
     targets = model_targets(model, experiment, len(data.classes), data.label_kind)
     targets.task.check_labels(data)
-    _compile(model, experiment_of(experiment, 0), targets)
+    try:
+        _compile(model, experiment_of(experiment, 0), targets)
+    except _CannotComputeError as error:
+        raise ModelError(str(error), _place_of(error.layer, model, experiment)) from error
     return model, targets, layers
+
+
+class _CannotComputeError(ModelError):
+    """A layer was built, but what it computes with examples fails."""
+
+    def __init__(self, message: str, layer: Any) -> None:
+        super().__init__(message)
+        self.layer = layer
+
+
+def _place_of(layer: Any, model: Any, experiment: Experiment) -> tuple[str, int | str] | None:
+    """Return the section of a layer that the experiment lists and its place there; None for any other layer."""
+    written = [
+        (canonical("layers", component.name), section, place)
+        for section, components in (
+            ("preprocessing", experiment.preprocessing or ()),
+            ("model", [entry.component for entry in getattr(experiment.model, "layers", ())]),
+        )
+        for place, component in enumerate(components)
+        if component.name in identifiers("layers")
+    ]
+    kind = type(layer).__name__
+    alike = [one for one in model.layers if type(one).__name__ == kind]
+    places = [(section, place) for name, section, place in written if name == kind]
+    number = alike.index(layer) if layer in alike else len(places)
+    return places[number] if number < len(places) else None
+
+
+def _named(name: str, experiment: Experiment) -> tuple[str, int | str] | None:
+    """Return the section and the place of the layer that the experiment gives a name; None if it gives it to none."""
+    preprocessing = [component.arguments.get("name") for component in experiment.preprocessing or ()]
+    network = [entry.name for entry in getattr(experiment.model, "layers", ())]
+    sections = (("preprocessing", preprocessing), ("model", network))
+    return next(((section, names.index(name)) for section, names in sections if name in names), None)
+
+
+def _require_ids(experiment: Experiment, train: Inputs) -> None:
+    """Refuse negative and broken numbers for an `Embedding`: Keras counts from its end, and cuts off what is broken.
+
+    Raises:
+        ModelError: with the value and the layer, where it takes the examples as they are.
+    """
+    if experiment.preprocessing or train.dtype == np.uint8:
+        return
+    for place, entry in enumerate(getattr(experiment.model, "layers", ())):
+        takes_examples = entry.inputs == (INPUT,) or (not entry.inputs and place == 0)
+        name = entry.component.name
+        if takes_examples and name in identifiers("layers") and canonical("layers", name) == "Embedding":
+            for examples in chunks(train):
+                wrong = examples[(examples < 0) | (examples % 1 != 0)]
+                if len(wrong):
+                    raise ModelError(
+                        f"Embedding takes whole numbers from 0, but the data hold {wrong[0]:g}", ("model", place)
+                    )
 
 
 def _require_memory(model: Any, batch_size: int) -> None:
@@ -204,6 +266,11 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     if experiment.preprocessing is not None:
         x = inputs
         for number, component in enumerate(experiment.preprocessing, 1):
+            taken = experiment.model.taken_names()
+            alike = snake_case(component.name)
+            if "name" not in component.arguments and any(re.fullmatch(rf"{alike}(_\d+)?", one) for one in taken):
+                name = free_name(f"preprocessing_{number}", taken)
+                component = Component(component.name, {**component.arguments, "name": name})
             x = _applied(component, number, inputs, x, train)
         return x
     are_bytes = train.dtype == np.uint8
@@ -251,10 +318,11 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     except Exception as error:
         if plugins.in_use() or isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
             raise  # what is raised in a plugin is explained with its line
-        layer = re.search(r"when calling (\w+)\.call\(\)", str(error))
-        raise ModelError(
-            f"{layer[1] if layer else 'the network'} cannot compute on examples of shape {tuple(x.shape[1:])}: "
-            f"{sentence(error)}"
+        layer = _first_that_fails(model, x)
+        raise _CannotComputeError(
+            f"{type(layer).__name__ if layer else 'the network'} cannot compute on examples of shape "
+            f"{tuple(x.shape[1:])}: {sentence(error)}",
+            layer,
         ) from error
     try:
         with missing_kernels_explained():
@@ -270,3 +338,13 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
             "FBetaScore), class_aggregation: uniform_average (R2Score), or a single threshold (Precision, Recall, …)"
         )
     model.reset_metrics()
+
+
+def _first_that_fails(model: Any, x: np.ndarray) -> Any:
+    """Return the first layer that cannot compute its output of examples."""
+    for layer in model.layers:
+        try:
+            keras.Model(model.input, layer.output)(x, training=False)
+        except Exception:  # noqa: BLE001  whatever a layer of Keras raises
+            return layer
+    return None

@@ -89,7 +89,7 @@ def _whitening_matrix(generator: ImageDataGenerator, train: Inputs) -> NDArray[n
     mean = _statistics(train)[0]
     size = math.prod(train.example_shape)
     squares = np.zeros((size, size))
-    for examples in _chunks(train):
+    for examples in chunks(train):
         rows = ((examples - mean) * scale).reshape(len(examples), -1)
         squares += rows.T @ rows
     values, vectors = np.linalg.eigh(squares)
@@ -107,7 +107,7 @@ def _statistics(train: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]
     channels = train.example_shape[-1]
     kind = np.int64 if train.dtype == np.uint8 else np.float64
     total, squares = np.zeros(channels, kind), np.zeros(channels, kind)
-    for examples in _chunks(train):
+    for examples in chunks(train):
         rows = examples.reshape(-1, channels).astype(kind)
         total += rows.sum(axis=0)
         squares += (rows**2).sum(axis=0)
@@ -121,7 +121,7 @@ def are_pixels(train: Inputs) -> bool:
     """Return whether numbers are an image's from 0 to 255, such as resizing as float leaves, and not from 0 to 1."""
     if len(train.example_shape) != 3:
         return False
-    ranges = [(float(examples.min()), float(examples.max())) for examples in _chunks(train)]
+    ranges = [(float(examples.min()), float(examples.max())) for examples in chunks(train)]
     return min(ranges)[0] >= 0 and 1 < max(largest for _, largest in ranges) <= 255
 
 
@@ -146,18 +146,19 @@ def statistics(before: Any, train: Inputs, axis: int | Sequence[int] | None) -> 
     others = tuple(place for place in range(len(shape)) if place not in kept)
     is_first = len(before.layers) == 1
     total, squares, count = np.float64(0), np.float64(0), 0
-    for examples in _chunks(train):
+    for examples in chunks(train):
         values = examples if is_first else np.asarray(before(examples, training=False), np.float64)
         total = total + values.sum(axis=others)
         count += values.size // max(1, math.prod(values.shape[place] for place in kept))
     mean = total / count
-    for examples in _chunks(train):  # again, since the difference of two large sums would lose what matters
+    for examples in chunks(train):  # again, since the difference of two large sums would lose what matters
         values = examples if is_first else np.asarray(before(examples, training=False), np.float64)
         squares = squares + ((values - np.expand_dims(mean, others)) ** 2).sum(axis=others)
     return {"mean": mean.tolist(), "variance": (squares / count).tolist()}
 
 
-def _chunks(train: Inputs) -> Iterator[NDArray[np.float64]]:
+def chunks(train: Inputs) -> Iterator[NDArray[np.float64]]:
+    """Give all examples in their order, as many at once as take little memory."""
     count = max(1, _AT_ONCE // math.prod(train.example_shape))
     for begin in range(0, len(train), count):
         yield train.take(np.arange(begin, min(begin + count, len(train)))).astype(np.float64)

@@ -148,8 +148,15 @@ class _Checker:
             self.problems.append(
                 self.document.key_problem((*written.path, "weights"), "an array as 'weights'", expected)
             )
+        called = _text(written, "name")
+        if path[0] in ("preprocessing", "model") and called and re.search(r"[^A-Za-z0-9_.>/-]", called):
+            received, expected = (
+                f"a layer called '{called}'",
+                "expected a name of letters from a to z, digits, '_' and '-'",
+            )
+            self.report(written.arguments["name"].place, (*written.path, "name"), received, expected)
         needed = _NOT_ADAPTED.get(name) if family == "layers" else None
-        if needed and needed not in written.arguments and (name != "Normalization" or path[0] != "preprocessing"):
+        if needed and needed not in written.arguments and (name != "Normalization" or path[:-1] != ("preprocessing",)):
             elsewhere = ", or the layer in 'preprocessing'" if name == "Normalization" else ""
             expected = f"expected its '{needed}'{elsewhere}: nothing here calls Keras's adapt"
             self.report(written.place, written.path, f"{name} without what it is adapted to", expected)
@@ -342,6 +349,12 @@ class _Checker:
             if entry and name and name in seen and not (path[0] == "model" and entry.name in seen):
                 received, expected = f"a second layer called '{name}'", "expected every name once"
                 self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
+            elif entry and name == INPUT and path[0] == "preprocessing":
+                received, expected = (
+                    f"a layer called '{INPUT}'",
+                    f"expected another name: '{INPUT}' is the input itself",
+                )
+                self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
             elif name and path[0] == "preprocessing":
                 seen.add(name)
 
@@ -430,6 +443,8 @@ def _range(value: float, family: str, parameter: str) -> str | None:
         return "expected a number of at least 0"
     if family == "layers" and parameter in _SHARES_OF_LAYERS and not 0 <= value <= 1:
         return "expected a share from 0 to 1"
+    if family == "layers" and parameter == "epsilon" and value < 0:
+        return "expected a number of at least 0"
     if family == "layers" and parameter in _FACTORS and abs(value) > 1:
         return "expected a share from -1 to 1"
     if family == "layers" and parameter in _WHOLE and not (value >= 1 and float(value).is_integer()):

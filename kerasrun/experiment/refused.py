@@ -48,9 +48,15 @@ _REFUSED_AS_AUGMENTATION = {
     "ImageDataGenerator": "it stands alone, without a dash: augmentation: {ImageDataGenerator: {…}}",
 }
 
+_REFUSED_IN_NETWORKS = {
+    "Equalization": "Keras makes a circle of it, which no network may have; 'augmentation' takes it"
+}
+
 
 def refusal(family: str, name: str, section: str = "") -> str | None:
     """Why an object of Keras is refused; None if it is not. `name` is the catalogue's, `section` the file's."""
     if section == "augmentation" and name in _REFUSED_AS_AUGMENTATION:
         return _REFUSED_AS_AUGMENTATION[name]
+    if section in ("preprocessing", "model") and name in _REFUSED_IN_NETWORKS:
+        return _REFUSED_IN_NETWORKS[name]
     return _REFUSED.get(family, {}).get(name)

@@ -58,6 +58,10 @@ class Network(Kind):
         del inputs
         return None
 
+    def taken_names(self) -> set[str]:
+        """Return the names of layers that are not the experiment's to choose: those of a file."""
+        return set()
+
     @abstractmethod
     def build(self, inputs: Any, output: Output) -> Any:
         """Apply the network to a symbolic Keras tensor.
@@ -177,17 +181,18 @@ def with_head(
 
     refuse_masks(network, per_pixel=output.per_pixel)
     if len(x.shape) > 2:
-        x = layers.Flatten(name=_free("flatten", taken))(x)
+        x = layers.Flatten(name=free_name("flatten", taken))(x)
     if dropout and not units:
-        x = layers.Dropout(dropout, name=_free("dropout", taken))(x)
+        x = layers.Dropout(dropout, name=free_name("dropout", taken))(x)
     for number, count in enumerate(units, start=1):
-        x = layers.Dense(count, activation="relu", name=_free(f"head{number}", taken))(x)
+        x = layers.Dense(count, activation="relu", name=free_name(f"head{number}", taken))(x)
         if dropout:
-            x = layers.Dropout(dropout, name=_free(f"dropout{number}", taken))(x)
+            x = layers.Dropout(dropout, name=free_name(f"dropout{number}", taken))(x)
     return output.layer()(x)
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name, or what is made of it until no layer has it."""
     while name in taken:
         name += "_new"
     return name
@@ -217,22 +222,21 @@ def refusal_explained(layer: str, shape: object) -> Iterator[None]:
     except KerasrunError:
         raise
     except (MemoryError, ResourceExhaustedError) as error:
-        size = f": {numbers}" if (numbers := _numbers(str(error))) else ""
-        raise ModelError(f"{layer} on the shape {shape} does not fit into memory{size}") from error
+        raise ModelError(f"{layer} on the shape {shape} does not fit into memory{told_size(error)}") from error
     except Exception as error:
         if added("layers", layer):
             raise
         raise ModelError(f"{layer} cannot be applied to the shape {shape}: {sentence(error)}") from error
 
 
-def _numbers(said: str) -> str:
-    """Return the arithmetic of the array that TensorFlow could not allocate, if it says which."""
-    shape = re.search(r"allocating tensor with shape\s*\[(\d+(?:,\d+)*)\]", said)
+def told_size(error: Exception) -> str:
+    """Return the arithmetic of the array that TensorFlow could not allocate, behind a colon, if it says which."""
+    shape = re.search(r"allocating tensor with shape\s*\[(\d+(?:,\d+)*)\]", str(error))
     if shape is None:
         return ""
     sides = [int(side) for side in shape[1].split(",")]
     count = math.prod(sides)
-    return f"{' × '.join(f'{side:,}' for side in sides)} = {count:,} numbers, {4 * count / 1e9:,.0f} GB as float32"
+    return f": {' × '.join(f'{side:,}' for side in sides)} = {count:,} numbers, {4 * count / 1e9:,.0f} GB as float32"
 
 
 def sentence(error: Exception | Warning | str) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
-from kerasrun.models.base import Network, sentence, with_head, without_head
+from kerasrun.models.base import Network, free_name, sentence, with_head, without_head
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.tasks.base import Output
 
@@ -95,12 +95,17 @@ class Saved(Network):
             raise ModelError(f"{self.path.name}: a network of several outputs; take off with drop_last what parts them")
         x = inputs
         if len(whole.inputs[0].shape) < len(x.shape):  # grey images without their channel
-            x = keras.layers.Reshape(whole.inputs[0].shape[1:])(x)
+            names = self.taken_names()
+            named = {"name": free_name("reshape", names)} if "reshape" in names else {}
+            x = keras.layers.Reshape(whole.inputs[0].shape[1:], **named)(x)
         x = keras.Function(whole.inputs[0], ends[0]).call(x)
         freeze(layers_after(inputs, x), self.trainable, self.kind)
         if not (self.drop_last or self.head):
             return x
         return with_head(x, self.head, self.dropout, output, self.kind, {layer.name for layer in kept})
+
+    def taken_names(self) -> set[str]:
+        return set(re.findall(r'"name": "([^"]+)"', self.architecture or ""))
 
     def check_trainable(self, trainable: bool | str) -> None:
         """Its layers are known once its file is read."""

@@ -83,6 +83,11 @@ def test_a_run_with_an_adapted_layer_resumes_to_the_same_bits(tmp_path):
         ("preprocessing: [{StringLookup: {vocabulary: [a]}}]", "it takes text, and the examples are numbers"),
         ("preprocessing: [{TextVectorization: {vocabulary: [a]}}]", "it takes text, and the examples are numbers"),
         ("augmentation: [Normalization]", "or the layer in 'preprocessing'"),
+        ("preprocessing: [{TimeDistributed: {layer: Normalization}}]", "or the layer in 'preprocessing'"),
+        ("preprocessing: [{Pipeline: {layers: [Normalization]}}]", "or the layer in 'preprocessing'"),
+        ("preprocessing: [{Rescaling: {scale: 1, name: größe}}]", "expected a name of letters from a to z"),
+        ("preprocessing: [Equalization]", "Keras makes a circle of it"),
+        ("preprocessing: [{Rescaling: {scale: 1, name: input}}]", "'input' is the input itself"),
     ],
 )
 def test_a_layer_that_would_have_to_be_adapted_is_refused_at_its_place(section, words):
@@ -108,9 +113,10 @@ def test_a_layer_that_cannot_be_applied_is_named_with_the_shape_and_keras_s_word
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_layer_of_which_keras_makes_a_circle_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="Keras makes a circle of it"):
-        trained(tmp_path, "preprocessing: [Equalization]")
+def test_the_line_of_a_layer_that_fails_only_on_examples_is_named(tmp_path):
+    text = "preprocessing:\n  - Rescaling: {scale: 1}\n  - AutoContrast\n  - AutoContrast: {value_range: [0, 1]}\n"
+    with pytest.raises(ModelError, match=r"e\.yaml:\d+:5: preprocessing\.1: AutoContrast cannot compute on examples"):
+        trained(tmp_path, text)
 
 
 def test_an_id_that_an_embedding_does_not_have_is_named(tmp_path):
@@ -140,3 +146,39 @@ def test_fractions_of_0_to_255_are_pixels_to_a_pretrained_network(scale, is_scal
     found = np.asarray(keras.Model(model.input, first.input)(pixels))
     expected = keras.applications.mobilenet.preprocess_input(pixels.copy()) if is_scaled else pixels
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 0.5])
+def test_what_keras_would_take_for_another_id_is_refused(wrong, tmp_path):
+    rows = np.array([[1, 2], [3, wrong], [0, 1], [2, 2]] * 4, np.float32)
+    np.savez(tmp_path / "a.npz", x_train=rows, y_train=np.arange(16) % 2)
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        "data: {npz: {path: a.npz}}\nmodel:\n  layers:\n  - Embedding: {input_dim: 5, output_dim: 2}\n  - Flatten\n"
+    )
+    with pytest.raises(ModelError, match=rf"e\.yaml:4:5: .*whole numbers from 0, but the data hold {wrong}"):
+        kerasrun.train(file, output=tmp_path / "runs")
+
+
+def test_the_line_of_a_name_that_an_added_layer_has_is_named(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=ROWS, y_train=np.arange(40) % 2)
+    file = tmp_path / "e.yaml"
+    file.write_text("data: {npz: {path: a.npz}}\nmodel:\n  layers:\n  - Dense: {units: 4, name: output}\n")
+    with pytest.raises(ModelError, match=r"e\.yaml:4:5: model\.layers\.0.*a second layer called 'output'"):
+        kerasrun.train(file, output=tmp_path / "runs")
+
+
+def test_a_saved_network_may_have_the_names_of_layers_in_front_of_it(tmp_path):
+    import keras
+
+    inputs = keras.Input((2, 2))
+    x = keras.layers.Flatten()(keras.layers.Reshape((2, 2, 1), name="reshape")(inputs))
+    x = keras.layers.Normalization(mean=0, variance=1, name="normalization")(x)
+    keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x)).save(tmp_path / "net.keras")
+    images = np.random.default_rng(0).integers(0, 256, (12, 2, 2), np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=np.arange(12) % 2)
+    file = tmp_path / "e.yaml"
+    file.write_text("data: {npz: {path: a.npz}}\npreprocessing: [Normalization]\nmodel: {saved: {path: net.keras}}\n")
+    run = kerasrun.train(file, output=tmp_path / "runs")
+    kept = keras.saving.load_model(run.last_model).get_layer("preprocessing_1")
+    np.testing.assert_allclose(np.asarray(kept.mean).ravel(), [images.mean()], rtol=1e-5)

@@ -46,6 +46,11 @@ def test_weights_that_no_memory_holds_are_counted(tmp_path):
         train(tmp_path, "model: {layers: [Flatten, {Dense: {units: 4000000000000}}]}")
 
 
+def test_weights_of_a_kind_of_network_that_no_memory_holds_are_counted(tmp_path):
+    with pytest.raises(ModelError, match=r"its weights do not fit into memory: 36 × 4,000,000,000,000 = 144"):
+        train(tmp_path, "model: {MLP: {units: [4000000000000]}}")
+
+
 def test_a_batch_that_no_memory_holds_is_counted_before_tensorflow_crashes(tmp_path):
     with pytest.raises(ModelError, match=r"'dense' gives 8 × 36,000,000,000 = 288,000,000,000 numbers .* 1,152 GB"):
         train(
