@@ -31,6 +31,7 @@ _REFUSED: dict[str, dict[str, str]] = {
         "Input": "the data decide the shape of the input",
         "InputLayer": "the data decide the shape of the input",
         "Lambda": "it needs a Python function, which YAML cannot hold",
+        "TFSMLayer": "it runs a graph of TensorFlow, which is a program; give the network as model: saved",
         "TorchModuleWrapper": _PYTHON,
         "FlaxLayer": _PYTHON,
         "JaxLayer": _PYTHON,

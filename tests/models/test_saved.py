@@ -156,7 +156,7 @@ def test_the_same_is_asked_for_where_the_file_is_a_h5(tmp_path):
         pass
 
     keras.Sequential([keras.Input((8,)), Thrice()]).save(tmp_path / "own.h5")
-    with pytest.raises(ModelError, match=r"own.h5 needs the layer 'Thrice', which is not Keras's: .*plugins:"):
+    with pytest.raises(ModelError, match=r"own.h5 needs the class 'Thrice', which is not Keras's: .*plugins:"):
         built(tmp_path / "own.h5", shape=(8,))
 
 
