@@ -78,8 +78,8 @@ def _refused(one: dict[str, Any], where: str) -> str | None:
     sort = "function" if is_function else "class"
     places = _places(module, name)
     if not places and not _is_imported(module):
-        if module.startswith(("kerasrun.", PLUGIN_MODULES)) or is_of_plugin(name.rpartition(">")[2]):
-            return None  # Keras finds it only among what those have registered.
+        if module.startswith(("kerasrun.", PLUGIN_MODULES)) or ">" in name or is_of_plugin(name):
+            return None  # Keras finds it only among what kerasrun and the plugins in use have registered.
         return f" needs the {sort} {name!r}, which is not Keras's: name the Python file that has it under plugins:{at}"
     named = f"it has the {sort} {name!r}"
     if isinstance(config, dict) and "name" in config:

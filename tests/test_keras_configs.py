@@ -256,6 +256,17 @@ def test_applications_with_classes_of_their_own_load_without_trust(name):
     assert refusal(json.loads(getattr(keras.applications, name)(weights=None).to_json()), FILE) is None
 
 
+@pytest.mark.parametrize(
+    "one", [of("kerasrun_plugins.own", "Own", registered_name="mine>Own"), function("builtins", "mine>own")]
+)
+def test_what_only_a_plugin_can_have_registered_is_left_to_keras_which_runs_nothing_else(one):
+    """As a model file of a run with plugins has it, whose plugins are asked for and checked by their sha256."""
+    assert [place for place, put in POSITIONS.items() if refusal(put(one), FILE)] == [
+        "a function of a Lambda",
+        "a branch of Switch",
+    ]
+
+
 ATTACK = network(of("keras.layers", "Lambda", {"name": "code", "function": function("keras.config", "set_floatx")}))
 
 
