@@ -28,7 +28,7 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: no such file; expected {FILES}") from None
     except KeyError:
         raise ModelError(f"{path}: expected {FILES} with a network of Keras") from None
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, yaml.YAMLError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, yaml.YAMLError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")

@@ -77,7 +77,11 @@ class Saved(Network):
 
     def settled(self, *, trust: bool = False) -> Self:
         architecture = self.architecture or read_architecture(self.path)
-        if not trust and (why := refusal(json.loads(architecture), self.path)):
+        try:
+            config = json.loads(architecture)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"model.saved.architecture is not the JSON of a network: {error}") from error
+        if not trust and (why := refusal(config, self.path)):
             raise ModelError(why)
         settled = self.model_copy(update={"architecture": architecture})
         settled._trusted = trust
