@@ -296,6 +296,11 @@ def added(family: str, name: str) -> Added | None:
     return next((one for one in _added_to(family) if one.name == name), None)
 
 
+def is_of_plugin(name: str) -> bool:
+    """Whether a plugin in use has an object of that name."""
+    return any(one.name == name for one in _of_plugins)
+
+
 def _added_to(family: str) -> tuple[Added, ...]:
     return tuple(one for one in (*_of_plugins, *_own_objects()) if family in one.families)
 

@@ -120,7 +120,7 @@ def _base(module: str, expression: ast.expr) -> Place | None:
 @functools.cache
 def _file_of(module: str) -> Path | None:
     top, *rest = module.split(".")
-    if top != "keras":
+    if top != "keras" or not all(part.isidentifier() for part in rest):
         return None
     path = _root().joinpath(*rest)
     for candidate in (path / "__init__.py", path.with_suffix(".py")):

@@ -14,6 +14,7 @@ from typing import Any
 
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
+from kerasrun.keras_configs import refusal
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
@@ -90,20 +91,34 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
             or if a plugin is not there.
         PluginError: if a plugin is not what it was, or fails.
     """
-    info = read_info(path)
+    info = check(path, trust=trust)
     plugins.load_for(path, info.plugins, plugin_files)
     import keras
 
     try:
         return keras.models.load_model(path, compile=False, safe_mode=not trust), info
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        if not trust and "safe_mode=False" in str(error):
-            raise ModelFileError(
-                f"{path}: a layer of this model is a Lambda, code that is run wherever the model is; give --trust if "
-                "you know who wrote it"
-            ) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+
+
+def check(path: Path, *, trust: bool = False) -> ModelInfo:
+    """What the file knows beside the network, whose config is held against what may be built; Keras is not imported.
+
+    Raises:
+        ModelFileError: as `load`.
+    """
+    info = read_info(path)
+    if trust:
+        return info
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError, RecursionError) as error:
+        raise ModelFileError(f"{path}: its network cannot be read: {error}") from error
+    if why := refusal(config, path):
+        raise ModelFileError(why)
+    return info
 
 
 def needed_plugins(model: Any) -> dict[str, str]:

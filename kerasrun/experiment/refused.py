@@ -32,6 +32,7 @@ _REFUSED: dict[str, dict[str, str]] = {
         "InputLayer": "the data decide the shape of the input",
         "Lambda": "it needs a Python function, which YAML cannot hold",
         **dict.fromkeys(("StringLookup", "TextVectorization"), "it takes text, and the examples are numbers"),
+        "TFSMLayer": "it runs a graph of TensorFlow, which is a program; give the network as model: saved",
         "TorchModuleWrapper": _PYTHON,
         "FlaxLayer": _PYTHON,
         "JaxLayer": _PYTHON,

@@ -4,7 +4,6 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: no such file; expected {FILES}") from None
     except KeyError:
         raise ModelError(f"{path}: expected {FILES} with a network of Keras") from None
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, yaml.YAMLError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, yaml.YAMLError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
@@ -44,18 +43,6 @@ def read_architecture(path: Path) -> str:
         plain["class_name"] = "Functional"
     # Files of older layouts do not say in which module the class of the network is.
     return json.dumps({"module": _MODULES[config["class_name"]], "registered_name": None, **plain})
-
-
-def refuse_code(architecture: str, path: Path) -> None:
-    """
-    Raises:
-        ModelError: if a layer of the network is code.
-    """
-    if code := next(_code(json.loads(architecture)), None):
-        raise ModelError(
-            f"{path}: the layer '{code}' is a Lambda: code that came with the file, and that is run wherever the "
-            "network is. Give --trust if you know who wrote it, or take a network of Keras's own layers"
-        )
 
 
 def preprocesses(config: dict[str, Any]) -> bool:
@@ -97,16 +84,3 @@ def _of_yaml(path: Path) -> Any:
 
 
 _READERS = {".keras": _of_keras, ".h5": _of_h5, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}
-
-
-def _code(value: Any) -> Iterator[str]:
-    """The names of layers that hold code."""
-    if isinstance(value, dict):
-        if value.get("class_name") == "Lambda":
-            config = value.get("config")
-            yield str(config.get("name")) if isinstance(config, dict) else "Lambda"
-        for item in value.values():
-            yield from _code(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _code(item)

@@ -103,8 +103,6 @@ class FineTuned(Network):
             return
         if not path.is_file():
             raise ModelError(f"{path}: no such weights file; set model.{name}.weights to a .h5 file, imagenet or null")
-        if not path.name.endswith(".h5"):
-            raise ModelError(f"{path}: Keras reads {name}'s weights from a file that ends in .h5")
 
     def check_trainable(self, trainable: bool | str) -> None:
         if expected := self._expected(trainable):

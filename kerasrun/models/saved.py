@@ -12,7 +12,8 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
-from kerasrun.models._architecture import preprocesses, read_architecture, refuse_code
+from kerasrun.keras_configs import refusal
+from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models.base import Network, free_name, sentence, with_head, without_head
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.tasks.base import Output
@@ -26,7 +27,7 @@ COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
 class Saved(Network):
     """A Sequential or functional network that was saved by Keras or by kerasrun, or only its architecture.
 
-    Code in a file (a `Lambda` layer) is refused unless the command line has `--trust`.
+    Code in a file (such as a `Lambda` layer) is refused unless the command line has `--trust`.
 
     Its architecture is kept in the run's `resolved.yaml`, so that the run does not need the file. Default preprocessing
     (see below) is left out where the network begins with its own: `Rescaling`, `Normalization` or arithmetic.
@@ -76,8 +77,12 @@ class Saved(Network):
 
     def settled(self, *, trust: bool = False) -> Self:
         architecture = self.architecture or read_architecture(self.path)
-        if not trust:
-            refuse_code(architecture, self.path)
+        try:
+            config = json.loads(architecture)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"model.saved.architecture is not the JSON of a network: {error}") from error
+        if not trust and (why := refusal(config, self.path)):
+            raise ModelError(why)
         settled = self.model_copy(update={"architecture": architecture})
         settled._trusted = trust
         return settled

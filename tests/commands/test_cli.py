@@ -74,7 +74,11 @@ def test_a_wrong_command_line_is_exit_2(arguments):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--epoch", "3"], "--epoch says which weights of a run: name the run with --from RUN"),
+        (
+            ["--epoch", "3"],
+            "--epoch says which weights of a run: name the run with --from RUN; to say how many epochs to train: "
+            "--epochs N",
+        ),
         (["--best"], "--best says which weights of a run: name the run with --from RUN"),
         (["--from", "a-1", "--best", "--last"], "--best and --last all name weights of the run; give one of them"),
         (

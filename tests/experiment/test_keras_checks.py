@@ -128,6 +128,8 @@ def test_callbacks_that_cannot_be_used_are_refused_with_the_reason(name):
         ("compile: {metrics: [MeanMetricWrapper]}", "needs a Python function"),
         ("compile: {loss: Loss}", "a base class"),
         ("preprocessing: [Lambda: {function: x}]", "needs a Python function"),
+        ("preprocessing: [TFSMLayer: {filepath: x}]", "runs a graph of TensorFlow, which is a program"),
+        ("preprocessing: [TimeDistributed: {layer: {TFSMLayer: {filepath: x}}}]", "runs a graph of TensorFlow"),
     ],
 )
 def test_objects_that_yaml_cannot_describe_are_refused(section, reason):

@@ -156,7 +156,7 @@ def test_the_same_is_asked_for_where_the_file_is_a_h5(tmp_path):
         pass
 
     keras.Sequential([keras.Input((8,)), Thrice()]).save(tmp_path / "own.h5")
-    with pytest.raises(ModelError, match=r"own.h5 needs the layer 'Thrice', which is not Keras's: .*plugins:"):
+    with pytest.raises(ModelError, match=r"own.h5 needs the class 'Thrice', which is not Keras's: .*plugins:"):
         built(tmp_path / "own.h5", shape=(8,))
 
 
@@ -255,6 +255,7 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
         ("network.h5", "x", "cannot be read as .h5"),
         ("network.json", "{", "cannot be read as .json"),
         ("network.json", "[]", "no architecture of Keras"),
+        ("network.json", "[" * 5000 + "]" * 5000, "cannot be read as .json: maximum recursion depth"),
         ("network.yaml", "!!python/name:os.system x", "cannot be read as .yaml"),
         ("network.yaml", "{class_name: Own, config: {}}", "a Own is a custom class"),
     ],
@@ -264,6 +265,11 @@ def test_a_file_without_a_network_is_told_in_a_sentence(tmp_path, name, content,
         (tmp_path / name).write_text(content)
     with pytest.raises(ModelError, match=f"{name}: .*{words}"):
         read_architecture(tmp_path / name)
+
+
+def test_an_architecture_that_is_no_json_is_told_in_a_sentence():
+    with pytest.raises(ModelError, match="architecture is not the JSON of a network"):
+        Saved.model_validate({"path": "gone.json", "architecture": "x"}).settled()
 
 
 @pytest.mark.parametrize(
