@@ -331,6 +331,8 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     except (KerasrunError, MemoryError, tf.errors.ResourceExhaustedError):
         raise
     except Exception as error:
+        if plugins.in_use() and not isinstance(error, ValueError | TypeError | tf.errors.OpError):
+            raise  # as above
         raise ModelError(f"the loss or a metric does not take this network's output: {error}") from error
     if several := [name for name, value in values.items() if tf.size(value) != 1]:
         raise ModelError(
