@@ -280,7 +280,7 @@ def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[
                 "of the file, or list `classes` if it is the name of one"
             )
     values = [value for value in map(value_of, train.texts) if value is not None]
-    if len(values) == len(train.texts) and any(value % 1 for value in values):
+    if len(values) == len(train.texts) and any(value != value.to_integral_value() for value in values):
         raise DataError(
             f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
             "for numbers to be predicted, or list `classes` if they are names"

@@ -137,3 +137,11 @@ def test_init_takes_the_header_that_pandas_writes(tmp_path):
     (tmp_path / "train.csv").write_text(",0,1,2\n0,1.5,2.5,0\n1,3.5,4.5,1\n2,0.5,1.5,0\n3,2.5,0.5,1\n")
     columns, values, keys = Csv.first_rows(tmp_path / "train.csv")
     assert (columns, len(values), keys) == (["", "0", "1", "2"], 4, {})
+
+
+@pytest.mark.parametrize("huge", ["1e40", "1" + "0" * 60, "1e999999", "1e99999999999999999999"])
+def test_a_label_of_a_huge_number_is_a_class(huge, tmp_path):
+    data = opened(tmp_path, f"x,y\n1,{huge}\n2,1\n3,{huge}\n", label="y")
+    assert len(data.classes) == 2
+    labels = data.splits["train"].labels
+    assert labels[0] == labels[2] != labels[1]
