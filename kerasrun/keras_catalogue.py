@@ -297,7 +297,7 @@ def added(family: str, name: str) -> Added | None:
 
 
 def is_of_plugin(name: str) -> bool:
-    """Whether a plugin in use has an object of that name."""
+    """Return whether a plugin in use has an object of that name."""
     return any(one.name == name for one in _of_plugins)
 
 

@@ -1,4 +1,4 @@
-"""What the config of a network may name: an allow-list, held against it before Keras builds anything of it.
+"""Hold the config of a network against an allow-list, before Keras builds anything of it.
 
 A config names classes and functions of Keras by module, and Keras builds and calls them with arguments of the config's
 choice. Its safe mode forbids a few; here only what computes with tensors alone is let through. Light to import.
@@ -47,7 +47,7 @@ def refusal(config: Any, file: Path) -> str | None:
 
 
 def _objects(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object, however deep, with its path in the config."""
+    """Give every object, however deep, with its path in the config."""
     waiting = [("", config)]
     while waiting:
         where, value = waiting.pop()
@@ -94,12 +94,12 @@ def _refused(one: dict[str, Any], where: str) -> str | None:
 
 
 def _is_imported(module: str) -> bool:
-    """Whether Keras imports a module that a config names; what other modules name it looks up in its registry alone."""
+    """Return whether Keras imports a module; what other modules name it looks up in its registry alone."""
     return module.partition(".")[0] in ("keras", "keras_cv", "keras_hub", "keras_nlp")
 
 
 def _places(module: str, name: str) -> list[Place]:
-    """Every definition that Keras may mean."""
+    """Return every definition that Keras may mean."""
     searched: tuple[str, ...] = (module,) if _is_imported(module) else _SEARCHED
     return [place for one in searched if (place := find(one, name))]
 

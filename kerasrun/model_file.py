@@ -103,7 +103,7 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
 
 
 def check(path: Path, *, trust: bool = False) -> ModelInfo:
-    """What the file knows beside the network, whose config is held against what may be built; Keras is not imported.
+    """Return what the file says of its network, after the network was checked; Keras is not imported.
 
     Raises:
         ModelFileError: as `load`.

@@ -27,7 +27,7 @@ from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.keras_objects import build
-from kerasrun.models.base import free_name, refusal_explained, sentence, told_size
+from kerasrun.models.base import Network, free_name, refusal_explained, sentence, told_size
 from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
@@ -274,7 +274,9 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
             x = _applied(component, number, inputs, x, train)
         return x
     are_bytes = train.dtype == np.uint8
-    own = experiment.model.preprocess(inputs) if are_bytes or are_pixels(train) else inputs
+    # All examples are read for it, so only a network that has preprocessing of its own asks.
+    has_own = type(experiment.model).preprocess is not Network.preprocess
+    own = experiment.model.preprocess(inputs) if are_bytes or (has_own and are_pixels(train)) else inputs
     if own is None:
         return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if are_bytes else inputs
     return own

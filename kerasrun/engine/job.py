@@ -34,7 +34,7 @@ class Job(Prepared):
         return self.experiment.checkpoint.monitor or ("val_loss" if self.validation else "loss")
 
     def info(self, epoch: int, logs: Mapping[str, float]) -> ModelInfo:
-        """Return what a file of the model says after so many epochs, the last one with these logs."""
+        """Return what a file of the model says after this many epochs, the last of which had these logs."""
         return ModelInfo(
             classes=self.data.classes,
             image_format=self.data.image_format,

@@ -121,8 +121,12 @@ def are_pixels(train: Inputs) -> bool:
     """Return whether numbers are an image's from 0 to 255, such as resizing as float leaves, and not from 0 to 1."""
     if len(train.example_shape) != 3:
         return False
-    ranges = [(float(examples.min()), float(examples.max())) for examples in chunks(train)]
-    return min(ranges)[0] >= 0 and 1 < max(largest for _, largest in ranges) <= 255
+    largest = 0.0
+    for examples in chunks(train):
+        largest = max(largest, float(examples.max()))
+        if examples.min() < 0 or largest > 255:
+            return False
+    return largest > 1
 
 
 def is_adapted(layer: Component) -> bool:
