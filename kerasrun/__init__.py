@@ -17,6 +17,7 @@ _CALLS = {
     "dry_run": "kerasrun.training.train",
     "evaluate": "kerasrun.results.evaluation",
     "export": "kerasrun.results.export",
+    "inspect": "kerasrun.inspection.inspection",
     "load": "kerasrun.experiment.load",
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",

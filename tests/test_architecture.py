@@ -29,7 +29,8 @@ ORDER = (
         "keras_objects",
     ),
     *("network_layers", "text", "reading", "report", "tasks", "sources", "models", "model_file", "callbacks"),
-    *("experiment", "runs", "pipeline", "engine", "training", "exports", "results", "commands", "cli", "__main__"),
+    *("experiment", "runs", "pipeline", "inspection", "engine", "training", "exports", "results"),
+    *("commands", "cli", "__main__"),
 )
 LIGHT = (
     *(

@@ -3,6 +3,7 @@
 import difflib
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from kerasrun.errors import DataError
@@ -102,10 +103,15 @@ def labelled_files(folder: Path, found: Mapping[str, Path], classes: Sequence[st
     images = {name: _images(found[name], files) for name, files in below.items()}
     files = [(image, number) for number, name in enumerate(classes) for image in images.get(name, ())]
     if others := passed_over(file for one in below.values() for file in one):
-        logger.warning("%s: files that are not images are passed over: %s", folder, others)
+        _say_passed_over(folder, others)
     if not files:
         raise DataError(f"{folder}: no images in this split; expected {folder.name}/<class>/<image>")
     return files
+
+
+@cache
+def _say_passed_over(folder: Path, others: str) -> None:
+    logger.warning("%s: files that are not images are passed over: %s", folder, others)
 
 
 def _images(folder: Path, files: Sequence[Path]) -> list[Path]:

@@ -43,7 +43,8 @@ class ImageFiles:
         """The errors of files, by their places in `paths`."""
         self._resize = resize
         self._images = np.empty((len(paths) if self.is_kept else 0, *image_format.shape), np.uint8)
-        self._digests = np.zeros((len(paths), hashlib.sha256().digest_size), np.uint8)
+        self.digests = np.zeros((len(paths), hashlib.sha256().digest_size), np.uint8)
+        """The sha256 of each file's bytes, as far as it was read."""
         self._is_hashed = np.zeros(len(paths), np.bool_)
         self._is_checked = np.zeros(len(paths), np.bool_)
         """A file that is, is in `_images` as well if images are kept."""
@@ -62,7 +63,7 @@ class ImageFiles:
 
     def digest(self, place: int) -> str:
         """Return the sha256 of the bytes of a file that was read, as hexadecimal text."""
-        return bytes(self._digests[place]).hex()
+        return bytes(self.digests[place]).hex()
 
     def inputs(self, places: Sequence[int]) -> "ImageInputs":
         """Return some of the images, as the examples of a split."""
@@ -163,9 +164,9 @@ class ImageFiles:
         content = read_bytes(path)
         digest = hashlib.sha256(content).digest()
         with self._lock:
-            if self._is_hashed[place] and self._digests[place].tobytes() != digest:
+            if self._is_hashed[place] and self.digests[place].tobytes() != digest:
                 raise changed(path)
-            self._digests[place] = np.frombuffer(digest, np.uint8)
+            self.digests[place] = np.frombuffer(digest, np.uint8)
             self._is_hashed[place] = True
         image = read_image(content, self.image_format.color_mode, path)
         self.sizes[place] = image.size
@@ -188,24 +189,25 @@ class ImageInputs:
         self.dtype: np.dtype[Any] = np.dtype(np.uint8)
         self.is_kept = files.is_kept
         """Whether the images stay in memory once they are read."""
-        self._files = files
-        self._places = places
+        self.files = files
+        self.places = places
+        """Which of the files, (examples,)."""
         self._array: NDArray[np.uint8] | None = None
 
     @property
     def array(self) -> NDArray[np.uint8] | None:
         """Every example, read-only, if all of them are in memory by now."""
-        whole = self._files.array
+        whole = self.files.array
         if whole is not None and self._array is None:
-            self._array = _rows(whole, self._places)
+            self._array = _rows(whole, self.places)
             self._array.flags.writeable = False
         return self._array
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self._files.take(self._places[indices])
+        return self.files.take(self.places[indices])
 
 
 def read_images(paths: Sequence[Path], image_format: ImageFormat, *, resize: bool) -> ImageFiles:

@@ -81,7 +81,7 @@ class TrainingLoop:
         self.callbacks = build_callbacks(experiment.callbacks, run.root)
         self.callback_state = CallbackState(self.callbacks)
         self.writer = RunWriter(run, job, self.callbacks)
-        self.fingerprint = FingerprintCheck(run, job.data, self.writer)
+        self.fingerprint = FingerprintCheck(run, job, self.writer)
         self.has_stepped = False
         """True once this process has trained, so that what it saves relies on what it read."""
         every_step = any(callback.needs_every_step() for callback in self.callbacks)

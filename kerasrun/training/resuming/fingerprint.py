@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from kerasrun.errors import DataError
+from kerasrun.pipeline.selection import is_in_memory
 from kerasrun.reading.data import Data
 from kerasrun.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from kerasrun.engine.job import Job
     from kerasrun.training.writer import RunWriter
 
 logger = logging.getLogger("kerasrun")
@@ -47,9 +49,10 @@ def to_compare(recorded: Mapping[str, Any], data: Data, *, accept: bool) -> str 
 class FingerprintCheck:
     """Compares the data with the run, before anything is saved that was computed from them."""
 
-    def __init__(self, run: RunDirectory, data: Data, writer: "RunWriter") -> None:
+    def __init__(self, run: RunDirectory, job: "Job", writer: "RunWriter") -> None:
         self._run = run
-        self._data = data
+        self._data = job.data
+        self._splits = job.splits
         self._writer = writer
         self._is_done = False
 
@@ -74,6 +77,21 @@ class FingerprintCheck:
                 "will then not end with the same bits"
             )
         self._is_done = True
+        self._say_copies()
+
+    def _say_copies(self) -> None:
+        """Warn where examples that validate train as well, as far as that is known without reading them again."""
+        from kerasrun.inspection.findings import trained_and_validated
+
+        if len(self._splits) < 2 or not all(is_in_memory(split.inputs) for split in self._splits):
+            return
+        train, validation = self._splits
+        if copies := trained_and_validated(train, validation):
+            logger.warning(
+                "%d of %d validation examples are training examples too, so validation is better than it should be: "
+                "kerasrun inspect names them",
+                *(copies, len(validation)),
+            )
 
     def look(self) -> None:
         """Do as `require`, if every file was read by now."""

@@ -1,0 +1,228 @@
+"""What may be wrong with data, the worst first."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.inspection.examples import Examples, digests_of
+from kerasrun.reading.data import Data, Inputs, Split
+
+_FEW = 10
+_BITS_APART = 7
+"""Perceptual hashes of pictures that look alike differ in at most so many of 64 bits."""
+_APART = 0.1
+"""Small pictures that look alike differ by at most this root mean square, as a share of their standard deviation."""
+_BANDS = _BITS_APART + 1
+_SHARE = 0.99
+_LOOKED_AT = 20_000
+_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Examples, files or columns with one fault."""
+
+    kind: str
+    """A name for programs, such as `duplicates_across_splits`."""
+    title: str
+    """What was found, with its number."""
+    groups: tuple[tuple[str, ...], ...]
+    """The names that belong together: the copies of a picture, a single file, a column."""
+    crosses_splits: bool = False
+    """Whether the same example trains and is measured on."""
+
+
+_WORST = (
+    *("duplicates_across_splits", "duplicates_with_other_labels", "leaks", "damaged", "near_duplicates_across_splits"),
+    *("few_examples", "duplicates", "near_duplicates", "blank", "one_value"),
+)
+Examine = Callable[[Data, list[Split], Examples], Iterator[Finding]]
+
+
+def findings(data: Data, splits: list[Split], examples: Examples) -> list[Finding]:
+    """Return what is wrong with the data, the worst first."""
+    found = [one for examine in _EXAMINED for one in examine(data, splits, examples)]
+    return sorted(found, key=lambda one: _WORST.index(one.kind))
+
+
+def trained_and_validated(train: Split, validation: Split) -> int:
+    """Return how many validation examples are training examples too."""
+    return int(np.isin(_keys(validation.inputs), _keys(train.inputs)).sum())
+
+
+def _keys(inputs: Inputs) -> NDArray[np.void]:
+    return np.ascontiguousarray(digests_of(inputs)).view("V16").ravel()
+
+
+def class_counts(split: Split, classes: int) -> list[int]:
+    """Return the number of examples of each class; of several labels at once, of those that have it."""
+    labels = split.label_array
+    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
+    return [int(count) for count in counts]
+
+
+def _copies(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
+    """Find examples with the same contents, and pictures that look alike."""
+    del data, splits
+    order = np.lexsort(examples.digests.T)
+    same = (examples.digests[order[1:]] == examples.digests[order[:-1]]).all(axis=1)
+    exact = _grouped(len(examples), order[:-1][same], order[1:][same])
+    first, second = _alike(examples)
+    # Copies are in their own finding: of each group of them only the first counts here.
+    is_copy = np.isin(np.arange(len(examples)), [place for group in exact for place in group[1:]])
+    new = ~is_copy[first] & ~is_copy[second]
+    alike = _grouped(len(examples), first[new], second[new])
+    other_labels = [group for group in exact if _differ(examples.labels, group)]
+    across, within = _by_splits(exact, examples)
+    within = [group for group in within if group not in other_labels]
+    alike_across, alike_within = _by_splits(alike, examples)
+    for kind, found, what, crosses in (
+        ("duplicates_across_splits", across, ("example is", "examples are", "in more than one split"), True),
+        ("duplicates_with_other_labels", other_labels, ("example has", "examples have", "several labels"), False),
+        ("near_duplicates_across_splits", alike_across, (*_LIKE, "of another split"), True),
+        ("duplicates", within, ("example is", "examples are", "there more than once"), False),
+        ("near_duplicates", alike_within, (*_LIKE, "of the same split"), False),
+    ):
+        if found:
+            names = tuple(tuple(examples.names[place] for place in group) for group in found)
+            yield Finding(kind, f"{_count(found, *what[:2])} {what[2]}", names, crosses)
+
+
+_LIKE = ("picture looks like one", "pictures look like one")
+
+
+def _alike(examples: Examples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return pairs of pictures that look alike, by their places.
+
+    Hashes that differ in at most 7 of 64 bits have one of their 8 bytes in common, so only such pairs are compared.
+    Small copies are then compared themselves, as digits on black have much in common. Blank pictures are left out.
+    """
+    looks, places = examples.looks, np.flatnonzero(~examples.is_blank)
+    hashes = examples.hashes[places]
+    pairs: list[NDArray[np.int64]] = []
+    for band in range(_BANDS):
+        byte = (hashes >> np.uint64(8 * band)) & np.uint64(0xFF)
+        order = np.argsort(byte, kind="stable")
+        for group in np.split(order, np.flatnonzero(np.diff(byte[order])) + 1):
+            for start in range(0, len(group), _AT_ONCE):
+                one, others = hashes[group[start : start + _AT_ONCE], np.newaxis], hashes[group[start:]]
+                near = np.argwhere(np.bitwise_count(one ^ others) <= _BITS_APART)
+                near = near[near[:, 0] < near[:, 1]]
+                pairs.append(group[start:][near.T])
+    if looks is None or not pairs:
+        return np.array([], np.int64), np.array([], np.int64)
+    first, second = places[np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)]
+    cuts = range(0, len(first), _AT_ONCE)
+    alike = [_are_alike(looks[first[cut : cut + _AT_ONCE]], looks[second[cut : cut + _AT_ONCE]]) for cut in cuts]
+    is_alike = np.concatenate(alike or [np.array([], np.bool_)])
+    return first[is_alike], second[is_alike]
+
+
+def _are_alike(some: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Compare pictures with pictures, (pairs, 32, 32, channels)."""
+    one, other = (looks.reshape(len(looks), -1).astype(np.float32) for looks in (some, others))
+    alike: NDArray[np.bool_] = np.sqrt(np.square(one - other).mean(axis=1)) <= _APART * one.std(axis=1)
+    return alike
+
+
+def _grouped(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> list[list[int]]:
+    """Return the places that pairs connect, each group sorted."""
+    leader = list(range(count))
+
+    def lead(place: int) -> int:
+        while leader[place] != place:
+            leader[place] = leader[leader[place]]
+            place = leader[place]
+        return place
+
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        low, high = sorted((lead(one), lead(other)))
+        leader[high] = low
+    groups: dict[int, list[int]] = {}
+    for place in sorted({*first.tolist(), *second.tolist()}):
+        groups.setdefault(lead(place), []).append(place)
+    return list(groups.values())
+
+
+def _by_splits(groups: list[list[int]], examples: Examples) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the groups with examples of several splits, and the others."""
+    across = [group for group in groups if len(set(examples.split_of[group].tolist())) > 1]
+    return across, [group for group in groups if group not in across]
+
+
+def _differ(labels: NDArray[Any] | None, group: list[int]) -> bool:
+    return labels is not None and bool((labels[group] != labels[group[0]]).any())
+
+
+def _damaged(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
+    del splits, examples
+    bad = tuple((f"{file.path}: {file.reason}",) for file in data.skipped)
+    if bad:
+        yield Finding("damaged", f"{_count(bad, 'file', 'files')} cannot be used", bad)
+
+
+def _blank(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
+    del data, splits
+    blank = tuple((examples.names[place],) for place in np.flatnonzero(examples.is_blank))
+    if blank:
+        yield Finding("blank", f"{_count(blank, 'picture has', 'pictures have')} a single colour", blank)
+
+
+def _columns(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
+    """Find columns of the training table that say nothing, and such that say everything."""
+    del examples
+    train = splits[0]
+    if data.row_format is None or len(train.inputs.example_shape) != 1:
+        return
+    names = data.row_format.features
+    rows = np.arange(min(len(train), _LOOKED_AT)) * len(train) // min(len(train), _LOOKED_AT)
+    values, labels = train.inputs.take(rows), train.label_array[rows]
+    if leaks := tuple((name,) for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)):
+        what = "columns alone give the label away" if len(leaks) > 1 else "column alone gives the label away"
+        yield Finding("leaks", f"{len(leaks)} {what}: a neighbour's label is right for {_SHARE:.0%} of the rows", leaks)
+    if single := tuple((name,) for name, column in zip(names, values.T, strict=True) if (column == column[0]).all()):
+        yield Finding("one_value", f"{_count(single, 'column has', 'columns have')} a single value", single)
+
+
+def gives_away(column: NDArray[np.float32], labels: NDArray[Any]) -> bool:
+    """Return whether the label of a row is that of the row with the nearest value, nearly always.
+
+    Every other row is predicted from the rest. Numbers are predicted where 99 % of their variance is; classes where
+    99 % are right, and less than a tenth of what the commonest class gets wrong is wrong.
+    """
+    known, asked = column[::2], column[1::2]
+    if len(asked) < _FEW:
+        return False
+    order = np.argsort(known, kind="stable")
+    ranked = known[order]
+    right = np.clip(np.searchsorted(ranked, asked), 1, max(1, len(ranked) - 1))
+    nearest = order[np.where(asked - ranked[right - 1] <= ranked[right] - asked, right - 1, right)]
+    found, true = labels[::2][nearest], labels[1::2]
+    if labels.dtype.kind == "f":
+        spread = true.var(axis=0, dtype=np.float64)
+        return bool((np.mean((found - true).astype(np.float64) ** 2, axis=0) <= (1 - _SHARE) * spread).any())
+    wrong = (found != true).reshape(len(true), -1).mean(axis=0)
+    commonest = np.array([np.unique(one, return_counts=True)[1].max() for one in true.reshape(len(true), -1).T])
+    return bool(((wrong <= 1 - _SHARE) & (wrong < 0.1 * (1 - commonest / len(true)))).any())
+
+
+def _few(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
+    """Find classes that are hardly learned."""
+    del examples
+    if data.label_kind in ("classes", "multi_label"):
+        counts = zip(data.classes, class_counts(splits[0], len(data.classes)), strict=True)
+        if few := tuple((f"{name} ({count})",) for name, count in counts if count < _FEW):
+            yield Finding(
+                "few_examples", f"{_count(few, 'class has', 'classes have')} fewer than {_FEW} training examples", few
+            )
+
+
+_EXAMINED: tuple[Examine, ...] = (_copies, _damaged, _columns, _blank, _few)
+
+
+def _count(found: object, one: str, several: str) -> str:
+    number = len(found)  # type: ignore[arg-type]
+    return f"{number:,} {one if number == 1 else several}"
