@@ -14,7 +14,7 @@ from typing import Any
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.keras_configs import refusal
-from kerasrun.reading.archives import check_weights, opened_archive, read_text
+from kerasrun.reading.archives import check_weights, damaged_entry, opened_archive, read_text
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
@@ -139,7 +139,7 @@ def read_info(path: Path) -> ModelInfo:
     """
     try:
         with opened_archive(path) as archive:
-            if damaged := archive.testzip():
+            if damaged := damaged_entry(archive):
                 raise ModelFileError(f"{path}: damaged: the checksum of {damaged} inside it is wrong")
             if ENTRY not in archive.namelist():
                 raise ModelFileError(

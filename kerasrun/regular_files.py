@@ -10,6 +10,8 @@ import os
 import stat
 from pathlib import Path
 
+LARGEST_TEXT = 2**25
+"""How many bytes a text may have: a description, a table of epochs, a network without its weights."""
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -20,7 +22,8 @@ _KINDS = {
 
 def open_regular(path: Path) -> io.BufferedReader:
     """Open a file to read its bytes; the OSError of another kind of file says what it is."""
-    return open(path, "rb", opener=_opened)  # `Path.open` takes no opener
+    require_regular(path)
+    return path.open("rb")
 
 
 def require_regular(path: Path) -> None:
@@ -30,16 +33,13 @@ def require_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
-def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """Read a file; an OSError says that it has more than `most` bytes."""
+def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
+    """Read a file; an OSError says that it has more than `most` bytes, or that it grows."""
     with open_regular(path) as file:
-        content = file.read() if most is None else file.read(most + 1)
-    if most is not None and len(content) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        content = file.read(size + 1)
+    if len(content) > size:
+        raise OSError(errno.EFBIG, "it grows while it is read", str(path))
     return content
-
-
-def _opened(path: str, flags: int) -> int:
-    require_regular(Path(path))
-    # What became a pipe meanwhile is not waited for.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

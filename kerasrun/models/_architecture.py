@@ -10,6 +10,7 @@ import yaml
 
 from kerasrun.errors import ModelError
 from kerasrun.reading.archives import opened_archive, read_text
+from kerasrun.regular_files import read_bytes
 
 FILES = "a .keras, .h5, .json or .yaml file"
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional", "Model": "keras.src.models.functional"}
@@ -68,7 +69,11 @@ def _of_h5(path: Path) -> Any:
 
 
 def _of_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(_text(path))
+
+
+def _text(path: Path) -> str:
+    return read_bytes(path).decode()
 
 
 class _Loader(yaml.SafeLoader):
@@ -81,7 +86,7 @@ _Loader.add_implicit_resolver(
 
 
 def _of_yaml(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    return yaml.load(_text(path), _Loader)
 
 
 _READERS = {".keras": _of_keras, ".h5": _of_h5, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}

@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kerasrun.reading.memory import too_packed
-from kerasrun.regular_files import open_regular
+from kerasrun.regular_files import LARGEST_TEXT, open_regular
 
 _LARGEST_DIRECTORY = 2**22
 """That of some 40,000 entries."""
-_LARGEST_TEXT = 2**26
 _WEIGHTS = "model.weights.h5"
 """What Keras calls them in a `.keras` file."""
 
@@ -24,16 +23,16 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         OSError: if the file cannot be read.
-        BadZipFile: if it is no archive, or damaged, now or later; if it has too many entries, or promises too much.
+        BadZipFile: if it is no archive, or is damaged; if it has too many entries, or promises too much.
     """
-    try:
-        with _Bounded(open_regular(path).detach()) as file, zipfile.ZipFile(file) as archive:
+    with _Bounded(open_regular(path).detach()) as file:
+        with _explained():
+            archive = zipfile.ZipFile(file)
+        with archive:
             file.most = None
             if why := too_packed(sum(entry.file_size for entry in archive.infolist()), path.stat().st_size):
                 raise zipfile.BadZipFile(why)
             yield archive
-    except (EOFError, RuntimeError, zlib.error, lzma.LZMAError) as error:
-        raise zipfile.BadZipFile(str(error)) from error
 
 
 def read_text(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -41,11 +40,18 @@ def read_text(archive: zipfile.ZipFile, name: str) -> bytes:
 
     Raises:
         KeyError: if there is none of this name.
-        BadZipFile: if it is larger than any text that is expected.
+        BadZipFile: if it is damaged, or larger than any text that is expected.
     """
-    if (size := archive.getinfo(name).file_size) > _LARGEST_TEXT:
-        raise zipfile.BadZipFile(f"{name} has {size:,} bytes; expected at most {_LARGEST_TEXT:,}")
-    return archive.read(name)
+    if (size := archive.getinfo(name).file_size) > LARGEST_TEXT:
+        raise zipfile.BadZipFile(f"{name} has {size:,} bytes; expected at most {LARGEST_TEXT:,}")
+    with _explained():
+        return archive.read(name)
+
+
+def damaged_entry(archive: zipfile.ZipFile) -> str | None:
+    """Read every entry, and return the name of one whose checksum is wrong; raises as `read_text`."""
+    with _explained():
+        return archive.testzip()
 
 
 def check_weights(path: Path) -> None:
@@ -63,7 +69,18 @@ def check_weights(path: Path) -> None:
         return
     with opened_archive(path) as archive:
         if _WEIGHTS in archive.namelist():
-            hdf5.check(io.BytesIO(archive.read(_WEIGHTS)))
+            with _explained():
+                content = archive.read(_WEIGHTS)
+            hdf5.check(io.BytesIO(content))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what is raised of damaged, encrypted or strangely packed entries into `BadZipFile`."""
+    try:
+        yield
+    except (EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 class _Bounded(io.BufferedReader):

@@ -71,10 +71,10 @@ class Npy(ArraySource):
                 weight = self.sample_weight if split == "train" else None
                 arrays[split] = LabelledArrays(
                     _stored(x),
-                    np.array(_opened(y)),
+                    np.array(mapped(y)),
                     str(x),
                     str(y),
-                    None if weight is None else np.array(_opened(weight)),
+                    None if weight is None else np.array(mapped(weight)),
                     str(weight),
                 )
         return self.data_from(arrays)
@@ -100,7 +100,7 @@ def _stored(path: Path) -> "StoredArray":
 
     from kerasrun.reading.stored import StoredArray
 
-    file, array = FileThatStays(path), _opened(path)
+    file, array = FileThatStays(path), mapped(path)
 
     def read(rows: "Rows") -> "NDArray[Any]":
         file.check()  # to read a map beyond the end of a file that was cut short would end the process without a word
@@ -109,8 +109,12 @@ def _stored(path: Path) -> "StoredArray":
     return StoredArray(array.shape, array.dtype, read)
 
 
-def _opened(path: Path) -> "NDArray[Any]":
-    """Return a memory map of the array in a file."""
+def mapped(path: Path) -> "NDArray[Any]":
+    """Return a memory map of the array in a file.
+
+    Raises:
+        DataError: if it cannot be read without unpickling.
+    """
     import numpy as np
 
     start = first_bytes(path, "an .npy file")
