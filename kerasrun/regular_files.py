@@ -11,7 +11,9 @@ import stat
 from pathlib import Path
 
 LARGEST_TEXT = 2**25
-"""How many bytes a text may have: a description, a table of epochs, a network without its weights."""
+"""How many bytes a text may have: a description of a run, its table of epochs, a plugin."""
+LARGEST_NETWORK = 2**23
+"""How many bytes of JSON or YAML a network may have, without its weights."""
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",

@@ -229,7 +229,7 @@ def test_a_file_that_grows_while_it_is_read_is_told(tmp_path, monkeypatch):
     """As the one of someone who writes faster than this reads, and so never lets it end."""
     (tmp_path / "a.csv").write_text("x,y\n1,0\n2,1\n" * 3)
     (tmp_path / "a.png").write_bytes(bytes(100))
-    smaller = os.stat_result([*os.stat(tmp_path / "a.csv")][:6] + [20] + [0] * 3)
+    smaller = os.stat_result([*(tmp_path / "a.csv").stat()][:6] + [20] + [0] * 3)
     monkeypatch.setattr(os, "fstat", lambda _: smaller)
     with pytest.raises(OSError, match="it grows while it is read"):
         regular_files.read_bytes(tmp_path / "a.png")

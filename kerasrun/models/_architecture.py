@@ -10,7 +10,7 @@ import yaml
 
 from kerasrun.errors import ModelError
 from kerasrun.reading.archives import opened_archive, read_text
-from kerasrun.regular_files import read_bytes
+from kerasrun.regular_files import LARGEST_NETWORK, read_bytes
 
 FILES = "a .keras, .h5, .json or .yaml file"
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional", "Model": "keras.src.models.functional"}
@@ -73,7 +73,7 @@ def _of_json(path: Path) -> Any:
 
 
 def _text(path: Path) -> str:
-    return read_bytes(path).decode()
+    return read_bytes(path, LARGEST_NETWORK).decode()
 
 
 class _Loader(yaml.SafeLoader):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kerasrun.reading.memory import too_packed
-from kerasrun.regular_files import LARGEST_TEXT, open_regular
+from kerasrun.regular_files import LARGEST_NETWORK, open_regular
 
 _LARGEST_DIRECTORY = 2**22
 """That of some 40,000 entries."""
@@ -30,7 +30,7 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             archive = zipfile.ZipFile(file)
         with archive:
             file.most = None
-            if why := too_packed(sum(entry.file_size for entry in archive.infolist()), path.stat().st_size):
+            if why := too_packed(sum(entry.file_size for entry in archive.infolist()), path):
                 raise zipfile.BadZipFile(why)
             yield archive
 
@@ -42,8 +42,8 @@ def read_text(archive: zipfile.ZipFile, name: str) -> bytes:
         KeyError: if there is none of this name.
         BadZipFile: if it is damaged, or larger than any text that is expected.
     """
-    if (size := archive.getinfo(name).file_size) > LARGEST_TEXT:
-        raise zipfile.BadZipFile(f"{name} has {size:,} bytes; expected at most {LARGEST_TEXT:,}")
+    if (size := archive.getinfo(name).file_size) > LARGEST_NETWORK:
+        raise zipfile.BadZipFile(f"{name} has {size:,} bytes; expected at most {LARGEST_NETWORK:,}")
     with _explained():
         return archive.read(name)
 

@@ -46,12 +46,18 @@ def memory_budget() -> int:
     return min(available, int(available * memory) if memory <= 1 else int(memory))
 
 
-def too_packed(promised: int, stored: int) -> str | None:
-    """Return why a file is not unpacked that says to hold far more bytes than it can; None if it may be.
+def too_packed(promised: int, stored: Path | int) -> str | None:
+    """Return why nothing is unpacked that promises far more bytes than are stored, by a file or part of one.
 
-    Deflate packs zeros, and nothing else, into a thousandth.
+    None if it may be: deflate packs zeros, and nothing else, into a thousandth.
     """
-    if promised <= _SMALL or promised <= _MOST_PACKED * stored:
+    if promised <= _SMALL:
+        return None
+    if isinstance(stored, Path):
+        state = stored.stat()
+        blocks = 512 * getattr(state, "st_blocks", 0)  # fewer bytes where a file has holes; some systems say none
+        stored = min(state.st_size, blocks or state.st_size)
+    if promised <= _MOST_PACKED * stored:
         return None
     return f"promises {promised:,} bytes, of which {stored:,} are stored; expected at least a thousandth"
 

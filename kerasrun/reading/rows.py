@@ -24,7 +24,7 @@ from kerasrun.reading.tables import Place, Table
 from kerasrun.regular_files import open_regular
 
 BOOLEANS = {"true": 1.0, "false": 0.0}
-_LONGEST = 2**26
+_LONGEST = 2**24
 """The bytes of a line."""
 _TOGETHER = 1024
 """How many rows become numbers at once."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kerasrun.reading.rows import TextTable
 
 WHITESPACE = "whitespace"
-_LONGEST = 2**20
-"""The characters of a line that is looked at."""
+_LOOKED_AT = 2**23
+"""How many characters are looked at."""
 
 
 class Csv(RowSource):
@@ -65,8 +65,11 @@ def _rows(path: Path) -> tuple[list[list[str]], str]:
     """Return the first rows, all of one length, and what is between their values."""
     try:
         with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
-            begin = islice(iter(lambda: file.readline(_LONGEST), ""), LOOKED_AT)
-            lines = [line for line in begin if line.strip()]
+            text = file.read(_LOOKED_AT)
+        begin = list(islice(io.StringIO(text, newline=""), LOOKED_AT))
+        if len(text) == _LOOKED_AT and not begin[-1].endswith(("\n", "\r")):
+            del begin[-1]  # the half of a line
+        lines = [line for line in begin if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text; expected a text file of rows") from error
     except OSError as error:

@@ -143,7 +143,7 @@ def read_idx(path: Path, content: str) -> "NDArray[Any]":
             raise DataError(f"{path}: is truncated in its header: {len(header)} bytes; expected {size}")
         shape = struct.unpack_from(f">{dimensions}I", header, 4)
         count = math.prod(shape)
-        if why := too_packed(count, path.stat().st_size) or too_large(count):
+        if why := too_packed(count, path) or too_large(count):
             raise DataError(f"{path}: {why}")
         data = file.read(count)
         more = len(file.read(_MORE))

@@ -1,10 +1,11 @@
 """Arrays in one NumPy archive."""
 
+import math
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError
 from kerasrun.reading.archives import opened_archive
@@ -80,6 +81,10 @@ def read_array(archive: zipfile.ZipFile, key: str, path: Path) -> "NDArray[Any]"
         raise DataError(f"{path}: {key} {why}")
     try:
         with archive.open(entry) as file:
+            promised = _promised(file)
+        if promised > entry.file_size:
+            raise ValueError(f"its header promises {promised:,} bytes, but it has {entry.file_size:,}")
+        with archive.open(entry) as file:
             array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except MemoryError as error:
         raise DataError(f"{path}: {key} does not fit into memory: {error}") from error
@@ -89,3 +94,13 @@ def read_array(archive: zipfile.ZipFile, key: str, path: Path) -> "NDArray[Any]"
             raise DataError(f"{path}: {key} {reason}; save it as an array of numbers of one shape") from error
         raise DataError(f"{path}: {key} is damaged or truncated: {error}") from error
     return array
+
+
+def _promised(file: IO[bytes]) -> int:
+    """Return how many bytes of values the header of an array promises; 0 where they are Python objects."""
+    import numpy as np
+
+    one_zero = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if one_zero else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return 0 if dtype.hasobject else math.prod(shape) * int(dtype.itemsize)

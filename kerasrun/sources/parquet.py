@@ -43,7 +43,7 @@ class Parquet(RowSource):
     def table(self, path: Path) -> Table:
         with _opened(path) as file:
             names, cells = tuple(file.schema_arrow.names), file.metadata.num_rows * len(file.schema_arrow.names)
-        if why := too_packed(cells * _CELL, path.stat().st_size):
+        if why := too_packed(cells * _CELL, path):
             raise DataError(f"{path}: {why}")
         if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
             raise DataError(f"{path}: has {listed(list(map(repr, repeated)))} more than once; rename the columns")
