@@ -6,7 +6,6 @@ more, `kerasrun.json`, which `keras.models.load_model` passes over.
 
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.keras_configs import refusal
+from kerasrun.reading.archives import check_weights, damaged_entry, opened_archive, read_text
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
@@ -96,8 +96,9 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
     import keras
 
     try:
+        check_weights(path)
         return keras.models.load_model(path, compile=False, safe_mode=not trust), info
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
 
@@ -112,8 +113,8 @@ def check(path: Path, *, trust: bool = False) -> ModelInfo:
     if trust:
         return info
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
+        with opened_archive(path) as archive:
+            config = json.loads(read_text(archive, "config.json"))
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, RecursionError) as error:
         raise ModelFileError(f"{path}: its network cannot be read: {error}") from error
     if why := refusal(config, path):
@@ -137,20 +138,20 @@ def read_info(path: Path) -> ModelInfo:
         ModelFileError: as `load`.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
+        with opened_archive(path) as archive:
+            if damaged := damaged_entry(archive):
                 raise ModelFileError(f"{path}: damaged: the checksum of {damaged} inside it is wrong")
             if ENTRY not in archive.namelist():
                 raise ModelFileError(
                     f"{path}: a Keras model that kerasrun did not write: it does not say which classes and which image "
                     "size it was trained with; take best.keras or last.keras of a run"
                 )
-            content = json.loads(archive.read(ENTRY))
+            content = json.loads(read_text(archive, ENTRY))
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file") from None
     except IsADirectoryError:
         raise ModelFileError(f"{path}: a folder, not a model file; name the .keras file in it") from None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: not a readable .keras file: {error}") from error
     return _info(content, path)
 
@@ -162,8 +163,8 @@ def read_input_shape(path: Path) -> tuple[int, ...]:
         ModelFileError: if the file cannot be read, or does not say.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            first = json.loads(archive.read("config.json"))["config"]["layers"][0]
+        with opened_archive(path) as archive:
+            first = json.loads(read_text(archive, "config.json"))["config"]["layers"][0]
         return tuple(map(int, first["config"]["batch_shape"][1:]))
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelFileError(f"{path}: does not say what shape its input has: {error!r}") from error

@@ -19,6 +19,7 @@ from kerasrun import keras_catalogue
 from kerasrun.errors import KerasrunError, ModelError, ModelFileError, PluginError
 from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, Added, added, added_objects
 from kerasrun.keras_source import add_file, ancestors
+from kerasrun.regular_files import read_bytes
 
 FOLDER = "plugins"
 """Where a run directory keeps its plugins."""
@@ -57,7 +58,7 @@ def read(path: Path) -> Plugin:
         PluginError: if it is missing, is no Python, or has nothing that an experiment could name.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         add_file(module_of(path), content, path)
     except FileNotFoundError:
         raise PluginError("no such file; expected a Python file") from None
@@ -151,7 +152,7 @@ def load_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path]) -> N
             raise ModelFileError(
                 f"{model} was made with the plugin {name}, which is not beside it: --plugin PATH/{name}"
             )
-        content = path.read_bytes()
+        content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise PluginError(f"{path}: not the plugin that {model} was made with: its content has changed")
         _import(path, content)

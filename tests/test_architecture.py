@@ -14,6 +14,7 @@ ORDER = (
     *(
         "version",
         "errors",
+        "regular_files",
         "stderr",
         "collector",
         "run_files",

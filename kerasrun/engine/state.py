@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import CheckpointError
 from kerasrun.network_layers import derive_state
+from kerasrun.reading.hdf5 import Contents
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -57,16 +58,16 @@ def to_hdf5(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def from_hdf5(path: Path) -> Arrays:
-    """Read a file that `to_hdf5` wrote."""
-    arrays: Arrays = {}
+    """Read a file that `to_hdf5` wrote.
 
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()]
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return arrays
+    Raises:
+        CheckpointError: if it is damaged, or takes values from other files.
+    """
+    try:
+        with Contents(path) as contents:
+            return {name: array[()] for name, array in contents.require_own().arrays.items()}
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from kerasrun.experiment import fields, keras_checks, overrides, tutorial_forms
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.slots import components
+from kerasrun.regular_files import open_regular
 from kerasrun.text import yaml_text
 from kerasrun.text.document import Document, accept_class_name_form, written_list
 from kerasrun.text.problems import Problem, Text, closest, dotted, experiment_error, shown
@@ -81,7 +82,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST + 1)
     except IsADirectoryError:
         raise ExperimentError(f"{path}: a folder; expected an experiment file{_offered(path)}") from None

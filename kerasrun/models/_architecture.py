@@ -3,13 +3,14 @@
 import json
 import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from kerasrun.errors import ModelError
+from kerasrun.reading.archives import opened_archive, read_text
+from kerasrun.regular_files import LARGEST_NETWORK, read_bytes
 
 FILES = "a .keras, .h5, .json or .yaml file"
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional", "Model": "keras.src.models.functional"}
@@ -28,7 +29,7 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: no such file; expected {FILES}") from None
     except KeyError:
         raise ModelError(f"{path}: expected {FILES} with a network of Keras") from None
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, yaml.YAMLError) as error:
         raise ModelError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
@@ -53,21 +54,26 @@ def preprocesses(config: dict[str, Any]) -> bool:
 
 
 def _of_keras(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("config.json"))
+    with opened_archive(path) as archive:
+        return json.loads(read_text(archive, "config.json"))
 
 
 def _of_h5(path: Path) -> Any:
-    import h5py
+    from kerasrun.reading.hdf5 import Contents
 
-    with h5py.File(path, "r") as file:
-        if "model_config" not in file.attrs:
+    with Contents(path) as contents:
+        attributes = contents.require_own().file.attrs
+        if "model_config" not in attributes:
             raise ModelError(f"{path}: weights without a network; give its architecture as path:, and this as weights:")
-        return json.loads(file.attrs["model_config"])
+        return json.loads(attributes["model_config"])
 
 
 def _of_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(_text(path))
+
+
+def _text(path: Path) -> str:
+    return read_bytes(path, LARGEST_NETWORK).decode()
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,7 +86,7 @@ _Loader.add_implicit_resolver(
 
 
 def _of_yaml(path: Path) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    return yaml.load(_text(path), _Loader)
 
 
 _READERS = {".keras": _of_keras, ".h5": _of_h5, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}

@@ -27,6 +27,7 @@ from kerasrun.models.base import (
     without_head,
 )
 from kerasrun.network_layers import derive_state, freeze, layers_after
+from kerasrun.reading.archives import check_weights
 from kerasrun.reading.data import LabelKind, Shape
 from kerasrun.tasks.base import Output, task_named
 
@@ -163,6 +164,10 @@ class FineTuned(Network):
     def _local(self, path: Path, shape: tuple[int, ...]) -> Any:
         layouts: list[dict[str, Any]] = [{"include_top": False, "input_shape": shape}, {"include_top": True}]
         errors = []
+        try:
+            check_weights(path)
+        except (ValueError, OSError, KeyError, RuntimeError) as error:
+            raise ModelError(f"{path}: {sentence(error)}") from error
         for layout in layouts:
             try:
                 # Where a file lacks a layer, Keras warns and leaves that layer's random weights.

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -16,6 +17,7 @@ from kerasrun.keras_configs import refusal
 from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models.base import Network, free_name, sentence, with_head, without_head
 from kerasrun.network_layers import derive_state, freeze, layers_after
+from kerasrun.reading.archives import check_weights
 from kerasrun.tasks.base import Output
 
 logger = logging.getLogger("kerasrun")
@@ -188,12 +190,13 @@ class Saved(Network):
     def _load_weights(self, whole: Any, path: Path) -> None:
         options = {"by_name": True} if self.by_name else {}
         try:
+            check_weights(path)
             if self.by_name:
                 _check_names(whole, path)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 whole.load_weights(path, skip_mismatch=self.skip_mismatch, **options)
-        except (ValueError, OSError, KeyError) as error:
+        except (ValueError, OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             raise ModelError(f"{path}: these are not the weights of {self.path.name}: {sentence(error)}") from error
         for warning in caught:
             if issubclass(warning.category, UserWarning):
@@ -212,10 +215,10 @@ def _hint(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> str:
 
 
 def _check_names(whole: Any, path: Path) -> None:
-    import h5py
+    from kerasrun.reading.hdf5 import Contents
 
-    with h5py.File(path, "r") as file:
-        there = set(file.get("model_weights", file))
+    with Contents(path) as contents:
+        there = set(contents.file.get("model_weights", contents.file))
     here = [layer.name for layer in whole.layers if layer.weights]
     if not there & set(here):
         raise ValueError(f"no layer there is called {', '.join(here)}; there are {', '.join(sorted(there))}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
+from kerasrun.regular_files import open_regular
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".webp", ".tif", ".tiff"}
@@ -104,7 +105,7 @@ def is_image(path: Path) -> bool:
     if path.suffix:
         return path.suffix.lower() in IMAGE_SUFFIXES
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             begin = file.read(12)
     except OSError:
         return False
@@ -161,7 +162,7 @@ def stamp(path: Path) -> str:
 def first_bytes(path: Path, expected: str) -> bytes:
     """Read the first 8 bytes of a file, or raise a `DataError`: what the system reports is clearer than a library's."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(8)
     except OSError as error:
         raise unreadable(path, error, expected) from error

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
+from kerasrun import regular_files
 from kerasrun.errors import DataError, KerasrunError, UnreadableImageError
 from kerasrun.reading.data import ColorMode, ImageFormat
 from kerasrun.reading.metadata import exif_orientation, without_metadata
@@ -51,6 +52,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LARGEST = 2**30
+"""More bytes than those of the largest image that is read, of 16 bits and without compression."""
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 0x0106
 
@@ -75,9 +78,15 @@ def decode_image(file: Path | bytes, image_format: ImageFormat) -> NDArray[np.ui
 
 def read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular_files.read_bytes(path, _LARGEST)
     except OSError as error:
         raise UnreadableImageError(path, f"cannot be read: {error.strerror}") from error
+
+
+def look_at(path: Path) -> tuple[int, int, str]:
+    """Return height, width and Pillow's mode by the header of an image file; raises anything if it is damaged."""
+    with regular_files.open_regular(path) as file, Image.open(file, formats=_READERS) as image:
+        return image.height, image.width, image.mode
 
 
 def changed(path: Path) -> UnreadableImageError:

@@ -148,8 +148,8 @@ def _values(
         if single.min() < 0 or single.max() >= _MOST_CLASSES:
             wrong = single.max() if single.min() >= 0 else single.min()
             raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
-        whole = np.flatnonzero(np.bincount(single.ravel()))
-        mask = Image.fromarray(single.astype(np.uint8))
+        mask = Image.fromarray(single.astype(np.uint8, copy=False))
+        whole = np.flatnonzero(mask.histogram())
         orientation = orientation_of(image)
         has_palette = image.mode in ("P", "PA") and colours_of_classes is None
         palette = bytes(image.getpalette("RGB") or ()) if has_palette else None

@@ -10,6 +10,8 @@ from weakref import WeakSet
 
 DEFAULT_SHARE = 0.25
 _UNKNOWN_MEMORY = 4 * 2**30
+_SMALL = 2**26
+_MOST_PACKED = 1000
 CONTAINER = Path("/sys/fs/cgroup")
 """The folder in which Linux reports how much memory this container may use."""
 
@@ -42,6 +44,28 @@ def memory_budget() -> int:
     available = max(0, available_memory() - missing)
     memory = _memory.get()
     return min(available, int(available * memory) if memory <= 1 else int(memory))
+
+
+def too_packed(promised: int, stored: Path | int) -> str | None:
+    """Return why nothing is unpacked that promises far more bytes than are stored, by a file or part of one.
+
+    None if it may be: deflate packs zeros, and nothing else, into a thousandth.
+    """
+    if promised <= _SMALL:
+        return None
+    if isinstance(stored, Path):
+        state = stored.stat()
+        blocks = 512 * getattr(state, "st_blocks", 0)  # fewer bytes where a file has holes; some systems say none
+        stored = min(state.st_size, blocks or state.st_size)
+    if promised <= _MOST_PACKED * stored:
+        return None
+    return f"promises {promised:,} bytes, of which {stored:,} are stored; expected at least a thousandth"
+
+
+def too_large(needed: int) -> str | None:
+    """Return why so many bytes are not read into memory at once; None if they may be."""
+    available = available_memory()
+    return f"has {needed:,} bytes, but {available:,} bytes of memory are free" if needed > available else None
 
 
 def available_memory() -> int:

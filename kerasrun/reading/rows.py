@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,8 +21,11 @@ from kerasrun.reading.inputs import ArrayInputs, note_rounded
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
 from kerasrun.reading.tables import Place, Table
+from kerasrun.regular_files import open_regular
 
 BOOLEANS = {"true": 1.0, "false": 0.0}
+_LONGEST = 2**24
+"""The bytes of a line."""
 _TOGETHER = 1024
 """How many rows become numbers at once."""
 
@@ -42,7 +46,7 @@ class TextTable(Table):
     def rows_at(self, places: Sequence[Place], positions: Sequence[int]) -> list[list[str]]:
         found = []
         try:
-            with self.path.open("rb", buffering=0) as file:
+            with open_regular(self.path) as file:
                 for line, start, end in places:
                     file.seek(start)
                     text = _decoded(file.read(end - start), self.path, line)
@@ -173,6 +177,7 @@ def scan_rows(
         for value in () if text is None else table.texts(text, rows, lines):
             text_numbers.append(texts.setdefault(value, len(texts)))
         places.extend(byte for place in block for byte in place)
+    file.check()
     if not places:
         raise DataError(f"{table.path}: has a header, but no rows below it")
     where = np.array(places, np.int64).reshape(-1, 3)
@@ -204,7 +209,7 @@ def scan_rows(
 def _rows(path: Path, delimiter: str | None, digest: "hashlib._Hash") -> Iterator[tuple[Place, list[str]]]:
     """Give every row that is not blank."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             lines = _Lines(path, file, digest)
             rows = _parsed(lines, delimiter)
             while True:
@@ -227,14 +232,23 @@ class _Lines:
     def __init__(self, path: Path, file: BinaryIO, digest: "hashlib._Hash") -> None:
         self.path, self.file, self.digest = path, file, digest
         self.number = self.end = 0
+        self._size = os.fstat(file.fileno()).st_size
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        line = next(self.file)
+        line = self.file.readline(_LONGEST + 1)
+        if not line:
+            raise StopIteration
         self.number += 1
         self.end += len(line)
+        if len(line) > _LONGEST:
+            raise DataError(
+                f"{self.path}:{self.number}: a line of more than {_LONGEST:,} bytes; expected rows of values"
+            )
+        if self.end > self._size:  # otherwise who writes faster than this reads would never let it end
+            raise DataError(f"{self.path}: grows while it is read; expected a file that stays")
         self.digest.update(line)
         return _decoded(line, self.path, self.number)
 

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from kerasrun.errors import DataError, ModelFileError, UnreadableImageError
 from kerasrun.model_file import ModelInfo, read_input_shape
 from kerasrun.reading.data import ImageFormat, Inputs, RowFormat
-from kerasrun.reading.files import image_files, missing, unreadable
+from kerasrun.reading.files import image_files
 from kerasrun.reading.image_files import read_images
 from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.reading.memory import too_large
 from kerasrun.reading.rows import open_table, scan_rows
+from kerasrun.sources.npy import mapped
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,15 @@ def _from_arrays(files: Sequence[Path], shape: tuple[int, ...], image_format: Im
 def _array(path: Path, shape: tuple[int, ...], image_format: ImageFormat | None) -> NDArray[np.float32]:
     """Return float32 of shape (examples, *shape); pixels where the network was trained on images."""
     expected = f"numbers of shape {('examples', *shape)}".replace("'", "")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise (unreadable(path, error, "a .npy file") if path.exists() else missing(path, "a .npy file")) from error
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: is not a readable .npy file: {error}; expected {expected}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+    array = mapped(path)
+    if array.dtype.kind not in "buif":
         raise DataError(f"{path}: holds no numbers; expected {expected}")
     if array.shape == shape or (array.shape[1:] == shape[:-1] and shape[-1:] == (1,)):
         array = array.reshape(-1, *shape)
     if array.shape[1:] != shape or not len(array):
         raise DataError(f"{path}: has shape {array.shape}; expected {expected}")
+    if why := too_large(array.size * np.dtype(np.float32).itemsize):
+        raise DataError(f"{path}: {why}; predict it in several files")
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is found below
         numbers: NDArray[np.float32] = array.astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1))

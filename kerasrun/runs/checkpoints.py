@@ -6,6 +6,7 @@ holds the checksums of both files, so that whatever the disk does later is notic
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import CheckpointError, DamagedFileError
+from kerasrun.regular_files import open_regular, read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.runs.records import CHECKPOINT_FORMAT, SavedProgress, progress_reader, sha256_of_fields, sha256_of_file
+from kerasrun.runs.records import CHECKPOINT_FORMAT, SavedProgress, progress_reader, sha256_of_fields
 
 _STATE = "state.h5"
 _PROGRESS = "progress.json"
@@ -160,12 +162,13 @@ def _read(folder: Path) -> SavedProgress:
     if described.pop("sha256", None) != sha256_of_fields(described) or described["step"] != _step(folder):
         raise CheckpointError(f"{_PROGRESS} is not what was written (checksum or step differs)")
     try:
-        size = (folder / _STATE).stat().st_size
-        digest = sha256_of_file(folder / _STATE)
+        with open_regular(folder / _STATE) as file:
+            if (size := file.seek(0, os.SEEK_END)) != described["state_size"]:
+                raise CheckpointError(f"{_STATE} has {size} bytes, expected {described['state_size']}")
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CheckpointError(f"{_STATE} cannot be read ({error.strerror})") from error
-    if size != described["state_size"]:
-        raise CheckpointError(f"{_STATE} has {size} bytes, expected {described['state_size']}")
     if digest != described["state_sha256"]:
         raise CheckpointError(f"{_STATE} is not what was written (checksum differs)")
     return read(described)
@@ -173,7 +176,7 @@ def _read(folder: Path) -> SavedProgress:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_bytes())
+        described = json.loads(read_bytes(path))
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror})") from error
     except ValueError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
+from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record, sha256_of_fields
@@ -136,7 +137,7 @@ class RunDirectory:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path} is missing") from error
     except PermissionError as error:
@@ -204,7 +205,7 @@ def follow_latest(path: Path) -> Path:
     if path.is_symlink():
         return path.parent / path.readlink()
     if path.is_file():
-        name = path.read_text(encoding="utf-8", errors="replace").strip()
+        name = read_bytes(path).decode(errors="replace").strip()
         if re.fullmatch(r"[^\x00/\\]+", name):
             return path.parent / name
         raise RunDirectoryError(f"{path} is damaged: it does not hold the name of a run; name the run instead")

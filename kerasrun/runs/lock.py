@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kerasrun.errors import RunBusyError
+from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
@@ -122,7 +123,7 @@ def _busy(run: RunDirectory, who: Owner | None) -> str:
 def _read(path: Path) -> Owner | None:
     """What the lock file says; None if nothing, or the half of it that a kill left."""
     try:
-        return Owner(**json.loads(path.read_bytes()))
+        return Owner(**json.loads(read_bytes(path)))
     except (OSError, ValueError, TypeError):
         return None
 

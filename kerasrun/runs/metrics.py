@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from kerasrun.errors import RunDirectoryError
+from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
@@ -36,7 +37,10 @@ class Table:
         text = self.text()
         if not text:
             return []
-        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+        try:
+            header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+        except csv.Error as error:
+            raise RunDirectoryError(f"{self.path}: {error}; {_CHANGED}") from error
         if header[:1] != ["epoch"] or len(set(header)) < len(header):
             raise RunDirectoryError(f"{self.path}:1: no columns, expected 'epoch' and others; {_CHANGED}")
         return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
@@ -44,7 +48,7 @@ class Table:
     def text(self) -> str:
         """Return the whole file; empty where there is none."""
         try:
-            return self.path.read_bytes().decode()
+            return read_bytes(self.path).decode()
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +65,7 @@ class Table:
     def damage(self, text: str) -> str | None:
         """Return what is wrong with a file that should begin with `text`, as a sentence; None if nothing is."""
         try:
-            present = self.path.read_bytes()
+            present = read_bytes(self.path)
         except FileNotFoundError:
             return f"{self.path} is missing" if text else None
         except OSError as error:

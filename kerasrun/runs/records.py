@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from kerasrun.errors import CheckpointError, RunDirectoryError
+from kerasrun.regular_files import open_regular
 
 RUN_FORMAT = 2
 """The format of `run.json` that is written."""
@@ -187,7 +188,7 @@ def sha256_of_fields(content: Mapping[str, Any]) -> str:
 
 def sha256_of_file(path: Path) -> str:
     """Return the checksum of a file's content; an OSError is not explained."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

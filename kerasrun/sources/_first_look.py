@@ -37,11 +37,10 @@ def image_keys(files: Sequence[Path]) -> tuple[tuple[int, int], dict[str, Any], 
 
 def _looks_of(files: Sequence[Path]) -> Iterator[tuple[int, int, str]]:
     """Give height, width and Pillow's mode of the files that can be opened; training names the others."""
-    from PIL import Image
+    from kerasrun.reading.images import look_at
 
     for file in files:
         try:
-            with Image.open(file) as image:
-                yield image.height, image.width, image.mode
+            yield look_at(file)
         except Exception:  # noqa: BLE001  of a damaged file Pillow raises anything
             continue

@@ -12,6 +12,7 @@ import numpy as np
 from kerasrun.errors import DataError
 from kerasrun.reading.arrays import LabelledArrays
 from kerasrun.reading.files import unreadable
+from kerasrun.regular_files import open_regular
 from kerasrun.sources.idx import PREFIXES, read_idx
 from kerasrun.sources.npz import open_archive, read_array
 
@@ -136,7 +137,7 @@ def _from_pickles(files: Mapping[str, Sequence[Path]], labels: str) -> Splits:
 def _unpickled(path: Path) -> dict[bytes, Any]:
     """Return the arrays, lists and names in a pickle, and nothing that could run code."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = _ArraysOnly(file, encoding="bytes").load()
     except OSError as error:
         raise unreadable(path, error, "a file of CIFAR") from error

@@ -1,6 +1,7 @@
 """Rows of values in text files."""
 
 import csv
+import io
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,12 +10,15 @@ from pydantic import field_validator
 
 from kerasrun.errors import DataError
 from kerasrun.reading.files import unreadable
+from kerasrun.regular_files import open_regular
 from kerasrun.sources._rows import LOOKED_AT, RowSource, is_number
 
 if TYPE_CHECKING:
     from kerasrun.reading.rows import TextTable
 
 WHITESPACE = "whitespace"
+_LOOKED_AT = 2**23
+"""How many characters are looked at."""
 
 
 class Csv(RowSource):
@@ -60,8 +64,12 @@ class Csv(RowSource):
 def _rows(path: Path) -> tuple[list[list[str]], str]:
     """Return the first rows, all of one length, and what is between their values."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in islice(file, LOOKED_AT) if line.strip()]
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
+            text = file.read(_LOOKED_AT)
+        begin = list(islice(io.StringIO(text, newline=""), LOOKED_AT))
+        if len(text) == _LOOKED_AT and not begin[-1].endswith(("\n", "\r")):
+            del begin[-1]  # the half of a line
+        lines = [line for line in begin if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text; expected a text file of rows") from error
     except OSError as error:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data
 from kerasrun.reading.files import FileThatStays, first_bytes
+from kerasrun.reading.memory import too_large
 from kerasrun.sources._array_source import NamedArrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kerasrun.reading.hdf5 import Contents
     from kerasrun.reading.stored import Rows, StoredArray
 
 _CHUNK_CACHE = 2**26
@@ -24,9 +26,10 @@ class Hdf5(NamedArrays):
     """Arrays in one HDF5 file (`.h5`): images of shape (examples, height, width[, channels]), or rows of features.
 
     Images of whole numbers from 0 to 255 become uint8, whatever their dtype; those of 16 bits keep their high byte. All
-    other numbers become float32. Examples that would not fit into memory stay in the file and
-    are read as they are asked for, a batch at a time: fast where the array is stored in chunks of few examples, or in
-    one piece. An array in a group is named by its path, `group/x_train`.
+    other numbers become float32. Examples that would not fit into memory stay in the file and are read as they are
+    asked for, a batch at a time: fast where the array is stored in chunks of few examples, or in one piece. An array in
+    a group is named by its path, `group/x_train`. Values in other files are read for virtual data sets alone, and only
+    from the same folder.
     """
 
     kind: ClassVar[str] = "hdf5"
@@ -37,38 +40,81 @@ class Hdf5(NamedArrays):
         from kerasrun.reading.stored import StoredInputs
 
         with ExitStack() as stack:
-            datasets = _datasets(stack.enter_context(_opened(self.path)), self.path)
+            contents = stack.enter_context(_contents(self.path))
             file = FileThatStays(self.path)
 
             def stored(key: str) -> "StoredArray":
-                return _stored(datasets[key], f"{self.path}: {key}", file)
+                return _stored(_array(contents, key, self.path), f"{self.path}: {key}", file)
 
-            data = self.data_of(list(datasets), stored, lambda key: stored(key).read(...))
+            def whole(key: str) -> "NDArray[Any]":
+                array = stored(key)
+                if why := too_large(array.nbytes):
+                    raise DataError(f"{self.path}: {key}: {why}")
+                return array.read(...)
+
+            data = self.data_of([*contents.arrays, *contents.refused], stored, whole)
             if any(isinstance(split.inputs, StoredInputs) for split in data.splits.values()):
                 stack.pop_all()  # the file stays open as long as examples are read from it
         return data
 
 
-def _opened(path: Path) -> Any:
-    import h5py
+def _contents(path: Path, chunk_cache: int = _CHUNK_CACHE) -> "Contents":
+    from kerasrun.reading.hdf5 import Contents
 
     first_bytes(path, "an HDF5 file")
     with _explained(path, "is not an HDF5 file, or is damaged or truncated"):
-        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
+        return Contents(path, chunk_cache)
 
 
-def _datasets(file: Any, path: Path) -> dict[str, Any]:
-    """Return every array of the file, by its path in it."""
-    import h5py
+def _array(contents: "Contents", key: str, path: Path) -> Any:
+    """Return an array after it was seen where its values are.
 
-    found: dict[str, Any] = {}
-    with _explained(path, "is damaged"):
-        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
-    return found
+    Raises:
+        DataError: if they are in another file, unless it is a file in the same folder that has them.
+    """
+    if key in contents.virtual:
+        _check_sources(contents, key, path, set())
+        return contents.virtual[key]
+    if key in contents.refused:
+        raise DataError(f"{path}: {key}: {contents.refused[key]}")
+    return contents.arrays[key]
+
+
+def _check_sources(contents: "Contents", key: str, path: Path, seen: set[tuple[Path, str]]) -> None:
+    """Refuse a virtual data set whose values are not all there: HDF5 takes zeros for what is missing."""
+    name = f"{path}: {key}"
+    with _explained(name, "is damaged"):
+        sources = {(one.file_name, one.dset_name) for one in contents.virtual[key].virtual_sources()}
+    for source, array in sorted(sources):
+        if source == ".":
+            _check_source(contents, array.strip("/"), path, name, seen)
+            continue
+        file = path.parent / source
+        if not file.exists():
+            raise DataError(
+                f"{name}: its values are in another file, {source}, which is not there; copy it beside this one"
+            )
+        # A percent sign stands for numbers, and so for other files; a link may lead anywhere.
+        if "%" in source or file.resolve().parent not in (path.parent.resolve(), path.resolve().parent):
+            raise DataError(
+                f"{name}: its values are in another file, {source}, which is not read from another folder; copy it "
+                "beside this one"
+            )
+        with _contents(file) as there:
+            _check_source(there, array.strip("/"), file, name, seen)
+
+
+def _check_source(there: "Contents", array: str, file: Path, name: str, seen: set[tuple[Path, str]]) -> None:
+    if (file, array) in seen:
+        raise DataError(f"{name}: its values are those of {array} of {file.name}, which are taken from it again")
+    if array in there.virtual:
+        _check_sources(there, array, file, seen | {(file, array)})
+    elif array not in there.arrays:
+        why = f": {there.refused[array]}" if array in there.refused else ""
+        raise DataError(f"{name}: its values are in {array} of another file, {file.name}, which has none{why}")
 
 
 def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
-    import h5py
     import numpy as np
 
     from kerasrun.reading.stored import StoredArray
@@ -90,19 +136,6 @@ def _stored(dataset: Any, name: str, file: FileThatStays) -> "StoredArray":
 
     with _explained(name, "is damaged"):
         shape, dtype = dataset.shape, dataset.dtype
-        virtual = {(one.file_name, one.dset_name) for one in dataset.virtual_sources()} if dataset.is_virtual else set()
-        raw = [source for source, _, _ in dataset.external or ()]
-    for source in (*raw, *(source for source, _ in virtual if source != ".")):
-        if not (file.path.parent / source).exists():
-            raise DataError(
-                f"{name}: its values are in another file, {source}, which is not there; copy it beside this one"
-            )
-    # HDF5 itself takes zeros for what is missing.
-    for source, array in virtual:
-        path = file.path if source == "." else file.path.parent / source
-        with _explained(name, "cannot be read"), h5py.File(path) as there:
-            if array not in there:
-                raise DataError(f"{name}: its values are in {array} of another file, {source}, which has none")
     if shape is None:
         raise DataError(f"{name}: is empty; expected an array")
     return StoredArray(shape, dtype, read)

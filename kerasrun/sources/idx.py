@@ -4,9 +4,10 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self, cast
 
 from pydantic import model_validator
 
@@ -14,6 +15,8 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, Shape
 from kerasrun.reading.files import list_folder, listed, unreadable
+from kerasrun.reading.memory import too_large, too_packed
+from kerasrun.regular_files import open_regular
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import Recognized
 
@@ -28,6 +31,8 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
 """How the files of a split begin."""
 
 DIMENSIONS = {"images": 3, "labels": 1}
+_MORE = 2**16
+"""How many trailing bytes are counted."""
 
 
 class Idx(ArraySource):
@@ -122,31 +127,45 @@ def read_idx(path: Path, content: str) -> "NDArray[Any]":
     """
     import numpy as np
 
-    data = _read_bytes(path)
     dimensions = DIMENSIONS[content]
     magic, size = 0x800 + dimensions, 4 + 4 * dimensions
-    if len(data) < 4:
-        raise DataError(f"{path}: has {len(data)} bytes; expected an IDX file of {content}")
-    (found,) = struct.unpack_from(">I", data)
-    if found != magic:
-        other = {0x800 + count: f", that of {name}" for name, count in DIMENSIONS.items()}.get(found, "")
-        raise DataError(f"{path}: wrong magic number {found}{other}; expected {magic} ({content} of unsigned bytes)")
-    if len(data) < size:
-        raise DataError(f"{path}: is truncated in its header: {len(data)} bytes; expected {size}")
-    shape = struct.unpack_from(f">{dimensions}I", data, 4)
-    expected = size + math.prod(shape)
-    if len(data) != expected:
-        problem = "is truncated" if len(data) < expected else "has trailing bytes"
+    with _opened(path) as file:
+        header = file.read(size)
+        if len(header) < 4:
+            raise DataError(f"{path}: has {len(header)} bytes; expected an IDX file of {content}")
+        (found,) = struct.unpack_from(">I", header)
+        if found != magic:
+            other = {0x800 + count: f", that of {name}" for name, count in DIMENSIONS.items()}.get(found, "")
+            raise DataError(
+                f"{path}: wrong magic number {found}{other}; expected {magic} ({content} of unsigned bytes)"
+            )
+        if len(header) < size:
+            raise DataError(f"{path}: is truncated in its header: {len(header)} bytes; expected {size}")
+        shape = struct.unpack_from(f">{dimensions}I", header, 4)
+        count = math.prod(shape)
+        if why := too_packed(count, path) or too_large(count):
+            raise DataError(f"{path}: {why}")
+        data = file.read(count)
+        more = len(file.read(_MORE))
+    if len(data) + more != count:
+        problem = "has trailing bytes" if more else "is truncated"
+        there = f"{size + len(data) + more} bytes" + (" or more" if more == _MORE else "")
         raise DataError(
-            f"{path}: {problem}: {len(data)} bytes; expected {expected} for {' × '.join(map(str, shape))} {content}"
+            f"{path}: {problem}: {there}; expected {size + count} for {' × '.join(map(str, shape))} {content}"
         )
-    return np.frombuffer(data, np.uint8, offset=size).reshape(shape)
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
-def _read_bytes(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, unpacked as it is read if it is gzipped."""
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        with open_regular(path) as file:
+            if file.peek(2)[:2] != b"\x1f\x8b":
+                yield file
+            else:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield cast(BinaryIO, unpacked)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: its gzip stream is damaged or truncated: {error}") from error
     except OSError as error:

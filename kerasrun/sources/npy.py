@@ -9,6 +9,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, LabelKind
 from kerasrun.reading.files import FileThatStays, first_bytes, list_folder
+from kerasrun.reading.memory import too_large, too_packed
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import ArrayLabels, Recognized
 
@@ -60,7 +61,6 @@ class Npy(ArraySource):
         return self.labels
 
     def open(self) -> Data:
-        import numpy as np
 
         from kerasrun.reading.arrays import LabelledArrays
 
@@ -71,10 +71,10 @@ class Npy(ArraySource):
                 weight = self.sample_weight if split == "train" else None
                 arrays[split] = LabelledArrays(
                     _stored(x),
-                    np.array(_opened(y)),
+                    _whole(y),
                     str(x),
                     str(y),
-                    None if weight is None else np.array(_opened(weight)),
+                    None if weight is None else _whole(weight),
                     str(weight),
                 )
         return self.data_from(arrays)
@@ -100,7 +100,7 @@ def _stored(path: Path) -> "StoredArray":
 
     from kerasrun.reading.stored import StoredArray
 
-    file, array = FileThatStays(path), _opened(path)
+    file, array = FileThatStays(path), mapped(path)
 
     def read(rows: "Rows") -> "NDArray[Any]":
         file.check()  # to read a map beyond the end of a file that was cut short would end the process without a word
@@ -109,8 +109,21 @@ def _stored(path: Path) -> "StoredArray":
     return StoredArray(array.shape, array.dtype, read)
 
 
-def _opened(path: Path) -> "NDArray[Any]":
-    """Return a memory map of the array in a file."""
+def _whole(path: Path) -> "NDArray[Any]":
+    import numpy as np
+
+    array = mapped(path)
+    if why := too_large(array.nbytes):
+        raise DataError(f"{path}: {why}")
+    return np.array(array)
+
+
+def mapped(path: Path) -> "NDArray[Any]":
+    """Return a memory map of the array in a file.
+
+    Raises:
+        DataError: if it cannot be read without unpickling.
+    """
     import numpy as np
 
     start = first_bytes(path, "an .npy file")
@@ -129,4 +142,6 @@ def _opened(path: Path) -> "NDArray[Any]":
                 "it as an array of numbers of one shape"
             ) from error
         raise DataError(f"{path}: is damaged or truncated: {error}") from error
+    if why := too_packed(array.nbytes, path):
+        raise DataError(f"{path}: {why}")
     return array

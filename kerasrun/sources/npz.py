@@ -1,18 +1,23 @@
 """Arrays in one NumPy archive."""
 
+import math
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError
+from kerasrun.reading.archives import opened_archive
 from kerasrun.reading.data import Data
 from kerasrun.reading.files import first_bytes, listed
+from kerasrun.reading.memory import too_large
 from kerasrun.sources._array_source import NamedArrays
 
 if TYPE_CHECKING:
-    from numpy.lib.npyio import NpzFile
     from numpy.typing import NDArray
+
+_NPY = ".npy"
 
 
 class Npz(NamedArrays):
@@ -32,18 +37,16 @@ class Npz(NamedArrays):
             def array(key: str) -> "NDArray[Any]":
                 return read_array(archive, key, self.path)
 
-            return self.data_of(archive.files, array, array)
+            return self.data_of(array_names(archive), array, array)
 
 
 @contextmanager
-def open_archive(path: Path) -> "Iterator[NpzFile]":
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an `.npz` file, from which nothing is unpickled.
 
     Raises:
         DataError: if it cannot be read.
     """
-    import numpy as np
-
     start = first_bytes(path, "an .npz file")
     if not start:
         raise DataError(f"{path}: is empty (0 bytes); expected an .npz file")
@@ -51,16 +54,18 @@ def open_archive(path: Path) -> "Iterator[NpzFile]":
         raise DataError(f"{path}: is a single array (.npy); expected an .npz file with x_train and y_train")
     if start[:2] != b"PK":
         raise DataError(f"{path}: is not an .npz file; it begins with {start!r}")
-    with path.open("rb") as file:  # NumPy leaves a damaged file open if it opens it itself
-        try:
-            archive = np.load(file, allow_pickle=False)
-        except Exception as error:  # of a damaged file NumPy raises anything
-            raise DataError(f"{path}: is damaged or truncated: {error}; expected an .npz file") from error
-        with archive:
+    try:
+        with opened_archive(path) as archive:
             yield archive
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path}: is damaged or truncated: {error}; expected an .npz file") from error
 
 
-def read_array(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
+def array_names(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(_NPY) for name in archive.namelist()]
+
+
+def read_array(archive: zipfile.ZipFile, key: str, path: Path) -> "NDArray[Any]":
     """Read one array of an archive.
 
     Raises:
@@ -68,10 +73,19 @@ def read_array(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
     """
     import numpy as np
 
-    if key not in archive.files:
-        raise DataError(f"{path}: no array {key!r}; it has {listed(archive.files) or 'no arrays'}")
+    names = array_names(archive)
+    if key not in names:
+        raise DataError(f"{path}: no array {key!r}; it has {listed(names) or 'no arrays'}")
+    entry = archive.infolist()[names.index(key)]
+    if why := too_large(entry.file_size):
+        raise DataError(f"{path}: {key} {why}")
     try:
-        array = archive[key]
+        with archive.open(entry) as file:
+            promised = _promised(file)
+        if promised > entry.file_size:
+            raise ValueError(f"its header promises {promised:,} bytes, but it has {entry.file_size:,}")
+        with archive.open(entry) as file:
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except MemoryError as error:
         raise DataError(f"{path}: {key} does not fit into memory: {error}") from error
     except Exception as error:  # of a damaged file NumPy raises anything
@@ -79,6 +93,14 @@ def read_array(archive: "NpzFile", key: str, path: Path) -> "NDArray[Any]":
             reason = "holds Python objects, which only unpickling could read, and that may run foreign code"
             raise DataError(f"{path}: {key} {reason}; save it as an array of numbers of one shape") from error
         raise DataError(f"{path}: {key} is damaged or truncated: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: {key} is not an array")
     return array
+
+
+def _promised(file: IO[bytes]) -> int:
+    """Return how many bytes of values the header of an array promises; 0 where they are Python objects."""
+    import numpy as np
+
+    one_zero = np.lib.format.read_magic(file) == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if one_zero else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return 0 if dtype.hasobject else math.prod(shape) * int(dtype.itemsize)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError, MissingProgramError
 from kerasrun.reading.files import FileThatStays, first_bytes, listed
+from kerasrun.reading.memory import too_packed
 from kerasrun.reading.tables import Place, Table
+from kerasrun.regular_files import open_regular
 from kerasrun.sources._rows import LOOKED_AT, RowSource
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _TOGETHER = 2**16
 """How many rows are read at once."""
 _BLOCK = 2**24
+_CELL = 4
+"""How many bytes a value takes in memory."""
 
 
 class Parquet(RowSource):
@@ -38,7 +42,9 @@ class Parquet(RowSource):
 
     def table(self, path: Path) -> Table:
         with _opened(path) as file:
-            names = tuple(file.schema_arrow.names)
+            names, cells = tuple(file.schema_arrow.names), file.metadata.num_rows * len(file.schema_arrow.names)
+        if why := too_packed(cells * _CELL, path):
+            raise DataError(f"{path}: {why}")
         if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
             raise DataError(f"{path}: has {listed(list(map(repr, repeated)))} more than once; rename the columns")
         return _ParquetTable(path, names)
@@ -63,7 +69,7 @@ class _ParquetTable(Table):
         import pyarrow
 
         stays, line = FileThatStays(self.path), 0
-        with _opened(self.path) as file, self.path.open("rb") as content:
+        with _opened(self.path) as file, open_regular(self.path) as content:
             while block := content.read(_BLOCK):
                 digest.update(block)
             for group in range(file.num_row_groups):

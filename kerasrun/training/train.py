@@ -25,6 +25,7 @@ from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first
+from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.training.description import description
@@ -209,8 +210,8 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
 def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
     """Say that the experiment file is not what the run began with, since the run keeps its own copy."""
     try:
-        now = Path(file).read_text(encoding="utf-8") if file else None
-        began = run.experiment_file.read_text(encoding="utf-8")
+        now = read_bytes(Path(file)).decode() if file else None
+        began = read_bytes(run.experiment_file).decode()
     except (OSError, UnicodeDecodeError):  # moved or removed since: nobody expects it to count
         return
     if now is None or now == began:

@@ -1,10 +1,12 @@
 """The training state is restored whole or not at all."""
 
+import h5py
 import numpy as np
 import pytest
 
 from kerasrun.engine import state
 from kerasrun.errors import CheckpointError
+from tests.reading.test_hdf5 import ELSEWHERE
 
 pytestmark = pytest.mark.tensorflow
 
@@ -28,6 +30,24 @@ def test_everything_comes_back_from_the_file(tmp_path):
     before, after = state.model_arrays(trained), state.model_arrays(fresh)
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_it_takes_nothing_from_other_files(tmp_path, kind):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = np.zeros((6, 4), np.uint8)
+    with h5py.File(tmp_path / "state.h5", "w") as file:
+        kind(file, "model/0000/kernel", str(tmp_path / "other.h5"))
+    with pytest.raises(CheckpointError, match=r"state\.h5 cannot be read: model/0000/kernel.*: it"):
+        state.from_hdf5(tmp_path / "state.h5")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", None])
+def test_a_damaged_file_is_told_by_its_name(tmp_path, content):
+    whole = state.to_hdf5({"model/0000/kernel": np.zeros(9)})
+    (tmp_path / "state.h5").write_bytes(whole[:-9] if content is None else content)
+    with pytest.raises(CheckpointError, match=r"state\.h5 cannot be read"):
+        state.from_hdf5(tmp_path / "state.h5")
 
 
 def test_it_holds_what_keras_files_leave_out():

@@ -1,8 +1,11 @@
 """Networks from files: what is read, what is kept, what is refused."""
 
 import json
+import shutil
+import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import yaml
@@ -17,6 +20,7 @@ from kerasrun.results.model import open_model, summarize
 from kerasrun.runs.metrics import Table
 from kerasrun.tasks.base import Output
 from kerasrun.training.resuming import branching
+from tests.reading.test_hdf5 import ELSEWHERE
 
 TEN = Output(10, "softmax")
 DIGITS = Path(__file__).parents[2] / "data" / "digits" / "digits.npz"
@@ -137,6 +141,32 @@ def test_a_network_of_several_outputs_serves_without_what_parts_them(files):
 def test_weights_alone_are_no_network(files):
     with pytest.raises(ModelError, match=r"network.weights.h5: weights without a network; .*and this as weights:"):
         read_architecture(files / "network.weights.h5")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("kind", ELSEWHERE)
+@pytest.mark.parametrize("name", ["network.h5", "network.weights.h5", "network.keras"])
+def test_weights_are_taken_from_no_other_file(files, tmp_path, kind, name):
+    """Also where Keras would read around them: nothing in the file of a stranger leads elsewhere."""
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = np.zeros((6, 4), np.uint8)
+    weights = shutil.copy(files / name, tmp_path)
+    inner = weights if name.endswith(".h5") else tmp_path / "model.weights.h5"
+    if inner != weights:
+        with zipfile.ZipFile(weights) as archive:
+            entries = {entry: archive.read(entry) for entry in archive.namelist()}
+        inner.write_bytes(entries[inner.name])
+    with h5py.File(inner, "r+") as file:
+        kind(file, "unused", str(tmp_path / "other.h5"))
+    if inner != weights:
+        with zipfile.ZipFile(weights, "w") as archive:
+            for entry, content in {**entries, inner.name: inner.read_bytes()}.items():
+                archive.writestr(entry, content)
+    with pytest.raises(ModelError, match=rf"{name}: .*unused.*: it"):
+        built(files / "network.json", weights=weights)
+    if name == "network.h5":
+        with pytest.raises(ModelError, match=rf"{name}: .*unused.*: it"):
+            built(weights)
 
 
 @pytest.mark.tensorflow

@@ -146,10 +146,7 @@ def _of_model(file: Path, trust: bool) -> Iterator[Weight]:
 def _of_checkpoint(file: Path) -> Iterator[Weight]:
     from kerasrun.engine.state import from_hdf5
 
-    try:
-        arrays = from_hdf5(file)
-    except OSError as error:
-        raise RunDirectoryError(f"{file} cannot be read: {error}") from error
+    arrays = from_hdf5(file)
     for key in sorted(arrays):
         group, _, *path = key.split("/")
         if group == "model" and path[-1] != SEED_STATE:

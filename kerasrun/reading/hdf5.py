@@ -1,0 +1,121 @@
+"""HDF5 files: the one place that opens them, and which arrays in them are read.
+
+HDF5 takes values from other files where a file says so: through external links, raw data in files of any form
+(external storage) and virtual data sets. A file of someone else could so bring any file of this machine into a model.
+Keras's own rule (`keras/src/saving/saving_lib.py`) is the model: `Contents` has the arrays that lie in the file itself,
+and why the others are refused. Besides, HDF5 makes values of nothing: what was never written reads as zeros.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import h5py
+
+from kerasrun.reading.memory import too_packed
+from kerasrun.regular_files import require_regular
+
+MOST_OBJECTS = 100_000
+DEEPEST = 100
+_CHUNK_CACHE = 2**20
+
+
+class Contents:
+    """An open HDF5 file; used by `with`, or closed with the last of its arrays."""
+
+    def __init__(self, source: Path | BinaryIO, chunk_cache: int = _CHUNK_CACHE) -> None:
+        """
+        Args:
+            chunk_cache: how many bytes of decompressed chunks are kept for each array.
+
+        Raises:
+            OSError: or whatever else h5py raises of a damaged file.
+            ValueError: if there are too many objects in it, or groups are nested too deeply.
+        """
+        if isinstance(source, Path):
+            require_regular(source)
+        # Nobody else writes a file that is read here, and HDF5's locks do not exist on every file system.
+        self.file: Any = h5py.File(source, "r", locking=False, rdcc_nbytes=chunk_cache)
+        self.arrays: dict[str, Any] = {}
+        """Each array that lies in this file, by its path."""
+        self.refused: dict[str, str] = {}
+        """Why the others, and links to other files, are not read."""
+        self.virtual: dict[str, Any] = {}
+        """Those of the refused whose values are pieces of other arrays: in this file, or in others."""
+        try:
+            self._look_through()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def require_own(self) -> Self:
+        """Raise a ValueError if anything in the file is refused."""
+        for name, why in self.refused.items():
+            raise ValueError(f"{name}: {why}")
+        return self
+
+    def _look_through(self) -> None:
+        seen, groups, count = {_address(self.file)}, [("", self.file, 1)], 0
+        while groups:
+            prefix, group, depth = groups.pop()
+            for name, item in _items(group):
+                count += 1
+                path = f"{prefix}{name}"
+                if count > MOST_OBJECTS:
+                    raise ValueError(f"it has more than {MOST_OBJECTS:,} objects")
+                if isinstance(item, str):
+                    self.refused[path] = item
+                elif isinstance(item, h5py.Dataset):
+                    self._add(path, item)
+                elif isinstance(item, h5py.Group) and _address(item) not in seen:
+                    if depth == DEEPEST:
+                        raise ValueError(f"its groups are nested more than {DEEPEST} deep")
+                    seen.add(_address(item))
+                    groups.append((f"{path}/", item, depth + 1))
+
+    def _add(self, path: str, array: Any) -> None:
+        size = math.prod(array.shape or (0,)) * array.dtype.itemsize
+        if array.external:
+            self.refused[path] = f"its values are in another file, {array.external[0][0]}, which is not read"
+        elif array.is_virtual:
+            self.virtual[path] = array
+            self.refused[path] = "it is a virtual data set, whose values are elsewhere"
+        elif array.dtype.kind != "O" and (why := too_packed(size, array.id.get_storage_size())):
+            self.refused[path] = why
+        else:
+            self.arrays[path] = array
+
+
+def check(source: Path | BinaryIO) -> None:
+    """Look through a file that Keras will open by itself.
+
+    Raises:
+        OSError: or whatever else h5py raises of a damaged file.
+        ValueError: if something in it is refused.
+    """
+    with Contents(source) as contents:
+        contents.require_own()
+
+
+def _items(group: Any) -> Iterator[tuple[str, Any]]:
+    """Give what a group holds by name: what is there, or why a link is not followed; links within the file are left."""
+    for name in group:
+        kind = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
+        if kind == h5py.h5l.TYPE_HARD:
+            yield name, group[name]
+        elif kind == h5py.h5l.TYPE_EXTERNAL:
+            yield name, f"it is a link to another file, {group.get(name, getlink=True).filename}, which is not read"
+        elif kind != h5py.h5l.TYPE_SOFT:
+            yield name, f"it is a link of the unknown type {kind}"
+
+
+def _address(group: Any) -> tuple[int, int]:
+    info = h5py.h5o.get_info(group.id)
+    return info.fileno, info.addr

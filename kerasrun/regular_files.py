@@ -1,0 +1,47 @@
+"""The one door to files for reading: only regular files are opened.
+
+Under any name there may be a named pipe, a socket, a terminal or a device, which a program would wait for, or read
+without an end. Whoever opens files by name itself (HDF5, Arrow, a memory map) is preceded by `require_regular`.
+"""
+
+import errno
+import io
+import os
+import stat
+from pathlib import Path
+
+LARGEST_TEXT = 2**25
+"""How many bytes a text may have: a description of a run, its table of epochs, a plugin."""
+LARGEST_NETWORK = 2**23
+"""How many bytes of JSON or YAML a network may have, without its weights."""
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file to read its bytes; the OSError of another kind of file says what it is."""
+    require_regular(path)
+    return path.open("rb")
+
+
+def require_regular(path: Path) -> None:
+    """Raise an OSError that says what is there if it is neither a regular file nor a folder."""
+    kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    if kind:
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
+    """Read a file; an OSError says that it has more than `most` bytes, or that it grows."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        content = file.read(size + 1)
+    if len(content) > size:
+        raise OSError(errno.EFBIG, "it grows while it is read", str(path))
+    return content
