@@ -84,15 +84,15 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
 
     Args:
         plugin_files: plugins that the network needs; those of a model in a run directory are found there.
-        trust: whether code in the file may be run.
+        trust: whether code in the file, and of its run, may be run.
 
     Raises:
         ModelFileError: if the file is missing, damaged, of a newer format, was not written by kerasrun, or holds code,
             or if a plugin is not there.
-        PluginError: if a plugin is not what it was, or fails.
+        PluginError: if a plugin is not what it was, is not known (see `known_plugins`), or fails.
     """
-    info = check(path, trust=trust)
-    plugins.load_for(path, info.plugins, plugin_files)
+    info = check(path, plugin_files, trust=trust)
+    plugins.load_for(plugins.find_for(path, info.plugins, plugin_files, trust=trust))
     import keras
 
     try:
@@ -102,13 +102,14 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
 
 
-def check(path: Path, *, trust: bool = False) -> ModelInfo:
-    """Return what the file says of its network, after the network was checked; Keras is not imported.
+def check(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> ModelInfo:
+    """Return what the file says of its network, after it and its plugins were checked; Keras is not imported.
 
     Raises:
-        ModelFileError: as `load`.
+        KerasrunError: as `load`.
     """
     info = read_info(path)
+    plugins.find_for(path, info.plugins, plugin_files, trust=trust)
     if trust:
         return info
     try:

@@ -25,6 +25,7 @@ ORDER = (
         "learning_rates",
         "outputs",
         "keras_configs",
+        "known_plugins",
         "plugins",
         "keras_objects",
     ),
