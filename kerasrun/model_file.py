@@ -96,10 +96,15 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
     import keras
 
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=not trust), info
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        model = keras.models.load_model(path, compile=False, safe_mode=not trust)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the code of a layer makes of its arguments
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")
+    return model, info
 
 
 def check(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> ModelInfo:
@@ -137,6 +142,8 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         ModelFileError: as `load`.
     """
+    if path.suffix != ".keras":  # Keras would read the file by its name: as HDF5, whatever else it is
+        raise ModelFileError(f"{path}: expected a file whose name ends in .keras, as kerasrun writes it")
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
