@@ -84,32 +84,38 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
 
     Args:
         plugin_files: plugins that the network needs; those of a model in a run directory are found there.
-        trust: whether code in the file may be run.
+        trust: whether code in the file, and of its run, may be run.
 
     Raises:
         ModelFileError: if the file is missing, damaged, of a newer format, was not written by kerasrun, or holds code,
             or if a plugin is not there.
-        PluginError: if a plugin is not what it was, or fails.
+        PluginError: if a plugin is not what it was, is not known (see `known_plugins`), or fails.
     """
-    info = check(path, trust=trust)
-    plugins.load_for(path, info.plugins, plugin_files)
+    info = check(path, plugin_files, trust=trust)
+    plugins.load_for(plugins.find_for(path, info.plugins, plugin_files, trust=trust))
     import keras
 
+    check_weights(path)
     try:
-        check_weights(path)
-        return keras.models.load_model(path, compile=False, safe_mode=not trust), info
-    except (ValueError, TypeError, OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        model = keras.models.load_model(path, compile=False, safe_mode=not trust)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the code of a layer makes of its arguments
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")
+    return model, info
 
 
-def check(path: Path, *, trust: bool = False) -> ModelInfo:
-    """Return what the file says of its network, after the network was checked; Keras is not imported.
+def check(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> ModelInfo:
+    """Return what the file says of its network, after it and its plugins were checked; Keras is not imported.
 
     Raises:
-        ModelFileError: as `load`.
+        KerasrunError: as `load`.
     """
     info = read_info(path)
+    plugins.find_for(path, info.plugins, plugin_files, trust=trust)
     if trust:
         return info
     try:
@@ -137,6 +143,8 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         ModelFileError: as `load`.
     """
+    if path.suffix != ".keras":  # Keras would read the file by its name: as HDF5, whatever else it is
+        raise ModelFileError(f"{path}: expected a file whose name ends in .keras, as kerasrun writes it")
     try:
         with opened_archive(path) as archive:
             if damaged := damaged_entry(archive):

@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrun import keras_catalogue
+from kerasrun import keras_catalogue, known_plugins
 from kerasrun.errors import KerasrunError, ModelError, ModelFileError, PluginError
 from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, Added, added, added_objects
 from kerasrun.keras_source import add_file, ancestors
 from kerasrun.regular_files import read_bytes
+from kerasrun.run_files import RunFile
 
-FOLDER = "plugins"
+FOLDER = RunFile.PLUGINS
 """Where a run directory keeps its plugins."""
 
 
@@ -57,6 +58,10 @@ def read(path: Path) -> Plugin:
     Raises:
         PluginError: if it is missing, is no Python, or has nothing that an experiment could name.
     """
+    if path.suffix != ".py":
+        raise PluginError("expected a Python file, whose name ends in .py")
+    if path.exists() and not path.is_file():
+        raise PluginError("not a file; expected a Python file")
     try:
         content = read_bytes(path)
         add_file(module_of(path), content, path)
@@ -67,8 +72,6 @@ def read(path: Path) -> Plugin:
     except (SyntaxError, ValueError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise PluginError(f"no Python{line}: {error.msg if isinstance(error, SyntaxError) else error}") from None
-    if path.suffix != ".py":
-        raise PluginError("expected a Python file, whose name ends in .py")
     objects = added_objects(module_of(path))
     if not objects:
         raise PluginError(
@@ -133,21 +136,37 @@ def load() -> None:
         _import(plugin.path, plugin.content)
 
 
-def load_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path]) -> None:
-    """Import the plugins that a model file names: those given, else those that its run directory keeps.
+def require_of_run(run: Path, *, trust: bool) -> None:
+    """Check that the plugins in use, which a run names, may be imported; `trust` as in `known_plugins.require`.
+
+    Raises:
+        PluginError: if one may not, or is not the run's own copy.
+    """
+    for plugin in _in_use:
+        if plugin.path.parent != run / FOLDER:
+            raise PluginError(f"{plugin.path}: a run has its plugins in its own folder: {run / FOLDER}")
+        known_plugins.require(plugin.path, plugin.sha256, trust=trust)
+
+
+def find_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path], *, trust: bool) -> list[tuple[Path, bytes]]:
+    """Return the plugins that a model file names, with their content: those given, else those that its run keeps.
 
     Args:
         wanted: file name → sha256.
+        trust: as in `known_plugins.require`; who gives a file has read it.
 
     Raises:
-        ModelFileError: if one is not there; the file itself holds no code, and none is run unasked.
-        PluginError: if one is another version, or fails.
+        ModelFileError: if one is not there, or its name leads to another folder.
+        PluginError: if one is another version, or may not be imported.
     """
+    found = []
     offered = {path.name: path for path in given}
-    if (model.parent / "run.json").is_file():
-        offered = {name: model.parent / FOLDER / name for name in wanted} | offered
     for name, sha256 in wanted.items():
+        if Path(name).name != name or "\\" in name:
+            raise ModelFileError(f"{model} names the plugin {name!r}; expected the name of a Python file alone")
         path = offered.get(name)
+        if path is None and (model.parent / RunFile.RUN).is_file():
+            path = model.parent / FOLDER / name
         if path is None or not path.is_file():
             raise ModelFileError(
                 f"{model} was made with the plugin {name}, which is not beside it: --plugin PATH/{name}"
@@ -155,6 +174,19 @@ def load_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path]) -> N
         content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise PluginError(f"{path}: not the plugin that {model} was made with: its content has changed")
+        if name not in offered:
+            known_plugins.require(path, sha256, trust=trust)
+        found.append((path, content))
+    return found
+
+
+def load_for(found: Sequence[tuple[Path, bytes]]) -> None:
+    """Import what `find_for` found.
+
+    Raises:
+        PluginError: if one fails.
+    """
+    for path, content in found:
         _import(path, content)
 
 

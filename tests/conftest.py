@@ -6,6 +6,7 @@ import shutil
 import signal
 import struct
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,18 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As a shell leaves it to what it begins in the background; tests send this signal to processes that they start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Here, since test modules copy the environment for processes that they start.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="kerasrun-state-")
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         # A small training waits for the disk 48 times, so that its files outlive a power failure; a test's need not.
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if times := config.getoption("--other-seeds"):
         os.environ[seeds.VARIABLE] = str(times)
         seeds.exchange()
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(os.environ["XDG_STATE_HOME"])
 
 
 def pytest_collection_modifyitems(config, items):

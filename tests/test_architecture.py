@@ -26,6 +26,7 @@ ORDER = (
         "learning_rates",
         "outputs",
         "keras_configs",
+        "known_plugins",
         "plugins",
         "keras_objects",
     ),

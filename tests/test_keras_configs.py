@@ -10,7 +10,7 @@ import pytest
 
 from kerasrun.errors import ModelError, ModelFileError
 from kerasrun.keras_configs import refusal
-from kerasrun.model_file import check
+from kerasrun.model_file import check, load
 from kerasrun.models.saved import Saved
 
 FILE = Path("network.keras")
@@ -270,18 +270,58 @@ def test_what_only_a_plugin_can_have_registered_is_left_to_keras_which_runs_noth
 ATTACK = network(of("keras.layers", "Lambda", {"name": "code", "function": function("keras.config", "set_floatx")}))
 
 
+INFO = {
+    **{"format": 2, "classes": ["a", "b"], "image_format": None, "row_format": None, "batch_size": 1},
+    **{"outputs": "logits", "experiment": "x", "epoch": 1},
+}
+
+
 def test_a_tampered_model_file_is_refused_before_keras_is_loaded(tmp_path):
-    info = {
-        **{"format": 2, "classes": ["a", "b"], "image_format": None, "row_format": None, "batch_size": 1},
-        **{"outputs": "logits", "experiment": "x", "epoch": 1},
-    }
     file = tmp_path / "best.keras"
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("kerasrun.json", json.dumps(info))
+        archive.writestr("kerasrun.json", json.dumps(INFO))
         archive.writestr("config.json", json.dumps(ATTACK))
     with pytest.raises(ModelFileError, match=r"'code' is a Lambda \(in its config: config.layers\[2\]\).*--trust"):
         check(file)
     assert check(file, trust=True).epoch == 1
+
+
+@pytest.mark.tensorflow
+def test_a_model_file_is_what_its_name_says(tmp_path):
+    """A zip archive may follow an HDF5 file, in which Keras would find another network under this name."""
+    import h5py
+    import keras
+
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save(tmp_path / "network.h5")
+    with h5py.File(tmp_path / "network.h5", "a") as file:
+        file.attrs["model_config"] = json.dumps(network(of("keras.src.ops.core", "Switch")))
+    with zipfile.ZipFile(tmp_path / "network.h5", "a") as archive:
+        archive.writestr("kerasrun.json", json.dumps(INFO))
+        archive.writestr("config.json", json.dumps(network()))
+    with pytest.raises(ModelFileError, match=r"expected a file whose name ends in \.keras"):
+        load(tmp_path / "network.h5")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (of("keras.layers", "Dense", {"units": 4}), "holds a Dense; expected a network"),
+        (dense(dtype="x"), "Keras cannot load this model"),
+        (dense(quantization_config="x"), "Keras cannot load this model"),
+        (functional(of("keras.layers", "Add", {}), []), "Keras cannot load this model"),
+    ],
+)
+def test_what_keras_makes_nothing_of_is_told_in_a_sentence(tmp_path, config, words):
+    import keras
+
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]).save_weights(tmp_path / "model.weights.h5")
+    with zipfile.ZipFile(tmp_path / "best.keras", "w") as archive:
+        archive.writestr("kerasrun.json", json.dumps(INFO))
+        archive.writestr("config.json", json.dumps(config))
+        archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    with pytest.raises(ModelFileError, match=words):
+        load(tmp_path / "best.keras")
 
 
 @pytest.mark.parametrize("form", ["json", "yaml", "keras"])

@@ -26,7 +26,9 @@ Overrides = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Trust = Annotated[bool, typer.Option("--trust", help="Run code (Lambda layers) in a model file.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run code that a model file or a run brings: Lambda layers, plugins.")
+]
 Last = Annotated[bool, typer.Option("--last", help="Take last.keras, not best.keras.")]
 Threshold = Annotated[
     float | None,

@@ -59,7 +59,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     Raises:
         KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
     """
-    experiment = loaded.experiment.model_copy(update={"model": loaded.experiment.model.settled(trust=trust)})
+    experiment = loaded.settled(trust=trust)
     logger.info("reading %s", experiment.data.what_is_read)
     with kept_within(experiment.cache.memory):
         data = experiment.data.open()

@@ -30,6 +30,17 @@ class Loaded:
     text: str
     """The text of the file, without what the command line changes."""
 
+    def settled(self, *, trust: bool = False) -> Experiment:
+        """Return the experiment with a network that needs no other file but for weights; `trust` as in `Network`.
+
+        Raises:
+            ModelError: if the file of the network cannot be used, with the place of its key.
+        """
+        try:
+            return self.experiment.model_copy(update={"model": self.experiment.model.settled(trust=trust)})
+        except ModelError as error:
+            raise self.with_place(error) from error
+
     def with_place(self, error: ModelError) -> ModelError:
         """Return an error with the place of the layer that it is about, if it is about one."""
         if error.layer is None:

@@ -33,7 +33,7 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
-    if config["class_name"] not in _MODULES:
+    if not isinstance(config["class_name"], str) or config["class_name"] not in _MODULES:
         raise ModelError(
             f"{path}: a {config['class_name']} is a custom class, whose code is not in the file; expected a "
             "Sequential or functional network"
@@ -48,9 +48,14 @@ def read_architecture(path: Path) -> str:
 
 def preprocesses(config: dict[str, Any]) -> bool:
     """Return whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
-    layers: list[dict[str, Any]] = config["config"].get("layers", [])
-    first = next((layer for layer in layers if layer["class_name"] != "InputLayer"), {})
-    return first.get("class_name") in _PREPROCESSING or ".ops." in (first.get("module") or "")
+    layers = config["config"].get("layers") if isinstance(config["config"], dict) else None
+    for layer in layers if isinstance(layers, list) else ():
+        match layer:
+            case {"class_name": "InputLayer"}:
+                continue
+            case {"class_name": name, **more}:
+                return name in _PREPROCESSING or ".ops." in str(more.get("module"))
+    return False
 
 
 def _of_keras(path: Path) -> Any:

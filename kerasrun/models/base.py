@@ -29,6 +29,10 @@ class Network(Kind):
         """
         return {}
 
+    def is_there(self) -> bool:
+        """Return whether the file that `settled` reads is there, if it reads one."""
+        return True
+
     def settled(self, *, trust: bool = False) -> Self:
         """Return the same network with everything in it that a run needs of other files, but for weights.
 

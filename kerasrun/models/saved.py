@@ -77,14 +77,20 @@ class Saved(Network):
             raise ValueError("expected false: Keras matches by name only in .h5 files of the older layout")
         return value
 
+    def is_there(self) -> bool:
+        return self.path.exists()
+
     def settled(self, *, trust: bool = False) -> Self:
-        architecture = self.architecture or read_architecture(self.path)
+        key = ("model", "saved")
         try:
+            architecture = self.architecture or read_architecture(self.path)
             config = json.loads(architecture)
         except (ValueError, RecursionError) as error:
-            raise ModelError(f"model.saved.architecture is not the JSON of a network: {error}") from error
+            raise ModelError(f"architecture is not the JSON of a network: {error}", key) from error
+        except ModelError as error:
+            raise ModelError(str(error), key) from error
         if not trust and (why := refusal(config, self.path)):
-            raise ModelError(why)
+            raise ModelError(why, key)
         settled = self.model_copy(update={"architecture": architecture})
         settled._trusted = trust
         return settled
@@ -157,7 +163,9 @@ class Saved(Network):
             model = keras.saving.deserialize_keras_object(self._config(), safe_mode=not self._trusted)
             if not model.built:
                 model.build((None, *shape))
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the code of a layer makes of its arguments
             if own := _NOT_FOUND.search(str(error)):
                 kind, name = own[1] or own[3].lower(), own[2] or own[4]
                 raise ModelError(

@@ -90,7 +90,7 @@ def evaluate(
         raise UsageError("--data and --split both say what to evaluate on; give one of them")
     info = model_file.read_info(path)
     check_threshold(info, threshold, path)
-    recorded = read_recorded(run, overrides)
+    recorded = read_recorded(run, overrides, trust=trust)
     if folder is None:
         opened = recorded.open_data()
         examples = _chosen(opened.splits, split)

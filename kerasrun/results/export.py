@@ -74,7 +74,7 @@ def export(
     _check_name(chosen, output)
     _check_packages(chosen)
     path = model_of(run, last=last)
-    recorded = read_recorded(run, overrides)
+    recorded = read_recorded(run, overrides, trust=trust)
     _check_precision(chosen, recorded.experiment.precision)
     data = recorded.open_data()
     examples = spread(data.splits.get("validation", data.splits["train"]), EXAMPLES)

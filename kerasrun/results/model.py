@@ -38,7 +38,7 @@ def open_model(
     Raises:
         ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
     """
-    model_file.check(path, trust=trust)
+    model_file.check(path, plugin_files, trust=trust)
     devices.start(device, threads, deterministic, variables=variables, unless_set=True)
     model, info = model_file.load(path, plugin_files, trust=trust)
     return TrainedModel(path, model, info, trust)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kerasrun import plugins
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
@@ -63,14 +64,16 @@ class Recorded:
         return open_model(path, device, self.threads, deterministic, variables=self.variables, trust=trust)
 
 
-def read_recorded(run: RunDirectory, overrides: Sequence[str] = ()) -> Recorded:
+def read_recorded(run: RunDirectory, overrides: Sequence[str] = (), *, trust: bool = False) -> Recorded:
     """Read the records of a run, from a checkpoint where a file is damaged.
 
     Args:
         overrides: `data.….path=…` where the data have moved.
+        trust: whether plugins of the run may be imported though they are not known.
 
     Raises:
-        KerasrunError: if they cannot be read, or an override would change what was trained.
+        KerasrunError: if they cannot be read, an override would change what was trained, or a plugin may not be
+            imported.
     """
     recorded = recovery.read(run)
     for note in recorded.notes:
@@ -78,5 +81,6 @@ def read_recorded(run: RunDirectory, overrides: Sequence[str] = ()) -> Recorded:
     experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
+    plugins.require_of_run(run.root, trust=trust)
     of_run = recorded.content
     return Recorded(experiment, of_run["data_fingerprint"], of_run["device"]["threads"], of_run["variables"])

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrun import plugins
+from kerasrun import known_plugins, plugins
 from kerasrun.engine.devices import Device
 from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
@@ -66,7 +66,7 @@ def train(
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun = time.monotonic()
-    loaded, origin = load(file, overrides), branching.find(branch) if branch else None
+    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
     job = _new_job(loaded, origin, trust=trust)
     said = description(Path(file), overrides, job, job.device)
     run = directory.create(Path(output), job.experiment.name)
@@ -75,6 +75,7 @@ def train(
         atomic.write_text(run.experiment_file, loaded.text)
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
+        known_plugins.remember(plugins.checksums())
         run.write_resolved(resolved_yaml(job.experiment))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
@@ -99,7 +100,7 @@ def resume(
         overrides: as for `train`, but only what leaves the finished steps true may change.
         accept_changes: go on although the data, the versions or the machine are not what they were when the run began,
             so that it will not end with the same bits; `run.json` says so.
-        trust: run code that the run's network brings, as `train` was told to.
+        trust: run code that the run brings.
 
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
@@ -131,6 +132,7 @@ def resume(
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
             best = best_model(run, loaded.experiment, checkpoint, same_course=False)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
+        plugins.require_of_run(run.root, trust=trust)
         loop = loop_for(run, build(prepared, device), TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))
@@ -155,7 +157,7 @@ def dry_run(
     trust: bool = False,
 ) -> None:
     """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it."""
-    loaded, origin = load(file, overrides), branching.find(branch) if branch else None
+    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
     job = _new_job(loaded, origin, trust=trust)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrun import errors
+from kerasrun import errors, plugins
 from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import OutOfMemoryError
 from kerasrun.experiment.load import load, parse
@@ -110,7 +110,7 @@ def verify(
     Args:
         target: an experiment file, or a run, which is left as it is: its threads and environment variables count.
         overrides: `key.path=value`, as after `--set`.
-        trust: run code that a model file brings.
+        trust: run code that a model file or a run brings.
         output: the folder of runs; beside it lies what is written meanwhile.
 
     Raises:
@@ -125,6 +125,7 @@ def verify(
             logger.warning("%s; kerasrun resume %s puts it back", note, run)
         recorded = record.content
         experiment = parse(record.resolved, run.resolved_file, overrides).experiment
+        plugins.require_of_run(run.root, trust=trust)
     else:
         experiment = load(path, overrides).experiment
     logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)

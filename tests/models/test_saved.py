@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -43,6 +45,9 @@ model: {{saved: {{path: network.json}}}}
 
 def own_loss(y_true, y_pred):
     return y_pred
+
+
+LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "code", "function": "x"}}
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +274,7 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
         lambda **trust: kerasrun.evaluate(run, split="train", **trust),
         lambda **trust: kerasrun.predict([tmp_path / "image.png"], model=run.best_model, **trust),
         lambda **trust: summarize(open_model(run.best_model, "cpu", **trust)),
-        lambda **trust: branching.read(branching.find(kerasrun.Branch(run)), **trust),
+        lambda **trust: branching.read(branching.find(kerasrun.Branch(run), **trust), **trust),
     ):
         with pytest.raises(ModelFileError, match=r"Lambda.*--trust"):
             use()
@@ -279,6 +284,7 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("network.yaml", "{class_name: [a], config: {}}", "is a custom class"),
         ("none.keras", None, "no such file; expected a .keras, .h5, .json or .yaml file"),
         ("network.txt", "x", "expected a .keras, .h5, .json or .yaml file with a network of Keras"),
         ("network.keras", "x", "cannot be read as .keras"),
@@ -303,6 +309,38 @@ def test_an_architecture_that_is_no_json_is_told_in_a_sentence():
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("code.json", json.dumps({"class_name": "Sequential", "config": {"layers": [LAMBDA]}}), "which can run code"),
+        ("code.json", "[]", "no architecture of Keras"),
+        ("none.json", None, None),
+    ],
+)
+def test_validate_reads_the_file_of_a_network_that_is_there(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    file = tmp_path / "e.yaml"
+    file.write_text(f"data: {{npz: {{path: data.npz}}}}\nmodel:\n  saved: {{path: {name}}}\n")
+    code = f"""
+import sys
+from kerasrun.cli import app
+try:
+    app(["validate", {str(file)!r}, *sys.argv[1:]])
+finally:
+    print(sorted({{"tensorflow", "keras", "h5py", "numpy"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("[]\n")
+    assert ("no mistakes found" in done.stdout) == (words is None)
+    if words:
+        assert f"{file}:3:10: model.saved: " in done.stderr.replace("\n", "")
+        assert words in done.stderr
+    if words == "which can run code":
+        done = subprocess.run([sys.executable, "-c", code, "--trust"], capture_output=True, text=True, check=False)
+        assert "no mistakes found" in done.stdout
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {},
@@ -323,6 +361,8 @@ def test_options_that_would_do_nothing_are_refused(fields):
         ({"class_name": "Rescaling", "module": "keras.layers"}, True),
         ({"class_name": "TrueDivide", "module": "keras.src.ops.numpy"}, True),
         ({"class_name": "Conv2D"}, False),
+        ("Conv2D", False),
+        ({"config": {}}, False),
     ],
 )
 def test_preprocessing_of_its_own_is_seen(first, own):

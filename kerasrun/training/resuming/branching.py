@@ -66,10 +66,13 @@ class Weight:
     array: NDArray[Any]
 
 
-def find(branch: Branch) -> Origin:
+def find(branch: Branch, *, trust: bool = False) -> Origin:
     """
+    Args:
+        trust: whether code that the run brings may be run.
+
     Raises:
-        KerasrunError: if the run, or the file that is meant, is not there or damaged.
+        KerasrunError: if the run, or the file that is meant, is not there or damaged, or brings code.
     """
     run = branch.run if isinstance(branch.run, RunDirectory) else directory.open_run(branch.run)
     if isinstance(branch.weights, int):
@@ -78,7 +81,7 @@ def find(branch: Branch) -> Origin:
         classes = found.progress["files"]["run"]["classes"]
     else:
         file = model_of(run, last=branch.weights == "last")
-        info = model_file.read_info(file)
+        info = model_file.check(file, trust=trust)
         weights, epoch, classes = file.name, info.epoch, info.classes
     return Origin(run, file, weights, epoch, tuple(classes), _sha256(file))
 
