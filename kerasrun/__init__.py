@@ -5,12 +5,17 @@ Every command is one call in Python as well: `kerasrun.train("config.yaml")`.
 
 import functools
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
 from kerasrun.version import VERSION
 
 __version__ = VERSION
+
+# HDF5 reads this when h5py is loaded. It locks what it opens, Keras's weights too, and fails where a file system has no
+# locks, as that of many a cluster; runs have a lock of their own.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 _CALLS = {
     "Branch": "kerasrun.training.resuming.branching",

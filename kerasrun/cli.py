@@ -15,7 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -86,12 +86,7 @@ def main() -> None:
     _open_missing_streams()
     stderr.show()
     stderr.LOGGER.propagate = False
-    # A class name that the terminal's encoding lacks is shown escaped, rather than not at all.
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        encoding, lines = sys.stdout.encoding, sys.stdout.line_buffering
-        sys.stdout = _Stdout(sys.stdout.detach(), encoding, "backslashreplace", line_buffering=lines)
+    sys.stdout, sys.stderr = _wrapped(sys.stdout, _Stdout), _wrapped(sys.stderr, stderr.Stderr)
     try:
         signals.interrupt_on_preemption()
         try:
@@ -108,9 +103,7 @@ def main() -> None:
             sys.exit(_interrupted(cause))
         raise
     except BrokenPipeError:
-        # The reader of stdout (head, less) has seen enough; closing it keeps Python from complaining at exit.
-        sys.stderr.close()
-        sys.exit(1)
+        sys.exit(1)  # the reader of stdout (head, less) has seen enough
     except Exception as error:  # noqa: BLE001  the one place where a bug ends
         print(_bug_report(error), file=sys.stderr)
         sys.exit(BUG)
@@ -130,6 +123,14 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
 
 
+def _wrapped(stream: TextIO, wrapper: type[io.TextIOWrapper]) -> TextIO:
+    """Return the stream as another class, which shows a name that the terminal's encoding lacks escaped."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    encoding, lines = stream.encoding, stream.line_buffering
+    return wrapper(stream.detach(), encoding, "backslashreplace", line_buffering=lines)
+
+
 class _Stdout(io.TextIOWrapper):
     """Stdout, which a full disk behind it makes an error that the user can mend."""
 
@@ -145,10 +146,10 @@ class _Stdout(io.TextIOWrapper):
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
-            raise
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python fails again when it ends
+            if isinstance(error, BrokenPipeError):
+                raise
             raise StdoutError(f"stdout: {error.strerror}; what was printed is not complete") from error
 
 

@@ -1,6 +1,7 @@
 """What is for the user, on stderr: where the command line, or a call in Python, has it shown."""
 
 import contextlib
+import io
 import logging
 import sys
 
@@ -13,6 +14,22 @@ class _CurrentStderr(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):  # a full disk behind stderr must not end a training
             print(getattr(record, "on_terminal", None) or self.format(record), file=sys.stderr)
+
+
+class Stderr(io.TextIOWrapper):
+    """A stderr on which everything that is said may be lost: a full disk or a dead pipe behind it ends nothing.
+
+    What prints there is not ours alone: Keras, plugins, warnings.
+    """
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 def show() -> logging.Handler:

@@ -142,6 +142,8 @@ def _next_process(requests: socket.socket) -> list[str]:
         for standard, descriptor in enumerate(outputs, start=1):
             os.dup2(descriptor, standard)
             os.close(descriptor)
+        # As Python opens them, which looks at what they are: a file, a pipe, a terminal.
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         asked = json.loads(request)
         os.chdir(asked["cwd"])
         os.environ.clear()

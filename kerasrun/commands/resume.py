@@ -1,5 +1,6 @@
 """`kerasrun resume`."""
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -32,4 +33,5 @@ def resume(
 
     found = find_run(run, output) if run else newest_unfinished(output)
     resumed = resume_training(found, overrides=overrides or (), accept_changes=accept_changes, trust=trust)
-    typer.echo(resumed)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
+        typer.echo(resumed)

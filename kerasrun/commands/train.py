@@ -1,5 +1,6 @@
 """`kerasrun train`."""
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -62,7 +63,9 @@ def train(
     if dry_run:
         try_out(file, overrides=changes, output=output, branch=branch, trust=trust)
     else:
-        typer.echo(run_training(file, overrides=changes, output=output, branch=branch, trust=trust))
+        run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
+            typer.echo(run)
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

@@ -9,15 +9,18 @@ process, since when) is for messages, and for the two cases that the kernel cann
   message says how to remove it. "Another" means another host name and another boot, so that containers on one kernel,
   whose locks are shared, and a machine that was restarted are not other machines.
 - A file system without locks. There the file's content decides, by process id and start time (a process id is used
-  again); two processes that start in the same instant could both pass.
+  again), which is said. Of processes that take it in the same instant the last one to write has it: each looks again
+  after a moment.
 """
 
 import errno
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +32,10 @@ from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 
+logger = logging.getLogger("kerasrun")
+
+_SETTLED_SECONDS = 0.5
+"""Longer than another process takes from reading the file to writing it."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -104,11 +111,21 @@ def _take(run: RunDirectory, descriptor: int) -> None:
         )
     if free is None and before and before.is_alive():
         raise RunBusyError(_busy(run, before))
+    myself = Owner.myself()
     with atomic.explained(run.lock_file):
         # In place: the kernel's lock is on this very file, and a new file under its name would be free.
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, json.dumps(asdict(Owner.myself())).encode())
+        os.write(descriptor, json.dumps(asdict(myself)).encode())
+    if free is None:
+        time.sleep(_SETTLED_SECONDS)
+        if (now := _read(run.lock_file)) != myself:
+            raise RunBusyError(_busy(run, now))
+        logger.warning(
+            "%s lies on a file system without locks: %s says that this process writes it, so start no second one",
+            run,
+            run.lock_file,
+        )
 
 
 def _busy(run: RunDirectory, who: Owner | None) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -120,16 +121,33 @@ def test_what_a_kill_left_in_the_file_locks_nobody_out(run, text):
         assert owner(run).pid == os.getpid()
 
 
-def test_without_locks_of_the_kernel_the_content_decides(run, monkeypatch):
+@pytest.fixture
+def without_locks(monkeypatch):
+    """A file system whose kernel has no locks."""
+
     def flock(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_without_locks_of_the_kernel_the_content_decides(run, without_locks, caplog):
     with lock(run), pytest.raises(RunBusyError, match=f"process {os.getpid()}"), lock(run):
         pass
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{run} lies on a file system without locks: {run.lock_file} says that this process writes it, so start no "
+        "second one"
+    ]
     leave(run, start="long ago")
     with lock(run):
         pass
+
+
+def test_without_locks_one_of_two_that_begin_in_the_same_instant_gives_way(run, without_locks, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: leave(run, pid=77, start="now"))
+    with pytest.raises(RunBusyError, match="is being written by process 77"), lock(run):
+        pass
+    assert '"pid": 77' in run.lock_file.read_text()
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES])
