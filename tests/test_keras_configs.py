@@ -273,7 +273,7 @@ ATTACK = network(of("keras.layers", "Lambda", {"name": "code", "function": funct
 def test_a_tampered_model_file_is_refused_before_keras_is_loaded(tmp_path):
     info = {
         **{"format": 2, "classes": ["a", "b"], "image_format": None, "row_format": None, "batch_size": 1},
-        **{"outputs": "logits", "experiment": "x", "epoch": 1},
+        **{"outputs": "values", "experiment": "x", "epoch": 1},
     }
     file = tmp_path / "best.keras"
     with zipfile.ZipFile(file, "w") as archive:

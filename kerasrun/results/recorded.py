@@ -15,6 +15,7 @@ from kerasrun.reading.memory import kept_within
 from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import described
 
 logger = logging.getLogger("kerasrun")
 
@@ -78,5 +79,5 @@ def read_recorded(run: RunDirectory, overrides: Sequence[str] = ()) -> Recorded:
     experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
-    of_run = recorded.content
+    of_run = described(recorded.content, run.run_file)
     return Recorded(experiment, of_run["data_fingerprint"], of_run["device"]["threads"], of_run["variables"])

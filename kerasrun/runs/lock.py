@@ -27,6 +27,7 @@ from pathlib import Path
 from kerasrun.errors import RunBusyError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.text import json_text
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -122,8 +123,8 @@ def _busy(run: RunDirectory, who: Owner | None) -> str:
 def _read(path: Path) -> Owner | None:
     """What the lock file says; None if nothing, or the half of it that a kill left."""
     try:
-        return Owner(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return json_text.checked(Owner, json_text.read_file(path))
+    except (OSError, ValueError):
         return None
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.text import json_text
+from kerasrun.text.problems import shown
 
 Cell = int | float | None
 """None where an epoch has no such value: one without validation has none of `val_…`."""
@@ -36,7 +38,10 @@ class Table:
         text = self.text()
         if not text:
             return []
-        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+        try:
+            header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+        except csv.Error as error:
+            raise RunDirectoryError(f"{self.path}: {error}; {_CHANGED}") from error
         if header[:1] != ["epoch"] or len(set(header)) < len(header):
             raise RunDirectoryError(f"{self.path}:1: no columns, expected 'epoch' and others; {_CHANGED}")
         return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
@@ -44,11 +49,13 @@ class Table:
     def text(self) -> str:
         """Return the whole file; empty where there is none."""
         try:
-            return self.path.read_bytes().decode()
+            return json_text.read_file(self.path).decode()
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
             raise RunDirectoryError(f"{self.path} cannot be read: {error}") from error
+        except ValueError as error:
+            raise RunDirectoryError(f"{self.path} {error}") from error
 
     def append(self, row: Row) -> None:
         """Add a row; the first one sets the columns and their order, and a later one must have the same.
@@ -61,11 +68,13 @@ class Table:
     def damage(self, text: str) -> str | None:
         """Return what is wrong with a file that should begin with `text`, as a sentence; None if nothing is."""
         try:
-            present = self.path.read_bytes()
+            present = json_text.read_file(self.path)
         except FileNotFoundError:
             return f"{self.path} is missing" if text else None
         except OSError as error:
             return f"{self.path} cannot be read: {error.strerror}"
+        except ValueError as error:
+            return f"{self.path} {error}"
         if present.startswith(text.encode()):
             return None
         rows = zip_longest(text.encode().splitlines(keepends=True), present.splitlines(keepends=True))
@@ -105,6 +114,8 @@ class Table:
 
 def _number(column: str, cell: str) -> Cell:
     if column == "epoch":
+        if not cell.isdecimal() or len(cell) > 15:
+            raise ValueError(f"the epoch {shown(cell)}, expected a number")
         return int(cell)
     return float(cell) if cell else None
 

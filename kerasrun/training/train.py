@@ -27,6 +27,8 @@ from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import described
+from kerasrun.text import json_text
 from kerasrun.training.description import description
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
@@ -114,7 +116,7 @@ def resume(
         for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
             logger.warning("%s", note)
         loaded = load(run.resolved_file, overrides)
-        recorded = run.read_run()
+        recorded = described(run.read_run(), run.run_file)
         _say_what_was_edited(run, recorded.get("file"))
         before = load(run.resolved_file).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)
@@ -209,9 +211,9 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
 def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
     """Say that the experiment file is not what the run began with, since the run keeps its own copy."""
     try:
-        now = Path(file).read_text(encoding="utf-8") if file else None
-        began = run.experiment_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):  # moved or removed since: nobody expects it to count
+        now = json_text.read_file(Path(file)).decode() if file else None
+        began = json_text.read_file(run.experiment_file).decode()
+    except (OSError, ValueError):  # moved or removed since: nobody expects it to count
         return
     if now is None or now == began:
         return

@@ -162,10 +162,10 @@ def test_a_resolved_experiment_whose_writing_was_cut_short_is_the_old_one_or_the
 
 
 def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(run, monkeypatch):
-    def read_bytes(path):
+    def refused(path, mode):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(RunDirectoryError, match=r"run.json cannot be read: Permission denied") as caught:
         run.read_run()
     assert not isinstance(caught.value, DamagedFileError)
