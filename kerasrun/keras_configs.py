@@ -7,7 +7,9 @@ choice. Its safe mode forbids a few; here only what computes with tensors alone 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, is_of_plugin
 from kerasrun.keras_source import Place, find
@@ -36,6 +38,22 @@ _OLD_VALUES = frozenset({"__tuple__", "TensorShape"})
 _SEARCHED = (*(module for family, module in FAMILIES.items() if family != "callbacks"), "keras", "keras.src.models")
 """Where Keras may look for a name that is written without its module."""
 _ADVICE = "Give --trust if you know who wrote it, or take a network of Keras's own layers"
+
+
+class Layer(TypedDict):
+    class_name: str
+    config: dict[str, Any]
+
+
+class Layers(TypedDict):
+    layers: list[Layer]
+
+
+class Architecture(TypedDict):
+    """What is used here of a network's config, as `model.to_json()` gives it; Keras uses more."""
+
+    class_name: Literal["Sequential", "Functional", "Model"]
+    config: Layers
 
 
 def refusal(config: Any, file: Path) -> str | None:

@@ -9,20 +9,25 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval
 
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
-from kerasrun.keras_configs import refusal
+from kerasrun.keras_configs import Architecture, refusal
 from kerasrun.reading.archives import check_weights, damaged_entry, opened_archive, read_text
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
 from kerasrun.tasks.several_outputs import SeveralOutputs
+from kerasrun.text import json_text
+from kerasrun.text.problems import shown
 from kerasrun.version import VERSION
 
 ENTRY = "kerasrun.json"
 FORMAT_VERSION = 2
+Size = Annotated[int, Interval(ge=1, le=2**24)]
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,12 @@ class ModelInfo:
     """Names of the classes, or of the columns of other labels, as in `Data`."""
     image_format: ImageFormat | None
     """How an image becomes an input; None where examples are not images."""
-    batch_size: int
+    batch_size: Size
     """Rows of every batch in evaluation and prediction; part of the file because bits depend on it."""
     outputs: OutputKind
     """What the network's outputs are, and so what makes probabilities of them."""
     experiment: str
-    epoch: int
+    epoch: Annotated[int, Interval(ge=0, le=2**53)]
     """Epochs of training behind these weights."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The logs of that epoch."""
@@ -97,10 +102,11 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
 
     check_weights(path)
     try:
+        check_weights(path)
         model = keras.models.load_model(path, compile=False, safe_mode=not trust)
     except MemoryError:
         raise
-    except Exception as error:  # whatever the code of a layer makes of its arguments
+    except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
     if not isinstance(model, keras.Model):
@@ -120,8 +126,8 @@ def check(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False)
         return info
     try:
         with opened_archive(path) as archive:
-            config = json.loads(read_text(archive, "config.json"))
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, RecursionError) as error:
+            config = json_text.parse(read_text(archive, "config.json"))
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise ModelFileError(f"{path}: its network cannot be read: {error}") from error
     if why := refusal(config, path):
         raise ModelFileError(why)
@@ -154,14 +160,14 @@ def read_info(path: Path) -> ModelInfo:
                     f"{path}: a Keras model that kerasrun did not write: it does not say which classes and which image "
                     "size it was trained with; take best.keras or last.keras of a run"
                 )
-            content = json.loads(read_text(archive, ENTRY))
+            entry = read_text(archive, ENTRY)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file") from None
     except IsADirectoryError:
         raise ModelFileError(f"{path}: a folder, not a model file; name the .keras file in it") from None
     except (zipfile.BadZipFile, OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: not a readable .keras file: {error}") from error
-    return _info(content, path)
+    return _info(entry, path)
 
 
 def read_input_shape(path: Path) -> tuple[int, ...]:
@@ -172,29 +178,27 @@ def read_input_shape(path: Path) -> tuple[int, ...]:
     """
     try:
         with opened_archive(path) as archive:
-            first = json.loads(read_text(archive, "config.json"))["config"]["layers"][0]
-        return tuple(map(int, first["config"]["batch_shape"][1:]))
+            config = json_text.parse(read_text(archive, "config.json"))
+        first = json_text.checked(Architecture, config)["config"]["layers"][0]
+        return tuple(json_text.checked(list[Size], first["config"]["batch_shape"][1:]))
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelFileError(f"{path}: does not say what shape its input has: {error!r}") from error
 
 
-def _info(content: dict[str, Any], path: Path) -> ModelInfo:
-    version = content.pop("format", None)
+def _info(entry: bytes, path: Path) -> ModelInfo:
+    try:
+        content = json_text.parse(entry)
+    except ValueError as error:
+        raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: it {error}") from error
+    version = content.get("format") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
         raise ModelFileError(
-            f"{path}: format {version} of {ENTRY}, but this kerasrun ({VERSION}) reads format {FORMAT_VERSION}; "
+            f"{path}: format {shown(version)} of {ENTRY}, but this kerasrun ({VERSION}) reads format {FORMAT_VERSION}; "
             "use the version that wrote it"
         )
     try:
-        image, rows = content.pop("image_format"), content.pop("row_format")
-        info = ModelInfo(
-            classes=tuple(content.pop("classes")),
-            image_format=ImageFormat(**image) if image else None,
-            parts=tuple(OutputPart(**part) for part in content.pop("parts", ())),
-            row_format=RowFormat(**{**rows, "features": tuple(rows["features"])}) if rows else None,
-            **content,
-        )
-    except (TypeError, KeyError) as error:
+        info = json_text.checked(ModelInfo, entry)
+    except ValueError as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error
     if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
         raise ModelFileError(f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {min(unknown)}")

@@ -272,7 +272,7 @@ ATTACK = network(of("keras.layers", "Lambda", {"name": "code", "function": funct
 
 INFO = {
     **{"format": 2, "classes": ["a", "b"], "image_format": None, "row_format": None, "batch_size": 1},
-    **{"outputs": "logits", "experiment": "x", "epoch": 1},
+    **{"outputs": "values", "experiment": "x", "epoch": 1},
 }
 
 

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from kerasrun.errors import ModelFileError
-from kerasrun.model_file import ENTRY, read_info
+from kerasrun.model_file import ENTRY, read_info, read_input_shape
 from kerasrun.reading.data import RowFormat
 
 INFO = {
@@ -60,6 +60,45 @@ def test_a_task_that_is_not_known_is_refused_with_the_file(tmp_path):
 def test_an_entry_that_lacks_something_is_damaged(tmp_path, missing):
     with pytest.raises(ModelFileError, match="damaged"):
         read_info(model_file(tmp_path, {key: value for key, value in INFO.items() if key != missing}))
+
+
+WRONG = {
+    "classes": ["cat", 3],
+    "image_format": {**INFO["image_format"], "height": 10**400},
+    "batch_size": 0,
+    "outputs": "logits",
+    "row_format": {"features": "width", "header": True, "delimiter": ","},
+    "epoch": float("nan"),
+    "metrics": {"loss": []},
+    "plugins": [],
+    "parts": [{"name": "a", "columns": 0, "label_kind": "classes", "outputs": "values"}],
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_an_entry_of_another_structure_is_told_with_its_key(tmp_path, key):
+    with pytest.raises(ModelFileError, match=rf"model\.keras: kerasrun\.json inside it is damaged: {key}.*received"):
+        read_info(model_file(tmp_path, {**INFO, key: WRONG[key]}))
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "[" * 10**5, "{", '{"format": 2}'])
+def test_an_entry_of_no_structure_is_damaged(tmp_path, text):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(ENTRY, text)
+    with pytest.raises(ModelFileError, match=r"model\.keras: (format nothing of|kerasrun.json inside it is damaged)"):
+        read_info(path)
+
+
+@pytest.mark.parametrize("shape", [None, [], [None, -1], [None, 10**400], [None, "8"], 3])
+def test_an_input_shape_that_is_none_is_told(tmp_path, shape):
+    path = tmp_path / "model.keras"
+    layer = {"class_name": "InputLayer", "config": {"batch_shape": shape}}
+    config = {"class_name": "Sequential", "config": {"layers": [] if shape == [] else [layer]}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    with pytest.raises(ModelFileError, match="does not say what shape its input has"):
+        read_input_shape(path)
 
 
 def test_every_flipped_bit_is_noticed_or_is_one_that_nobody_reads(tmp_path):

@@ -1,16 +1,16 @@
 """The architecture of a saved network as JSON, read from its file without Keras."""
 
 import json
-import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kerasrun.errors import ModelError
+from kerasrun.keras_configs import Architecture
 from kerasrun.reading.archives import opened_archive, read_text
 from kerasrun.regular_files import LARGEST_NETWORK, read_bytes
+from kerasrun.text import json_text, yaml_text
+from kerasrun.text.problems import Problem, Text
 
 FILES = "a .keras, .h5, .json or .yaml file"
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional", "Model": "keras.src.models.functional"}
@@ -29,15 +29,16 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: no such file; expected {FILES}") from None
     except KeyError:
         raise ModelError(f"{path}: expected {FILES} with a network of Keras") from None
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, yaml.YAMLError) as error:
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path}: cannot be read as {path.suffix}: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
-    if not isinstance(config["class_name"], str) or config["class_name"] not in _MODULES:
+    if isinstance(config["class_name"], str) and config["class_name"] not in _MODULES:
         raise ModelError(
             f"{path}: a {config['class_name']} is a custom class, whose code is not in the file; expected a "
             "Sequential or functional network"
         )
+    _check(config, str(path))
     # How it was compiled is not wanted, and may name custom losses and metrics.
     plain = {key: value for key, value in config.items() if key != "compile_config"}
     if plain["class_name"] == "Model":
@@ -46,21 +47,38 @@ def read_architecture(path: Path) -> str:
     return json.dumps({"module": _MODULES[config["class_name"]], "registered_name": None, **plain})
 
 
+def parsed(architecture: str) -> dict[str, Any]:
+    """Return what `read_architecture` gave, or an experiment of somebody else says.
+
+    Raises:
+        ModelError: if it is no network.
+    """
+    try:
+        config = json_text.parse(architecture)
+    except ValueError as error:
+        raise ModelError(f"model.saved.architecture is not the JSON of a network: it {error}") from error
+    return _check(config, "model.saved.architecture")
+
+
+def _check(config: Any, name: str) -> dict[str, Any]:
+    try:
+        json_text.checked(Architecture, config)
+    except ValueError as error:
+        raise ModelError(f"{name}: no architecture of Keras: {error}") from error
+    whole: dict[str, Any] = config
+    return whole
+
+
 def preprocesses(config: dict[str, Any]) -> bool:
     """Return whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
-    layers = config["config"].get("layers") if isinstance(config["config"], dict) else None
-    for layer in layers if isinstance(layers, list) else ():
-        match layer:
-            case {"class_name": "InputLayer"}:
-                continue
-            case {"class_name": name, **more}:
-                return name in _PREPROCESSING or ".ops." in str(more.get("module"))
-    return False
+    layers: list[dict[str, Any]] = config["config"]["layers"]
+    first = next((layer for layer in layers if layer["class_name"] != "InputLayer"), {})
+    return first.get("class_name") in _PREPROCESSING or ".ops." in str(first.get("module"))
 
 
 def _of_keras(path: Path) -> Any:
     with opened_archive(path) as archive:
-        return json.loads(read_text(archive, "config.json"))
+        return json_text.parse(read_text(archive, "config.json"))
 
 
 def _of_h5(path: Path) -> Any:
@@ -70,28 +88,23 @@ def _of_h5(path: Path) -> Any:
         attributes = contents.require_own().file.attrs
         if "model_config" not in attributes:
             raise ModelError(f"{path}: weights without a network; give its architecture as path:, and this as weights:")
-        return json.loads(attributes["model_config"])
+        text = attributes["model_config"]
+    if not isinstance(text, str | bytes):
+        raise ModelError(f"{path}: model_config is not text; expected {FILES} with a network of Keras")
+    return json_text.parse(text)
 
 
 def _of_json(path: Path) -> Any:
-    return json.loads(_text(path))
-
-
-def _text(path: Path) -> str:
-    return read_bytes(path, LARGEST_NETWORK).decode()
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML, in which `1e-3` is a number, and no tags."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+    return json_text.parse(read_bytes(path, LARGEST_NETWORK))
 
 
 def _of_yaml(path: Path) -> Any:
-    return yaml.load(_text(path), _Loader)
+    content = read_bytes(path, LARGEST_NETWORK).decode()
+    problems: list[Problem] = []
+    node = yaml_text.parse(content, Text(str(path), yaml_text.split_lines(content)), problems)
+    if node is None or problems:
+        raise ModelError(str(problems[0]))
+    return yaml_text.plain(node)
 
 
 _READERS = {".keras": _of_keras, ".h5": _of_h5, ".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}

@@ -1,6 +1,5 @@
 """`model: {saved: {path: …}}`: a network from a file, with or without its weights, and with a new head if wanted."""
 
-import json
 import logging
 import re
 import warnings
@@ -14,7 +13,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import ModelError
 from kerasrun.keras_configs import refusal
-from kerasrun.models._architecture import preprocesses, read_architecture
+from kerasrun.models._architecture import parsed, preprocesses, read_architecture
 from kerasrun.models.base import Network, free_name, sentence, with_head, without_head
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.reading.archives import check_weights
@@ -84,9 +83,7 @@ class Saved(Network):
         key = ("model", "saved")
         try:
             architecture = self.architecture or read_architecture(self.path)
-            config = json.loads(architecture)
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"architecture is not the JSON of a network: {error}", key) from error
+            config = parsed(architecture)
         except ModelError as error:
             raise ModelError(str(error), key) from error
         if not trust and (why := refusal(config, self.path)):
@@ -186,8 +183,7 @@ class Saved(Network):
 
     def _config(self) -> dict[str, Any]:
         assert self.architecture is not None, "a network is settled before it is built"
-        config: dict[str, Any] = json.loads(self.architecture)
-        return config
+        return parsed(self.architecture)
 
     def _kept(self, whole: Any) -> list[Any]:
         layers = list(whole.layers)

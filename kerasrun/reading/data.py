@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from annotated_types import Interval
 
 from kerasrun.errors import UnreadableImageError
 
@@ -38,8 +40,8 @@ IGNORED = 255
 class ImageFormat:
     """How an image file becomes an array: uint8 of shape (height, width, channels). Travels in the model file."""
 
-    height: int
-    width: int
+    height: Annotated[int, Interval(ge=1, le=2**16)]
+    width: Annotated[int, Interval(ge=1, le=2**16)]
     color_mode: ColorMode
     interpolation: Interpolation = "bilinear"
     fit_mode: FitMode = "resize"

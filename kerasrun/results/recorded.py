@@ -16,6 +16,7 @@ from kerasrun.reading.memory import kept_within
 from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import described
 
 logger = logging.getLogger("kerasrun")
 
@@ -82,5 +83,5 @@ def read_recorded(run: RunDirectory, overrides: Sequence[str] = (), *, trust: bo
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
     plugins.require_of_run(run.root, trust=trust)
-    of_run = recorded.content
+    of_run = described(recorded.content, run.run_file)
     return Recorded(experiment, of_run["data_fingerprint"], of_run["device"]["threads"], of_run["variables"])

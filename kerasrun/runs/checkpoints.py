@@ -18,6 +18,8 @@ from kerasrun.regular_files import open_regular, read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import CHECKPOINT_FORMAT, SavedProgress, progress_reader, sha256_of_fields
+from kerasrun.text import json_text
+from kerasrun.text.problems import shown
 
 _STATE = "state.h5"
 _PROGRESS = "progress.json"
@@ -159,28 +161,32 @@ def _read(folder: Path) -> SavedProgress:
     """The progress of a checkpoint whose two files are what was written; the error says what is not."""
     described = _read_description(folder / _PROGRESS)
     read = progress_reader(described.get("format_version"))
-    if described.pop("sha256", None) != sha256_of_fields(described) or described["step"] != _step(folder):
+    if described.pop("sha256", None) != sha256_of_fields(described) or described.get("step") != _step(folder):
         raise CheckpointError(f"{_PROGRESS} is not what was written (checksum or step differs)")
     try:
         with open_regular(folder / _STATE) as file:
-            if (size := file.seek(0, os.SEEK_END)) != described["state_size"]:
-                raise CheckpointError(f"{_STATE} has {size} bytes, expected {described['state_size']}")
+            size = file.seek(0, os.SEEK_END)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CheckpointError(f"{_STATE} cannot be read ({error.strerror})") from error
-    if digest != described["state_sha256"]:
+    if size != described.get("state_size"):
+        raise CheckpointError(f"{_STATE} has {size} bytes, expected {shown(described.get('state_size'))}")
+    if digest != described.get("state_sha256"):
         raise CheckpointError(f"{_STATE} is not what was written (checksum differs)")
-    return read(described)
+    try:
+        return read(described)
+    except ValueError as error:
+        raise CheckpointError(f"{_PROGRESS} is not what kerasrun writes: {error}") from error
 
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(read_bytes(path))
+        described = json_text.parse(read_bytes(path))
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise CheckpointError(f"{path.name} is not JSON ({error})") from error
+        raise CheckpointError(f"{path.name} {error}") from error
     if not isinstance(described, dict):
         raise CheckpointError(f"{path.name} is not a JSON object")
     return described

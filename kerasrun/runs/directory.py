@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record, sha256_of_fields
+from kerasrun.text import json_text
 
 _WITHOUT_CHECKSUM = 1
 """The first format, whose `run.json` had no checksum."""
@@ -86,9 +86,9 @@ class RunDirectory:
             RunDirectoryError: if it may not be read, or has a format that this version does not read.
         """
         try:
-            content = json.loads(_read(self.run_file))
+            content = json_text.parse(_read(self.run_file))
         except ValueError as error:
-            raise DamagedFileError(f"{self.run_file} is damaged: it is not JSON ({error})") from error
+            raise DamagedFileError(f"{self.run_file} is damaged: it {error}") from error
         if not isinstance(content, dict):
             raise DamagedFileError(f"{self.run_file} is damaged: it is not a JSON object")
         version = content.get("format_version", 0)
@@ -123,7 +123,10 @@ class RunDirectory:
                 f"{self.resolved_file} is not what kerasrun wrote: it is damaged, or was edited (a resume takes "
                 "changes from -s only)"
             )
-        return text.decode()
+        try:
+            return text.decode()
+        except UnicodeDecodeError as error:
+            raise DamagedFileError(f"{self.resolved_file} is not what kerasrun wrote: it is no text") from error
 
     def write_resolved(self, text: str) -> None:
         """Write `resolved.yaml`, and its checksum into `run.json`; a kill in between leaves the old text or the new."""

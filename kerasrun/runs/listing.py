@@ -4,14 +4,15 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from kerasrun.errors import NotFiniteError, RunDirectoryError
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import LATEST, RunDirectory, follow_latest, open_run, run_names
 from kerasrun.runs.lock import owner
 from kerasrun.runs.metrics import Table
-from kerasrun.runs.records import RunRecord, Status
+from kerasrun.runs.records import RunRecord, Seconds, Status
+from kerasrun.text import json_text
 
 ListedStatus = Status | Literal["killed", "damaged"]
 
@@ -101,7 +102,7 @@ def _summary(run: RunDirectory) -> RunSummary:
         content = run.read_run()
         status = _status(run, content)
         epochs_done = len(Table(run.metrics_file).rows())
-        seconds = math.fsum(row.get("seconds") or 0.0 for row in Table(run.timings_file).rows())
+        seconds = math.fsum(_seconds(Table(run.timings_file)))
     except RunDirectoryError as error:
         return RunSummary(run, "damaged", problem=str(error))
     best = content.get("best")
@@ -117,8 +118,13 @@ def _summary(run: RunDirectory) -> RunSummary:
     )
 
 
+def _seconds(table: Table) -> list[float]:
+    try:
+        return json_text.checked(list[Seconds], [row.get("seconds") or 0.0 for row in table.rows()])
+    except ValueError as error:
+        raise RunDirectoryError(f"{table.path} is damaged: row {error}") from error
+
+
 def _status(run: RunDirectory, content: RunRecord) -> ListedStatus:
-    status: ListedStatus = content.get("status", "damaged")
-    if status not in get_args(Status):
-        raise RunDirectoryError(f"{run.run_file} is damaged: its status is {status!r}")
+    status = content["status"]
     return "killed" if status == "running" and owner(run) is None else status

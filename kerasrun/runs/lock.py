@@ -31,6 +31,7 @@ from kerasrun.errors import RunBusyError
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.text import json_text
 
 logger = logging.getLogger("kerasrun")
 
@@ -140,8 +141,8 @@ def _busy(run: RunDirectory, who: Owner | None) -> str:
 def _read(path: Path) -> Owner | None:
     """What the lock file says; None if nothing, or the half of it that a kill left."""
     try:
-        return Owner(**json.loads(read_bytes(path)))
-    except (OSError, ValueError, TypeError):
+        return json_text.checked(Owner, read_bytes(path))
+    except (OSError, ValueError):
         return None
 
 

@@ -14,6 +14,7 @@ from kerasrun.errors import RunDirectoryError
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.text.problems import shown
 
 Cell = int | float | None
 """None where an epoch has no such value: one without validation has none of `val_…`."""
@@ -53,6 +54,8 @@ class Table:
             return ""
         except (OSError, UnicodeDecodeError) as error:
             raise RunDirectoryError(f"{self.path} cannot be read: {error}") from error
+        except ValueError as error:
+            raise RunDirectoryError(f"{self.path} {error}") from error
 
     def append(self, row: Row) -> None:
         """Add a row; the first one sets the columns and their order, and a later one must have the same.
@@ -70,6 +73,8 @@ class Table:
             return f"{self.path} is missing" if text else None
         except OSError as error:
             return f"{self.path} cannot be read: {error.strerror}"
+        except ValueError as error:
+            return f"{self.path} {error}"
         if present.startswith(text.encode()):
             return None
         rows = zip_longest(text.encode().splitlines(keepends=True), present.splitlines(keepends=True))
@@ -109,6 +114,8 @@ class Table:
 
 def _number(column: str, cell: str) -> Cell:
     if column == "epoch":
+        if not cell.isdecimal() or len(cell) > 15:
+            raise ValueError(f"the epoch {shown(cell)}, expected a number")
         return int(cell)
     return float(cell) if cell else None
 

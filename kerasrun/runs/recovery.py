@@ -4,16 +4,16 @@ Each is small text, so that every checkpoint has them whole, under the checksum 
 resumed as long as one checkpoint can be read.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kerasrun.errors import CheckpointError, DamagedFileError
+from kerasrun.run_files import RunFile
 from kerasrun.runs import checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Table
-from kerasrun.runs.records import RunRecord
+from kerasrun.runs.records import RunRecord, SavedFiles
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,13 @@ def read(run: RunDirectory, checkpoint: Checkpoint | None = None) -> Record:
     """
     notes: list[str] = []
 
-    def saved(error: DamagedFileError) -> Mapping[str, Any]:
+    def saved(error: DamagedFileError) -> SavedFiles:
         try:
             found = checkpoint or checkpoints.newest(run)
         except CheckpointError as none:
             raise CheckpointError(f"{error}; and {none}") from error
         notes.append(f"{error}; what checkpoint {found.step:08d} keeps of it serves instead")
-        kept: Mapping[str, Any] = found.progress["files"]
-        return kept
+        return found.progress["files"]
 
     try:
         content = run.read_run()
@@ -82,17 +81,21 @@ def restore(run: RunDirectory, checkpoint: Checkpoint) -> tuple[str, ...]:
         run.write_resolved(record.resolved)
     notes = list(record.notes)
     for table in _tables(run):
-        kept = checkpoint.progress["files"][table.path.name]
+        kept = _kept(table, checkpoint.progress["files"])
         if damage := table.damage(kept):
             table.take_back(kept)
             notes.append(f"{damage}; it is put back from checkpoint {checkpoint.step:08d}")
     return tuple(notes)
 
 
-def take_tables_back(run: RunDirectory, checkpoint_files: Mapping[str, Any]) -> None:
+def take_tables_back(run: RunDirectory, kept: SavedFiles) -> None:
     """Cut off the rows that were written after the checkpoint."""
     for table in _tables(run):
-        table.take_back(checkpoint_files[table.path.name])
+        table.take_back(_kept(table, kept))
+
+
+def _kept(table: Table, files: SavedFiles) -> str:
+    return files["metrics.csv"] if table.path.name == RunFile.METRICS else files["timings.csv"]
 
 
 def _tables(run: RunDirectory) -> tuple[Table, Table]:

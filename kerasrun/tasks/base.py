@@ -24,7 +24,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Interval
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
@@ -82,7 +84,7 @@ class OutputPart:
     """One of several outputs, whose columns are side by side in the network's."""
 
     name: str
-    columns: int
+    columns: Annotated[int, Interval(ge=1, le=2**24)]
     label_kind: LabelKind
     """The name of its own task."""
     outputs: OutputKind

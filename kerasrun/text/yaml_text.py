@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from kerasrun.text.json_text import MOST_LEVELS
 from kerasrun.text.problems import Place, Problem, Text, dotted
 from kerasrun.text.yaml_errors import syntax_problem
 
@@ -19,8 +20,6 @@ Path = tuple[str | int, ...]
 
 MOST_VALUES = 100_000
 """More than any experiment has; aliases of aliases reach it before they fill the memory."""
-
-MOST_LEVELS = 100
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -28,6 +28,7 @@ from kerasrun.pipeline.selection import first
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.records import described
 from kerasrun.training.description import description
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
@@ -116,7 +117,7 @@ def resume(
         for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
             logger.warning("%s", note)
         loaded = load(run.resolved_file, overrides)
-        recorded = run.read_run()
+        recorded = described(run.read_run(), run.run_file)
         _say_what_was_edited(run, recorded.get("file"))
         before = load(run.resolved_file).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)

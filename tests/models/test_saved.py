@@ -281,25 +281,42 @@ def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, 
         assert use(trust=True)
 
 
+ALIASES = "a0: &a0 [0, 0]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+"""20 billion values in 600 bytes."""
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("network.yaml", "{class_name: [a], config: {}}", "is a custom class"),
+        ("network.yaml", "{class_name: [a], config: {}}", "class_name: expected 'Sequential'"),
         ("none.keras", None, "no such file; expected a .keras, .h5, .json or .yaml file"),
         ("network.txt", "x", "expected a .keras, .h5, .json or .yaml file with a network of Keras"),
         ("network.keras", "x", "cannot be read as .keras"),
         ("network.h5", "x", "cannot be read as .h5"),
         ("network.json", "{", "cannot be read as .json"),
         ("network.json", "[]", "no architecture of Keras"),
-        ("network.json", "[" * 5000 + "]" * 5000, "cannot be read as .json: maximum recursion depth"),
-        ("network.yaml", "!!python/name:os.system x", "cannot be read as .yaml"),
+        ("network.json", "[" * 5000 + "]" * 5000, "cannot be read as .json: is nested too deeply"),
+        ("network.yaml", "!!python/name:os.system x", "the tag !!python/name:os.system"),
         ("network.yaml", "{class_name: Own, config: {}}", "a Own is a custom class"),
+        ("network.yaml", ALIASES, "aliases that repeat each other; expected at most 100,000 values"),
+        ("network.yaml", "&a [*a]", "an alias inside of what it stands for"),
+        ("network.json", '{"class_name": "Sequential", "config": {"layers": [3]}}', "config.layers.0: expected"),
+        (
+            "network.json",
+            '{"class_name": "Sequential", "config": {"layers": [{"class_name": 3, "config": {}}]}}',
+            "name",
+        ),
+        ("network.json", '{"class_name": [], "config": {}}', "class_name: expected"),
+        ("network.json", "9" * 5000, "is not JSON"),
+        ("network.json", '{"a": ' * 150 + "1" + "}" * 150, "is nested too deeply, in more than 100 levels"),
+        ("network.json", "[" + "{}," * 2**20 + "{}]", "has more than 1,048,576 lists and objects"),
+        ("network.json", " " * 2**25 + "{}", "has more than 33,554,432 bytes"),
     ],
 )
 def test_a_file_without_a_network_is_told_in_a_sentence(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_text(content)
-    with pytest.raises(ModelError, match=f"{name}: .*{words}"):
+    with pytest.raises(ModelError, match=f"(?s){name}:.*{words}"):
         read_architecture(tmp_path / name)
 
 

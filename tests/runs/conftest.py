@@ -34,3 +34,10 @@ def open_files():
 def leftovers():
     """Everything private in a folder."""
     return lambda folder: sorted(str(path) for path in folder.rglob(".tmp-*"))
+
+
+PROGRESS = {
+    **{"epoch": 1, "step": 0, "stage_ends": [], "stopped_by": None, "stop_training": False, "epoch_seconds": 2.0},
+    **{"features": {}, "best": {"monitor": "loss", "value": 0.5, "epoch": 1}, "callbacks": [], "outputs": {}},
+}
+"""What `progress.json` has, without the other files of the run."""

@@ -98,8 +98,11 @@ def test_a_row_with_other_columns_is_refused_and_changes_nothing(table):
     [
         ("epoch,loss\n0,0.5\n1\n", "metrics.csv:3: 1 cells, expected 2"),
         ("epoch,loss\n0,half\n", "metrics.csv:2: could not convert string to float: 'half'"),
-        ("epoch,loss\n0.5,1\n", "metrics.csv:2: invalid literal for int"),
+        ("epoch,loss\n0.5,1\n", "metrics.csv:2: the epoch '0.5', expected a number"),
         (b"epoch\n\xff\n", "metrics.csv cannot be read"),
+        (f"epoch,loss\n1,{'9' * 200_000}\n", "metrics.csv: field larger than field limit"),
+        (f"epoch,loss\n{'9' * 400},1\n", "metrics.csv:2: the epoch '999.*…', expected a number"),
+        ("epoch,loss\n-1,1\n", "metrics.csv:2: the epoch '-1', expected a number"),
         ("epocj,loss\n0,1\n", "metrics.csv:1: no columns"),
         ("epoch,loss,loss\n0,1,1\n", "metrics.csv:1: no columns"),
     ],

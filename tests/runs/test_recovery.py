@@ -7,6 +7,7 @@ from kerasrun.runs import checkpoints, recovery
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.listing import list_runs
 from kerasrun.runs.metrics import Table
+from tests.runs.conftest import PROGRESS
 
 RESOLVED = "seed: 1\nfit: {epochs: 3}\n"
 BEST = {"monitor": "loss", "value": 0.5, "epoch": 1}
@@ -20,7 +21,7 @@ def begun(run):
     run.update_run(epochs=3)
     Table(run.metrics_file).append({"epoch": 1, "loss": 0.5})
     Table(run.timings_file).append({"epoch": 1, "seconds": 2.0})
-    progress = {"best": BEST, "files": recovery.files(run, RESOLVED)}
+    progress = {**PROGRESS, "best": BEST, "files": recovery.files(run, RESOLVED)}
     checkpoints.save(run, 7, b"state", progress, keep=1)
     run.update_run(best=BEST)
     Table(run.metrics_file).append({"epoch": 2, "loss": 0.25})

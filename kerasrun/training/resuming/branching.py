@@ -17,7 +17,7 @@ from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
 from kerasrun.network_layers import derive_state
 from kerasrun.runs import checkpoints, directory
 from kerasrun.runs.directory import RunDirectory, model_of
-from kerasrun.runs.records import OriginRecord, sha256_of_file
+from kerasrun.runs.records import OriginRecord, described, sha256_of_file
 
 logger = logging.getLogger("kerasrun")
 
@@ -78,12 +78,12 @@ def find(branch: Branch, *, trust: bool = False) -> Origin:
     if isinstance(branch.weights, int):
         found = _checkpoint(run, branch.weights)
         file, weights, epoch = found.state_file, f"checkpoint {found.step:08d}", branch.weights
-        classes = found.progress["files"]["run"]["classes"]
+        classes = tuple(described(found.progress["files"]["run"], found.state_file.parent)["classes"])
     else:
         file = model_of(run, last=branch.weights == "last")
         info = model_file.check(file, trust=trust)
         weights, epoch, classes = file.name, info.epoch, info.classes
-    return Origin(run, file, weights, epoch, tuple(classes), _sha256(file))
+    return Origin(run, file, weights, epoch, classes, _sha256(file))
 
 
 def read(origin: Origin, *, trust: bool = False) -> list[Weight]:
