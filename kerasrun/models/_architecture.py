@@ -71,9 +71,14 @@ def _check(config: Any, name: str) -> dict[str, Any]:
 
 def preprocesses(config: dict[str, Any]) -> bool:
     """Return whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
-    layers: list[dict[str, Any]] = config["config"]["layers"]
-    first = next((layer for layer in layers if layer["class_name"] != "InputLayer"), {})
-    return first.get("class_name") in _PREPROCESSING or ".ops." in str(first.get("module"))
+    layers = config["config"].get("layers") if isinstance(config["config"], dict) else None
+    for layer in layers if isinstance(layers, list) else ():
+        match layer:
+            case {"class_name": "InputLayer"}:
+                continue
+            case {"class_name": name, **more}:
+                return name in _PREPROCESSING or ".ops." in str(more.get("module"))
+    return False
 
 
 def _of_keras(path: Path) -> Any:

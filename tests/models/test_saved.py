@@ -310,7 +310,7 @@ ALIASES = "a0: &a0 [0, 0]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] 
         ("network.json", "9" * 5000, "is not JSON"),
         ("network.json", '{"a": ' * 150 + "1" + "}" * 150, "is nested too deeply, in more than 100 levels"),
         ("network.json", "[" + "{}," * 2**20 + "{}]", "has more than 1,048,576 lists and objects"),
-        ("network.json", " " * 2**25 + "{}", "has more than 33,554,432 bytes"),
+        ("network.json", " " * 2**25 + "{}", "has more than 8,388,608 bytes"),
     ],
 )
 def test_a_file_without_a_network_is_told_in_a_sentence(tmp_path, name, content, words):
