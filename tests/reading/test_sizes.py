@@ -196,10 +196,9 @@ def test_an_architecture_has_no_more_than_any_network(tmp_path, suffix):
 
 def test_an_archive_of_very_many_entries_is_not_opened(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
-        for number in range(50_000):
-            file.writestr(f"{number:050}", b"")
+        for number in range(5_000):
+            file.writestr(f"{number:01000}", b"")
     (tmp_path / "a.keras").write_bytes((tmp_path / "a.npz").read_bytes())
-    tracemalloc.reset_peak()
     for read in (model_file.check, read_architecture, lambda path: Npz(path=path.with_suffix(".npz")).open()):
         with pytest.raises(KerasrunError, match="its directory has more than 4,194,304 bytes"):
             read(tmp_path / "a.keras")
