@@ -6,7 +6,8 @@ Run once, by hand (scikit-learn is needed here and nowhere else):
     python data/make_digits.py
 
 The same 1,797 examples in the same split are written as PNG class folders, as one npz, as one HDF5 file and as gzip IDX
-files. The file `png/<split>/<class>/<number>.png` is example `<number>` of that split in the other forms.
+files; a table lists the PNG files with labels of other kinds. The file `png/<split>/<class>/<number>.png` is example
+`<number>` of that split in the other forms.
 """
 
 import gzip
@@ -24,6 +25,7 @@ SIDE = 32
 TEST_SHARE = 0.2
 SEED = 1
 IDX_NAMES = {"train": "train", "test": "t10k"}
+TRAITS = {"even": (0, 2, 4, 6, 8), "loop": (0, 6, 8, 9), "prime": (2, 3, 5, 7)}
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
         arrays |= {f"x_{split}": images[indices], f"y_{split}": labels[indices].astype(np.int64)}
     np.savez_compressed(FOLDER / "digits.npz", **arrays)
     write_hdf5(arrays)
+    write_table(arrays)
 
 
 def write_hdf5(arrays: dict[str, np.ndarray]) -> None:
@@ -47,6 +50,16 @@ def write_hdf5(arrays: dict[str, np.ndarray]) -> None:
             options = {"chunks": (16, SIDE, SIDE), "compression": "gzip", "compression_opts": 9}
             # Without times in it the file comes out the same each time it is made.
             file.create_dataset(name, data=array, track_times=False, **options if array.ndim == 3 else {})
+
+
+def write_table(arrays: dict[str, np.ndarray]) -> None:
+    """List the PNG files, with the digit, what holds of it, and how much of the image is ink."""
+    rows = ["image,digit,traits,ink,split"]
+    for split in ("train", "test"):
+        for number, (image, digit) in enumerate(zip(arrays[f"x_{split}"], arrays[f"y_{split}"], strict=True)):
+            traits = ";".join(name for name, digits in TRAITS.items() if digit in digits)
+            rows.append(f"png/{split}/{digit}/{number:04}.png,{digit},{traits},{image.mean() / 255:.4f},{split}")
+    (FOLDER / "images.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:

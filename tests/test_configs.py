@@ -15,7 +15,7 @@ def test_the_experiments_were_found():
     assert {"lenet_directory", "lenet_idx", "mlp_npz", "vgg16_finetune", "cnn_layers", "step_decay"} <= set(IDS)
     assert {"linear_regression", "table_csv", "hdf5_larger_than_memory", "mlp_400"} <= set(IDS)
     assert {"cnn_dropout", "cnn_small", "happy_model", "mobilenet_two_stages"} <= set(IDS)
-    assert {"lenet_augmented", "unet_masks", "two_outputs"} <= set(IDS)
+    assert {"lenet_augmented", "unet_masks", "two_outputs", "images_multi_label", "images_regression"} <= set(IDS)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=IDS)
@@ -23,7 +23,7 @@ def test_its_header_has_the_command_and_the_measured_result(file):
     header = re.match(r"(#.*\n)+", file.read_text(encoding="utf-8"))
     assert header, "no header comment"
     assert f"kerasrun train configs/{file.name}" in header[0]
-    measured = r"(test accuracy|slope) of about [01]\.\d+"
+    measured = r"(test accuracy|test R²|slope) of about [01]\.\d+"
     assert re.search(measured, header[0]), "the header does not say what was measured"
 
 

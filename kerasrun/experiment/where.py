@@ -20,6 +20,7 @@ _OTHER_NAMES = {
     **{"batch": "batch_size", "bs": "batch_size", "gpu": "device", "gpus": "device", "cpu": "device"},
     **{"val_split": "validation_split", "random_state": "seed", "random_seed": "seed", "img_size": "image_size"},
     **{"target_size": "image_size", "early_stopping": "callbacks", "callback": "callbacks", "metric": "metrics"},
+    **{"x_col": "image", "y_col": "label", "weight_col": "sample_weight", "image_column": "image"},
     **{"mixed_precision": "precision", "dtype": "precision", "network": "model", "dataset": "data"},
     **dict.fromkeys(("dir", "directory", "file", "filename", "filepath", "folder", "root", "train_dir"), "path"),
 }
@@ -31,6 +32,7 @@ _OTHER_VALUES = {
 }
 _OTHER_KINDS = {
     **dict.fromkeys(("class_folders", "folder", "folders", "image_folder", "image_folders", "images"), "directory"),
+    **dict.fromkeys(("flow_from_dataframe", "image_csv", "image_list", "images_csv", "listed_images"), "image_table"),
     **dict.fromkeys(("table", "text", "tsv", "pandas", "dataframe"), "csv"),
     **dict.fromkeys(("h5", "hdf"), "hdf5"),
     **dict.fromkeys(("functional", "model", "network", "sequential"), "layers"),

@@ -74,7 +74,8 @@ def evaluate(
 
     Args:
         split: `train`, `validation` or `test`; by default `test` where there is one, else `validation`.
-        data: a folder of class folders outside the experiment, instead of its data.
+        data: a folder of class folders outside the experiment, instead of its data; for a run that was trained on a
+            table of images, another table too.
         last: take `last.keras`, not `best.keras`.
         threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
         overrides: `data.….path=…` where the data have moved.
@@ -95,11 +96,11 @@ def evaluate(
         opened = recorded.open_data()
         examples = _chosen(opened.splits, split)
     else:
-        opened, examples = None, _outside(info, path, folder)
+        opened, examples = None, _outside(recorded.experiment, info, path, folder)
     trained = recorded.open_model(path, trust=trust)
     if opened:
         recorded.compare(opened)
-    split_name = f"data-{folder.name}" if folder else examples.name
+    split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
     return _report(run, recorded.experiment, trained, examples, split_name, threshold)
 
 
@@ -116,9 +117,11 @@ def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
     return splits[name]
 
 
-def _outside(info: ModelInfo, path: Path, folder: Path) -> Split:
+def _outside(experiment: Experiment, info: ModelInfo, path: Path, folder: Path) -> Split:
     if info.image_format is None:
         raise DataError(f"{path} was not trained on images, so a folder of images cannot be read for it")
+    if (split := experiment.data.other(folder, info.image_format, info.classes)) is not None:
+        return split
     if not info.task.one_class:
         raise DataError(
             f"{path} was not trained on classes, but --data reads class folders; evaluate on a split of the "

@@ -204,7 +204,7 @@ class RowSource(Source):
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the classes, or of the columns of other labels."""
         if self.label_key == "label":
-            return _found_classes(train, self.classes)
+            return found_classes(train, self.classes)
         if self.classes is not None and len(self.classes) != len(columns):
             raise DataError(
                 f"{self.train}: {len(columns)} columns of `{self.label_key}`, but {len(self.classes)} `classes`"
@@ -216,12 +216,12 @@ class RowSource(Source):
 
         match self.label_key:
             case "label":
-                return _class_numbers(rows, classes)
+                return class_numbers(rows, classes)
             case "one_hot":
-                one_hot = _zeros_and_ones(rows, "a single 1 among zeros", single=True)
+                one_hot = zeros_and_ones(rows, "a single 1 among zeros", single=True)
                 return np.asarray(one_hot.argmax(axis=1), np.int64)
             case "multi_label":
-                return _zeros_and_ones(rows, "0 or 1 for each label", single=False).astype(np.uint8)
+                return zeros_and_ones(rows, "0 or 1 for each label", single=False).astype(np.uint8)
         return rows.labels
 
 
@@ -264,7 +264,7 @@ def _scanned(table: Table, layout: Layout, label_key: str) -> "ScannedRows":
     return scan_rows(table, layout.features, labels=layout.labels, weight=layout.weight)
 
 
-def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
+def found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Return the values in the column of the class, sorted, as numbers where all are numbers; or those in `wanted`."""
     if wanted is not None:
         there = numbers_of(train.texts, wanted)
@@ -291,7 +291,7 @@ def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[
     return classes
 
 
-def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.int64]":
+def class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.int64]":
     import numpy as np
 
     numbers = numbers_of(rows.texts, classes)
@@ -305,7 +305,7 @@ def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.i
     return by_text[rows.text_numbers]
 
 
-def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDArray[np.float32]":
+def zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDArray[np.float32]":
     import numpy as np
 
     labels = rows.labels

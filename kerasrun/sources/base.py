@@ -3,7 +3,7 @@
 import os
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kerasrun.components import Kind
-from kerasrun.reading.data import Data, LabelKind, Shape
+from kerasrun.reading.data import Data, ImageFormat, LabelKind, Shape, Split
 from kerasrun.tasks.base import task_named
 
 ArrayLabels = Literal["classes", "multi_label", "numbers"]
@@ -127,6 +127,15 @@ class Source(Kind):
             DataError: if anything is missing, damaged or contradicts itself; the message names the file. For what is
                 read later, `Data.fingerprint` raises it.
         """
+
+    def other(self, path: Path, image_format: ImageFormat, classes: Sequence[str]) -> Split | None:
+        """Read examples from elsewhere for a model that was trained on these; None if they are not data of this kind.
+
+        Raises:
+            DataError: as `open`, and for a class that is not in `classes`.
+        """
+        del path, image_format, classes
+        return None
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:

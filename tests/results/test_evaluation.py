@@ -217,3 +217,23 @@ def test_a_picture_that_fails_is_a_warning_and_the_numbers_are_kept(run, monkeyp
     assert report.pictures == ()
     assert any("the pictures could not be drawn: ValueError: no such font" in line for line in caplog.messages)
     assert json.loads(run.evaluation("test").read_text())["metrics"] == dict(report.metrics)
+
+
+def test_another_table_of_images_is_evaluated_with_the_labels_of_its_rows(tmp_path, png):
+    digits = png.parent
+    text = f"""
+data: {{image_table: {{train: {digits}/images.csv, target: ink, split: split, color_mode: grayscale, limit: 60}}}}
+model: {{MLP: {{units: [4]}}}}
+"""
+    (tmp_path / "ink.yaml").write_text(text)
+    trained = kerasrun.train(tmp_path / "ink.yaml", output=tmp_path)
+    files = sorted((png / "test" / "7").glob("*.png"))[:5]
+    rows = [f"{number},{file.stem}" for number, file in enumerate(files)]
+    (tmp_path / "sevens.csv").write_text("\n".join(["ink,file", *rows]))
+    folder = f"data.image_table.folder={png / 'test' / '7'}"
+    report = kerasrun.evaluate(trained, data=tmp_path / "sevens.csv", overrides=[folder])
+    found = [one.as_dict()["values"]["ink"] for one in kerasrun.predict(files, model=trained.best_model)]
+    assert (report.split, report.examples) == ("data-sevens", 5)
+    assert report.metrics["mae"] == pytest.approx(np.mean([abs(n - one) for n, one in enumerate(found)]), rel=1e-5)
+    with pytest.raises(DataError, match=r"5 of 5 listed images are not in"):
+        kerasrun.evaluate(trained, data=tmp_path / "sevens.csv")

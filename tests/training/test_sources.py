@@ -73,3 +73,30 @@ def test_weights_of_examples_count_in_training(in_memory, tmp_path):
     (tmp_path / "run.yaml").write_text(EXPERIMENT.format(data=write_npz(tmp_path, *rows())))
     plain = kerasrun.train(tmp_path / "run.yaml", overrides=["data.npz.sample_weight=null"], output=tmp_path)
     assert variables_digest(plain.last_model) != variables_digest(in_memory.last_model)
+
+
+@pytest.mark.parametrize("form", ["list", "table"])
+def test_images_that_a_table_lists_give_the_bits_of_class_folders_also_after_a_resume(tmp_path, form):
+    text = """
+data: {data}
+model: {{layers: [Flatten, Dense: {{units: 8, activation: relu}}, Dropout: {{rate: 0.3}}]}}
+augmentation: [RandomTranslation: {{height_factor: 0.1, width_factor: 0.1}}]
+fit: {{batch_size: 64, epochs: 3, validation_split: 0.2}}
+"""
+    png = DIGITS.parent / "png"
+    (tmp_path / "folders.yaml").write_text(text.format(data=f"{{directory: {{path: {png}, color_mode: grayscale}}}}"))
+    folders = kerasrun.train(tmp_path / "folders.yaml", output=tmp_path)
+    files = {name: sorted((png / name).rglob("*.png")) for name in ("train", "test")}
+    if form == "list":
+        for name, listed in files.items():
+            rows = [f"{file.relative_to(png).with_suffix('')} {file.parent.name}" for file in listed]
+            (tmp_path / f"{name}.txt").write_text("\n".join(rows))
+        table = f"train: train.txt, test: test.txt, folder: {png}"
+    else:
+        rows = [f"{file.parent.name},{name},{file}" for name, listed in files.items() for file in listed]
+        (tmp_path / "digits.csv").write_text("\n".join(["digit,part,file", *rows]))
+        table = f"train: digits.csv, label: digit, split: part, folder: {png}"
+    train_cut(tmp_path, text.format(data=f"{{image_table: {{{table}, color_mode: grayscale}}}}"))
+    run = kerasrun.resume(tmp_path / "cut" / "run-1")
+    assert run.metrics_file.read_bytes() == folders.metrics_file.read_bytes()
+    assert variables_digest(run.last_model) == variables_digest(folders.last_model)

@@ -73,7 +73,7 @@ def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]
 def _data_problems(document: Document, kind: LabelKind | None) -> list[Problem]:
     what = None if kind is None else task_named(kind).indivisible
     expected = (
-        "expected labels of several columns: `multi_label` or `target` of csv; `labels: multi_label` or "
+        "expected labels of several columns: `multi_label` or `target` of csv or image_table; `labels: multi_label` or "
         "`labels: numbers` of npz, npy and hdf5"
     )
     return [document.problem(OUTPUTS, f"several outputs, but {what}", expected)] if what else []

@@ -1,0 +1,171 @@
+"""Tables that list images: their rows, and the files that they name."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasrun.errors import DataError
+from kerasrun.reading.files import IMAGE_SUFFIXES, list_folder
+from kerasrun.reading.labels import numbers_of
+from kerasrun.reading.rows import ScannedRows, TextTable, scan_rows
+
+
+class ImageFolder:
+    """The folder below which every image of a table is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._root = os.path.normpath(path.absolute())
+        self._stems: dict[str, dict[str, list[str]]] = {}
+        """For each folder, the images in it by their names without extension."""
+
+    def find(self, name: str) -> Path | None:
+        """Return the file that a table names, whose extension may be left out; None if there is none.
+
+        Raises:
+            DataError: if it is not below the folder, or several files have the name and another extension.
+        """
+        # Of a million names, `os.path` takes a few seconds, and pathlib half a minute. Windows writes backslashes.
+        path = os.path.normpath(os.path.join(self._root, name.replace("\\", "/")))  # noqa: PTH118
+        if not path.startswith(os.path.join(self._root, "")):  # noqa: PTH118
+            raise DataError(f"{name!r} is outside {self.path}; expected images below this folder, or another `folder`")
+        if os.path.isfile(path):  # noqa: PTH113
+            return Path(path)
+        parent, stem = os.path.split(path)
+        found = self._images_in(parent).get(stem, ())
+        if len(found) > 1:
+            raise DataError(f"{name!r} may be {' or '.join(found)} in {parent}; expected a name with its extension")
+        return Path(parent, found[0]) if found else None
+
+    def names_image(self, name: str) -> bool:
+        """Return whether a value is the name of an image, there or not."""
+        if has_suffix(name):
+            return True
+        try:
+            return bool(name) and self.find(name) is not None
+        except DataError:
+            return False
+
+    def _images_in(self, folder: str) -> Mapping[str, Sequence[str]]:
+        if folder not in self._stems:
+            self._stems[folder] = {}
+            for file in list_folder(Path(folder))[0] if os.path.isdir(folder) else ():  # noqa: PTH112
+                if file.suffix.lower() in IMAGE_SUFFIXES:
+                    self._stems[folder].setdefault(file.stem, []).append(file.name)
+        return self._stems[folder]
+
+
+@dataclass(frozen=True)
+class ListedRows:
+    """The rows of a table that lists images, or some of them."""
+
+    scanned: ScannedRows
+    """The labels and weights; no features."""
+    texts: Mapping[str, Sequence[str]]
+    """Other columns as text, by what they are."""
+
+    def __len__(self) -> int:
+        return len(self.scanned.lines)
+
+    def place(self, row: int) -> str:
+        """Return where a row is, for a message."""
+        return f"{self.scanned.table.path}:{self.scanned.lines[row]}"
+
+    def weight_at(self, row: int) -> str:
+        """Return what a message calls the weight of a row."""
+        return f"{self.place(row)}: the weight"
+
+    def only(self, rows: Sequence[int]) -> "ListedRows":
+        """Return some of the rows."""
+        chosen, whole = np.array(rows, np.int64), self.scanned
+        used, numbers = (
+            np.unique(whole.text_numbers[chosen], return_inverse=True) if whole.texts else ((), np.array([]))
+        )
+        scanned = replace(
+            whole,
+            lines=whole.lines[chosen],
+            labels=whole.labels[chosen],
+            texts=tuple(whole.texts[number] for number in used),
+            text_numbers=numbers,
+            weights=None if whole.weights is None else whole.weights[chosen],
+        )
+        return ListedRows(scanned, {key: [values[row] for row in rows] for key, values in self.texts.items()})
+
+    def names(self, key: str, separator: str) -> Iterator[list[str]]:
+        """Give the names in a column that holds several in each row."""
+        for value in self.texts[key]:
+            yield [name for one in value.split(separator) if (name := one.strip())]
+
+    def zeros_and_ones(self, key: str, separator: str, classes: Sequence[str]) -> NDArray[np.uint8]:
+        """Return 1 for each label that such a column names, (rows, classes).
+
+        Raises:
+            DataError: if a row names another label.
+        """
+        labels = np.zeros((len(self), len(classes)), np.uint8)
+        known: dict[str, int | None] = {}
+        for row, names in enumerate(self.names(key, separator)):
+            for name in names:
+                if name not in known:
+                    known[name] = numbers_of([name], classes).get(name)
+                if (number := known[name]) is None:
+                    raise DataError(f"{self.place(row)}: the label {name!r} is not one of those to train on")
+                labels[row, number] = 1
+        return labels
+
+
+def has_suffix(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def has_header(table: TextTable, folder: ImageFolder) -> bool:
+    """Return whether the first row of a table, opened without a header, is one: it does not name an image."""
+    first, *others = islice(rows_of(table), 2)
+    for name, below in zip(first, others[0] if others else first, strict=True):
+        if folder.names_image(below):
+            return not (has_suffix(name) if has_suffix(below) else folder.names_image(name))
+    return True
+
+
+def rows_of(table: TextTable) -> Iterator[list[str]]:
+    """Give the values of every row as text."""
+    for _, block in table.blocks((), hashlib.sha256()):
+        for row in block:
+            yield [value.strip() for value in row]
+
+
+def listed_rows(
+    table: TextTable,
+    texts: Mapping[str, int],
+    *,
+    may_be_empty: str,
+    labels: Sequence[int],
+    text: int | None,
+    weight: int | None,
+) -> ListedRows:
+    """Read every row of a table.
+
+    Args:
+        texts: the columns to read as text, by what they are.
+        may_be_empty: the one of them in which a value may be missing.
+        labels, text, weight: as for `scan_rows`.
+
+    Raises:
+        DataError: if a row cannot be used; the message has its line and column.
+    """
+    scanned = scan_rows(table, (), labels=labels, text=text, weight=weight)
+    found: dict[str, list[str]] = {key: [] for key in texts}
+    for places, block in table.blocks((), hashlib.sha256()):
+        lines = [line for line, _, _ in places]
+        for key, position in texts.items():
+            if key == may_be_empty:
+                found[key] += [row[position].strip() for row in block]
+            else:
+                found[key] += table.texts(position, block, lines)
+    return ListedRows(scanned, found)

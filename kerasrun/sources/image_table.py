@@ -1,0 +1,450 @@
+"""Images that a table lists."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from kerasrun.components import ExperimentPath
+from kerasrun.errors import DataError
+from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, SkippedFile, Split
+from kerasrun.reading.files import list_folder, listed, unreadable
+from kerasrun.reading.folders import SPLIT_NAMES
+from kerasrun.reading.labels import MISSING, distinct_classes
+from kerasrun.sources._first_look import image_keys
+from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
+from kerasrun.sources._rows import (
+    LABEL_KINDS,
+    LABEL_NAMES,
+    LOOKED_AT,
+    Column,
+    Columns,
+    class_numbers,
+    found_classes,
+    is_number,
+    zeros_and_ones,
+)
+from kerasrun.sources.base import ClassNames, Recognized
+from kerasrun.sources.csv import WHITESPACE, Csv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kerasrun.reading.image_lists import ImageFolder, ListedRows
+    from kerasrun.reading.rows import TextTable
+
+_MANY_CLASSES = 1000
+"""With more of them, labels of which most are there once are not classes."""
+_MOST_NAMES = 10_000
+"""Each example has a number for every label that may hold."""
+_FEW_NUMBERS = 30
+"""Of so many different whole numbers, those in the column of the labels are taken for classes."""
+
+
+class ImageTable(ImageSource):
+    """Images that a text file lists, each in a row with its labels: a CSV with a header, or lines `cats/1.jpg 0`.
+
+    A row names an image by its path below `folder`; the extension may be left out. A column is given by its name in the
+    header, or by its number: from 0, or from -1 for the last one. One of `label`, `one_hot`, `multi_label` and `target`
+    says where the labels are. There is a file for each split, or a column `split`; without either, every image is for
+    training. The order of the examples is that of the rows. The image files are read as those of `directory`.
+    """
+
+    kind: ClassVar[str] = "image_table"
+    form: ClassVar[str] = "a text file that lists images (.csv)"
+    generality: ClassVar[int] = -1
+    suffixes: ClassVar[tuple[str, ...]] = (*Csv.suffixes, ".lst")
+    """The ends of the names of such files."""
+
+    train: ExperimentPath
+    """The file that lists the training examples; with `split`, all examples."""
+    validation: ExperimentPath | None = None
+    """The file that lists the validation examples."""
+    test: ExperimentPath | None = None
+    """The file that lists the test examples."""
+    folder: ExperimentPath | None = None
+    """The folder from which the images are named; by default that of the file that lists them."""
+    image: Column | None = None
+    """The column of the images' names; by default the first one that names an image in the first row."""
+    label: Column | None = None
+    """The column of the class, as text or number; by default the only other column, or the one called `label`, `class`
+    or `target`."""
+    one_hot: Columns | None = None
+    """The columns of one-hot labels, 1 in the column of the class."""
+    multi_label: Column | Columns | None = None
+    """The columns of labels that may hold together, each 0 or 1; or the one column of their names, `cat;dog`."""
+    separator: Annotated[str, Field(min_length=1)] = ";"
+    """What is between two names in the one column of `multi_label`; an empty value names none."""
+    target: Column | Columns | None = None
+    """The column, or the columns, of numbers to be predicted."""
+    sample_weight: Column | None = None
+    """The column that says how much each training example counts in the loss."""
+    split: Column | None = None
+    """The column that says which split a row is in: `train`, `validation` (`valid`, `val`) or `test`."""
+    classes: ClassNames | None = None
+    """The classes in the order of their numbers; by default sorted, or the names of the columns of labels."""
+    header: Literal["auto"] | bool = "auto"
+    """Whether the first row of each file names the columns; `auto`: it does where it does not name an image."""
+    delimiter: str = "auto"
+    """What is between two values: one character, or `whitespace`; `auto`: a comma, a tab, a semicolon, a bar or blanks,
+    the first of them that is in the first line."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _separates(cls, value: str) -> str:
+        if value not in ("auto", WHITESPACE) and (len(value) != 1 or value in '"\r\n'):
+            raise ValueError(f"expected one character, {WHITESPACE} or auto")
+        return value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if len(given := self._given) > 1:
+            raise ValueError(f"expected one of {', '.join(LABEL_KINDS)}, received {' and '.join(given)}")
+        if self.classes is not None and given == ["target"]:
+            raise ValueError("expected no classes beside target: numbers have none")
+        if self.split is not None and (self.validation or self.test):
+            raise ValueError("expected a column `split`, or a file for each split, not both")
+        return self
+
+    @property
+    def _given(self) -> list[str]:
+        return [key for key in LABEL_KINDS if getattr(self, key) is not None]
+
+    @property
+    def label_key(self) -> str:
+        """The key that says where the labels are."""
+        return next(iter(self._given), "label")
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return LABEL_KINDS[self.label_key]
+
+    @property
+    def label_columns(self) -> int | None:
+        if self._has_names:
+            return None if self.classes is None else len(self.classes)
+        columns = getattr(self, self.label_key)
+        return len(columns) if isinstance(columns, tuple) else 1
+
+    @property
+    def _has_names(self) -> bool:
+        """Whether one column has the names of all labels that hold."""
+        return isinstance(self.multi_label, int | str)
+
+    def open(self) -> Data:
+        paths = {"train": self.train, "validation": self.validation, "test": self.test}
+        tables = {name: self._table(path) for name, path in paths.items() if path}
+        train = tables["train"]
+        layout = self._layout(train)
+        rows = {
+            name: self._read(table, layout if table is train else layout.in_other(train, table))
+            for name, table in tables.items()
+        }
+        if self.split is not None:
+            rows = _by_split(rows["train"], layout, required="train")
+        classes = self._classes(rows["train"], layout)
+        found = self._found(rows, classes)
+        return self.data_of(
+            self._folder(train.path).path,
+            found,
+            classes,
+            self.label_kind,
+            needed={
+                int(number): f"{self.train}: no image of the class {classes[number]!r} can be read"
+                for number in (set(found["train"].labels.tolist()) if self.label_kind == "classes" else ())
+            },
+        )
+
+    def other(self, path: Path, image_format: ImageFormat, classes: Sequence[str]) -> Split | None:
+        if path.is_dir():
+            return None
+        table = self._table(path)
+        layout = self._layout(table, split_is_optional=True)
+        rows = {path.stem: self._read(table, layout)}
+        if "split" in layout.texts:
+            rows = _by_split(rows[path.stem], layout)
+        name = next((name for name in ("test", "validation", "train") if name in rows), path.stem)
+        found = self.model_copy(update={"limit": None})._found({name: rows[name]}, classes)
+        return split_of(self._folder(table.path).path, name, found[name], image_format, self.on_bad_file)
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        from kerasrun.reading.image_lists import ImageFolder, rows_of
+
+        if not path.is_file() or path.suffix.lower() not in cls.suffixes:
+            return None
+        try:
+            table = cls(train=path)._table(path)
+            rows = list(islice(rows_of(table), LOOKED_AT))
+        except DataError:  # the other kinds of tables say what is wrong with it
+            return None
+        for folder in (path.parent, *list_folder(path.parent)[1]):
+            images = ImageFolder(folder)
+            for place, name in enumerate(rows[0] if rows else ()):
+                if images.names_image(name) and images.find(name):
+                    files = [file for row in rows if (file := images.find(row[place]))]
+                    keys, beside = _guessed_keys(table, rows, place)
+                    paths = {"train": path} | ({} if folder == path.parent else {"folder": folder})
+                    _, image_format, seen = image_keys(files)
+                    return cls.recognized(paths, keys | image_format, f"; the images are {seen}{beside}")
+        return None
+
+    def _folder(self, table: Path) -> "ImageFolder":
+        from kerasrun.reading.image_lists import ImageFolder
+
+        return ImageFolder(self.folder or table.parent)
+
+    def _table(self, path: Path) -> "TextTable":
+        from kerasrun.reading.image_lists import has_header
+        from kerasrun.reading.rows import open_table
+
+        between = self.delimiter
+        if between == "auto":
+            line = _first_line(path)
+            usual = ",\t;|".replace(self.separator, "") if self._has_names else ",\t;|"
+            between = next((one for one in usual if one in line), WHITESPACE)
+        delimiter = None if between == WHITESPACE else between
+        if self.header != "auto":
+            return open_table(path, delimiter, header=self.header)
+        table = open_table(path, delimiter, header=False)
+        return open_table(path, delimiter, header=True) if has_header(table, self._folder(path)) else table
+
+    def _layout(self, table: "TextTable", *, split_is_optional: bool = False) -> "_Layout":
+        """Find the columns that the experiment names."""
+        from kerasrun.reading.image_lists import rows_of
+
+        taken = {}
+        for key in ("sample_weight", "split"):
+            column = getattr(self, key)
+            if column is not None and not (key == "split" and split_is_optional and str(column) not in table.columns):
+                taken[key] = table.position(column, key)
+        if self.image is not None:
+            taken["image"] = table.position(self.image, "image")
+        else:
+            first, folder = next(rows_of(table), ()), self._folder(table.path)
+            taken["image"] = next((place for place, value in enumerate(first) if folder.names_image(value)), 0)
+        given = getattr(self, self.label_key)
+        if given is None:
+            labels: tuple[int, ...] = (_label_column(table, taken),)
+        else:
+            wanted = given if isinstance(given, tuple) else (given,)
+            labels = tuple(table.position(column, self.label_key) for column in wanted)
+        if self.label_key == "one_hot" and len(labels) < 2:
+            raise DataError(f"{table.path}: `one_hot` is {table.name(labels[0])} alone; expected one for each class")
+        roles: dict[int, str] = {}
+        for position, key in (*((one, self.label_key) for one in labels), *((one, key) for key, one in taken.items())):
+            if position in roles:
+                raise DataError(f"{table.path}: {table.name(position)} is `{roles[position]}`, and `{key}` as well")
+            roles[position] = key
+        weight = taken.pop("sample_weight", None)
+        return _Layout(taken | ({"multi_label": labels[0]} if self._has_names else {}), labels, weight)
+
+    def _read(self, table: "TextTable", layout: "_Layout") -> "ListedRows":
+        from kerasrun.reading.image_lists import listed_rows
+
+        return listed_rows(
+            table,
+            layout.texts,
+            may_be_empty="multi_label",
+            labels=() if self._has_names or self.label_key == "label" else layout.labels,
+            text=layout.labels[0] if self.label_key == "label" else None,
+            weight=layout.weight,
+        )
+
+    def _classes(self, train: "ListedRows", layout: "_Layout") -> tuple[str, ...]:
+        """Return the names of the classes, or of the columns of other labels."""
+        table = train.scanned.table
+        if self.label_key == "label":
+            found = found_classes(train.scanned, self.classes)
+            if self.classes is None and len(found) > max(_MANY_CLASSES, len(train) // 2):
+                raise DataError(
+                    f"{table.path}: {table.name(layout.labels[0])} has {len(found):,} values in {len(train):,} rows, "
+                    "each of which would be a class; expected the column of the class as `label`"
+                )
+            return found
+        if self._has_names:
+            return self.classes or self._found_names(train, layout)
+        if self.classes is not None and len(self.classes) != len(layout.labels):
+            raise DataError(
+                f"{table.path}: {len(layout.labels)} columns of `{self.label_key}`, but {len(self.classes)} `classes`"
+            )
+        for place, position in enumerate(layout.labels if len(train) > 1 else ()):
+            values = train.scanned.labels[:, place]
+            if (values == values[0]).all():
+                raise DataError(f"{table.path}: {table.name(position)} is {values[0]:g} in every row to train on")
+        return self.classes or tuple(table.columns[position] for position in layout.labels)
+
+    def _found_names(self, train: "ListedRows", layout: "_Layout") -> tuple[str, ...]:
+        found: dict[str, int] = {}
+        for row, names in enumerate(train.names("multi_label", self.separator)):
+            for name in names:
+                found.setdefault(name, row)
+        for name, row in found.items():
+            if name.lower() in MISSING:
+                raise DataError(
+                    f"{train.place(row)}: the label {name!r} means a missing value; leave the value empty where no "
+                    "label holds, or list `classes` if it is the name of one"
+                )
+        if not 2 <= len(found) <= _MOST_NAMES:
+            table = train.scanned.table
+            raise DataError(
+                f"{table.path}: {table.name(layout.labels[0])} has {len(found):,} different labels, with "
+                f"{self.separator!r} between two of them; expected 2 to {_MOST_NAMES:,}: say `separator`"
+            )
+        return distinct_classes(found)
+
+    def _labels(self, rows: "ListedRows", classes: Sequence[str]) -> "NDArray[Any]":
+        import numpy as np
+
+        if self._has_names:
+            return rows.zeros_and_ones("multi_label", self.separator, classes)
+        match self.label_key:
+            case "label":
+                return class_numbers(rows.scanned, classes)
+            case "one_hot":
+                one_hot = zeros_and_ones(rows.scanned, "a single 1 among zeros", single=True)
+                return np.asarray(one_hot.argmax(axis=1), np.int64)
+            case "multi_label":
+                return zeros_and_ones(rows.scanned, "0 or 1 for each label", single=False).astype(np.uint8)
+        return rows.scanned.labels
+
+    def _found(self, rows: Mapping[str, "ListedRows"], classes: Sequence[str]) -> dict[str, ListedImages]:
+        """Find the files of every split, as far as `limit` goes.
+
+        Raises:
+            DataError: if one is not there, unless bad files are skipped; or is in two splits.
+        """
+        from kerasrun.reading.inputs import checked_weights, within_limit
+
+        missing: list[tuple[str, str]] = []
+        seen: dict[Path, tuple[str, str]] = {}
+        found = {}
+        for name, one in rows.items():
+            folder = self._folder(one.scanned.table.path)
+            labels, weights = self._labels(one, classes), one.scanned.weights
+            if weights is not None:
+                weights = checked_weights(weights, one.weight_at)
+            chosen, paths, entries, skipped = [], [], [], []
+            for row in within_limit(labels, self.limit).tolist():
+                written, place = one.texts["image"][row], one.place(row)
+                try:
+                    path = folder.find(written)
+                except DataError as error:
+                    raise DataError(f"{place}: {error}") from error
+                if path is None:
+                    skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
+                    missing.append((place, written))
+                    continue
+                other, where = seen.setdefault(path, (name, place))
+                if other != name:
+                    raise DataError(
+                        f"{place}: {written} is an image for {name}, and for {other} as well ({where}): a model would "
+                        "be measured on what it was trained on; keep it in one of them"
+                    )
+                label = classes[labels[row]] if labels.ndim == 1 else " ".join(map(str, labels[row].tolist()))
+                entries.append(f"{name}/{written} {label}" + ("" if weights is None else f" {weights[row]}"))
+                paths.append(path)
+                chosen.append(row)
+            found[name] = ListedImages(
+                paths, labels[chosen], entries, None if weights is None else weights[chosen], tuple(skipped)
+            )
+        if missing and self.on_bad_file == "error":
+            total = len(missing) + sum(len(one.paths) for one in found.values())
+            lines = [f"  {place}: {written}" for place, written in missing]
+            raise DataError(
+                f"{len(missing)} of {total} listed images are not in {folder.path}:\n"
+                + listed(lines, separator="\n")
+                + f"\n{_advice(folder.path, missing[0][1])}"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The columns of a table by their numbers."""
+
+    texts: Mapping[str, int]
+    """Columns that are read as text, by their keys."""
+    labels: tuple[int, ...]
+    weight: int | None
+
+    def in_other(self, train: "TextTable", table: "TextTable") -> "_Layout":
+        """Find the same columns in another table, which need not have weights."""
+
+        def there(position: int, key: str) -> int:
+            return table.position(train.columns[position] if train.header and table.header else position, key)
+
+        texts = {key: there(position, key) for key, position in self.texts.items()}
+        return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None)
+
+
+def _by_split(rows: "ListedRows", layout: _Layout, required: str | None = None) -> dict[str, "ListedRows"]:
+    """Divide rows by their column `split`."""
+    table, column = rows.scanned.table, rows.scanned.table.name(layout.texts["split"])
+    places: dict[str, list[int]] = {name: [] for name in SPELLINGS}
+    for row, value in enumerate(rows.texts["split"]):
+        if (name := SPLIT_NAMES.get(value.lower())) is None:
+            raise DataError(f"{rows.place(row)}: {column}: {value!r}; expected {', '.join(SPLIT_NAMES)}")
+        places[name].append(row)
+    if required and not places[required]:
+        raise DataError(f"{table.path}: {column}: no row is for {required}")
+    return {name: rows.only(chosen) for name, chosen in places.items() if chosen}
+
+
+def _label_column(table: "TextTable", taken: Mapping[str, int]) -> int:
+    """Return the column of the labels where the experiment does not name it."""
+    free = [place for place in range(len(table.columns)) if place not in taken.values()]
+    named = [place for place in free if table.columns[place].lower() in LABEL_NAMES]
+    if len(found := named if len(named) == 1 else free) == 1:
+        return found[0]
+    there = f"there are {listed(table.columns)}" if free else "there is none beside the names of the images"
+    raise DataError(f"{table.path}: expected one of {', '.join(LABEL_KINDS)}, which says where the labels are; {there}")
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:  # reading the rows says what is wrong with them
+            return next((line for line in file if line.strip()), "")
+    except OSError as error:
+        raise unreadable(path, error, "a text file that lists images") from error
+
+
+def _advice(folder: Path, name: str) -> str:
+    """Say what to do about images that are not there, of which one has this name."""
+    from kerasrun.reading.image_lists import ImageFolder
+
+    for below in list_folder(folder)[1] if folder.is_dir() else ():
+        if ImageFolder(below).find(name):
+            return f"Did you mean `folder: {below}`?"
+    return "Say with `folder` where they are, take their rows out, or set `on_bad_file: skip` to leave them out."
+
+
+def _guessed_keys(table: "TextTable", rows: Sequence[Sequence[str]], image: int) -> tuple[dict[str, Any], str]:
+    """Return the keys that say which columns are what, and what else was seen."""
+    named: dict[int, int | str] = {
+        place: table.columns[place] if table.header else place for place in range(len(table.columns))
+    }
+    keys: dict[str, Any] = {"image": named.pop(image)}
+    values = {place: [row[place] for row in rows] for place in named}
+    split = next((one for one, there in values.items() if {value.lower() for value in there} <= {*SPLIT_NAMES}), None)
+    if split is not None:
+        keys["split"] = named.pop(split)
+    if not named:
+        raise DataError(f"{table.path}: lists images, but has no column beside them that could be a label")
+    marks = [place for place in named if set(values[place]) <= {"0", "1"}]
+    label = next((place for place in named if str(named[place]).lower() in LABEL_NAMES), next(reversed(named)))
+    if len(marks) > 1 and label in marks:
+        single = all(sum(row[place] == "1" for place in marks) == 1 for row in rows)
+        keys["one_hot" if single else "multi_label"] = [named[place] for place in marks]
+        used = set(marks)
+    else:
+        there = set(values[label])
+        several = any(";" in value for value in there)
+        numbers = all(map(is_number, there)) and (len(there) > _FEW_NUMBERS or any("." in value for value in there))
+        keys["multi_label" if several else "target" if numbers else "label"] = named[label]
+        used = {label}
+    others = [str(name) for place, name in named.items() if place not in used]
+    return keys, f"; not used: {listed(others)}" if others else ""
