@@ -15,7 +15,7 @@ from typing import Any
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.keras_configs import refusal
-from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
+from kerasrun.reading.data import Feature, ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
 from kerasrun.tasks.several_outputs import SeveralOutputs
@@ -169,6 +169,11 @@ def read_input_shape(path: Path) -> tuple[int, ...]:
         raise ModelFileError(f"{path}: does not say what shape its input has: {error!r}") from error
 
 
+def _row_format(rows: dict[str, Any]) -> RowFormat:
+    columns = [Feature(**{**one, "categories": tuple(one["categories"])}) for one in rows.pop("columns", ())]
+    return RowFormat(**{**rows, "features": tuple(rows["features"]), "columns": tuple(columns)})
+
+
 def _info(content: dict[str, Any], path: Path) -> ModelInfo:
     version = content.pop("format", None)
     if version != FORMAT_VERSION:
@@ -182,7 +187,7 @@ def _info(content: dict[str, Any], path: Path) -> ModelInfo:
             classes=tuple(content.pop("classes")),
             image_format=ImageFormat(**image) if image else None,
             parts=tuple(OutputPart(**part) for part in content.pop("parts", ())),
-            row_format=RowFormat(**{**rows, "features": tuple(rows["features"])}) if rows else None,
+            row_format=_row_format(rows) if rows else None,
             **content,
         )
     except (TypeError, KeyError) as error:

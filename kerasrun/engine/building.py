@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasrun import plugins
 from kerasrun.components import Component, snake_case
 from kerasrun.engine import devices
+from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
@@ -74,7 +75,7 @@ def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
     """
     _set_up(experiment)
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
-    return keras.Model(inputs, _preprocess(experiment, inputs, train))
+    return keras.Model(inputs, _preprocess(experiment, inputs, inputs, train))
 
 
 def _set_up(experiment: Experiment) -> None:
@@ -87,7 +88,13 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     loss = experiment.compile.loss
     output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
-    x = _preprocess(experiment, inputs, train)
+    row_format = data.row_format
+    if row_format is None or row_format.is_plain:
+        x = _preprocess(experiment, inputs, inputs, train)
+    else:
+        columns = Columns(row_format, inputs, train)
+        numbers = columns.numbers
+        x = columns.joined(numbers if numbers is None else _preprocess(experiment, inputs, numbers, train))
     if _measures(experiment):
         data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
     # As TensorFlow takes it: ASCII letters, digits and few signs.
@@ -259,12 +266,15 @@ def _jit_compile(asked: bool | str) -> bool | str:
     return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
 
 
-def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
-    """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images."""
+def _preprocess(experiment: Experiment, inputs: Any, x: Any, train: Inputs) -> Any:
+    """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images.
+
+    Args:
+        x: what it is applied to, which is the model's input itself or computed from it.
+    """
     if isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes:
-        return standardize(experiment.augmentation, inputs, train)
+        return standardize(experiment.augmentation, x, train)
     if experiment.preprocessing is not None:
-        x = inputs
         for number, component in enumerate(experiment.preprocessing, 1):
             taken = experiment.model.taken_names()
             alike = snake_case(component.name)
@@ -276,9 +286,9 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     are_bytes = train.dtype == np.uint8
     # All examples are read for it, so only a network that has preprocessing of its own asks.
     has_own = type(experiment.model).preprocess is not Network.preprocess
-    own = experiment.model.preprocess(inputs) if are_bytes or (has_own and are_pixels(train)) else inputs
+    own = experiment.model.preprocess(x) if are_bytes or (has_own and are_pixels(train)) else x
     if own is None:
-        return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if are_bytes else inputs
+        return keras.layers.Rescaling(1 / 255, name="rescaling")(x) if are_bytes else x
     return own
 
 

@@ -63,6 +63,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     logger.info("reading %s", experiment.data.what_is_read)
     with kept_within(experiment.cache.memory):
         data = experiment.data.open()
+    for note in data.notes:
+        logger.info("%s", note)
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit

@@ -3,15 +3,15 @@
 import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
+from kerasrun.reading.data import Data, Feature, LabelKind, Missing, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
@@ -38,7 +38,15 @@ LOOKED_AT = 500
 """How many rows show what the columns of a file hold."""
 _MOST_CLASSES = 30
 
+
+def _is_kind(kind: str) -> str:
+    if kind not in ("number", "category", "date", "left_out") and "%" not in kind:
+        raise ValueError("expected number, category, date, left_out, or the form of a date such as '%d.%m.%Y'")
+    return kind
+
+
 Column = int | str
+ColumnKind = Annotated[str, AfterValidator(_is_kind)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
@@ -63,6 +71,12 @@ class RowSource(Source):
     """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
+    columns: Mapping[str, ColumnKind] = {}
+    """What columns are, where the rows for training do not show it: `number`, `category`, `date`, or `left_out`; or the
+    form of a date, such as `"%d.%m.%Y"`, as Python's `strptime` has it."""
+    missing: Missing = "fill"
+    """What becomes of a missing feature: `fill` gives numbers their mean and a column that says so, and categories a
+    value of their own; `error` refuses it."""
     sample_weight: Column | None = None
     """The column that says how much each training example counts in the loss."""
     classes: ClassNames | None = None
@@ -143,20 +157,81 @@ class RowSource(Source):
         paths = {"train": self.train, "validation": self.validation, "test": self.test}
         tables = {name: self.table(path) for name, path in paths.items() if path}
         train = tables["train"]
-        layout = self._layout(train)
+        layout, of_train, notes = self._typed(train)
         scanned = {
-            name: _scanned(table, layout if table is train else _in_other(layout, train, table), self.label_key)
+            name: of_train if table is train else self._scanned(table, _in_other(layout, train, table))
             for name, table in tables.items()
         }
-        classes = self._classes(scanned["train"], [train.columns[position] for position in layout.labels])
+        classes = self._classes(of_train, [train.columns[position] for position in layout.labels])
         splits = {name: self._split(name, rows, classes) for name, rows in scanned.items()}
         row_format = RowFormat(
-            tuple(train.columns[position] for position in layout.features), train.header, train.delimiter
+            tuple(train.columns[position] for position, _ in layout.features),
+            *(train.header, train.delimiter, tuple(one for _, one in layout.features)),
+            *(train.encoding, train.decimal, train.thousands),
+            missing=self.missing,
         )
+        notes += tuple(note for rows in scanned.values() for note in rows.told_unknown)
         digest = hashlib.sha256(b"" if self.limit is None else f"limit {self.limit}\n".encode())
         for name, rows in scanned.items():
             digest.update(f"{name} {rows.sha256}\n".encode())
-        return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format)
+        return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format, (*self.told(train), *notes))
+
+    def told(self, train: Table) -> tuple[str, ...]:
+        """Return what to say of how a file is read, where the experiment does not say it."""
+        del train
+        return ()
+
+    def _typed(self, train: Table) -> "tuple[Layout, ScannedRows, tuple[str, ...]]":
+        """Find what the columns are, and read the file for training."""
+        from kerasrun.reading.columns import described
+
+        layout = self._layout(train)
+        kinds = {train.position(name, "columns"): kind for name, kind in self.columns.items()}
+        names = [train.columns[position] for position, _ in layout.features]
+        if unknown := [name for name in self.columns if train.columns[train.position(name, "columns")] not in names]:
+            raise DataError(f"{train.path}: {unknown[0]!r} of `columns` is not a feature")
+        if set(kinds.values()) <= {"number"}:
+            try:  # most tables are numbers alone, and are read once
+                scanned = self._scanned(train, layout, gaps=False)
+            except DataError:
+                found = self._looked_at(train, layout, kinds)
+                if all(isinstance(one, Feature) and one == Feature() for one in found.values()):
+                    raise
+            else:
+                return layout.with_means(scanned.means), scanned, ()
+        else:
+            found = self._looked_at(train, layout, kinds)
+        left_out = {train.columns[position]: why for position, why in found.items() if isinstance(why, str)}
+        typed = [(position, one) for position, one in found.items() if isinstance(one, Feature)]
+        if not typed:
+            raise DataError(f"{train.path}: no column is left for the features: {described([], left_out)}")
+        order = ("number", "date", "category")
+        typed.sort(key=lambda one: order.index(one[1].kind))
+        layout = replace(layout, features=tuple(typed))
+        scanned = self._scanned(train, layout)
+        told = described([(train.columns[position], one) for position, one in typed], left_out)
+        return layout.with_means(scanned.means), scanned, (told,)
+
+    def _looked_at(self, train: Table, layout: "Layout", kinds: Mapping[int, str]) -> "dict[int, Feature | str]":
+        """Return what each column of the features is, or why it is left out."""
+        from kerasrun.reading.columns import LEFT_OUT, feature, look
+
+        asked = {position: kinds.get(position) for position, _ in layout.features}
+        seen = {one.position: one for one in look(train, asked)}
+        return {
+            position: "by the experiment"
+            if kind == LEFT_OUT
+            else feature(seen[position], kind, train, asked_for=self.features is not None)
+            for position, kind in asked.items()
+        }
+
+    def _scanned(self, table: Table, layout: "Layout", *, gaps: bool = True) -> "ScannedRows":
+        from kerasrun.reading.rows import scan_rows
+
+        gaps = gaps and self.missing == "fill"
+        if self.label_key == "label":
+            return scan_rows(table, layout.features, gaps=gaps, text=layout.labels[0], weight=layout.weight)
+        return scan_rows(table, layout.features, gaps=gaps, labels=layout.labels, weight=layout.weight)
 
     def _layout(self, train: Table) -> "Layout":
         """Find the columns that the experiment names in the file for training."""
@@ -179,7 +254,7 @@ class RowSource(Source):
             raise DataError(f"{train.path}: {train.name(labels[0])} is `sample_weight`, and a label as well")
         if not features:
             raise DataError(f"{train.path}: no column is left for the features")
-        return Layout(features, labels, weight)
+        return Layout(tuple((position, Feature()) for position in features), labels, weight)
 
     def _label_columns(self, train: Table) -> tuple[int, ...]:
         key, given = self.label_key, getattr(self, self.label_key)
@@ -229,9 +304,17 @@ class RowSource(Source):
 class Layout:
     """The columns of a file by their numbers."""
 
-    features: tuple[int, ...]
+    features: tuple[tuple[int, Feature], ...]
     labels: tuple[int, ...]
     weight: int | None
+
+    def with_means(self, means: Sequence[float]) -> "Layout":
+        """Return the same with the means of the numbers, which come first."""
+        features = [
+            (position, replace(one, mean=mean)) if one.kind == "number" and not one.gaps else (position, one)
+            for (position, one), mean in zip(self.features, [*means, *[0.0] * len(self.features)], strict=False)
+        ]
+        return replace(self, features=tuple(features))
 
 
 def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, ...]:
@@ -251,17 +334,9 @@ def _in_other(layout: Layout, train: Table, table: Table) -> Layout:
                 f"{train.path}"
             )
         return Layout(layout.features, layout.labels, None)
-    features = tuple(table.position(train.columns[position], "features") for position in layout.features)
+    features = tuple((table.position(train.columns[position], "features"), one) for position, one in layout.features)
     labels = tuple(table.position(train.columns[position], "labels") for position in layout.labels)
     return Layout(features, labels, None)
-
-
-def _scanned(table: Table, layout: Layout, label_key: str) -> "ScannedRows":
-    from kerasrun.reading.rows import scan_rows
-
-    if label_key == "label":
-        return scan_rows(table, layout.features, text=layout.labels[0], weight=layout.weight)
-    return scan_rows(table, layout.features, labels=layout.labels, weight=layout.weight)
 
 
 def _found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:

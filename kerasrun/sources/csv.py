@@ -3,28 +3,41 @@
 import csv
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from kerasrun.errors import DataError
 from kerasrun.reading.files import unreadable
+from kerasrun.reading.tables import Table
 from kerasrun.sources._rows import LOOKED_AT, RowSource, is_number
 
 if TYPE_CHECKING:
     from kerasrun.reading.rows import TextTable
 
 WHITESPACE = "whitespace"
+AUTO = "auto"
+_SNIFFED = 30
+_DELIMITERS = ",;\t|"
 
 
 class Csv(RowSource):
     """Rows of values in text files, one file for each split: a column is a feature or a label.
 
     A column is given by its name in the header, or by its number: from 0, or from -1 for the last one. One of `label`,
-    `one_hot`, `multi_label` and `target` says where the labels are. Features must be numbers, and become float32. The
-    columns of the other files are found by the names that they have in the file for training; columns that are not
-    asked for are passed over. Values may be quoted, as Python's `csv` module reads them; blanks around them and blank
-    lines do not count. Rows that would not fit into memory are read when they are asked for.
+    `one_hot`, `multi_label` and `target` says where the labels are. The columns of the other files are found by the
+    names that they have in the file for training; columns that are not asked for are passed over. Values may be quoted,
+    as Python's `csv` module reads them; blanks around them and blank lines do not count. Rows that would not fit into
+    memory are read when they are asked for.
+
+    A feature is a number, a category or left out: the file for training decides, a line at the start says so, and
+    `columns` overrides it. Text is a category, unless (nearly) every value differs, or all are one, or are dates; a
+    date becomes year, month, day of the week and days since the first. Where most values are numbers and some are not,
+    training does not begin. Words such as `NA`, `null` and `?` are missing values like an empty one. A missing number
+    becomes the mean of the rows that train, and a column says where; a missing category is one of its own; an unknown
+    one is no category, and counted in one line. Numbers go into the network as they are, and `preprocessing` is applied
+    to them alone. Up to 32 categories become a column each, more an `Embedding`: these are layers of the model, which
+    `kerasrun summary` shows.
     """
 
     kind: ClassVar[str] = "csv"
@@ -33,20 +46,58 @@ class Csv(RowSource):
 
     header: bool = True
     """Whether the first row of each file names the columns."""
-    delimiter: str = ","
-    """What is between two values: one character (`"\\t"` for a tab), or `whitespace` for any run of blanks."""
+    delimiter: str = AUTO
+    """What is between two values: one character (`"\\t"` for a tab), or `whitespace` for any run of blanks; `auto`
+    finds it in the first rows, and says so where it is no comma."""
+    encoding: str = "utf-8"
+    """The encoding of the text, such as `cp1252` or `latin-1`."""
+    decimal: Literal[".", ","] = "."
+    """What is before the decimals of a number."""
+    thousands: Literal[",", ".", " ", "'", "_"] | None = None
+    """What may be between groups of three digits."""
 
     @field_validator("delimiter")
     @classmethod
     def _separates(cls, value: str) -> str:
-        if value != WHITESPACE and (len(value) != 1 or value in '"\r\n'):
-            raise ValueError(f"expected one character, or {WHITESPACE}")
+        if value not in (AUTO, WHITESPACE) and (len(value) != 1 or value in '"\r\n'):
+            raise ValueError(f"expected one character, {WHITESPACE} or {AUTO}")
         return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _encodes(cls, value: str) -> str:
+        try:
+            alike = '\r\n",;\t0'.encode(value) == b'\r\n",;\t0'
+        except LookupError:
+            raise ValueError("expected an encoding of Python's, such as utf-8, cp1252 or latin-1") from None
+        if not alike:
+            raise ValueError("expected an encoding that has ASCII as it is; save the file as UTF-8")
+        return value
+
+    @model_validator(mode="after")
+    def _separates_numbers(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError(f"expected thousands that differ from decimal, received {self.decimal!r} for both")
+        return self
 
     def table(self, path: Path) -> "TextTable":
         from kerasrun.reading.rows import open_table
 
-        return open_table(path, None if self.delimiter == WHITESPACE else self.delimiter, header=self.header)
+        delimiter = self.delimiter
+        if delimiter == AUTO:
+            delimiter = delimiter_of(path, self.encoding, self.decimal)
+        return open_table(
+            *(path, None if delimiter == WHITESPACE else delimiter),
+            header=self.header,
+            encoding=self.encoding,
+            decimal=self.decimal,
+            thousands=self.thousands,
+        )
+
+    def told(self, train: Table) -> tuple[str, ...]:
+        if self.delimiter != AUTO or train.delimiter == ",":
+            return ()
+        return (f"{train.path}: split at {'blanks' if train.delimiter is None else repr(train.delimiter)}",)
 
     @classmethod
     def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
@@ -55,6 +106,41 @@ class Csv(RowSource):
         if _is_header(rows):
             return rows[0], rows[1:], keys
         return list(map(str, range(len(rows[0])))), rows, {"header": False, **keys}
+
+
+def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
+    """Return what is between the values of a file's first rows; a comma where nothing divides them alike.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    try:
+        with path.open(encoding=encoding, errors="replace", newline="") as file:
+            lines = [line.removeprefix("\ufeff") for line in islice(file, LOOKED_AT) if line.strip()]
+    except OSError as error:
+        raise unreadable(path, error, "a text file of rows") from error
+    if decimal == "." and _divides(lines, ","):
+        return ","  # whatever else there is
+    try:
+        sniffed = csv.Sniffer().sniff("".join(lines[:_SNIFFED]), _DELIMITERS).delimiter
+    except csv.Error:
+        sniffed = _DELIMITERS[0]
+    found = (one for one in (sniffed, *_DELIMITERS) if _divides(lines, one))
+    return next(found, WHITESPACE if _are_blanks(lines) else ",")
+
+
+def _divides(lines: list[str], delimiter: str) -> bool:
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
+    except csv.Error:
+        return False
+    rows = rows[:-1] if len(lines) == LOOKED_AT else rows  # the last one may be cut
+    return bool(rows) and len(rows[0]) > 1 and len({len(row) for row in rows}) == 1
+
+
+def _are_blanks(lines: list[str]) -> bool:
+    counts = {len(line.split()) for line in lines}
+    return len(counts) == 1 and counts.pop() > 1
 
 
 def _rows(path: Path) -> tuple[list[list[str]], str]:

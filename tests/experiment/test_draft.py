@@ -168,7 +168,7 @@ ROWS = "\n".join(f"{n};{n % 7};{'abc'[n % 3]};{n / 7:.3f}" for n in range(40))
         (ROWS, {"header": False, "delimiter": ";", "target": -1, "features": (0, 1)}),
         (f"n;rest;Label;part\n{ROWS}", {"delimiter": ";", "label": "Label", "features": None}),
         ("\n".join(f"{n} 0 {n % 2} {1 - n % 2}" for n in range(20)), {"delimiter": "whitespace", "one_hot": 2}),
-        ("\n".join(f"{n}.5,{n % 3}" for n in range(20)), {"delimiter": ",", "label": -1}),
+        ("\n".join(f"{n}.5,{n % 3}" for n in range(20)), {"delimiter": "auto", "label": -1}),
     ],
 )
 def test_what_columns_are_is_seen(drafted, tmp_path, text, keys):
