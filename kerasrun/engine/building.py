@@ -20,6 +20,7 @@ from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
+from kerasrun.engine.scaled_targets import in_units, scaled_loss
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError
@@ -32,7 +33,7 @@ from kerasrun.models.base import Network, free_name, refusal_explained, sentence
 from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
-from kerasrun.reading.data import Data, Inputs, LabelKind
+from kerasrun.reading.data import Data, Inputs, LabelKind, Split
 from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
@@ -54,7 +55,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     strategy = devices.strategy(device, len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
     with _scope(strategy):
-        model, targets, layers = _build(experiment, prepared.data, prepared.train.inputs, pretrained)
+        model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
     augmentation = augmentation_of(experiment, tuple(model.input.shape[1:]), masks=targets.task.per_pixel)
     return Job(
         **vars(prepared),
@@ -84,7 +85,8 @@ def _set_up(experiment: Experiment) -> None:
     keras.config.set_dtype_policy(experiment.precision)
 
 
-def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) -> tuple[Any, Targets, Sequence[Any]]:
+def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -> tuple[Any, Targets, Sequence[Any]]:
+    train = split.inputs
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     loss = experiment.compile.loss
     output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
@@ -116,6 +118,8 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
     targets = model_targets(model, experiment, len(data.classes), data.label_kind)
+    if experiment.fit.scale_targets:
+        model = in_units(model, split.label_array)
     targets.task.check_labels(data)
     try:
         _compile(model, experiment_of(experiment, 0), targets)
@@ -236,6 +240,8 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     written = experiment.compile.metrics
     metrics = by_name(written if isinstance(written, tuple) else targets.task.default_metrics)
     of_outputs = targets.task.compile_arguments(targets, metrics)
+    if experiment.fit.scale_targets:
+        of_outputs["loss"] = scaled_loss(of_outputs["loss"], model)
     jit_compile = _jit_compile(experiment.compile.jit_compile)
     if targets.ignores and jit_compile is not False:
         if jit_compile is True:
