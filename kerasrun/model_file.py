@@ -171,7 +171,8 @@ def read_input_shape(path: Path) -> tuple[int, ...]:
 
 def _row_format(rows: dict[str, Any]) -> RowFormat:
     columns = [Feature(**{**one, "categories": tuple(one["categories"])}) for one in rows.pop("columns", ())]
-    return RowFormat(**{**rows, "features": tuple(rows["features"]), "columns": tuple(columns)})
+    names = {key: tuple(rows.pop(key, ())) for key in ("features", "labels")}
+    return RowFormat(**{**rows, **names, "columns": tuple(columns)})
 
 
 def _info(content: dict[str, Any], path: Path) -> ModelInfo:

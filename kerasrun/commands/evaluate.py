@@ -18,7 +18,9 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Measure on these class folders instead.", show_default=False),
+        typer.Option(
+            metavar="PATH", help="Measure on these class folders, or this table, instead.", show_default=False
+        ),
     ] = None,
     threshold: Threshold = None,
     last: Last = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -97,11 +97,18 @@ class RowFormat:
     thousands: str | None = None
     missing: Missing = "error"
     """What becomes of a missing value."""
+    labels: tuple[str, ...] = ()
+    """The columns of the labels, as `features` are named."""
 
     @property
     def is_plain(self) -> bool:
         """Whether a row is what the network computes with: numbers, of which none is missing."""
         return all(column.kind == "number" and not column.gaps for column in self.columns)
+
+    def reads_as(self, other: RowFormat) -> bool:
+        """Return whether rows become the same numbers as in another format, but for what fills a gap."""
+        mine, theirs = ([replace(one, mean=0) for one in each.columns] for each in (self, other))
+        return self.features == other.features and mine == theirs
 
 
 class Inputs(Protocol):

@@ -1,6 +1,7 @@
 """Tables: the fields that say which columns are what, and how examples and labels are made of them."""
 
 import hashlib
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasrun.reading.rows import ScannedRows
+
+logger = logging.getLogger("kerasrun")
 
 LABEL_KINDS: Mapping[str, LabelKind] = {
     "label": "classes",
@@ -169,12 +172,26 @@ class RowSource(Source):
             *(train.header, train.delimiter, tuple(one for _, one in layout.features)),
             *(train.encoding, train.decimal, train.thousands),
             missing=self.missing,
+            labels=tuple(train.columns[position] for position in layout.labels),
         )
         notes += tuple(note for rows in scanned.values() for note in rows.told_unknown)
         digest = hashlib.sha256(b"" if self.limit is None else f"limit {self.limit}\n".encode())
         for name, rows in scanned.items():
             digest.update(f"{name} {rows.sha256}\n".encode())
         return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format, (*self.told(train), *notes))
+
+    def rows_elsewhere(self, path: Path, row_format: RowFormat, classes: Sequence[str]) -> Split:
+        table = self.table(path)
+        features, labels = (
+            [table.position(name if row_format.header else int(name), key) for name in names]
+            for key, names in (("features", row_format.features), (self.label_key, row_format.labels))
+        )
+        columns = row_format.columns or [Feature()] * len(features)
+        layout = Layout(tuple(zip(features, columns, strict=True)), tuple(labels), None)
+        rows = self._scanned(table, layout)
+        for note in rows.told_unknown:
+            logger.warning("%s", note)
+        return self.model_copy(update={"limit": None})._split(path.stem, rows, classes)
 
     def told(self, train: Table) -> tuple[str, ...]:
         """Return what to say of how a file is read, where the experiment does not say it."""

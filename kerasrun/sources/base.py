@@ -3,7 +3,7 @@
 import os
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kerasrun.components import Kind
-from kerasrun.reading.data import Data, LabelKind, Shape
+from kerasrun.errors import DataError
+from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
 from kerasrun.tasks.base import task_named
 
 ArrayLabels = Literal["classes", "multi_label", "numbers"]
@@ -127,6 +128,15 @@ class Source(Kind):
             DataError: if anything is missing, damaged or contradicts itself; the message names the file. For what is
                 read later, `Data.fingerprint` raises it.
         """
+
+    def rows_elsewhere(self, path: Path, row_format: RowFormat, classes: Sequence[str]) -> Split:
+        """Read another table for a model that was trained on rows of such data.
+
+        Raises:
+            DataError: as `open`, and for a class that is not in `classes`.
+        """
+        del row_format, classes
+        raise DataError(f"{path}: the model was not trained on a table, so none can be read for it")
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:

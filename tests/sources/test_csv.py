@@ -78,7 +78,7 @@ def test_text_labels_become_numbers_of_sorted_classes(opened):
     assert data.classes == ("oak", "rose")
     assert data.splits["train"].labels.tolist() == [1, 0, 1]
     columns = (Feature(mean=4 / 3), Feature(mean=12.25 / 3))
-    assert data.row_format == RowFormat(("length", "width"), True, ",", columns, missing="fill")
+    assert data.row_format == RowFormat(("length", "width"), True, ",", columns, missing="fill", labels=("species",))
 
 
 def test_labels_that_are_numbers_are_sorted_as_numbers(opened):
@@ -110,7 +110,7 @@ def test_one_hot_columns_at_the_end_of_rows_without_header(opened):
     assert data.splits["train"].labels.tolist() == [1, 2]
     assert data.classes == ("0", "1", "2")
     columns = (Feature(mean=0.75), Feature(mean=1.125))
-    assert data.row_format == RowFormat(("0", "1"), False, None, columns, missing="fill")
+    assert data.row_format == RowFormat(("0", "1"), False, None, columns, missing="fill", labels=("2", "3", "4"))
 
 
 def test_one_hot_columns_give_the_classes_their_names(opened):

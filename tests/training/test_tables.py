@@ -11,6 +11,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import kerasrun
 from kerasrun.engine.prepared import prepare
+from kerasrun.errors import DataError
 from kerasrun.experiment.load import load
 from kerasrun.results.prediction import predict
 from tests.training.exactness import variables_digest
@@ -105,3 +106,19 @@ def test_many_categories_have_vectors_of_their_own_and_an_unknown_one_zeros(tmp_
     vectors = keras.Model(model.input, model.get_layer("category_key_row").output)
     assert not np.asarray(vectors(np.zeros((1, 1), np.float32))).any()
     assert np.asarray(vectors(np.full((1, 1), 3000, np.float32))).any()
+
+
+def test_another_table_is_evaluated_as_the_model_reads_it(folder):
+    run = kerasrun.train(folder / "run.yaml", output=folder)
+    with (folder / "rows.csv").open(newline="") as file:
+        header, *table = list(csv.reader(file))
+    with (folder / "turned.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([row[::-1] for row in (header, *table)])
+    whole = kerasrun.evaluate(run, data=folder / "turned.csv")
+    assert whole.examples == 90
+    parts = [kerasrun.evaluate(run, split=split) for split in ("train", "validation")]
+    assert whole.metrics["loss"] == pytest.approx(sum(part.metrics["loss"] * part.examples for part in parts) / 90)
+    (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("Oslo", "Aachen"))
+    with pytest.raises(DataError, match="the columns of the file for training are not what they were"):
+        kerasrun.evaluate(run, split="train")
+    assert kerasrun.evaluate(run, data=folder / "turned.csv").metrics == whole.metrics
