@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -103,9 +103,12 @@ def feature(seen: Seen, kind: str | None, table: Table, *, asked_for: bool) -> F
     if kind == "date" or (kind is not None and "%" in kind):
         return _dates(seen, table, "" if kind == "date" else kind)
     if kind is None:
-        foreign = _foreign(seen.texts or {}, table)
-        if foreign or seen.numbers * 2 >= seen.rows - seen.missing:
-            advice = foreign or f"; where it is text, say `columns: {{{table.columns[seen.position]}: category}}`"
+        keys = foreign_numbers(seen.texts or {}, table.decimal, table.thousands)
+        if keys or seen.numbers * 2 >= seen.rows - seen.missing:
+            advice = f"; where it is text, say `columns: {{{table.columns[seen.position]}: category}}`"
+            if keys:
+                said = " and ".join(f'`{key}: "{text}"`' for key, text in keys.items())
+                advice = f": set {said}, or say `columns`"
             raise _no_number(seen, table, advice)
         if not asked_for and (why := _useless(seen, table)):
             return why
@@ -196,7 +199,7 @@ def _useless(seen: Seen, table: Table) -> str | None:
     """Return why a column of text says nothing of an example that was not seen."""
     values = seen.rows - seen.missing
     distinct = None if seen.texts is None else len(seen.texts)
-    if seen.texts and _forms(seen.texts):
+    if seen.texts and forms_of_dates(seen.texts):
         return f"dates (say `columns: {{{table.columns[seen.position]}: date}}`)"
     if distinct == 1 and not seen.missing:
         return "only one value"
@@ -207,20 +210,15 @@ def _useless(seen: Seen, table: Table) -> str | None:
     return None
 
 
-def _foreign(texts: Mapping[str, int], table: Table) -> str | None:
-    """Return what to set where all values are numbers, but written otherwise than the experiment says."""
-    found = [match for text in texts if (match := _FOREIGN.fullmatch(text)) and any(c.isdigit() for c in text)]
-    if not found or len(found) < len(texts):
-        return None
-    thousands = {match["thousands"] for match in found} - {None}
-    decimals = {match["decimal"] for match in found} - {None}
-    if len(thousands) > 1 or len(decimals) > 1 or thousands & decimals:
-        return None
-    keys = [f'decimal: "{one}"' for one in decimals if one != table.decimal]
-    keys += [f'thousands: "{one}"' for one in thousands if one != table.thousands]
-    if not keys:
-        return None
-    return f": set {' and '.join(f'`{key}`' for key in keys)}, or `columns` if it is text"
+def foreign_numbers(texts: Collection[str], decimal: str, thousands: str | None) -> dict[str, str]:
+    """Return the keys to set where all texts are numbers, but written otherwise; empty where they are not."""
+    found = [match for text in texts if (match := _FOREIGN.fullmatch(text)) and any(map(str.isdigit, text))]
+    written = {key: {match[key] for match in found} - {None} for key in ("decimal", "thousands")}
+    ambiguous = any(len(marks) > 1 for marks in written.values()) or written["decimal"] & written["thousands"]
+    if ambiguous or len(found) < len(texts):
+        return {}
+    said = {"decimal": decimal, "thousands": thousands}
+    return {key: mark for key, marks in written.items() for mark in marks if mark != said[key]}
 
 
 def _date(text: str, form: str) -> datetime:
@@ -228,7 +226,7 @@ def _date(text: str, form: str) -> datetime:
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
-def _reads(form: str, texts: Mapping[str, int]) -> bool:
+def _reads(form: str, texts: Iterable[str]) -> bool:
     try:
         for text in texts:
             _date(text, form)
@@ -237,7 +235,7 @@ def _reads(form: str, texts: Mapping[str, int]) -> bool:
     return True
 
 
-def _forms(texts: Mapping[str, int]) -> list[str]:
+def forms_of_dates(texts: Iterable[str]) -> list[str]:
     """Return the forms that read every text as a date."""
     return [form for form in _FORMS if _reads(form, texts)]
 
@@ -246,7 +244,7 @@ def _dates(seen: Seen, table: Table, form: str | None) -> Feature:
     name = table.name(seen.position)
     if seen.texts is None:
         raise DataError(f"{table.path}: {name} has too many values to be dates")
-    forms = [form] if form else _forms(seen.texts)
+    forms = [form] if form else forms_of_dates(seen.texts)
     if len(forms) > 1:
         text = next(iter(seen.texts))
         said = " or ".join(f'`columns: {{{table.columns[seen.position]}: "{one}"}}`' for one in forms)

@@ -1,7 +1,9 @@
 """Tables: the fields that say which columns are what, and how examples and labels are made of them."""
 
+import difflib
 import hashlib
 import logging
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +42,8 @@ LABEL_NAMES = ("label", "labels", "class", "target", "y")
 LOOKED_AT = 500
 """How many rows show what the columns of a file hold."""
 _MOST_CLASSES = 30
+_ID = re.compile(r"(^|[^a-z])(id|index|row|nr|no)$|[a-z](ID|Id)$|^unnamed", re.IGNORECASE)
+"""How the name of a column ends that only numbers the rows."""
 
 
 def _is_kind(kind: str) -> str:
@@ -134,22 +138,31 @@ class RowSource(Source):
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:
+        return cls._recognized(path, None)
+
+    @classmethod
+    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
+        return cls._recognized(path, label)
+
+    @classmethod
+    def _recognized(cls, path: Path, label: str | None) -> Recognized | None:
+        """Look at the first rows; without `label`, guess where the labels are."""
         paths = {"train": path} if path.is_file() else cls._files_of_splits(path)
         if "train" not in paths or paths["train"].suffix.lower() not in cls.suffixes:
             return None
         columns, rows, keys = cls.first_rows(paths["train"])
         header = keys.get("header", True)
-        labels, label_keys = _guessed_labels(columns if header else None, rows)
+        labels, label_keys = _guessed_labels(columns, rows, label, paths["train"], header=header)
         keys |= label_keys
         features = [place for place in range(len(columns)) if place not in labels]
-        numeric = [place for place in features if all(is_number(row[place]) for row in rows)]
-        left_out = [place for place in features if place not in numeric]
-        if not numeric:
-            raise DataError(f"{paths['train']}: no column but the labels holds numbers alone; expected features")
-        if left_out or any(not columns[place] for place in numeric):
-            keys["features"] = [columns[place] if header else place for place in numeric if columns[place]]
-        names = listed([columns[place] for place in left_out])
-        return cls.recognized(paths, keys, f"; not numbers, so left out: {names}" if left_out else "")
+        if any(not columns[place] for place in features):  # an index
+            features = [place for place in features if columns[place]]
+            keys["features"] = [columns[place] for place in features]
+        values = {place: [row[place] for row in rows] for place in features}
+        kinds = {columns[place]: kind for place in features if (kind := _kind(columns[place], values[place]))}
+        if kinds:
+            keys["columns"] = kinds
+        return cls.recognized(paths, keys)
 
     @classmethod
     def _files_of_splits(cls, folder: Path) -> dict[str, Path]:
@@ -409,19 +422,40 @@ def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDA
     return labels
 
 
-def _guessed_labels(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> tuple[list[int], dict[str, Any]]:
-    """Return the columns of the labels, and the key that says so."""
-    count = len(rows[0])
-    if names is None and (one_hot := _one_hot(rows)):
+def _guessed_labels(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], label: str | None, path: Path, *, header: bool
+) -> tuple[list[int], dict[str, Any]]:
+    """Return the columns of the labels, and the key that says so; `label` is the one that was named, if any."""
+    count = len(columns)
+    if label is None and not header and (one_hot := _one_hot(rows)):
         return list(range(count - one_hot, count)), {"one_hot": one_hot}
     place = count - 1
-    if names is not None:
-        place = next((i for i, name in enumerate(names) if name.lower() in LABEL_NAMES), place)
-    column = names[place] if names is not None else place if place < count - 1 else -1
+    if label is not None:
+        if label not in columns:
+            near = difflib.get_close_matches(label, columns, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"{path}: no column {label!r} for --label; there are {listed(list(columns))}{meant}")
+        place = list(columns).index(label)
+    elif header:
+        place = next((i for i, name in enumerate(columns) if name.lower() in LABEL_NAMES), place)
+    column = columns[place] if header else place if place < count - 1 else -1
     values = {row[place] for row in rows}
     few = all(value.isdecimal() for value in values) and len(values) <= min(_MOST_CLASSES, len(rows) // 2)
     key = "label" if few or not all(map(is_number, values)) else "target"
     return [place], {key: column}
+
+
+def _kind(name: str, values: Sequence[str]) -> str | None:
+    """Return what to say of a column that has these values first; None where the values show it."""
+    from kerasrun.reading.columns import LEFT_OUT, forms_of_dates
+
+    there = [value for value in values if value.lower() not in MISSING]
+    if not there:
+        return None
+    if all(map(is_number, there)):
+        numbers_rows = _ID.search(name) and all(map(str.isdecimal, there)) and len(set(there)) == len(values)
+        return LEFT_OUT if numbers_rows else None
+    return "date" if len(forms_of_dates(there)) == 1 else None
 
 
 def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:

@@ -75,6 +75,8 @@ class Recognized:
     """Whether there are validation examples."""
     keys: Mapping[str, Any] = field(default_factory=dict)
     """The source's other keys."""
+    numbers: bool = True
+    """Whether an example that is a row holds numbers, and not categories alone."""
 
 
 class Source(Kind):
@@ -149,12 +151,24 @@ class Source(Kind):
         return None
 
     @classmethod
+    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
+        """Return the same for a table of which the column `label` is to be predicted.
+
+        Raises:
+            DataError: if it is a table, but damaged, or has no such column.
+        """
+        del path, label
+        return None
+
+    @classmethod
     def recognized(cls, paths: Mapping[str, Path], keys: Mapping[str, Any], more: str = "") -> Recognized:
         """Open the data with these keys, and describe them; `more` goes to the end of the comment."""
         data = cls.model_validate({**paths, **keys}).open()
         train = data.splits["train"]
         shape, count = train.inputs.example_shape, len(data.classes)
         what = "×".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} numbers"
+        if data.row_format and not data.row_format.is_plain:
+            what, more = f"{len(data.row_format.features)} columns", f"{more} ({data.notes[-1]})"
         labels = task_named(data.label_kind).about(count)
         return Recognized(
             cls.kind,
@@ -166,4 +180,5 @@ class Source(Kind):
             data.label_kind,
             validates="validation" in data.splits,
             keys=keys,
+            numbers=not data.row_format or any(one.kind != "category" for one in data.row_format.columns),
         )

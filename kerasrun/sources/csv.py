@@ -1,6 +1,7 @@
 """Rows of values in text files."""
 
 import csv
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -9,6 +10,7 @@ from pydantic import field_validator, model_validator
 
 from kerasrun.errors import DataError
 from kerasrun.reading.files import unreadable
+from kerasrun.reading.labels import MISSING
 from kerasrun.reading.tables import Table
 from kerasrun.sources._rows import LOOKED_AT, RowSource, is_number
 
@@ -101,11 +103,25 @@ class Csv(RowSource):
 
     @classmethod
     def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
-        rows, delimiter = _rows(path)
-        keys: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
-        if _is_header(rows):
-            return rows[0], rows[1:], keys
-        return list(map(str, range(len(rows[0])))), rows, {"header": False, **keys}
+        rows, keys = _rows(path)
+        names, values = (rows[0], rows[1:]) if _is_header(rows) else (list(map(str, range(len(rows[0])))), rows)
+        if names is not rows[0]:
+            keys["header"] = False
+        columns = [_plain_numbers(column, keys) for column in zip(*values, strict=True)]
+        return names, [list(row) for row in zip(*columns, strict=True)], keys
+
+
+def _plain_numbers(texts: Sequence[str], keys: dict[str, Any]) -> Sequence[str]:
+    """Return a column with its numbers as Python has them, and add to `keys` what is needed to read them."""
+    from kerasrun.reading.columns import foreign_numbers
+
+    there = [text for text in texts if text.lower() not in MISSING]
+    own = {} if all(map(is_number, there)) else foreign_numbers(there, ".", None)
+    if not own or any(keys.get(key, text) != text for key, text in own.items()):
+        return texts
+    keys |= own
+    thousands, decimal = own.get("thousands", ""), own.get("decimal", ".")
+    return [text.replace(thousands, "").replace(decimal, ".") for text in texts]
 
 
 def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
@@ -143,29 +159,34 @@ def _are_blanks(lines: list[str]) -> bool:
     return len(counts) == 1 and counts.pop() > 1
 
 
-def _rows(path: Path) -> tuple[list[list[str]], str]:
-    """Return the first rows, all of one length, and what is between their values."""
+def _rows(path: Path) -> tuple[list[list[str]], dict[str, Any]]:
+    """Return the first rows, all of one length, and the keys that are needed to read them."""
+    encoding = "utf-8-sig"
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in islice(file, LOOKED_AT) if line.strip()]
+        try:
+            lines = _lines(path, encoding)
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+            lines = _lines(path, encoding)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text; expected a text file of rows") from error
     except OSError as error:
         raise unreadable(path, error, "a text file of rows") from error
     if len(lines) < 2:
         raise DataError(f"{path}: has {len(lines)} rows; expected a text file of rows")
-    delimiter = max(",;\t|", key=lines[0].count)
-    if delimiter not in lines[0]:
-        delimiter = WHITESPACE
+    delimiter = max(_DELIMITERS, key=lines[0].count)
+    if not _divides(lines, delimiter):
+        delimiter = delimiter_of(path, encoding, ".")
     try:
         split = (
             [line.split() for line in lines]
             if delimiter == WHITESPACE
-            else list(csv.reader(lines, delimiter=delimiter))
+            else list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
         )
     except csv.Error as error:
         raise DataError(f"{path}: {error}; expected a text file of rows") from error
-    rows = [[value.strip() for value in row] for row in split]
+    rows = [[value.strip() for value in row] for row in split if row]
+    rows = rows[:-1] if len(lines) == LOOKED_AT else rows  # the last one may be cut
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise DataError(
@@ -174,12 +195,25 @@ def _rows(path: Path) -> tuple[list[list[str]], str]:
             )
     if len(rows[0]) < 2:
         raise DataError(f"{path}: a single column; expected features, and labels beside them")
-    return rows, delimiter
+    keys = {"delimiter": delimiter} if delimiter != "," else {}
+    return rows, keys | ({"encoding": encoding} if encoding == "cp1252" else {})
+
+
+def _lines(path: Path, encoding: str) -> list[str]:
+    with path.open(encoding=encoding, newline="") as file:
+        return [line for line in islice(file, LOOKED_AT) if line.strip()]
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Return whether the first row is text throughout, and the next one is not; or the numbers that pandas gives."""
+    """Return whether the first row is text throughout, and the others are not, or do not have it again.
+
+    Numbers as pandas gives them are names too.
+    """
     names = [name for name in rows[0] if name]
     if names == [str(number) for number in range(len(names))] and rows[0][1:] != rows[1][1:]:
         return True
-    return not any(map(is_number, rows[0])) and any(map(is_number, rows[1]))
+    if any(map(is_number, rows[0])) or len(set(names)) < len(names):
+        return False
+    columns = list(zip(*rows[1:], strict=True))
+    numeric = any(is_number(value) for column in columns for value in column)
+    return numeric or all(name not in column for name, column in zip(rows[0], columns, strict=True))

@@ -153,8 +153,8 @@ def test_init_sees_what_the_columns_are(tmp_path):
     found = recognize(tmp_path)
     assert found.kind == "parquet"
     assert found.paths == {"train": tmp_path / "train.parquet", "validation": tmp_path / "val.parquet"}
-    assert found.keys == {"label": "Label", "features": ["x"]}
-    assert found.about == "20 training examples of 1 numbers, 2 classes; not numbers, so left out: when"
+    assert found.keys == {"label": "Label"}
+    assert found.about == "20 training examples of 2 columns, 2 classes (x: numbers; when (2 values): categories)"
     assert recognize(tmp_path / "train.parquet").validates is False
 
 
