@@ -1,4 +1,4 @@
-"""Several outputs side by side in one tensor: their losses and metrics, each on its own columns.
+"""Several outputs side by side in one tensor: their losses and metrics, each on its own columns; and scaled targets.
 
 Keras has losses and metrics for networks of several tensors; with one tensor everything else (batches, evaluation,
 prediction, export) is as for a network of one output. These are what `Model.compile` is given for it; an experiment
@@ -98,6 +98,36 @@ class OutputMetric(keras.metrics.Metric):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         own = {"metric": keras.saving.serialize_keras_object(self.metric), "begin": self.begin, "end": self.end}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="kerasrun")
+class ScaledLoss(keras.losses.Loss):  # type: ignore[misc]
+    """A loss whose value is that of targets in their own units, and whose gradient is that of standardised ones.
+
+    So a step is as large as if the network were trained on numbers around 0, whatever the units are.
+
+    Args:
+        loss: as one of `OutputsLoss`.
+        mean, deviation: those of each target.
+    """
+
+    def __init__(self, loss: Any, mean: Sequence[float], deviation: Sequence[float], name: str = "scaled_loss") -> None:
+        super().__init__(name=name)
+        self.loss, self.mean, self.deviation = _deserialized(loss), list(mean), list(deviation)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Arguments (batch, targets)."""
+        value = _value(self.loss, y_true, y_pred, sample_weight)
+        scaled = _value(self.loss, self._scaled(y_true), self._scaled(y_pred), sample_weight)
+        return ops.stop_gradient(value) + (scaled - ops.stop_gradient(scaled))
+
+    def _scaled(self, numbers: Any) -> Any:
+        mean, deviation = (ops.convert_to_tensor(one, "float32") for one in (self.mean, self.deviation))
+        return (ops.cast(numbers, "float32") - mean) / deviation
+
+    def get_config(self) -> dict[str, Any]:
+        loss = keras.saving.serialize_keras_object(self.loss)
+        return {"loss": loss, "mean": self.mean, "deviation": self.deviation, "name": self.name}
 
 
 def _columns(units: Sequence[int]) -> list[tuple[int, int]]:

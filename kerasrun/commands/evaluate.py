@@ -19,7 +19,7 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="Measure on these class folders, or this table of images, instead.", show_default=False
+            metavar="PATH", help="Measure on these class folders, or this table, instead.", show_default=False
         ),
     ] = None,
     threshold: Threshold = None,

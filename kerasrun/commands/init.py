@@ -18,6 +18,10 @@ def init(
         Path | None,
         typer.Option(metavar="PATH", help="Your data: write an experiment for them.", show_default=False),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column of a table that is to be predicted.", show_default=False),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Where to write; by default NAME.yaml here.", show_default=False),
@@ -36,7 +40,9 @@ def init(
     if data:
         from kerasrun.experiment.draft import draft_experiment
 
-        typer.echo(draft_experiment(data, file))
+        typer.echo(draft_experiment(data, file, label))
+    elif label:
+        raise UsageError("--label names a column of a table; name the table with --data PATH")
     elif name:
         typer.echo(copy_example(name, file))
     elif file:

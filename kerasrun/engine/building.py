@@ -16,9 +16,11 @@ import tensorflow as tf
 from kerasrun import plugins
 from kerasrun.components import Component, snake_case
 from kerasrun.engine import devices
+from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
+from kerasrun.engine.scaled_targets import in_units, scaled_loss
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError
@@ -31,7 +33,7 @@ from kerasrun.models.base import Network, free_name, refusal_explained, sentence
 from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
-from kerasrun.reading.data import Data, Inputs, LabelKind
+from kerasrun.reading.data import Data, Inputs, LabelKind, Split
 from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
@@ -53,7 +55,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     strategy = devices.strategy(device, len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
     with _scope(strategy):
-        model, targets, layers = _build(experiment, prepared.data, prepared.train.inputs, pretrained)
+        model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
     augmentation = augmentation_of(experiment, tuple(model.input.shape[1:]), masks=targets.task.per_pixel)
     return Job(
         **vars(prepared),
@@ -74,7 +76,7 @@ def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
     """
     _set_up(experiment)
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
-    return keras.Model(inputs, _preprocess(experiment, inputs, train))
+    return keras.Model(inputs, _preprocess(experiment, inputs, inputs, train))
 
 
 def _set_up(experiment: Experiment) -> None:
@@ -83,11 +85,18 @@ def _set_up(experiment: Experiment) -> None:
     keras.config.set_dtype_policy(experiment.precision)
 
 
-def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) -> tuple[Any, Targets, Sequence[Any]]:
+def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -> tuple[Any, Targets, Sequence[Any]]:
+    train = split.inputs
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     loss = experiment.compile.loss
     output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
-    x = _preprocess(experiment, inputs, train)
+    row_format = data.row_format
+    if row_format is None or row_format.is_plain:
+        x = _preprocess(experiment, inputs, inputs, train)
+    else:
+        columns = Columns(row_format, inputs, train)
+        numbers = columns.numbers
+        x = columns.joined(numbers if numbers is None else _preprocess(experiment, inputs, numbers, train))
     if _measures(experiment):
         data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
     # As TensorFlow takes it: ASCII letters, digits and few signs.
@@ -109,6 +118,8 @@ def _build(experiment: Experiment, data: Data, train: Inputs, pretrained: bool) 
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
     targets = model_targets(model, experiment, len(data.classes), data.label_kind)
+    if experiment.fit.scale_targets:
+        model = in_units(model, split.label_array)
     targets.task.check_labels(data)
     try:
         _compile(model, experiment_of(experiment, 0), targets)
@@ -229,6 +240,8 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     written = experiment.compile.metrics
     metrics = by_name(written if isinstance(written, tuple) else targets.task.default_metrics)
     of_outputs = targets.task.compile_arguments(targets, metrics)
+    if experiment.fit.scale_targets:
+        of_outputs["loss"] = scaled_loss(of_outputs["loss"], model)
     jit_compile = _jit_compile(experiment.compile.jit_compile)
     if targets.ignores and jit_compile is not False:
         if jit_compile is True:
@@ -259,12 +272,15 @@ def _jit_compile(asked: bool | str) -> bool | str:
     return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
 
 
-def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
-    """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images."""
+def _preprocess(experiment: Experiment, inputs: Any, x: Any, train: Inputs) -> Any:
+    """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images.
+
+    Args:
+        x: what it is applied to, which is the model's input itself or computed from it.
+    """
     if isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes:
-        return standardize(experiment.augmentation, inputs, train)
+        return standardize(experiment.augmentation, x, train)
     if experiment.preprocessing is not None:
-        x = inputs
         for number, component in enumerate(experiment.preprocessing, 1):
             taken = experiment.model.taken_names()
             alike = snake_case(component.name)
@@ -276,9 +292,9 @@ def _preprocess(experiment: Experiment, inputs: Any, train: Inputs) -> Any:
     are_bytes = train.dtype == np.uint8
     # All examples are read for it, so only a network that has preprocessing of its own asks.
     has_own = type(experiment.model).preprocess is not Network.preprocess
-    own = experiment.model.preprocess(inputs) if are_bytes or (has_own and are_pixels(train)) else inputs
+    own = experiment.model.preprocess(x) if are_bytes or (has_own and are_pixels(train)) else x
     if own is None:
-        return keras.layers.Rescaling(1 / 255, name="rescaling")(inputs) if are_bytes else inputs
+        return keras.layers.Rescaling(1 / 255, name="rescaling")(x) if are_bytes else x
     return own
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from kerasrun import plugins
 from kerasrun.engine import devices
 from kerasrun.engine.devices import Device
+from kerasrun.engine.scales import note_scales
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.rules.base import Facts, check_with_data
@@ -63,6 +64,8 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     logger.info("reading %s", experiment.data.what_is_read)
     with kept_within(experiment.cache.memory):
         data = experiment.data.open()
+    for note in data.notes:
+        logger.info("%s", note)
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit
@@ -83,6 +86,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         )
     if isinstance(experiment.augmentation, ImageDataGenerator):
         require_suitable_images(experiment.augmentation, train_split.inputs)
+    note_scales(experiment, data, train_split)
     if not is_in_memory(train_split.inputs):
         logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
     if validation and fit.validation_steps:

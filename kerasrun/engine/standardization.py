@@ -148,7 +148,7 @@ def statistics(before: Any, train: Inputs, axis: int | Sequence[int] | None) -> 
     axes = [] if axis is None else [axis] if isinstance(axis, int) else list(axis)
     kept = sorted(one % len(shape) for one in axes)
     others = tuple(place for place in range(len(shape)) if place not in kept)
-    is_first = len(before.layers) == 1
+    is_first = before.output is before.input
     total, squares, count = np.float64(0), np.float64(0), 0
     for examples in chunks(train):
         values = examples if is_first else np.asarray(before(examples, training=False), np.float64)

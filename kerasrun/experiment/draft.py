@@ -1,5 +1,6 @@
 """An experiment to begin with, for data that were looked at."""
 
+import math
 import os
 from pathlib import Path
 
@@ -19,12 +20,13 @@ _LENET_LEAST = 16
 _LEAST_MAP = 6
 
 
-def draft_experiment(data: Path, target: Path | None = None) -> Path:
+def draft_experiment(data: Path, target: Path | None = None, label: str | None = None) -> Path:
     """Look at data, and write an experiment for them that can be trained as it is.
 
     Args:
         data: a folder or a file.
         target: the file; by default called after the data, in the working directory.
+        label: the column of a table that is to be predicted, by its name or its number.
 
     Raises:
         DataError: if the data are not recognized, or the target is there already.
@@ -33,14 +35,14 @@ def draft_experiment(data: Path, target: Path | None = None) -> Path:
     target = target or Path(f"{stem}.yaml")
     if target.exists():
         raise DataError(f"{target}: is there already, and is not written over; name another file with --output FILE")
-    text = draft(recognize(data), data, target)
+    text = draft(recognize(data, label), data, target)
     parse(text, target)
     write_new(target, text)
     return target
 
 
-def recognize(path: Path) -> Recognized:
-    """Find the source that reads a file or a folder.
+def recognize(path: Path, label: str | None = None) -> Recognized:
+    """Find the source that reads a file or a folder; with `label`, a table that has this column.
 
     Raises:
         DataError: if there is none, or the data are damaged.
@@ -49,8 +51,10 @@ def recognize(path: Path) -> Recognized:
         raise missing(path, "a folder or a file of data")
     sources = [kind for kind in kinds("kerasrun.sources").values() if issubclass(kind, Source)]
     for source in sorted(sources, key=lambda one: one.generality):
-        if found := source.recognize(path):
+        if found := source.recognize(path) if label is None else source.recognize_table(path, label):
             return found
+    if label is not None:
+        raise DataError(f"{path}: not recognized as a table, so it has no column {label!r}; leave --label out")
     forms = [source.form for source in sources if source.form]
     raise DataError(f"{path}: not recognized as data; expected {', '.join(forms[:-1])} or {forms[-1]}")
 
@@ -72,10 +76,7 @@ def draft(found: Recognized, data: Path, target: Path) -> str:
         "compile:",
         "  optimizer: {Adam: {learning_rate: 0.001}}",
         *_metrics(found),
-        "fit:",
-        f"  batch_size: {min(32, max(1, found.examples // 4))}",
-        "  epochs: 20",
-        *_validation(found),
+        *_fit(found),
     ]
     return "\n".join(lines) + "\n"
 
@@ -90,11 +91,13 @@ _CONV = "kernel_size: 3, padding: same, activation: relu"
 
 def _model(found: Recognized) -> list[str]:
     if len(found.shape) == 1:
+        normalization = _remarked("preprocessing: [Normalization]", "brings every column of numbers to one scale")
         return [
+            *([normalization] if found.numbers else []),
             "model:",
             _remarked("  layers:", _FOLLOWS),
-            _remarked("    - BatchNormalization", "brings every column to one scale"),
             "    - Dense: {units: 64, activation: relu}",
+            "    - Dropout: {rate: 0.2}",
             "    - Dense: {units: 64, activation: relu}",
             "    - Dropout: {rate: 0.2}",
         ]
@@ -123,8 +126,27 @@ def _metrics(found: Recognized) -> list[str]:
     return [f"  metrics: [{', '.join(task_named(found.label_kind).drafted_metrics(found.classes))}]"]
 
 
-def _validation(found: Recognized) -> list[str]:
-    stopping = ["callbacks:", "  - EarlyStopping: {monitor: val_loss, patience: 5}"]
+def _fit(found: Recognized) -> list[str]:
+    """Return batch size, epochs and patience; of rows of numbers, those that fit the number of rows."""
+    batch_size, epochs, patience = min(32, max(1, found.examples // 4)), 20, 5
+    if len(found.shape) == 1:
+        batch_size, epochs, patience = next(one for most, *one in _ROWS if found.examples <= most)
+        batch_size = min(batch_size, max(1, found.examples // 4))
+    scaled = ["  scale_targets: true"] if found.label_kind == "numbers" else []
+    return ["fit:", f"  batch_size: {batch_size}", f"  epochs: {epochs}", *scaled, *_validation(found, patience)]
+
+
+_ROWS = (
+    (1_000, 16, 200, 30),
+    (10_000, 32, 100, 15),
+    (100_000, 128, 50, 8),
+    (math.inf, 512, 30, 4),
+)
+"""For tables of at most so many rows: batch size, epochs, and how many of them may pass without a better one."""
+
+
+def _validation(found: Recognized, patience: int) -> list[str]:
+    stopping = ["callbacks:", f"  - EarlyStopping: {{monitor: val_loss, patience: {patience}}}"]
     if found.validates:
         return stopping
     share = next((one for one in (0.1, 0.2, 0.5) if found.examples * one >= max(found.classes, 2)), None)

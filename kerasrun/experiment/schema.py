@@ -70,6 +70,9 @@ class Fit(Section):
     """Validate at the end of every so many epochs, or of the epochs listed, counted from one."""
     class_weight: Literal["balanced"] | Annotated[Mapping[str, Weight], Field(min_length=1)] | None = None
     """How much an example of each class counts in the training loss: by name (others count 1), or `balanced`."""
+    scale_targets: bool = False
+    """Whether numbers to be predicted are standardised for training, by mean and deviation of the examples that train;
+    the last layer of the model brings them back. Loss, metrics and predictions are in their own units."""
 
     def validates_after(self, epoch: int) -> bool:
         """Whether an epoch, counted from one, ends with a validation, where there is one."""

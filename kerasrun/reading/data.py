@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -30,6 +31,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "test": ("test",),
 }
 """The spellings of the names of splits in files and folders."""
+FeatureKind = Literal["number", "category", "date"]
+Missing = Literal["fill", "error"]
 LabelKind = str
 """The kind of the labels: the name of a task, which is a file in `kerasrun/tasks`."""
 IGNORED = 255
@@ -54,6 +57,33 @@ class ImageFormat:
 
 
 @dataclass(frozen=True)
+class Feature:
+    """How the values in a column of a table become numbers of a row, as the rows for training decided."""
+
+    kind: FeatureKind = "number"
+    gaps: bool = False
+    """Whether a value was missing: then a missing number is NaN in the row, and a missing category one of its own."""
+    mean: float = 0.0
+    """Of numbers without gaps the mean in the file for training, which a missing one becomes elsewhere."""
+    categories: tuple[str, ...] = ()
+    """The values of a category, numbered from 1; any other is 0. An empty text is the missing value."""
+    form: str = ""
+    """Of dates the form, as `strptime` has it; empty for ISO 8601."""
+    first: str = ""
+    """Of dates the earliest, from which days are counted."""
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """The number of each category."""
+        return {text: number for number, text in enumerate(self.categories, 1)}
+
+    @property
+    def width(self) -> int:
+        """How many numbers of a row it becomes: a date is year, month, day of the week, and days since the first."""
+        return 4 if self.kind == "date" else 1
+
+
+@dataclass(frozen=True)
 class RowFormat:
     """How a row of a text file becomes the features of an example, float32. Travels in the model file."""
 
@@ -62,6 +92,25 @@ class RowFormat:
     header: bool
     delimiter: str | None
     """The text between two values; None for any run of blanks."""
+    columns: tuple[Feature, ...] = ()
+    """How each of `features` becomes numbers, categories last; empty where all are numbers without gaps."""
+    encoding: str = "utf-8"
+    decimal: str = "."
+    thousands: str | None = None
+    missing: Missing = "error"
+    """What becomes of a missing value."""
+    labels: tuple[str, ...] = ()
+    """The columns of the labels, as `features` are named."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a row is what the network computes with: numbers, of which none is missing."""
+        return all(column.kind == "number" and not column.gaps for column in self.columns)
+
+    def reads_as(self, other: RowFormat) -> bool:
+        """Return whether rows become the same numbers as in another format, but for what fills a gap."""
+        mine, theirs = ([replace(one, mean=0) for one in each.columns] for each in (self, other))
+        return self.features == other.features and mine == theirs
 
 
 class Inputs(Protocol):
@@ -137,6 +186,8 @@ class Data:
     label_kind: LabelKind = "classes"
     row_format: RowFormat | None = None
     """How a file of rows must be read to fit these examples; None where they come from elsewhere."""
+    notes: tuple[str, ...] = ()
+    """What to say of the data when training begins."""
     files: str | None = None
     """sha256 over the names, sizes and times of the files that are read later: whether they are the same as far as can
     be told without reading them. None where everything is read."""

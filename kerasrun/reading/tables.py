@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+BOOLEANS = {"true": 1.0, "false": 0.0}
 Place = tuple[int, int, int]
 """The number of a row or of its line, from 1, which messages name; and two numbers by which the row is found again."""
 
@@ -33,6 +35,11 @@ class Table(ABC):
     """Whether columns have names."""
     delimiter: str | None = ","
     """The text between two values in a text file of such rows; None for any run of blanks."""
+    encoding: str = "utf-8"
+    decimal: str = "."
+    """What is before the decimals of a number in such a file."""
+    thousands: str | None = None
+    """What may be between its groups of three digits."""
 
     @abstractmethod
     def blocks(self, positions: Sequence[int], digest: hashlib._Hash) -> Iterator[tuple[list[Place], Any]]:
@@ -53,20 +60,48 @@ class Table(ABC):
         """
 
     @abstractmethod
-    def numbers(self, positions: Sequence[int], rows: Any, lines: Sequence[int]) -> NDArray[np.float32]:
+    def numbers(
+        self, positions: Sequence[int], rows: Any, lines: Sequence[int], *, gaps: bool = False, answers: bool = False
+    ) -> NDArray[np.float32]:
         """Return the values in some columns of a block, (rows, columns).
+
+        Args:
+            gaps: take a missing value for NaN.
+            answers: take the texts yes and no for 1 and 0.
 
         Raises:
             DataError: if one is missing, not a number or not finite; the message has its line and column.
         """
 
     @abstractmethod
-    def texts(self, position: int, rows: Any, lines: Sequence[int]) -> Sequence[str]:
-        """Return the values in one column of a block as text.
+    def texts(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool = False) -> Sequence[str]:
+        """Return the values in one column of a block as text; with `gaps` a missing one is empty.
 
         Raises:
             DataError: if one is missing; the message has its line and column.
         """
+
+    def number(self, text: str) -> float:
+        """Return the number that a text in such a file means; pandas writes true and false as words.
+
+        Raises:
+            ValueError: if it is not a number.
+        """
+        text = text.strip()
+        if text.lower() in BOOLEANS:
+            return BOOLEANS[text.lower()]
+        if "_" in text:  # Python reads 1_000 as a number, which it is in no other program
+            raise ValueError(text)
+        if self.decimal != "." or self.thousands:
+            if self.thousands and self.thousands in text:
+                if not re.fullmatch(rf"[-+]?\d{{1,3}}({re.escape(self.thousands)}\d{{3}})+(\D.*)?", text):
+                    raise ValueError(text)
+                text = text.replace(self.thousands, "")
+            if self.decimal != ".":
+                if "." in text:
+                    raise ValueError(text)
+                text = text.replace(self.decimal, ".")
+        return float(text)
 
     def position(self, wanted: int | str, key: str) -> int:
         """Return where a column is that `key` of the experiment names, or numbers from 0, or from -1 at the end.
@@ -93,3 +128,8 @@ class Table(ABC):
     def name(self, position: int) -> str:
         """Return what a message calls a column."""
         return f"column {self.columns[position]!r}" if self.header else f"column {position}"
+
+
+def no_rows(path: Path) -> DataError:
+    """Return the error of a table without rows."""
+    return DataError(f"{path}: has a header, but no rows below it")

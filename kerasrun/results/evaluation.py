@@ -10,7 +10,7 @@ from kerasrun import model_file
 from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo, TrainedModel
-from kerasrun.reading.data import Split
+from kerasrun.reading.data import RowFormat, Split
 from kerasrun.report.plain import to_json
 from kerasrun.report.predictions import Question
 from kerasrun.report.scores import Scores, shown
@@ -75,7 +75,7 @@ def evaluate(
     Args:
         split: `train`, `validation` or `test`; by default `test` where there is one, else `validation`.
         data: a folder of class folders outside the experiment, instead of its data; for a run that was trained on a
-            table of images, another table too.
+            table, or on a table of images, another one, whose columns may be in any order.
         last: take `last.keras`, not `best.keras`.
         threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
         overrides: `data.….path=…` where the data have moved.
@@ -100,6 +100,7 @@ def evaluate(
     trained = recorded.open_model(path, trust=trust)
     if opened:
         recorded.compare(opened)
+        _require_same_columns(opened.row_format, info.row_format)
     split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
     return _report(run, recorded.experiment, trained, examples, split_name, threshold)
 
@@ -117,7 +118,17 @@ def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
     return splits[name]
 
 
+def _require_same_columns(now: RowFormat | None, then: RowFormat | None) -> None:
+    if now and then and then.columns and not now.reads_as(then):
+        raise DataError(
+            "the columns of the file for training are not what they were when the model was trained, so its categories "
+            "and gaps would be read as others: evaluate a table with --data FILE, which reads it as the model does"
+        )
+
+
 def _outside(experiment: Experiment, info: ModelInfo, path: Path, folder: Path) -> Split:
+    if info.row_format and (split := experiment.data.other(folder, info.row_format, info.classes)) is not None:
+        return split
     if info.image_format is None:
         raise DataError(f"{path} was not trained on images, so a folder of images cannot be read for it")
     if (split := experiment.data.other(folder, info.image_format, info.classes)) is not None:

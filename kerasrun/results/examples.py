@@ -1,5 +1,6 @@
 """The examples to predict: image files, rows of text files, or NumPy arrays; checked before TensorFlow is loaded."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError, ModelFileError, UnreadableImageError
 from kerasrun.model_file import ModelInfo, read_input_shape
-from kerasrun.reading.data import ImageFormat, Inputs, RowFormat
+from kerasrun.reading.data import Feature, ImageFormat, Inputs, RowFormat
 from kerasrun.reading.files import image_files
 from kerasrun.reading.image_files import read_images
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import too_large
 from kerasrun.reading.rows import open_table, scan_rows
 from kerasrun.sources.npy import mapped
+
+logger = logging.getLogger("kerasrun")
 
 
 @dataclass(frozen=True)
@@ -72,19 +75,28 @@ def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
     """Read the columns that were features in training; without a header the file may have them alone."""
-    names, features = [], []
+    names, examples = [], []
     for file in files:
-        table = open_table(file, row_format.delimiter, header=row_format.header)
+        table = open_table(
+            *(file, row_format.delimiter),
+            header=row_format.header,
+            encoding=row_format.encoding,
+            decimal=row_format.decimal,
+            thousands=row_format.thousands,
+        )
         if row_format.header:
             columns = [table.position(name, "features") for name in row_format.features]
         elif len(table.columns) == len(row_format.features):
             columns = list(range(len(table.columns)))
         else:
             columns = [table.position(int(name), "features") for name in row_format.features]
-        rows = scan_rows(table, columns)
+        features = list(zip(columns, row_format.columns or [Feature()] * len(columns), strict=True))
+        rows = scan_rows(table, features, gaps=row_format.missing == "fill")
+        for note in rows.told_unknown:
+            logger.warning("%s", note)
         names += [f"{file}:{line}" for line in rows.lines.tolist()]
-        features.append(rows.inputs.take(np.arange(len(rows.lines))))
-    return Examples(names, ArrayInputs(np.concatenate(features)))
+        examples.append(rows.inputs.take(np.arange(len(rows.lines))))
+    return Examples(names, ArrayInputs(np.concatenate(examples)))
 
 
 def _from_arrays(files: Sequence[Path], shape: tuple[int, ...], image_format: ImageFormat | None) -> Examples:

@@ -1,17 +1,20 @@
 """Tables: the fields that say which columns are what, and how examples and labels are made of them."""
 
+import difflib
 import hashlib
+import logging
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import Data, LabelKind, RowFormat, Shape, Split
+from kerasrun.reading.data import Data, Feature, ImageFormat, LabelKind, Missing, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasrun.reading.rows import ScannedRows
+
+logger = logging.getLogger("kerasrun")
 
 LABEL_KINDS: Mapping[str, LabelKind] = {
     "label": "classes",
@@ -37,8 +42,18 @@ LABEL_NAMES = ("label", "labels", "class", "target", "y")
 LOOKED_AT = 500
 """How many rows show what the columns of a file hold."""
 _MOST_CLASSES = 30
+_ID = re.compile(r"(^|[^a-z])(id|index|row|nr|no)$|[a-z](ID|Id)$|^unnamed", re.IGNORECASE)
+"""How the name of a column ends that only numbers the rows."""
+
+
+def _is_kind(kind: str) -> str:
+    if kind not in ("number", "category", "date", "left_out") and "%" not in kind:
+        raise ValueError("expected number, category, date, left_out, or the form of a date such as '%d.%m.%Y'")
+    return kind
+
 
 Column = int | str
+ColumnKind = Annotated[str, AfterValidator(_is_kind)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
@@ -63,6 +78,12 @@ class RowSource(Source):
     """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
+    columns: Mapping[str, ColumnKind] = {}
+    """What columns are, where the rows for training do not show it: `number`, `category`, `date`, or `left_out`; or the
+    form of a date, such as `"%d.%m.%Y"`, as Python's `strptime` has it."""
+    missing: Missing = "fill"
+    """What becomes of a missing feature: `fill` gives numbers their mean and a column that says so, and categories a
+    value of their own; `error` refuses it."""
     sample_weight: Column | None = None
     """The column that says how much each training example counts in the loss."""
     classes: ClassNames | None = None
@@ -117,22 +138,31 @@ class RowSource(Source):
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:
+        return cls._recognized(path, None)
+
+    @classmethod
+    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
+        return cls._recognized(path, label)
+
+    @classmethod
+    def _recognized(cls, path: Path, label: str | None) -> Recognized | None:
+        """Look at the first rows; without `label`, guess where the labels are."""
         paths = {"train": path} if path.is_file() else cls._files_of_splits(path)
         if "train" not in paths or paths["train"].suffix.lower() not in cls.suffixes:
             return None
         columns, rows, keys = cls.first_rows(paths["train"])
         header = keys.get("header", True)
-        labels, label_keys = _guessed_labels(columns if header else None, rows)
+        labels, label_keys = _guessed_labels(columns, rows, label, paths["train"], header=header)
         keys |= label_keys
         features = [place for place in range(len(columns)) if place not in labels]
-        numeric = [place for place in features if all(is_number(row[place]) for row in rows)]
-        left_out = [place for place in features if place not in numeric]
-        if not numeric:
-            raise DataError(f"{paths['train']}: no column but the labels holds numbers alone; expected features")
-        if left_out or any(not columns[place] for place in numeric):
-            keys["features"] = [columns[place] if header else place for place in numeric if columns[place]]
-        names = listed([columns[place] for place in left_out])
-        return cls.recognized(paths, keys, f"; not numbers, so left out: {names}" if left_out else "")
+        if any(not columns[place] for place in features):  # an index
+            features = [place for place in features if columns[place]]
+            keys["features"] = [columns[place] for place in features]
+        values = {place: [row[place] for row in rows] for place in features}
+        kinds = {columns[place]: kind for place in features if (kind := _kind(columns[place], values[place]))}
+        if kinds:
+            keys["columns"] = kinds
+        return cls.recognized(paths, keys)
 
     @classmethod
     def _files_of_splits(cls, folder: Path) -> dict[str, Path]:
@@ -143,20 +173,97 @@ class RowSource(Source):
         paths = {"train": self.train, "validation": self.validation, "test": self.test}
         tables = {name: self.table(path) for name, path in paths.items() if path}
         train = tables["train"]
-        layout = self._layout(train)
+        layout, of_train, notes = self._typed(train)
         scanned = {
-            name: _scanned(table, layout if table is train else _in_other(layout, train, table), self.label_key)
+            name: of_train if table is train else self._scanned(table, _in_other(layout, train, table))
             for name, table in tables.items()
         }
-        classes = self._classes(scanned["train"], [train.columns[position] for position in layout.labels])
+        classes = self._classes(of_train, [train.columns[position] for position in layout.labels])
         splits = {name: self._split(name, rows, classes) for name, rows in scanned.items()}
         row_format = RowFormat(
-            tuple(train.columns[position] for position in layout.features), train.header, train.delimiter
+            tuple(train.columns[position] for position, _ in layout.features),
+            *(train.header, train.delimiter, tuple(one for _, one in layout.features)),
+            *(train.encoding, train.decimal, train.thousands),
+            missing=self.missing,
+            labels=tuple(train.columns[position] for position in layout.labels),
         )
+        notes += tuple(note for rows in scanned.values() for note in rows.told_unknown)
         digest = hashlib.sha256(b"" if self.limit is None else f"limit {self.limit}\n".encode())
         for name, rows in scanned.items():
             digest.update(f"{name} {rows.sha256}\n".encode())
-        return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format)
+        return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format, (*self.told(train), *notes))
+
+    def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
+        if not isinstance(form, RowFormat):
+            return None
+        table = self.table(path)
+        features, labels = (
+            [table.position(name if form.header else int(name), key) for name in names]
+            for key, names in (("features", form.features), (self.label_key, form.labels))
+        )
+        columns = form.columns or [Feature()] * len(features)
+        layout = Layout(tuple(zip(features, columns, strict=True)), tuple(labels), None)
+        rows = self._scanned(table, layout)
+        for note in rows.told_unknown:
+            logger.warning("%s", note)
+        return self.model_copy(update={"limit": None})._split(path.stem, rows, classes)
+
+    def told(self, train: Table) -> tuple[str, ...]:
+        """Return what to say of how a file is read, where the experiment does not say it."""
+        del train
+        return ()
+
+    def _typed(self, train: Table) -> "tuple[Layout, ScannedRows, tuple[str, ...]]":
+        """Find what the columns are, and read the file for training."""
+        from kerasrun.reading.columns import described
+
+        layout = self._layout(train)
+        kinds = {train.position(name, "columns"): kind for name, kind in self.columns.items()}
+        names = [train.columns[position] for position, _ in layout.features]
+        if unknown := [name for name in self.columns if train.columns[train.position(name, "columns")] not in names]:
+            raise DataError(f"{train.path}: {unknown[0]!r} of `columns` is not a feature")
+        if set(kinds.values()) <= {"number"}:
+            try:  # most tables are numbers alone, and are read once
+                scanned = self._scanned(train, layout, gaps=False)
+            except DataError:
+                found = self._looked_at(train, layout, kinds)
+                if all(isinstance(one, Feature) and one == Feature() for one in found.values()):
+                    raise
+            else:
+                return layout.with_means(scanned.means), scanned, ()
+        else:
+            found = self._looked_at(train, layout, kinds)
+        left_out = {train.columns[position]: why for position, why in found.items() if isinstance(why, str)}
+        typed = [(position, one) for position, one in found.items() if isinstance(one, Feature)]
+        if not typed:
+            raise DataError(f"{train.path}: no column is left for the features: {described([], left_out)}")
+        order = ("number", "date", "category")
+        typed.sort(key=lambda one: order.index(one[1].kind))
+        layout = replace(layout, features=tuple(typed))
+        scanned = self._scanned(train, layout)
+        told = described([(train.columns[position], one) for position, one in typed], left_out)
+        return layout.with_means(scanned.means), scanned, (told,)
+
+    def _looked_at(self, train: Table, layout: "Layout", kinds: Mapping[int, str]) -> "dict[int, Feature | str]":
+        """Return what each column of the features is, or why it is left out."""
+        from kerasrun.reading.columns import LEFT_OUT, feature, look
+
+        asked = {position: kinds.get(position) for position, _ in layout.features}
+        seen = {one.position: one for one in look(train, asked)}
+        return {
+            position: "by the experiment"
+            if kind == LEFT_OUT
+            else feature(seen[position], kind, train, asked_for=self.features is not None)
+            for position, kind in asked.items()
+        }
+
+    def _scanned(self, table: Table, layout: "Layout", *, gaps: bool = True) -> "ScannedRows":
+        from kerasrun.reading.rows import scan_rows
+
+        gaps = gaps and self.missing == "fill"
+        if self.label_key == "label":
+            return scan_rows(table, layout.features, gaps=gaps, text=layout.labels[0], weight=layout.weight)
+        return scan_rows(table, layout.features, gaps=gaps, labels=layout.labels, weight=layout.weight)
 
     def _layout(self, train: Table) -> "Layout":
         """Find the columns that the experiment names in the file for training."""
@@ -179,7 +286,7 @@ class RowSource(Source):
             raise DataError(f"{train.path}: {train.name(labels[0])} is `sample_weight`, and a label as well")
         if not features:
             raise DataError(f"{train.path}: no column is left for the features")
-        return Layout(features, labels, weight)
+        return Layout(tuple((position, Feature()) for position in features), labels, weight)
 
     def _label_columns(self, train: Table) -> tuple[int, ...]:
         key, given = self.label_key, getattr(self, self.label_key)
@@ -229,9 +336,17 @@ class RowSource(Source):
 class Layout:
     """The columns of a file by their numbers."""
 
-    features: tuple[int, ...]
+    features: tuple[tuple[int, Feature], ...]
     labels: tuple[int, ...]
     weight: int | None
+
+    def with_means(self, means: Sequence[float]) -> "Layout":
+        """Return the same with the means of the numbers, which come first."""
+        features = [
+            (position, replace(one, mean=mean)) if one.kind == "number" and not one.gaps else (position, one)
+            for (position, one), mean in zip(self.features, [*means, *[0.0] * len(self.features)], strict=False)
+        ]
+        return replace(self, features=tuple(features))
 
 
 def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, ...]:
@@ -251,17 +366,9 @@ def _in_other(layout: Layout, train: Table, table: Table) -> Layout:
                 f"{train.path}"
             )
         return Layout(layout.features, layout.labels, None)
-    features = tuple(table.position(train.columns[position], "features") for position in layout.features)
+    features = tuple((table.position(train.columns[position], "features"), one) for position, one in layout.features)
     labels = tuple(table.position(train.columns[position], "labels") for position in layout.labels)
     return Layout(features, labels, None)
-
-
-def _scanned(table: Table, layout: Layout, label_key: str) -> "ScannedRows":
-    from kerasrun.reading.rows import scan_rows
-
-    if label_key == "label":
-        return scan_rows(table, layout.features, text=layout.labels[0], weight=layout.weight)
-    return scan_rows(table, layout.features, labels=layout.labels, weight=layout.weight)
 
 
 def found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -317,19 +424,40 @@ def zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDAr
     return labels
 
 
-def _guessed_labels(names: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> tuple[list[int], dict[str, Any]]:
-    """Return the columns of the labels, and the key that says so."""
-    count = len(rows[0])
-    if names is None and (one_hot := _one_hot(rows)):
+def _guessed_labels(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], label: str | None, path: Path, *, header: bool
+) -> tuple[list[int], dict[str, Any]]:
+    """Return the columns of the labels, and the key that says so; `label` is the one that was named, if any."""
+    count = len(columns)
+    if label is None and not header and (one_hot := _one_hot(rows)):
         return list(range(count - one_hot, count)), {"one_hot": one_hot}
     place = count - 1
-    if names is not None:
-        place = next((i for i, name in enumerate(names) if name.lower() in LABEL_NAMES), place)
-    column = names[place] if names is not None else place if place < count - 1 else -1
+    if label is not None:
+        if label not in columns:
+            near = difflib.get_close_matches(label, columns, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"{path}: no column {label!r} for --label; there are {listed(list(columns))}{meant}")
+        place = list(columns).index(label)
+    elif header:
+        place = next((i for i, name in enumerate(columns) if name.lower() in LABEL_NAMES), place)
+    column = columns[place] if header else place if place < count - 1 else -1
     values = {row[place] for row in rows}
     few = all(value.isdecimal() for value in values) and len(values) <= min(_MOST_CLASSES, len(rows) // 2)
     key = "label" if few or not all(map(is_number, values)) else "target"
     return [place], {key: column}
+
+
+def _kind(name: str, values: Sequence[str]) -> str | None:
+    """Return what to say of a column that has these values first; None where the values show it."""
+    from kerasrun.reading.columns import LEFT_OUT, forms_of_dates
+
+    there = [value for value in values if value.lower() not in MISSING]
+    if not there:
+        return None
+    if all(map(is_number, there)):
+        numbers_rows = _ID.search(name) and all(map(str.isdecimal, there)) and len(set(there)) == len(values)
+        return LEFT_OUT if numbers_rows else None
+    return "date" if len(forms_of_dates(there)) == 1 else None
 
 
 def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:

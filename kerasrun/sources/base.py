@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kerasrun.components import Kind
-from kerasrun.reading.data import Data, ImageFormat, LabelKind, Shape, Split
+from kerasrun.reading.data import Data, ImageFormat, LabelKind, RowFormat, Shape, Split
 from kerasrun.tasks.base import task_named
 
 ArrayLabels = Literal["classes", "multi_label", "numbers"]
@@ -74,6 +74,8 @@ class Recognized:
     """Whether there are validation examples."""
     keys: Mapping[str, Any] = field(default_factory=dict)
     """The source's other keys."""
+    numbers: bool = True
+    """Whether an example that is a row holds numbers, and not categories alone."""
 
 
 class Source(Kind):
@@ -128,13 +130,13 @@ class Source(Kind):
                 read later, `Data.fingerprint` raises it.
         """
 
-    def other(self, path: Path, image_format: ImageFormat, classes: Sequence[str]) -> Split | None:
+    def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
         """Read examples from elsewhere for a model that was trained on these; None if they are not data of this kind.
 
         Raises:
             DataError: as `open`, and for a class that is not in `classes`.
         """
-        del path, image_format, classes
+        del path, form, classes
         return None
 
     @classmethod
@@ -148,12 +150,24 @@ class Source(Kind):
         return None
 
     @classmethod
+    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
+        """Return the same for a table of which the column `label` is to be predicted.
+
+        Raises:
+            DataError: if it is a table, but damaged, or has no such column.
+        """
+        del path, label
+        return None
+
+    @classmethod
     def recognized(cls, paths: Mapping[str, Path], keys: Mapping[str, Any], more: str = "") -> Recognized:
         """Open the data with these keys, and describe them; `more` goes to the end of the comment."""
         data = cls.model_validate({**paths, **keys}).open()
         train = data.splits["train"]
         shape, count = train.inputs.example_shape, len(data.classes)
         what = "×".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} numbers"
+        if data.row_format and not data.row_format.is_plain:
+            what, more = f"{len(data.row_format.features)} columns", f"{more} ({data.notes[-1]})"
         labels = task_named(data.label_kind).about(count)
         return Recognized(
             cls.kind,
@@ -165,4 +179,5 @@ class Source(Kind):
             data.label_kind,
             validates="validation" in data.splits,
             keys=keys,
+            numbers=not data.row_format or any(one.kind != "category" for one in data.row_format.columns),
         )

@@ -2,14 +2,17 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from kerasrun.errors import DataError
 from kerasrun.reading.files import unreadable
+from kerasrun.reading.labels import MISSING
+from kerasrun.reading.tables import Table
 from kerasrun.regular_files import open_regular
 from kerasrun.sources._rows import LOOKED_AT, RowSource, is_number
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from kerasrun.reading.rows import TextTable
 
 WHITESPACE = "whitespace"
+AUTO = "auto"
+_SNIFFED = 30
+_DELIMITERS = ",;\t|"
 _LOOKED_AT = 2**23
 """How many characters are looked at."""
 
@@ -25,10 +31,19 @@ class Csv(RowSource):
     """Rows of values in text files, one file for each split: a column is a feature or a label.
 
     A column is given by its name in the header, or by its number: from 0, or from -1 for the last one. One of `label`,
-    `one_hot`, `multi_label` and `target` says where the labels are. Features must be numbers, and become float32. The
-    columns of the other files are found by the names that they have in the file for training; columns that are not
-    asked for are passed over. Values may be quoted, as Python's `csv` module reads them; blanks around them and blank
-    lines do not count. Rows that would not fit into memory are read when they are asked for.
+    `one_hot`, `multi_label` and `target` says where the labels are. The columns of the other files are found by the
+    names that they have in the file for training; columns that are not asked for are passed over. Values may be quoted,
+    as Python's `csv` module reads them; blanks around them and blank lines do not count. Rows that would not fit into
+    memory are read when they are asked for.
+
+    A feature is a number, a category or left out: the file for training decides, a line at the start says so, and
+    `columns` overrides it. Text is a category, unless (nearly) every value differs, or all are one, or are dates; a
+    date becomes year, month, day of the week and days since the first. Where most values are numbers and some are not,
+    training does not begin. Words such as `NA`, `null` and `?` are missing values like an empty one. A missing number
+    becomes the mean of the rows that train, and a column says where; a missing category is one of its own; an unknown
+    one is no category, and counted in one line. Numbers go into the network as they are, and `preprocessing` is applied
+    to them alone. Up to 32 categories become a column each, more an `Embedding`: these are layers of the model, which
+    `kerasrun summary` shows.
     """
 
     kind: ClassVar[str] = "csv"
@@ -37,57 +52,144 @@ class Csv(RowSource):
 
     header: bool = True
     """Whether the first row of each file names the columns."""
-    delimiter: str = ","
-    """What is between two values: one character (`"\\t"` for a tab), or `whitespace` for any run of blanks."""
+    delimiter: str = AUTO
+    """What is between two values: one character (`"\\t"` for a tab), or `whitespace` for any run of blanks; `auto`
+    finds it in the first rows, and says so where it is no comma."""
+    encoding: str = "utf-8"
+    """The encoding of the text, such as `cp1252` or `latin-1`."""
+    decimal: Literal[".", ","] = "."
+    """What is before the decimals of a number."""
+    thousands: Literal[",", ".", " ", "'", "_"] | None = None
+    """What may be between groups of three digits."""
 
     @field_validator("delimiter")
     @classmethod
     def _separates(cls, value: str) -> str:
-        if value != WHITESPACE and (len(value) != 1 or value in '"\r\n'):
-            raise ValueError(f"expected one character, or {WHITESPACE}")
+        if value not in (AUTO, WHITESPACE) and (len(value) != 1 or value in '"\r\n'):
+            raise ValueError(f"expected one character, {WHITESPACE} or {AUTO}")
         return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _encodes(cls, value: str) -> str:
+        try:
+            alike = '\r\n",;\t0'.encode(value) == b'\r\n",;\t0'
+        except LookupError:
+            raise ValueError("expected an encoding of Python's, such as utf-8, cp1252 or latin-1") from None
+        if not alike:
+            raise ValueError("expected an encoding that has ASCII as it is; save the file as UTF-8")
+        return value
+
+    @model_validator(mode="after")
+    def _separates_numbers(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError(f"expected thousands that differ from decimal, received {self.decimal!r} for both")
+        return self
 
     def table(self, path: Path) -> "TextTable":
         from kerasrun.reading.rows import open_table
 
-        return open_table(path, None if self.delimiter == WHITESPACE else self.delimiter, header=self.header)
+        delimiter = self.delimiter
+        if delimiter == AUTO:
+            delimiter = delimiter_of(path, self.encoding, self.decimal)
+        return open_table(
+            *(path, None if delimiter == WHITESPACE else delimiter),
+            header=self.header,
+            encoding=self.encoding,
+            decimal=self.decimal,
+            thousands=self.thousands,
+        )
+
+    def told(self, train: Table) -> tuple[str, ...]:
+        if self.delimiter != AUTO or train.delimiter == ",":
+            return ()
+        return (f"{train.path}: split at {'blanks' if train.delimiter is None else repr(train.delimiter)}",)
 
     @classmethod
     def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
-        rows, delimiter = _rows(path)
-        keys: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
-        if _is_header(rows):
-            return rows[0], rows[1:], keys
-        return list(map(str, range(len(rows[0])))), rows, {"header": False, **keys}
+        rows, keys = _rows(path)
+        names, values = (rows[0], rows[1:]) if _is_header(rows) else (list(map(str, range(len(rows[0])))), rows)
+        if names is not rows[0]:
+            keys["header"] = False
+        columns = [_plain_numbers(column, keys) for column in zip(*values, strict=True)]
+        return names, [list(row) for row in zip(*columns, strict=True)], keys
 
 
-def _rows(path: Path) -> tuple[list[list[str]], str]:
-    """Return the first rows, all of one length, and what is between their values."""
+def _plain_numbers(texts: Sequence[str], keys: dict[str, Any]) -> Sequence[str]:
+    """Return a column with its numbers as Python has them, and add to `keys` what is needed to read them."""
+    from kerasrun.reading.columns import foreign_numbers
+
+    there = [text for text in texts if text.lower() not in MISSING]
+    own = {} if all(map(is_number, there)) else foreign_numbers(there, ".", None)
+    if not own or any(keys.get(key, text) != text for key, text in own.items()):
+        return texts
+    keys |= own
+    thousands, decimal = own.get("thousands", ""), own.get("decimal", ".")
+    return [text.replace(thousands, "").replace(decimal, ".") for text in texts]
+
+
+def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
+    """Return what is between the values of a file's first rows; a comma where nothing divides them alike.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
     try:
-        with io.TextIOWrapper(open_regular(path), "utf-8-sig", newline="") as file:
-            text = file.read(_LOOKED_AT)
-        begin = list(islice(io.StringIO(text, newline=""), LOOKED_AT))
-        if len(text) == _LOOKED_AT and not begin[-1].endswith(("\n", "\r")):
-            del begin[-1]  # the half of a line
-        lines = [line for line in begin if line.strip()]
+        lines = [line.removeprefix("\ufeff") for line in _lines(path, encoding, errors="replace")]
+    except OSError as error:
+        raise unreadable(path, error, "a text file of rows") from error
+    if decimal == "." and _divides(lines, ","):
+        return ","  # whatever else there is
+    try:
+        sniffed = csv.Sniffer().sniff("".join(lines[:_SNIFFED]), _DELIMITERS).delimiter
+    except csv.Error:
+        sniffed = _DELIMITERS[0]
+    found = (one for one in (sniffed, *_DELIMITERS) if _divides(lines, one))
+    return next(found, WHITESPACE if _are_blanks(lines) else ",")
+
+
+def _divides(lines: list[str], delimiter: str) -> bool:
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
+    except csv.Error:
+        return False
+    rows = rows[:-1] if len(lines) == LOOKED_AT else rows  # the last one may be cut
+    return bool(rows) and len(rows[0]) > 1 and len({len(row) for row in rows}) == 1
+
+
+def _are_blanks(lines: list[str]) -> bool:
+    counts = {len(line.split()) for line in lines}
+    return len(counts) == 1 and counts.pop() > 1
+
+
+def _rows(path: Path) -> tuple[list[list[str]], dict[str, Any]]:
+    """Return the first rows, all of one length, and the keys that are needed to read them."""
+    encoding = "utf-8-sig"
+    try:
+        try:
+            lines = _lines(path, encoding)
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+            lines = _lines(path, encoding)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text; expected a text file of rows") from error
     except OSError as error:
         raise unreadable(path, error, "a text file of rows") from error
     if len(lines) < 2:
         raise DataError(f"{path}: has {len(lines)} rows; expected a text file of rows")
-    delimiter = max(",;\t|", key=lines[0].count)
-    if delimiter not in lines[0]:
-        delimiter = WHITESPACE
+    delimiter = max(_DELIMITERS, key=lines[0].count)
+    if not _divides(lines, delimiter):
+        delimiter = delimiter_of(path, encoding, ".")
     try:
         split = (
             [line.split() for line in lines]
             if delimiter == WHITESPACE
-            else list(csv.reader(lines, delimiter=delimiter))
+            else list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
         )
     except csv.Error as error:
         raise DataError(f"{path}: {error}; expected a text file of rows") from error
-    rows = [[value.strip() for value in row] for row in split]
+    rows = [[value.strip() for value in row] for row in split if row]
+    rows = rows[:-1] if len(lines) == LOOKED_AT else rows  # the last one may be cut
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise DataError(
@@ -96,12 +198,30 @@ def _rows(path: Path) -> tuple[list[list[str]], str]:
             )
     if len(rows[0]) < 2:
         raise DataError(f"{path}: a single column; expected features, and labels beside them")
-    return rows, delimiter
+    keys = {"delimiter": delimiter} if delimiter != "," else {}
+    return rows, keys | ({"encoding": encoding} if encoding == "cp1252" else {})
+
+
+def _lines(path: Path, encoding: str, errors: str = "strict") -> list[str]:
+    """Return the first lines that are not blank, as far as a limited number of characters has them."""
+    with io.TextIOWrapper(open_regular(path), encoding, errors, newline="") as file:
+        text = file.read(_LOOKED_AT)
+    begin = list(islice(io.StringIO(text, newline=""), LOOKED_AT))
+    if len(text) == _LOOKED_AT and not begin[-1].endswith(("\n", "\r")):
+        del begin[-1]  # the half of a line
+    return [line for line in begin if line.strip()]
 
 
 def _is_header(rows: list[list[str]]) -> bool:
-    """Return whether the first row is text throughout, and the next one is not; or the numbers that pandas gives."""
+    """Return whether the first row is text throughout, and the others are not, or do not have it again.
+
+    Numbers as pandas gives them are names too.
+    """
     names = [name for name in rows[0] if name]
     if names == [str(number) for number in range(len(names))] and rows[0][1:] != rows[1][1:]:
         return True
-    return not any(map(is_number, rows[0])) and any(map(is_number, rows[1]))
+    if any(map(is_number, rows[0])) or len(set(names)) < len(names):
+        return False
+    columns = list(zip(*rows[1:], strict=True))
+    numeric = any(is_number(value) for column in columns for value in column)
+    return numeric or all(name not in column for name, column in zip(rows[0], columns, strict=True))

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, SkippedFile, Split
+from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFormat, SkippedFile, Split
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.labels import MISSING, distinct_classes
@@ -158,8 +158,8 @@ class ImageTable(ImageSource):
             },
         )
 
-    def other(self, path: Path, image_format: ImageFormat, classes: Sequence[str]) -> Split | None:
-        if path.is_dir():
+    def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
+        if path.is_dir() or isinstance(form, RowFormat):
             return None
         table = self._table(path)
         layout = self._layout(table, split_is_optional=True)
@@ -168,7 +168,7 @@ class ImageTable(ImageSource):
             rows = _by_split(rows[path.stem], layout)
         name = next((name for name in ("test", "validation", "train") if name in rows), path.stem)
         found = self.model_copy(update={"limit": None})._found({name: rows[name]}, classes)
-        return split_of(self._folder(table.path).path, name, found[name], image_format, self.on_bad_file)
+        return split_of(self._folder(table.path).path, name, found[name], form, self.on_bad_file)
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError, MissingProgramError
 from kerasrun.reading.files import FileThatStays, first_bytes, listed
+from kerasrun.reading.labels import MISSING
 from kerasrun.reading.memory import too_packed
 from kerasrun.reading.tables import Place, Table
 from kerasrun.regular_files import open_regular
@@ -30,8 +31,8 @@ _CELL = 4
 class Parquet(RowSource):
     """Rows of values in Parquet files, one file for each split: a column is a feature or a label.
 
-    Columns are given, and found in the other files, as for `csv`. Features must be numbers or truth values, and become
-    float32; a missing value is an error, which names its row, counted from 1. Rows that would not fit into memory are
+    Columns are given, and found in the other files, as for `csv`, and are numbers or categories like those. A message
+    names a row by its number, counted from 1. Rows that would not fit into memory are
     read when they are asked for, with the group of rows that they are in: fast where groups are small. It needs
     `pip install 'kerasrun[parquet]'`. `predict` takes text files with columns of the same names.
     """
@@ -96,7 +97,9 @@ class _ParquetTable(Table):
                 return file.schema_arrow.empty_table().select(names)
         return pyarrow.concat_tables(found).take(np.argsort(order))
 
-    def numbers(self, positions: Sequence[int], rows: Any, lines: Sequence[int]) -> "NDArray[np.float32]":
+    def numbers(
+        self, positions: Sequence[int], rows: Any, lines: Sequence[int], *, gaps: bool = False, answers: bool = False
+    ) -> "NDArray[np.float32]":
         import numpy as np
 
         from kerasrun.reading.inputs import note_rounded
@@ -104,17 +107,18 @@ class _ParquetTable(Table):
         found = np.empty((len(lines), len(positions)), np.float32)
         for place, position in enumerate(positions):
             with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
-                values = self._numbers(position, rows, lines)
+                values = self._numbers(position, rows, lines, gaps=gaps)
                 found[:, place] = values
             note_rounded(values, f"{self.path}: {self.name(position)}")
-            for row in np.flatnonzero(~np.isfinite(found[:, place])).tolist():
+            wrong = ~np.isfinite(found[:, place]) & ~(np.isnan(values) & gaps)
+            for row in np.flatnonzero(wrong).tolist():
                 value = rows.column(self.columns[position])[row].as_py()
                 raise DataError(
                     f"{self.path}:{lines[row]}: {self.name(position)}: {value}; expected a finite number (as float32)"
                 )
         return found
 
-    def texts(self, position: int, rows: Any, lines: Sequence[int]) -> list[str]:
+    def texts(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool = False) -> list[str]:
         from pyarrow import types
 
         column = rows.column(self.columns[position])
@@ -122,12 +126,14 @@ class _ParquetTable(Table):
             raise self._of_type(position, column.type, "text or numbers")
         with _explained(self.path):
             texts = _texts(column)
+        if gaps:
+            return ["" if text.lower() in MISSING else text for text in texts]
         for text, line in zip(texts, lines, strict=True):
             if not text:
                 raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
         return texts
 
-    def _numbers(self, position: int, rows: Any, lines: Sequence[int]) -> "NDArray[np.float64]":
+    def _numbers(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool) -> "NDArray[np.float64]":
         import numpy as np
         import pyarrow
         from pyarrow import types
@@ -138,7 +144,7 @@ class _ParquetTable(Table):
         kind = column.type
         if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)):
             raise self._of_type(position, kind, "numbers")
-        if column.null_count:
+        if column.null_count and not gaps:
             line = lines[int(column.is_null().to_numpy().argmax())]
             raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value; expected a number")
         with _explained(self.path):

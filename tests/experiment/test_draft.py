@@ -25,8 +25,8 @@ def _kinds():
 def drafted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def draft(data):
-        target = draft_experiment(data)
+    def draft(data, label=None):
+        target = draft_experiment(data, None, label)
         return load(target).experiment, target.read_text(encoding="utf-8")
 
     return draft
@@ -165,10 +165,15 @@ ROWS = "\n".join(f"{n};{n % 7};{'abc'[n % 3]};{n / 7:.3f}" for n in range(40))
 @pytest.mark.parametrize(
     ("text", "keys"),
     [
-        (ROWS, {"header": False, "delimiter": ";", "target": -1, "features": (0, 1)}),
+        (ROWS, {"header": False, "delimiter": ";", "target": -1, "features": None, "columns": {}}),
+        (
+            "id;when;x;y\n" + "\n".join(f"{n};{n % 28 + 1}.03.2024;1.{n:03},5;{'ab'[n % 2]}" for n in range(40)),
+            {"decimal": ",", "thousands": ".", "columns": {"id": "left_out", "when": "date"}, "label": "y"},
+        ),
+        ("a,b,c\nx,yes,no\nx,no,yes\nz,no,yes\nz,no,no\n", {"header": True, "label": "c"}),
         (f"n;rest;Label;part\n{ROWS}", {"delimiter": ";", "label": "Label", "features": None}),
         ("\n".join(f"{n} 0 {n % 2} {1 - n % 2}" for n in range(20)), {"delimiter": "whitespace", "one_hot": 2}),
-        ("\n".join(f"{n}.5,{n % 3}" for n in range(20)), {"delimiter": ",", "label": -1}),
+        ("\n".join(f"{n}.5,{n % 3}" for n in range(20)), {"delimiter": "auto", "label": -1}),
     ],
 )
 def test_what_columns_are_is_seen(drafted, tmp_path, text, keys):
@@ -177,10 +182,37 @@ def test_what_columns_are_is_seen(drafted, tmp_path, text, keys):
     assert {key: getattr(experiment.data, key) for key in keys} == keys
 
 
-def test_a_column_that_is_no_number_is_left_out_and_said(drafted, tmp_path):
+def test_what_the_columns_are_is_said(drafted, tmp_path):
     (tmp_path / "rows.csv").write_text(ROWS)
-    _, text = drafted(Path("rows.csv"))
-    assert "not numbers, so left out: 2" in text
+    experiment, text = drafted(Path("rows.csv"))
+    assert "40 training examples of 3 columns" in text
+    assert "(0, 1: numbers; 2 (3 values): categories)" in text
+    assert [layer.name for layer in experiment.preprocessing] == ["Normalization"]
+    assert experiment.fit.scale_targets
+
+
+@pytest.mark.parametrize(("label", "key"), [("rest", "label"), ("part", "target"), ("Label", "label")])
+def test_the_column_to_predict_can_be_named(drafted, tmp_path, label, key):
+    (tmp_path / "rows.csv").write_text(f"n;rest;Label;part\n{ROWS}\n")
+    experiment, _ = drafted(Path("rows.csv"), label)
+    assert getattr(experiment.data, key) == label
+    assert experiment.fit.scale_targets is (key == "target")
+
+
+def test_a_column_that_is_not_there_is_told(drafted, arrays, tmp_path):
+    (tmp_path / "rows.csv").write_text(f"n;rest;Label;part\n{ROWS}\n")
+    with pytest.raises(DataError, match=r"no column 'labl' for --label; there are n, rest, Label, part"):
+        drafted(Path("rows.csv"), "labl")
+    with pytest.raises(DataError, match=r"a\.npz: not recognized as a table, so it has no column 'y'"):
+        drafted(arrays(np.zeros((3, 2)), np.array([0, 1, 2])), "y")
+
+
+@pytest.mark.parametrize(("rows", "batch_size", "patience"), [(400, 16, 30), (3000, 32, 15), (20_000, 128, 8)])
+def test_batch_size_and_patience_fit_the_number_of_rows(drafted, tmp_path, rows, batch_size, patience):
+    (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{n}.5,{n % 2}\n" for n in range(rows)))
+    experiment, _ = drafted(Path("rows.csv"))
+    assert experiment.fit.batch_size == batch_size
+    assert experiment.callbacks[0].arguments["patience"] == patience
 
 
 def test_too_few_examples_to_keep_some_are_all_trained_on(drafted, arrays):
@@ -246,7 +278,7 @@ def test_an_image_that_pillow_cannot_even_open_is_left_to_training(drafted, tmp_
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("a,y\nx,0\nz,1\n", "no column but the labels holds numbers"), ("a,y\n1,0\n2," + "1" * 200_000, "field larger")],
+    [("a,y\nx,0\nz,1\n", "no column is left for the features"), ("a,y\n1,0\n2," + "1" * 200_000, "field larger")],
 )
 def test_a_table_that_gives_no_features_is_told_with_its_path(drafted, tmp_path, content, words):
     (tmp_path / "a.csv").write_text(content)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.reading.data import RowFormat
+from kerasrun.reading.data import Feature, RowFormat
 from kerasrun.sources._rows import LABEL_KINDS
 from kerasrun.sources.csv import Csv
 from tests.sources.pixels import pixels
@@ -77,7 +77,8 @@ def test_text_labels_become_numbers_of_sorted_classes(opened):
     assert rows(data) == [[1.5, 2], [3, 4.25], [-0.5, 6]]
     assert data.classes == ("oak", "rose")
     assert data.splits["train"].labels.tolist() == [1, 0, 1]
-    assert data.row_format == RowFormat(("length", "width"), header=True, delimiter=",")
+    columns = (Feature(mean=4 / 3), Feature(mean=12.25 / 3))
+    assert data.row_format == RowFormat(("length", "width"), True, ",", columns, missing="fill", labels=("species",))
 
 
 def test_labels_that_are_numbers_are_sorted_as_numbers(opened):
@@ -108,7 +109,8 @@ def test_one_hot_columns_at_the_end_of_rows_without_header(opened):
     assert rows(data) == [[0.5, 0.25], [1, 2]]
     assert data.splits["train"].labels.tolist() == [1, 2]
     assert data.classes == ("0", "1", "2")
-    assert data.row_format == RowFormat(("0", "1"), header=False, delimiter=None)
+    columns = (Feature(mean=0.75), Feature(mean=1.125))
+    assert data.row_format == RowFormat(("0", "1"), False, None, columns, missing="fill", labels=("2", "3", "4"))
 
 
 def test_one_hot_columns_give_the_classes_their_names(opened):
@@ -206,7 +208,7 @@ def test_more_rows_than_are_read_at_once(opened, monkeypatch):
     ],
 )
 def test_what_is_wrong_in_a_file_is_told_with_line_and_column(fails, text, message):
-    fails(message, text, {"label": "y"})
+    fails(message, text, {"label": "y", "missing": "error"})
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,7 @@ def test_the_experiment_must_say_where_the_labels_are():
 
 @pytest.mark.parametrize("delimiter", ["", ", ", '"', "\n"])
 def test_a_delimiter_is_one_character(delimiter):
-    with pytest.raises(ValidationError, match="expected one character, or whitespace"):
+    with pytest.raises(ValidationError, match="expected one character, whitespace or auto"):
         Csv(train="a.csv", label="y", delimiter=delimiter)
 
 

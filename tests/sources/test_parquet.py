@@ -5,7 +5,6 @@ import pytest
 
 from kerasrun.errors import DataError, MissingProgramError
 from kerasrun.experiment.draft import recognize
-from kerasrun.reading.data import RowFormat
 from kerasrun.reading.memory import kept_within
 from kerasrun.sources import parquet
 from kerasrun.sources.csv import Csv
@@ -83,7 +82,8 @@ def test_numbers_of_every_type_are_features(opened):
     data = opened(columns, target="y")
     assert rows(data) == [[1, 0.5, 1, 1.25, 7], [2, 1, 0, 2, 8], [3, 1.5, 1, 3, 7]]
     assert data.splits["train"].labels.tolist() == [[0.25], [0.5], [1]]
-    assert data.row_format == RowFormat(("small", "half", "true", "exact", "kinds"), header=True, delimiter=",")
+    assert data.row_format.features == ("small", "half", "true", "exact", "kinds")
+    assert [one.mean for one in data.row_format.columns] == pytest.approx([2, 1, 2 / 3, 6.25 / 3, 22 / 3])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_rows_that_would_fill_the_memory_are_read_in_any_order(opened):
 )
 def test_what_is_wrong_in_a_file_is_told(opened, columns, fields, message):
     with pytest.raises(DataError) as error:
-        opened(columns, **{"label": "y", **fields})
+        opened(columns, **{"label": "y", "missing": "error", **fields})
     assert message in str(error.value)
 
 
@@ -153,8 +153,8 @@ def test_init_sees_what_the_columns_are(tmp_path):
     found = recognize(tmp_path)
     assert found.kind == "parquet"
     assert found.paths == {"train": tmp_path / "train.parquet", "validation": tmp_path / "val.parquet"}
-    assert found.keys == {"label": "Label", "features": ["x"]}
-    assert found.about == "20 training examples of 1 numbers, 2 classes; not numbers, so left out: when"
+    assert found.keys == {"label": "Label"}
+    assert found.about == "20 training examples of 2 columns, 2 classes (x: numbers; when (2 values): categories)"
     assert recognize(tmp_path / "train.parquet").validates is False
 
 

@@ -1,0 +1,164 @@
+"""Tables as people have them: text, gaps, dates, and files that other programs wrote."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from kerasrun.errors import DataError
+from kerasrun.reading.memory import kept_within
+from kerasrun.sources.csv import Csv
+
+PEOPLE = """id,age,city,member,bought
+a1,30,Rome,true,yes
+a2,,Oslo,false,no
+a3,50,Rome,true,no
+a4,40,NA,true,yes
+"""
+
+
+@pytest.fixture
+def opened(tmp_path):
+    def open_table(text, test=None, **fields):
+        paths = {}
+        for name, content in (("train", text), ("test", test)):
+            if content is not None:
+                paths[name] = tmp_path / f"{name}.csv"
+                paths[name].write_bytes(content if isinstance(content, bytes) else content.encode())
+        return Csv(**paths, **({"label": "bought"} | fields)).open()
+
+    return open_table
+
+
+def rows(data, split="train"):
+    inputs = data.splits[split].inputs
+    return inputs.take(np.arange(len(inputs)))
+
+
+def test_text_and_gaps_become_one_row_of_numbers(opened):
+    data = opened(PEOPLE)
+    nan = np.nan
+    np.testing.assert_array_equal(rows(data), np.array([[30, 1, 3], [nan, 0, 2], [50, 1, 3], [40, 1, 1]], np.float32))
+    assert data.row_format.features == ("age", "member", "city")
+    assert [one.kind for one in data.row_format.columns] == ["number", "number", "category"]
+    assert data.row_format.columns[2].categories == ("", "Oslo", "Rome")
+    assert data.notes == (
+        "age, member: numbers; city (2 values): categories; id left out: every value differs; with gaps: age, city",
+    )
+
+
+def test_numbers_alone_are_as_they_are_and_nothing_is_said(opened):
+    data = opened("x,bought\n1.5,a\n-2,b\n")
+    assert rows(data).tolist() == [[1.5], [-2]]
+    assert data.row_format.is_plain
+    assert data.notes == ()
+
+
+def test_what_training_did_not_have_is_unknown_or_the_mean(opened):
+    data = opened(
+        "x,city,bought\n1,Rome,a\n3,Oslo,b\n5,Rome,a\n", test="city,bought,x\nBern,a,\nRome,b,7\nGenf,a,7\n,b,7\n"
+    )
+    assert rows(data, "test").tolist() == [[3, 0], [7, 2], [7, 0], [7, 0]]
+    said = "column 'city': 3 rows with categories that training did not have, taken as unknown"
+    assert [note.partition("test.csv: ")[2] for note in data.notes if "test.csv" in note] == [
+        f"{said}: a missing value, 'Bern', 'Genf'"
+    ]
+
+
+def test_what_a_column_is_can_be_said(opened):
+    text = "zip,code,day,bought\n10,a,2024-02-29,x\n20,b,2024-03-02,y\n10,c,,x\n"
+    columns = {"zip": "category", "code": "category", "day": "date"}
+    data = opened(text, columns=columns)
+    assert data.row_format.features == ("day", "zip", "code")
+    expected = [[2024, 2, 3, 0, 1, 1], [2024, 3, 5, 2, 2, 2], [np.nan] * 4 + [1, 3]]
+    np.testing.assert_array_equal(rows(data), np.array(expected, np.float32))
+    assert opened(text, columns={**columns, "zip": "left_out"}).row_format.features == ("day", "code")
+    assert "zip left out: by the experiment" in opened(text, columns={**columns, "zip": "left_out"}).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("dates", "kind", "days"),
+    [
+        (("31.12.2023", "01.01.2024"), "date", 1),
+        (("12/31/2023", "01/01/2024"), "date", 1),
+        (("31/12/2023", "01/01/2024"), "date", 1),
+        (("2023-12-31T12:00", "2024-01-01"), "date", 0.5),
+        (("2023-12-31 23:00:00+01:00", "2024-01-01 00:00:00+00:00"), "date", 1 / 12),
+        (("3 Jan 24", "1 Mar 24"), "%d %b %y", 58),
+    ],
+)
+def test_dates_are_read_in_the_form_that_they_have(opened, dates, kind, days):
+    data = opened(f"day,bought\n{dates[0]},a\n{dates[1]},b\n", columns={"day": kind})
+    assert abs(rows(data)[1, 3] - rows(data)[0, 3]) == pytest.approx(days)
+
+
+def test_rows_on_demand_are_those_in_memory(opened):
+    text = "id,x,city,day,bought\n" + "".join(
+        f"a{n},{n if n % 3 else ''},{['Rome', 'Oslo', ''][n % 3]},2024-01-{n + 1:02},{n % 2}\n" for n in range(9)
+    )
+    columns = {"day": "date"}
+    in_memory = rows(opened(text, columns=columns))
+    with kept_within(0):
+        on_demand = opened(text, columns=columns)
+    for order in itertools.islice(itertools.permutations(range(9)), 0, 200, 50):
+        np.testing.assert_array_equal(on_demand.splits["train"].inputs.take(np.array(order)), in_memory[list(order)])
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "said"),
+    [
+        ("x;y;bought\n1,5;2;a\n2,5;3;b\n", ";", "split at ';'"),
+        ("x\ty\tbought\n1\t2\ta\n2\t3\tb\n", "\t", "split at '\\t'"),
+        ('x,y,bought\n1,"2;3",a\n2,"3;4",b\n', ",", None),
+        ("x y bought\n1  2 a\n2 3 b\n", None, "split at blanks"),
+        ('x|y|bought\r\n1|"a|\n\nb"|a\r\n2|c|b\r\n3|c|a\r\n', "|", "split at '|'"),
+    ],
+)
+def test_what_divides_values_is_found_and_said(opened, text, delimiter, said):
+    data = opened(text, decimal="," if delimiter == ";" else ".")
+    assert data.row_format.delimiter == delimiter
+    assert [note for note in data.notes if "split at" in note] == ([] if said is None else [data.notes[0]])
+    assert said is None or said in data.notes[0]
+
+
+def test_numbers_of_other_countries(opened):
+    text = 'price;bought\n"1.234,5";a\n-7,25;b\n1.000.000;a\n'
+    data = opened(text, decimal=",", thousands=".")
+    assert rows(data).tolist() == [[1234.5], [-7.25], [1e6]]
+    with pytest.raises(DataError, match=r"train\.csv:2: column 'price': '1\.234,5'; expected a number: set `decimal:"):
+        opened(text)
+    with pytest.raises(DataError, match=r"train\.csv:3: column 'price': '12\.34'; expected a number"):
+        opened("price;bought\n1.234;a\n12.34;b\n", decimal=",", thousands=".", columns={"price": "number"})
+
+
+def test_text_of_windows_names_the_line_and_the_encoding(opened):
+    text = "city,x,bought\nRome,1,a\nZürich,2,b\nRome,3,a\n".encode("cp1252")
+    with pytest.raises(DataError, match=r"train\.csv:3: is not UTF-8 text; .*`encoding: cp1252`, .*'Zürich,2,b'"):
+        opened(text)
+    assert opened(text, encoding="cp1252").row_format.columns[1].categories == ("Rome", "Zürich")
+
+
+def test_labels_are_answers_too(opened):
+    assert opened(PEOPLE, features=["age"]).classes == ("no", "yes")
+    data = opened("x,a,b\n1,yes,False\n2,no,true\n", label=None, multi_label=["a", "b"])
+    assert data.splits["train"].labels.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "message"),
+    [
+        (PEOPLE, {"missing": "error"}, "train.csv:3: column 'age': a missing value; expected a number"),
+        ("x,bought\n1,a\n2,b\nx3,a\n", {}, "train.csv:4: column 'x': 'x3'; expected a number; where it is text, say"),
+        ("x,bought\na,a\nb,b\n", {}, "no column is left for the features: x left out: every value differs"),
+        ("x,bought\n,a\n,b\n", {}, "no column is left for the features: x left out: every value is missing"),
+        ("x,bought\n,a\n,b\n", {"features": ["x"]}, "column 'x': every value is missing"),
+        (PEOPLE, {"columns": {"citi": "category"}}, "no column 'citi' for `columns`; .*did you mean 'city'"),
+        (PEOPLE, {"columns": {"bought": "category"}}, "'bought' of `columns` is not a feature"),
+        (PEOPLE, {"columns": {"city": "date"}}, "column 'city': 'Rome'; expected dates such as 2024-03-31"),
+        (PEOPLE, {"columns": {"city": "number"}}, "train.csv:2: column 'city': 'Rome'; expected a number"),
+        ("d,bought\n1/2/2024,a\n3/4/2024,b\n", {"columns": {"d": "date"}}, "is a date in several forms; say"),
+    ],
+)
+def test_what_cannot_be_a_column_is_told(opened, text, fields, message):
+    with pytest.raises(DataError, match=message):
+        opened(text, **fields)
