@@ -1,6 +1,7 @@
 """The base class of callbacks: what training must know of one beside Keras's hooks, to begin at any step."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -103,7 +104,8 @@ class Adapter:
     def __init__(self, component: Component, run_root: Path) -> None:
         arguments = dict(component.arguments)
         if self.file:
-            arguments[self.file] = os.path.normpath(run_root / str(arguments.get(self.file, self.default_file or "")))
+            name = os.path.normpath(str(arguments.get(self.file, self.default_file or "")))
+            arguments[self.file] = str(run_root / name)
         self.callback: Any = build("callbacks", Component(component.name, arguments))
         """Keras's object."""
 
@@ -162,8 +164,13 @@ class Adapter:
 
     # What it writes. A plugin's callback may derive from several members', so these call those of `super()` as well.
 
-    def make_folders(self) -> None:
-        """Make the folders that it needs and does not make itself; called before it gets the model."""
+    def folders(self) -> list[Path]:
+        """Return the folders that it needs and does not make itself; they are made before it gets the model."""
+        return []
+
+    def writes(self) -> list[Path]:
+        """Return the files that Keras writes for it by their paths, with `*` for what varies; none may be a link."""
+        return [Path(re.sub(r"{[^}]*}", "*", str(getattr(self.callback, self.file))))] if self.file else []
 
     def keep_files(self, *, begun: bool) -> None:
         """Have it append to the files that are there; called before it gets the model.
@@ -173,7 +180,8 @@ class Adapter:
         """
 
     def outputs(self) -> list[Path]:
-        """Return the files and folders that grow: a resume takes them back to the size that a checkpoint records."""
+        """Return the files, and the folders of TensorBoard's files, that grow: a resume takes them back to the size
+        that a checkpoint records."""
         return []
 
     def flush(self) -> None:

@@ -10,9 +10,8 @@ class CSVLogger(Adapter):
     state = ("keys",)
     file = "filename"
 
-    def make_folders(self) -> None:
-        super().make_folders()
-        Path(self.callback.filename).parent.mkdir(parents=True, exist_ok=True)
+    def folders(self) -> list[Path]:
+        return [*super().folders(), Path(self.callback.filename).parent]
 
     def keep_files(self, *, begun: bool) -> None:
         super().keep_files(begun=begun)

@@ -35,10 +35,11 @@ class TensorBoard(Adapter):
         self.callback._push_writer(self.callback._train_writer, self.callback._global_train_batch)
         self.callback._should_write_train_graph |= self._owes_graph
 
-    def make_folders(self) -> None:
-        super().make_folders()
-        # The projector's file is opened in it.
-        Path(self.callback.log_dir).mkdir(parents=True, exist_ok=True)
+    def folders(self) -> list[Path]:
+        return [*super().folders(), Path(self.callback.log_dir)]  # the projector's file is opened in it
+
+    def writes(self) -> list[Path]:
+        return [*super().writes(), *(Path(self.callback.log_dir, name) for name in ("*", "train/*", "validation/*"))]
 
     def keep_files(self, *, begun: bool) -> None:
         super().keep_files(begun=begun)

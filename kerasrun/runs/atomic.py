@@ -3,6 +3,10 @@
 Whoever reads sees the old content or the new one, whatever happens in between: a full disk, a kill, a power cut. A
 write that fails removes its private file and raises `RunDirectoryError`; what a killed process leaves behind has a name
 that no reader looks at, and `remove_leftovers` takes it away.
+
+Every removal and truncation is here too. Below the folder of a run no link is followed: it is opened, and from there
+each folder on the way, so that a run of someone else cannot lead to files elsewhere. What libraries write by its path
+(models, pictures, the files of callbacks) is written after a look at the same folders.
 """
 
 import contextlib
@@ -11,10 +15,12 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +38,13 @@ _WHAT_TO_DO = {
     errno.EROFS: _NO_RIGHT,
     errno.EIO: "what was written before is kept; the disk reports a fault, so copy the run to another one",
 }
+_runs: set[Path] = set()
+"""The folders of runs, below which no link is followed."""
+
+
+def follow_no_links_below(run: Path) -> None:
+    """From now on nothing is written or removed through a link below this folder."""
+    _runs.add(run)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -62,7 +75,7 @@ def replace_from(private: Path, path: Path) -> None:
     """
     with writing(path, private):
         flush(private)
-        private.replace(path)
+        _move(private, path)
         flush_folder(path.parent)
 
 
@@ -77,7 +90,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     private = private_name(path)
     with writing(path, private):
-        make_folder(path.parent)
+        _make_folder(path.parent)
         yield private
     replace_from(private, path)
 
@@ -94,25 +107,25 @@ def replacing_folder(path: Path, aside: Path) -> Iterator[Path]:
     """
     private = private_name(path)
     with writing(path, private):
-        make_folder(path.parent)
-        private.mkdir()
+        _make_folder(path.parent)
+        _make_folder(private)
         yield private
         flush_folder(private)
         _exchange(private, path, aside)
 
 
 def _exchange(private: Path, path: Path, aside: Path) -> None:
-    if path.exists():
+    if _kind(path) is not None:
         remove_folder(aside)
-        path.rename(aside)
+        _move(path, aside)
         try:
-            private.rename(path)
+            _move(private, path)
         except OSError:
             with contextlib.suppress(OSError):  # the first failure is the one to report, and `aside` is read as well
-                aside.rename(path)
+                _move(aside, path)
             raise
     else:
-        private.rename(path)
+        _move(private, path)
     flush_folder(path.parent)
     remove_folder(aside)
 
@@ -139,45 +152,87 @@ def private_name(path: Path) -> Path:
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left in `folder`; only for who holds the run's lock."""
     with explained(folder):
-        if folder.is_dir():
-            for entry in folder.glob(f"{_PRIVATE}*"):
-                _remove(entry)
+        for name in _names(folder):
+            if name.startswith(_PRIVATE):
+                _remove(folder / name)
 
 
 def remove_file(path: Path) -> None:
     """Remove a file if it is there."""
     with explained(path):
-        path.unlink(missing_ok=True)
+        _remove(path)
         flush_folder(path.parent)
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder, if it is there, such that no reader sees it half removed."""
     with explained(path):
-        if path.exists():
+        if _kind(path) is not None:
             private = private_name(path)
-            path.rename(private)
+            _move(path, private)
             _remove(private)
 
 
 def truncate(path: Path, size: int) -> None:
     """Cut a file back to its first `size` bytes."""
     with explained(path):
-        os.truncate(path, size)
-        flush(path)
+        descriptor = open_file(path, os.O_RDWR)
+        try:
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def make_folder(path: Path) -> None:
     """Make a folder unless it is there; its parent must be."""
     with explained(path):
-        if not path.is_dir():
-            path.mkdir(exist_ok=True)
-            flush_folder(path.parent)
+        _make_folder(path)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it, unless they are there."""
+    if not os.path.lexists(path.parent):
+        make_folders(path.parent)
+    make_folder(path)
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file, which must be one and no link; an OSError is not explained."""
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # or a pipe of this name would wait
+    with _at(path) as (name, folder), _link_named(path):
+        descriptor = os.open(name, flags, 0o666, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file")
+    return descriptor
+
+
+def sizes(path: Path) -> dict[Path, int]:
+    """Return the bytes of a file, or of each file in a folder; none of what is not there."""
+    with explained(path):
+        try:
+            found = [path / name for name in _names(path)]
+        except NotADirectoryError:
+            found = [path]
+        kinds = {one: _kind(one) for one in found}
+        return {one: kind.st_size for one, kind in kinds.items() if kind is not None and stat.S_ISREG(kind.st_mode)}
+
+
+def refuse_links(pattern: Path) -> None:
+    """Check that files which a library is about to write by their paths, with `*` for what varies, are no links."""
+    varies = [number for number, part in enumerate(pattern.parts) if "*" in part]
+    pattern = Path(*pattern.parts[: varies[0] + 1 if varies else None])
+    with explained(pattern):
+        for name in _names(pattern.parent):
+            kind = _kind(pattern.parent / name) if fnmatchcase(name, pattern.name) else None
+            if kind is not None and stat.S_ISLNK(kind.st_mode):
+                raise _refusal(pattern.parent / name)
 
 
 def flush(path: Path) -> None:
     """Wait until a file's content is on the disk."""
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = open_file(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
@@ -186,16 +241,13 @@ def flush(path: Path) -> None:
 
 def flush_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk, where the system can do that."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems know no fsync of folders
-            raise
-    finally:
-        os.close(descriptor)
+    with _opened(path) as descriptor:
+        try:
+            if descriptor is not None:
+                os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems know no fsync of folders
+                raise
 
 
 @contextmanager
@@ -219,8 +271,18 @@ def writing(path: Path, private: Path) -> Iterator[None]:
             raise
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        with _opened(path):
+            return
+    except FileNotFoundError:
+        with _at(path) as (name, folder), contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
+        flush_folder(path.parent)
+
+
 def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0))
     try:
         rest = memoryview(data)
         while rest:
@@ -239,7 +301,79 @@ def discard(private: Path) -> None:
 
 
 def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink(missing_ok=True)
+    kind = _kind(entry)
+    if kind is None:
+        return
+    with _at(entry) as (name, folder):
+        if stat.S_ISDIR(kind.st_mode):
+            shutil.rmtree(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+
+
+def _move(source: Path, target: Path) -> None:
+    with _at(source) as (old, there), _at(target) as (new, here):
+        os.replace(old, new, src_dir_fd=there, dst_dir_fd=here)
+
+
+def _kind(path: Path) -> os.stat_result | None:
+    """Return what is at `path`, a link for itself; None if nothing is."""
+    try:
+        with _at(path) as (name, folder):
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _names(folder: Path) -> list[str]:
+    """Return what a folder holds; nothing if it is not there."""
+    try:
+        with _opened(folder) as descriptor:
+            return os.listdir(folder if descriptor is None else descriptor)  # noqa: PTH208  of a descriptor
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def _at(path: Path) -> Iterator[tuple[str, int | None]]:
+    """Give the name of `path` and its folder, opened, to which the name is relative."""
+    with _opened(path.parent) as folder:
+        yield (str(path) if folder is None else path.name), folder
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """Open a folder, below a run step by step; None on Windows, where links on the way are looked for."""
+    run = next((one for one in (*reversed(folder.parents), folder) if one in _runs), folder)
+    steps = folder.relative_to(run).parts
+    places = [run.joinpath(*steps[: number + 1]) for number in range(len(steps))]
+    if sys.platform == "win32":
+        if link := next((one for one in places if one.is_symlink()), None):
+            raise _refusal(link)
+        yield None
+        return
+    descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for place in places:
+            with _link_named(place):
+                inner = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _link_named(path: Path) -> Iterator[None]:
+    """Have the error say so where `path` is not opened because it is a link."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and path.is_symlink():
+            raise _refusal(path) from error
+        raise
+
+
+def _refusal(link: Path) -> OSError:
+    return OSError(errno.ELOOP, f"{link} is a link, and nothing in a run is written or removed through one")

@@ -41,6 +41,9 @@ class RunDirectory:
 
     root: Path
 
+    def __post_init__(self) -> None:
+        atomic.follow_no_links_below(self.root)
+
     def __str__(self) -> str:
         """As a user would type it: relative to the working directory where the run is inside it."""
         cwd = Path.cwd()

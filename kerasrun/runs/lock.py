@@ -77,7 +77,7 @@ def lock(run: RunDirectory) -> Iterator[None]:
         RunDirectoryError: if the folder cannot be written.
     """
     with atomic.explained(run.lock_file):
-        descriptor = os.open(run.lock_file, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = atomic.open_file(run.lock_file, os.O_RDWR | os.O_CREAT)
     try:
         _take(run, descriptor)
         try:

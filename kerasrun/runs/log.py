@@ -43,7 +43,7 @@ class _RunLog(logging.Handler):
         self._path = path
         self._failed = False
         with atomic.explained(path):
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            self._descriptor = atomic.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -127,34 +127,36 @@ def _cell(column: str, value: Cell) -> str:
 
 
 def sizes(run: RunDirectory, output: Path) -> dict[str, int]:
-    """Return the bytes of a file that grows, or of every file in a folder, by its path relative to the run."""
-    return {name: path.stat().st_size for name, path in _files(run, output).items()}
+    """Return the bytes of a file that grows, or of TensorBoard's in a folder, by its path relative to the run."""
+    found = {path.relative_to(run.root).as_posix(): size for path, size in atomic.sizes(output).items()}
+    return {name: size for name, size in found.items() if _grows(run, output, name)}
 
 
 def cut_back(run: RunDirectory, output: Path, recorded: Mapping[str, int]) -> tuple[str, ...]:
-    """Take a file, or the files of a folder, back to the sizes that `sizes` recorded: younger files go, longer ones are
-    cut.
+    """Take a file, or TensorBoard's in a folder, back to the sizes that `sizes` recorded: younger files go, longer ones
+    are cut, and others in the folder, such as profiles and notes, stay.
 
     What is missing or too short cannot be brought back. Nothing is computed from these outputs, and a user may have
     removed them to make room, so that this stops no resume: it is returned as sentences for the user.
     """
-    present = _files(run, output)
-    for name, path in present.items():
+    present = sizes(run, output)
+    for name, size in present.items():
         if name not in recorded:
-            atomic.remove_file(path)
-        elif path.stat().st_size > recorded[name]:
-            atomic.truncate(path, recorded[name])
+            atomic.remove_file(run.root / name)
+        elif size > recorded[name]:
+            atomic.truncate(run.root / name, recorded[name])
     return tuple(
         f"{run.root / name} {_lack(present.get(name), size)}; it is not complete any more"
         for name, size in recorded.items()
-        if name not in present or present[name].stat().st_size < size
+        if _grows(run, output, name) and present.get(name, -1) < size
     )
 
 
-def _files(run: RunDirectory, output: Path) -> dict[str, Path]:
-    files = [output] if output.is_file() else sorted(path for path in output.rglob("*") if path.is_file())
-    return {path.relative_to(run.root).as_posix(): path for path in files}
+def _grows(run: RunDirectory, output: Path, name: str) -> bool:
+    """Return whether a file is an output itself, or one of TensorBoard's in it."""
+    file = run.root / name
+    return file == output or (file.parent == output and file.name.startswith("events.out.tfevents."))
 
 
-def _lack(path: Path | None, size: int) -> str:
-    return f"has {path.stat().st_size} of {size} bytes" if path else "is missing"
+def _lack(present: int | None, size: int) -> str:
+    return "is missing" if present is None else f"has {present} of {size} bytes"

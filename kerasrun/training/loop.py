@@ -25,7 +25,7 @@ from kerasrun.errors import CheckpointError, Interrupted
 from kerasrun.experiment.logs import log_names
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.order import examples_before
-from kerasrun.runs import checkpoints
+from kerasrun.runs import atomic, checkpoints
 from kerasrun.runs.checkpoints import Checkpoint
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import LoopState
@@ -179,7 +179,10 @@ class TrainingLoop:
     def _announced(self) -> Any:
         """Prepare callbacks, catch signals, show progress, and keep stdout for results."""
         for callback in self.callbacks:
-            callback.make_folders()
+            for folder in callback.folders():
+                atomic.make_folders(folder)
+            for written in callback.writes():
+                atomic.refuse_links(written)
         self._gather_listeners()
         redirected, closed = contextlib.redirect_stdout(sys.stderr), closed_if_interrupted(self.callbacks, self.run)
         with self.stop, self.progress.shown(), redirected, self.writer, closed:

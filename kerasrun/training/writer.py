@@ -67,10 +67,10 @@ class RunWriter(BackgroundWriter):
     def take_back(self, progress: SavedProgress) -> list[str]:
         """Cut everything that grows back to the checkpoint; return sentences for what cannot be brought back."""
         recovery.take_tables_back(self.run, progress["files"])
+        recorded = progress["outputs"]  # of which other names are of callbacks that are gone, or of someone else
+        outputs = [path for path in self._outputs() if path.as_posix() in recorded]
         return [
-            note
-            for path, recorded in progress["outputs"].items()
-            for note in cut_back(self.run, self.run.root / path, recorded)
+            note for path in outputs for note in cut_back(self.run, self.run.root / path, recorded[path.as_posix()])
         ]
 
     def append_epoch(self, epoch: int, logs: Mapping[str, float | None], seconds: float, examples: int) -> None:

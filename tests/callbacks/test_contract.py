@@ -87,7 +87,8 @@ def test_its_state_is_plain_and_comes_back(tmp_path, name):
     model.compile("sgd", "mse")
     kept, fresh = build(tmp_path, name), build(tmp_path, name)
     for one in (kept, fresh):
-        one.make_folders()
+        for folder in one.folders():
+            folder.mkdir(parents=True, exist_ok=True)
         one.callback.set_model(model)
         one.callback.on_train_begin()
         one.callback.on_epoch_begin(0)

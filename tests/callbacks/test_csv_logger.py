@@ -10,7 +10,8 @@ SAMPLE = {"filename": "log.csv"}
 def test_its_folder_is_made_and_its_table_goes_on(tmp_path):
     def rows(epoch):
         (adapter,) = build_callbacks([Component("CSVLogger", {"filename": "logs/log.csv"})], tmp_path)
-        adapter.make_folders()
+        for folder in adapter.folders():
+            folder.mkdir(exist_ok=True)
         adapter.keep_files(begun=epoch > 0)
         adapter.callback.on_train_begin()
         adapter.callback.on_epoch_end(epoch, {"loss": 0.5})

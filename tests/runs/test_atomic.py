@@ -116,7 +116,7 @@ def test_replace_from_consumes_the_file_even_if_it_fails(tmp_path, failing_disk,
     path, private = tmp_path / "a", tmp_path / "made"
     path.write_text("old")
     private.write_text("new")
-    failing_disk.fail(3)
+    failing_disk.fail(6)
     with pytest.raises(RunDirectoryError):
         atomic.replace_from(private, path)
     assert failing_disk.failed == "replace"

@@ -127,31 +127,33 @@ def test_any_operation_that_fails_leaves_the_table_as_it_was_or_with_the_row(tab
 
 
 def test_growing_outputs_are_taken_back_to_the_checkpoint(run, names):
-    board = run.root / "tensorboard"
-    train = board / "train"
-    train.mkdir(parents=True)
-    (train / "events.1").write_bytes(b"12345")
-    (board / "graph").write_bytes(b"")
-    recorded = sizes(run, board)
-    assert recorded == {"tensorboard/train/events.1": 5, "tensorboard/graph": 0}
-    (train / "events.1").write_bytes(b"1234567")
-    (train / "events.2").write_bytes(b"later")
-    assert cut_back(run, board, recorded) == ()
-    assert (train / "events.1").read_bytes() == b"12345"
-    assert sizes(run, board) == recorded
-    assert names(train) == ["events.1"]
+    train = run.root / "tensorboard" / "train"
+    (train / "plugins").mkdir(parents=True)
+    first, second = (train / f"events.out.tfevents.{number}" for number in (1, 2))
+    first.write_bytes(b"12345")
+    (train / "notes").write_bytes(b"1")
+    recorded = sizes(run, train)
+    assert recorded == {f"tensorboard/train/{first.name}": 5}
+    first.write_bytes(b"1234567")
+    second.write_bytes(b"later")
+    (train / "notes").write_bytes(b"12")
+    assert cut_back(run, train, recorded) == ()
+    assert first.read_bytes() == b"12345"
+    assert sizes(run, train) == recorded
+    assert names(train) == [first.name, "notes", "plugins"]
 
 
 def test_outputs_that_are_gone_are_reported_and_stop_nothing(run):
     board = run.root / "tensorboard"
     board.mkdir()
-    (board / "short").write_bytes(b"123")
-    notes = cut_back(run, board, {"tensorboard/short": 5, "tensorboard/gone": 7})
-    assert [note.split("/")[-1] for note in notes] == [
+    short = "events.out.tfevents.short"
+    (board / short).write_bytes(b"123")
+    notes = cut_back(run, board, {f"tensorboard/{short}": 5, "tensorboard/events.out.tfevents.gone": 7})
+    assert [note.split(".")[-1] for note in notes] == [
         *("short has 3 of 5 bytes; it is not complete any more", "gone is missing; it is not complete any more"),
     ]
-    assert (board / "short").read_bytes() == b"123"
-    assert len(cut_back(run, run.plots, {"plots/a": 1})) == 1
+    assert (board / short).read_bytes() == b"123"
+    assert len(cut_back(run, run.plots, {"plots/events.out.tfevents.a": 1})) == 1
     assert sizes(run, run.plots) == {}
 
 

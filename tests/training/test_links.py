@@ -1,0 +1,141 @@
+"""Nothing outside a run is written or removed, whatever links it holds and whatever its records name."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+
+import pytest
+
+import kerasrun
+from kerasrun.errors import RunDirectoryError
+from kerasrun.results.plots import plot_curves
+from kerasrun.runs import checkpoints
+from kerasrun.runs.directory import open_run
+from kerasrun.runs.records import sha256_of_fields
+from tests.training.conftest import DIGITS
+from tests.training.whole_and_cut import train_whole_and_cut
+
+pytestmark = pytest.mark.tensorflow
+
+EXPERIMENT = """
+data: {npz: {path: digits.npz, limit: 200}}
+model: {MLP: {units: [4]}}
+fit: {batch_size: 100, epochs: 3, validation_data: test}
+callbacks:
+  - TensorBoard
+  - CSVLogger: {filename: tables/log.csv}
+  - ModelCheckpoint: {filepath: "models/{epoch:02d}.keras"}
+"""
+NAMES = (
+    *("tensorboard", "tensorboard/train", "tensorboard/validation", "tables", "tables/log.csv", "models"),
+    *("models/03.keras", "log.txt", ".lock", "checkpoints", "run.json", "metrics.csv", "timings.csv", "best.keras"),
+    *("last.keras", "resolved.yaml", "evaluation", "evaluation/test.json", "plots", "exports", "an event file"),
+    *("a checkpoint", "a state"),
+)
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("links")
+    shutil.copy(DIGITS, folder)
+    train_whole_and_cut(folder, EXPERIMENT)
+    run = open_run(folder / "cut" / "run-1")
+    kerasrun.evaluate(run)
+    return run
+
+
+def tree(folder):
+    """Everything below a folder: names, times and contents."""
+    files = (path for path in sorted(folder.rglob("*")))
+    return [
+        (str(path), path.stat().st_mtime_ns, path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in files
+    ]
+
+
+def use(run):
+    """Do all that writes into a run; return what refused to."""
+    refusals = []
+    for command in (
+        lambda: kerasrun.resume(run),
+        lambda: kerasrun.evaluate(run),
+        lambda: plot_curves(run),
+        lambda: kerasrun.export(run, "json"),
+    ):
+        try:
+            command()
+        except RunDirectoryError as refusal:
+            refusals.append(str(refusal))
+    return "\n".join(refusals)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_behind_a_link_is_written_or_removed(cut, tmp_path, name, caplog):
+    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1", symlinks=True))
+    newest = checkpoints.newest(run).state_file
+    place = {
+        "an event file": next(run.root.glob("tensorboard/train/events*")),
+        "a checkpoint": newest.parent,
+        "a state": newest,
+    }.get(name, run.root / name)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target = outside / place.name
+    if place.exists():
+        shutil.move(place, target)
+    elif place.suffix:
+        target.write_text("precious")
+    else:
+        target.mkdir()
+    if target.is_dir():
+        (target / "precious.txt").write_text("precious")
+        (target / ".tmp-precious").write_text("precious")
+    place.symlink_to(target)
+    before = tree(outside)
+    refused = use(run)
+    assert tree(outside) == before
+    only_read = ("resolved.yaml", "a checkpoint", "a state", "an event file")
+    if place.is_symlink() and name not in only_read:
+        assert f"{place} is a link" in refused + caplog.text
+
+
+def test_no_record_names_files_elsewhere(cut, tmp_path):
+    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1"))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "events.out.tfevents.1").write_text("precious")
+    (outside / "precious.txt").write_text("precious")
+    file = checkpoints.newest(run).state_file.with_name("progress.json")
+    described = json.loads(file.read_bytes())
+    del described["sha256"]
+    described["progress"]["outputs"] |= {str(outside): {}, "../outside": {}, "tensorboard/../../outside": {}}
+    file.write_text(json.dumps({**described, "sha256": sha256_of_fields(described)}))
+    before = tree(outside)
+    kerasrun.resume(run)
+    assert tree(outside) == before
+
+
+def test_a_resume_leaves_notes_and_profiles_of_a_user_alone(cut, tmp_path):
+    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1"))
+    notes = run.root / "tensorboard/train/notes.txt"
+    profile = run.root / "tensorboard/train/plugins/profile/1/host.xplane.pb"
+    later = run.root / "tensorboard/train/events.out.tfevents.9.later"
+    for file in (notes, profile, later):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+    kerasrun.resume(run)
+    assert notes.read_text() == profile.read_text() == "x"
+    assert not later.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+@pytest.mark.parametrize("name", ["log.txt", ".lock"])
+def test_a_pipe_in_place_of_a_file_is_refused(cut, tmp_path, name):
+    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1"))
+    with contextlib.suppress(FileNotFoundError):
+        (run.root / name).unlink()
+    os.mkfifo(run.root / name)
+    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be written"):
+        kerasrun.resume(run)
