@@ -391,6 +391,25 @@ def _csv(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
     }, files
 
 
+def _image_table(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
+    files, rows = [], [["path", "kind", "traits", "age", "split"]]
+    for number in range(6):
+        content, suffix = _picture(rng)
+        files.append(_write(folder / "x" / f"{number}{suffix}", content))
+        path = rng.choice((f"{number}{suffix}",) * 6 + (f"{number}", f"../x/{number}{suffix}", "", "none.png"))
+        traits = rng.choice(("a;b", "a", "", "b;b"))
+        rows.append([path, "cat" if number % 2 else "dog", traits, rng.choice(("1", "2.5", "", "nan")), "train"])
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    table = _write(folder / "x" / "a.csv", buffer.getvalue().encode())
+    return {
+        "train": table,
+        **rng.choice(({"label": "kind"}, {"label": "kind"}, {"multi_label": "traits"}, {"target": "age"})),
+        "image_size": rng.choice((None, (6, 8), (5, 5))),
+        "on_bad_file": rng.choice(("error", "error", "skip")),
+    }, [*files, table, table]
+
+
 def _parquet(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
     n = 8
     columns: dict[str, Any] = {"a": [float(i) for i in range(n)], "b": list(range(n)), "y": ["a", "b"] * (n // 2)}
@@ -419,6 +438,7 @@ MAKERS: dict[str, Callable[[random.Random, Path], tuple[dict[str, Any], list[Pat
     "keras_dataset": _keras_dataset,
     "csv": _csv,
     "parquet": _parquet,
+    "image_table": _image_table,
 }
 
 
