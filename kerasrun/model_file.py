@@ -17,6 +17,7 @@ from annotated_types import Interval
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.keras_configs import Architecture, refusal
+from kerasrun.models.base import sentence
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
@@ -103,8 +104,7 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
     try:
         return keras.models.load_model(path, compile=False, safe_mode=not trust), info
     except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+        raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
 
 
 def check(path: Path, *, trust: bool = False) -> ModelInfo:
