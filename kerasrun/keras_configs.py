@@ -37,6 +37,8 @@ _OLD_VALUES = frozenset({"__tuple__", "TensorShape"})
 """Values in files of Keras 2, which have no `config`."""
 _SEARCHED = (*(module for family, module in FAMILIES.items() if family != "callbacks"), "keras", "keras.src.models")
 """Where Keras may look for a name that is written without its module."""
+_LONGEST = 200
+"""How many characters of a name or a place are told."""
 _ADVICE = "Give --trust if you know who wrote it, or take a network of Keras's own layers"
 
 
@@ -88,9 +90,9 @@ def _refused(one: dict[str, Any], where: str) -> str | None:
     kind, module, config = one["class_name"], one.get("module") or "", one.get("config")
     is_function = kind == "function"
     name = config if is_function else kind
-    at = f" (in its config: {where})" if where else ""
+    at = f" (in its config: {where[:_LONGEST]})" if where else ""
     if not isinstance(name, str) or not isinstance(module, str):
-        return f": {name!r} of {module!r} is not the name of something of Keras{at}"
+        return f": {_shown(name)} of {_shown(module)} is not the name of something of Keras{at}"
     if name in _VALUES or (name in _OLD_VALUES and "config" not in one and not module):
         return None
     sort = "function" if is_function else "class"
@@ -98,17 +100,23 @@ def _refused(one: dict[str, Any], where: str) -> str | None:
     if not places and not _is_imported(module):
         if module.startswith(("kerasrun.", PLUGIN_MODULES)) or ">" in name or is_of_plugin(name):
             return None  # Keras finds it only among what kerasrun and the plugins in use have registered.
-        return f" needs the {sort} {name!r}, which is not Keras's: name the Python file that has it under plugins:{at}"
-    named = f"it has the {sort} {name!r}"
+        advice = "name the Python file that has it under plugins:"
+        return f" needs the {sort} {_shown(name)}, which is not Keras's: {advice}{at}"
+    named = f"it has the {sort} {_shown(name)}"
     if isinstance(config, dict) and "name" in config:
-        named = f"the layer {config['name']!r} is a {name}"
+        named = f"the layer {_shown(config['name'])} is a {name}"
     if not places or not all(_is_allowed(place, is_function) for place in places):
         return f": {named}{at}, which can run code of its author's choice. {_ADVICE}"
     if one.get("registered_name") not in (None, "", name, kind):
-        return f": {named}{at}, but calls it {one['registered_name']!r}, which may be code. {_ADVICE}"
+        return f": {named}{at}, but calls it {_shown(one['registered_name'])}, which may be code. {_ADVICE}"
     if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
-        return f": {named}{at}, which reads the file {config['vocabulary']!r}. {_ADVICE}"
+        return f": {named}{at}, which reads the file {_shown(config['vocabulary'])}. {_ADVICE}"
     return None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _is_imported(module: str) -> bool:

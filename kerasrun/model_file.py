@@ -16,6 +16,7 @@ from annotated_types import Interval
 from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.keras_configs import Architecture, refusal
+from kerasrun.models.base import sentence
 from kerasrun.reading.archives import check_weights, damaged_entry, opened_archive, read_text
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
@@ -100,15 +101,13 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
     plugins.load_for(plugins.find_for(path, info.plugins, plugin_files, trust=trust))
     import keras
 
-    check_weights(path)
     try:
         check_weights(path)
         model = keras.models.load_model(path, compile=False, safe_mode=not trust)
     except MemoryError:
         raise
     except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: Keras cannot load this model: {reason}") from error
+        raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")
     return model, info

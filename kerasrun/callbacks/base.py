@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.components import Component
+from kerasrun.errors import CheckpointError
 from kerasrun.keras_catalogue import signature
 from kerasrun.keras_objects import build
 from kerasrun.run_files import RunFile
@@ -155,8 +156,18 @@ class Adapter:
         }
 
     def restore(self, values: Mapping[str, Any], arrays: Mapping[str, "NDArray[Any]"]) -> None:
-        """Put back what `values` and `arrays` gave, after `on_train_begin`, which resets it."""
+        """Put back what `values` and `arrays` gave, after `on_train_begin`, which resets it.
+
+        Raises:
+            CheckpointError: if they are of another type than what it has.
+        """
+        fresh = Adapter.values(self)
         for field in self.state:
+            if field not in values or not _is_alike(fresh[field], values[field]):
+                raise CheckpointError(
+                    f"the checkpoint has {shown(values.get(field, 'nothing'))} as {field} of {self.name}, which is not "
+                    "what that keeps"
+                )
             setattr(self.callback, field, values[field])
         for field in self.weights:
             if kept := [arrays[name] for name in sorted(arrays) if name.startswith(f"{field}/")]:
@@ -204,6 +215,15 @@ def _refused(file: str, others: Sequence[str]) -> str | None:
     if path == "." or path in list(RunFile):
         return "expected another name: kerasrun writes this itself"
     return f"expected a name of its own: two of them write {path}" if path in others else None
+
+
+def _is_alike(fresh: Any, kept: Any) -> bool:
+    """Return whether a value may be what another one, at the beginning, has become."""
+    if fresh is None or kept is None:
+        return kept is None or isinstance(kept, bool | int | float | str | list)
+    if isinstance(fresh, float):
+        return isinstance(kept, int | float)
+    return type(kept) is type(fresh) or {type(kept), type(fresh)} == {list, tuple}
 
 
 def _plain(value: Any) -> Any:

@@ -62,4 +62,5 @@ class TensorBoard(Adapter):
     def unwritten(cls, error: BaseException) -> str | None:
         import tensorflow as tf
 
-        return "TensorBoard's files" if isinstance(error, tf.errors.OpError) and "events file" in str(error) else None
+        said = str(error) if isinstance(error, tf.errors.OpError) else ""
+        return "TensorBoard's files" if "events file" in said or "SummaryWriter" in said else None

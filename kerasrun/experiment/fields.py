@@ -16,7 +16,7 @@ from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.sources.base import Source
 from kerasrun.text.document import Document
-from kerasrun.text.problems import Problem, closest, listed, shown
+from kerasrun.text.problems import MOST, Problem, closest, listed, shown
 from kerasrun.text.yaml_text import Path, plain, walk
 
 _FAMILIES = {
@@ -220,7 +220,11 @@ class _Reader(Generic[Model]):
             at.setdefault(self.written_path(detail["loc"]), []).append(detail)
         # What is wrong within a list or a mapping says more than that it is not another member of the union.
         within = {path[:length] for path in at for length in range(len(path))}
-        return [self.problem(path, errors) for path, errors in at.items() if path not in within]
+        order = {path: self.document.key_place(path) for path in at if path not in within}
+        wrong = sorted(order, key=lambda path: (order[path].text.order, order[path].line, order[path].column))
+        # Of very many only the first are told, so that nothing is looked up for the others.
+        told = [self.problem(path, at[path]) for path in wrong[: 2 * MOST]]
+        return told + [self.document.key_problem(path, "is not known or not right") for path in wrong[2 * MOST :]]
 
     def written_path(self, loc: Path) -> Path:
         """Return `loc` without the names that pydantic adds for the members of a union."""

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from kerasrun import plugins
 from kerasrun.callbacks import adapter_of, written_callbacks
@@ -24,7 +25,7 @@ from kerasrun.keras_catalogue import (
 )
 from kerasrun.models.layers import INPUT, is_applied_again
 from kerasrun.text.document import Document, Written, written_component, written_list
-from kerasrun.text.problems import Place, Problem, closest, dotted, listed, shown
+from kerasrun.text.problems import Place, Problem, Suggestion, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain
 
 LAYER_KEYS = ("inputs",)
@@ -113,8 +114,10 @@ class _Checker:
     document: Document
     problems: list[Problem]
 
-    def report(self, place: Place, path: Path, received: str, expected: str = "", nearest: str | None = None) -> None:
-        self.problems.append(Problem(place, dotted(path), received, expected, nearest))
+    def report(
+        self, place: Place, path: Path, received: str, expected: str = "", suggestion: Suggestion = None
+    ) -> None:
+        self.problems.append(Problem(place, dotted(path), received, expected, suggestion))
 
     def component(self, node: Node, path: Path, family: str, extra: tuple[str, ...] = ()) -> None:
         """Check a name, its arguments, and what these hold in turn."""
@@ -178,14 +181,14 @@ class _Checker:
             name = written.name
             reason = refusal(family, name, section)
             if reason is None:
-                usable = [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]
                 received = f"unknown {_WORDS[family]} '{name}'"
-                expected = f"expected {f'a name of {FAMILIES[family]}' if family in FAMILIES else listed(usable)}"
+                of_keras = f"a name of {FAMILIES[family]}" if family in FAMILIES else None
+                expected = f"expected {of_keras or listed(_usable(family, section))}"
                 meant = re.sub(f"{_WORDS[family]}$", "", name, flags=re.IGNORECASE)  # AdamOptimizer
-                nearest = closest(meant or name, usable)
+                suggestion: Suggestion = lambda: closest(meant or name, _usable(family, section))  # noqa: E731
                 if family == "losses" and meant.lower().replace("_", "") == "crossentropy":
-                    expected, nearest = "expected none: without 'loss', the cross-entropy that fits the labels", None
-                self.report(written.place, path, received, expected, nearest)
+                    expected, suggestion = "expected none: without 'loss', the cross-entropy that fits the labels", None
+                self.report(written.place, path, received, expected, suggestion)
                 return None
         reason = refusal(family, name, section) or plugins.refusal(family, name)
         if reason is not None:
@@ -318,11 +321,11 @@ class _Checker:
 
     def layers(self, entries: list[tuple[Path, Node]]) -> None:
         """Check the layers of a graph: each layer, its name, and the earlier layers that it is applied to."""
-        all_names = [_text(entry, "name") for entry in (written_component(node, at) for at, node in entries) if entry]
-        earlier = [INPUT]
+        all_names = {_text(entry, "name") for entry in (written_component(node, at) for at, node in entries) if entry}
+        earlier = {INPUT: None}
         for entry_path, node in entries:
             entry = written_component(node, entry_path)
-            if entry is not None and is_applied_again(entry.name, earlier[1:]):
+            if entry is not None and entry.name != INPUT and is_applied_again(entry.name, earlier):
                 self.applied_again(entry)
             else:
                 self.component(node, entry_path, "layers", extra=LAYER_KEYS)
@@ -338,7 +341,7 @@ class _Checker:
                 expected = "expected every name once" if name != INPUT else "expected another name: it is the input's"
                 self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
             elif name:
-                earlier.append(name)
+                earlier[name] = None
 
     def names_once(self, entries: list[tuple[Path, Node]]) -> None:
         """Refuse a layer in front of the network with the name of another: a network has every name once."""
@@ -373,12 +376,14 @@ class _Checker:
             self.report(node.place, path, f"received {shown(node.value)}", expected)
         return written_list(node, path)
 
-    def input(self, node: Node, path: Path, earlier: list[str], all_names: list[str | None]) -> None:
-        if isinstance(node.value, str) and node.value in earlier:
+    def input(self, node: Node, path: Path, earlier: dict[str, None], all_names: set[str | None]) -> None:
+        name = node.value if isinstance(node.value, str) else None
+        if name in earlier:
             return
         received, expected = f"no layer is called {shown(node.value)}", f"expected {listed(earlier)}"
-        suggestion = closest(node.value, earlier) if isinstance(node.value, str) else None
-        if node.value in all_names:
+        count = len(earlier)  # when it is told, there are more
+        suggestion: Suggestion = lambda: closest(name, islice(earlier, count)) if name else None  # noqa: E731
+        if name is not None and name in all_names:
             received, expected = f"the layer {shown(node.value)} comes later", "expected a layer above this one"
             suggestion = None
         self.report(node.place, path, received, expected, suggestion)
@@ -459,3 +464,8 @@ def _quotient(written: str) -> str | None:
         return repr(float(above) / float(below)) if slash else None
     except (ValueError, ZeroDivisionError):
         return None
+
+
+def _usable(family: str, section: str) -> list[str]:
+    """Return what may be named in a section."""
+    return [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]

@@ -1,5 +1,6 @@
 """An experiment file → a frozen `Experiment`, or every problem at once. Nothing heavy is imported."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,11 +85,17 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     places = replace(document, broken=tuple(problem.key_path for problem in found + typed))
     found += rules.problems(experiment, rules.facts_of_text(source, document), places)
     # The checks of Keras's components and the rules say more than pydantic about what they hold.
-    reported = tuple(f"{problem.key_path}." for problem in found)
-    problems += found + [one for one in typed if not any(path.startswith(f"{one.key_path}.") for path in reported)]
+    reported = sorted(f"{problem.key_path}." for problem in found)
+    problems += found + [one for one in typed if not _begins_one(f"{one.key_path}.", reported)]
     if problems or experiment is None:
         raise experiment_error(problems)
     return Loaded(experiment, document, content)
+
+
+def _begins_one(text: str, texts: list[str]) -> bool:
+    """Return whether one of some sorted texts begins with a text."""
+    place = bisect_left(texts, text)
+    return place < len(texts) and texts[place].startswith(text)
 
 
 def _read(path: Path) -> str:

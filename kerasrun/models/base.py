@@ -15,6 +15,7 @@ from kerasrun.reading.data import LabelKind, Shape
 from kerasrun.tasks.base import Output
 
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
+_LONGEST = 500
 _REPEATED = re.compile("(?:Full object|Received:) config|,? Target variable:")
 
 
@@ -245,6 +246,11 @@ def told_size(error: Exception) -> str:
 
 def sentence(error: Exception | Warning | str) -> str:
     """Return the paragraph that gives the reason, without the configurations and arguments that Keras repeats."""
+    found = _paragraph(error)
+    return found if len(found) <= _LONGEST else f"{found[:_LONGEST]}…"
+
+
+def _paragraph(error: Exception | Warning | str) -> str:
     text = _COLOURS.sub("", str(error))
     paragraphs = [" ".join(part.split()) for part in _REPEATED.split(text)[0].split("\n\n")]
     first, *others = paragraphs

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,18 +104,22 @@ class Table(ABC):
                 text = text.replace(self.decimal, ".")
         return float(text)
 
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: place for place, name in reversed(list(enumerate(self.columns)))}
+
     def position(self, wanted: int | str, key: str) -> int:
         """Return where a column is that `key` of the experiment names, or numbers from 0, or from -1 at the end.
 
         Raises:
             DataError: if there is no such column.
         """
-        if self.header and str(wanted) in self.columns:  # a name, also where it is a number
-            return self.columns.index(str(wanted))
+        if self.header and str(wanted) in self._positions:  # a name, also where it is a number
+            return self._positions[str(wanted)]
         if isinstance(wanted, int) and -len(self.columns) <= wanted < len(self.columns):
             return wanted % len(self.columns)
-        if isinstance(wanted, str) and wanted in self.columns:
-            return self.columns.index(wanted)
+        if isinstance(wanted, str) and wanted in self._positions:
+            return self._positions[wanted]
         if isinstance(wanted, int):
             raise DataError(f"{self.path}: no column {wanted} for `{key}`: there are {len(self.columns)}, from 0")
         if not self.header:

@@ -67,6 +67,12 @@ def _threads(found: dict[str, int]) -> dict[str, int]:
     return found
 
 
+def _callback(found: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(found.get("callback"), str):
+        raise ValueError("expected the name of a callback")
+    return found
+
+
 Count = Annotated[int, Interval(ge=0, le=2**53)]
 Seconds = Annotated[float, Interval(ge=0, le=2**53)]
 """Finite; so is what they are added to."""
@@ -178,6 +184,13 @@ class RunRecord(_Always, _From, total=False):
     accepted_changes: list[AcceptedChanges]
 
 
+class FeaturesRecord(TypedDict):
+    """Whether what frozen layers compute is kept, and the bytes of memory that decided it."""
+
+    kept: bool
+    budget: Count
+
+
 class LoopState(TypedDict):
     """Where training is, and what changes while it trains, but for the arrays."""
 
@@ -191,10 +204,9 @@ class LoopState(TypedDict):
     """The callback that ended training early."""
     stop_training: bool
     epoch_seconds: Seconds
-    features: dict[str, Any]
-    """Whether what frozen layers compute is kept, and the memory that decided it."""
+    features: FeaturesRecord
     best: BestEpoch
-    callbacks: list[dict[str, Any]]
+    callbacks: list[Annotated[dict[str, Any], _Checked(_callback)]]
 
 
 SavedFiles = TypedDict("SavedFiles", {"run": RunRecord, "resolved": str, "metrics.csv": str, "timings.csv": str})

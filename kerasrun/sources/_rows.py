@@ -5,6 +5,7 @@ import hashlib
 import logging
 import re
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,7 +155,8 @@ class RowSource(Source):
         header = keys.get("header", True)
         labels, label_keys = _guessed_labels(columns, rows, label, paths["train"], header=header)
         keys |= label_keys
-        features = [place for place in range(len(columns)) if place not in labels]
+        taken = set(labels)
+        features = [place for place in range(len(columns)) if place not in taken]
         if any(not columns[place] for place in features):  # an index
             features = [place for place in features if columns[place]]
             keys["features"] = [columns[place] for place in features]
@@ -351,8 +353,8 @@ class Layout:
 
 def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, ...]:
     positions = tuple(table.position(column, key) for column in columns)
-    for position in positions:
-        if positions.count(position) > 1:
+    for position, times in Counter(positions).items():
+        if times > 1:
             raise DataError(f"{table.path}: {table.name(position)} is twice in `{key}`")
     return positions
 
@@ -462,11 +464,13 @@ def _kind(name: str, values: Sequence[str]) -> str | None:
 
 def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
     """Return how many columns at the end are 0 but for a single 1, in every row."""
-    for count in range(2, len(rows[0])):
-        ends = [row[-count:] for row in rows]
-        if not all(is_number(value) and float(value) in (0, 1) for row in ends for value in row):
+    sums = [0.0] * len(rows)
+    for count in range(1, len(rows[0])):
+        column = [row[-count] for row in rows]
+        if not all(is_number(value) and float(value) in (0, 1) for value in column):
             return None
-        if all(sum(map(float, row)) == 1 for row in ends):
+        sums = [before + float(value) for before, value in zip(sums, column, strict=True)]
+        if count > 1 and all(one == 1 for one in sums):
             return count
     return None
 

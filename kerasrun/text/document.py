@@ -5,7 +5,7 @@ from typing import Any
 
 from kerasrun.components import Component
 from kerasrun.errors import ExperimentError
-from kerasrun.text.problems import Place, Problem, dotted, experiment_error
+from kerasrun.text.problems import Place, Problem, Suggestion, dotted, experiment_error
 from kerasrun.text.yaml_text import Node, Path, plain
 
 
@@ -43,15 +43,15 @@ class Document:
         node = self.node(path)
         return node.key if node is not None and node.key else self.place(path)
 
-    def problem(self, path: Path, received: str, expected: str = "", suggestion: str | None = None) -> Problem:
+    def problem(self, path: Path, received: str, expected: str = "", suggestion: Suggestion = None) -> Problem:
         """Return a problem with the value at `path`."""
         return Problem(self.place(path), dotted(path), received, expected, suggestion)
 
-    def key_problem(self, path: Path, received: str, expected: str = "", suggestion: str | None = None) -> Problem:
+    def key_problem(self, path: Path, received: str, expected: str = "", suggestion: Suggestion = None) -> Problem:
         """Return a problem with the key at `path`."""
         return Problem(self.key_place(path), dotted(path), received, expected, suggestion)
 
-    def error(self, path: Path, received: str, expected: str = "", suggestion: str | None = None) -> ExperimentError:
+    def error(self, path: Path, received: str, expected: str = "", suggestion: Suggestion = None) -> ExperimentError:
         """Return the error for a problem that is found later, for example when the data are open."""
         return experiment_error([self.problem(path, received, expected, suggestion)])
 

@@ -2,15 +2,19 @@
 
 import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
 
 from kerasrun.errors import ExperimentError
 
-_MOST = 100
+MOST = 20
 """How many problems a message tells."""
+_MOST_NAMES = 50
+"""How many names of a list it tells."""
 _LONGEST = 200
 """How many characters of a line it shows."""
+_LONGEST_SENTENCE = 4000
 
 
 @dataclass(frozen=True, eq=False)  # to hash every line would take long
@@ -69,23 +73,34 @@ class Problem:
     key_path: str
     received: str
     expected: str = ""
-    suggestion: str | None = None
+    suggestion: "Suggestion" = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        parts = [self.received, self.expected, f"did you mean '{self.suggestion}'?" if self.suggestion else ""]
-        sentence = "; ".join(part for part in parts if part)
-        heading = ": ".join(part for part in (str(self.place), self.key_path, sentence) if part)
+        suggestion = self.suggestion() if callable(self.suggestion) else self.suggestion
+        parts = [self.received, self.expected, f"did you mean '{suggestion}'?" if suggestion else ""]
+        sentence = _within("; ".join(part for part in parts if part), _LONGEST_SENTENCE)
+        heading = ": ".join(part for part in (str(self.place), _within(self.key_path, _LONGEST), sentence) if part)
         return "\n".join(part for part in (heading, self.place.excerpt) if part)
 
 
 def experiment_error(problems: Iterable[Problem]) -> ExperimentError:
-    """The problems in the order of the text, at most `_MOST`, with their number when there are several."""
+    """The problems in the order of the text, at most `MOST`, with their number when there are several."""
     ordered = sorted(problems, key=lambda problem: (problem.place.text.order, problem.place.line, problem.place.column))
     found = list(dict.fromkeys(ordered))
-    lines = [str(problem) for problem in found[:_MOST]]
+    lines = [str(problem) for problem in found[:MOST]]
     if len(found) > 1:
-        lines.append(f"{len(found)} problems" + (f", of which these are the first {_MOST}" if found[_MOST:] else ""))
+        more = f"and {len(found) - MOST:,} more: " if found[MOST:] else ""
+        lines.append(f"{more}{len(found):,} problems")
     return ExperimentError("\n".join(lines))
+
+
+Suggestion = str | None | Callable[[], str | None]
+"""The nearest right name, or what finds it: of very many problems, few are told."""
+
+
+def nearest(name: object, candidates: Iterable[str]) -> Callable[[], str | None]:
+    """Return what finds the candidate that was probably meant, when it is told; none for what is not text."""
+    return lambda: closest(name, candidates) if isinstance(name, str) else None
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -130,7 +145,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def _within(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def listed(names: Iterable[str], conjunction: str = "or") -> str:
-    """`a, b or c`."""
-    *front, last = list(names) or ["nothing"]
+    """`a, b or c`; of very many, the first."""
+    known = names if isinstance(names, Collection) else list(names)
+    *front, last = list(islice(known, _MOST_NAMES)) or ["nothing"]
+    if len(known) > _MOST_NAMES:
+        front, last, conjunction = [*front, last], f"{len(known) - _MOST_NAMES:,} more", "and"
     return f"{', '.join(front)} {conjunction} {last}" if front else last

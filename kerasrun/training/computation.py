@@ -3,7 +3,7 @@ from them.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kerasrun.callbacks.base import Adapter
@@ -15,6 +15,7 @@ from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batch
 from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.memory import kept_within, memory_budget
+from kerasrun.runs.records import FeaturesRecord
 from kerasrun.tasks.base import Masks
 from kerasrun.training.class_weight import sample_weight
 
@@ -59,11 +60,11 @@ class Computation:
         may = self.job.experiment.cache.features and not changes and not self.job.strategy
         self.frozen = part_to_keep(self.model, examples, self.budget) if may else None
 
-    def frozen_state(self) -> dict[str, Any]:
+    def frozen_state(self) -> FeaturesRecord:
         """Return plain values for a checkpoint."""
         return {"kept": self.frozen is not None, "budget": self.budget}
 
-    def restore_frozen_state(self, state: Mapping[str, Any]) -> None:
+    def restore_frozen_state(self, state: FeaturesRecord) -> None:
         """Restore what `frozen_state` returned."""
         self.budget = state["budget"]
         self.frozen = frozen_part(self.model) if state["kept"] and not self.job.strategy else None

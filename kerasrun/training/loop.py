@@ -120,6 +120,12 @@ class TrainingLoop:
             best_from: the checkpoint from which a lost `best.keras` is made again.
         """
         progress = checkpoint.progress
+        here = progress["epoch"] * self.steps + progress["step"]
+        if progress["step"] > self.steps or here != checkpoint.step or self._has_other_stages(progress["stage_ends"]):
+            raise CheckpointError(
+                f"{checkpoint.state_file.parent} is of step {checkpoint.step}, but says that it is of step "
+                f"{progress['step']} in epoch {progress['epoch'] + 1}, after {len(progress['stage_ends'])} stages"
+            )
         begun = bool(progress["epoch"] or progress["step"])
         for callback in self.callbacks:
             callback.keep_files(begun=begun)
@@ -143,6 +149,10 @@ class TrainingLoop:
             self.model.stop_training = progress["stop_training"]
             self.computation.restore_frozen_state(progress["features"])
             self._train()
+
+    def _has_other_stages(self, ends: list[int]) -> bool:
+        """Return whether stages cannot have ended after these epochs."""
+        return len(ends) > max(0, len(self.experiment.stages) - 1) or sorted(ends) != ends
 
     def try_one_batch(self) -> None:
         """Train on one batch, end the epoch, save, restore, and look whether every variable came back."""

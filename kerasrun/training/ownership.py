@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from kerasrun.errors import Interrupted, KerasrunError, RunDirectoryError
 from kerasrun.runs import atomic, checkpoints
@@ -78,11 +79,12 @@ def _how_to_go_on(status: RunStatus) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _full_disk_explained(run: RunDirectory) -> Iterator[None]:
-    """Explain a full disk where Keras writes the file of a callback, and so raises an OSError."""
+    """Explain an OSError of what a callback writes: of a full disk, or of a folder where a file should be."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        is_of_run = isinstance(error.filename, str) and Path(error.filename).is_relative_to(run.root)
+        if not is_of_run and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        with atomic.explained(run.root):
+        with atomic.explained(Path(error.filename) if is_of_run else run.root):
             raise

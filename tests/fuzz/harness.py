@@ -1,5 +1,6 @@
 """Cases by number, each tried in another process, so that a crash, a hang or a full memory costs one case."""
 
+import gc
 import importlib
 import multiprocessing
 import random
@@ -18,7 +19,12 @@ from kerasrun.errors import KerasrunError
 MEMORY = 2**31
 """How many bytes of addresses a process may take beyond what it has when everything is imported (RLIMIT_AS)."""
 SECONDS = 20
-"""How long one case may take. A part may have limits of its own, under the same names."""
+"""How long one case may take.
+
+A part may have limits of its own, under the same names, PROCESSOR_SECONDS for a case, which other processes do not
+count in, and GROWTH, by how many bytes the memory of a process may grow over all its cases. LIGHT says whether it must
+load neither TensorFlow nor Keras.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,9 @@ def random_of(part: str, seed: int, number: int) -> random.Random:
 
 def _listen(child, ours, rest: list[int], folder: Path, result: Result, limit: int) -> None:
     """Take the outcomes of a process until it ends, or hangs, and `rest` of what was tried."""
-    seconds = 5 * limit  # it imports a lot first
+    assert ours.poll(300), "it imports a lot, or trains what is tampered with"
+    ours.recv()
+    seconds = limit
     while True:
         try:
             heard = ours.recv() if ours.poll(seconds) else None
@@ -85,38 +93,52 @@ def _listen(child, ours, rest: list[int], folder: Path, result: Result, limit: i
             child.kill()
             child.join()
             kind = f"more than {seconds} s" if heard is None else f"the process ended with {child.exitcode}"
-            result.faults.append(Fault(rest[0], kind, kind, case_folder(folder, rest[0])))
+            _note(result, Fault(rest[0], kind, kind, case_folder(folder, rest[0])))
             del rest[0]
             return
         if heard == ():
             return
         number, outcome, details, took, peak = heard
         assert number == rest.pop(0)
-        seconds = limit
         result.outcomes[outcome] += 1
         result.slowest = max(result.slowest, (took, number))
         result.peak = max(result.peak, peak)
         if details:
-            result.faults.append(Fault(number, outcome, details, case_folder(folder, number)))
+            _note(result, Fault(number, outcome, details, case_folder(folder, number)))
+
+
+def _note(result: Result, fault: Fault) -> None:
+    result.faults.append(fault)
+    last = (fault.details.strip().splitlines() or [""])[-1][:300]
+    print(f"fault: case {fault.number}: {fault.kind}: {last}", file=sys.stderr, flush=True)
 
 
 def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
     cases = importlib.import_module(f"tests.fuzz.{part}")
     cases.prepare()
+    gc.collect()
+    gc.freeze()  # or each collection would go through all of TensorFlow
+    started, growth = _peak(), getattr(cases, "GROWTH", None)
+    pipe.send("ready")
     if memory := getattr(cases, "MEMORY", MEMORY):
         resource.setrlimit(resource.RLIMIT_AS, (_addresses() + memory,) * 2)
     for number in numbers:
-        begin, where = time.monotonic(), case_folder(folder, number)
+        begin, processor, where = time.monotonic(), time.process_time(), case_folder(folder, number)
         shutil.rmtree(where, ignore_errors=True)
         where.mkdir()
         with warnings.catch_warnings(action="ignore"):
             case = cases.make(random_of(part, seed, number), where)
         with warnings.catch_warnings(action="error", category=RuntimeWarning):
             outcome, details = _outcome(cases, case)
+        used = time.process_time() - processor
+        if not details and used > getattr(cases, "PROCESSOR_SECONDS", used):
+            outcome = details = f"{used:.1f} s of processor time"
+        if growth and not details and _peak() > started + growth:
+            outcome = details = f"more than {growth / 2**20:.0f} MiB over the start"
+            started = _peak()
         if not details:
             shutil.rmtree(where)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        pipe.send((number, outcome, details, time.monotonic() - begin, peak))
+        pipe.send((number, outcome, details, time.monotonic() - begin, _peak()))
 
 
 def _outcome(cases, case) -> tuple[str, str]:
@@ -129,9 +151,14 @@ def _outcome(cases, case) -> tuple[str, str]:
         at = next((f for f in reversed(traceback.extract_tb(error.__traceback__)) if "/kerasrun/" in f.filename), None)
         where = f" in {at.filename.rpartition('/kerasrun/')[2]}, {at.name}" if at else ""
         return f"{type(error).__name__}{where}", traceback.format_exc()
-    if loaded := {"tensorflow", "keras"} & set(sys.modules):
+    loaded = {"tensorflow", "keras"} & set(sys.modules)
+    if loaded and getattr(cases, "LIGHT", True):
         return f"{' and '.join(sorted(loaded))} loaded", f"{case}"
     return what, ""
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _addresses() -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.harness import run
 
-COUNTS = {"experiments": 300, "data": 100}
+COUNTS = {"experiments": 300, "data": 100, "runs": 15, "models": 40}
 
 
 @pytest.mark.parametrize("part", COUNTS)

@@ -38,6 +38,11 @@ def leftovers():
 
 PROGRESS = {
     **{"epoch": 1, "step": 0, "stage_ends": [], "stopped_by": None, "stop_training": False, "epoch_seconds": 2.0},
-    **{"features": {}, "best": {"monitor": "loss", "value": 0.5, "epoch": 1}, "callbacks": [], "outputs": {}},
+    **{
+        "features": {"kept": False, "budget": 0},
+        "best": {"monitor": "loss", "value": 0.5, "epoch": 1},
+        "callbacks": [],
+        "outputs": {},
+    },
 }
 """What `progress.json` has, without the other files of the run."""

@@ -7,7 +7,7 @@ from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.tasks.base import task_named
 from kerasrun.text.document import Document
-from kerasrun.text.problems import Problem, closest, listed
+from kerasrun.text.problems import Problem, listed, nearest
 from kerasrun.text.yaml_text import Path
 
 _KEY: Path = ("fit", "class_weight")
@@ -27,9 +27,10 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     if facts.label_kind is not None and not task_named(facts.label_kind).one_class:
         expected += f"labels that are {facts.label_kind.replace('_', '-')} give no example a single class"
         return [places.problem(_KEY, "received weights of classes", expected)]
-    unknown = [name for name in weights.value if name not in classes] if isinstance(weights.value, dict) else []
+    known = set(classes)
+    unknown = [name for name in weights.value if name not in known] if isinstance(weights.value, dict) else []
     return [
-        places.key_problem((*_KEY, name), f"unknown class '{name}'", expected_class(classes), closest(name, classes))
+        places.key_problem((*_KEY, name), f"unknown class '{name}'", expected_class(classes), nearest(name, classes))
         for name in unknown
     ]
 

@@ -9,7 +9,7 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import direction, identifiers
 from kerasrun.tasks.base import task_named, task_names
 from kerasrun.text.document import Document, Written, written_component, written_list
-from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.problems import Problem, dotted, listed, nearest, shown
 from kerasrun.text.yaml_text import Node, Path, plain
 
 _NOT_METRICS = ("loss", "learning_rate", "epoch", "batch")
@@ -73,7 +73,7 @@ class _Check:
                 self.problems.append(Problem(place, where, received, expected))
                 return
             expected = f"expected {listed(self.names)}"
-            self.problems.append(Problem(place, where, received, expected, closest(monitor, self.names)))
+            self.problems.append(Problem(place, where, received, expected, nearest(monitor, self.names)))
         elif mode is None or mode.value == "auto":
             self.direction(monitor, found)
 

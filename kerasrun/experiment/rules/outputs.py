@@ -10,7 +10,7 @@ from kerasrun.reading.data import LabelKind
 from kerasrun.tasks.base import SPARSE, task_named
 from kerasrun.tasks.several_outputs import JOINED
 from kerasrun.text.document import Document, written_component, written_list
-from kerasrun.text.problems import Problem, closest, dotted, listed, shown
+from kerasrun.text.problems import Problem, Suggestion, dotted, listed, nearest, shown
 from kerasrun.text.yaml_text import Path
 
 
@@ -32,14 +32,14 @@ def _name_problems(document: Document) -> list[Problem]:
     before: list[object] = []
     for path, one in written_list(document.node(OUTPUTS), OUTPUTS):
         received = None
-        suggestion = None
+        suggestion: Suggestion = None
         expected = "expected another name: the layer that joins the outputs is called so"
         if one.value in before:
             received, expected = f"the output {shown(one.value)} a second time", "expected each output once"
         elif one.value not in known:
             received = f"no layer is called {shown(one.value)}"
             expected = f"expected {listed(known)}" if known else "expected the `name` of a layer: give it one"
-            suggestion = closest(one.value, known) if isinstance(one.value, str) else None
+            suggestion = nearest(one.value, known)
         elif one.value == JOINED:
             received = f"an output called '{JOINED}'"
         before.append(one.value)
@@ -62,7 +62,7 @@ def _compile_problems(document: Document, names: Sequence[str]) -> list[Problem]
             continue
         for name in unknown(node, names):
             received, expected = f"no output is called '{name}'", f"expected {listed(names)}"
-            problems.append(document.key_problem((*path, name), received, expected, closest(name, names)))
+            problems.append(document.key_problem((*path, name), received, expected, nearest(name, names)))
         missing = [name for name in names if name not in node.value]
         if key == "loss" and missing and not unknown(node, names):
             received = f"no loss for {listed([f'the output {name!r}' for name in missing], 'and')}"
