@@ -20,6 +20,7 @@ ORDER = (
         "families",
         "components",
         "keras_source",
+        "keras_rules",
         "keras_catalogue",
         "dice",
         "learning_rates",
