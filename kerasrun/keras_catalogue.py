@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from kerasrun.components import snake_case
+from kerasrun.keras_rules import RefusedError, check_constructor
 from kerasrun.keras_source import Place, add_file, ancestors, find, source_of
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
@@ -132,6 +133,23 @@ def signature(family: str, name: str) -> Signature:
     if _is_metric_word(family, own):
         return Signature(own, (Parameter("name", required=False, default="None"),))
     return _signature(own, _place(family, own))
+
+
+def refused_by_keras(family: str, name: str, arguments: Mapping[str, object]) -> RefusedError | None:
+    """Return what Keras's constructor would raise, as far as the source and these arguments tell.
+
+    Args:
+        arguments: plain values, and `UNKNOWN` for objects.
+    """
+    own = canonical(family, name)
+    place = None if added(family, own) or _is_metric_word(family, own) else _place(family, own)
+    if place is None or not isinstance(place.node, ast.ClassDef):
+        return None
+    try:
+        check_constructor(place, arguments)
+    except RefusedError as refused:
+        return refused
+    return None
 
 
 def tensors(layer: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ ORDER = (
         "families",
         "components",
         "keras_source",
+        "keras_rules",
         "keras_catalogue",
         "dice",
         "learning_rates",

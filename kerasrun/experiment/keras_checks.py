@@ -20,9 +20,11 @@ from kerasrun.keras_catalogue import (
     family_of_argument,
     full_name,
     identifiers,
+    refused_by_keras,
     signature,
     tensors,
 )
+from kerasrun.keras_rules import UNKNOWN
 from kerasrun.models.layers import INPUT, is_applied_again
 from kerasrun.text.document import Document, Written, written_component, written_list
 from kerasrun.text.problems import Place, Problem, Suggestion, closest, dotted, listed, shown
@@ -67,8 +69,12 @@ _NUMBERS = frozenset(
 # Their default is None, which does not say so.
 _NUMBERS_OR_NOTHING = frozenset(
     {"clipnorm", "clipvalue", "ema_overwrite_frequency", "global_clipnorm", "gradient_accumulation_steps", "seed"}
-    | {"loss_scale_factor", "weight_decay"}
+    | {"loss_scale_factor", "weight_decay", "warmup_target", "baseline", "initial_value_threshold", "ignore_class"}
+    | {"num_labels", "threshold", "top_k", "lora_rank", "lora_alpha", "num_tokens", "value_dim"}
+    | {"sliding_window", "logit_soft_cap", "max_value", "sequence_length", "max_freq", "frame_step", "fft_length"}
 )
+# Several numbers are right for these, though their default is one.
+_ALSO_SEVERAL = frozenset({"alpha", "axis"})
 _WHOLE = frozenset(
     {"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate", "n"}
     | {"input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "num_bins", "num_tokens", "depth_multiplier"}
@@ -78,6 +84,8 @@ _SHARES = frozenset({"beta_1", "beta_2", "ema_momentum", "momentum", "rho"})
 # A share of a turn, of a side, of the colours.
 _FACTORS = frozenset({"factor", "height_factor", "width_factor", "x_factor", "y_factor"})
 _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
+_DTYPE = re.compile(r"(mixed_)?(bfloat16|float(16|32|64))|u?int(8|16|32|64)|bool|(int[48]|float8)(_from_\w+)?")
+_AT_LEAST_ZERO = frozenset({"patience", "cooldown", "start_from_epoch", "min_lr", "factor"})
 # What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
 _NOT_ADAPTED = {
     **{"Discretization": "bin_boundaries", "Normalization": "mean"},
@@ -128,7 +136,7 @@ class _Checker:
         name = self.known_name(written, path, family)
         if name is None:
             return
-        known = signature(family, name)
+        known, before = signature(family, name), len(self.problems)
         names = [parameter.name for parameter in known.parameters]
         in_epochs = epoch_arguments(name) if family == "schedules" else {}
         extra = (*extra, *in_epochs.values())
@@ -138,6 +146,8 @@ class _Checker:
         for key, argument in written.arguments.items():
             if key in names:
                 self.argument(argument, (*written.path, key), family, known.parameters[names.index(key)])
+                if (name, key) == ("PiecewiseConstantDecay", "boundaries"):
+                    self.number(argument, (*written.path, key), key)
             elif key in (*in_epochs.values(), DECAY):
                 self.number(argument, (*written.path, key), key)
             elif key not in extra and not known.open_ended:
@@ -171,6 +181,26 @@ class _Checker:
             expected = f"expected {{{written.name}: {{{', '.join(f'{argument}: …' for argument in missing)}}}}}"
             verb = "is" if len(missing) == 1 else "are"
             self.report(written.place, written.path, f"{needed} {verb} missing", expected)
+        if len(self.problems) == before:
+            self.constructor(written, family, name, names)
+
+    def constructor(self, written: Written, family: str, name: str, names: list[str]) -> None:
+        """Report arguments that are right one by one, but that Keras's constructor refuses."""
+        given = {key: node for key, node in written.arguments.items() if key in names}
+        values = {
+            key: UNKNOWN if node.value is not None and family_of_argument(family, key) else plain(node)
+            for key, node in given.items()
+        }
+        refused = refused_by_keras(family, name, values)
+        if refused is None:
+            return
+        looked_at = (*refused.names, *re.findall(r"\w+", str(refused)))
+        key = next((one for one in looked_at if one in given), None)
+        place, path = (given[key].place, (*written.path, key)) if key else (written.place, written.path)
+        received = f"received {shown(given[key].value)}" if key else f"Keras refuses these arguments of {written.name}"
+        self.report(
+            place, path, received, f"Keras's {written.name} says: {str(refused).rstrip('.') or 'it is refused'}"
+        )
 
     def known_name(self, written: Written, path: Path, family: str) -> str | None:
         """Return the catalogue's name; None after reporting one that is unknown or refused."""
@@ -284,19 +314,26 @@ class _Checker:
             self.problems.append(self.document.problem(path, f"received {shown(value)}", f"expected {what} {bound}"))
 
     def plain_value(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
+        if expected := _text_expected(node.value, family, parameter.name):
+            self.report(node.place, path, f"received {shown(node.value)}", expected)
+            return
         if isinstance(node.value, list) and family == "layers" and str(path[-2]) != "RandomZoom":  # it may zoom out far
             for item_path, item in written_list(node, path):
                 if not isinstance(item.value, list):
                     self.plain_value(item, item_path, family, parameter)
             return
+        component = str(path[-3] if isinstance(path[-1], int) else path[-2])
+        is_keras = family not in FAMILIES or not added(family, component)
         if isinstance(node.value, int | float) and not isinstance(node.value, bool):
             # A plugin's own arguments may mean anything, and RandomPosterization calls bits its factor.
-            component = str(path[-3] if isinstance(path[-1], int) else path[-2])
-            is_free = family == "layers" and (added(family, component) or component == "RandomPosterization")
+            is_free = family == "layers" and (not is_keras or component == "RandomPosterization")
             if not is_free and (expected := _range(node.value, family, parameter.name)):
                 self.problems.append(self.document.problem(path, f"received {shown(node.value)}", expected))
             return
         if not isinstance(node.value, str):
+            is_one = is_keras and family != "layers" and parameter.name not in _ALSO_SEVERAL
+            if is_one and _is_one_number(parameter, is_keras):
+                self.report(node.place, path, f"received {shown(node.value)}", "expected a number")
             return
         default = parameter.plain_default
         expected = None
@@ -304,10 +341,8 @@ class _Checker:
         suggestion = closest(node.value, choices)
         if isinstance(default, bool):
             expected, suggestion = "expected true or false", _as_boolean(node.value)
-        elif (
-            (isinstance(default, int | float) and parameter.name not in _NOT_ONLY_NUMBERS)
-            or (parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS)
-            or parameter.name in _NUMBERS_OR_NOTHING
+        elif _is_one_number(parameter, is_keras) or (
+            parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS
         ):
             expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
             suggestion = _quotient(node.value) or suggestion
@@ -434,6 +469,24 @@ def _text(entry: Written, key: str) -> str | None:
     return node.value if node is not None and isinstance(node.value, str) else None
 
 
+def _text_expected(value: object, family: str, parameter: str) -> str | None:
+    """Return what was expected of a `name` or a `dtype`, which each family of Keras takes; None if it is one."""
+    if parameter == "name" and not (isinstance(value, str) and (family != "optimizers" or "/" not in value)):
+        return "expected a text without '/'" if family == "optimizers" else "expected a text"
+    if parameter == "dtype" and not (isinstance(value, str) and _DTYPE.fullmatch(value)):
+        return "expected the name of a type of numbers, such as float32"
+    return None
+
+
+def _is_one_number(parameter: Parameter, is_keras: bool) -> bool:
+    """Return whether a parameter's default, or a table where that is None, says that it takes a number."""
+    default, name = parameter.plain_default, parameter.name
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    return (is_number and name not in _NOT_ONLY_NUMBERS) or (
+        is_keras and default is None and name in _NUMBERS_OR_NOTHING
+    )
+
+
 def _range(value: float, family: str, parameter: str) -> str | None:
     """Return what was expected of a number, if it is outside of what has a meaning; None if it is not."""
     if math.isnan(value) or (math.isinf(value) and family in ("optimizers", "schedules")):
@@ -446,6 +499,10 @@ def _range(value: float, family: str, parameter: str) -> str | None:
         return "expected a number of at least 0"
     if parameter == "initial_learning_rate" and value < 0:
         return "expected a number of at least 0"
+    if family == "callbacks" and parameter in _AT_LEAST_ZERO and value < 0:
+        return "expected a number of at least 0"
+    if family == "callbacks" and parameter == "save_freq" and value < 1:
+        return "expected a number of batches, at least 1, or epoch"
     if family == "layers" and parameter in _SHARES_OF_LAYERS and not 0 <= value <= 1:
         return "expected a share from 0 to 1"
     if family == "layers" and parameter == "epsilon" and value < 0:

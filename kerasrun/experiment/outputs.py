@@ -62,7 +62,13 @@ def written_outputs(document: Document) -> tuple[str, ...]:
 
 def is_by_output(node: Node, outputs: Sequence[str]) -> bool:
     """Return whether a loss is written for each output by name, and not as one component."""
-    return bool(outputs) and isinstance(node.value, dict) and (len(node.value) > 1 or not unknown(node, outputs))
+    if not outputs or not isinstance(node.value, dict) or len(node.value) != 1:
+        return bool(outputs) and isinstance(node.value, dict)
+    ((name, one),) = node.value.items()
+    losses = identifiers("losses")
+    # One key is the name of a loss, perhaps misspelt, unless a loss is below it.
+    below = [one.value] if isinstance(one.value, str) else list(one.value) if isinstance(one.value, dict) else []
+    return name in outputs or (name not in losses and any(key in losses for key in below))
 
 
 def loss_of(section: Compile, name: str, layer: Component) -> Component | None:

@@ -364,3 +364,42 @@ def test_a_number_that_no_layer_takes_is_refused_with_its_line(layer, expected):
 )
 def test_text_is_never_a_number_of_an_optimizer(name):
     assert f"Adam.{name}: received" in only_problem(f"compile: {{optimizer: {{Adam: {{{name}: abc}}}}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("compile: {optimizer: {Adam: {clipnorm: [1]}}}", "clipnorm: received a list; expected a number"),
+        ("compile: {optimizer: {Adam: {weight_decay: true}}}", "weight_decay: received true; expected a number"),
+        (
+            "compile: {optimizer: {Adam: {clipnorm: 1, clipvalue: 1}}}",
+            "clipnorm: received 1; Keras's Adam says: Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can",
+        ),
+        (
+            "compile: {optimizer: {SGD: {gradient_accumulation_steps: 1}}}",
+            "gradient_accumulation_steps: received 1; Keras's SGD says: `gradient_accumulation_steps` must be",
+        ),
+        ("compile: {optimizer: {Adam: {name: a/b}}}", "name: received 'a/b'; expected a text without '/'"),
+        (
+            "compile: {optimizer: {SGD: {learning_rate: {PiecewiseConstantDecay: {boundaries: [9, 5], values: 1}}}}}",
+            "boundaries: received a list; expected a list of rising numbers",
+        ),
+        (
+            "compile: {loss: {MeanSquaredError: {reduction: foo}}}",
+            "reduction: received 'foo'; Keras's MeanSquaredError says",
+        ),
+        ("compile: {metrics: [{AUC: {num_thresholds: 1}}]}", "num_thresholds: received 1; Keras's AUC says"),
+        ("compile: {metrics: [{AUC: {dtype: floaty}}]}", "dtype: received 'floaty'; expected the name of a type"),
+        ("compile: {metrics: [{Precision: {thresholds: 2}}]}", "thresholds: received 2; Keras's Precision says"),
+        ("callbacks: [{EarlyStopping: {patience: -1}}]", "patience: received -1; expected a number of at least 0"),
+        ("callbacks: [{EarlyStopping: {baseline: abc}}]", "baseline: received the text 'abc'; expected a number"),
+        ("callbacks: [{ReduceLROnPlateau: {factor: 2}}]", "factor: received 2; Keras's ReduceLROnPlateau says"),
+        (
+            "preprocessing: [{Dense: {units: 1, kernel_regularizer: {L2: {l2: -1}}}}]",
+            "l2: received -1; Keras's L2 says",
+        ),
+        ("preprocessing: [{ReLU: {max_value: -1}}]", "max_value: received -1; Keras's ReLU says: max_value of a ReLU"),
+    ],
+)
+def test_what_a_constructor_of_keras_refuses_is_refused_at_its_place(section, told):
+    assert told in only_problem(section)

@@ -104,6 +104,10 @@ def test_outputs_that_cannot_be_are_told(outputs, words):
             "compile.loss: no loss for the output 'department'; ",
         ),
         ("compile: {loss: {priority: mse}}", "no loss for the output 'department' and the output 'hours'"),
+        ("compile: {loss: {prioriti: mse}}", "compile.loss.prioriti: no output is called 'prioriti'; expected "),
+        ("compile: {loss: {prioriti: {Huber: {delta: 2}}}}", "no output is called 'prioriti'; expected "),
+        ("compile: {loss: {Hubert: {delta: 2}}}", "compile.loss: unknown loss 'Hubert'; "),
+        ("compile: {metrics: {prioriti: mae}}", "compile.metrics.prioriti: no output is called 'prioriti'; expected "),
         ("compile: {loss: {priority: mse, hours: foo, department: mse}}", "compile.loss.hours: unknown loss 'foo'"),
         (
             "compile: {loss_weights: {hour: 1}}",

@@ -24,9 +24,8 @@ def test_the_layer_after_too_many_poolings_is_reported():
     assert "model.layers.3: a window of 2×2, but the images are 1×1 here" in problem
 
 
-@pytest.mark.parametrize("layers", ["[Flatten, {Dense: {units: 2}}]", "[{Conv2D: {filters: 1, kernel_size: [3]}}]"])
-def test_nothing_is_said_of_what_is_not_known(layers):
-    assert not found(layers)
+def test_nothing_is_said_of_what_is_not_known():
+    assert not found("[Flatten, {Dense: {units: 2}}]")
 
 
 def test_rows_and_images_of_unknown_size_are_not_followed():
