@@ -11,6 +11,7 @@ class RunFile(StrEnum):
     RUN = "run.json"
     METRICS = "metrics.csv"
     TIMINGS = "timings.csv"
+    TEST_EXAMPLES = "test_examples.csv"
     LOG = "log.txt"
     LOCK = ".lock"
     BEST_MODEL = "best.keras"

@@ -15,7 +15,14 @@ def test_the_experiments_were_found():
     assert {"lenet_directory", "lenet_idx", "mlp_npz", "vgg16_finetune", "cnn_layers", "step_decay"} <= set(IDS)
     assert {"linear_regression", "table_csv", "hdf5_larger_than_memory", "mlp_400"} <= set(IDS)
     assert {"cnn_dropout", "cnn_small", "happy_model", "mobilenet_two_stages"} <= set(IDS)
-    assert {"lenet_augmented", "unet_masks", "two_outputs", "images_multi_label", "images_regression"} <= set(IDS)
+    assert {
+        "lenet_augmented",
+        "unet_masks",
+        "two_outputs",
+        "images_multi_label",
+        "images_regression",
+        "grouped_split",
+    } <= set(IDS)
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=IDS)

@@ -19,7 +19,7 @@ from kerasrun.experiment.rules.class_ids import with_numbers
 from kerasrun.experiment.schedules import in_steps
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation
+from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation, with_test_split
 from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.memory import kept_within
@@ -69,6 +69,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     for skipped in data.skipped:
         logger.warning("skipped %s: %s", skipped.path, skipped.reason)
     fit = experiment.fit
+    data = with_test_split(data, fit, experiment.seed)
     train_split, validation = training_and_validation(data.splits, fit, experiment.seed)
     facts = Facts(
         data.label_kind,

@@ -61,7 +61,11 @@ class Fit(Section):
     """What training shows on stderr: 0 nothing, 1 a live bar in a terminal and a line for each epoch, 2 the lines
     alone; `auto` is 1."""
     validation_split: float | None = Field(None, gt=0, lt=1)
-    """Share of the training examples kept for validation: seeded, the same share of every class."""
+    """Share of the training examples kept for validation: seeded, the same share of every class; with `group` of the
+    data no group is divided, with `time` the latest validate."""
+    test_split: float | None = Field(None, gt=0, lt=1)
+    """Share of the training examples kept for testing, chosen like that and before it, for data that came in one piece;
+    `test_examples.csv` in the run lists them."""
     validation_data: Literal["validation", "test"] | None = None
     """The split that validates; by default `validation` where the data has it."""
     validation_steps: int | None = Field(None, ge=1)

@@ -1,10 +1,17 @@
 """The order of the examples, as pure functions of the seed: a run can begin at any step without replaying."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-# Sets the draw of the validation split apart from the draws of the epochs, which use (seed, epoch).
+# Sets the draws of the validation and the test split apart from the draws of the epochs, which use (seed, epoch).
 SPLIT_STREAM = 2**32
+TEST_STREAM = SPLIT_STREAM + 1
+_MOST_DRAWS = 200
+_GROUPS_DRAWN = 100_000
 
 
 def epoch_order(seed: int, epoch: int, examples: int) -> NDArray[np.int64]:
@@ -24,7 +31,7 @@ def examples_before(step: int, examples: int, batch_size: int) -> int:
 
 
 def stratified_split(
-    labels: NDArray[np.int64], validation_split: float, seed: int
+    labels: NDArray[np.int64], validation_split: float, seed: int, stream: int = SPLIT_STREAM
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Divide examples into training and validation, with the same share of every class.
 
@@ -36,10 +43,92 @@ def stratified_split(
     Returns:
         indices of the training and of the validation examples, each sorted.
     """
-    generator = np.random.default_rng([seed, SPLIT_STREAM])
+    generator = np.random.default_rng([seed, stream])
     chosen = np.zeros(len(labels), dtype=bool)
     for number in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == number))
         count = min(round(len(members) * validation_split), len(members) - 1)
         chosen[members[:count]] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def grouped_split(
+    labels: NDArray[Any], groups: NDArray[np.int64], share: float, seed: int, stream: int = SPLIT_STREAM
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Divide examples so that no group is divided, with the same share of every class as far as the groups allow.
+
+    The groups are gone through in a drawn order, and one is set aside where that brings the classes nearer to their
+    share; the best of several draws is taken. Training keeps examples of every class.
+
+    Args:
+        labels: class numbers (examples,), or 0 and 1 for each label (examples, labels).
+        groups: the number of each example's group, (examples,).
+
+    Returns:
+        indices of the examples that are kept, and of those that are set aside, each sorted.
+    """
+    examples = len(groups)
+    groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    if labels.ndim == 1:
+        rows, classes = np.arange(examples), labels
+    else:  # the last class is that of all examples: those without a label count as well
+        every = np.column_stack([labels, np.ones(examples, labels.dtype)])
+        rows, classes = np.nonzero(every)
+    width = int(classes.max()) + 1
+    pairs, counts = np.unique(groups[rows] * width + classes, return_counts=True)
+    total = np.bincount(classes, minlength=width).tolist()
+    members: list[list[tuple[int, int]]] = [[] for _ in range(int(groups.max()) + 1)]
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        members[pair // width].append((pair % width, count))
+    generator = np.random.default_rng([seed, stream])
+    best: tuple[float, list[int]] = (0, [])
+    for _ in range(max(1, min(_MOST_DRAWS, _GROUPS_DRAWN // len(members)))):
+        found = _set_aside(members, total, share, generator.permutation(len(members)).tolist())
+        best = min(best, found, key=lambda one: one[0])
+    if not best[1] and (nearest := _nearest(members, total, share)) is not None:
+        best = (0, [nearest])
+    chosen = np.isin(groups, best[1])
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _set_aside(
+    members: Sequence[Sequence[tuple[int, int]]], total: Sequence[int], share: float, order: Sequence[int]
+) -> tuple[float, list[int]]:
+    """Return how much nearer the classes are to their share, as a negative number, and the groups set aside."""
+    aside, gained, chosen = [0] * len(total), 0.0, []
+    for group in order:
+        gain = _gain(members[group], aside, total, share)
+        if gain < 0:
+            gained += gain
+            chosen.append(group)
+            for number, count in members[group]:
+                aside[number] += count
+    return gained, chosen
+
+
+def _gain(group: Sequence[tuple[int, int]], aside: Sequence[int], total: Sequence[int], share: float) -> float:
+    """Return by how much the squared distance of the classes from their share grows with a group, of their sizes."""
+    if any(aside[number] + count == total[number] for number, count in group):
+        return math.inf
+    return sum(count * (2 * (aside[number] - share * total[number]) + count) / total[number] for number, count in group)
+
+
+def _nearest(members: Sequence[Sequence[tuple[int, int]]], total: Sequence[int], share: float) -> int | None:
+    """Return the single group that is nearest to the share, where each is too large; None if training needs each."""
+    gains = [_gain(group, [0] * len(total), total, share) for group in members]
+    nearest = min(range(len(members)), key=gains.__getitem__)
+    return nearest if math.isfinite(gains[nearest]) else None
+
+
+def split_by_time(times: NDArray[np.float64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Divide examples into earlier and later ones: the later are as near to their share as equal times allow.
+
+    Returns:
+        indices of the earlier and of the later examples, each sorted; none are later where all are of one time.
+    """
+    moments, counts = np.unique(times, return_counts=True)
+    later = counts[::-1].cumsum()[::-1]  # how many are of each moment or later
+    if len(moments) < 2 or round(share * len(times)) == 0:
+        return np.arange(len(times)), np.arange(0)
+    begin = moments[1 + np.abs(later[1:] - share * len(times)).argmin()]
+    return np.flatnonzero(times < begin), np.flatnonzero(times >= begin)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Fit
-from kerasrun.pipeline.order import stratified_split
-from kerasrun.reading.data import Inputs, Split
+from kerasrun.pipeline.order import SPLIT_STREAM, TEST_STREAM, grouped_split, split_by_time, stratified_split
+from kerasrun.reading.data import Data, Inputs, Split
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,23 @@ def is_array(inputs: Inputs) -> bool:
     return is_array(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "array", None) is not None
 
 
+def with_test_split(data: Data, fit: Fit, seed: int) -> Data:
+    """Return the data with the share of the training examples set aside that `fit.test_split` keeps for testing.
+
+    Raises:
+        DataError: if there are examples for testing already, or the share would hold no example.
+    """
+    if fit.test_split is None:
+        return data
+    if "test" in data.splits:
+        raise DataError(
+            f"fit.test_split: {fit.test_split}, but the data have {len(data.splits['test'])} test examples of their "
+            "own: leave out fit.test_split to test on these, or take them out of the data"
+        )
+    train, test = _divided(data.splits["train"], "test", fit.test_split, seed, TEST_STREAM)
+    return replace(data, splits={**data.splits, "train": train, "test": test})
+
+
 def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) -> tuple[Split, Split | None]:
     """Return the split that trains, and the one that validates, if any.
 
@@ -59,19 +76,39 @@ def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) ->
                 "examples of their own: leave out fit.validation_split to validate on these, or take them out of the "
                 "data"
             )
-        kept, held_out = stratified_split(_strata(train), validation_split, seed)
-        if not len(held_out):
-            raise DataError(
-                f"fit.validation_split: {validation_split} of {len(train)} training examples is less than one example: "
-                "set a larger share, or fit.validation_data"
-            )
-        return _select(train, kept, "train"), _select(train, held_out, "validation")
+        return _divided(train, "validation", validation_split, seed, SPLIT_STREAM)
     if validation_data is not None and validation_data not in splits:
         raise DataError(
             f"fit.validation_data: {validation_data}: the data has no such split, only {', '.join(splits)}; "
             "set fit.validation_split to keep a share of the training examples"
         )
     return train, splits.get(validation_data or "validation")
+
+
+def _divided(train: Split, name: str, share: float, seed: int, stream: int) -> tuple[Split, Split]:
+    """Set a share of the training examples aside as the split `name`; groups and time decide where there are any."""
+    why = f"{share} of {len(train)} training examples is less than one example"
+    if train.times is not None:
+        kept, aside = split_by_time(train.times, share)
+        why = "all training examples are of one time" if (train.times == train.times[0]).all() else why
+    elif train.groups is not None:
+        kept, aside = grouped_split(_strata(train, grouped=True), train.groups, share, seed, stream)
+        why = (
+            f"of the {len(np.unique(train.groups))} groups in the training examples none can be set aside so that "
+            "examples of every class are left to train on"
+        )
+    else:
+        kept, aside = stratified_split(_strata(train), share, seed, stream)
+    if not len(aside):
+        other = "set fit.validation_data" if name == "validation" else "bring test examples of their own"
+        raise DataError(f"fit.{name}_split: {why}: set a larger share, or {other}")
+    return _select(train, kept, "train"), _select(train, aside, name)
+
+
+def places_of(aside: Split) -> list[int]:
+    """Return the places, from 0, that examples which were set aside have among those that were read."""
+    places: list[int] = aside.inputs.indices.tolist() if isinstance(aside.inputs, SelectedInputs) else []
+    return places
 
 
 def spread(split: Split, examples: int) -> Split:
@@ -87,20 +124,24 @@ def first(split: Split, examples: int) -> Split:
 
 def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
     names = tuple(split.names[i] for i in indices) if split.names else None
-    labels, weight = split.labels, split.sample_weight
+    labels = split.labels
+    arrays = {key: getattr(split, key) for key in ("sample_weight", "groups", "times")}
     return replace(
         split,
         name=name,
         inputs=SelectedInputs(split.inputs, indices),
         labels=labels[indices] if isinstance(labels, np.ndarray) else SelectedInputs(labels, indices),
-        sample_weight=None if weight is None else weight[indices],
         names=names,
+        **{key: array[indices] for key, array in arrays.items() if array is not None},
     )
 
 
-def _strata(split: Split) -> NDArray[np.int64]:
-    """Class numbers where each example has one; where it has not, all examples are alike."""
+def _strata(split: Split, *, grouped: bool = False) -> NDArray[Any]:
+    """Return class numbers where each example has one; where it has not, all examples are alike.
+
+    Groups hold several labels as well as classes to their share: 0 and 1 for each.
+    """
     labels = split.labels
-    if isinstance(labels, np.ndarray) and labels.dtype == np.int64:
+    if isinstance(labels, np.ndarray) and (labels.dtype == np.int64 or (grouped and labels.dtype == np.uint8)):
         return labels
     return np.zeros(len(split), np.int64)

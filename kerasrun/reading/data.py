@@ -153,6 +153,10 @@ class Split:
     skipped: tuple[SkippedFile, ...] = ()
     sample_weight: NDArray[np.float32] | None = None
     """How much each example counts in the training loss, (examples,); None where the data do not say."""
+    groups: NDArray[np.int64] | None = None
+    """The number of each example's group, (examples,), which is not divided; None where each is on its own."""
+    times: NDArray[np.float64] | None = None
+    """When each example is from, (examples,), where a division keeps the past for training; else None."""
 
     def __len__(self) -> int:
         return len(self.inputs)

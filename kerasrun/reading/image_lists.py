@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.reading.division import Marks, text_columns
 from kerasrun.reading.files import IMAGE_SUFFIXES, list_folder
 from kerasrun.reading.labels import numbers_of
 from kerasrun.reading.rows import ScannedRows, TextTable, scan_rows
@@ -97,6 +98,18 @@ class ListedRows:
         )
         return ListedRows(scanned, {key: [values[row] for row in rows] for key, values in self.texts.items()})
 
+    def marks(self, rows: Sequence[int], paths: Sequence[Path]) -> Marks:
+        """Return what a division of some rows, which list these files, must respect.
+
+        An image that is listed several times is a group of its own, where no column says otherwise.
+        """
+        groups, times = (
+            [self.texts[key][row] for row in rows] if key in self.texts else None for key in ("group", "time")
+        )
+        if groups is None and times is None and len(set(paths)) < len(paths):
+            groups = [str(path) for path in paths]
+        return Marks(lambda index: self.place(rows[index]), groups, times)
+
     def names(self, key: str, separator: str) -> Iterator[list[str]]:
         """Give the names in a column that holds several in each row."""
         for value in self.texts[key]:
@@ -160,12 +173,4 @@ def listed_rows(
         DataError: if a row cannot be used; the message has its line and column.
     """
     scanned = scan_rows(table, (), labels=labels, text=text, weight=weight)
-    found: dict[str, list[str]] = {key: [] for key in texts}
-    for places, block in table.blocks((), hashlib.sha256()):
-        lines = [line for line, _, _ in places]
-        for key, position in texts.items():
-            if key == may_be_empty:
-                found[key] += [row[position].strip() for row in block]
-            else:
-                found[key] += table.texts(position, block, lines)
-    return ListedRows(scanned, found)
+    return ListedRows(scanned, text_columns(table, texts, may_be_empty))

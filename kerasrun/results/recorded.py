@@ -10,7 +10,7 @@ from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import TrainedModel
-from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data
 from kerasrun.reading.memory import kept_within
 from kerasrun.results.model import open_model
@@ -36,13 +36,13 @@ class Recorded:
         """Return the data with the splits of training; their files may still be read in the background.
 
         Returns:
-            splits `train` without the examples that validate, and `validation` and `test` where there is one.
+            splits `train` without the examples that validate or test, and `validation` and `test` where there is one.
 
         Raises:
             DataError: if the data cannot be used.
         """
         with kept_within(self.experiment.cache.memory):
-            data = self.experiment.data.open()
+            data = with_test_split(self.experiment.data.open(), self.experiment.fit, self.experiment.seed)
         train, validation = training_and_validation(data.splits, self.experiment.fit, self.experiment.seed)
         splits = {**data.splits, "train": train} | ({"validation": validation} if validation else {})
         return replace(data, splits=splits)

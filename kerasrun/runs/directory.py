@@ -61,6 +61,8 @@ class RunDirectory:
     """The file that makes a folder a run; see `read_run`."""
     metrics_file = _Entry(RunFile.METRICS)
     timings_file = _Entry(RunFile.TIMINGS)
+    test_examples_file = _Entry(RunFile.TEST_EXAMPLES)
+    """The examples that `fit.test_split` set aside."""
     log_file = _Entry(RunFile.LOG)
     lock_file = _Entry(RunFile.LOCK)
     checkpoints = _Entry(RunFile.CHECKPOINTS)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kerasrun.reading.division import Marks
     from kerasrun.reading.image_files import ImageFiles
 
 _REMEDY = "Repair or remove them, or set `on_bad_file: skip` to leave them out."
@@ -42,6 +43,7 @@ class ListedImages:
     sample_weight: "NDArray[np.float32] | None" = None
     skipped: tuple[SkippedFile, ...] = ()
     """Files that are left out already."""
+    marks: "Marks | None" = None
 
 
 class ImageSource(Source):
@@ -79,8 +81,10 @@ class ImageSource(Source):
         Raises:
             DataError: as `Source.open`.
         """
+        from kerasrun.reading.division import require_groups_apart
         from kerasrun.reading.image_files import ImageFiles, first_readable
 
+        require_groups_apart({name: split.marks for name, split in listed.items() if split.marks})
         paths = [path for split in listed.values() for path in split.paths]
         first, size = (None, self.image_size) if self.image_size else first_readable(paths)
         image_format = ImageFormat(*size, self.color_mode, self.interpolation, self.fit_mode)
@@ -130,6 +134,7 @@ def _splits(images: "ImageFiles", listed: Mapping[str, ListedImages], root: Path
         kept = [place for place, error in enumerate(errors) if error is None]
         bad = tuple(SkippedFile(split.paths[place], error.reason) for place, error in enumerate(errors) if error)
         skipped = (*split.skipped, *bad)
+        groups, times = split.marks.arrays(kept) if split.marks else (None, None)
         if not kept:
             first = f"{skipped[0].path}: {skipped[0].reason}"
             raise DataError(f"{root}: none of the {len(skipped)} images for {name} can be read, among them {first}")
@@ -140,6 +145,8 @@ def _splits(images: "ImageFiles", listed: Mapping[str, ListedImages], root: Path
             tuple(split.paths[place].as_posix().removeprefix(above) for place in kept),
             skipped,
             None if split.sample_weight is None else split.sample_weight[kept],
+            groups,
+            times,
         )
         start += len(split.paths)
     return splits

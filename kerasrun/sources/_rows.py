@@ -20,12 +20,14 @@ from kerasrun.reading.files import list_folder, listed
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
 from kerasrun.reading.tables import Table
-from kerasrun.sources.base import ClassNames, Length, Recognized, Source
+from kerasrun.sources._division import DividedTable
+from kerasrun.sources.base import ClassNames, Length, Recognized
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kerasrun.reading.division import Marks
     from kerasrun.reading.rows import ScannedRows
 
 logger = logging.getLogger("kerasrun")
@@ -58,7 +60,7 @@ ColumnKind = Annotated[str, AfterValidator(_is_kind)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
-class RowSource(Source):
+class RowSource(DividedTable):
     """Base of the kinds of data that are rows of values: a column is a feature or a label."""
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -181,7 +183,8 @@ class RowSource(Source):
             for name, table in tables.items()
         }
         classes = self._classes(of_train, [train.columns[position] for position in layout.labels])
-        splits = {name: self._split(name, rows, classes) for name, rows in scanned.items()}
+        marks = self.marks({name: (rows.table, rows.lines.tolist()) for name, rows in scanned.items()})
+        splits = {name: self._split(name, rows, classes, marks[name]) for name, rows in scanned.items()}
         row_format = RowFormat(
             tuple(train.columns[position] for position, _ in layout.features),
             *(train.header, train.delimiter, tuple(one for _, one in layout.features)),
@@ -273,7 +276,8 @@ class RowSource(Source):
         weight = None if self.sample_weight is None else train.position(self.sample_weight, "sample_weight")
         taken = {*labels, weight}
         if self.features is None:
-            features = tuple(position for position in range(len(train.columns)) if position not in taken)
+            apart = {*taken, *self.division_columns(train).values()}
+            features = tuple(position for position in range(len(train.columns)) if position not in apart)
         else:
             features = _distinct(train, self.features, "features")
         for position in features:
@@ -301,14 +305,15 @@ class RowSource(Source):
             raise DataError(f"{train.path}: `one_hot` is {train.name(labels[0])} alone; expected one for each class")
         return labels
 
-    def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str]) -> Split:
+    def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str], marks: "Marks | None" = None) -> Split:
         from kerasrun.reading.inputs import checked_weights, within_limit
 
         labels, weight = self._labels(rows, classes), rows.weights
         chosen = within_limit(labels, self.limit)
         if weight is not None:
             weight = checked_weights(weight, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")[chosen]
-        return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight)
+        groups, times = marks.arrays(chosen) if marks else (None, None)
+        return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight, groups=groups, times=times)
 
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the classes, or of the columns of other labels."""

@@ -1,8 +1,12 @@
 """Images in class folders."""
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import field_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
@@ -12,6 +16,9 @@ from kerasrun.reading.folders import check_classes, class_folders, labelled_file
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
 from kerasrun.sources.base import ClassNames, OnBadFile, Recognized
+
+if TYPE_CHECKING:
+    from kerasrun.reading.division import Marks
 
 LabelledFiles = Sequence[tuple[Path, int]]
 
@@ -35,6 +42,19 @@ class Directory(ImageSource):
     """The folder that holds the class folders, or the folders of the splits."""
     classes: ClassNames | None = None
     """The class folders to use, in the order of the class numbers; by default all, sorted by name."""
+    group: str | None = None
+    """A regular expression, searched in each file's path below its class folder: images for which it finds the same (in
+    its first group, if it has one) belong together, such as those of a patient. `patient(\\d+)`, for example.
+    `fit.validation_split` and `fit.test_split` do not divide them, and folders of splits must not."""
+
+    @field_validator("group")
+    @classmethod
+    def _is_pattern(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"expected a regular expression; {error}") from error
+        return value
 
     def open(self) -> Data:
         folders = _folders(self.path)
@@ -46,10 +66,32 @@ class Directory(ImageSource):
         folder_of = {number: found["train"][name] for number, name in enumerate(classes) if number not in left_out}
         return self.data_of(
             self.path,
-            {name: _listed(name, split, classes) for name, split in files.items()},
+            {
+                name: _listed(name, split, classes, self._marks(split, [found[name].get(one) for one in classes]))
+                for name, split in files.items()
+            },
             classes,
             needed={n: f"{folder}: no image to train on in this class folder" for n, folder in folder_of.items()},
         )
+
+    def _marks(self, files: LabelledFiles, folders: Sequence[Path | None]) -> "Marks | None":
+        """Find to which groups files belong, whose class numbers are places in `folders`."""
+        from kerasrun.reading.division import Marks
+
+        if self.group is None:
+            return None
+        groups, without = [], []
+        for path, number in files:
+            if found := re.search(self.group, str(path).removeprefix(f"{folders[number]}{os.sep}")):
+                groups.append(found[found.re.groups and 1] or "")
+            else:
+                without.append(path)
+        if without:
+            raise DataError(
+                f"{without[0]}: {self.group!r}, the `group`, finds nothing in this name"
+                + (f", nor in {len(without) - 1} others of {len(files)}" if without[1:] else "")
+            )
+        return Marks(lambda index: str(files[index][0]), groups)
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:
@@ -111,11 +153,11 @@ def _numbers(files: LabelledFiles) -> set[int]:
     return {number for _, number in files}
 
 
-def _listed(split: str, files: LabelledFiles, classes: Sequence[str]) -> ListedImages:
+def _listed(split: str, files: LabelledFiles, classes: Sequence[str], marks: "Marks | None" = None) -> ListedImages:
     import numpy as np
 
-    return ListedImages(
-        [path for path, _ in files],
-        np.array([number for _, number in files], np.int64),
-        [f"{split}/{classes[number]}/{path.name}" for path, number in files],
-    )
+    entries = [f"{split}/{classes[number]}/{path.name}" for path, number in files]
+    if marks and marks.groups:
+        entries = [f"{entry} {group}" for entry, group in zip(entries, marks.groups, strict=True)]
+    labels = np.array([number for _, number in files], np.int64)
+    return ListedImages([path for path, _ in files], labels, entries, marks=marks)

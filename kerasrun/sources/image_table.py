@@ -14,6 +14,7 @@ from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFo
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.reading.folders import SPLIT_NAMES
 from kerasrun.reading.labels import MISSING, distinct_classes
+from kerasrun.sources._division import DividedTable
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
 from kerasrun.sources._rows import (
@@ -44,7 +45,7 @@ _FEW_NUMBERS = 30
 """Of so many different whole numbers, those in the column of the labels are taken for classes."""
 
 
-class ImageTable(ImageSource):
+class ImageTable(ImageSource, DividedTable):
     """Images that a text file lists, each in a row with its labels: a CSV with a header, or lines `cats/1.jpg 0`.
 
     A row names an image by its path below `folder`; the extension may be left out. A column is given by its name in the
@@ -162,7 +163,7 @@ class ImageTable(ImageSource):
         if path.is_dir() or isinstance(form, RowFormat):
             return None
         table = self._table(path)
-        layout = self._layout(table, split_is_optional=True)
+        layout = self._layout(table, is_other=True)
         rows = {path.stem: self._read(table, layout)}
         if "split" in layout.texts:
             rows = _by_split(rows[path.stem], layout)
@@ -212,26 +213,28 @@ class ImageTable(ImageSource):
         table = open_table(path, delimiter, header=False)
         return open_table(path, delimiter, header=True) if has_header(table, self._folder(path)) else table
 
-    def _layout(self, table: "TextTable", *, split_is_optional: bool = False) -> "_Layout":
-        """Find the columns that the experiment names."""
+    def _layout(self, table: "TextTable", *, is_other: bool = False) -> "_Layout":
+        """Find the columns that the experiment names; another table needs no column that says what trains."""
         from kerasrun.reading.image_lists import rows_of
 
         taken = {}
         for key in ("sample_weight", "split"):
             column = getattr(self, key)
-            if column is not None and not (key == "split" and split_is_optional and str(column) not in table.columns):
+            if column is not None and not (key == "split" and is_other and str(column) not in table.columns):
                 taken[key] = table.position(column, key)
+        taken |= {} if is_other else self.division_columns(table)
+        given = getattr(self, self.label_key)
+        wanted = given if isinstance(given, tuple) else () if given is None else (given,)
+        labels = tuple(table.position(column, self.label_key) for column in wanted)
         if self.image is not None:
             taken["image"] = table.position(self.image, "image")
         else:
-            first, folder = next(rows_of(table), ()), self._folder(table.path)
-            taken["image"] = next((place for place, value in enumerate(first) if folder.names_image(value)), 0)
-        given = getattr(self, self.label_key)
+            free = [place for place in range(len(table.columns)) if place not in (*labels, *taken.values())]
+            first, folder = next(rows_of(table), None), self._folder(table.path)
+            named = [place for place in free if first and folder.names_image(first[place])]
+            taken["image"] = next(iter(named or free), 0)
         if given is None:
-            labels: tuple[int, ...] = (_label_column(table, taken),)
-        else:
-            wanted = given if isinstance(given, tuple) else (given,)
-            labels = tuple(table.position(column, self.label_key) for column in wanted)
+            labels = (_label_column(table, taken),)
         if self.label_key == "one_hot" and len(labels) < 2:
             raise DataError(f"{table.path}: `one_hot` is {table.name(labels[0])} alone; expected one for each class")
         roles: dict[int, str] = {}
@@ -317,11 +320,11 @@ class ImageTable(ImageSource):
         Raises:
             DataError: if one is not there, unless bad files are skipped; or is in two splits.
         """
+        from kerasrun.reading.division import require_apart
         from kerasrun.reading.inputs import checked_weights, within_limit
 
         missing: list[tuple[str, str]] = []
-        seen: dict[Path, tuple[str, str]] = {}
-        found = {}
+        found, marks = {}, {}
         for name, one in rows.items():
             folder = self._folder(one.scanned.table.path)
             labels, weights = self._labels(one, classes), one.scanned.weights
@@ -338,19 +341,20 @@ class ImageTable(ImageSource):
                     skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
                     missing.append((place, written))
                     continue
-                other, where = seen.setdefault(path, (name, place))
-                if other != name:
-                    raise DataError(
-                        f"{place}: {written} is an image for {name}, and for {other} as well ({where}): a model would "
-                        "be measured on what it was trained on; keep it in one of them"
-                    )
                 label = classes[labels[row]] if labels.ndim == 1 else " ".join(map(str, labels[row].tolist()))
-                entries.append(f"{name}/{written} {label}" + ("" if weights is None else f" {weights[row]}"))
+                others = [one.texts[key][row] for key in ("group", "time") if key in one.texts]
+                others += [] if weights is None else [str(weights[row])]
+                entries.append(" ".join([f"{name}/{written} {label}", *others]))
                 paths.append(path)
                 chosen.append(row)
-            found[name] = ListedImages(
-                paths, labels[chosen], entries, None if weights is None else weights[chosen], tuple(skipped)
-            )
+            kept = None if weights is None else weights[chosen]
+            marks[name] = one.marks(chosen, paths)
+            found[name] = ListedImages(paths, labels[chosen], entries, kept, tuple(skipped), marks[name])
+        require_apart(
+            {name: [str(path) for path in one.paths] for name, one in found.items()},
+            lambda name, index: marks[name].place(index),
+            "image",
+        )
         if missing and self.on_bad_file == "error":
             total = len(missing) + sum(len(one.paths) for one in found.values())
             lines = [f"  {place}: {written}" for place, written in missing]

@@ -4,7 +4,9 @@ Light to import: everything in the file is checked before TensorFlow is loaded.
 """
 
 import contextlib
+import csv
 import difflib
+import io
 import logging
 import math
 import shlex
@@ -24,7 +26,8 @@ from kerasrun.errors import CheckpointError, ModelError
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.resolved import resolved_yaml
-from kerasrun.pipeline.selection import first
+from kerasrun.pipeline.selection import first, places_of
+from kerasrun.reading.data import Split
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
@@ -78,6 +81,8 @@ def train(
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
         known_plugins.remember(plugins.checksums())
         run.write_resolved(resolved_yaml(job.experiment))
+        if job.experiment.fit.test_split is not None:
+            atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
         where = {"file": str(Path(file).absolute()), "error": None}
@@ -202,6 +207,15 @@ def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origi
             branching.note_other_classes(job.data.classes, origin)
         check_parts(job)
     return job
+
+
+def _listed(split: Split) -> str:
+    """Return a table of the examples of a split that was set aside: their names, or numbers where they have none."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["example"])
+    rows.writerows([name] for name in split.names or places_of(split))
+    return text.getvalue()
 
 
 def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "TrainingLoop":

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from kerasrun.pipeline.order import epoch_order, examples_before, steps_in_epoch, stratified_split
+from kerasrun.pipeline.order import (
+    epoch_order,
+    examples_before,
+    grouped_split,
+    split_by_time,
+    steps_in_epoch,
+    stratified_split,
+)
 
 GOLDEN = [8, 4, 7, 0, 1, 2, 5, 9, 6, 3]
 
@@ -52,3 +59,74 @@ def test_a_class_always_keeps_an_example_for_training():
 def test_examples_are_counted_pass_by_pass():
     # 10 examples in batches of 4: 4, 4 and 2.
     assert [examples_before(step, 10, 4) for step in range(7)] == [0, 4, 8, 10, 14, 18, 20]
+
+
+def patients(seed, count=60, classes=3):
+    """Class numbers and groups: each patient has some examples, most of them of one class."""
+    random = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(count) * 7, random.integers(1, 30, count))
+    common = random.integers(0, classes, count * 7)[groups]
+    return np.where(random.random(len(groups)) < 0.8, common, random.integers(0, classes, len(groups))), groups
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
+def test_groups_are_not_divided_and_classes_keep_their_share_as_well_as_with_scikit_learn(seed, share):
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels, groups = patients(seed)
+    kept, aside = grouped_split(labels, groups, share, seed)
+    assert sorted([*kept, *aside]) == list(range(len(labels)))
+    assert not set(groups[kept]) & set(groups[aside])
+
+    def distance(indices):
+        wanted = share * np.bincount(labels)
+        return (np.abs(np.bincount(labels[indices], minlength=3) - wanted) / np.bincount(labels)).max()
+
+    folds = StratifiedGroupKFold(round(1 / share), shuffle=True, random_state=seed).split(labels, labels, groups)
+    assert distance(aside) <= max(0.01, np.mean([distance(fold) for _, fold in folds]))
+
+
+def test_groups_of_several_labels_keep_the_share_of_each():
+    labels, groups = patients(1)
+    several = np.stack([labels == 0, labels > 0, labels == 2], axis=1).astype(np.uint8)
+    several[groups % 2 == 0, 0] = 0
+    kept, aside = grouped_split(several, groups, 0.25, seed=1)
+    assert several[aside].sum(axis=0) / several.sum(axis=0) == pytest.approx(0.25, abs=0.05)
+    assert len(aside) / len(labels) == pytest.approx(0.25, abs=0.05)
+    assert not set(groups[kept]) & set(groups[aside])
+
+
+def test_the_split_of_groups_follows_from_the_seed():
+    labels, groups = patients(1)
+    first, again, other = (grouped_split(labels, groups, 0.2, seed)[1].tolist() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_class_in_a_single_group_is_kept_for_training():
+    labels, groups = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
+    assert grouped_split(labels, groups, 0.3, seed=1)[1].tolist() in ([2, 3], [4, 5])
+    assert len(grouped_split(np.array([0, 0, 1]), np.array([0, 0, 1]), 0.3, seed=1)[1]) == 0
+
+
+def test_where_every_group_is_too_large_the_one_nearest_to_the_share_is_set_aside():
+    groups = np.repeat([5, 6, 7], [40, 35, 45])
+    assert set(groups[grouped_split(np.zeros(120, int), groups, 0.01, seed=1)[1]]) == {6}
+
+
+def test_a_hundred_thousand_groups_take_seconds():
+    groups = np.arange(200_000) // 2
+    labels = groups % 10
+    _, aside = grouped_split(labels, groups, 0.2, seed=1)
+    assert np.bincount(labels[aside]).tolist() == [4000] * 10
+
+
+def test_the_past_is_kept_and_equal_times_are_not_divided():
+    times = np.array([5.0, 1, 4, 4, 3, 2, 4, 0, 9, 4])
+    kept, aside = split_by_time(times, 0.2)
+    assert (sorted(times[aside]), max(times[kept])) == ([5, 9], 4)
+    kept, aside = split_by_time(times, 0.5)
+    assert sorted(times[aside]) == [4, 4, 4, 4, 5, 9]
+    assert split_by_time(np.ones(5), 0.5)[1].tolist() == []
+    assert split_by_time(times, 0.01)[1].tolist() == []

@@ -1,12 +1,14 @@
 """Which examples train and which validate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Fit
-from kerasrun.pipeline.selection import first, spread, training_and_validation
-from kerasrun.reading.data import Split
+from kerasrun.pipeline.selection import first, places_of, spread, training_and_validation, with_test_split
+from kerasrun.reading.data import Data, Split
 from kerasrun.reading.inputs import ArrayInputs
 
 
@@ -63,3 +65,59 @@ def test_a_few_examples_are_taken_from_all_over_a_split(asked, numbers):
 def test_the_first_examples_are_taken_or_all_of_them():
     assert first(split("test", 6), 4).names == ("test/0", "test/1", "test/2", "test/3")
     assert len(first(split("test", 6), 10)) == 6
+
+
+def chosen(split):
+    return split.inputs.take(np.arange(len(split)))[:, 0].tolist()
+
+
+def divided(train, **fit):
+    fit = Fit(**fit)
+    data = with_test_split(Data({"train": train}, ("a", "b"), None, ""), fit, seed=1)
+    return data.splits["test"], *training_and_validation(data.splits, fit, seed=1)
+
+
+def test_a_share_is_set_aside_for_testing_before_that_for_validation():
+    test, train, validation = divided(split("train", 100), test_split=0.2, validation_split=0.25)
+    assert [len(test), len(train), len(validation)] == [20, 60, 20]
+    assert sorted(chosen(test) + chosen(train) + chosen(validation)) == list(range(100))
+    assert places_of(test) == chosen(test)
+    assert list(test.names) == [f"train/{number}" for number in chosen(test)]
+    assert np.bincount(test.labels).tolist() == [10, 10]
+    assert test.name == "test"
+
+
+def test_the_golden_validation_split_without_groups_or_time():
+    """If it changes, no run of an older kerasrun can be resumed exactly."""
+    _, validation = choose({"train": split("train", 20)}, share=0.2)
+    assert chosen(validation) == [4, 9, 10, 17]
+
+
+def test_examples_for_testing_that_are_there_exclude_a_share():
+    data = Data({"train": split("train", 8), "test": split("test", 2)}, ("a", "b"), None, "")
+    with pytest.raises(DataError, match=r"fit\.test_split: 0\.5, but the data have 2 test examples of their own"):
+        with_test_split(data, Fit(test_split=0.5), seed=1)
+    with pytest.raises(DataError, match=r"fit\.test_split: 0\.01 of 8 training examples is less than one example"):
+        divided(split("train", 8), test_split=0.01)
+
+
+def test_no_group_is_in_two_of_the_three_splits():
+    groups = np.arange(100) // 5
+    parts = divided(replace(split("train", 100), groups=groups), test_split=0.2, validation_split=0.25)
+    assert [len(part) for part in parts] == [20, 60, 20]
+    seen = [set(groups[chosen(part)]) for part in parts]
+    assert sum(map(len, seen)) == 20
+    for part in parts:
+        assert part.groups.tolist() == groups[chosen(part)].tolist()
+    with pytest.raises(DataError, match=r"fit\.validation_split: of the 1 groups in the training examples none can"):
+        choose({"train": replace(split("train", 8), groups=np.zeros(8, int))}, share=0.5)
+
+
+def test_the_past_trains_then_comes_what_validates_then_what_tests():
+    times = np.random.default_rng(1).permutation(100).astype(float)
+    test, train, validation = divided(replace(split("train", 100), times=times), test_split=0.1, validation_split=0.2)
+    assert sorted(times[chosen(test)]) == list(range(90, 100))
+    assert sorted(times[chosen(validation)]) == list(range(72, 90))
+    assert sorted(times[chosen(train)]) == list(range(72))
+    with pytest.raises(DataError, match=r"fit\.validation_split: all training examples are of one time"):
+        choose({"train": replace(split("train", 8), times=np.zeros(8))}, share=0.5)

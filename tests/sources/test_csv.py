@@ -316,3 +316,18 @@ def test_decimal_numbers_are_no_classes_unless_they_are_listed(opened):
     with pytest.raises(DataError, match=r"train\.csv: the column of `label` holds decimal numbers, .*: take `target`"):
         opened(rows, {"label": "price"})
     assert opened(rows, {"label": "price", "classes": ["2.5", "3"]}).classes == ("2.5", "3")
+
+
+def test_columns_by_which_rows_are_divided_are_not_features(opened):
+    text = "x,y,who,when\n1,a,p,3\n2,b,q,1\n3,a,p,2\n"
+    data = opened(text, {"label": "y", "group": "who", "features": None}, test=text.replace("p", "r").replace("q", "s"))
+    train = data.splits["train"]
+    assert (train.groups.tolist(), train.inputs.example_shape) == ([0, 1, 0], (2,))
+    data = opened(text.replace("p", "7").replace("q", "8"), {"label": "y", "time": "when", "limit": 2})
+    assert data.splits["train"].times.tolist() == [3, 2]
+    with pytest.raises(
+        DataError, match=r"test\.csv:3: the group 'q' is in test, and in train as well \(.*train\.csv:3\)"
+    ):
+        opened(text, {"label": "y", "group": "who"}, test=text.replace("p", "r"))
+    with pytest.raises(DataError, match=r"no column 'whom' for `group`.*did you mean 'who'"):
+        opened(text, {"label": "y", "group": "whom"})

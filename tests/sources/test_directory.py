@@ -349,3 +349,17 @@ def test_a_foreign_folder_may_skip_bad_files(class_folders):
         open_folder_with(FORMAT, ["cat", "dog"], class_folders)
     split = open_folder_with(FORMAT, ["cat", "dog"], class_folders, on_bad_file="skip")
     assert [file.path.name for file in split.skipped] == ["z.png"]
+
+
+def test_a_pattern_says_which_files_belong_together(tmp_path, write_image):
+    for number, name in enumerate(["a/p1_0", "a/p1_1", "a/p2/0", "b/p2_7", "b/p3_1"]):
+        write_image(tmp_path / "train" / f"{name}.png", seed=number)
+    assert Directory(path=tmp_path).open().splits["train"].groups is None
+    data = Directory(path=tmp_path, group=r"^(p\d)(?:_|/)").open()
+    assert data.splits["train"].groups.tolist() == [0, 0, 1, 1, 2]
+    assert data.fingerprint != Directory(path=tmp_path).open().fingerprint
+    fails(tmp_path, tmp_path / "train/a/p1_0.png", "nor in 3 others of 5", group=r"p3")
+    write_image(tmp_path / "test" / "b" / "p3.png", seed=9)
+    fails(tmp_path, "test/b/p3.png: the group 'p3' is in test, and in train as well", "train/b/p3_1.png", group=r"p\d")
+    with pytest.raises(ValidationError, match="expected a regular expression"):
+        Directory(path=tmp_path, group="p(")

@@ -231,7 +231,7 @@ def test_a_name_without_extension_that_two_files_have_is_refused(listed, tmp_pat
         ("f,y\na.png,1\nb.png,2,3\n", {}, ["train.csv:3: 3 values; expected 2"]),
         ("f,y\na.png,1\nb.png,2\n", {"label": "z"}, ["no column 'z' for `label`"]),
         ("f,y\na.png,1\nb.png,2\n", {"image": "z"}, ["no column 'z' for `image`"]),
-        ("f,y\na.png,1\nb.png,2\n", {"label": "f"}, ["column 'f' is `label`, and `image` as well"]),
+        ("f,y\na.png,1\nb.png,2\n", {"label": "f", "image": "f"}, ["column 'f' is `label`, and `image` as well"]),
         ("f,u,v\na.png,1,3\nb.png,2,4\n", {}, ["expected one of label, one_hot", "there are f, u, v"]),
         ("f\na.png\nb.png\n", {}, ["there is none beside the names"]),
         ("f,y\na.png,1.5\nb.png,2.5\n", {}, ["holds decimal numbers", "`target`"]),
@@ -258,7 +258,35 @@ def test_labels_of_other_splits_must_be_those_to_train_on(listed, tmp_path):
 
 def test_an_image_in_two_splits_is_refused_with_both_rows(listed, tmp_path):
     message = told(listed, tmp_path, "test.csv:3", train=CATS, test="file,animal\nd.png,cat\nsub/c,cat\n")
-    assert f"for train as well ({tmp_path}/train.csv:4)" in message
+    assert f"'{tmp_path}/sub/c.jpg' is in test, and in train as well ({tmp_path}/train.csv:4)" in message
+
+
+def test_a_group_and_a_time_are_read_by_row(listed, tmp_path):
+    text = "x,y,who,when\na.png,1,p1,2026-01-31\nb.png,2,p2,2025-12-01 10:30\nsub/c.jpg,2,p1,2026-02-01T00:00Z\n"
+    grouped = listed(text, {"label": "y", "group": "who"}).splits["train"]
+    assert (grouped.groups.tolist(), grouped.times) == ([0, 1, 0], None)
+    timed = listed(text, {"label": "y", "time": "when"}).splits["train"]
+    assert (timed.times.argsort().tolist(), timed.groups) == ([1, 0, 2], None)
+    told(
+        listed, tmp_path, "train.csv:3: column 'who': a missing", train=text.replace("p2", ""), fields={"group": "who"}
+    )
+    fields = {"label": "y", "time": "when"}
+    wrong = text.replace("2025-12-01 10:30", "31.1.2026")
+    told(listed, tmp_path, "train.csv:3: the time '31.1.2026'; expected a date", train=wrong, fields=fields)
+    without = listed("x,y,who,when\na.png,1,p1,1\nb.png,2,p2,2\n", {"label": "y", "group": "who"}).fingerprint
+    assert without != listed("x,y,who,when\na.png,1,p1,1\nb.png,2,p1,2\n", {"label": "y", "group": "who"}).fingerprint
+
+
+def test_a_group_on_both_sides_of_given_splits_is_refused_with_both_rows(listed, tmp_path):
+    text = "x,y,who\na.png,1,p1\nb.png,2,p2\n"
+    fields = {"label": "y", "group": "who"}
+    message = told(listed, tmp_path, "test.csv:2", train=text, test="x,y,who\nd.png,1,p2\n", fields=fields)
+    assert f"the group 'p2' is in test, and in train as well ({tmp_path}/train.csv:3)" in message
+
+
+def test_an_image_that_is_listed_twice_stays_on_one_side(listed):
+    assert listed("a.png 1\nb.png 2\nsub/../a 1\n").splits["train"].groups.tolist() == [0, 1, 0]
+    assert listed("a.png 1\nb.png 2\n").splits["train"].groups is None
 
 
 def test_a_column_that_differs_in_most_rows_is_no_column_of_classes(listed, tmp_path):
@@ -290,6 +318,7 @@ def test_images_in_memory_and_decoded_on_demand_are_equal(listed, monkeypatch):
         {"label": "y", "target": "z"},
         {"target": "y", "classes": ["a", "b"]},
         {"split": "s", "test": "test.csv"},
+        {"group": "g", "time": "t"},
         {"delimiter": "ab"},
         {"separator": ""},
     ],

@@ -162,3 +162,12 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingProgramError, match=r"needs pyarrow.*pip install 'kerasrun\[parquet\]'"):
         Parquet(train=tmp_path / "a.parquet", label="y").open()
+
+
+def test_a_group_is_a_column_of_text_or_numbers(tmp_path):
+    columns = {"x": [1.0, 2.0, 3.0], "y": [0, 1, 0], "who": ["p", "q", "p"], "when": [3, 1, 2]}
+    path = write(tmp_path / "a.parquet", columns)
+    data = Parquet(train=path, label="y", features=["x"], group="who").open()
+    assert data.splits["train"].groups.tolist() == [0, 1, 0]
+    data = Parquet(train=path, label="y", features=["x"], time="when").open()
+    assert data.splits["train"].times.tolist() == [3, 1, 2]
