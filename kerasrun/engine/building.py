@@ -33,7 +33,7 @@ from kerasrun.models.base import Network, free_name, refusal_explained, sentence
 from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
-from kerasrun.reading.data import Data, Inputs, LabelKind, Split
+from kerasrun.reading.data import Data, Inputs, LabelKind, RowFormat, Split
 from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
@@ -91,12 +91,8 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
     loss = experiment.compile.loss
     output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
     row_format = data.row_format
-    if row_format is None or row_format.is_plain:
-        x = _preprocess(experiment, inputs, inputs, train)
-    else:
-        columns = Columns(row_format, inputs, train)
-        numbers = columns.numbers
-        x = columns.joined(numbers if numbers is None else _preprocess(experiment, inputs, numbers, train))
+    typed = None if row_format is None or row_format.is_plain else row_format
+    x = _columns(experiment, inputs, typed, train) if typed else _preprocess(experiment, inputs, inputs, train)
     if _measures(experiment):
         data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
     # As TensorFlow takes it: ASCII letters, digits and few signs.
@@ -112,7 +108,7 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
         experiment.model.load_pretrained(model, x)
-    layers = layers_after(x, model.output)
+    layers = layers_after(inputs if typed else x, model.output)  # vectors of categories learn too
     _require_ids(experiment, train)
     _require_memory(model, min(experiment.fit.batch_size, len(train)))
     check_trainable(experiment, layers)
@@ -270,6 +266,23 @@ def _jit_compile(asked: bool | str) -> bool | str:
     | several GPUs | as Keras: no                                                                     |
     """
     return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
+
+
+def _columns(experiment: Experiment, inputs: Any, row_format: RowFormat, train: Inputs) -> Any:
+    """Put gaps and categories of a table in front of the network, and preprocessing for its numbers.
+
+    Raises:
+        ModelError: if there is preprocessing, but nothing that it could be applied to.
+    """
+    # Numbers in units of their own, and those of categories, are too large for 16 bits.
+    keras.config.set_dtype_policy("float32")
+    columns = Columns(row_format, inputs, train)
+    if columns.numbers is None and experiment.preprocessing:
+        raise ModelError("preprocessing: is for numbers, but every column is a category: leave it out")
+    numbers = columns.numbers
+    x = columns.joined(numbers if numbers is None else _preprocess(experiment, inputs, numbers, train))
+    keras.config.set_dtype_policy(experiment.precision)
+    return x
 
 
 def _preprocess(experiment: Experiment, inputs: Any, x: Any, train: Inputs) -> Any:

@@ -15,6 +15,7 @@ from kerasrun.engine.prepared import prepare
 from kerasrun.errors import ModelFileError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.model_file import ModelInfo, TrainedModel
+from kerasrun.reading.columns import described
 
 MOST_NUMBERS = 100
 """Weights with more numbers are not printed one by one."""
@@ -93,6 +94,8 @@ def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
     image = info.image_format
     if image:
         lines.append(f"input: {image.height}×{image.width} {image.color_mode}, {image.interpolation}, {image.fit_mode}")
+    if (rows := info.row_format) and rows.columns:
+        lines.append(f"columns: {described(list(zip(rows.features, rows.columns, strict=True)), {})}")
     begin = 0
     for part in info.parts:
         lines.append(f"output {part.name}: {', '.join(info.classes[begin : begin + part.columns])}")

@@ -182,6 +182,8 @@ class RowSource(DividedTable):
             name: of_train if table is train else self._scanned(table, _in_other(layout, train, table))
             for name, table in tables.items()
         }
+        if self.label_key == "target":
+            _require_different(of_train)
         classes = self._classes(of_train, [train.columns[position] for position in layout.labels])
         marks = self.marks({name: (rows.table, rows.lines.tolist()) for name, rows in scanned.items()})
         splits = {name: self._split(name, rows, classes, marks[name]) for name, rows in scanned.items()}
@@ -417,6 +419,16 @@ def class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.in
             )
     by_text = np.array([numbers[text] for text in rows.texts], np.int64)
     return by_text[rows.text_numbers]
+
+
+def _require_different(train: "ScannedRows") -> None:
+    """Refuse a target of which every row has the same number."""
+    for name, numbers in zip(train.label_names, train.labels.T, strict=True):
+        if len(numbers) > 1 and (numbers == numbers[0]).all():
+            path, line = train.table.path, train.lines[-1]
+            raise DataError(
+                f"{path}:{line}: {name} is {numbers[0]:g} in this row as in all others; expected numbers to learn"
+            )
 
 
 def zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDArray[np.float32]":

@@ -3,7 +3,7 @@ import pytest
 from benchmarks import __main__ as whole
 from tests.benchmarks.test_commands import BENCHMARKS
 
-ON_THEIR_OWN = {"accuracy", "checkpoint", "operators"}
+ON_THEIR_OWN = {"accuracy", "checkpoint", "operators", "tables"}
 
 
 @pytest.fixture

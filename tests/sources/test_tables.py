@@ -152,6 +152,11 @@ def test_labels_are_answers_too(opened):
         ("x,bought\na,a\nb,b\n", {}, "no column is left for the features: x left out: every value differs"),
         ("x,bought\n,a\n,b\n", {}, "no column is left for the features: x left out: every value is missing"),
         ("x,bought\n,a\n,b\n", {"features": ["x"]}, "column 'x': every value is missing"),
+        (
+            "x,y\n1,5\n2,5\n",
+            {"label": None, "target": "y"},
+            "train.csv:3: column 'y' is 5 in this row as",
+        ),
         (PEOPLE, {"columns": {"citi": "category"}}, "no column 'citi' for `columns`; .*did you mean 'city'"),
         (PEOPLE, {"columns": {"bought": "category"}}, "'bought' of `columns` is not a feature"),
         (PEOPLE, {"columns": {"city": "date"}}, "column 'city': 'Rome'; expected dates such as 2024-03-31"),

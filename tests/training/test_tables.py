@@ -11,9 +11,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import kerasrun
 from kerasrun.engine.prepared import prepare
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.load import load
 from kerasrun.results.prediction import predict
+from kerasrun.training.resuming.branching import Branch
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -122,3 +123,30 @@ def test_another_table_is_evaluated_as_the_model_reads_it(folder):
     with pytest.raises(DataError, match="the columns of the file for training are not what they were"):
         kerasrun.evaluate(run, split="train")
     assert kerasrun.evaluate(run, data=folder / "turned.csv").metrics == whole.metrics
+
+
+def test_numbers_in_units_of_their_own_train_in_16_bits(folder):
+    run = kerasrun.train(folder / "run.yaml", overrides=["precision=mixed_float16", *FEW], output=folder)
+    assert np.isfinite(kerasrun.evaluate(run, split="train").metrics["loss"])
+
+
+def test_vectors_of_categories_stay_where_a_stage_says_so_and_pass_on_to_another_run(folder):
+    import keras
+
+    stages = ["stages=[{epochs: 1, trainable: true}, {epochs: 1, trainable: output}]", "fit.epochs=2"]
+    first = kerasrun.train(folder / "run.yaml", overrides=["fit.epochs=1"], output=folder / "a")
+    both = kerasrun.train(folder / "run.yaml", overrides=stages, output=folder / "b")
+    name = "category_shop"
+    vectors = [keras.models.load_model(run.last_model).get_layer(name).get_weights()[0] for run in (first, both)]
+    assert vectors[0].any()
+    np.testing.assert_array_equal(*vectors)
+    still = ["fit.epochs=1", "compile.optimizer={SGD: {learning_rate: 1e-30}}"]
+    other = kerasrun.train(folder / "run.yaml", overrides=still, output=folder / "c", branch=Branch(first, "last"))
+    np.testing.assert_array_equal(
+        keras.models.load_model(other.last_model).get_layer(name).get_weights()[0], vectors[0]
+    )
+
+
+def test_preprocessing_needs_a_number(folder):
+    with pytest.raises(ModelError, match="preprocessing: is for numbers, but every column is a category"):
+        kerasrun.train(folder / "run.yaml", overrides=["data.csv.features=[city]", "data.csv.columns={}"])
