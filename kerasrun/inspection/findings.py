@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.inspection.examples import Examples, digests_of
-from kerasrun.reading.data import Data, Inputs, Split
+from kerasrun.reading.data import Data, Feature, Inputs, Split
 
 _FEW = 10
 _BITS_APART = 7
@@ -37,7 +37,7 @@ class Finding:
 
 _WORST = (
     *("duplicates_across_splits", "duplicates_with_other_labels", "leaks", "damaged", "near_duplicates_across_splits"),
-    *("few_examples", "duplicates", "near_duplicates", "blank", "one_value"),
+    *("few_examples", "duplicates", "near_duplicates", "blank", "one_value", "gaps"),
 )
 Examine = Callable[[Data, list[Split], Examples], Iterator[Finding]]
 
@@ -177,14 +177,22 @@ def _columns(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fi
     train = splits[0]
     if data.row_format is None or len(train.inputs.example_shape) != 1:
         return
-    names = data.row_format.features
+    form = data.row_format
+    columns = form.columns or (Feature(),) * len(form.features)
+    names = [name for name, one in zip(form.features, columns, strict=True) for _ in range(one.width)]
     rows = np.arange(min(len(train), _LOOKED_AT)) * len(train) // min(len(train), _LOOKED_AT)
     values, labels = train.inputs.take(rows), train.label_array[rows]
-    if leaks := tuple((name,) for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)):
+    # Whether a value is missing may say something as well.
+    values = np.where(np.isnan(values), np.float32(-3e38), values)
+    given_away = {name: None for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)}
+    if leaks := tuple((name,) for name in given_away):
         what = "columns alone give the label away" if len(leaks) > 1 else "column alone gives the label away"
         yield Finding("leaks", f"{len(leaks)} {what}: a neighbour's label is right for {_SHARE:.0%} of the rows", leaks)
-    if single := tuple((name,) for name, column in zip(names, values.T, strict=True) if (column == column[0]).all()):
+    varied = {name for name, column in zip(names, values.T, strict=True) if (column != column[0]).any()}
+    if single := tuple((name,) for name in form.features if name not in varied):
         yield Finding("one_value", f"{_count(single, 'column has', 'columns have')} a single value", single)
+    if gaps := tuple((name,) for name, one in zip(form.features, columns, strict=True) if one.gaps):
+        yield Finding("gaps", f"{_count(gaps, 'column has', 'columns have')} missing values", gaps)
 
 
 def gives_away(column: NDArray[np.float32], labels: NDArray[Any]) -> bool:

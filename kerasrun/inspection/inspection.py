@@ -37,6 +37,8 @@ class Inspection:
     """The data, as they were named."""
     classes: Mapping[str, Mapping[str, int]]
     """The number of examples of each class, by split; empty where there are no classes."""
+    notes: Sequence[str]
+    """How the data are read, where the experiment does not say it."""
     examples: Examples
     findings: Sequence[Finding]
 
@@ -47,7 +49,7 @@ class Inspection:
 
     def to_text(self) -> str:
         lines = [f"{self.about}: {_line(self.counts, self.classes)}"]
-        lines += [self.pictures] if self.pictures else []
+        lines += [*self.notes, *([self.pictures] if self.pictures else [])]
         lines += [] if self.findings else ["nothing found that is wrong"]
         for finding in self.findings:
             lines += ["", finding.title, _groups(finding.groups)]
@@ -108,7 +110,7 @@ def inspect(target: str | Path, *, overrides: Sequence[str] = ()) -> Inspection:
         splits = _used(data, experiment)
         examples = examples_of(splits)
     found = [*findings(data, splits, examples), *(_passed_over(source) if examples.paths else [])]
-    return Inspection(str(target), _counts(data, splits), examples, found)
+    return Inspection(str(target), _counts(data, splits), data.notes, examples, found)
 
 
 def _recognized(path: Path) -> Source:

@@ -187,6 +187,8 @@ class ImageTable(ImageSource, DividedTable):
             for place, name in enumerate(rows[0] if rows else ()):
                 if images.names_image(name) and images.find(name):
                     files = [file for row in rows if (file := images.find(row[place]))]
+                    if 2 * len(set(files)) <= len(rows):  # values that are the names of a few files by chance
+                        continue
                     keys, beside = _guessed_keys(table, rows, place)
                     paths = {"train": path} | ({} if folder == path.parent else {"folder": folder})
                     _, image_format, seen = image_keys(files)

@@ -110,6 +110,19 @@ def test_columns_that_say_nothing_or_everything_are_found(tmp_path):
     assert wrong == {"leaks": (("code",),), "one_value": (("unit",),)}
 
 
+def test_columns_with_gaps_dates_and_text_are_looked_at_by_their_names(tmp_path):
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 2, 200)
+    columns = {"age": np.where(random.random(200) < 0.1, "", random.integers(18, 80, 200).astype(str))}
+    columns["day"] = [f"2024-{1 + place % 12:02d}-03" for place in random.integers(0, 99, 200)]
+    columns["city"] = np.array(["Oslo", "Rome", "Lima"])[random.integers(0, 3, 200)]
+    columns["height"] = random.normal(size=200)
+    columns["reply"] = np.where(labels == 1, "gone", "here")
+    columns["refund"] = np.where(labels == 1, random.integers(1, 9, 200).astype(str), "")
+    wrong = {one.kind: one.groups for one in inspect(table(tmp_path / "a.csv", columns, labels)).findings}
+    assert wrong == {"leaks": (("refund",), ("reply",)), "gaps": (("age",), ("refund",))}
+
+
 def test_the_label_of_the_nearest_value_is_that_of_scikit_learn():
     random = np.random.default_rng(2)
     for noise in np.linspace(0.05, 0.3, 40):

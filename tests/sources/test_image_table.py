@@ -380,3 +380,11 @@ def test_a_table_of_numbers_is_no_table_of_images(tmp_path):
     rows = "".join(f"{one:.3f},{one > 0}\n" for one in np.random.default_rng(1).normal(size=20))
     (tmp_path / "rows.csv").write_text(f"x,y\n{rows}")
     assert recognize(tmp_path / "rows.csv").kind == "csv"
+
+
+def test_a_word_that_happens_to_be_the_name_of_an_image_makes_no_table_of_images(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / "a.png")
+    file = tmp_path / "a.csv"
+    file.write_text("grade,age,label\n" + "".join(f"{'ab'[n % 2]},{n},{n % 2}\n" for n in range(20)))
+    assert ImageTable.recognize(file) is None
