@@ -47,7 +47,7 @@ def _output(line, folder):
 
 def test_both_pages_have_the_same_commands():
     verbs = [line.split()[1] for line in commands(TUTORIAL) if line.startswith("kerasrun ")]
-    assert {"init", "validate", "preview", "train", "evaluate", "plot", "predict", "resume", "runs"} <= set(verbs)
+    assert {"init", "validate", "inspect", "preview", "train", "evaluate", "plot", "predict", "resume", "runs"} <= set(verbs)
     for page in PAGES:
         assert commands(page) == commands(TUTORIAL)
 
@@ -67,6 +67,7 @@ def test_what_the_commands_print_is_what_the_page_shows(done):
     _, printed = done
     assert printed["kerasrun init --data photos"] == "photos.yaml\n"
     assert printed["kerasrun validate photos.yaml"] == "photos.yaml: no mistakes found\n"
+    assert printed["kerasrun inspect photos.yaml"].endswith("all grey\nnothing found that is wrong\n")
     assert printed["kerasrun preview photos.yaml"] == "photos-preview.png\n"
     assert printed["kerasrun train photos.yaml"] == "runs/photos-1\n"
     assert printed["kerasrun resume photos-1 -s fit.epochs=25"] == "runs/photos-1\n"
