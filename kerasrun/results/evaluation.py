@@ -16,6 +16,7 @@ from kerasrun.report.predictions import Question
 from kerasrun.report.scores import Scores, shown
 from kerasrun.results.model import check_threshold
 from kerasrun.results.recorded import read_recorded
+from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.sources.directory import open_folder_with
@@ -183,7 +184,9 @@ def _pictures(run: RunDirectory, report: EvaluationReport) -> Sequence[Path]:
 
     try:
         figures = report.scores.figures()
-        return [save(figure, run.plots / f"{name}_{report.split}.png") for name, figure in figures.items()]
+        return [
+            save(figure, run.below(RunFile.PLOTS, f"{name}_{report.split}.png")) for name, figure in figures.items()
+        ]
     except RunDirectoryError:
         raise
     except Exception as error:

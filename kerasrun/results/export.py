@@ -16,6 +16,7 @@ from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Inputs
 from kerasrun.report.plain import to_json
 from kerasrun.results.recorded import read_recorded
+from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.text.problems import listed
@@ -81,7 +82,7 @@ def export(
     split = "validation" if "validation" in data.splits else "training"
     trained = recorded.open_model(path, trust=trust)
     recorded.compare(data)
-    target = output or run.exports / f"{recorded.experiment.name}{chosen.suffix}"
+    target = output or run.below(RunFile.EXPORTS, f"{recorded.experiment.name}{chosen.suffix}")
     if chosen.suffix:
         written = atomic.replacing(target)
     else:

@@ -72,12 +72,20 @@ class RunDirectory:
     plugins = _Entry(RunFile.PLUGINS)
     """The folder of the plugins as they were when the run began."""
     plots = _Entry(RunFile.PLOTS)
-    exports = _Entry(RunFile.EXPORTS)
-    """The folder of what `export` writes."""
 
     def evaluation(self, split: str) -> Path:
         """Return the file of the last evaluation of a split."""
-        return self.root / RunFile.EVALUATION / f"{split}.json"
+        return self.below(RunFile.EVALUATION, f"{split}.json")
+
+    def below(self, folder: RunFile, name: str) -> Path:
+        """Return a file of a folder, of which a model or an experiment of someone else may have chosen the name.
+
+        Raises:
+            RunDirectoryError: if the name leads to another folder.
+        """
+        if Path(name).name != name:
+            raise RunDirectoryError(f"{name!r} is not the name of a file in {self.root / folder}")
+        return self.root / folder / name
 
     def is_run(self) -> bool:
         """Return whether the folder is a run, also one whose `run.json` is lost but kept in a checkpoint."""

@@ -4,13 +4,15 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 
 import pytest
 
 import kerasrun
-from kerasrun.errors import RunDirectoryError
+from kerasrun.errors import ExperimentError, RunDirectoryError
 from kerasrun.results.plots import plot_curves
+from kerasrun.run_files import RunFile
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.records import sha256_of_fields
@@ -115,6 +117,20 @@ def test_no_record_names_files_elsewhere(cut, tmp_path):
     before = tree(outside)
     kerasrun.resume(run)
     assert tree(outside) == before
+
+
+@pytest.mark.parametrize("name", ["../../outside", "{outside}"])
+def test_no_name_in_a_record_leads_elsewhere(cut, tmp_path, name):
+    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1"))
+    name = name.format(outside=tmp_path / "outside")
+    text = re.sub("^name: .*$", f"name: {name}", run.resolved_file.read_text(), flags=re.MULTILINE)
+    run.resolved_file.write_text(text)
+    run.update_run(resolved_sha256=[hashlib.sha256(run.resolved_file.read_bytes()).hexdigest()])
+    with pytest.raises((RunDirectoryError, ExperimentError)):
+        kerasrun.export(run, "json")
+    assert not list(tmp_path.glob("outside*"))
+    with pytest.raises(RunDirectoryError, match="is not the name of a file"):
+        run.below(RunFile.PLOTS, f"{name}.png")
 
 
 def test_a_resume_leaves_notes_and_profiles_of_a_user_alone(cut, tmp_path):
