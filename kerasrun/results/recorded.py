@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kerasrun.engine.prepared import open_data
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import training_and_validation
 from kerasrun.reading.data import Data
-from kerasrun.reading.memory import kept_within
 from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
@@ -39,8 +39,7 @@ class Recorded:
         Raises:
             DataError: if the data cannot be used.
         """
-        with kept_within(self.experiment.cache.memory):
-            data = self.experiment.data.open()
+        data = open_data(self.experiment)
         train, validation = training_and_validation(data.splits, self.experiment.fit, self.experiment.seed)
         splits = {**data.splits, "train": train} | ({"validation": validation} if validation else {})
         return replace(data, splits=splits)
