@@ -22,7 +22,7 @@ from typer.core import TyperGroup
 
 from kerasrun import stderr
 from kerasrun.commands._spellings import Command, command_meant
-from kerasrun.errors import KerasrunError, StdoutError
+from kerasrun.errors import MORE_MEMORY, KerasrunError, StdoutError, within_memory
 from kerasrun.families import modules
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
@@ -90,7 +90,8 @@ def main() -> None:
     try:
         signals.interrupt_on_preemption()
         try:
-            app()
+            with within_memory(" ".join(["kerasrun", *sys.argv[1:3]]), MORE_MEMORY):
+                app()
         finally:
             sys.stdout.flush()
     except KerasrunError as error:

@@ -14,7 +14,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── ModelFileError               a model file that kerasrun cannot use
 ├── ExportError                  a model cannot be written in a form, or computes something else in it
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
-├── OutOfMemoryError             the batch does not fit the device
+├── OutOfMemoryError             what was read, built or computed does not fit into memory
 ├── NotFiniteError               the loss became NaN or infinite
 ├── TooFewStepsError             training ended before there was enough to compare
 ├── NotExactError                training again, or going on after a cut, did not give the same bits
@@ -23,6 +23,10 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 └── MissingProgramError          a program that is not Python's (Graphviz), or an optional package, is missing
 """
 
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -104,7 +108,40 @@ class DeviceError(KerasrunError):
 
 
 class OutOfMemoryError(KerasrunError):
-    """The device has no memory left for this batch."""
+    """There is no memory left for what was to be read, built or computed."""
+
+
+MORE_MEMORY = "end other programs, or raise the limits of this one (ulimit -v)"
+"""What to do where no key of an experiment helps."""
+
+
+@contextmanager
+def within_memory(doing: str, advice: str) -> Iterator[None]:
+    """Explain a full memory, whoever noticed it, by what was being done and what to change; the innermost one does.
+
+    Raises:
+        OutOfMemoryError: in place of what was raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_full_memory(error):
+            raise
+        said = " ".join(str(error).split())
+        size = f" ({said[:200]})" if said else ""
+        raise OutOfMemoryError(f"{doing}: there is not enough memory{size}; {advice}") from error
+
+
+def is_full_memory(error: BaseException) -> bool:
+    """Return whether Python, the system or TensorFlow, where it is loaded, found no memory; a full disk is another."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, RuntimeError):
+        return str(error) == "can't start new thread"
+    if isinstance(error, ImportError):  # of a library that finds no place among the addresses
+        return "failed to map segment" in str(error) or "cannot allocate memory" in str(error)
+    exhausted = getattr(sys.modules.get("tensorflow.python.framework.errors"), "ResourceExhaustedError", ())
+    return isinstance(error, MemoryError) or (isinstance(error, exhausted) and "No space left" not in str(error))
 
 
 class NotFiniteError(KerasrunError):

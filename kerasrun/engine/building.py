@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -23,7 +23,7 @@ from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
-from kerasrun.errors import KerasrunError, ModelError
+from kerasrun.errors import KerasrunError, ModelError, within_memory
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.outputs import by_name, outputs_of
 from kerasrun.experiment.schema import Experiment
@@ -34,9 +34,12 @@ from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import Data, Inputs, LabelKind, RowFormat, Split
-from kerasrun.reading.memory import available_memory
+from kerasrun.reading.memory import addresses_left, available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
+
+_SMALL = 2**26
+"""How many bytes are not looked for before they are taken."""
 
 
 def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
@@ -54,7 +57,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     experiment = prepared.experiment
     strategy = devices.strategy(device, len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
-    with _scope(strategy):
+    with _scope(strategy), _variables_within_memory():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
     augmentation = augmentation_of(experiment, tuple(model.input.shape[1:]), masks=targets.task.per_pixel)
     return Job(
@@ -198,6 +201,32 @@ def _require_memory(model: Any, batch_size: int) -> None:
         )
 
 
+@contextlib.contextmanager
+def _variables_within_memory() -> Iterator[None]:
+    """Refuse a variable that does not fit into memory with what its random numbers are made of: TensorFlow would crash.
+
+    Raises:
+        MemoryError: with the shape, as TensorFlow says it.
+    """
+    begin = keras.Variable._initialize_with_initializer
+
+    def begin_within(variable: Any, initializer: Any) -> None:
+        own = 4 * math.prod(variable.shape)
+        # As measured: the random numbers are there three times, and TensorFlow reserves as many addresses again.
+        if own > _SMALL and (3 * own > available_memory() or 7 * own > addresses_left()):
+            raise MemoryError(f"allocating tensor with shape[{','.join(map(str, variable.shape))}]")
+        begin(variable, initializer)
+
+    if tf.config.get_visible_devices("GPU"):  # as above
+        yield
+        return
+    keras.Variable._initialize_with_initializer = begin_within
+    try:
+        yield
+    finally:
+        keras.Variable._initialize_with_initializer = begin
+
+
 def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> Targets:
     """Decide which form labels need for a network's loss, or losses.
 
@@ -216,7 +245,7 @@ def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelK
 
 def begin_stage(job: Job, stage: int) -> None:
     """Bring the model into a stage, counted from zero: other layers learn, with a new optimizer."""
-    with _scope(job.strategy):
+    with _scope(job.strategy), _variables_within_memory():
         choose_trainable(job.experiment, job.layers, stage)
         _compile(job.model, experiment_of(job.experiment, stage), job.targets)
 
@@ -336,7 +365,9 @@ def _measures(experiment: Experiment) -> bool:
 
 def _create_every_variable(model: Any, targets: Targets) -> None:
     """Create the variables that optimizers, losses and metrics make when first used; a restore must find them all."""
-    model.optimizer.build(model.trainable_variables)
+    advice = "take an optimizer that keeps fewer (SGD), or a smaller network"
+    with within_memory("compile.optimizer: what it keeps for each weight", advice):
+        model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
     examples = targets.classes + 1
     y = targets.task.zeros(examples, model.input.shape[1:3], targets)

@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from kerasrun.collector import uncollected
 from kerasrun.engine.child_processes import deaf_children
-from kerasrun.errors import DeviceError
+from kerasrun.errors import MORE_MEMORY, DeviceError, OutOfMemoryError, within_memory
 from kerasrun.reading.inputs import usable_cores
+from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
 
@@ -26,6 +27,9 @@ AUTOMATIC = 0
 # What `import keras` imports where it is installed, for its wrappers of scikit-learn and galleries of images, which
 # nothing here uses. It makes up for their absence, and saves up to half of the time.
 NEEDLESS = ("sklearn", "matplotlib")
+
+# With fewer it fails in many ways, of which some end the process without a word.
+_ADDRESSES = 1.7e9
 
 DeviceRequest = Literal["auto", "cpu", "gpu"] | tuple[int, ...]
 
@@ -89,15 +93,22 @@ def start(
     Raises:
         DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
             deterministic operations where others are wanted or the other way round.
+        OutOfMemoryError: if it finds no memory to start.
     """
     # Errors too: what matters is raised, and oneDNN writes a line for each kernel that it does not have.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     first_start = "tensorflow" not in sys.modules
+    if first_start and (left := addresses_left()) < _ADDRESSES:
+        raise OutOfMemoryError(
+            f"starting TensorFlow: it takes {_ADDRESSES / 1e9} GB of addresses, and the limit of this process leaves "
+            f"{left / 1e9:.1f} GB; raise it (ulimit -v)"
+        )
     set_variables(variables, unless_set=unless_set)
     needless = NEEDLESS if first_start else ()
     stays = uncollected() if first_start else contextlib.nullcontext()
-    with _held_back_stderr(first_start), _unimported(*needless), stays:
+    enough = within_memory("starting TensorFlow", MORE_MEMORY)
+    with _held_back_stderr(first_start), _unimported(*needless), stays, enough:
         with _keras_settings_explained():
             import keras
             import tensorflow as tf

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from kerasrun import plugins
 from kerasrun.engine.prepared import Prepared
-from kerasrun.errors import DataError, NotFiniteError, OutOfMemoryError
+from kerasrun.errors import DataError, NotFiniteError, within_memory
 
 
 @contextmanager
@@ -19,40 +19,29 @@ def explained(prepared: Prepared) -> Iterator[None]:
     | what goes wrong                          | what is raised                              |
     | ---------------------------------------- | ------------------------------------------- |
     | an operation has no deterministic kernel | advice                                      |
-    | the memory of the device is full         | advice                                      |
+    | the memory is full                       | advice                                      |
     | a step does not take what the data hold  | an error with the layer and the value       |
     | a file goes bad while it is read         | its own error, not TensorFlow's wrapping    |
     | an image file cannot be used             | one error that names every such file        |
     | code of a plugin raises something        | an error with the line of the plugin's file |
     """
+    batch_size = prepared.experiment.fit.batch_size
+    advice = (
+        f"try -s fit.batch_size={max(1, batch_size // 2)}, a smaller image_size, or on a GPU precision: mixed_float16; "
+        "checkpoints are kept"
+    )
     from kerasrun.pipeline.augmentation import missing_kernels_explained
     from kerasrun.pipeline.batches import read_errors_as_they_were
 
     with (
         plugins.errors_explained(),
         prepared.data.every_bad_file_told(),
-        _full_memory_explained(prepared.experiment.fit.batch_size),
+        within_memory(f"a batch of {batch_size}", advice),
         _values_explained(),
         read_errors_as_they_were(),
         missing_kernels_explained(),
     ):
         yield
-
-
-@contextmanager
-def _full_memory_explained(batch_size: int) -> Iterator[None]:
-    import tensorflow as tf
-
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        if "No space left" in str(error):  # a full disk, to which a callback writes through TensorFlow
-            raise
-        raise OutOfMemoryError(
-            f"the device has no memory left for a batch of {batch_size}: try "
-            f"-s fit.batch_size={max(1, batch_size // 2)}, "
-            "a smaller image_size, or on a GPU precision: mixed_float16; checkpoints are kept"
-        ) from error
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kerasrun.engine.chunks import ChunkSize
 from kerasrun.engine.steps import Inference, Scoring
+from kerasrun.errors import within_memory
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Split
@@ -77,10 +78,11 @@ class Predictor:
         self, batches: Any, examples: int, stop: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Yield outputs and logits of each chunk, (rows, …), `examples` rows in all; fewer if `stop` returned true."""
-        iterator = iter(batches)
+        iterator, size = iter(batches), self.inference.batch_size
+        computing = f"computing the outputs of {size} examples"
         while examples > 0 and not stop():
-            count = self.chunks.next(steps_in_epoch(examples, self.inference.batch_size))
-            with self.chunks.measured(count):
+            count = self.chunks.next(steps_in_epoch(examples, size))
+            with self.chunks.measured(count), within_memory(computing, "train with a smaller fit.batch_size"):
                 y_pred, logits = self.inference(iterator, count)
             yield y_pred[:examples], logits[:examples]
             examples -= len(y_pred)

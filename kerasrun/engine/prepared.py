@@ -12,6 +12,7 @@ from kerasrun import plugins
 from kerasrun.engine import devices
 from kerasrun.engine.devices import Device
 from kerasrun.engine.scales import note_scales
+from kerasrun.errors import within_memory
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.rules.base import Facts, check_with_data
@@ -62,8 +63,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     """
     experiment = loaded.settled(trust=trust)
     logger.info("reading %s", experiment.data.what_is_read)
-    with kept_within(experiment.cache.memory):
-        data = experiment.data.open()
+    data = open_data(experiment)
     for note in data.notes:
         logger.info("%s", note)
     for skipped in data.skipped:
@@ -99,6 +99,19 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     kept = tuple(Path(plugins.FOLDER, path.name) for path in experiment.plugins)
     experiment = experiment.model_copy(update={"plugins": kept})
     return replace(prepared, experiment=experiment)
+
+
+def open_data(experiment: Experiment) -> Data:
+    """Open the files that the experiment names; their examples may still be read in the background.
+
+    Raises:
+        DataError: if the data cannot be used.
+        OutOfMemoryError: if they do not fit into memory.
+    """
+    source = experiment.data
+    advice = f"set data.{source.kind}.limit to take fewer examples, or a smaller image_size"
+    with within_memory(f"reading {source.what_is_read}", advice), kept_within(experiment.cache.memory):
+        return source.open()
 
 
 def _scheduled_in_steps(experiment: Experiment, steps: int) -> Experiment:

@@ -15,7 +15,7 @@ from kerasrun.experiment.load import load
 from kerasrun.experiment.schema import Experiment
 from kerasrun.inspection.examples import SIDE, Examples, examples_of
 from kerasrun.inspection.findings import Finding, class_counts, findings
-from kerasrun.pipeline.selection import training_and_validation
+from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.files import files_below, is_image, listed, passed_over
 from kerasrun.reading.memory import DEFAULT_SHARE, kept_within
@@ -124,6 +124,7 @@ def _used(data: Data, experiment: Experiment | None) -> list[Split]:
     """Return the splits as the experiment uses them, the one that trains first."""
     if experiment is None:
         return list(data.splits.values())
+    data = with_test_split(data, experiment.fit, experiment.seed)
     train, validation = training_and_validation(data.splits, experiment.fit, experiment.seed)
     used = {split.name: split for split in (train, validation) if split}
     return list((used | {name: split for name, split in data.splits.items() if name not in used}).values())

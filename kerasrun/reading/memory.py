@@ -1,5 +1,6 @@
 """How much memory examples may take."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,17 +80,23 @@ def available_memory() -> int:
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     if (CONTAINER / "memory.max").exists() and (limit := (CONTAINER / "memory.max").read_text().strip()) != "max":
         known.append(max(0, int(limit) - int((CONTAINER / "memory.current").read_text())))
-    known += _within_own_limits()
+    known += [left for name in ("AS", "DATA") if (left := _left_of(name)) is not None]
     return min(known, default=_UNKNOWN_MEMORY)
 
 
-def _within_own_limits() -> list[int]:
-    """Return what is left to this process of `ulimit -v` and `ulimit -d`, where these are set."""
+def addresses_left() -> float:
+    """Return how many addresses `ulimit -v` leaves to this process; without a limit without an end."""
+    left = _left_of("AS")
+    return math.inf if left is None else left
+
+
+def _left_of(name: str) -> int | None:
+    """Return what is left to this process of a limit (`AS`: ulimit -v; `DATA`: ulimit -d), where it is set."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
-        return []
+        return None
     import resource  # not there on every system that has no /proc either
 
     size, *_, data, _ = (int(pages) * resource.getpagesize() for pages in statm.read_text().split())
-    limits = ((resource.getrlimit(resource.RLIMIT_AS)[0], size), (resource.getrlimit(resource.RLIMIT_DATA)[0], data))
-    return [max(0, limit - used) for limit, used in limits if limit != resource.RLIM_INFINITY]
+    limit = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0]
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - {"AS": size, "DATA": data}[name])

@@ -12,7 +12,7 @@ from kerasrun import model_file, plugins
 from kerasrun.engine import devices
 from kerasrun.engine.errors import explained
 from kerasrun.engine.prepared import prepare
-from kerasrun.errors import ModelFileError, UsageError
+from kerasrun.errors import MORE_MEMORY, ModelFileError, UsageError, within_memory
 from kerasrun.experiment.load import load
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.columns import described
@@ -41,7 +41,8 @@ def open_model(
     """
     model_file.check(path, plugin_files, trust=trust)
     devices.start(device, threads, deterministic, variables=variables, unless_set=True)
-    model, info = model_file.load(path, plugin_files, trust=trust)
+    with within_memory(f"loading {path}", MORE_MEMORY):
+        model, info = model_file.load(path, plugin_files, trust=trust)
     return TrainedModel(path, model, info, trust)
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrun import plugins
+from kerasrun.engine.prepared import open_data
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data
-from kerasrun.reading.memory import kept_within
 from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
@@ -41,8 +41,7 @@ class Recorded:
         Raises:
             DataError: if the data cannot be used.
         """
-        with kept_within(self.experiment.cache.memory):
-            data = with_test_split(self.experiment.data.open(), self.experiment.fit, self.experiment.seed)
+        data = with_test_split(open_data(self.experiment), self.experiment.fit, self.experiment.seed)
         train, validation = training_and_validation(data.splits, self.experiment.fit, self.experiment.seed)
         splits = {**data.splits, "train": train} | ({"validation": validation} if validation else {})
         return replace(data, splits=splits)

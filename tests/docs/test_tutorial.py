@@ -47,7 +47,9 @@ def _output(line, folder):
 
 def test_both_pages_have_the_same_commands():
     verbs = [line.split()[1] for line in commands(TUTORIAL) if line.startswith("kerasrun ")]
-    assert {"init", "validate", "inspect", "preview", "train", "evaluate", "plot", "predict", "resume", "runs"} <= set(verbs)
+    assert {"init", "validate", "inspect", "preview", "train", "evaluate", "plot", "predict", "resume", "runs"} <= set(
+        verbs
+    )
     for page in PAGES:
         assert commands(page) == commands(TUTORIAL)
 

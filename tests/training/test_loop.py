@@ -103,7 +103,7 @@ def test_no_memory_on_the_device_is_told_with_the_batch_size(train, monkeypatch)
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     monkeypatch.setattr(FusedSteps, "__call__", exhausted)
-    with pytest.raises(OutOfMemoryError, match=r"batch of 64: try -s fit.batch_size=32"):
+    with pytest.raises(OutOfMemoryError, match=r"batch of 64: .*OOM.*; try -s fit.batch_size=32"):
         train("fit: {batch_size: 64}")
 
 
