@@ -86,12 +86,10 @@ def main() -> None:
     _open_missing_streams()
     stderr.show()
     stderr.LOGGER.propagate = False
-    # A class name that the terminal's encoding lacks is shown escaped, rather than not at all.
     if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="backslashreplace")
+        sys.stderr = stderr.Shown(sys.stderr)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        encoding, lines = sys.stdout.encoding, sys.stdout.line_buffering
-        sys.stdout = _Stdout(sys.stdout.detach(), encoding, "backslashreplace", line_buffering=lines)
+        sys.stdout = _Stdout(sys.stdout)
     try:
         signals.interrupt_on_preemption()
         try:
@@ -130,7 +128,7 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
 
 
-class _Stdout(io.TextIOWrapper):
+class _Stdout(stderr.Shown):
     """Stdout, which a full disk behind it makes an error that the user can mend."""
 
     def write(self, text: str) -> int:
