@@ -151,7 +151,9 @@ class Saved(Network):
             model = keras.saving.deserialize_keras_object(self._config(), safe_mode=not self._trusted)
             if not model.built:
                 model.build((None, *shape))
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
+            if isinstance(error, MemoryError):
+                raise
             if own := _NOT_FOUND.search(str(error)):
                 kind, name = own[1] or own[3].lower(), own[2] or own[4]
                 raise ModelError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasrun import model_file, plugins, stderr
 from kerasrun.engine import devices
-from kerasrun.engine.errors import explained
+from kerasrun.engine.errors import explained, network_explained
 from kerasrun.engine.prepared import prepare
 from kerasrun.errors import ModelFileError, UsageError
 from kerasrun.experiment.load import load
@@ -87,7 +87,8 @@ def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
         weights: add the weights, and of those with many numbers their range.
     """
     lines: list[str] = []
-    trained.model.summary(print_fn=lines.append)
+    with network_explained(trained.path):
+        trained.model.summary(print_fn=lines.append)
     info = trained.info
     image = info.image_format
     if image:
