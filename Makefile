@@ -2,7 +2,7 @@
 #   make demo     train, evaluate and predict on the shipped handwritten digits
 #   make test     the test suite;  make test-fast  the part without TensorFlow
 #   make test-benchmarks  the tests of benchmarks/, which `make test` leaves out
-#   make check    ruff and mypy
+#   make check    ruff and mypy; known vulnerabilities of the pinned packages, where PyPI can be reached
 #   make docs     the generated parts of the documentation;  make site  all of it as a web site, in build/site
 #   make dist     build the wheel and the source distribution into dist/
 PYTHON ?= python3
@@ -37,6 +37,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/audit.py
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -124,15 +124,11 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
 
 
-def _wrapped(stream: TextIO, wrapper: type[io.TextIOWrapper]) -> TextIO:
-    """Return the stream as another class, which shows a name that the terminal's encoding lacks escaped."""
-    if not isinstance(stream, io.TextIOWrapper):
-        return stream
-    encoding, lines = stream.encoding, stream.line_buffering
-    return wrapper(stream.detach(), encoding, "backslashreplace", line_buffering=lines)
+def _wrapped(stream: TextIO, wrapper: type[stderr.Shown]) -> TextIO:
+    return wrapper(stream) if isinstance(stream, io.TextIOWrapper) else stream
 
 
-class _Stdout(io.TextIOWrapper):
+class _Stdout(stderr.Shown):
     """Stdout, which a full disk behind it makes an error that the user can mend."""
 
     def write(self, text: str) -> int:

@@ -1,11 +1,71 @@
-"""What is for the user, on stderr: where the command line, or a call in Python, has it shown."""
+"""What is for the user, on stderr: where the command line, or a call in Python, has it shown.
+
+Names of files, classes and layers are other people's. To a terminal some of their characters are commands, or turn the
+text around; here is the one place that writes these as Python escapes them.
+"""
 
 import contextlib
 import io
 import logging
+import re
 import sys
+from typing import Any
 
 LOGGER = logging.getLogger("kerasrun")
+_COMMANDS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Control characters but for tabs and ends of lines, and what sets the direction of writing."""
+
+
+def harmless(text: str) -> str:
+    """Return a text without characters that a terminal would not show."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class Shown(io.TextIOWrapper):
+    """A stream that writes nothing but harmless text, also where its encoding lacks a character."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        encoding, lines = stream.encoding, stream.line_buffering
+        super().__init__(stream.detach(), encoding, "backslashreplace", line_buffering=lines)
+
+    def write(self, text: str) -> int:
+        return self.write_as_it_is(harmless(text))
+
+    def write_as_it_is(self, text: str) -> int:
+        return super().write(text)
+
+
+class Stderr(Shown):
+    """A stderr on which everything that is said may be lost: a full disk or a dead pipe behind it ends nothing.
+
+    What prints there is not ours alone: Keras, plugins, warnings.
+    """
+
+    def write_as_it_is(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write_as_it_is(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
+def as_it_is() -> Any:
+    """Return stderr for what moves the cursor itself; who writes there makes the names in it harmless."""
+    return _AsItIs(sys.stderr)
+
+
+class _AsItIs:
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        stream = self._stream
+        return stream.write_as_it_is(text) if isinstance(stream, Shown) else int(stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _CurrentStderr(logging.Handler):
@@ -13,23 +73,7 @@ class _CurrentStderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):  # a full disk behind stderr must not end a training
-            print(getattr(record, "on_terminal", None) or self.format(record), file=sys.stderr)
-
-
-class Stderr(io.TextIOWrapper):
-    """A stderr on which everything that is said may be lost: a full disk or a dead pipe behind it ends nothing.
-
-    What prints there is not ours alone: Keras, plugins, warnings.
-    """
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            super().flush()
+            print(harmless(getattr(record, "on_terminal", None) or self.format(record)), file=sys.stderr)
 
 
 def show() -> logging.Handler:

@@ -63,4 +63,4 @@ class TensorBoard(Adapter):
         import tensorflow as tf
 
         said = str(error) if isinstance(error, tf.errors.OpError) else ""
-        return "TensorBoard's files" if "events file" in said or "SummaryWriter" in said else None
+        return "TensorBoard's files" if "events file" in said or "Summary" in said else None

@@ -189,7 +189,11 @@ def _require_memory(model: Any, batch_size: int) -> None:
     """
     if tf.config.get_visible_devices("GPU"):
         return  # whose memory is another, and which says when it is full
-    counts = [(math.prod(one.shape[1:]), layer) for layer in model.layers for one in keras.tree.flatten(layer.output)]
+    counts = [
+        (math.prod(size or 1 for size in one.shape[1:]), layer)
+        for layer in model.layers
+        for one in keras.tree.flatten(layer.output)
+    ]
     count, layer = max(counts, key=lambda one: one[0])
     # Its numbers and their gradients, and the gradients of the weights.
     needed = 4 * (2 * batch_size * count + sum(math.prod(weight.shape) for weight in model.trainable_weights))

@@ -4,12 +4,17 @@ Light to import: TensorFlow has been started where something is computed.
 """
 
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from kerasrun import plugins
 from kerasrun.engine.prepared import Prepared
-from kerasrun.errors import DataError, NotFiniteError, within_memory
+from kerasrun.errors import DataError, KerasrunError, ModelFileError, NotFiniteError, within_memory
+from kerasrun.models.base import sentence
+
+_KERASRUN = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -42,6 +47,25 @@ def explained(prepared: Prepared) -> Iterator[None]:
         missing_kernels_explained(),
     ):
         yield
+
+
+@contextmanager
+def network_explained(path: Path) -> Iterator[None]:
+    """Explain what Keras and TensorFlow raise of the network in a model file, which may be somebody else's.
+
+    Raises:
+        ModelFileError: in place of what was raised outside of kerasrun; a full memory stays what it is.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (KerasrunError, MemoryError, OSError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:
+        if Path(traceback.extract_tb(error.__traceback__)[-1].filename).is_relative_to(_KERASRUN):
+            raise
+        raise ModelFileError(f"{path}: its network fails: {sentence(error)}") from error
 
 
 @contextmanager

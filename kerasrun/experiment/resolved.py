@@ -1,6 +1,5 @@
 """The experiment with every default filled in and absolute paths, as YAML that reads back to an equal experiment."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 from kerasrun.components import Component, Kind, is_written_beside
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.models.layers import LayerEntry
+from kerasrun.stderr import harmless
 from kerasrun.text.yaml_text import read_scalar
 
 
@@ -76,8 +76,8 @@ def _number(dumper: _Dumper, value: float) -> yaml.ScalarNode:
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    # Rare line breaks are lost in any style but this one.
-    style = '"' if re.search("[\x85\u2028\u2029\ufeff]", value) else None
+    # Rare line breaks are lost in any style but this one, and what a terminal is not shown means the same escaped here.
+    style = '"' if "\ufeff" in value or harmless(value) != value else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

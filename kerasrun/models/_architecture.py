@@ -35,7 +35,7 @@ def read_architecture(path: Path) -> str:
         raise ModelError(f"{path}: no architecture of Keras: expected class_name and config, as model.to_json() writes")
     if isinstance(config["class_name"], str) and config["class_name"] not in _MODULES:
         raise ModelError(
-            f"{path}: a {config['class_name']} is a custom class, whose code is not in the file; expected a "
+            f"{path}: a {config['class_name'][:100]} is a custom class, whose code is not in the file; expected a "
             "Sequential or functional network"
         )
     _check(config, str(path))

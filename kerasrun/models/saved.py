@@ -162,7 +162,7 @@ class Saved(Network):
                 model.build((None, *shape))
         except MemoryError:
             raise
-        except Exception as error:  # whatever the code of a layer makes of its arguments
+        except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
             if own := _NOT_FOUND.search(str(error)):
                 kind, name = own[1] or own[3].lower(), own[2] or own[4]
                 raise ModelError(

@@ -150,6 +150,15 @@ def sha256_of(entries: Iterable[Sequence[str]]) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_content(path: Path) -> str:
+    """Return the sha256 of a file, as hexadecimal text; raises as `first_bytes`."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error, "a file") from error
+
+
 def stamp(path: Path) -> str:
     """Return a text that changes when a file is written, as far as its file system reports, but not if it is moved."""
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun import model_file
+from kerasrun.engine.errors import network_explained
 from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo, TrainedModel
@@ -154,10 +155,11 @@ def _report(
     from kerasrun.engine.evaluator import Evaluator
 
     info = trained.info
-    targets = model_targets(trained.model, experiment, len(info.classes), info.label_kind)
-    compile_model(trained.model, experiment, targets)
-    scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
-    metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
+    with network_explained(trained.path):
+        targets = model_targets(trained.model, experiment, len(info.classes), info.label_kind)
+        compile_model(trained.model, experiment, targets)
+        scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
+        metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
     if metrics is None:
         raise AssertionError("nothing asked to stop")
     model, examples = f"{run}/{trained.path.name}", len(split)

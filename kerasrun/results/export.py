@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasrun.engine.errors import network_explained
 from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
 from kerasrun.exports.base import Export, formats, model_outputs
 from kerasrun.model_file import TrainedModel
@@ -130,7 +131,8 @@ def _check_precision(chosen: Export, precision: str) -> None:
 
 def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs: Inputs) -> tuple[float, float]:
     """Return the greatest difference, and the one that is allowed."""
-    expected = model_outputs(trained.model, trained.info.batch_size, inputs)
+    with network_explained(trained.path):
+        expected = model_outputs(trained.model, trained.info.batch_size, inputs)
     try:
         chosen.write(trained, path)
         found = chosen.outputs(path, trained, inputs)

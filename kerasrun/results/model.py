@@ -1,16 +1,15 @@
 """A model with what its file knows: trained, ready to evaluate or to predict; or as an experiment begins."""
 
 import contextlib
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasrun import model_file, plugins
+from kerasrun import model_file, plugins, stderr
 from kerasrun.engine import devices
-from kerasrun.engine.errors import explained
+from kerasrun.engine.errors import explained, network_explained
 from kerasrun.engine.prepared import prepare
 from kerasrun.errors import MORE_MEMORY, ModelFileError, UsageError, within_memory
 from kerasrun.experiment.load import load
@@ -75,7 +74,7 @@ def untrained(
     """
     prepared = prepare(load(file, overrides), trust=trust)
     device = devices.start("cpu", deterministic=prepared.experiment.deterministic)
-    with contextlib.redirect_stdout(sys.stderr), explained(prepared):  # Keras writes there of downloads
+    with contextlib.redirect_stdout(stderr.as_it_is()), explained(prepared):  # Keras writes there of downloads
         from kerasrun.engine.building import build_job
 
         plugins.load()
@@ -90,7 +89,8 @@ def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
         weights: add the weights, and of those with many numbers their range.
     """
     lines: list[str] = []
-    trained.model.summary(print_fn=lines.append)
+    with network_explained(trained.path):
+        trained.model.summary(print_fn=lines.append)
     info = trained.info
     image = info.image_format
     if image:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.figure import Figure
 
+from kerasrun.engine.errors import network_explained
 from kerasrun.errors import MissingProgramError, RunDirectoryError
 from kerasrun.model_file import TrainedModel
 from kerasrun.report.plain import draw
@@ -106,7 +107,7 @@ def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
     import keras
 
     options = {key: value for key, value in vars(drawing).items() if key != "file_format"}
-    with atomic.replacing(path) as private:
+    with network_explained(trained.path), atomic.replacing(path) as private:
         try:
             keras.utils.plot_model(trained.model, to_file=str(private), show_layer_activations=True, **options)
         except AssertionError as error:  # pydot's way to say that dot failed

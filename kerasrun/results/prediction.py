@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun import model_file
+from kerasrun.engine.errors import network_explained
 from kerasrun.errors import ModelFileError, UsageError
 from kerasrun.report.predictions import Prediction, Question, Unreadable
 from kerasrun.results.examples import read_examples
@@ -81,8 +82,9 @@ def predict(
     from kerasrun.pipeline.batches import padded_batches
 
     batches = padded_batches(found.inputs, batch_size=info.batch_size)
-    chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
-    predictions = info.task.predictions((outputs for outputs, _ in chunks), question)
+    with network_explained(model):
+        chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
+        predictions = info.task.predictions((outputs for outputs, _ in chunks), question)
     for place, error in sorted(found.unreadable.items()):
         predictions.insert(place, Unreadable(str(error.path), error.reason))
     return predictions

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.stderr import harmless
 
 LOGGER = logging.getLogger("kerasrun")
 
@@ -47,7 +48,7 @@ class _RunLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            os.write(self._descriptor, (self.format(record) + "\n").encode(errors="backslashreplace"))
+            os.write(self._descriptor, (harmless(self.format(record)) + "\n").encode(errors="backslashreplace"))
         except OSError as error:
             self._report(error)
         else:

@@ -1,5 +1,6 @@
 """The small data sets that Keras downloads: images and tables of `keras.datasets`."""
 
+import ast
 import logging
 import os
 import subprocess
@@ -9,8 +10,9 @@ from typing import ClassVar, Literal
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
+from kerasrun.keras_source import source_of
 from kerasrun.reading.data import Data, LabelKind, Shape
-from kerasrun.reading.files import missing
+from kerasrun.reading.files import missing, sha256_of_content
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import ClassNames
 
@@ -27,8 +29,9 @@ class KerasDataset(ArraySource):
 
     The splits are those of `load_data()` in Keras: `train` and `test`. Of the tables a fifth is for testing. The files
     are looked for where Keras keeps them, in `datasets` of the folder `~/.keras`, or of the one that the environment
-    variable `KERAS_HOME` names. `boston_housing` has a column that assumes people to segregate themselves by race;
-    Keras advises against it.
+    variable `KERAS_HOME` names. A file there must have the checksum that Keras gives for it; for `fashion_mnist` it
+    gives none, and for CIFAR that of the archive alone. `boston_housing` has a column that assumes people to segregate
+    themselves by race; Keras advises against it.
     """
 
     kind: ClassVar[str] = "keras_dataset"
@@ -74,7 +77,28 @@ class KerasDataset(ArraySource):
             found = [folder for folder in _caches() if (folder / file).exists()]
         if not found:
             raise DataError(f"{_caches()[0] / file}: is not there, although Keras has downloaded {self.name}")
+        wanted = pinned_sha256(self.name)
+        if wanted and sha256_of_content(found[0] / file) != wanted:
+            raise DataError(
+                f"{found[0] / file}: is not the file that Keras downloads: its sha256 is another one than Keras gives "
+                f"for {self.name}; remove it, or name its folder with `path` if you know that it is right"
+            )
         return found[0]
+
+
+def pinned_sha256(name: str) -> str | None:
+    """Return the checksum of the file of a data set, from Keras's source; None where it gives none, or of an archive.
+
+    What is in an archive was extracted, and is read as it is.
+    """
+    tree = source_of(f"keras.src.datasets.{name}")
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_file":
+            given = {one.arg: one.value for one in node.keywords}
+            found = given.get("file_hash")
+            if isinstance(found, ast.Constant) and "extract" not in given:
+                return str(found.value)
+    return None
 
 
 def _caches() -> list[Path]:

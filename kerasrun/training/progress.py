@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kerasrun import stderr
 from kerasrun.engine.chunks import ChunkSize
 from kerasrun.experiment.schema import Fit
 from kerasrun.experiment.units import duration
@@ -56,7 +57,7 @@ class TrainingProgress:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show a live line while entered, if stderr is a terminal and the line is wanted."""
-        console = Console(file=sys.stderr)
+        console = Console(file=stderr.as_it_is())
         # `--quiet` raises the level of what writes to stderr.
         is_quiet = any(handler.level > logging.INFO for handler in logger.handlers)
         if not console.is_terminal or console.is_jupyter or is_quiet or self.fit.verbose not in ("auto", 1):
@@ -100,7 +101,7 @@ class TrainingProgress:
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool) -> None:
         """Show the logs of an epoch that is done; a terminal gets what fits into a line."""
-        console = Console(file=sys.stderr)
+        console = Console(file=stderr.as_it_is())
         lines = [self._epoch_line(epoch, logs, seconds, best, width) for width in (sys.maxsize, console.width)]
         self._say("%s", lines[0], on_terminal=lines[1] if console.is_terminal else None)
 
@@ -134,7 +135,7 @@ class TrainingProgress:
         line = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         for _ in range(len(always) + len(bar) + len(maybe)):
             line.add_column(no_wrap=True)
-        head, *others = (Text(text) for text in (*always, *maybe))
+        head, *others = (Text(stderr.harmless(text)) for text in (*always, *maybe))
         line.add_row(head, *bar, *others)
         return line
 

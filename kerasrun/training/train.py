@@ -10,14 +10,13 @@ import io
 import logging
 import math
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrun import known_plugins, plugins
+from kerasrun import known_plugins, plugins, stderr
 from kerasrun.engine.devices import Device
 from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
@@ -197,7 +196,7 @@ def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origi
     from kerasrun.engine.building import build_job
     from kerasrun.training.loop import check_parts
 
-    with contextlib.redirect_stdout(sys.stderr), explained(prepared):  # Keras writes there of downloads
+    with contextlib.redirect_stdout(stderr.as_it_is()), explained(prepared):  # Keras writes there of downloads
         plugins.load()
         # Read before the model is built, which resets the names and the random numbers that loading uses.
         weights = branching.read(origin, trust=prepared.trust) if origin else None

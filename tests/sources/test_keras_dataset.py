@@ -1,4 +1,6 @@
 import gzip
+import hashlib
+import importlib
 import pickle
 import struct
 from pathlib import Path
@@ -75,8 +77,12 @@ def write_cifar(path, labels, **others):
 
 
 @pytest.mark.usefixtures("no_download")
-def test_mnist_is_read_from_the_cache_of_keras(cache):
+def test_mnist_is_read_from_the_cache_of_keras(cache, monkeypatch):
     np.savez(cache / "mnist.npz", x_train=X, y_train=Y, x_test=X[:2], y_test=Y[:2])
+    with pytest.raises(DataError, match=r"mnist\.npz: is not the file that Keras downloads: its sha256 is another"):
+        KerasDataset(name="mnist").open()
+    sha256 = hashlib.sha256((cache / "mnist.npz").read_bytes()).hexdigest()
+    monkeypatch.setattr(keras_dataset, "pinned_sha256", {"mnist": sha256}.get)
     data = KerasDataset(name="mnist").open()
     np.testing.assert_array_equal(data.splits["train"].inputs.array[..., 0], X)
     assert data.splits["test"].labels.tolist() == [0, 1]
@@ -208,3 +214,25 @@ def test_the_text_tells_that_the_labels_are_numbers():
         "data: {keras_dataset: {name: california_housing}}\nmodel: {MLP: {units: []}}\ncheckpoint: {monitor: val_mae}\n"
     )
     assert parse(text, "a.yaml").experiment.data.label_kind == "numbers"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["mnist", "california_housing", "boston_housing"])
+def test_the_checksum_is_the_one_that_keras_compares(name, monkeypatch, tmp_path):
+    asked = {}
+
+    def get_file(*arguments, **options):
+        asked.update(options)
+        raise LookupError
+
+    load_data = importlib.import_module(f"keras.datasets.{name}").load_data
+    monkeypatch.setitem(load_data.__globals__, "get_file", get_file)
+    with pytest.raises(LookupError):
+        load_data()
+    assert keras_dataset.pinned_sha256(name) == asked["file_hash"]
+    assert len(asked["file_hash"]) == 64
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10", "cifar100"])
+def test_where_keras_compares_an_archive_or_nothing_there_is_no_checksum(name):
+    assert keras_dataset.pinned_sha256(name) is None
