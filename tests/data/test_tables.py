@@ -40,6 +40,24 @@ def test_one_hot_rows_are_those_of_the_same_flowers(split):
         }
 
 
+def test_houses_leave_least_squares_a_known_share():
+    values = np.array([[float(value) for value in row.values()] for row in rows("houses.csv")])
+    x, y = np.hstack([values[:, :-1], np.ones((500, 1))]), values[:, -1]
+    residuals = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    assert y.mean() == pytest.approx(300_000, rel=0.1)
+    assert 1 - residuals.var() / y.var() == pytest.approx(0.985, abs=0.005)
+
+
+def test_customers_have_gaps_in_every_kind_of_column():
+    train, test = rows("customers/train.csv"), rows("customers/test.csv")
+    assert (len(train), len(test)) == (800, 200)
+    gaps = Counter(name for row in train for name, value in row.items() if not value)
+    assert {name: count / 800 for name, count in gaps.items()} == pytest.approx(
+        {"age": 0.1, "income": 0.05, "city": 0.04, "signup": 0.03}, abs=0.025
+    )
+    assert len({row["id"] for row in (*train, *test)}) == 1000
+
+
 def test_the_flowers_are_those_of_the_article():
     # Rows 35 and 38 of the article, which the file of the repository has as (4.9, 3.1, 1.5, 0.1) both.
     flowers = [tuple(row.values()) for split in ("train", "test") for row in rows(f"iris/{split}.csv")]

@@ -72,7 +72,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "              ^\n"
         "e.yaml:9:3: fit.epoch: unknown key 'epoch'; "
         "expected batch_size, epochs, steps_per_epoch, verbose, validation_split, validation_data, "
-        "validation_steps, validation_freq or class_weight; did you mean 'epochs'?\n"
+        "validation_steps, validation_freq, class_weight or scale_targets; did you mean 'epochs'?\n"
         "      epoch: 3\n"
         "      ^\n"
         "e.yaml:11:30: callbacks.0.EarlyStopping.monitor: monitors 'val_los'; "
