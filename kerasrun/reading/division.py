@@ -38,8 +38,10 @@ class Marks:
         found = np.empty(len(times))
         for row, text in enumerate(times):
             if (value := read(text)) is None:
-                expected = "a number, as in the first row" if read is _number else "a date such as 2026-01-31"
-                raise DataError(f"{self.place(row)}: the time {text!r}; expected {expected}")
+                raise DataError(
+                    f"{self.place(row)}: `time` is {text!r}; expected a number in every row, or a date such as "
+                    "2026-01-31"
+                )
             found[row] = value
         return found
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
 from kerasrun.reading.division import Marks, text_columns
-from kerasrun.reading.files import IMAGE_SUFFIXES, list_folder
+from kerasrun.reading.files import IMAGE_SUFFIXES
 from kerasrun.reading.labels import numbers_of
 from kerasrun.reading.rows import ScannedRows, TextTable, scan_rows
 
@@ -55,10 +55,12 @@ class ImageFolder:
 
     def _images_in(self, folder: str) -> Mapping[str, Sequence[str]]:
         if folder not in self._stems:
-            self._stems[folder] = {}
-            for file in list_folder(Path(folder))[0] if os.path.isdir(folder) else ():  # noqa: PTH112
-                if file.suffix.lower() in IMAGE_SUFFIXES:
-                    self._stems[folder].setdefault(file.stem, []).append(file.name)
+            stems: dict[str, list[str]] = {}
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():  # noqa: PTH208, PTH112
+                stem, suffix = os.path.splitext(name)  # noqa: PTH122
+                if suffix.lower() in IMAGE_SUFFIXES:
+                    stems.setdefault(stem, []).append(name)
+            self._stems[folder] = stems
         return self._stems[folder]
 
 
@@ -70,13 +72,16 @@ class ListedRows:
     """The labels and weights; no features."""
     texts: Mapping[str, Sequence[str]]
     """Other columns as text, by what they are."""
+    columns: Mapping[str, int]
+    """The positions of these columns."""
 
     def __len__(self) -> int:
         return len(self.scanned.lines)
 
-    def place(self, row: int) -> str:
-        """Return where a row is, for a message."""
-        return f"{self.scanned.table.path}:{self.scanned.lines[row]}"
+    def place(self, row: int, key: str | None = None) -> str:
+        """Return where a row is, for a message, and which column is meant."""
+        place = f"{self.scanned.table.path}:{self.scanned.lines[row]}"
+        return f"{place}: {self.scanned.table.name(self.columns[key])}" if key else place
 
     def weight_at(self, row: int) -> str:
         """Return what a message calls the weight of a row."""
@@ -96,7 +101,9 @@ class ListedRows:
             text_numbers=numbers,
             weights=None if whole.weights is None else whole.weights[chosen],
         )
-        return ListedRows(scanned, {key: [values[row] for row in rows] for key, values in self.texts.items()})
+        return ListedRows(
+            scanned, {key: [values[row] for row in rows] for key, values in self.texts.items()}, self.columns
+        )
 
     def marks(self, rows: Sequence[int], paths: Sequence[Path]) -> Marks:
         """Return what a division of some rows, which list these files, must respect.
@@ -128,7 +135,7 @@ class ListedRows:
                 if name not in known:
                     known[name] = numbers_of([name], classes).get(name)
                 if (number := known[name]) is None:
-                    raise DataError(f"{self.place(row)}: the label {name!r} is not one of those to train on")
+                    raise DataError(f"{self.place(row, key)}: the label {name!r} is not one of those to train on")
                 labels[row, number] = 1
         return labels
 
@@ -173,4 +180,4 @@ def listed_rows(
         DataError: if a row cannot be used; the message has its line and column.
     """
     scanned = scan_rows(table, (), labels=labels, text=text, weight=weight)
-    return ListedRows(scanned, text_columns(table, texts, may_be_empty))
+    return ListedRows(scanned, text_columns(table, texts, may_be_empty), texts)

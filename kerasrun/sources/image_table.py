@@ -1,6 +1,6 @@
 """Images that a table lists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -137,19 +137,20 @@ class ImageTable(ImageSource, DividedTable):
 
     def open(self) -> Data:
         paths = {"train": self.train, "validation": self.validation, "test": self.test}
-        tables = {name: self._table(path) for name, path in paths.items() if path}
+        folders = self._folders(path for path in paths.values() if path)
+        tables = {name: self._table(path, folders) for name, path in paths.items() if path}
         train = tables["train"]
-        layout = self._layout(train)
+        layout = self._layout(train, folders)
         rows = {
             name: self._read(table, layout if table is train else layout.in_other(train, table))
             for name, table in tables.items()
         }
         if self.split is not None:
-            rows = _by_split(rows["train"], layout, required="train")
+            rows = _by_split(rows["train"], required="train")
         classes = self._classes(rows["train"], layout)
-        found = self._found(rows, classes)
+        found = self._found(rows, classes, folders)
         return self.data_of(
-            self._folder(train.path).path,
+            folders[self.train].path,
             found,
             classes,
             self.label_kind,
@@ -162,14 +163,15 @@ class ImageTable(ImageSource, DividedTable):
     def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
         if path.is_dir() or isinstance(form, RowFormat):
             return None
-        table = self._table(path)
-        layout = self._layout(table, is_other=True)
+        folders = self._folders([path])
+        table = self._table(path, folders)
+        layout = self._layout(table, folders, is_other=True)
         rows = {path.stem: self._read(table, layout)}
         if "split" in layout.texts:
-            rows = _by_split(rows[path.stem], layout)
+            rows = _by_split(rows[path.stem])
         name = next((name for name in ("test", "validation", "train") if name in rows), path.stem)
-        found = self.model_copy(update={"limit": None})._found({name: rows[name]}, classes)
-        return split_of(self._folder(table.path).path, name, found[name], form, self.on_bad_file)
+        found = self.model_copy(update={"limit": None})._found({name: rows[name]}, classes, folders)
+        return split_of(folders[path].path, name, found[name], form, self.on_bad_file)
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:
@@ -178,7 +180,8 @@ class ImageTable(ImageSource, DividedTable):
         if not path.is_file() or path.suffix.lower() not in cls.suffixes:
             return None
         try:
-            table = cls(train=path)._table(path)
+            source = cls(train=path)
+            table = source._table(path, source._folders([path]))
             rows = list(islice(rows_of(table), LOOKED_AT))
         except DataError:  # the other kinds of tables say what is wrong with it
             return None
@@ -195,12 +198,15 @@ class ImageTable(ImageSource, DividedTable):
                     return cls.recognized(paths, keys | image_format, f"; the images are {seen}{beside}")
         return None
 
-    def _folder(self, table: Path) -> "ImageFolder":
+    def _folders(self, tables: Iterable[Path]) -> dict[Path, "ImageFolder"]:
+        """Return the folder of the images of each table; what is one folder is listed once."""
         from kerasrun.reading.image_lists import ImageFolder
 
-        return ImageFolder(self.folder or table.parent)
+        paths = {table: self.folder or table.parent for table in tables}
+        folders = {path: ImageFolder(path) for path in paths.values()}
+        return {table: folders[path] for table, path in paths.items()}
 
-    def _table(self, path: Path) -> "TextTable":
+    def _table(self, path: Path, folders: Mapping[Path, "ImageFolder"]) -> "TextTable":
         from kerasrun.reading.image_lists import has_header
         from kerasrun.reading.rows import open_table
 
@@ -213,9 +219,11 @@ class ImageTable(ImageSource, DividedTable):
         if self.header != "auto":
             return open_table(path, delimiter, header=self.header)
         table = open_table(path, delimiter, header=False)
-        return open_table(path, delimiter, header=True) if has_header(table, self._folder(path)) else table
+        return open_table(path, delimiter, header=True) if has_header(table, folders[path]) else table
 
-    def _layout(self, table: "TextTable", *, is_other: bool = False) -> "_Layout":
+    def _layout(
+        self, table: "TextTable", folders: Mapping[Path, "ImageFolder"], *, is_other: bool = False
+    ) -> "_Layout":
         """Find the columns that the experiment names; another table needs no column that says what trains."""
         from kerasrun.reading.image_lists import rows_of
 
@@ -232,7 +240,7 @@ class ImageTable(ImageSource, DividedTable):
             taken["image"] = table.position(self.image, "image")
         else:
             free = [place for place in range(len(table.columns)) if place not in (*labels, *taken.values())]
-            first, folder = next(rows_of(table), None), self._folder(table.path)
+            first, folder = next(rows_of(table), None), folders[table.path]
             named = [place for place in free if first and folder.names_image(first[place])]
             taken["image"] = next(iter(named or free), 0)
         if given is None:
@@ -290,8 +298,8 @@ class ImageTable(ImageSource, DividedTable):
         for name, row in found.items():
             if name.lower() in MISSING:
                 raise DataError(
-                    f"{train.place(row)}: the label {name!r} means a missing value; leave the value empty where no "
-                    "label holds, or list `classes` if it is the name of one"
+                    f"{train.place(row, 'multi_label')}: the label {name!r} means a missing value; leave the value "
+                    "empty where no label holds, or list `classes` if it is the name of one"
                 )
         if not 2 <= len(found) <= _MOST_NAMES:
             table = train.scanned.table
@@ -316,7 +324,9 @@ class ImageTable(ImageSource, DividedTable):
                 return zeros_and_ones(rows.scanned, "0 or 1 for each label", single=False).astype(np.uint8)
         return rows.scanned.labels
 
-    def _found(self, rows: Mapping[str, "ListedRows"], classes: Sequence[str]) -> dict[str, ListedImages]:
+    def _found(
+        self, rows: Mapping[str, "ListedRows"], classes: Sequence[str], folders: Mapping[Path, "ImageFolder"]
+    ) -> dict[str, ListedImages]:
         """Find the files of every split, as far as `limit` goes.
 
         Raises:
@@ -328,7 +338,7 @@ class ImageTable(ImageSource, DividedTable):
         missing: list[tuple[str, str]] = []
         found, marks = {}, {}
         for name, one in rows.items():
-            folder = self._folder(one.scanned.table.path)
+            folder = folders[one.scanned.table.path]
             labels, weights = self._labels(one, classes), one.scanned.weights
             if weights is not None:
                 weights = checked_weights(weights, one.weight_at)
@@ -338,7 +348,7 @@ class ImageTable(ImageSource, DividedTable):
                 try:
                     path = folder.find(written)
                 except DataError as error:
-                    raise DataError(f"{place}: {error}") from error
+                    raise DataError(f"{one.place(row, 'image')}: {error}") from error
                 if path is None:
                     skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
                     missing.append((place, written))
@@ -387,16 +397,15 @@ class _Layout:
         return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None)
 
 
-def _by_split(rows: "ListedRows", layout: _Layout, required: str | None = None) -> dict[str, "ListedRows"]:
+def _by_split(rows: "ListedRows", required: str | None = None) -> dict[str, "ListedRows"]:
     """Divide rows by their column `split`."""
-    table, column = rows.scanned.table, rows.scanned.table.name(layout.texts["split"])
     places: dict[str, list[int]] = {name: [] for name in SPELLINGS}
     for row, value in enumerate(rows.texts["split"]):
         if (name := SPLIT_NAMES.get(value.lower())) is None:
-            raise DataError(f"{rows.place(row)}: {column}: {value!r}; expected {', '.join(SPLIT_NAMES)}")
+            raise DataError(f"{rows.place(row, 'split')}: {value!r}; expected {', '.join(SPLIT_NAMES)}")
         places[name].append(row)
     if required and not places[required]:
-        raise DataError(f"{table.path}: {column}: no row is for {required}")
+        raise DataError(f"{rows.scanned.table.path}: no row is for {required} in the column `split`")
     return {name: rows.only(chosen) for name, chosen in places.items() if chosen}
 
 
@@ -406,7 +415,7 @@ def _label_column(table: "TextTable", taken: Mapping[str, int]) -> int:
     named = [place for place in free if table.columns[place].lower() in LABEL_NAMES]
     if len(found := named if len(named) == 1 else free) == 1:
         return found[0]
-    there = f"there are {listed(table.columns)}" if free else "there is none beside the names of the images"
+    there = f"there are the columns {listed(table.columns)}" if free else "there is none beside the names of the images"
     raise DataError(f"{table.path}: expected one of {', '.join(LABEL_KINDS)}, which says where the labels are; {there}")
 
 

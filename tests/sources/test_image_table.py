@@ -208,7 +208,7 @@ def test_missing_files_may_be_skipped_and_are_listed(listed, tmp_path):
 def test_a_path_outside_the_folder_is_refused_with_its_row(listed, tmp_path, write_image, name):
     write_image(tmp_path.parent / "away.png")
     fields = {"header": True, "on_bad_file": "skip"}
-    told(listed, tmp_path, "train.csv:3: ", "is outside", train=f"f,y\na.png,1\n{name},2\n", fields=fields)
+    told(listed, tmp_path, "train.csv:3: column 'f': ", "is outside", train=f"f,y\na.png,1\n{name},2\n", fields=fields)
 
 
 def test_an_absolute_path_in_the_folder_is_taken(listed, tmp_path):
@@ -217,7 +217,7 @@ def test_an_absolute_path_in_the_folder_is_taken(listed, tmp_path):
 
 def test_a_name_without_extension_that_two_files_have_is_refused(listed, tmp_path, write_image):
     write_image(tmp_path / "a.jpg")
-    told(listed, tmp_path, "train.csv:2: 'a' may be a.jpg or a.png", train="f,y\na,1\nb,2\n")
+    told(listed, tmp_path, "train.csv:2: column 'f': 'a' may be a.jpg or a.png", train="f,y\na,1\nb,2\n")
 
 
 @pytest.mark.parametrize(
@@ -232,16 +232,24 @@ def test_a_name_without_extension_that_two_files_have_is_refused(listed, tmp_pat
         ("f,y\na.png,1\nb.png,2\n", {"label": "z"}, ["no column 'z' for `label`"]),
         ("f,y\na.png,1\nb.png,2\n", {"image": "z"}, ["no column 'z' for `image`"]),
         ("f,y\na.png,1\nb.png,2\n", {"label": "f", "image": "f"}, ["column 'f' is `label`, and `image` as well"]),
-        ("f,u,v\na.png,1,3\nb.png,2,4\n", {}, ["expected one of label, one_hot", "there are f, u, v"]),
+        ("f,u,v\na.png,1,3\nb.png,2,4\n", {}, ["expected one of label, one_hot", "there are the columns f, u, v"]),
         ("f\na.png\nb.png\n", {}, ["there is none beside the names"]),
         ("f,y\na.png,1.5\nb.png,2.5\n", {}, ["holds decimal numbers", "`target`"]),
         ("f,y\na.png,3\nb.png,3\n", {"target": "y"}, ["column 'y' is 3 in every row"]),
         ("f,y\na.png,x\nb.png,3\n", {"target": "y"}, ["train.csv:2: column 'y': 'x'; expected a number"]),
         ("f,y,z\na.png,1,2\nb.png,0,1\n", {"multi_label": ["y", "z"]}, ["train.csv:2", "expected 0 or 1"]),
         ("f,y\na.png,cat\nb.png,\n", {"multi_label": "y"}, ["column 'y' has 1 different labels"]),
-        ("f,y\na.png,cat;nan\nb.png,dog\n", {"multi_label": "y"}, ["train.csv:2: the label 'nan' means a missing"]),
+        (
+            "f,y\na.png,cat;nan\nb.png,dog\n",
+            {"multi_label": "y"},
+            ["train.csv:2: column 'y': the label 'nan' means a missing"],
+        ),
         ("f,y,s\na.png,1,train\nb.png,2,later\n", {"label": "y", "split": "s"}, ["train.csv:3: column 's': 'later'"]),
-        ("f,y,s\na.png,1,test\nb.png,2,val\n", {"label": "y", "split": "s"}, ["column 's': no row is for train"]),
+        (
+            "f,y,s\na.png,1,test\nb.png,2,val\n",
+            {"label": "y", "split": "s"},
+            ["no row is for train in the column `split`"],
+        ),
         (b"f,y\na.png,1\n\xff.png,2\n", {}, ["train.csv:3: is not UTF-8"]),
         ("f,f\na.png,1\nb.png,2\n", {}, ["'f' more than once"]),
     ],
@@ -253,7 +261,14 @@ def test_what_is_wrong_with_a_table_is_told_with_its_place(listed, tmp_path, tra
 def test_labels_of_other_splits_must_be_those_to_train_on(listed, tmp_path):
     told(listed, tmp_path, "test.csv:2: the class 'cow'", train=CATS, test="file,animal\nd.png,cow\n")
     fields = {"multi_label": "animal"}
-    told(listed, tmp_path, "test.csv:2: the label 'cow'", train=CATS, test="file,animal\nd.png,cow\n", fields=fields)
+    told(
+        listed,
+        tmp_path,
+        "test.csv:2: column 'animal': the label 'cow'",
+        train=CATS,
+        test="file,animal\nd.png,cow\n",
+        fields=fields,
+    )
 
 
 def test_an_image_in_two_splits_is_refused_with_both_rows(listed, tmp_path):
@@ -272,7 +287,13 @@ def test_a_group_and_a_time_are_read_by_row(listed, tmp_path):
     )
     fields = {"label": "y", "time": "when"}
     wrong = text.replace("2025-12-01 10:30", "31.1.2026")
-    told(listed, tmp_path, "train.csv:3: the time '31.1.2026'; expected a date", train=wrong, fields=fields)
+    told(
+        listed,
+        tmp_path,
+        "train.csv:3: `time` is '31.1.2026'; expected a number in every row, or a date",
+        train=wrong,
+        fields=fields,
+    )
     without = listed("x,y,who,when\na.png,1,p1,1\nb.png,2,p2,2\n", {"label": "y", "group": "who"}).fingerprint
     assert without != listed("x,y,who,when\na.png,1,p1,1\nb.png,2,p1,2\n", {"label": "y", "group": "who"}).fingerprint
 
