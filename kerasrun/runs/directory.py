@@ -72,6 +72,8 @@ class RunDirectory:
     plugins = _Entry(RunFile.PLUGINS)
     """The folder of the plugins as they were when the run began."""
     plots = _Entry(RunFile.PLOTS)
+    exports = _Entry(RunFile.EXPORTS)
+    """The folder of what `export` writes."""
 
     def evaluation(self, split: str) -> Path:
         """Return the file of the last evaluation of a split."""

@@ -72,8 +72,8 @@ def test_the_kernels_are_those_of_training(run, monkeypatch, command):
     def begin_to_import(*arguments):
         raise StartedError(os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
 
-    def recorded(*arguments):
-        return replace(read_recorded(*arguments), variables={"TF_ENABLE_ONEDNN_OPTS": "0"})
+    def recorded(*arguments, **options):
+        return replace(read_recorded(*arguments, **options), variables={"TF_ENABLE_ONEDNN_OPTS": "0"})
 
     monkeypatch.setattr(devices, "_held_back_stderr", begin_to_import)
     monkeypatch.setattr(evaluation, "read_recorded", recorded)

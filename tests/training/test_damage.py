@@ -13,13 +13,14 @@ import logging
 import shutil
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import kerasrun
 from kerasrun import model_file
+from kerasrun.callbacks import build_callbacks
+from kerasrun.components import Component
 from kerasrun.errors import KerasrunError, ModelFileError, RunDirectoryError
 from kerasrun.results import evaluation
 from kerasrun.results import model as results_model
@@ -120,10 +121,12 @@ def entries(path):
 def before_training(run, caplog, monkeypatch):
     """What a resume says, and the state from which it would train: None if it found nothing left to do."""
     begun_in = []
+    components = [Component("TensorBoard", {}), Component("CSVLogger", {"filename": "log.csv"})]
+    callbacks = build_callbacks(components, run.root)
 
     class Loop:
         def resume(self, checkpoint, best_from=None):
-            for note in RunWriter.take_back(SimpleNamespace(run=run), checkpoint.progress):
+            for note in RunWriter(run, None, callbacks).take_back(checkpoint.progress):
                 logging.getLogger("kerasrun").warning("%s", note)
             # How long saving takes changes nothing.
             known = {name: value for name, value in run.read_run().items() if name != "checkpoint_seconds"}
