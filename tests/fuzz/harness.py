@@ -17,6 +17,8 @@ from kerasrun.errors import KerasrunError
 
 MEMORY = 2**31
 """How many bytes of addresses a process may take beyond what it has when everything is imported (RLIMIT_AS)."""
+GROWTH = 2**30
+"""How many bytes of memory a process may take beyond what it has when everything is imported."""
 SECONDS = 20
 """How long one case may take. A part may have limits of its own, under the same names."""
 
@@ -105,6 +107,7 @@ def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
     cases.prepare()
     if memory := getattr(cases, "MEMORY", MEMORY):
         resource.setrlimit(resource.RLIMIT_AS, (_addresses() + memory,) * 2)
+    most = _peak() + GROWTH
     for number in numbers:
         begin, where = time.monotonic(), case_folder(folder, number)
         shutil.rmtree(where, ignore_errors=True)
@@ -113,9 +116,12 @@ def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
             case = cases.make(random_of(part, seed, number), where)
         with warnings.catch_warnings(action="error", category=RuntimeWarning):
             outcome, details = _outcome(cases, case)
+        peak = _peak()
+        if peak > most and not details:
+            outcome, details = "more than 1 GiB of memory", f"{case}"
+            most = peak
         if not details:
             shutil.rmtree(where)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         pipe.send((number, outcome, details, time.monotonic() - begin, peak))
 
 
@@ -132,6 +138,10 @@ def _outcome(cases, case) -> tuple[str, str]:
     if loaded := {"tensorflow", "keras"} & set(sys.modules):
         return f"{' and '.join(sorted(loaded))} loaded", f"{case}"
     return what, ""
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _addresses() -> int:
