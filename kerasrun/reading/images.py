@@ -11,6 +11,7 @@ The rules, in the order in which they are applied:
    with zeros.
 """
 
+import errno
 import io
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 from kerasrun import regular_files
 from kerasrun.errors import DataError, KerasrunError, UnreadableImageError
 from kerasrun.reading.data import ColorMode, ImageFormat
+from kerasrun.reading.memory import too_packed
 from kerasrun.reading.metadata import exif_orientation, without_metadata
 
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -54,6 +56,7 @@ _UPRIGHT = {
 }
 _LARGEST = 2**30
 """More bytes than those of the largest image that is read, of 16 bits and without compression."""
+_SMALL = 2**22
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 0x0106
 
@@ -78,6 +81,7 @@ def decode_image(file: Path | bytes, image_format: ImageFormat) -> NDArray[np.ui
 
 def read_bytes(path: Path) -> bytes:
     try:
+        _require_bytes(path)
         return regular_files.read_bytes(path, _LARGEST)
     except OSError as error:
         raise UnreadableImageError(path, f"cannot be read: {error.strerror}") from error
@@ -85,8 +89,15 @@ def read_bytes(path: Path) -> bytes:
 
 def look_at(path: Path) -> tuple[int, int, str]:
     """Return height, width and Pillow's mode by the header of an image file; raises anything if it is damaged."""
+    _require_bytes(path)
     with regular_files.open_regular(path) as file, Image.open(file, formats=_READERS) as image:
         return image.height, image.width, image.mode
+
+
+def _require_bytes(path: Path) -> None:
+    """Refuse a file of holes with an OSError: Pillow walks through them byte by byte, as through any other bytes."""
+    if why := too_packed(path.stat().st_size, path, small=_SMALL):
+        raise OSError(errno.EFBIG, why, str(path))
 
 
 def changed(path: Path) -> UnreadableImageError:

@@ -47,12 +47,12 @@ def memory_budget() -> int:
     return min(available, int(available * memory) if memory <= 1 else int(memory))
 
 
-def too_packed(promised: int, stored: Path | int) -> str | None:
+def too_packed(promised: int, stored: Path | int, *, small: int = _SMALL) -> str | None:
     """Return why nothing is unpacked that promises far more bytes than are stored, by a file or part of one.
 
-    None if it may be: deflate packs zeros, and nothing else, into a thousandth.
+    None if it may be, or is small: deflate packs zeros, and nothing else, into a thousandth.
     """
-    if promised <= _SMALL:
+    if promised <= small:
         return None
     if isinstance(stored, Path):
         state = stored.stat()

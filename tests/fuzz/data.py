@@ -2,10 +2,13 @@
 
 import contextlib
 import csv
+import functools
 import gzip
 import io
+import os
 import pickle
 import random
+import socket
 import struct
 import zipfile
 import zlib
@@ -53,6 +56,7 @@ def prepare() -> None:
     for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM"):
         Image.new("RGB", (8, 6)).save(buffer, form)
     assert len(kinds("kerasrun.sources")) == len(MAKERS)
+    _npz_bomb(), _gzip_bomb()  # before memory is limited
 
 
 def make(rng: random.Random, folder: Path) -> Case:
@@ -263,8 +267,8 @@ def _hdf5(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]
 
 def _odd_items(rng: random.Random, file: h5py.File) -> None:
     name = rng.choice(("x_train", "y_train", "x_test", "y_test"))
-    odd = rng.randrange(20)
-    if odd < 8:
+    odd = rng.randrange(24)
+    if odd < 8 or odd in (9, 10, 11):
         del file[name]
     match odd:
         case 0:
@@ -285,6 +289,25 @@ def _odd_items(rng: random.Random, file: h5py.File) -> None:
             file.create_group(name)
         case 8:
             file["group/loop"] = h5py.SoftLink("/group")
+        case 9:
+            source = rng.choice(("a.h5", "/etc/passwd", "part.h5", "x_train.npy"))
+            file.create_dataset(name, (EXAMPLES, 4), "u1", external=[(source, 0, h5py.h5f.UNLIMITED)])
+        case 10:
+            layout = h5py.VirtualLayout((EXAMPLES, 4), np.uint8)
+            source, array = rng.choice((".", "a.h5", "part.h5", "../a.h5", "%%")), rng.choice((name, "y_train", "/x"))
+            layout[:] = h5py.VirtualSource(source, array, (EXAMPLES, 4))
+            file.create_virtual_dataset(name, layout)
+        case 11:
+            promised = rng.choice(((2**40, 4), (EXAMPLES, 2**40), (2**20, 2**20), (2**26,)))
+            file.create_dataset(name, promised, "u1", chunks=rng.choice((True, None)), maxshape=None)
+        case 12:
+            group = file
+            for _ in range(rng.choice((50, 101, 3000))):
+                group = group.create_group("g")
+        case 13:
+            file["group/all"] = file["/"]
+        case 14:
+            file["other"] = h5py.ExternalLink(rng.choice(("a.h5", "/etc/passwd")), "/")
 
 
 def _idx(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
@@ -465,17 +488,30 @@ def _change(rng: random.Random, file: Path) -> Path:
         return file.rename(
             file.with_suffix(rng.choice((".png", ".jpg", ".gif", ".tif", ".txt", "", ".npy", ".npz", ".h5")))
         )
-    if choice < 0.08:
+    if choice < 0.1:
         file.unlink()
-        match rng.randrange(3):
+        match rng.randrange(8):
             case 0:
                 file.mkdir()
             case 1:
                 file.symlink_to("nowhere")
+            case 2:
+                os.mkfifo(file)
+            case 3:
+                file.symlink_to(rng.choice(("/dev/zero", "/dev/tty", "/proc/kcore", "/proc/self/mem")))
+            case 4:
+                with contextlib.chdir(file.parent), socket.socket(socket.AF_UNIX) as server:
+                    server.bind(file.name)
+            case 5:  # a file with a hole
+                with file.open("wb") as sparse:
+                    sparse.write(content[: rng.choice((0, 128, len(content)))])
+                    sparse.truncate(rng.choice((2**27, 2**33, 2**40)))
+            case 6:
+                file.write_bytes(rng.choice((_npz_bomb, _gzip_bomb))())
             case _:
                 file.touch()
         return file
-    if choice < 0.12:
+    if choice < 0.14:
         content = _picture(rng)[0]
     elif choice < 0.5 and (special := _special(content)):
         content = special(rng, content)
@@ -487,6 +523,24 @@ def _change(rng: random.Random, file: Path) -> Path:
         content = mutated_bytes(rng, content)
     file.write_bytes(content)
     return file
+
+
+@functools.cache
+def _npz_bomb() -> bytes:
+    """Return an archive of two arrays, of which one is of zeros that fill the memory."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, shape in (("x_train", (2**10, 2**17)), ("y_train", (2**10,))):
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            archive.writestr(f"{name}.npy", header.getvalue() + bytes(int(np.prod(shape))))
+    return buffer.getvalue()
+
+
+@functools.cache
+def _gzip_bomb() -> bytes:
+    """Return images or labels of MNIST's format, of zeros that fill the memory."""
+    return gzip.compress(struct.pack(">4I", 0x803, 2**7, 2**10, 2**10), mtime=0) + gzip.compress(bytes(2**27), mtime=0)
 
 
 def _special(content: bytes) -> Callable[[random.Random, bytes], bytes] | None:

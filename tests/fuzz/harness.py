@@ -18,11 +18,13 @@ from kerasrun.errors import KerasrunError
 
 MEMORY = 2**31
 """How many bytes of addresses a process may take beyond what it has when everything is imported (RLIMIT_AS)."""
+GROWTH = 2**30
+"""By how many bytes the memory of a process may grow over all its cases."""
 SECONDS = 20
 """How long one case may take.
 
 A part may have limits of its own, under the same names, PROCESSOR_SECONDS for a case, which other processes do not
-count in, and GROWTH, by how many bytes the memory of a process may grow over all its cases. LIGHT says whether it must
+count in. LIGHT says whether it must
 load neither TensorFlow nor Keras.
 """
 
@@ -118,7 +120,7 @@ def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
     cases.prepare()
     gc.collect()
     gc.freeze()  # or each collection would go through all of TensorFlow
-    started, growth = _peak(), getattr(cases, "GROWTH", None)
+    started, growth = _peak(), getattr(cases, "GROWTH", GROWTH)
     pipe.send("ready")
     if memory := getattr(cases, "MEMORY", MEMORY):
         resource.setrlimit(resource.RLIMIT_AS, (_addresses() + memory,) * 2)
@@ -133,12 +135,13 @@ def _work(part: str, seed: int, numbers: list[int], folder: Path, pipe) -> None:
         used = time.process_time() - processor
         if not details and used > getattr(cases, "PROCESSOR_SECONDS", used):
             outcome = details = f"{used:.1f} s of processor time"
-        if growth and not details and _peak() > started + growth:
+        peak = _peak()
+        if not details and peak > started + growth:
             outcome = details = f"more than {growth / 2**20:.0f} MiB over the start"
-            started = _peak()
+            started = peak
         if not details:
             shutil.rmtree(where)
-        pipe.send((number, outcome, details, time.monotonic() - begin, _peak()))
+        pipe.send((number, outcome, details, time.monotonic() - begin, peak))
 
 
 def _outcome(cases, case) -> tuple[str, str]:

@@ -300,6 +300,19 @@ def test_images_of_too_many_pixels_are_not_decoded(tmp_path, content, suffix):
         ImageMasks(path=masks, image_size=(4, 4)).open()
 
 
+def test_an_image_of_holes_is_not_walked_through(tmp_path):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    folder = images(tmp_path / "x/train", file.getvalue()[:20], ".jpg")
+    for path in folder.rglob("*.jpg"):
+        with path.open("r+b") as image:
+            image.truncate(2**40)
+    with pytest.raises(DataError, match=r"1\.jpg: cannot be read: promises 1,099,511,627,776 bytes, of which"):
+        Directory(path=folder.parent).open().require_read()
+    with pytest.raises(DataError, match=r"1\.jpg: not a readable image"):
+        draft_experiment(folder.parent, tmp_path / "draft.yaml")
+
+
 @pytest.mark.parametrize("kind", TEXT)
 def test_text_in_an_image_is_not_unpacked(tmp_path, kind):
     folder = images(tmp_path / "x/train", png(4, 4, TEXT[kind] * 20), ".png").parent

@@ -53,3 +53,9 @@ def test_a_log_that_cannot_be_opened_is_an_error(run):
     run.log_file.mkdir()
     with pytest.raises(RunDirectoryError, match=r"log.txt cannot be written: Is a directory"), attach(run):
         pass
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(run):
+    os.mkfifo(run.log_file)
+    with pytest.raises(RunDirectoryError, match=r"log\.txt cannot be written"), attach(run):
+        pass
