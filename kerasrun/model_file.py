@@ -141,6 +141,8 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         ModelFileError: as `load`.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ModelFileError(f"{path}: a pipe or a device, not a model file")
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():

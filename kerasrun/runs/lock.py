@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kerasrun.errors import RunBusyError
+from kerasrun.errors import RunBusyError, RunDirectoryError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.text import json_text
@@ -66,8 +66,9 @@ def lock(run: RunDirectory) -> Iterator[None]:
 
     Raises:
         RunBusyError: if another process is, or may be, writing; says which, and since when.
-        RunDirectoryError: if the folder cannot be written.
+        RunDirectoryError: if the folder cannot be written, or holds what no write to it would end at.
     """
+    _refuse_pipes(run)
     with atomic.explained(run.lock_file):
         descriptor = os.open(run.lock_file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -83,6 +84,12 @@ def lock(run: RunDirectory) -> Iterator[None]:
     finally:
         with suppress(OSError):  # the descriptor is gone in any case, and the kernel's lock with it
             os.close(descriptor)
+
+
+def _refuse_pipes(run: RunDirectory) -> None:
+    for entry in run.root.rglob("*"):
+        if entry.exists() and not (entry.is_file() or entry.is_dir()):
+            raise RunDirectoryError(f"{entry} is a pipe or a device; expected a file or a folder, so remove it")
 
 
 def owner(run: RunDirectory) -> Owner | None:
