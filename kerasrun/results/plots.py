@@ -21,6 +21,9 @@ from kerasrun.runs.metrics import Table
 
 logger = logging.getLogger("kerasrun")
 
+MOST_CURVES = 100
+"""How many panels a picture has: matplotlib refuses wider ones."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -57,6 +60,8 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
             "puts back"
         )
     names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]
+    if len(names) > MOST_CURVES:
+        raise RunDirectoryError(f"{run.metrics_file} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         for column, label in ((name, "training"), (f"val_{name}", "validation")):

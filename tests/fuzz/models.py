@@ -94,7 +94,10 @@ def _reconfigure(rng: random.Random, file: Path) -> None:
         file.write_text(json.dumps(json_values.mutated(rng, json.loads(file.read_text()))))
     elif file.suffix == ".yaml":
         config = json_values.mutated(rng, yaml.safe_load(file.read_text()))
-        text = json.dumps(config) if rng.random() < 0.5 else yaml.safe_dump(config, sort_keys=False)
+        try:
+            text = json.dumps(config) if rng.random() < 0.5 else yaml.safe_dump(config, sort_keys=False)
+        except RecursionError:  # PyYAML's
+            text = json.dumps(config)
         file.write_bytes(text.encode("utf-8", "surrogatepass"))
     elif file.suffix == ".h5":
         import h5py

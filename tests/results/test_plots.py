@@ -142,3 +142,11 @@ def test_the_command_takes_an_experiment_a_run_or_a_model_file(run, capsys):
         assert "Total params" in capsys.readouterr().out
     with pytest.raises(UsageError, match="name the experiment's FILE"):
         cli.app(["summary", str(run.root), "-s", "seed=2"], standalone_mode=False)
+
+
+def test_more_curves_than_a_picture_holds_are_refused_in_words(tmp_path):
+    run = create(tmp_path, "wide")
+    names = [f"m{i}" for i in range(101)]
+    run.metrics_file.write_text(f"epoch,{','.join(names)}\n1{',1.0' * 101}\n")
+    with pytest.raises(RunDirectoryError, match=r"metrics.csv has 101 columns; at most 100 can be drawn"):
+        plots.plot_curves(run)

@@ -197,3 +197,12 @@ def test_damage_to_what_a_killed_process_left_is_no_obstacle_or_is_told(run):
                 pass
         except RunBusyError as error:
             assert str(run.lock_file) in str(error)  # noqa: PT017  either will do
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("name", ["log.txt", "log.csv", "checkpoints/a", "best.keras", ".lock"])
+def test_a_run_with_a_pipe_is_refused_and_nobody_waits(run, name):
+    run.checkpoints.mkdir()
+    os.mkfifo(run.root / name)
+    with pytest.raises(RunDirectoryError, match=f"{name} is a pipe or a device"), lock(run):
+        pass
