@@ -128,7 +128,7 @@ def test_a_missing_file_a_folder_and_no_zip_are_told_apart(tmp_path):
     (tmp_path / "text.keras").write_text("no zip")
     (tmp_path / "folder.keras").mkdir()
     os.mkfifo(tmp_path / "pipe.keras")
-    with pytest.raises(ModelFileError, match="a pipe or a device"):
+    with pytest.raises(ModelFileError, match="a named pipe"):
         read_info(tmp_path / "pipe.keras")
     for name, words in [("none", "no such model file"), ("folder", "a folder"), ("text", "not a readable .keras file")]:
         with pytest.raises(ModelFileError, match=words):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kerasrun import plugins
 from kerasrun.engine.prepared import Prepared
-from kerasrun.errors import DataError, KerasrunError, ModelFileError, NotFiniteError, within_memory
+from kerasrun.errors import DataError, KerasrunError, ModelError, ModelFileError, NotFiniteError, within_memory
 from kerasrun.models.base import sentence
 
 _KERASRUN = Path(__file__).parents[1]
@@ -26,6 +26,7 @@ def explained(prepared: Prepared) -> Iterator[None]:
     | an operation has no deterministic kernel | advice                                      |
     | the memory is full                       | advice                                      |
     | a step does not take what the data hold  | an error with the layer and the value       |
+    | Keras refuses what an experiment says    | Keras's sentence, with the section          |
     | a file goes bad while it is read         | its own error, not TensorFlow's wrapping    |
     | an image file cannot be used             | one error that names every such file        |
     | code of a plugin raises something        | an error with the line of the plugin's file |
@@ -40,6 +41,7 @@ def explained(prepared: Prepared) -> Iterator[None]:
 
     with (
         plugins.errors_explained(),
+        _refusals_explained(),
         prepared.data.every_bad_file_told(),
         within_memory(f"a batch of {batch_size}", advice),
         _values_explained(),
@@ -47,6 +49,37 @@ def explained(prepared: Prepared) -> Iterator[None]:
         missing_kernels_explained(),
     ):
         yield
+
+
+@contextmanager
+def _refusals_explained() -> Iterator[None]:
+    """
+    Raises:
+        ModelError: if an object of Keras that the experiment describes fails in Keras's own code, as where a step is
+            traced: what its constructor took, Keras cannot compute with.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (KerasrunError, OSError, MemoryError, tf.errors.OpError):
+        raise
+    except Exception as error:
+        parts = [Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__)]
+        families = [family for path in parts if "keras" in path for family in _SECTIONS if family in path]
+        if not families or not {"keras", "tensorflow"} & set(parts[-1]):
+            raise
+        section, key = _SECTIONS[families[-1]]
+        raise ModelError(
+            f"Keras cannot compute with what {section}.{key} says: {' '.join(str(error).split())[:300]}", (section, key)
+        ) from error
+
+
+_SECTIONS = {
+    **{"optimizers": ("compile", "optimizer"), "losses": ("compile", "loss"), "metrics": ("compile", "metrics")},
+    **dict.fromkeys(("layers", "initializers", "regularizers", "constraints", "activations"), ("model", "layers")),
+}
+"""The families of Keras, as its folders are called, with the place in an experiment."""
 
 
 @contextmanager

@@ -279,6 +279,7 @@ class _Checker:
     def argument(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
         """Check a value: what it holds in turn, or that it is not text where a number is wanted."""
         if node.value is None:
+            self.nothing(node, path, family, parameter)
             return
         inner = family_of_argument(family, parameter.name)
         if inner is None:
@@ -297,6 +298,13 @@ class _Checker:
             self.report(node.place, path, f"received {shown(node.value)}", expected)
         else:
             self.component(node, path, inner)
+
+    def nothing(self, node: Node, path: Path, family: str, parameter: Parameter) -> None:
+        """Report `null` where Keras has no use for it: it takes a number, or has no default."""
+        is_keras = not added(family, canonical(family, str(path[-2])))
+        is_number = parameter.default != "None" and _is_one_number(parameter, is_keras)
+        if is_keras and (parameter.required or (is_number and parameter.name not in _ALSO_SEVERAL)):
+            self.report(node.place, path, "received nothing", f"expected {'a number' if is_number else 'a value'}")
 
     def number(self, node: Node, path: Path, key: str) -> None:
         """Check a count of epochs, several of these in rising order, or `decay`."""

@@ -11,7 +11,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +88,8 @@ def train(
         run.update_run(**said, **where, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
-        _to_its_end(run, job, loop, loop.start)
+        with _placed(loaded):
+            _to_its_end(run, job, loop, loop.start)
     return run
 
 
@@ -149,7 +150,8 @@ def resume(
         run.update_run(status="running", reason=None, error=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
-        _to_its_end(run, prepared, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
+        with _placed(loaded):
+            _to_its_end(run, prepared, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
 
 
@@ -168,7 +170,7 @@ def dry_run(
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
-        with explained(job):
+        with _placed(loaded), explained(job):
             loop.try_one_batch()
 
 
@@ -177,8 +179,15 @@ def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool) -> Job:
     if origin is None:
         prepared.experiment.model.check_weights()
     device = start_device(prepared.experiment)
-    try:
+    with _placed(loaded):
         return build(prepared, device, pretrained=True, origin=origin)
+
+
+@contextlib.contextmanager
+def _placed(loaded: Loaded) -> Iterator[None]:
+    """Add to an error of the network its place in the experiment."""
+    try:
+        yield
     except ModelError as error:
         raise loaded.with_place(error) from error
 

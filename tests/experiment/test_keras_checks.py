@@ -389,6 +389,8 @@ def test_text_is_never_a_number_of_an_optimizer(name):
             "reduction: received 'foo'; Keras's MeanSquaredError says",
         ),
         ("compile: {metrics: [{AUC: {num_thresholds: 1}}]}", "num_thresholds: received 1; Keras's AUC says"),
+        ("compile: {loss: {Huber: {delta: null}}}", "delta: received nothing; expected a number"),
+        ("preprocessing: [{Dropout: {rate: }}]", "rate: received nothing; expected a "),
         ("compile: {metrics: [{AUC: {dtype: floaty}}]}", "dtype: received 'floaty'; expected the name of a type"),
         ("compile: {metrics: [{Precision: {thresholds: 2}}]}", "thresholds: received 2; Keras's Precision says"),
         ("callbacks: [{EarlyStopping: {patience: -1}}]", "patience: received -1; expected a number of at least 0"),

@@ -60,7 +60,7 @@ def test_a_batch_that_no_memory_holds_is_counted_before_tensorflow_crashes(tmp_p
 
 def test_the_line_of_an_optimizer_that_keras_refuses_is_named(tmp_path):
     text = "model: MLP\ncompile:\n  optimizer: {SGD: {clipnorm: 1, clipvalue: 1}}"
-    with pytest.raises(ModelError, match=r"e\.yaml:4:14: compile\.optimizer: SGD: Only one of"):
+    with pytest.raises(ExperimentError, match=r"e\.yaml:4:31: compile\.optimizer\.SGD\.clipnorm: .* Only one of"):
         train(tmp_path, text)
 
 
