@@ -7,7 +7,7 @@ MISSING = frozenset(
     {"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "?", "-", ".", "missing", "1.#ind"}
 )
 """How pandas, R, spreadsheets and the UCI repository write a value that is missing, in lower case."""
-_BOOLEANS = {"true": "1", "false": "0"}
+_BOOLEANS = {"true": "1", "false": "0", "yes": "1", "no": "0"}
 
 
 def value_of(text: str) -> Decimal | None:

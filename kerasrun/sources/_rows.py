@@ -166,12 +166,17 @@ class RowSource(DividedTable):
         kinds = {columns[place]: kind for place in features if (kind := _kind(columns[place], values[place]))}
         if kinds:
             keys["columns"] = kinds
-        return cls.recognized(paths, keys)
+        named = [columns[place] for place in labels] if header else []
+        unlabelled = [name for name, file in paths.items() if not set(named) <= set(cls.first_rows(file)[0])]
+        more = "".join(f"; {paths[name].name} has no column {named[0]!r}: it is for predict" for name in unlabelled)
+        return cls.recognized({name: file for name, file in paths.items() if name not in unlabelled}, keys, more)
 
     @classmethod
     def _files_of_splits(cls, folder: Path) -> dict[str, Path]:
+        """Find `train.csv`, `Testing.csv`, `validation_set.csv` and the like, or the one table that there is."""
         files = [file for file in list_folder(folder)[0] if file.suffix.lower() in cls.suffixes]
-        return {SPLIT_NAMES[file.stem.lower()]: file for file in files if file.stem.lower() in SPLIT_NAMES}
+        found = {split: file for file in files if (split := _split_called(file.stem))}
+        return {"train": files[0]} if len(files) == 1 and not found else found
 
     def open(self) -> Data:
         paths = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -464,6 +469,12 @@ def _guessed_labels(
     few = all(value.isdecimal() for value in values) and len(values) <= min(_MOST_CLASSES, len(rows) // 2)
     key = "label" if few or not all(map(is_number, values)) else "target"
     return [place], {key: column}
+
+
+def _split_called(stem: str) -> str | None:
+    """Return the split that a file is of by its name; None where it is called otherwise."""
+    name = re.sub(r"[-_ ]?(set|data)$", "", stem.lower())
+    return SPLIT_NAMES.get(name) or {"training": "train", "testing": "test", "validate": "validation"}.get(name)
 
 
 def _kind(name: str, values: Sequence[str]) -> str | None:

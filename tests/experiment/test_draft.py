@@ -215,6 +215,29 @@ def test_batch_size_and_patience_fit_the_number_of_rows(drafted, tmp_path, rows,
     assert experiment.callbacks[0].arguments["patience"] == patience
 
 
+@pytest.mark.parametrize("names", [("Training", "testing", "Valid"), ("train_set", "test-set", "validation set")])
+def test_tables_of_splits_are_found_in_any_spelling(drafted, tmp_path, names):
+    (tmp_path / "rows").mkdir()
+    for name in names:
+        (tmp_path / "rows" / f"{name}.csv").write_text("x,y\n" + "".join(f"{n}.5,{n % 2}\n" for n in range(20)))
+    experiment, _ = drafted(Path("rows"))
+    data = experiment.data
+    assert [path.stem for path in (data.train, data.test, data.validation)] == list(names)
+
+
+def test_the_one_table_of_a_folder_trains_and_one_without_labels_is_for_predict(drafted, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "sales.csv").write_text("x,z,y\n" + "".join(f"{n}.5,{n},{n % 2}\n" for n in range(20)))
+    experiment, _ = drafted(Path("shop"))
+    assert experiment.data.train == tmp_path / "shop" / "sales.csv"
+    (tmp_path / "shop" / "sales.csv").rename(tmp_path / "shop" / "train.csv")
+    (tmp_path / "shop" / "test.csv").write_text("x,z\n1.5,1\n2.5,2\n")
+    (tmp_path / "shop.yaml").unlink()
+    experiment, text = drafted(Path("shop"))
+    assert experiment.data.test is None
+    assert "test.csv has no column 'y': it is for predict" in text
+
+
 def test_too_few_examples_to_keep_some_are_all_trained_on(drafted, arrays):
     experiment, _ = drafted(arrays(np.zeros((3, 2)), np.array([0, 1, 2])))
     assert experiment.fit.validation_split is None

@@ -140,6 +140,8 @@ def test_text_of_windows_names_the_line_and_the_encoding(opened):
 
 def test_labels_are_answers_too(opened):
     assert opened(PEOPLE, features=["age"]).classes == ("no", "yes")
+    data = opened("x,bought\n1,Yes\n2,no\n3,yes\n4,NO\n")
+    assert (data.classes, data.splits["train"].labels.tolist()) == (("no", "yes"), [1, 0, 1, 0])
     data = opened("x,a,b\n1,yes,False\n2,no,true\n", label=None, multi_label=["a", "b"])
     assert data.splits["train"].labels.tolist() == [[1, 0], [0, 1]]
 
