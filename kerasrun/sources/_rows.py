@@ -4,6 +4,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -341,9 +342,10 @@ def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
     """Return how many columns at the end are 0 but for a single 1, in every row."""
     for count in range(2, len(rows[0])):
         ends = [row[-count:] for row in rows]
-        if not all(is_number(value) and float(value) in (0, 1) for row in ends for value in row):
+        marks = [[value_of(value) for value in row] for row in ends]
+        if not all(mark in (0, 1) for row in marks for mark in row):
             return None
-        if all(sum(map(float, row)) == 1 for row in ends):
+        if all(row.count(Decimal(1)) == 1 for row in marks):
             return count
     return None
 
