@@ -10,6 +10,7 @@ from kerasrun.experiment.examples import write_new
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
+from kerasrun.report.plain import plain
 from kerasrun.sources.base import Recognized, Source
 from kerasrun.tasks.base import task_named
 
@@ -62,7 +63,7 @@ def recognize(path: Path, label: str | None = None) -> Recognized:
 def draft(found: Recognized, data: Path, target: Path) -> str:
     """The text of an experiment; `target` is where it will lie, from where paths are told."""
     lines = [
-        f"# {data}: {found.about}.",
+        plain(f"# {data}: {found.about}."),
         f"#   kerasrun validate {target}     what is wrong with this text, if anything",
         f"#   kerasrun train {target} --dry-run",
         f"#   kerasrun train {target}",

@@ -492,13 +492,13 @@ def _kind(name: str, values: Sequence[str]) -> str | None:
 
 def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
     """Return how many columns at the end are 0 but for a single 1, in every row."""
-    sums = [0.0] * len(rows)
+    ones = [0] * len(rows)
     for count in range(1, len(rows[0])):
-        column = [row[-count] for row in rows]
-        if not all(is_number(value) and float(value) in (0, 1) for value in column):
+        marks = [value_of(row[-count]) for row in rows]
+        if not all(mark in (0, 1) for mark in marks):
             return None
-        sums = [before + float(value) for before, value in zip(sums, column, strict=True)]
-        if count > 1 and all(one == 1 for one in sums):
+        ones = [before + (mark == 1) for before, mark in zip(ones, marks, strict=True)]
+        if count > 1 and all(number == 1 for number in ones):
             return count
     return None
 

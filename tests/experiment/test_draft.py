@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from kerasrun.errors import DataError
-from kerasrun.experiment.draft import draft_experiment
-from kerasrun.experiment.load import load
+from kerasrun.experiment.draft import draft_experiment, recognize
+from kerasrun.experiment.load import load, parse
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 
@@ -307,3 +307,19 @@ def test_a_table_that_gives_no_features_is_told_with_its_path(drafted, tmp_path,
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(DataError, match=rf"a\.csv: {words}"):
         drafted(tmp_path / "a.csv")
+
+
+def test_words_of_booleans_at_the_end_of_rows_are_columns_of_zeros_and_ones(tmp_path):
+    """`float("True")` ended in a traceback."""
+    (tmp_path / "a.csv").write_text("1.5,True,False\n2.5,False,True\n3.5,False,True\n")
+    found = recognize(tmp_path / "a.csv")
+    assert (found.keys["header"], found.keys["one_hot"]) == (False, 2)
+
+
+def test_a_name_of_a_column_that_no_line_can_hold_is_written_otherwise(tmp_path):
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    Image.new("RGB", (8, 6), (9, 9, 9)).save(tmp_path / "b.png")
+    (tmp_path / "a.csv").write_text("file,\0,class\na.png,1,2\nb.png,2,1\n")
+    text = draft_experiment(tmp_path / "a.csv", tmp_path / "a.yaml").read_text()
+    assert "\0" not in text
+    assert parse(text, tmp_path / "a.yaml").experiment.data.kind == "image_table"

@@ -415,22 +415,39 @@ def _csv(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
 
 
 def _image_table(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
-    files, rows = [], [["path", "kind", "traits", "age", "split"]]
-    for number in range(6):
-        content, suffix = _picture(rng)
-        files.append(_write(folder / "x" / f"{number}{suffix}", content))
-        path = rng.choice((f"{number}{suffix}",) * 6 + (f"{number}", f"../x/{number}{suffix}", "", "none.png"))
-        traits = rng.choice(("a;b", "a", "", "b;b"))
-        rows.append([path, "cat" if number % 2 else "dog", traits, rng.choice(("1", "2.5", "", "nan")), "train"])
+    delimiter, files = rng.choice((",", ",", ";", "\t", " ")), []
+    rows = [[f"{number}.png", "ab"[number % 2], f"{number / 4}", "p" * (1 + number // 2)] for number in range(EXAMPLES)]
+    for number in range(EXAMPLES):
+        files.append(_saved(Image.new("RGB", (8, 6), (number, 0, 9)), folder / f"{number}.png"))
+    if rng.random() < 0.7:
+        rows.insert(0, ["f", "y", "n", "g"])
+    for _ in range(rng.choice((0, 1, 2))):
+        row = rng.choice(rows)
+        cell = rng.choice((*CELLS, "..", "/", "0", "a;b", "../a.png", ".\\0.png", "2026-01-31", "test"))
+        row[rng.randrange(len(row))] = cell
     buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    table = _write(folder / "x" / "a.csv", buffer.getvalue().encode())
-    return {
-        "train": table,
-        **rng.choice(({"label": "kind"}, {"label": "kind"}, {"multi_label": "traits"}, {"target": "age"})),
-        "image_size": rng.choice((None, (6, 8), (5, 5))),
-        "on_bad_file": rng.choice(("error", "error", "skip")),
-    }, [*files, table, table]
+    csv.writer(buffer, delimiter=delimiter, lineterminator=rng.choice(("\n", "\r\n", "\r"))).writerows(rows)
+    encoding = rng.choice(("utf-8",) * 8 + ("utf-8-sig", "utf-16", "latin-1"))
+    files.append(_write(folder / "train.csv", buffer.getvalue().encode(encoding, "replace")))
+    labels = (
+        {"label": 1},
+        {"label": "y"},
+        {"target": 2},
+        {"multi_label": 1},
+        {"multi_label": (1, 2)},
+        {"one_hot": (1, 2)},
+    )
+    others: tuple[dict[str, Any], ...] = (
+        {},
+        {},
+        {"group": 3},
+        {"time": 2},
+        {"split": 3},
+        {"sample_weight": 2},
+        {"image": 0},
+    )
+    skips = {"on_bad_file": rng.choice(("error", "skip"))}
+    return {"train": files[-1], **rng.choice((*labels, {})), **rng.choice(others), **skips}, files
 
 
 def _parquet(rng: random.Random, folder: Path) -> tuple[dict[str, Any], list[Path]]:
@@ -460,8 +477,8 @@ MAKERS: dict[str, Callable[[random.Random, Path], tuple[dict[str, Any], list[Pat
     "idx": _idx,
     "keras_dataset": _keras_dataset,
     "csv": _csv,
-    "parquet": _parquet,
     "image_table": _image_table,
+    "parquet": _parquet,
 }
 
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, ExperimentError
 from kerasrun.experiment.draft import recognize
 from kerasrun.experiment.load import parse
 from kerasrun.reading import image_files
@@ -351,8 +351,18 @@ def test_keys_that_contradict_each_other_are_refused(fields):
 
 def test_the_names_of_keras_are_known(tmp_path):
     text = "data: {image_table: {train: a.csv, x_col: f, y_col: y}}\nmodel: LeNet\n"
-    with pytest.raises(Exception, match=r"(?s)'x_col'.*'image'.*'y_col'.*'label'"):
+    with pytest.raises(ExperimentError, match=r"(?s)'x_col'.*'image'.*'y_col'.*'label'"):
         parse(text, tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_share_beside_a_file_of_the_split_is_told_before_anything_is_read(tmp_path, split):
+    text = f"data: {{image_table: {{train: a.csv, {split}: b.csv}}}}\nmodel: LeNet\nfit: {{{split}_split: 0.1}}\n"
+    with pytest.raises(
+        ExperimentError, match=rf"a.yaml:3:\d+: fit.{split}_split: {split}_split beside {split} of data"
+    ):
+        parse(text, tmp_path / "a.yaml")
+    parse(text.replace("0.1", "null"), tmp_path / "a.yaml")
 
 
 def test_another_table_is_read_with_the_classes_of_a_model(listed, tmp_path):

@@ -25,6 +25,12 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     if value("fit", "validation_split") is not None and value("fit", "validation_data") is not None:
         received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
         problems.append(places.problem(("fit", "validation_data"), received, expected))
+    for split in ("validation", "test"):
+        share = value("fit", f"{split}_split")
+        if share is not None and experiment is not None and getattr(experiment.data, split, None) is not None:
+            received = f"{split}_split beside {split} of data.{experiment.data.kind}"
+            expected = "expected one of them: data in one piece have no such examples of their own"
+            problems.append(places.problem(("fit", f"{split}_split"), received, expected))
     for key in STANDARDIZATION if value("preprocessing") is not None else ():
         path = ("augmentation", ImageDataGenerator.kind, key)
         if value(*path) not in (None, NONE, False):
