@@ -73,9 +73,19 @@ def absolute(path: str | Path, folder: Path) -> Path:
     return Path(Path.cwd() if isinstance(path, CommandLineText) else folder, expanded).absolute()
 
 
+_LONGEST_NAME = 255
+
+
 def _absolute(value: Any, info: ValidationInfo) -> Any:
     folder = (info.context or {}).get("folder", Path.cwd())
-    return absolute(value, folder) if isinstance(value, str | Path) else value
+    if not isinstance(value, str | Path):
+        return value
+    path = absolute(value, folder)
+    if str(value).startswith("~") and str(value).partition("/")[0] in path.parts and not path.exists():
+        raise ValueError(f"expected a user of this machine behind '~', or a home where $HOME says one: {value}")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise ValueError(f"expected names of at most {_LONGEST_NAME} bytes, as file systems have them")
+    return path
 
 
 ExperimentPath = Annotated[Path, BeforeValidator(_absolute)]

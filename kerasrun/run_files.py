@@ -1,5 +1,7 @@
 """The names of what kerasrun writes into a run directory; nothing else in a run may have one of them."""
 
+import os
+import re
 from enum import StrEnum
 
 
@@ -21,3 +23,13 @@ class RunFile(StrEnum):
     EVALUATION = "evaluation"
     PLOTS = "plots"
     EXPORTS = "exports"
+
+
+_LONGEST_NAME = 200
+"""In bytes: a number, and the beginning of a private name, are added to it."""
+
+
+def can_name_runs(name: str) -> bool:
+    """Return whether a folder of this name can be made on every file system."""
+    is_short = len(os.fsencode(name)) <= _LONGEST_NAME
+    return bool(name) and is_short and not name.startswith(".") and not re.search(r'[\x00-\x1f/\\:*?"<>|]', name)

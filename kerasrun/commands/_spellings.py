@@ -1,6 +1,7 @@
 """Spellings that people know from other tools, and the right ones: never the nearest wrong one."""
 
 import logging
+import os
 from typing import Any
 
 from typer.core import TyperCommand
@@ -56,6 +57,9 @@ _OPTIONS = {
 }
 
 
+_OF_TRAINING = ("train", "validate", "preview", "verify", "resume")
+
+
 def command_meant(name: str, commands: list[str]) -> str:
     """Return what to type in place of a command that does not exist."""
     if name.endswith((".yaml", ".yml")):
@@ -72,7 +76,7 @@ def option_meant(option: str, command: str, options: list[str]) -> str:
     from kerasrun.experiment.where import not_needed, places_of
 
     name = option.lower()
-    is_of_training = command in ("train", "validate", "preview", "verify", "resume")
+    is_of_training = command in _OF_TRAINING
     if is_of_training and (reason := not_needed(name.lstrip("-"))):
         return reason
     if name in _OPTIONS:
@@ -86,6 +90,15 @@ def option_meant(option: str, command: str, options: list[str]) -> str:
     if near and _is_near(option, near):
         return f"did you mean {near}?"
     return f"kerasrun {command} --help lists the options"
+
+
+def _value_meant(written: str) -> str:
+    """Return how a `key=value` that stands alone is given to an experiment."""
+    from kerasrun.experiment.where import places_of
+
+    key, _, value = written.partition("=")
+    places = [key] if "." in key else places_of(key)
+    return f"a value of the experiment is changed with -s {places[0] if places else 'KEY.PATH'}={value}"
 
 
 def _is_near(option: str, other: str) -> bool:
@@ -115,6 +128,8 @@ class Command(TyperCommand):
             elif option is None and word.startswith("-") and len(word) > 1:
                 shown = name if word.startswith("--") else word
                 ctx.fail(f"no option {shown}; {option_meant(shown, self.name or '', [*known, '--quiet'])}")
+            elif option is None and "=" in word and self.name in _OF_TRAINING and not os.path.exists(word):  # noqa: PTH110
+                ctx.fail(f"unexpected argument {word}; {_value_meant(word)}")
             elif option is not None and word == name and not getattr(option, "is_flag", True):
                 left += [value for value in [next(words, None)] if value is not None]
         return list(super().parse_args(ctx, left))

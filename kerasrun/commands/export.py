@@ -7,6 +7,7 @@ import typer
 
 from kerasrun import exports
 from kerasrun.commands._options import RUNS, Json, Last, Overrides, Run, Trust
+from kerasrun.errors import UsageError
 from kerasrun.families import members
 
 GROUP, ORDER = "Use what was trained", 90
@@ -16,9 +17,9 @@ FORMATS = tuple(members(exports.__path__))
 def export(
     run: Run = None,
     file_format: Annotated[
-        Literal[FORMATS],  # type: ignore[valid-type]  # those in the folder
-        typer.Option("--format", "-f", help="The format to write.", show_default=False),
-    ] = ...,  # Typer's word for what must be given
+        Literal[FORMATS] | None,  # type: ignore[valid-type]  # those in the folder
+        typer.Option("--format", "-f", help="The format; by default by the ending of -o.", show_default=False),
+    ] = None,
     path: Annotated[
         Path | None,
         typer.Option(
@@ -43,6 +44,21 @@ def export(
     from kerasrun.results.export import export as export_run
     from kerasrun.runs.listing import find_run
 
+    file_format = file_format or _format_of(path)
     found = find_run(run, RUNS)
     report = export_run(found, file_format, output=path, last=last, overrides=overrides or (), trust=trust)
     typer.echo(report.to_json() if as_json else report.to_text())
+
+
+def _format_of(path: Path | None) -> str:
+    """
+    Raises:
+        UsageError: if the ending of a path, if there is one, says no format.
+    """
+    from kerasrun.exports.base import formats
+
+    name = path.name if path else ""
+    fitting = [one for one in formats().values() if one.suffix and name.endswith(one.suffix)]
+    if not fitting:
+        raise UsageError(f"no format; expected --format, -f: {', '.join(FORMATS)}; or a name with its ending after -o")
+    return max(fitting, key=lambda one: len(one.suffix)).name

@@ -81,7 +81,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     tutorial_forms.accept(document)
     found = keras_checks.check(document)
     typed: list[Problem] = []
-    experiment, source = fields.read_experiment(document, folder, Path(file).stem, typed)
+    experiment, source = fields.read_experiment(document, folder, Path(file).stem.lstrip("."), typed)
     places = replace(document, broken=tuple(problem.key_path for problem in found + typed))
     found += rules.problems(experiment, rules.facts_of_text(source, document), places)
     # The checks of Keras's components and the rules say more than pydantic about what they hold.

@@ -7,8 +7,12 @@ from kerasrun.experiment import where
 from kerasrun.experiment.slots import EXPERIMENT, Slot, kind_beside
 from kerasrun.text import yaml_text
 from kerasrun.text.document import Document, accept_class_name_form
-from kerasrun.text.problems import Place, Problem, Text, closest, dotted
+from kerasrun.text.problems import Place, Problem, Text, closest, dotted, shown
 from kerasrun.text.yaml_text import Node, Path
+
+_DEEPEST = 100
+"""How many names a key path may have; no experiment is nested as deep."""
+_DIGITS = 10
 
 
 def apply(root: Node, overrides: Sequence[str], problems: list[Problem]) -> None:
@@ -28,6 +32,8 @@ class _Override:
         parts = self.key_path.split(".")
         if not self.equals:
             return self.problem(len(self.key_path), (), "no '='", "expected key.path=value, such as fit.epochs=3")
+        if len(parts) > _DEEPEST:
+            return self.problem(0, (), f"a key path of {len(parts)} names", f"expected at most {_DEEPEST}")
         if not all(part.strip() == part != "" for part in parts):
             return self.problem(0, (), f"the key path '{self.key_path}'", "expected names joined by '.'")
         value = self.read_value()
@@ -91,13 +97,13 @@ class _Override:
         if not part.isdecimal() and len(named) == 1 and below.is_component:
             index = named[0]
             return self.step(items[index], (*path, index), below, part, start, value)
-        if part.isdecimal() and int(part) < len(items):
+        if part.isdecimal() and len(part) < _DIGITS and int(part) < len(items):
             if value is not None:
                 items[int(part)] = value
             return items[int(part)], (*path, int(part)), below
         names = [name for name in map(_name, items) if name]
         count = f"an index from 0 to {len(items) - 1}" if items else "no index, the list is empty"
-        received = f"'{part}' {len(named)} times" if len(named) > 1 else f"'{part}' in a list"
+        received = f"'{part}' {len(named)} times" if len(named) > 1 else f"{shown(part)} in a list"
         expected = f"expected {count}{', or one of ' + ', '.join(names) if names else ''}"
         self.problem(start, path, received, expected, None if part in names else closest(part, names))
         return None, path, slot

@@ -126,7 +126,7 @@ class Experiment(Section):
     """A whole experiment: data, model, training."""
 
     name: str = ""
-    """Runs are named after it; by default the file's stem."""
+    """Runs are named after it; by default the file's stem, without a dot in front."""
     seed: int = Field(1, ge=0, lt=2**32)
     """Everything random follows from it."""
     plugins: tuple[ExperimentPath, ...] = ()

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,13 +16,15 @@ from typing import Any
 
 from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
 from kerasrun.regular_files import read_bytes
-from kerasrun.run_files import RunFile
+from kerasrun.run_files import RunFile, can_name_runs
 from kerasrun.runs import atomic
 from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record, sha256_of_fields
 from kerasrun.text import json_text
 
 _WITHOUT_CHECKSUM = 1
 """The first format, whose `run.json` had no checksum."""
+logger = logging.getLogger("kerasrun")
+
 LATEST = "latest"
 
 
@@ -172,7 +175,7 @@ def create(output: Path, name: str) -> RunDirectory:
     Raises:
         RunDirectoryError: if the name is no file name or the folder cannot be written; nothing is left behind.
     """
-    if not name or name.startswith(".") or re.search(r'[\x00-\x1f/\\:*?"<>|]', name):
+    if not can_name_runs(name):
         raise RunDirectoryError(f"{name!r} cannot name a run: a run's folder is called after it, expected a file name")
     output = output.absolute()
     with atomic.explained(output):
@@ -206,6 +209,9 @@ def _make_next(output: Path, name: str) -> RunDirectory:
 
 def _point_latest_at(run: RunDirectory) -> None:
     latest = run.root.parent / LATEST
+    if latest.is_dir() and not latest.is_symlink():
+        logger.warning("%s is a folder, not a link, and stays one: it does not lead to %s", latest, run.name)
+        return
     private = atomic.private_name(latest)
     with atomic.writing(latest, private):
         try:

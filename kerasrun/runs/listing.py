@@ -92,7 +92,13 @@ def _latest(output: Path) -> RunDirectory:
     latest = output / LATEST
     target = follow_latest(latest)
     if target == latest or not target.exists():
-        state = "is missing" if target == latest else f"points at {target.name}, which is gone"
+        state = (
+            "is a folder, not a link"
+            if latest.is_dir()
+            else "is missing"
+            if target == latest
+            else f"points at {target.name}, which is gone"
+        )
         raise RunDirectoryError(f"{latest} {state}; name a run: {', '.join(run_names(output))}")
     return open_run(target)
 

@@ -99,3 +99,11 @@ def test_each_answer_of_an_experiment_leads_to_one_that_is_read(tmp_path):
     file.write_text(EXPERIMENT)
     for setting in ("compile.optimizer.Adam.learning_rate=0.1", "fit.validation_split=0.1", "device=gpu", "device=[0]"):
         load(file, [setting])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("epochs=5", "-s fit.epochs=5"), ("fit.epochs=5", "-s fit.epochs=5"), ("x=1", "-s KEY.PATH=1")]
+)
+def test_a_value_that_stands_alone_is_answered_with_how_it_is_changed(typed, meant):
+    told = f"unexpected argument {typed}; a value of the experiment is changed with {meant}"
+    assert told in said("train", "a.yaml", typed)

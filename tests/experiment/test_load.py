@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -284,14 +285,6 @@ def test_a_long_value_is_shown_in_part():
     )
 
 
-def test_a_home_that_nobody_has_is_a_path_that_does_not_exist():
-    assert parse("data: {folder: {path: ~nosuchuser/x}}\nmodel: Small", "/a/e.yaml").experiment.data.path == Path(
-        "/a/~nosuchuser/x"
-    )
-    with pytest.raises(ExperimentError, match=r"plugins.0: /a/~nosuchuser/x\.py: no such file"):
-        parse(SMALLEST + "plugins: [~nosuchuser/x.py]", "/a/e.yaml")
-
-
 @pytest.mark.parametrize("section", ["{fill_mode: 1, a: 2}", "{fill_mode: {x: 1.5}, a: 2}"])
 def test_numbers_in_a_section_that_cannot_be_read_are_left_alone(section):
     assert "augmentation: a mapping; expected a list of layers" in only_line(SMALLEST + f"augmentation: {section}")
@@ -328,3 +321,33 @@ def test_loading_imports_neither_tensorflow_nor_keras(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
     assert "unknown kind of data 'none'" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("~nosuchuser/a", "data.folder.path: received '~nosuchuser/a'; expected a user of this machine"),
+        ("x" * 300, "; expected names of at most 255 bytes, as file systems have them"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_told_at_its_place(path, told):
+    with pytest.raises(ExperimentError, match=re.escape(told)):
+        parse(f"data: {{folder: {{path: {path}}}}}\nmodel: Small\n", "e.yaml")
+
+
+@pytest.mark.parametrize(("file", "name"), [(".hidden.yaml", "hidden"), ("a (1).yaml", "a (1)")])
+def test_a_run_is_named_after_the_file(file, name):
+    assert parse("data: {folder: {path: x}}\nmodel: Small\n", file).experiment.name == name
+
+
+@pytest.mark.parametrize("file", ["a:b.yaml", f"{'x' * 230}.yaml"])
+def test_a_file_after_which_no_run_can_be_named_needs_a_name(file):
+    text = "data: {folder: {path: x}}\nmodel: Small\n"
+    with pytest.raises(ExperimentError, match=r"name: runs cannot be named after the file '.*; expected a 'name' of "):
+        parse(text, file)
+    assert parse(f"{text}name: short\n", file).experiment.name == "short"
+
+
+def test_a_name_is_not_longer_than_file_systems_have_it():
+    with pytest.raises(ExperimentError, match=r"e\.yaml:3:7: name: received 'x.*; expected a 'name' of at most 200"):
+        parse(f"data: {{folder: {{path: x}}}}\nmodel: Small\nname: {'x' * 300}\n", "e.yaml")

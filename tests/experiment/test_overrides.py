@@ -258,3 +258,17 @@ def test_what_a_setting_makes_wrong_is_told_at_its_column():
         "                      ^\n"
         "2 problems"
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (".".join("a" * 900) + "=1", "a key path of 900 names; expected at most 100"),
+        (f"callbacks.{'1' * 5000}=A", " in a list; expected an index from 0 to 0, or one of TensorBoard"),
+    ],
+)
+def test_a_key_path_of_any_length_is_told(setting, told):
+    text = "data: {npz: {path: a.npz}}\nmodel: LeNet\ncallbacks: [TensorBoard]\n"
+    with pytest.raises(ExperimentError) as error:
+        parse(text, "e.yaml", [setting])
+    assert told in str(error.value)

@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 import kerasrun
+from kerasrun.commands.export import _format_of
 from kerasrun.commands.export import export as command
 from kerasrun.errors import DataError, ExportError, MissingProgramError, UsageError
 from kerasrun.exports.base import formats
@@ -165,3 +167,16 @@ def test_a_network_with_layers_of_a_plugin_is_exported(tmp_path):
     run = kerasrun.train(file, output=tmp_path / "runs")
     for name in ("keras", "h5", "savedmodel"):
         assert kerasrun.export(run, name, output=tmp_path / f"a{formats()[name].suffix}").difference <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("m.h5", "h5"), ("m.weights.h5", "weights"), ("m.keras", "keras"), ("a/m.onnx", "onnx")]
+)
+def test_the_ending_says_the_format(path, form):
+    assert _format_of(Path(path)) == form
+
+
+@pytest.mark.parametrize("path", [None, Path("m"), Path("m.txt")])
+def test_without_an_ending_the_format_is_asked_for(path):
+    with pytest.raises(UsageError, match="no format; expected --format, -f: h5, json, keras"):
+        _format_of(path)

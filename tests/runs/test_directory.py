@@ -10,6 +10,7 @@ import pytest
 from kerasrun.errors import DamagedFileError, RunDirectoryError
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, create, open_run, run_names
+from kerasrun.runs.listing import find_run
 
 
 def test_runs_are_numbered_and_latest_points_at_the_newest(tmp_path, names):
@@ -71,13 +72,6 @@ def test_a_run_that_cannot_be_begun_leaves_nothing(tmp_path, failing_disk, names
         assert open_run(output / "latest").name == run_names(output)[-1]
     assert at >= 8
     assert open_run(first.root) == first
-
-
-def test_a_latest_that_is_a_folder_is_no_crash(tmp_path, names):
-    (tmp_path / "latest").mkdir()
-    with pytest.raises(RunDirectoryError, match="latest cannot be written: Is a directory"):
-        create(tmp_path, "lenet")
-    assert names(tmp_path) == ["latest"]
 
 
 def test_run_json_is_updated_field_by_field(run):
@@ -226,3 +220,13 @@ def test_every_file_of_a_run_is_inside_it_and_none_is_another(run):
     assert all(path.is_relative_to(run.root) for path in paths)
     atomic.write_json(run.evaluation("test"), {})
     assert json.loads((run.root / "evaluation" / "test.json").read_text()) == {}
+
+
+def test_a_folder_called_latest_is_left_alone(tmp_path, caplog):
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "latest" / "mine.txt").write_text("")
+    assert create(tmp_path, "lenet").name == "lenet-1"
+    assert (tmp_path / "latest" / "mine.txt").exists()
+    assert "latest is a folder, not a link, and stays one" in caplog.text
+    with pytest.raises(RunDirectoryError, match=r"latest is a folder, not a link; name a run: lenet-1"):
+        find_run(None, tmp_path)

@@ -6,6 +6,7 @@ from kerasrun.callbacks import callback_problems
 from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
+from kerasrun.run_files import can_name_runs
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, shown
 
@@ -22,6 +23,10 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     if isinstance(name, str) and not re.fullmatch(r"\w[\w.+ -]*", name):
         expected = "expected letters, digits, '_', '-' and '.': runs are folders of this name"
         problems.append(places.problem(("name",), f"received {shown(name)}", expected))
+    elif experiment is not None and not can_name_runs(experiment.name):
+        received = "received" if name else "runs cannot be named after the file"
+        expected = "expected a 'name' of at most 200 bytes, without ':' and '/'"
+        problems.append(places.problem(("name",), f"{received} {shown(experiment.name)}", expected))
     if value("fit", "validation_split") is not None and value("fit", "validation_data") is not None:
         received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
         problems.append(places.problem(("fit", "validation_data"), received, expected))
