@@ -6,6 +6,7 @@ Files beside Keras, whose classes derive from Keras's, are read the same way onc
 import ast
 import functools
 import importlib.util
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,7 @@ def _file_of(module: str) -> Path | None:
         return None
     path = _root().joinpath(*rest)
     for candidate in (path / "__init__.py", path.with_suffix(".py")):
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # noqa: PTH113  Path raises where a name is too long
             return candidate
     return None
 

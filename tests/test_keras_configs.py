@@ -334,3 +334,13 @@ def test_a_saved_network_passes_the_same_door(tmp_path, form):
         file.write_text(json.dumps(ATTACK))
     with pytest.raises(ModelError, match=r"config.layers\[2\]\).*--trust"):
         Saved.model_validate({"path": file}).settled()
+
+
+def test_a_module_with_a_name_that_no_file_can_have_is_refused():
+    layer = {"module": f"keras.{'x' * 300}", "class_name": "Dense", "config": {}}
+    assert "which can run code" in refusal({"class_name": "Sequential", "config": {"layers": [layer]}}, Path("a.json"))
+
+
+def test_what_is_huge_is_told_in_part():
+    layer = {"module": "keras.layers", "class_name": "x" * 10**6, "config": {}}
+    assert len(refusal({"class_name": "Sequential", "config": {"layers": [layer]}}, Path("a.json"))) < 1000

@@ -56,7 +56,7 @@ def _output(name: str) -> str:
 
 
 def _file_name(name: str) -> str:
-    if name in ("", ".", "..") or any(one in name for one in "/\\\0"):
+    if name in ("", ".", "..") or any(one in name for one in "/\\\0") or len(name) > 255:
         raise ValueError("expected the name of a file, without a folder")
     return name
 
