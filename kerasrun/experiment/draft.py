@@ -11,6 +11,7 @@ from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
 from kerasrun.report.plain import plain
+from kerasrun.run_files import can_name_runs, name_of_runs
 from kerasrun.sources.base import Recognized, Source
 from kerasrun.tasks.base import task_named
 
@@ -68,6 +69,7 @@ def draft(found: Recognized, data: Path, target: Path) -> str:
         f"#   kerasrun train {target} --dry-run",
         f"#   kerasrun train {target}",
         "# What can be said here, and what is said by default: kerasrun validate --resolved, docs/experiment.md.",
+        *([] if can_name_runs(target.stem) else [f"name: {flow_yaml(name_of_runs(target.stem))}"]),
         _remarked("seed: 1", "everything random follows from it"),
         "data:",
         f"  {found.kind}:",
