@@ -16,8 +16,11 @@ from pathlib import Path
 
 from kerasrun.errors import KerasrunError
 
-MEMORY = 2**31
-"""How many bytes of addresses a process may take beyond what it has when everything is imported (RLIMIT_AS)."""
+MEMORY = 2**32
+"""How many bytes of addresses a process may take beyond what it has when everything is imported (RLIMIT_AS).
+
+Threads and Arrow's allocator reserve some 2 GiB that they never touch.
+"""
 GROWTH = 2**30
 """By how many bytes the memory of a process may grow over all its cases."""
 SECONDS = 20

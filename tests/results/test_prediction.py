@@ -132,7 +132,7 @@ def test_an_array_that_does_not_fit_is_named(run, tmp_path, array, said):
 
 def test_a_file_that_is_no_array_is_named(run, tmp_path):
     (tmp_path / "a.npy").write_text("not an array")
-    with pytest.raises(DataError, match=r"a\.npy: is not a readable \.npy file"):
+    with pytest.raises(DataError, match=r"a\.npy: is not an \.npy file; it begins with b'not an a'"):
         kerasrun.predict([tmp_path / "a.npy"], model=run.best_model)
     with pytest.raises(DataError, match=r"none\.npy: does not exist"):
         kerasrun.predict([tmp_path / "none.npy"], model=run.best_model)
