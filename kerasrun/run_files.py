@@ -29,16 +29,12 @@ _LONGEST_NAME = 200
 """In bytes: a number, and the beginning of a private name, are added to it."""
 
 
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
-
-
 def can_name_runs(name: str) -> bool:
     """Return whether a folder of this name can be made on every file system."""
     is_short = len(os.fsencode(name)) <= _LONGEST_NAME
-    return bool(name) and is_short and not name.startswith(".") and not _NOT_IN_NAMES.search(name)
+    return bool(name) and is_short and not name.startswith(".") and not re.search(r'[\x00-\x1f/\\:*?"<>|]', name)
 
 
 def name_of_runs(text: str) -> str:
-    """Return a name like this one that can name runs."""
-    name = os.fsencode(_NOT_IN_NAMES.sub("_", text).lstrip("."))[:_LONGEST_NAME].decode(errors="ignore")
-    return name or "experiment"
+    """Return a name like this one that an experiment may have."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).lstrip(".")[:_LONGEST_NAME] or "experiment"

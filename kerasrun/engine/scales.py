@@ -4,6 +4,7 @@ Light to import: TensorFlow is not needed.
 """
 
 import logging
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,7 +39,8 @@ def _evens_out(experiment: Experiment) -> bool:
 def _note_columns(columns: Sequence[tuple[str, Feature]], train: Split) -> None:
     names = [name for name, one in columns if one.kind == "number"]
     places = np.arange(min(_LOOKED_AT, len(train))) * len(train) // min(_LOOKED_AT, len(train))
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a column of which every value here is missing
         deviations = np.nanstd(train.inputs.take(places)[:, : len(names)].astype(np.float64), axis=0)
     known = [(float(one), name) for one, name in zip(deviations, names, strict=True) if one > 0]
     if known and max(known)[0] > _APART * min(known)[0]:

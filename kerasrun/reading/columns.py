@@ -20,7 +20,7 @@ LEFT_OUT = "left_out"
 """The kind of a column that is no feature."""
 MOST_CATEGORIES = 1_000_000
 """How many values a category may have."""
-_MOST_NUMBERS = 10_000
+_MOST_NUMBERS = 1_000
 """How many values of a column are kept while all of them are numbers."""
 _FEW = 20
 _FORMS = tuple(
@@ -50,6 +50,8 @@ class Seen:
     """The first value that is not a number, with its line."""
     texts: dict[str, int] | None = field(default_factory=dict)
     """How often each value is there; None where there are too many."""
+    is_cut: bool = False
+    """Whether there were too many while all of them were numbers."""
 
     def add(self, texts: Sequence[str], lines: Sequence[int], table: Table) -> None:
         """Count the values of more rows."""
@@ -65,11 +67,19 @@ class Seen:
                 self.texts[text] = self.texts.get(text, 0) + times
         most = MOST_CATEGORIES if self.is_category or self.first_text else _MOST_NUMBERS
         if self.texts is not None and len(self.texts) > most:
-            self.texts = None
+            self.texts, self.is_cut = None, most == _MOST_NUMBERS
 
 
 def look(table: Table, kinds: Mapping[int, str | None]) -> list[Seen]:
-    """Read every row once, and see what is in columns; `kinds` are those that the experiment says, by position."""
+    """Read every row, and see what is in columns; `kinds` are those that the experiment says, by position."""
+    seen = {one.position: one for one in _look(table, kinds)}
+    # Text behind a thousand numbers is rare: those are read again, and all their values are kept.
+    again: dict[int, str | None] = {one.position: "category" for one in seen.values() if one.is_cut and one.first_text}
+    seen |= {one.position: one for one in (_look(table, again) if again else [])}
+    return list(seen.values())
+
+
+def _look(table: Table, kinds: Mapping[int, str | None]) -> list[Seen]:
     seen = [Seen(position, kind == "category") for position, kind in kinds.items() if kind != LEFT_OUT]
     for block, rows in table.blocks([one.position for one in seen], hashlib.sha256()):
         lines = [line for line, _, _ in block]

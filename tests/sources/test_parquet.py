@@ -1,3 +1,4 @@
+import datetime
 import decimal
 
 import numpy as np
@@ -51,7 +52,7 @@ def rows(data, split="train"):
 def opened(tmp_path):
     """Write columns as `train.parquet` and open them."""
 
-    def open_rows(columns, **fields):
+    def open_rows(columns, /, **fields):
         return Parquet(train=write(tmp_path / "train.parquet", columns, row_group_size=2), **fields).open()
 
     return open_rows
@@ -171,3 +172,17 @@ def test_a_group_is_a_column_of_text_or_numbers(tmp_path):
     assert data.splits["train"].groups.tolist() == [0, 1, 0]
     data = Parquet(train=path, label="y", features=["x"], time="when").open()
     assert data.splits["train"].times.tolist() == [3, 1, 2]
+
+
+def test_text_gaps_and_days_are_columns_as_in_a_text_file(opened, tmp_path):
+    when = [datetime.datetime(2024, 1, day) for day in (1, 2, 3, 9)]
+    columns = {"x": [1.5, None, 3, 4], "city": ["a", "b", None, "b"], "day": when, "y": list("abab")}
+    data = opened(columns, label="y", columns={"day": "date"})
+    lines = ["x,city,day,y", "1.5,a,2024-01-01,a", ",b,2024-01-02,b", "3,,2024-01-03,a", "4,b,2024-01-09,b"]
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    other = Csv(train=tmp_path / "train.csv", label="y", columns={"day": "date"}).open()
+    np.testing.assert_array_equal(rows(data), rows(other))
+    assert data.row_format.reads_as(other.row_format)
+    with kept_within(0):
+        on_demand = opened(columns, label="y", columns={"day": "date"})
+    np.testing.assert_array_equal(rows(on_demand), rows(data))

@@ -146,6 +146,18 @@ def test_labels_are_answers_too(opened):
     assert data.splits["train"].labels.tolist() == [[1, 0], [0, 1]]
 
 
+def test_text_behind_many_numbers_is_a_category_and_too_many_values_are_told(opened, monkeypatch):
+    codes = [*(str(1000 + n) for n in range(1200)), *(f"k{n % 30}" for n in range(1500))]
+    text = "code,x,bought\n" + "".join(f"{code},{n},{n % 2}\n" for n, code in enumerate(codes))
+    data = opened(text)
+    assert data.row_format.features == ("x", "code")
+    assert len(data.row_format.columns[1].categories) == 1230
+    monkeypatch.setattr("kerasrun.reading.columns.MOST_CATEGORIES", 1000)
+    assert opened(text).notes == ("x: numbers; code left out: nearly every value differs",)
+    with pytest.raises(DataError, match="column 'code' has more than 1,000 values"):
+        opened(text, columns={"code": "category"})
+
+
 @pytest.mark.parametrize(
     ("text", "fields", "message"),
     [
