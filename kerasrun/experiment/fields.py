@@ -101,7 +101,7 @@ def _read_kind(document: Document, section: str, value: Any, folder: FilePath, p
             expected, suggestion = f"expected {{{dataset}: {{name: {name}}}}}", None
         elif isinstance(value, list) and section == "model":
             expected = "expected them as layers: {layers: [...]}"
-        elif having:
+        elif having and (name is None or where.usual_kind(name) == name):
             quoted = listed([f"'{key}'" for key in keys], "and")
             received, suggestion = f"the key{'s' if len(keys) > 1 else ''} {quoted} without the kind", None
             written = ", ".join(f"{key}: …" for key in keys)

@@ -100,7 +100,10 @@ def test_what_belongs_elsewhere_or_is_called_otherwise_is_said(text, words):
             "data: {path: photos, color_mode: rgb}",
             "the keys 'path' and 'color_mode' without the kind; expected {directory: {path: …, color_mode: …}}",
         ),
-        ("data: {train: a.csv, label: y}", "expected {csv: {train: …, label: …}} or {parquet: {train: …, label: …}}"),
+        (
+            "data: {train: a.csv, label: y}",
+            "expected {csv: {train: …, label: …}}, {image_table: {train: …, label: …}} or {parquet: ",
+        ),
         ("data: {directory: {path: ., image_size: (64, 64)}}", "expected several numbers in brackets: [64, 64]"),
         ("data: {directory: {path: ., image_size: 64x64}}", "expected [height, width], such as [64, 64]"),
         ("data: {directory: {path: ., image_size: [64, 64, 3]}}", "expected [height, width], such as [64, 64]"),

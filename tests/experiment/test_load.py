@@ -72,7 +72,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      epochs: ten\n"
         "              ^\n"
         "e.yaml:9:3: fit.epoch: unknown key 'epoch'; "
-        "expected batch_size, epochs, steps_per_epoch, verbose, validation_split, validation_data, "
+        "expected batch_size, epochs, steps_per_epoch, verbose, validation_split, test_split, validation_data, "
         "validation_steps, validation_freq, class_weight or scale_targets; did you mean 'epochs'?\n"
         "      epoch: 3\n"
         "      ^\n"
