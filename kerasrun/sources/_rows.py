@@ -17,7 +17,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, Feature, ImageFormat, LabelKind, Missing, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
-from kerasrun.reading.folders import SPLIT_NAMES
+from kerasrun.reading.folders import by_split
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
 from kerasrun.reading.tables import Table
 from kerasrun.sources._division import DividedTable
@@ -171,7 +171,7 @@ class RowSource(DividedTable):
     @classmethod
     def _files_of_splits(cls, folder: Path) -> dict[str, Path]:
         files = [file for file in list_folder(folder)[0] if file.suffix.lower() in cls.suffixes]
-        return {SPLIT_NAMES[file.stem.lower()]: file for file in files if file.stem.lower() in SPLIT_NAMES}
+        return by_split(folder, files, "files")
 
     def open(self) -> Data:
         paths = {"train": self.train, "validation": self.validation, "test": self.test}
