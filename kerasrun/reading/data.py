@@ -26,9 +26,9 @@ CHANNELS: Mapping[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 Shape = tuple[int | None, ...]
 """The shape of an example, with None for what is not known."""
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train",),
+    "train": ("train", "training"),
     "validation": ("validation", "valid", "val"),
-    "test": ("test",),
+    "test": ("test", "testing"),
 }
 """The spellings of the names of splits in files and folders."""
 FeatureKind = Literal["number", "category", "date"]

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,14 @@ from kerasrun.reading.files import IMAGE_SUFFIXES, files_below, is_image, list_f
 logger = logging.getLogger("kerasrun")
 
 SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
-"""The split by the name of its folder or file, without regard to case."""
+"""The split by the name of its folder or file, as far as `split_called` does not take more for the same."""
+_OF_SPLITS = re.compile(r"(dataset|set|data|images|imgs|photos)$")
+
+
+def split_called(name: str) -> str | None:
+    """Return the split that a name stands for in any spelling, such as `training_set` or `Test images`."""
+    letters = re.sub(r"[\W_]", "", name.lower())
+    return SPLIT_NAMES.get(_OF_SPLITS.sub("", letters))
 
 
 def split_folders(path: Path) -> dict[str, Path]:
@@ -25,40 +33,66 @@ def split_folders(path: Path) -> dict[str, Path]:
     folders = list_folder(path)[1]
     if not folders:
         raise DataError(f"{path}: no class folders here; expected <class>/<image>, or train/<class>/<image> and so on")
-    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    splits = [folder for folder in folders if split_called(folder.name)]
     # A class may be called `train` (beside `plane`); a split's folder is known by the class folders in it.
     if len(splits) < len(folders) and not any(list_folder(folder)[1] for folder in splits):
         return {}
     return by_split(path, splits)
 
 
-def by_split(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
-    """Return those of the folders in `path` that are named as a split, by the split's name.
+def by_split(path: Path, entries: Sequence[Path], what: str = "folders") -> dict[str, Path]:
+    """Return those of the folders (or the `files`) in `path` that are named as a split, by the split's name.
 
     Raises:
         DataError: if a split is there twice.
     """
     found: dict[str, Path] = {}
-    for folder in folders:
-        name = SPLIT_NAMES.get(folder.name.lower())
+    for entry in entries:
+        name = split_called(entry.stem if what == "files" else entry.name)
         if name in found:
-            raise DataError(f"{path}: two folders for {name}: {found[name].name} and {folder.name}; keep one of them")
+            raise DataError(f"{path}: two {what} for {name}: {found[name].name} and {entry.name}; keep one of them")
         if name:
-            found[name] = folder
+            found[name] = entry
     return {name: found[name] for name in SPELLINGS if name in found}
 
 
+def folder_within(path: Path) -> Path:
+    """Return the folder of the data: the only one in `path`, and in that, as archives are unpacked; else `path`."""
+    for _ in range(3):
+        files, folders = list_folder(path)
+        if len(folders) != 1 or any(map(is_image, files)) or split_called(folders[0].name):
+            break
+        if not list_folder(folders[0])[1]:
+            break
+        path = folders[0]
+    return path
+
+
 def class_folders(folder: Path) -> dict[str, Path]:
-    """Return the class folders of a split, by name.
+    """Return the class folders of a split, by name; also those in its only folder, if that has its very name.
 
     Raises:
-        DataError: if there is none.
+        DataError: if there is none, or one holds the folders of splits, whose images would be mixed.
     """
     files, folders = list_folder(folder)
+    if [sub.name for sub in folders] == [folder.name] and (within := list_folder(folders[0]))[1]:
+        files, folders = within
+    for sub in folders:
+        _check_one_class(sub)
     if not folders:
         images = sum(map(is_image, files))
         raise DataError(f"{folder}: no class folders here, but {images} images; expected {folder.name}/<class>/<image>")
     return {sub.name: sub for sub in folders}
+
+
+def _check_one_class(folder: Path) -> None:
+    splits = [sub for sub in list_folder(folder)[1] if split_called(sub.name)]
+    names = listed([split.name for split in splits])
+    said = f"{folder}: holds folders of splits ({names}), so it is not the folder of one class"
+    if any(list_folder(split)[1] for split in splits):
+        raise DataError(f"{said} but data of its own; give it as the path")
+    if len({split_called(split.name) for split in splits}) > 1:
+        raise DataError(f"{said}; expected the splits above the classes: {splits[0].name}/{folder.name}/<image>")
 
 
 def match_classes(found: Mapping[str, Mapping[str, Path]], wanted: Sequence[str] | None) -> tuple[str, ...]:

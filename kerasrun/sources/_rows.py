@@ -17,7 +17,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, Feature, ImageFormat, LabelKind, Missing, RowFormat, Shape, Split
 from kerasrun.reading.files import list_folder, listed
-from kerasrun.reading.folders import SPLIT_NAMES
+from kerasrun.reading.folders import by_split
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
 from kerasrun.reading.tables import Table
 from kerasrun.sources._division import DividedTable
@@ -175,7 +175,7 @@ class RowSource(DividedTable):
     def _files_of_splits(cls, folder: Path) -> dict[str, Path]:
         """Find `train.csv`, `Testing.csv`, `validation_set.csv` and the like, or the one table that there is."""
         files = [file for file in list_folder(folder)[0] if file.suffix.lower() in cls.suffixes]
-        found = {split: file for file in files if (split := _split_called(file.stem))}
+        found = by_split(folder, files, "files")
         return {"train": files[0]} if len(files) == 1 and not found else found
 
     def open(self) -> Data:
@@ -469,12 +469,6 @@ def _guessed_labels(
     few = all(value.isdecimal() for value in values) and len(values) <= min(_MOST_CLASSES, len(rows) // 2)
     key = "label" if few or not all(map(is_number, values)) else "target"
     return [place], {key: column}
-
-
-def _split_called(stem: str) -> str | None:
-    """Return the split that a file is of by its name; None where it is called otherwise."""
-    name = re.sub(r"[-_ ]?(set|data)$", "", stem.lower())
-    return SPLIT_NAMES.get(name) or {"training": "train", "testing": "test", "validate": "validation"}.get(name)
 
 
 def _kind(name: str, values: Sequence[str]) -> str | None:

@@ -12,7 +12,14 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, ImageFormat, Split
 from kerasrun.reading.files import list_folder, listed
-from kerasrun.reading.folders import check_classes, class_folders, labelled_files, match_classes, split_folders
+from kerasrun.reading.folders import (
+    check_classes,
+    class_folders,
+    folder_within,
+    labelled_files,
+    match_classes,
+    split_folders,
+)
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
 from kerasrun.sources.base import ClassNames, OnBadFile, Recognized
@@ -26,12 +33,13 @@ LabelledFiles = Sequence[tuple[Path, int]]
 class Directory(ImageSource):
     """Image files in one folder per class: `<path>/{train,validation,test}/<class>/*`, or `<path>/<class>/*`.
 
-    `validation` may be spelt `valid` or `val`. Without such folders every image is for training. The class of an image
-    is the name of its class folder, however deep below it is; a split may lack classes, but every class must be in
-    `train`. Hidden files are passed over. Files that are not images by their extension (.jpg .jpeg .jpe .jfif .png .bmp
-    .ppm .pgm .pbm .pnm .gif .webp .tif .tiff), or without one by how they begin, are counted and passed over. The order
-    of the examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is read;
-    samples of 16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
+    `train` may be spelt `training`, `validation` `valid` or `val`, and `test` `testing`, in capitals or not, and with
+    `set`, `data` or `images` behind: `Training_Set`. Without such folders every image is for training. The class of an
+    image is the name of its class folder, however deep below it is; a split may lack classes, but every class must be
+    in `train`. Hidden files are passed over. Files that are not images by their extension (.jpg .jpeg .jpe .jfif .png
+    .bmp .ppm .pgm .pbm .pnm .gif .webp .tif .tiff), or without one by how they begin, are counted and passed over. The
+    order of the examples is by class and name. Rotation by EXIF data is applied; of an animation the first frame is
+    read; samples of 16 bits keep their high byte; an alpha channel is dropped unless `color_mode` is `rgba`.
     """
 
     kind: ClassVar[str] = "directory"
@@ -97,6 +105,7 @@ class Directory(ImageSource):
     def recognize(cls, path: Path) -> Recognized | None:
         if not path.is_dir() or not list_folder(path)[1]:
             return None
+        path = folder_within(path)
         folders = _folders(path)
         found = {name: class_folders(folder) for name, folder in folders.items()}
         classes = match_classes(found, None)

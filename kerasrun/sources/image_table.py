@@ -12,7 +12,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFormat, SkippedFile, Split
 from kerasrun.reading.files import list_folder, listed, unreadable
-from kerasrun.reading.folders import SPLIT_NAMES
+from kerasrun.reading.folders import SPLIT_NAMES, split_called
 from kerasrun.reading.labels import MISSING, distinct_classes
 from kerasrun.sources._division import DividedTable
 from kerasrun.sources._first_look import image_keys
@@ -401,7 +401,7 @@ def _by_split(rows: "ListedRows", required: str | None = None) -> dict[str, "Lis
     """Divide rows by their column `split`."""
     places: dict[str, list[int]] = {name: [] for name in SPELLINGS}
     for row, value in enumerate(rows.texts["split"]):
-        if (name := SPLIT_NAMES.get(value.lower())) is None:
+        if (name := split_called(value)) is None:
             raise DataError(f"{rows.place(row, 'split')}: {value!r}; expected {', '.join(SPLIT_NAMES)}")
         places[name].append(row)
     if required and not places[required]:
@@ -444,7 +444,7 @@ def _guessed_keys(table: "TextTable", rows: Sequence[Sequence[str]], image: int)
     }
     keys: dict[str, Any] = {"image": named.pop(image)}
     values = {place: [row[place] for row in rows] for place in named}
-    split = next((one for one, there in values.items() if {value.lower() for value in there} <= {*SPLIT_NAMES}), None)
+    split = next((one for one, there in values.items() if all(map(split_called, there))), None)
     if split is not None:
         keys["split"] = named.pop(split)
     if not named:

@@ -67,10 +67,55 @@ def test_without_split_folders_everything_is_for_training(class_folders):
     assert len(data.splits["train"]) == 5
 
 
-@pytest.mark.parametrize("name", ["validation", "valid", "val", "Val", "VALIDATION"])
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "Val", "VALIDATION", "val_set", "Validation data"])
 def test_validation_has_several_spellings(class_folders, name):
     (class_folders / "test").rename(class_folders / name)
     assert list(Directory(path=class_folders).open().splits) == ["train", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training", "testing"), ("training_set", "test_set"), ("Train", "Test"), ("TRAIN-IMAGES", "Test data")],
+)
+def test_train_and_test_have_several_spellings(class_folders, train, test):
+    (class_folders / "train").rename(class_folders / train)
+    (class_folders / "test").rename(class_folders / test)
+    assert list(Directory(path=class_folders).open().splits) == ["train", "test"]
+
+
+def test_a_split_folder_in_one_of_its_own_name_is_read(class_folders):
+    before = Directory(path=class_folders).open().fingerprint
+    for name in ("train", "test"):
+        (class_folders / name).rename(class_folders / "moved")
+        (class_folders / name).mkdir()
+        (class_folders / "moved").rename(class_folders / name / name)
+    assert Directory(path=class_folders).open().fingerprint == before
+
+
+def test_a_class_folder_that_holds_splits_is_an_error(tmp_path, class_folders, write_image):
+    class_folders.rename(tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", tmp_path / "two/a")
+    shutil.copytree(tmp_path / "moved/train", tmp_path / "two/b/train")
+    fails(tmp_path / "two", tmp_path / "two/a", "(test, train)", "data of its own; give it as the path")
+    for name in ("cat/train", "cat/test", "dog/train", "dog/test"):
+        write_image(tmp_path / "turned" / name / "1.png")
+    fails(tmp_path / "turned", tmp_path / "turned/cat", "splits above the classes: test/cat/<image>")
+
+
+def test_a_folder_of_a_class_may_be_called_like_a_split(tmp_path, write_image):
+    for name in ("vehicles/train", "vehicles/plane", "animals/dog"):
+        write_image(tmp_path / name / "1.png")
+    assert Directory(path=tmp_path).open().classes == ("animals", "vehicles")
+
+
+@pytest.mark.parametrize("outer", ["archive", "archive/photos"])
+@pytest.mark.parametrize("inner", [".", "train"])
+def test_data_in_the_only_folder_of_a_folder_are_recognized(tmp_path, class_folders, outer, inner):
+    (tmp_path / "x" / outer).parent.mkdir(parents=True)
+    (class_folders / inner).rename(tmp_path / "x" / outer)
+    found = Directory.recognize(tmp_path / "x")
+    assert (found.paths, found.classes) == ({"path": tmp_path / "x" / outer}, 2)
+    assert Directory(**found.paths, image_size=(6, 8)).open().classes == ("cat", "dog")
 
 
 def test_the_spelling_of_a_split_does_not_change_the_fingerprint(class_folders):
