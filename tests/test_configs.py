@@ -22,6 +22,7 @@ def test_the_experiments_were_found():
         "images_multi_label",
         "images_regression",
         "grouped_split",
+        "gru_digits",
     } <= set(IDS)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from kerasrun import plugins
 from kerasrun.components import absolute
 from kerasrun.errors import ExperimentError, ModelError, PluginError
-from kerasrun.experiment import fields, keras_checks, overrides, tutorial_forms
+from kerasrun.experiment import fields, keras_checks, overrides, sequences, tutorial_forms
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.slots import components
@@ -83,6 +83,7 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     typed: list[Problem] = []
     experiment, source = fields.read_experiment(document, folder, Path(file).stem.lstrip("."), typed)
     places = replace(document, broken=tuple(problem.key_path for problem in found + typed))
+    experiment = None if experiment is None else sequences.decided(experiment)
     found += rules.problems(experiment, rules.facts_of_text(source, document), places)
     # The checks of Keras's components and the rules say more than pydantic about what they hold.
     reported = sorted(f"{problem.key_path}." for problem in found)

@@ -55,6 +55,7 @@ def data_from_arrays(
     interpolation: Interpolation,
     fit_mode: FitMode,
     limit: int | None,
+    sequences: bool = False,
 ) -> Data:
     """Check the arrays of every split, and bring them to the form of `Data`.
 
@@ -69,6 +70,7 @@ def data_from_arrays(
         classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
         limit: the most examples of each split that are taken, or None for all.
+        sequences: whether inputs are no images, but of shape (examples, steps, channels) or (examples, steps).
 
     Raises:
         DataError: if an array cannot be used; the message has its name.
@@ -77,13 +79,15 @@ def data_from_arrays(
         _check_form(split)
     if label_kind == "classes":
         arrays, classes = _numbered(arrays, classes)
-    arrays, bits = _as_pixels(arrays)
+    bits: Literal[8, 16] = 8
+    if not sequences:
+        arrays, bits = _as_pixels(arrays)
     given = len(classes) if classes else None
     labels, count = _classes(arrays, given) if label_kind == "classes" else _columns(arrays, label_kind, given)
     weights = {name: _weights(split) for name, split in arrays.items()}
     for split in arrays.values():
-        _check_same_kind(split, arrays["train"], image_size)
-    shape, dtype = converted_form(arrays["train"].inputs)
+        _check_same_kind(split, arrays["train"], image_size, sequences=sequences)
+    shape, dtype = converted_form(arrays["train"].inputs, sequences=sequences)
     image_format = None
     if len(shape) == 4:
         height, width = image_size or shape[1:3]
@@ -92,7 +96,7 @@ def data_from_arrays(
     splits = {}
     for name, split in arrays.items():
         chosen = within_limit(labels[name], limit)
-        examples = _examples(name, split, chosen, digest)
+        examples = _examples(name, split, chosen, digest, sequences=sequences)
         kept, weight = labels[name][chosen], weights[name]
         weight = None if weight is None else weight[chosen]
         for array in (kept, weight):
@@ -114,7 +118,7 @@ def _check_form(split: LabelledArrays) -> None:
     if inputs.ndim not in (2, 3, 4) or 0 in inputs.shape[1:]:
         raise DataError(
             f"{name}: has shape {inputs.shape}; expected (examples, height, width), "
-            "(examples, height, width, channels) or (examples, features)"
+            "(examples, height, width, channels), (examples, steps, channels) or (examples, features)"
         )
     if not len(inputs):
         raise DataError(f"{name}: holds no examples; its shape is {inputs.shape}")
@@ -204,11 +208,15 @@ def _shift(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
 
 
 def _examples(
-    name: str, split: LabelledArrays, chosen: NDArray[np.int64], digest: "hashlib._Hash"
+    name: str, split: LabelledArrays, chosen: NDArray[np.int64], digest: "hashlib._Hash", *, sequences: bool
 ) -> NDArray[Any] | StoredInputs:
     """Check and hash the chosen examples, as uint8 or float32: in memory if they are there, or fit into it."""
     given = split.inputs if len(chosen) == len(split.inputs) else split.inputs[chosen]
-    examples = StoredInputs(given) if isinstance(given, StoredArray) else converted(given)
+    examples = (
+        StoredInputs(given, sequences=sequences)
+        if isinstance(given, StoredArray)
+        else converted(given, sequences=sequences)
+    )
     # What is in a file, and fits into memory, is kept as it is read for this check.
     kept = None
     if isinstance(examples, StoredInputs) and examples.nbytes <= memory_budget():
@@ -218,7 +226,7 @@ def _examples(
     for rows in block_slices(examples):
         read = given.read(rows) if isinstance(given, StoredArray) else given[rows]
         note_rounded(read, split.inputs_name)
-        block = converted(read) if isinstance(examples, StoredInputs) else examples[rows]
+        block = converted(read, sequences=sequences) if isinstance(examples, StoredInputs) else examples[rows]
         if kept is not None:
             kept[rows] = block
         where = np.flatnonzero(~np.isfinite(block).reshape(len(block), -1).all(axis=1))
@@ -353,11 +361,13 @@ def _class_count(split: LabelledArrays, labels: NDArray[np.int64], one_hot: int 
     return count
 
 
-def _check_same_kind(split: LabelledArrays, train: LabelledArrays, image_size: tuple[int, int] | None) -> None:
+def _check_same_kind(
+    split: LabelledArrays, train: LabelledArrays, image_size: tuple[int, int] | None, *, sequences: bool
+) -> None:
     """Refuse another dtype or shape than that of `train`; the size may differ if images are resized."""
-    shape, dtype = converted_form(split.inputs)
-    train_shape, train_dtype = converted_form(train.inputs)
-    if image_size and len(shape) != 4:
+    shape, dtype = converted_form(split.inputs, sequences=sequences)
+    train_shape, train_dtype = converted_form(train.inputs, sequences=sequences)
+    if image_size and (sequences or len(shape) != 4):
         raise DataError(f"{split.inputs_name}: has shape {split.inputs.shape}; `image_size` needs images")
     free = 3 if image_size else 1
     if shape[free:] != train_shape[free:] or dtype != train_dtype:

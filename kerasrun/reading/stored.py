@@ -47,10 +47,13 @@ class StoredArray:
 class StoredInputs:
     """Examples that are read as they are asked for, to the same bits that an array of them would hold."""
 
-    def __init__(self, stored: StoredArray, image_format: ImageFormat | None = None) -> None:
+    def __init__(
+        self, stored: StoredArray, image_format: ImageFormat | None = None, *, sequences: bool = False
+    ) -> None:
         self.stored = stored
         self._format = image_format
-        self.shape, self.dtype = converted_form(stored)
+        self._sequences = sequences
+        self.shape, self.dtype = converted_form(stored, sequences=sequences)
         self.example_shape = self.shape[1:]
         if image_format is not None:
             self.example_shape = (image_format.height, image_format.width, self.shape[3])
@@ -68,7 +71,7 @@ class StoredInputs:
 
     def read(self, rows: Rows) -> NDArray[Any]:
         """Return some examples as they are stored, not resized."""
-        return converted(self.stored.read(rows))
+        return converted(self.stored.read(rows), sequences=self._sequences)
 
 
 def block_slices(array: "StoredArray | StoredInputs | NDArray[Any]") -> Iterator[slice]:
@@ -78,14 +81,21 @@ def block_slices(array: "StoredArray | StoredInputs | NDArray[Any]") -> Iterator
         yield slice(start, min(start + count, len(array)))
 
 
-def converted_form(array: "StoredArray | NDArray[Any]") -> tuple[tuple[int, ...], np.dtype[Any]]:
+def converted_form(
+    array: "StoredArray | NDArray[Any]", *, sequences: bool = False
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and dtype of an array once it is `converted`."""
+    if sequences:
+        return array.shape, np.dtype(np.float32)
     dtype = np.dtype(np.uint8 if array.dtype == np.uint8 else np.float32)
     return (*array.shape, 1) if array.ndim == 3 else array.shape, dtype
 
 
-def converted(array: NDArray[Any]) -> NDArray[Any]:
-    """Return examples as uint8 or float32 of shape (examples, height, width, channels) or (examples, features)."""
-    shape, dtype = converted_form(array)
+def converted(array: NDArray[Any], *, sequences: bool = False) -> NDArray[Any]:
+    """Return examples as uint8 or float32 of shape (examples, height, width, channels) or (examples, features).
+
+    Of sequences the shape is left, and no number is taken for a pixel: they are float32.
+    """
+    shape, dtype = converted_form(array, sequences=sequences)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, which is found later
         return array.astype(dtype, copy=False).reshape(shape)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
@@ -32,6 +32,11 @@ class ArraySource(Source):
     classes: ClassNames | None = None
     """Names of the classes, in the order of the class numbers; by default the numbers themselves."""
 
+    @property
+    def are_sequences(self) -> bool:
+        """Whether arrays of three dimensions are sequences, and not images in grey."""
+        return False
+
     def data_from(self, arrays: Mapping[str, "LabelledArrays"], classes: Sequence[str] | None = None) -> Data:
         """Make data of arrays as `data_from_arrays` does, by the fields; `classes` where they name none."""
         from kerasrun.reading.arrays import data_from_arrays
@@ -44,7 +49,27 @@ class ArraySource(Source):
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
             limit=self.limit,
+            sequences=self.are_sequences,
         )
+
+
+class AnyArrays(ArraySource):
+    """Base of the kinds of data whose arrays may hold anything, so that the experiment says what."""
+
+    examples: Literal["images", "sequences"] | None = None
+    """What arrays of three dimensions are: `images` in grey, or `sequences` (examples, steps, channels), which stay
+    the numbers that they are, as do those of (examples, steps); by default sequences for a network whose first layers
+    take nothing else (`Conv1D`, `LSTM`, `Embedding`, …)."""
+    labels: ArrayLabels = "classes"
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.labels
+
+    @property
+    def are_sequences(self) -> bool:
+        return self.examples == "sequences"
 
     @classmethod
     def with_seen_labels(cls, paths: Mapping[str, Path]) -> Recognized:
@@ -56,7 +81,7 @@ class ArraySource(Source):
         return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
 
 
-class NamedArrays(ArraySource):
+class NamedArrays(AnyArrays):
     """Base of the kinds of data that keep several arrays in one file, each under a name."""
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -75,14 +100,8 @@ class NamedArrays(ArraySource):
     """Name of the test examples; by default `x_test`, where there is one."""
     y_test: str | None = None
     """Name of their labels; by default `y_test`."""
-    labels: ArrayLabels = "classes"
-    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
     sample_weight: str | None = None
     """Name of the array that says how much each training example counts in the loss."""
-
-    @property
-    def label_kind(self) -> LabelKind:
-        return self.labels
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:

@@ -23,7 +23,7 @@ _CHUNK_CACHE = 2**26
 
 
 class Hdf5(NamedArrays):
-    """Arrays in one HDF5 file (`.h5`): images of shape (examples, height, width[, channels]), or rows of features.
+    """Arrays in one HDF5 file (`.h5`): images of shape (examples, height, width[, channels]), sequences or rows.
 
     Images of whole numbers from 0 to 255 become uint8, whatever their dtype; those of 16 bits keep their high byte. All
     other numbers become float32. Examples that would not fit into memory stay in the file and are read as they are

@@ -7,11 +7,11 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import SPELLINGS, Data, LabelKind
+from kerasrun.reading.data import SPELLINGS, Data
 from kerasrun.reading.files import FileThatStays, first_bytes, list_folder
 from kerasrun.reading.memory import too_large, too_packed
-from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources.base import ArrayLabels, Recognized
+from kerasrun.sources._array_source import AnyArrays
+from kerasrun.sources.base import Recognized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kerasrun.reading.stored import Rows, StoredArray
 
 
-class Npy(ArraySource):
-    """Arrays in `.npy` files, one each: images of shape (examples, height, width[, channels]), or rows of features.
+class Npy(AnyArrays):
+    """Arrays in `.npy` files, one each: images of shape (examples, height, width[, channels]), sequences or rows.
 
     Images of whole numbers from 0 to 255 become uint8, whatever their dtype; those of 16 bits keep their high byte. All
     other numbers become float32. Examples that would not fit into memory stay in their file
@@ -42,8 +42,6 @@ class Npy(ArraySource):
     """The file of test examples."""
     y_test: ExperimentPath | None = None
     """The file of their labels."""
-    labels: ArrayLabels = "classes"
-    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
     sample_weight: ExperimentPath | None = None
     """The file that says how much each training example counts in the loss."""
 
@@ -55,10 +53,6 @@ class Npy(ArraySource):
                 there, lacking = "xy" if given["x"] else "yx"
                 raise ValueError(f"expected {lacking}_{split} beside {there}_{split}")
         return self
-
-    @property
-    def label_kind(self) -> LabelKind:
-        return self.labels
 
     def open(self) -> Data:
 

@@ -21,7 +21,7 @@ _NPY = ".npy"
 
 
 class Npz(NamedArrays):
-    """Arrays in one `.npz` file: images of shape (examples, height, width[, channels]), or rows of features.
+    """Arrays in one `.npz` file: images of shape (examples, height, width[, channels]), sequences or rows.
 
     Images of whole numbers from 0 to 255 become uint8, whatever their dtype; those of 16 bits keep their high byte. All
     other numbers become float32. Nothing is ever unpickled. Images are used as they are unless `image_size` is given.
