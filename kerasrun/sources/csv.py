@@ -1,5 +1,6 @@
 """Rows of values in text files."""
 
+import codecs
 import csv
 from collections.abc import Sequence
 from itertools import islice
@@ -69,10 +70,12 @@ class Csv(RowSource):
     @classmethod
     def _encodes(cls, value: str) -> str:
         try:
-            alike = '\r\n",;\t0'.encode(value) == b'\r\n",;\t0'
+            name = codecs.lookup(value).name
         except LookupError:
             raise ValueError("expected an encoding of Python's, such as utf-8, cp1252 or latin-1") from None
-        if not alike:
+        if name in ("utf-8", "utf-8-sig"):
+            return "utf-8"
+        if '\r\n",;\t0'.encode(value) != b'\r\n",;\t0':
             raise ValueError("expected an encoding that has ASCII as it is; save the file as UTF-8")
         return value
 
@@ -142,7 +145,7 @@ def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
     except csv.Error:
         sniffed = _DELIMITERS[0]
     found = (one for one in (sniffed, *_DELIMITERS) if _divides(lines, one))
-    return next(found, WHITESPACE if _are_blanks(lines) else ",")
+    return next(found, WHITESPACE if _are_blanks(lines) and "," not in lines[0] else ",")
 
 
 def _divides(lines: list[str], delimiter: str) -> bool:
