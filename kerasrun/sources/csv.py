@@ -70,12 +70,12 @@ class Csv(RowSource):
     @classmethod
     def _encodes(cls, value: str) -> str:
         try:
-            name = codecs.lookup(value).name
+            name, encoded = codecs.lookup(value).name, '\r\n",;\t0'.encode(value)
         except LookupError:
             raise ValueError("expected an encoding of Python's, such as utf-8, cp1252 or latin-1") from None
         if name in ("utf-8", "utf-8-sig"):
             return "utf-8"
-        if '\r\n",;\t0'.encode(value) != b'\r\n",;\t0':
+        if encoded != b'\r\n",;\t0':
             raise ValueError("expected an encoding that has ASCII as it is; save the file as UTF-8")
         return value
 

@@ -142,7 +142,7 @@ def test_text_of_windows_names_the_line_and_the_encoding(opened):
 def test_a_byte_order_mark_does_not_count_however_the_encoding_is_spelt(opened):
     for encoding in ("utf-8", "UTF8", "utf-8-sig"):
         assert opened(b"\xef\xbb\xbfx,bought\n1,a\n2,b\n", encoding=encoding).row_format.features == ("x",)
-    for encoding in ("utf-16", "nothing"):
+    for encoding in ("utf-16", "nothing", "rot13", "hex"):
         with pytest.raises(ValidationError, match="expected an encoding"):
             opened("x,bought\n1,a\n2,b\n", encoding=encoding)
 
