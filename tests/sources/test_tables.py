@@ -152,6 +152,12 @@ def test_a_row_of_another_length_is_told_as_it_is_divided_by_commas(opened):
         opened("a x,bought\n1 b,a\n2,c d,b\n")
 
 
+@pytest.mark.parametrize("fields", [{"decimal": ";"}, {"thousands": "x"}, {"decimal": ",", "thousands": ","}])
+def test_signs_of_numbers_that_cannot_be_are_told(opened, fields):
+    with pytest.raises(ValidationError, match=r"expected (\".\" or|one of , .|thousands that differ)"):
+        opened("x,bought\n1,a\n2,b\n", **fields)
+
+
 def test_labels_are_answers_too(opened):
     assert opened(PEOPLE, features=["age"]).classes == ("no", "yes")
     data = opened("x,bought\n1,Yes\n2,no\n3,yes\n4,NO\n")
