@@ -72,7 +72,7 @@ class RowSource(DividedTable):
     test: ExperimentPath | None = None
     """The file of test examples."""
     features: Columns | None = None
-    """The columns of the features, in this order; by default every column not named elsewhere."""
+    """The columns of the features, in this order, categories last; by default every column not named elsewhere."""
     label: Column | None = None
     """The column of the class, as text or number."""
     one_hot: Length | Columns | None = None

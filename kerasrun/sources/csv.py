@@ -1,11 +1,12 @@
 """Rows of values in text files."""
 
+import codecs
 import csv
 import io
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import field_validator, model_validator
 
@@ -57,10 +58,10 @@ class Csv(RowSource):
     finds it in the first rows, and says so where it is no comma."""
     encoding: str = "utf-8"
     """The encoding of the text, such as `cp1252` or `latin-1`."""
-    decimal: Literal[".", ","] = "."
-    """What is before the decimals of a number."""
-    thousands: Literal[",", ".", " ", "'", "_"] | None = None
-    """What may be between groups of three digits."""
+    decimal: str = "."
+    """What is before the decimals of a number: `.` or `,`."""
+    thousands: str | None = None
+    """What may be between groups of three digits: `,`, `.`, `'`, `_` or a blank."""
 
     @field_validator("delimiter")
     @classmethod
@@ -73,11 +74,27 @@ class Csv(RowSource):
     @classmethod
     def _encodes(cls, value: str) -> str:
         try:
-            alike = '\r\n",;\t0'.encode(value) == b'\r\n",;\t0'
+            name, encoded = codecs.lookup(value).name, '\r\n",;\t0'.encode(value)
         except LookupError:
             raise ValueError("expected an encoding of Python's, such as utf-8, cp1252 or latin-1") from None
-        if not alike:
+        if name in ("utf-8", "utf-8-sig"):
+            return "utf-8"
+        if encoded != b'\r\n",;\t0':
             raise ValueError("expected an encoding that has ASCII as it is; save the file as UTF-8")
+        return value
+
+    @field_validator("decimal")
+    @classmethod
+    def _is_before_decimals(cls, value: str) -> str:
+        if value not in (".", ","):
+            raise ValueError('expected "." or ","')
+        return value
+
+    @field_validator("thousands")
+    @classmethod
+    def _is_between_groups(cls, value: str | None) -> str | None:
+        if value is not None and value not in (",", ".", "'", "_", " ", "\u00a0", "\u202f"):
+            raise ValueError("""expected one of , . ' _ or a blank""")
         return value
 
     @model_validator(mode="after")
@@ -145,7 +162,7 @@ def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
     except csv.Error:
         sniffed = _DELIMITERS[0]
     found = (one for one in (sniffed, *_DELIMITERS) if _divides(lines, one))
-    return next(found, WHITESPACE if _are_blanks(lines) else ",")
+    return next(found, WHITESPACE if _are_blanks(lines) and "," not in lines[0] else ",")
 
 
 def _divides(lines: list[str], delimiter: str) -> bool:

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from kerasrun.errors import DataError
 from kerasrun.reading.memory import kept_within
@@ -136,6 +137,25 @@ def test_text_of_windows_names_the_line_and_the_encoding(opened):
     with pytest.raises(DataError, match=r"train\.csv:3: is not UTF-8 text; .*`encoding: cp1252`, .*'Zürich,2,b'"):
         opened(text)
     assert opened(text, encoding="cp1252").row_format.columns[1].categories == ("Rome", "Zürich")
+
+
+def test_a_byte_order_mark_does_not_count_however_the_encoding_is_spelt(opened):
+    for encoding in ("utf-8", "UTF8", "utf-8-sig"):
+        assert opened(b"\xef\xbb\xbfx,bought\n1,a\n2,b\n", encoding=encoding).row_format.features == ("x",)
+    for encoding in ("utf-16", "nothing", "rot13", "hex"):
+        with pytest.raises(ValidationError, match="expected an encoding"):
+            opened("x,bought\n1,a\n2,b\n", encoding=encoding)
+
+
+def test_a_row_of_another_length_is_told_as_it_is_divided_by_commas(opened):
+    with pytest.raises(DataError, match=r"train\.csv:3: 3 values; expected 2, as in the header"):
+        opened("a x,bought\n1 b,a\n2,c d,b\n")
+
+
+@pytest.mark.parametrize("fields", [{"decimal": ";"}, {"thousands": "x"}, {"decimal": ",", "thousands": ","}])
+def test_signs_of_numbers_that_cannot_be_are_told(opened, fields):
+    with pytest.raises(ValidationError, match=r"expected (\".\" or|one of , .|thousands that differ)"):
+        opened("x,bought\n1,a\n2,b\n", **fields)
 
 
 def test_labels_are_answers_too(opened):
