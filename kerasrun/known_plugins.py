@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kerasrun.errors import PluginError
+from kerasrun.regular_files import read_bytes
 
 logger = logging.getLogger("kerasrun")
 
@@ -63,7 +64,7 @@ def require(path: Path, sha256: str, *, trust: bool) -> None:
 
 def _known() -> set[str]:
     try:
-        text = _file().read_bytes()
+        text = read_bytes(_file())
     except OSError:  # it vouches for nothing then
         return set()
     return {line.split()[0] for line in text.decode(errors="replace").splitlines() if line.strip()}

@@ -60,8 +60,8 @@ def read(path: Path) -> Plugin:
     """
     if path.suffix != ".py":
         raise PluginError("expected a Python file, whose name ends in .py")
-    if path.exists() and not path.is_file():
-        raise PluginError("not a file; expected a Python file")
+    if path.is_dir():
+        raise PluginError("a folder; expected a Python file")
     try:
         content = read_bytes(path)
         add_file(module_of(path), content, path)

@@ -153,7 +153,7 @@ def sha256_of(entries: Iterable[Sequence[str]]) -> str:
 def sha256_of_content(path: Path) -> str:
     """Return the sha256 of a file, as hexadecimal text; raises as `first_bytes`."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise unreadable(path, error, "a file") from error

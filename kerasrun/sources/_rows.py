@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Data, Feature, ImageFormat, LabelKind, Missing, RowFormat, Shape, Split
-from kerasrun.reading.files import list_folder, listed
+from kerasrun.reading.files import FileThatStays, list_folder, listed
 from kerasrun.reading.folders import by_split
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of, value_of
 from kerasrun.reading.tables import Table
@@ -229,7 +229,7 @@ class RowSource(DividedTable):
         """Find what the columns are, and read the file for training."""
         from kerasrun.reading.columns import described
 
-        layout = self._layout(train)
+        file, layout = FileThatStays(train.path), self._layout(train)
         kinds = {train.position(name, "columns"): kind for name, kind in self.columns.items()}
         names = [train.columns[position] for position, _ in layout.features]
         if unknown := [name for name in self.columns if train.columns[train.position(name, "columns")] not in names]:
@@ -238,6 +238,7 @@ class RowSource(DividedTable):
             try:  # most tables are numbers alone, and are read once
                 scanned = self._scanned(train, layout, gaps=False)
             except DataError:
+                file.check()
                 found = self._looked_at(train, layout, kinds)
                 if all(isinstance(one, Feature) and one == Feature() for one in found.values()):
                     raise

@@ -1,5 +1,6 @@
 """Images that a table lists."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,7 @@ from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFo
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.reading.folders import SPLIT_NAMES, split_called
 from kerasrun.reading.labels import MISSING, distinct_classes
+from kerasrun.regular_files import open_regular
 from kerasrun.sources._division import DividedTable
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
@@ -43,6 +45,9 @@ _MOST_NAMES = 10_000
 """Each example has a number for every label that may hold."""
 _FEW_NUMBERS = 30
 """Of so many different whole numbers, those in the column of the labels are taken for classes."""
+
+_LONGEST = 2**20
+"""The characters of a line that are looked at."""
 
 
 class ImageTable(ImageSource, DividedTable):
@@ -421,8 +426,9 @@ def _label_column(table: "TextTable", taken: Mapping[str, int]) -> int:
 
 def _first_line(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:  # reading the rows says what is wrong with them
-            return next((line for line in file if line.strip()), "")
+        # Reading the rows says what is wrong with them.
+        with io.TextIOWrapper(open_regular(path), "utf-8-sig", "replace") as file:
+            return next((line for line in iter(lambda: file.readline(_LONGEST), "") if line.strip()), "")
     except OSError as error:
         raise unreadable(path, error, "a text file that lists images") from error
 
