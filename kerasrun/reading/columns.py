@@ -30,7 +30,9 @@ _FORMS = tuple(
     if day or not time
 )
 """The forms of dates, as `strptime` has them; the empty one is ISO 8601."""
-_FOREIGN = re.compile(r"[-+]?(\d{1,3}(?P<thousands>[.,' ])\d{3}((?P=thousands)\d{3})*)?\d*(?P<decimal>[.,])?\d*")
+_FOREIGN = re.compile(
+    r"[-+]?(\d{1,3}(?P<thousands>[.,' \u00a0\u202f])\d{3}((?P=thousands)\d{3})*)?\d*(?P<decimal>[.,])?\d*"
+)
 """A number as it is written with a decimal comma, or with groups of three digits."""
 _LISTED = 12
 

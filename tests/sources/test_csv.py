@@ -31,7 +31,8 @@ def change(folder):
 
 def short_experiment(folder):
     return f"""
-data: {{csv: {{train: {DATA}/line.csv, target: y}}}}
+data: {{csv: {{train: {DATA}/customers/train.csv, label: left, columns: {{signup: date}}, limit: 60}}}}
+preprocessing: [Normalization]
 model: {{MLP: {{units: [4]}}}}
 """
 

@@ -128,6 +128,10 @@ def test_numbers_of_other_countries(opened):
     assert rows(data).tolist() == [[1234.5], [-7.25], [1e6]]
     with pytest.raises(DataError, match=r"train\.csv:2: column 'price': '1\.234,5'; expected a number: set `decimal:"):
         opened(text)
+    french = "price;bought\n1\u202f234,5;a\n2\u202f000,25;b\n"
+    with pytest.raises(DataError, match='expected a number: set `decimal: ","` and `thousands: "\u202f"`'):
+        opened(french)
+    assert rows(opened(french, decimal=",", thousands="\u202f")).tolist() == [[1234.5], [2000.25]]
     with pytest.raises(DataError, match=r"train\.csv:3: column 'price': '12\.34'; expected a number"):
         opened("price;bought\n1.234;a\n12.34;b\n", decimal=",", thousands=".", columns={"price": "number"})
 
