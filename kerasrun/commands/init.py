@@ -22,6 +22,21 @@ def init(
         str | None,
         typer.Option(metavar="COLUMN", help="The column of a table that is to be predicted.", show_default=False),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARES",
+            help="What of your data trains, validates and tests, such as 80/10/10.",
+            show_default=False,
+        ),
+    ] = None,
+    download: Annotated[
+        bool,
+        typer.Option(
+            "--download",
+            help="For photos, a pretrained network even if Keras has to download its weights when training begins.",
+        ),
+    ] = False,
     file: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Where to write; by default NAME.yaml here.", show_default=False),
@@ -40,9 +55,11 @@ def init(
     if data:
         from kerasrun.experiment.draft import draft_experiment
 
-        typer.echo(draft_experiment(data, file, label))
+        typer.echo(draft_experiment(data, file, label, split=split, download=download))
     elif label:
         raise UsageError("--label names a column of a table; name the table with --data PATH")
+    elif split or download:
+        raise UsageError(f"{'--split' if split else '--download'} is about your data; name them with --data PATH")
     elif name:
         typer.echo(copy_example(name, file))
     elif file:

@@ -1,13 +1,18 @@
 """An experiment to begin with, for data that were looked at."""
 
+import logging
 import math
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from kerasrun.components import kinds
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.examples import write_new
 from kerasrun.experiment.load import parse
+from kerasrun.experiment.photos import DOWNLOADED, Pretrained, cached, weights_folder
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
 from kerasrun.report.plain import plain
@@ -15,29 +20,47 @@ from kerasrun.run_files import can_name_runs, name_of_runs
 from kerasrun.sources.base import Recognized, Source
 from kerasrun.tasks.base import task_named
 
+logger = logging.getLogger("kerasrun")
+
 # Smaller images than LeNet was made for still pass through it; from here on a deeper network sees more.
 _LENET_MOST = 48
 _LENET_LEAST = 16
 # The smallest side that is left before the features are averaged.
 _LEAST_MAP = 6
+# Images for each class below which a network from scratch has few filters, and from which it needs no augmentation.
+_FEW, _PLENTY = 1_000, 5_000
+# The side to which photos from cameras are brought for a network from scratch.
+_PHOTO, _PHOTO_MOST = 128, 224
 
 
-def draft_experiment(data: Path, target: Path | None = None, label: str | None = None) -> Path:
+def draft_experiment(
+    data: Path,
+    target: Path | None = None,
+    label: str | None = None,
+    *,
+    split: str | None = None,
+    download: bool = False,
+) -> Path:
     """Look at data, and write an experiment for them that can be trained as it is.
 
     Args:
         data: a folder or a file.
         target: the file; by default called after the data, in the working directory.
         label: the column of a table that is to be predicted, by its name or its number.
+        split: the shares that train, validate and test, such as `80/10/10`.
+        download: for photos, name a pretrained network whose weights Keras is to download when training begins.
 
     Raises:
         DataError: if the data are not recognized, or the target is there already.
+        UsageError: if `split` is not shares, or the data have splits of their own.
     """
     stem = data.resolve().stem if data.is_file() else data.resolve().name
     target = target or Path(f"{stem}.yaml")
     if target.exists():
         raise DataError(f"{target}: is there already, and is not written over; name another file with --output FILE")
-    text = draft(recognize(data, label), data, target)
+    found = recognize(data, label)
+    shares = _shares(split, found) if split else {}
+    text = draft(found, data, target, shares, download=download)
     parse(text, target)
     write_new(target, text)
     return target
@@ -61,10 +84,19 @@ def recognize(path: Path, label: str | None = None) -> Recognized:
     raise DataError(f"{path}: not recognized as data; expected {', '.join(forms[:-1])} or {forms[-1]}")
 
 
-def draft(found: Recognized, data: Path, target: Path) -> str:
+def draft(
+    found: Recognized,
+    data: Path,
+    target: Path,
+    shares: Mapping[str, float] = MappingProxyType({}),
+    *,
+    download: bool = False,
+) -> str:
     """The text of an experiment; `target` is where it will lie, from where paths are told."""
+    found, network = _prepared(found, download=download) if _are_photos(found) else (found, None)
     lines = [
         plain(f"# {data}: {found.about}."),
+        *([_SCRATCH] if _are_photos(found) and not network else []),
         f"#   kerasrun validate {target}     what is wrong with this text, if anything",
         f"#   kerasrun train {target} --dry-run",
         f"#   kerasrun train {target}",
@@ -75,11 +107,12 @@ def draft(found: Recognized, data: Path, target: Path) -> str:
         f"  {found.kind}:",
         *(f"    {key}: {flow_yaml(_shown_path(path, target))}" for key, path in found.paths.items()),
         *(_remarked(f"    {key}: {flow_yaml(value)}", _REMARKS.get(key)) for key, value in found.keys.items()),
-        *_model(found),
+        *_augmentation(found, network),
+        *(_pretrained(network) if network else _model(found)),
         "compile:",
         "  optimizer: {Adam: {learning_rate: 0.001}}",
         *_metrics(found),
-        *_fit(found),
+        *_fit(found, shares, network),
     ]
     return "\n".join(lines) + "\n"
 
@@ -88,8 +121,62 @@ _REMARKS = {
     "image_size": "[height, width] to which every image is brought",
     "color_mode": "or rgb",
 }
+_SCRATCH = (
+    "# The network begins from scratch, because no ImageNet weights are in Keras's cache. With a network connection,\n"
+    "# kerasrun init --download writes one that is pretrained, and far better on few photos."
+)
 _FOLLOWS = "the last layer and the loss follow from the labels"
 _CONV = "kernel_size: 3, padding: same, activation: relu"
+
+
+def _are_photos(found: Recognized) -> bool:
+    """Return whether examples are image files too large for LeNet, which can be brought to any size."""
+    return found.kind in ("directory", "image_table") and max(found.shape[:2]) > _LENET_MOST
+
+
+def _prepared(found: Recognized, *, download: bool) -> tuple[Recognized, Pretrained | None]:
+    """Bring photos to the size of pretrained weights; without weights, those of cameras to one that is soon trained."""
+    side = min(found.shape[:2])
+    network, size = cached(side) or ((DOWNLOADED, DOWNLOADED.size_for(side)) if download else (None, _PHOTO))
+    if network is None:
+        logger.info(
+            "no ImageNet weights that serve are in %s, so the network begins from scratch; --download writes %s, whose "
+            "weights Keras downloads when training begins",
+            *(weights_folder(), DOWNLOADED.name),
+        )
+        if max(found.shape[:2]) <= _PHOTO_MOST:
+            return found, None
+    # Pretrained networks take colours, of a grey photo three times the same.
+    keys = {key: value for key, value in found.keys.items() if network is None or key != "color_mode"}
+    channels = 3 if network else found.shape[2]
+    return replace(found, shape=(size, size, channels), keys={**keys, "image_size": [size, size]}), network
+
+
+def _of_each_class(found: Recognized) -> int:
+    return found.examples // max(found.classes, 1)
+
+
+def _augmentation(found: Recognized, network: Pretrained | None) -> list[str]:
+    if not _are_photos(found) or (not network and _of_each_class(found) >= _PLENTY):
+        return []
+    return [
+        _remarked("augmentation:", "of the training photos, another in each epoch"),
+        _remarked("  - RandomFlip: {mode: horizontal}", "not where left and right matter, as in writing"),
+        "  - RandomTranslation: {height_factor: 0.1, width_factor: 0.1, fill_mode: nearest}",
+        "  - RandomRotation: {factor: 0.03, fill_mode: nearest}",
+    ]
+
+
+def _pretrained(network: Pretrained) -> list[str]:
+    return [
+        "model:",
+        _remarked(f"  {network.name}:", _FOLLOWS),
+        *([] if network.alpha is None else [f"    alpha: {network.alpha}"]),
+        _remarked("    weights: imagenet", "from Keras's cache, or downloaded by it"),
+        "    pooling: avg",
+        "    head: []",
+        "    dropout: 0.2",
+    ]
 
 
 def _model(found: Recognized) -> list[str]:
@@ -110,13 +197,13 @@ def _model(found: Recognized) -> list[str]:
     if min(height, width) >= _LENET_LEAST and max(height, width) <= _LENET_MOST:
         return [_remarked("model: LeNet", _FOLLOWS)]
     lines = ["model:", _remarked("  layers:", _FOLLOWS)]
-    side, filters = min(height, width), 16
+    side, filters, most = min(height, width), 16, 64 if _of_each_class(found) < _FEW else 128
     while side >= 2 * _LEAST_MAP:
         lines += [
             f"    - Conv2D: {{filters: {filters}, {_CONV}}}",
             "    - MaxPooling2D: {pool_size: 2}",
         ]
-        side, filters = side // 2, min(2 * filters, 128)
+        side, filters = side // 2, min(2 * filters, most)
     return [
         *lines,
         f"    - Conv2D: {{filters: {filters}, {_CONV}}}",
@@ -129,14 +216,40 @@ def _metrics(found: Recognized) -> list[str]:
     return [f"  metrics: [{', '.join(task_named(found.label_kind).drafted_metrics(found.classes))}]"]
 
 
-def _fit(found: Recognized) -> list[str]:
+def _fit(found: Recognized, shares: Mapping[str, float], network: Pretrained | None) -> list[str]:
     """Return batch size, epochs and patience; of rows of numbers, those that fit the number of rows."""
     batch_size, epochs, patience = min(32, max(1, found.examples // 4)), 20, 5
+    if _are_photos(found) and not network and _of_each_class(found) < _FEW:
+        epochs, patience = 50, 10
     if len(found.shape) == 1:
         batch_size, epochs, patience = next(one for most, *one in _ROWS if found.examples <= most)
         batch_size = min(batch_size, max(1, found.examples // 4))
     scaled = ["  scale_targets: true"] if found.label_kind == "numbers" else []
-    return ["fit:", f"  batch_size: {batch_size}", f"  epochs: {epochs}", *scaled, *_validation(found, patience)]
+    length = [] if network else [f"  epochs: {epochs}"]
+    stages = _stages(found) if network else []
+    fit, callbacks = _validation(found, shares, patience)
+    return ["fit:", f"  batch_size: {batch_size}", *length, *scaled, *fit, *stages, *callbacks]
+
+
+def _stages(found: Recognized) -> list[str]:
+    """Return the stages of fine-tuning; the more photos, the fewer epochs."""
+    head, whole = next(epochs for most, *epochs in _STAGES if found.examples <= most)
+    return [
+        "stages:",
+        _remarked(f"  - {{epochs: {head}, trainable: false}}", "the new last layer alone"),
+        _remarked(
+            f"  - {{epochs: {whole}, trainable: true, optimizer: {{Adam: {{learning_rate: 1e-4}}}}}}",
+            "then the whole network, gently",
+        ),
+    ]
+
+
+_STAGES = (
+    (500, 20, 20),
+    (10_000, 8, 12),
+    (math.inf, 3, 5),
+)
+"""For at most so many photos: the epochs of both stages."""
 
 
 _ROWS = (
@@ -148,15 +261,32 @@ _ROWS = (
 """For tables of at most so many rows: batch size, epochs, and how many of them may pass without a better one."""
 
 
-def _validation(found: Recognized, patience: int) -> list[str]:
+def _validation(found: Recognized, shares: Mapping[str, float], patience: int) -> tuple[list[str], list[str]]:
+    """Return the lines of `fit` that set examples aside, and the callbacks."""
     stopping = ["callbacks:", f"  - EarlyStopping: {{monitor: val_loss, patience: {patience}}}"]
+    if shares:
+        return [f"  {key}: {share}" for key, share in shares.items()], stopping
     if found.validates:
-        return stopping
+        return [], stopping
     share = next((one for one in (0.1, 0.2, 0.5) if found.examples * one >= max(found.classes, 2)), None)
     if share is None:
-        return ["  # too few examples to keep some for validation"]
+        return ["  # too few examples to keep some for validation"], []
     kept = "the same share of every class" if task_named(found.label_kind).one_class else "by the seed"
-    return [_remarked(f"  validation_split: {share}", f"of the training examples, {kept}"), *stopping]
+    return [_remarked(f"  validation_split: {share}", f"of the training examples, {kept}")], stopping
+
+
+def _shares(split: str, found: Recognized) -> Mapping[str, float]:
+    """Return the keys of `fit` for shares such as `80/10/10`; what validates is a share of what is left."""
+    parts = [int(part) for part in split.split("/") if part.isdecimal()]
+    if len(parts) != split.count("/") + 1 or len(parts) not in (2, 3) or not all(parts):
+        raise UsageError(
+            f"--split {split}: expected the shares that train, validate and test, such as 80/10/10 or 80/20"
+        )
+    train, validation, *test = parts
+    if own := ["validation"] * found.validates + ["test"] * (found.tests and bool(test)):
+        raise UsageError(f"--split {split}: the data have {' and '.join(own)} examples of their own, which are used")
+    aside = {"test_split": round(test[0] / sum(parts), 6)} if test else {}
+    return {**aside, "validation_split": round(validation / (train + validation), 6)}
 
 
 def _shown_path(path: Path, target: Path) -> str:

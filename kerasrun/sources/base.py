@@ -72,6 +72,8 @@ class Recognized:
     label_kind: LabelKind = "classes"
     validates: bool = False
     """Whether there are validation examples."""
+    tests: bool = False
+    """Whether there are test examples."""
     keys: Mapping[str, Any] = field(default_factory=dict)
     """The source's other keys."""
     numbers: bool = True
@@ -178,6 +180,7 @@ class Source(Kind):
             count,
             data.label_kind,
             validates="validation" in data.splits,
+            tests="test" in data.splits,
             keys=keys,
             numbers=not data.row_format or any(one.kind != "category" for one in data.row_format.columns),
         )

@@ -119,6 +119,7 @@ class Directory(ImageSource):
             (*size, 1 if keys.get("color_mode") == "grayscale" else 3),
             len(classes),
             validates="validation" in folders,
+            tests="test" in folders,
             keys=keys,
         )
 

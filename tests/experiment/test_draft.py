@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrun.errors import DataError
+from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.draft import draft_experiment, recognize
 from kerasrun.experiment.load import load, parse
+from kerasrun.experiment.photos import PRETRAINED, cached
 
 DIGITS = Path(__file__).parents[2] / "data" / "digits"
 
@@ -21,12 +22,21 @@ def _kinds():
     """The kinds that there are, instead of those of the other tests in this folder."""
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Keras's folder of downloaded weights, empty; and nothing can be downloaded."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("init used the network"))
+    (tmp_path / "keras/models").mkdir(parents=True)
+    return tmp_path / "keras/models"
+
+
 @pytest.fixture
 def drafted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def draft(data, label=None):
-        target = draft_experiment(data, None, label)
+    def draft(data, label=None, **options):
+        target = draft_experiment(data, None, label, **options)
         return load(target).experiment, target.read_text(encoding="utf-8")
 
     return draft
@@ -131,6 +141,124 @@ def test_splits_of_the_data_validate(drafted, tmp_path):
     experiment, _ = drafted(Path("photos"))
     assert experiment.fit.validation_split is None
     assert [callback.name for callback in experiment.callbacks] == ["EarlyStopping"]
+
+
+@pytest.mark.parametrize(
+    ("files", "side", "mode", "name", "alpha", "size"),
+    [
+        (["mobilenet_2_5_224_tf_no_top.h5"], 100, "RGB", "MobileNet", 0.25, 224),
+        (["mobilenet_2_5_224_tf_no_top.h5", "mobilenet_5_0_160_tf_no_top.h5"], 192, "L", "MobileNet", 0.5, 160),
+        ([f"mobilenet_1_0_{n}_tf_no_top.h5" for n in (128, 160, 224)], 150, "RGB", "MobileNet", 1.0, 160),
+        (
+            ["mobilenet_1_0_224_tf_no_top.h5", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"],
+            *(70, "RGB", "MobileNetV2", 1.0, 96),
+        ),
+        (
+            ["efficientnetb0_notop.h5", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"],
+            *(300, "RGB", "EfficientNetB0", None, 224),
+        ),
+    ],
+)
+def test_photos_are_for_the_best_network_whose_weights_are_there(
+    drafted, cache, tmp_path, files, side, mode, name, alpha, size
+):
+    for file in files:
+        (cache / file).touch()
+    photos(tmp_path / "photos", [(side, side)] * 4, mode)
+    experiment, text = drafted(Path("photos"))
+    assert (experiment.model.kind, getattr(experiment.model, "alpha", None)) == (name, alpha)
+    assert (experiment.model.weights, experiment.data.image_size) == ("imagenet", (size, size))
+    assert experiment.data.color_mode == "rgb"
+    assert [stage.trainable for stage in experiment.stages] == [False, True]
+    assert experiment.augmentation[0].name == "RandomFlip"
+    assert "scratch" not in text
+
+
+def test_photos_without_weights_are_for_a_network_from_scratch_and_that_is_said(drafted, tmp_path, caplog):
+    photos(tmp_path / "photos", [(600, 400)] * 4)
+    caplog.set_level("INFO", "kerasrun")
+    experiment, text = drafted(Path("photos"))
+    assert (experiment.model.kind, experiment.data.image_size) == ("layers", (128, 128))
+    assert "# The network begins from scratch, because no ImageNet weights are in Keras's cache." in text
+    assert f"no ImageNet weights that serve are in {tmp_path / 'keras/models'}" in caplog.text
+    assert "filters: 64" in text
+    assert "filters: 128" not in text
+    assert "RandomFlip" in text
+
+
+def test_photos_may_be_for_a_network_whose_weights_training_downloads(drafted, tmp_path):
+    photos(tmp_path / "photos", [(150, 150)] * 4)
+    experiment, text = drafted(Path("photos"), download=True)
+    assert (experiment.model.kind, experiment.model.weights) == ("MobileNetV2", "imagenet")
+    assert experiment.data.image_size == (160, 160)
+    assert "scratch" not in text
+
+
+def test_many_images_of_each_class_are_for_more_filters(drafted, tmp_path):
+    photos(tmp_path / "photos", [(50, 50)])
+    for folder in (tmp_path / "photos").iterdir():
+        for number in range(1, 5_000):
+            (folder / f"{number}.png").hardlink_to(folder / "0.png")
+    _, text = drafted(Path("photos"))
+    assert "augmentation" not in text
+    assert "filters: 64" in text
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", sorted({network.name for network in PRETRAINED}))
+def test_files_of_weights_are_called_as_keras_calls_them(monkeypatch, cache, name):
+    from keras import applications
+
+    def get_file(fname, *_, **__):
+        raise LookupError(fname)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    network = next(one for one in PRETRAINED[::-1] if one.name == name)
+    own = {} if network.alpha is None else {"alpha": network.alpha}
+    size = network.sizes[0]
+    with pytest.raises(LookupError) as asked:
+        getattr(applications, name)(**own, weights="imagenet", include_top=False, input_shape=(size, size, 3))
+    (cache / asked.value.args[0]).touch()
+    assert cached(size) == (network, size)
+
+
+@pytest.mark.tensorflow
+def test_a_draft_with_pretrained_weights_trains(cache, tmp_path, monkeypatch):
+    import h5py
+    from keras import applications
+    from keras.src.legacy.saving import legacy_h5_format
+
+    import kerasrun
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(cache.parent))
+    network = applications.MobileNet(alpha=0.25, weights=None, include_top=False, input_shape=(128, 128, 3))
+    with h5py.File(cache / "mobilenet_2_5_128_tf_no_top.h5", "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)
+    target = draft_experiment(photos(tmp_path / "photos", [(60, 60)] * 8))
+    run = kerasrun.train(target, overrides=["stages.0.epochs=1", "stages.1.epochs=1"], output=tmp_path / "runs")
+    assert run.read_run()["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("split", "validation", "test"), [("80/20", 0.2, None), ("80/10/10", 0.111111, 0.1), ("6/2/2", 0.25, 0.2)]
+)
+def test_the_shares_of_the_splits_can_be_said(drafted, tmp_path, split, validation, test):
+    photos(tmp_path / "photos", [(20, 20)] * 10)
+    experiment, _ = drafted(Path("photos"), split=split)
+    assert (experiment.fit.validation_split, experiment.fit.test_split) == (validation, test)
+
+
+def test_shares_are_refused_where_they_are_none_or_the_data_have_their_own(drafted, tmp_path):
+    for name in ("train", "test"):
+        photos(tmp_path / "photos" / name, [(20, 20)] * 4)
+    for split in ("80", "80/", "80/0", "a/b", "1/1/1/1", "-1/2"):
+        with pytest.raises(UsageError, match="such as 80/10/10"):
+            drafted(Path("photos"), split=split)
+    with pytest.raises(UsageError, match="the data have test examples of their own"):
+        drafted(Path("photos"), split="80/10/10")
+    experiment, _ = drafted(Path("photos"), split="80/20")
+    assert experiment.fit.validation_split == 0.2
 
 
 @pytest.mark.parametrize(
