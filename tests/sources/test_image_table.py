@@ -369,6 +369,17 @@ def test_init_recognizes_a_table_of_images(listed, tmp_path, text, keys):
     )
 
 
+@pytest.mark.parametrize(("label", "key"), [("animal", "label"), ("age", "target"), ("wild", "label")])
+def test_init_takes_the_label_that_is_named(listed, tmp_path, label, key):
+    (tmp_path / "photos.csv").write_text("file,animal,age,wild,tame\na.png,cat,1.5,0,1\nb.png,dog,2,1,0\n")
+    listed(CATS)
+    assert recognize(tmp_path / "photos.csv", label).keys == {"image": "file", key: label}
+    with pytest.raises(DataError, match=r"photos\.csv: no column 'anmal' for `--label`.*did you mean 'animal'"):
+        recognize(tmp_path / "photos.csv", "anmal")
+    with pytest.raises(DataError, match="column 'file' for --label has the names of the images"):
+        recognize(tmp_path / "photos.csv", "file")
+
+
 def test_init_finds_the_folder_of_the_images(listed, tmp_path, write_image):
     write_image(tmp_path / "all" / "x.png")
     write_image(tmp_path / "all" / "z.png")
