@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kerasrun.errors import DataError, UsageError
-from kerasrun.experiment.draft import draft_experiment
+from kerasrun.experiment.draft import draft_experiment, recognize
 from kerasrun.experiment.load import load
 from kerasrun.experiment.photos import PRETRAINED, cached
 
@@ -285,6 +285,17 @@ def test_a_folder_of_tables_with_named_columns(drafted):
     assert experiment.data.label == "species"
     assert experiment.data.test == DIGITS.parent / "iris" / "test.csv"
     assert "120 training examples of 4 numbers, 3 classes" in text
+
+
+def test_tables_of_splits_have_several_spellings(drafted, tmp_path):
+    for split, name in (("train", "Training_Set"), ("test", "testing")):
+        (tmp_path / "iris").mkdir(exist_ok=True)
+        shutil.copy(DIGITS.parent / "iris" / f"{split}.csv", tmp_path / "iris" / f"{name}.csv")
+    experiment, _ = drafted(Path("iris"))
+    assert experiment.data.test == tmp_path / "iris/testing.csv"
+    shutil.copy(tmp_path / "iris/testing.csv", tmp_path / "iris/test.csv")
+    with pytest.raises(DataError, match="iris: two files for test: test.csv and testing.csv; keep one of them"):
+        recognize(Path("iris"))
 
 
 ROWS = "\n".join(f"{n};{n % 7};{'abc'[n % 3]};{n / 7:.3f}" for n in range(40))

@@ -356,6 +356,7 @@ def test_another_table_is_read_with_the_classes_of_a_model(listed, tmp_path):
         ("f,cat,dog\na.png,1,1\nb.png,0,1\nd.png,0,0\n", {"image": "f", "multi_label": ["cat", "dog"]}),
         ("f,cat,dog\na.png,1,0\nb.png,0,1\n", {"image": "f", "one_hot": ["cat", "dog"]}),
         ("f,y,s\na.png,1,train\nb.png,2,train\nd.png,2,test\n", {"image": "f", "split": "s", "label": "y"}),
+        ("f,y,s\na.png,1,Training\nb.png,2,training\nd.png,2,Test set\n", {"image": "f", "split": "s", "label": "y"}),
     ],
 )
 def test_init_recognizes_a_table_of_images(listed, tmp_path, text, keys):
