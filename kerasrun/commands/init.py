@@ -20,7 +20,9 @@ def init(
     ] = None,
     label: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="The column of a table that is to be predicted.", show_default=False),
+        typer.Option(
+            metavar="COLUMN", help="The column of a table, or of a list of images, to predict.", show_default=False
+        ),
     ] = None,
     split: Annotated[
         str | None,

@@ -93,6 +93,7 @@ def draft(
     download: bool = False,
 ) -> str:
     """The text of an experiment; `target` is where it will lie, from where paths are told."""
+    seen = found
     found, network = _prepared(found, download=download) if _are_photos(found) else (found, None)
     lines = [
         plain(f"# {data}: {found.about}."),
@@ -107,7 +108,7 @@ def draft(
         f"  {found.kind}:",
         *(f"    {key}: {flow_yaml(_shown_path(path, target))}" for key, path in found.paths.items()),
         *(_remarked(f"    {key}: {flow_yaml(value)}", _REMARKS.get(key)) for key, value in found.keys.items()),
-        *_augmentation(found, network),
+        *_augmentation(seen, network),
         *(_pretrained(network) if network else _model(found)),
         "compile:",
         "  optimizer: {Adam: {learning_rate: 0.001}}",
@@ -123,7 +124,7 @@ _REMARKS = {
 }
 _SCRATCH = (
     "# The network begins from scratch, because no ImageNet weights are in Keras's cache. With a network connection,\n"
-    "# kerasrun init --download writes one that is pretrained, and far better on few photos."
+    "# kerasrun init --data PATH --download writes one that is pretrained, and far better on few photos."
 )
 _FOLLOWS = "the last layer and the loss follow from the labels"
 _CONV = "kernel_size: 3, padding: same, activation: relu"
@@ -159,9 +160,10 @@ def _of_each_class(found: Recognized) -> int:
 def _augmentation(found: Recognized, network: Pretrained | None) -> list[str]:
     if not _are_photos(found) or (not network and _of_each_class(found) >= _PLENTY):
         return []
+    flip = _remarked("  - RandomFlip: {mode: horizontal}", "not where left and right matter, as in writing")
     return [
         _remarked("augmentation:", "of the training photos, another in each epoch"),
-        _remarked("  - RandomFlip: {mode: horizontal}", "not where left and right matter, as in writing"),
+        *([flip] if found.shape[2] > 1 else []),
         "  - RandomTranslation: {height_factor: 0.1, width_factor: 0.1, fill_mode: nearest}",
         "  - RandomRotation: {factor: 0.03, fill_mode: nearest}",
     ]

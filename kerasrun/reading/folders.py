@@ -15,13 +15,13 @@ logger = logging.getLogger("kerasrun")
 
 SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
 """The split by the name of its folder or file, as far as `split_called` does not take more for the same."""
-_OF_SPLITS = re.compile(r"(dataset|set|data|images|imgs|photos)$")
+_OF_IMAGES = re.compile(r"(dataset|set|data|images|imgs|photos)$")
 
 
 def split_called(name: str) -> str | None:
     """Return the split that a name stands for in any spelling, such as `training_set` or `Test images`."""
     letters = re.sub(r"[\W_]", "", name.lower())
-    return SPLIT_NAMES.get(_OF_SPLITS.sub("", letters))
+    return SPLIT_NAMES.get(_OF_IMAGES.sub("", letters))
 
 
 def split_folders(path: Path) -> dict[str, Path]:
@@ -69,14 +69,14 @@ def folder_within(path: Path) -> Path:
 
 
 def class_folders(folder: Path) -> dict[str, Path]:
-    """Return the class folders of a split, by name; also those in its only folder, if that has its very name.
+    """Return the class folders of a split, by name: those in its only folder, if that is named like it or `images`.
 
     Raises:
         DataError: if there is none, or one holds the folders of splits, whose images would be mixed.
     """
     files, folders = list_folder(folder)
-    if [sub.name for sub in folders] == [folder.name] and (within := list_folder(folders[0]))[1]:
-        files, folders = within
+    if len(folders) == 1 and (folders[0].name == folder.name or _OF_IMAGES.match(folders[0].name.lower())):
+        files, folders = within if (within := list_folder(folders[0]))[1] else (files, folders)
     for sub in folders:
         _check_one_class(sub)
     if not folders:

@@ -180,6 +180,15 @@ class ImageTable(ImageSource, DividedTable):
 
     @classmethod
     def recognize(cls, path: Path) -> Recognized | None:
+        return cls._recognized(path, None)
+
+    @classmethod
+    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
+        return cls._recognized(path, label)
+
+    @classmethod
+    def _recognized(cls, path: Path, label: str | None) -> Recognized | None:
+        """Look at the first rows; without `label`, guess where the labels are."""
         from kerasrun.reading.image_lists import ImageFolder, rows_of
 
         if not path.is_file() or path.suffix.lower() not in cls.suffixes:
@@ -197,7 +206,7 @@ class ImageTable(ImageSource, DividedTable):
                     files = [file for row in rows if (file := images.find(row[place]))]
                     if 2 * len(set(files)) <= len(rows):  # values that are the names of a few files by chance
                         continue
-                    keys, beside = _guessed_keys(table, rows, place)
+                    keys, beside = _guessed_keys(table, rows, place, label)
                     paths = {"train": path} | ({} if folder == path.parent else {"folder": folder})
                     _, image_format, seen = image_keys(files)
                     return cls.recognized(paths, keys | image_format, f"; the images are {seen}{beside}")
@@ -443,21 +452,27 @@ def _advice(folder: Path, name: str) -> str:
     return "Say with `folder` where they are, take their rows out, or set `on_bad_file: skip` to leave them out."
 
 
-def _guessed_keys(table: "TextTable", rows: Sequence[Sequence[str]], image: int) -> tuple[dict[str, Any], str]:
-    """Return the keys that say which columns are what, and what else was seen."""
+def _guessed_keys(
+    table: "TextTable", rows: Sequence[Sequence[str]], image: int, wanted: str | None
+) -> tuple[dict[str, Any], str]:
+    """Return the keys that say which columns are what, the label that is wanted if any, and what else was seen."""
     named: dict[int, int | str] = {
         place: table.columns[place] if table.header else place for place in range(len(table.columns))
     }
     keys: dict[str, Any] = {"image": named.pop(image)}
     values = {place: [row[place] for row in rows] for place in named}
-    split = next((one for one, there in values.items() if all(map(split_called, there))), None)
+    given = None if wanted is None else table.position(int(wanted) if wanted.isdecimal() else wanted, "--label")
+    if given == image:
+        raise DataError(f"{table.path}: column {wanted!r} for --label has the names of the images")
+    split = next((one for one, there in values.items() if one != given and all(map(split_called, there))), None)
     if split is not None:
         keys["split"] = named.pop(split)
     if not named:
         raise DataError(f"{table.path}: lists images, but has no column beside them that could be a label")
     marks = [place for place in named if set(values[place]) <= {"0", "1"}]
-    label = next((place for place in named if str(named[place]).lower() in LABEL_NAMES), next(reversed(named)))
-    if len(marks) > 1 and label in marks:
+    guessed = next((place for place in named if str(named[place]).lower() in LABEL_NAMES), next(reversed(named)))
+    label = guessed if given is None else given
+    if len(marks) > 1 and label in marks and given is None:
         single = all(sum(row[place] == "1" for place in marks) == 1 for row in rows)
         keys["one_hot" if single else "multi_label"] = [named[place] for place in marks]
         used = set(marks)

@@ -92,6 +92,14 @@ def test_which_weights_of_which_run_is_said_once(options, said):
     assert (done.returncode, done.stderr) == (2, f"{said}\n")
 
 
+@pytest.mark.parametrize("options", [["--label", "y"], ["--split", "80/20"], ["--download"]])
+def test_init_needs_data_for_what_is_said_of_them(options):
+    done = kerasrun("init", *options)
+    assert done.returncode == 2
+    assert done.stderr.startswith(options[0])
+    assert "with --data PATH" in done.stderr
+
+
 def test_a_wrong_experiment_is_exit_2_with_every_problem_at_its_place(tmp_path):
     (tmp_path / "wrong.yaml").write_text("data: {npz: {path: a.npz}}\nmodel: LeNte\nfit: {epoch: 3}\n")
     done = kerasrun("train", "wrong.yaml", cwd=tmp_path)

@@ -83,12 +83,13 @@ def test_train_and_test_have_several_spellings(class_folders, train, test):
     assert list(Directory(path=class_folders).open().splits) == ["train", "test"]
 
 
-def test_a_split_folder_in_one_of_its_own_name_is_read(class_folders):
+@pytest.mark.parametrize("within", ["train", "images", "Data"])
+def test_class_folders_may_be_in_the_only_folder_of_a_split(class_folders, within):
+    shutil.rmtree(class_folders / "test")
     before = Directory(path=class_folders).open().fingerprint
-    for name in ("train", "test"):
-        (class_folders / name).rename(class_folders / "moved")
-        (class_folders / name).mkdir()
-        (class_folders / "moved").rename(class_folders / name / name)
+    (class_folders / "train").rename(class_folders / "moved")
+    (class_folders / "train").mkdir()
+    (class_folders / "moved").rename(class_folders / "train" / within)
     assert Directory(path=class_folders).open().fingerprint == before
 
 

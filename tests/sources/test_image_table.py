@@ -387,6 +387,7 @@ def test_another_table_is_read_with_the_classes_of_a_model(listed, tmp_path):
         ("f,cat,dog\na.png,1,1\nb.png,0,1\nd.png,0,0\n", {"image": "f", "multi_label": ["cat", "dog"]}),
         ("f,cat,dog\na.png,1,0\nb.png,0,1\n", {"image": "f", "one_hot": ["cat", "dog"]}),
         ("f,y,s\na.png,1,train\nb.png,2,train\nd.png,2,test\n", {"image": "f", "split": "s", "label": "y"}),
+        ("f,y,s\na.png,1,Training\nb.png,2,training\nd.png,2,Test set\n", {"image": "f", "split": "s", "label": "y"}),
     ],
 )
 def test_init_recognizes_a_table_of_images(listed, tmp_path, text, keys):
@@ -398,6 +399,17 @@ def test_init_recognizes_a_table_of_images(listed, tmp_path, text, keys):
         {"train": tmp_path / "photos.csv"},
         keys,
     )
+
+
+@pytest.mark.parametrize(("label", "key"), [("animal", "label"), ("age", "target"), ("wild", "label")])
+def test_init_takes_the_label_that_is_named(listed, tmp_path, label, key):
+    (tmp_path / "photos.csv").write_text("file,animal,age,wild,tame\na.png,cat,1.5,0,1\nb.png,dog,2,1,0\n")
+    listed(CATS)
+    assert recognize(tmp_path / "photos.csv", label).keys == {"image": "file", key: label}
+    with pytest.raises(DataError, match=r"photos\.csv: no column 'anmal' for `--label`.*did you mean 'animal'"):
+        recognize(tmp_path / "photos.csv", "anmal")
+    with pytest.raises(DataError, match="column 'file' for --label has the names of the images"):
+        recognize(tmp_path / "photos.csv", "file")
 
 
 def test_init_finds_the_folder_of_the_images(listed, tmp_path, write_image):
