@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
@@ -13,7 +15,7 @@ from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kerasrun.reading.arrays import LabelledArrays
+    from kerasrun.reading.labelled_arrays import LabelledArrays
     from kerasrun.reading.stored import StoredArray
 
 # With more whole numbers than these, labels are rather counts than classes.
@@ -61,7 +63,14 @@ class AnyArrays(ArraySource):
     the numbers that they are, as do those of (examples, steps); by default sequences for a network whose first layers
     take nothing else (`Conv1D`, `LSTM`, `Embedding`, …)."""
     labels: ArrayLabels = "classes"
-    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers;
+    `masks`: a class for each pixel, (examples, height, width), of the values 0 and 255 or class numbers from 0."""
+
+    @model_validator(mode="after")
+    def _fits_masks(self) -> Self:
+        if self.labels == "masks" and self.fit_mode != "resize":
+            raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
+        return self
 
     @property
     def label_kind(self) -> LabelKind:
@@ -125,7 +134,7 @@ class NamedArrays(AnyArrays):
         Raises:
             DataError: if one is missing that is needed or was asked for, or two of them could be meant.
         """
-        from kerasrun.reading.arrays import LabelledArrays
+        from kerasrun.reading.labelled_arrays import LabelledArrays
 
         found = {}
         for split in SPELLINGS:
@@ -139,7 +148,7 @@ class NamedArrays(AnyArrays):
         for split, (x, y, weight) in found.items():
             arrays[split] = LabelledArrays(
                 examples(x),
-                array(y),
+                examples(y) if self.label_kind == "masks" else array(y),
                 f"{self.path}: {x}",
                 f"{self.path}: {y}",
                 array(weight) if weight else None,
