@@ -84,5 +84,5 @@ def test_vectors_of_another_shape_are_told_before_training(folder):
     with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*shape \(255, 4\); expected .* \(256, 4\)"):
         kerasrun.train(folder / "run.yaml", output=folder)
     (folder / "vectors.npy").unlink()
-    with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*vectors\.npy: no such file"):
+    with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*vectors\.npy: does not exist"):
         kerasrun.train(folder / "run.yaml", output=folder)
