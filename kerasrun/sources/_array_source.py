@@ -1,5 +1,6 @@
 """The fields that the kinds of data share which are read as arrays, and what is made of them."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -10,6 +11,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind
 from kerasrun.reading.files import listed
+from kerasrun.sources._first_look import fitting_size
 from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized, Source
 
 if TYPE_CHECKING:
@@ -85,9 +87,18 @@ class AnyArrays(ArraySource):
         """Describe arrays whose source has the key `labels`, after a look at all of them."""
         try:  # every number can be read so
             kind = _label_kind(cls.model_validate({**paths, "labels": "numbers"}).open().splits["train"].label_array)
-        except DataError:  # names can not; what is wrong with other labels is reported here
+        except DataError:  # names and masks can not; what is wrong with other labels is reported here
+            with contextlib.suppress(DataError):
+                return cls._with_masks(paths)
             kind = cls.model_validate(paths).open().label_kind
         return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
+
+    @classmethod
+    def _with_masks(cls, paths: Mapping[str, Path]) -> Recognized:
+        """Describe images with masks, at a size that a drafted network can halve twice."""
+        found = cls.recognized(paths, {"labels": "masks"})
+        size = list(fitting_size(found.shape[:2]))
+        return found if size == list(found.shape[:2]) else cls.recognized(paths, {**found.keys, "image_size": size})
 
 
 class NamedArrays(AnyArrays):

@@ -118,3 +118,11 @@ def test_a_run_on_one_hdf5_file_is_exact_and_has_the_bits_of_one_on_files(folder
     dice = 2 * (called & true).sum() / (called.sum() + true.sum())
     assert report.as_dict()["classes"][1]["dice"] == pytest.approx(dice)
     assert json.loads(report.to_json())["pixel_accuracy"] == pytest.approx((called == true).mean())
+
+
+def test_a_file_of_images_and_masks_is_recognized(folder):
+    arrays = dict(np.load(folder / "cells.npz"))
+    np.savez(folder / "odd.npz", **{name: array[:, :15] for name, array in arrays.items()})
+    for name, keys in (("cells.npz", {}), ("odd.npz", {"image_size": [12, 12]})):
+        found = Npz.recognize(folder / name)
+        assert (found.label_kind, found.keys) == ("masks", {"labels": "masks", **keys})
