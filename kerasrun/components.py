@@ -140,7 +140,7 @@ def kinds(package: str) -> Kinds:
         if hasattr(module, "kind_names"):
             made |= {one: functools.partial(module.kind, one) for one in module.kind_names()}
             many.append(module.MANY)
-    return Kinds(found | made, [*sorted(found), *many])
+    return Kinds(made | found, [*sorted(found), *many])
 
 
 def _itself(kind: type[Kind]) -> type[Kind]:

@@ -33,6 +33,9 @@ OWN = ("kerasrun.dice", "kerasrun.learning_rates")
 RATES = "rates"
 """The family of functions from an epoch to a learning rate; Keras has none by name."""
 
+SOURCES = "sources"
+"""The family of functions that give the arrays of a split."""
+
 METRIC_WORDS = ("accuracy", "acc", "crossentropy", "ce")
 """Metrics that `Model.compile` chooses itself, by the shape of the output."""
 
@@ -259,6 +262,8 @@ class Added:
             return known
         if family == RATES:
             return Signature(self.name, known.parameters[2 if self.takes_rate else 1 :])
+        if family == SOURCES:
+            return Signature(self.name, known.parameters[1:])
         named = (Parameter("name", required=False, default="None"),)
         return Signature(self.name, named if family == "metrics" else ())
 
@@ -273,6 +278,7 @@ _FAMILIES_OF_ARGUMENTS = {
     ("y_true", "y_pred"): ("losses", "metrics"),
     ("epoch",): (RATES,),
     ("x",): ("activations",),
+    ("split",): (SOURCES,),
 }
 
 

@@ -11,13 +11,14 @@ import linecache
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kerasrun import keras_catalogue, known_plugins
 from kerasrun.errors import KerasrunError, ModelError, ModelFileError, PluginError
-from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, Added, added, added_objects
+from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, SOURCES, Added, added, added_objects
 from kerasrun.keras_source import add_file, ancestors
 from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import RunFile
@@ -76,7 +77,7 @@ def read(path: Path) -> Plugin:
     if not objects:
         raise PluginError(
             "nothing in it can be named: expected a class that derives from one of Keras (keras.layers.Layer, …), or a "
-            "function of (y_true, y_pred), of (epoch) or of (x)"
+            "function of (y_true, y_pred), of (epoch), of (x) or of (split)"
         )
     return Plugin(path, content, objects)
 
@@ -134,6 +135,40 @@ def load() -> None:
     """
     for plugin in _in_use:
         _import(plugin.path, plugin.content)
+
+
+def source_named(name: str) -> Callable[..., Any]:
+    """Import the plugin in use that has this function for data, and return the function.
+
+    Raises:
+        PluginError: if the import fails.
+    """
+    plugin = _with_source(name)
+    _import(plugin.path, plugin.content)
+    function: Callable[..., Any] = getattr(sys.modules[plugin.module], name)
+    return function
+
+
+def import_of_keras(source: str) -> str | None:
+    """Return where the plugin with this function for data imports Keras or TensorFlow; None if it does not."""
+    plugin = _with_source(source)
+    for node in ast.walk(ast.parse(plugin.content)):
+        match node:
+            case ast.Import():
+                names = [one.name for one in node.names]
+            case ast.ImportFrom(module=str(module)):
+                names = [module]
+            case _:
+                continue
+        if any(name.partition(".")[0] in ("keras", "tensorflow") for name in names):
+            return f"line {node.lineno} of {plugin.path.name}"
+    return None
+
+
+def _with_source(name: str) -> Plugin:
+    return next(
+        plugin for plugin in _in_use if any(one.name == name and SOURCES in one.families for one in plugin.objects)
+    )
 
 
 def require_of_run(run: Path, *, trust: bool) -> None:

@@ -157,10 +157,13 @@ class _Checker:
                 received, expected = f"{epochs} beside {steps}", "expected one of them: both say the same"
                 self.problems.append(self.document.problem((*written.path, epochs), received, expected))
         if family == "layers" and "weights" in written.arguments and "weights" in names:
-            expected = "expected embeddings_initializer: a function of a plugin that returns the array"
-            self.problems.append(
-                self.document.key_problem((*written.path, "weights"), "an array as 'weights'", expected)
-            )
+            value = plain(written.arguments["weights"])
+            file = value[0] if isinstance(value, list) and len(value) == 1 else value
+            is_file = isinstance(file, str) and file.endswith(".npy")
+            if not is_file or path[:-1] != ("model", "layers"):
+                received = "an array as 'weights'" if not isinstance(file, str) else f"received {shown(file)}"
+                expected = "expected [vectors.npy], a file with an array, in an Embedding of model.layers"
+                self.problems.append(self.document.key_problem((*written.path, "weights"), received, expected))
         called = _text(written, "name")
         if path[0] in ("preprocessing", "model") and called and re.search(r"[^A-Za-z0-9_.>/-]", called):
             received, expected = (

@@ -130,7 +130,7 @@ class Experiment(Section):
     seed: int = Field(1, ge=0, lt=2**32)
     """Everything random follows from it."""
     plugins: tuple[ExperimentPath, ...] = ()
-    """Python files with layers, losses, metrics, callbacks and functions of your own."""
+    """Python files with layers, losses, metrics, callbacks, data and functions of your own."""
     data: Source
     """Where the examples are."""
     preprocessing: tuple[Layer, ...] | None = None

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from kerasrun.components import Keras, Kind, family_of, is_written_beside, kinds
 from kerasrun.experiment.outputs import is_by_output, written_outputs
 from kerasrun.experiment.schema import ONE_OR_SEVERAL, Experiment
-from kerasrun.keras_catalogue import family_of_argument
+from kerasrun.keras_catalogue import SOURCES, family_of_argument, identifiers
 from kerasrun.text.document import Document
 from kerasrun.text.yaml_text import Node, Path
 
@@ -94,9 +94,15 @@ def _components(slot: Slot, node: Node, path: Path, document: Document) -> Itera
                 yield from _components(slot.below(key, node, document), value, (*path, key), document)
 
 
-@functools.cache
 def _kinds(base: type[Kind]) -> Mapping[str, type[Kind]]:
-    return {base.kind: base} if "kind" in vars(base) else kinds(family_of(base))
+    return {base.kind: base} if "kind" in vars(base) else _kinds_of(family_of(base), tuple(identifiers(SOURCES)))
+
+
+@functools.cache
+def _kinds_of(package: str, functions: tuple[str, ...]) -> Mapping[str, type[Kind]]:
+    """Return the kinds of a family while the plugins in use have these functions."""
+    del functions
+    return kinds(package)
 
 
 def _field(model: type[BaseModel], name: str) -> Slot:

@@ -19,6 +19,7 @@ from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.files import files_below, is_image, listed, passed_over
 from kerasrun.reading.memory import DEFAULT_SHARE, kept_within
+from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import Source
 
 _SHOWN = 10
@@ -103,7 +104,8 @@ def inspect(target: str | Path, *, overrides: Sequence[str] = ()) -> Inspection:
     target = Path(target)
     experiment = load(target, overrides).experiment if target.suffix in (".yaml", ".yml") else None
     source = experiment.data if experiment else _recognized(target)
-    fields = type(source).model_fields
+    # Arrays are as they are: of one size, or no pictures at all.
+    fields = {} if isinstance(source, ArraySource) else type(source).model_fields
     seen = source.model_copy(update={key: value for key, value in _LOOK.items() if key in fields})
     with kept_within(experiment.cache.memory if experiment else DEFAULT_SHARE):
         data = seen.open()

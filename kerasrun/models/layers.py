@@ -3,23 +3,31 @@
 import inspect
 import logging
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from kerasrun import keras_objects
-from kerasrun.components import Component, Keras, as_component
-from kerasrun.errors import ModelError
+from kerasrun.components import Component, Keras, absolute, as_component
+from kerasrun.errors import DataError, ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models.base import Network, refusal_explained
 from kerasrun.tasks.base import Output
 from kerasrun.tasks.several_outputs import JOINED
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 logger = logging.getLogger("kerasrun")
 
 INPUT = "input"
 """The name of the network's own input in `inputs`."""
+_VECTORS = "weights"
+_FILE = "kerasrun_vectors"
+"""The attribute of a layer that says which file its vectors are from."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +65,40 @@ def as_layer_entry(value: Any) -> LayerEntry:
     return LayerEntry(Component(component.name, arguments), name, tuple(inputs) if inputs else None)
 
 
+def _as_entry_here(value: Any, info: ValidationInfo) -> LayerEntry:
+    """Read an entry of an experiment, to whose folder the file of an `Embedding`'s vectors is relative."""
+    entry = as_layer_entry(value)
+    file = _vectors_of(entry)
+    if file is None:
+        return entry
+    path = absolute(file, (info.context or {}).get("folder", Path.cwd()))
+    arguments = {**entry.component.arguments, _VECTORS: [str(path)]}
+    return replace(entry, component=replace(entry.component, arguments=arguments))
+
+
+def _vectors_of(entry: LayerEntry) -> str | None:
+    """Return the file of the vectors that an `Embedding` begins with; None where it has none."""
+    name, given = entry.component.name, entry.component.arguments.get(_VECTORS)
+    if name not in identifiers("layers") or canonical("layers", name) != "Embedding":
+        return None
+    file = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+    return file if isinstance(file, str) else None
+
+
 class Layers(Network):
     """Keras layers, applied one after the other or as their `inputs` say."""
 
     kind = "layers"
 
-    layers: tuple[Annotated[LayerEntry, Keras("layers", is_graph=True), BeforeValidator(as_layer_entry)], ...] = Field(
+    layers: tuple[Annotated[LayerEntry, Keras("layers", is_graph=True), BeforeValidator(_as_entry_here)], ...] = Field(
         min_length=1
     )
     """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph, in which
     `input` is the network's own. Attention takes `[query, value]` or `[query, value, key]`. The name of an earlier
     entry in the place of a layer's applies that layer again, with the same weights. The output layer is added unless
     the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many units as needed.
+    `Embedding: {input_dim: 5000, output_dim: 50, weights: [vectors.npy]}` begins with the vectors of a file, one row
+    for each number.
     """
     outputs: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     """Names of the layers that are the outputs, where there are several; by default the last layer is the only one."""
@@ -83,6 +113,23 @@ class Layers(Network):
                 known = entry.component.name
                 named[entry.name] = named[known] if is_applied_again(known, named) else entry.component
         return {name: named[name] for name in self.outputs}
+
+    def check_weights(self) -> None:
+        for number, entry in enumerate(self.layers):
+            file = _vectors_of(entry)
+            if file is not None:
+                try:
+                    _vectors(Path(file), entry.component.arguments)
+                except ModelError as error:
+                    raise ModelError(str(error), ("model", number)) from error
+
+    def load_pretrained(self, model: Any, inputs: Any) -> None:
+        del inputs
+        arguments = {file: entry.component.arguments for entry in self.layers if (file := _vectors_of(entry))}
+        for layer in model.layers:
+            file = getattr(layer, _FILE, None)
+            if file is not None:
+                layer.set_weights([_vectors(Path(file), arguments[file])])
 
     def build(self, inputs: Any, output: Output) -> Any:
         graph = _Graph(inputs)
@@ -144,10 +191,38 @@ class _Graph:
             layer = self.layers[name]
         else:
             named = {"name": entry.name} if entry.name else {}
-            layer = keras_objects.build("layers", Component(name, {**entry.component.arguments, **named}))
+            arguments, file = dict(entry.component.arguments), _vectors_of(entry)
+            if file is not None:
+                del arguments[_VECTORS]  # a model that is restored from a checkpoint does without the file
+            layer = keras_objects.build("layers", Component(name, {**arguments, **named}))
+            if file is not None:
+                setattr(layer, _FILE, file)
         if entry.name:
             self.layers[entry.name] = layer
         return layer
+
+
+def _vectors(path: Path, arguments: Mapping[str, Any]) -> "NDArray[np.float32]":
+    """Read the vectors of an `Embedding` with these arguments.
+
+    Raises:
+        ModelError: if the file cannot be read, or holds something else.
+    """
+    import numpy as np
+
+    from kerasrun.sources.npy import mapped
+
+    try:
+        array = mapped(path)
+    except DataError as error:
+        raise ModelError(f"Embedding: weights: {error}") from error
+    expected = (arguments.get("input_dim"), arguments.get("output_dim"))
+    if array.shape != expected or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise ModelError(
+            f"Embedding: weights: {path} holds {array.dtype} of shape {array.shape}; expected finite numbers of shape "
+            f"(input_dim, output_dim), {expected}"
+        )
+    return array.astype(np.float32)
 
 
 def is_applied_again(name: str, earlier: Container[str]) -> bool:

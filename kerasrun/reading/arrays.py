@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,9 @@ from kerasrun.reading.data import (
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import resize_array
 from kerasrun.reading.inputs import ArrayInputs, checked_weights, note_rounded, within_limit
+from kerasrun.reading.labelled_arrays import LabelledArrays
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of
+from kerasrun.reading.mask_arrays import masks_of_classes
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
 
@@ -32,18 +34,6 @@ logger = logging.getLogger("kerasrun")
 
 _COLOR_MODES: Mapping[int, ColorMode] = {channels: mode for mode, channels in CHANNELS.items()}
 _FEW_CLASSES = 1000
-
-
-@dataclass(frozen=True)
-class LabelledArrays:
-    """The arrays of one split, read or not, and what a message calls each of them."""
-
-    inputs: NDArray[Any] | StoredArray
-    labels: NDArray[Any]
-    inputs_name: str
-    labels_name: str
-    sample_weight: NDArray[Any] | None = None
-    weight_name: str = ""
 
 
 def data_from_arrays(
@@ -64,9 +54,10 @@ def data_from_arrays(
     Args:
         arrays: by the split's name, `train` among them: inputs of shape (examples, height, width), (examples, height,
             width, channels) or (examples, features); labels of `classes` as class numbers of shape (examples,) or
-            (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels);
-            weights of shape (examples,) or (examples, 1).
-        label_kind: what the labels are; not `masks`.
+            (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels),
+            masks of shape (examples, height, width) or (examples, height, width, 1); weights of shape (examples,) or
+            (examples, 1).
+        label_kind: what the labels are.
         classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
         limit: the most examples of each split that are taken, or None for all.
@@ -83,7 +74,14 @@ def data_from_arrays(
     if not sequences:
         arrays, bits = _as_pixels(arrays)
     given = len(classes) if classes else None
-    labels, count = _classes(arrays, given) if label_kind == "classes" else _columns(arrays, label_kind, given)
+    labels: Mapping[str, NDArray[Any] | StoredArray]
+    if label_kind == "masks":
+        labels, classes = masks_of_classes(arrays, classes)
+        count = len(classes)
+    elif label_kind == "classes":
+        labels, count = _classes(arrays, given)
+    else:
+        labels, count = _columns(arrays, label_kind, given)
     weights = {name: _weights(split) for name, split in arrays.items()}
     for split in arrays.values():
         _check_same_kind(split, arrays["train"], image_size, sequences=sequences)
@@ -92,19 +90,25 @@ def data_from_arrays(
     if len(shape) == 4:
         height, width = image_size or shape[1:3]
         image_format = ImageFormat(height, width, _COLOR_MODES.get(shape[3], "rgb"), interpolation, fit_mode, bits)
+    mask_format = None
+    if image_format and image_size:
+        mask_format = replace(image_format, color_mode="grayscale", interpolation="nearest")
     digest = hashlib.sha256()
     splits = {}
     for name, split in arrays.items():
-        chosen = within_limit(labels[name], limit)
+        whole = labels[name]
+        chosen = within_limit(np.zeros((len(whole), 0)) if isinstance(whole, StoredArray) else whole, limit)
         examples = _examples(name, split, chosen, digest, sequences=sequences)
-        kept, weight = labels[name][chosen], weights[name]
+        kept, weight = whole[chosen], weights[name]
         weight = None if weight is None else weight[chosen]
         for array in (kept, weight):
             if array is not None:
                 _hash_form(digest, name, array)
-                digest.update(np.ascontiguousarray(array).data)
+                for rows in block_slices(array):
+                    block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
+                    digest.update(np.ascontiguousarray(block).data)
         inputs = _resized(examples, image_format if image_size else None)
-        splits[name] = Split(name, inputs, kept, sample_weight=weight)
+        splits[name] = Split(name, inputs, _targets(kept, label_kind, mask_format), sample_weight=weight)
     names = tuple(classes or map(str, range(count)))
     is_8_bit = dtype == np.uint8 and shape[-1] in _COLOR_MODES
     return Data(splits, names, image_format if is_8_bit else None, digest.hexdigest(), label_kind)
@@ -134,7 +138,7 @@ def _numbered(
     arrays: Mapping[str, LabelledArrays], classes: Sequence[str] | None
 ) -> tuple[Mapping[str, LabelledArrays], Sequence[str] | None]:
     """Return class numbers in the place of names, and the names: those that are given, or all of `train`, sorted."""
-    if arrays["train"].labels.dtype.kind not in "USO":
+    if arrays["train"].label_array.dtype.kind not in "USO":
         return arrays, classes
     texts = {name: _texts(split) for name, split in arrays.items()}
     for index, text in enumerate(texts["train"] if classes is None else ()):
@@ -159,7 +163,7 @@ def _numbered(
 
 
 def _texts(split: LabelledArrays) -> list[str]:
-    labels = split.labels.reshape(-1).tolist()
+    labels = split.label_array.reshape(-1).tolist()
     texts = [label.decode() if isinstance(label, bytes) else label for label in labels]
     if len(texts) != len(split.inputs) or not all(isinstance(text, str) for text in texts):
         raise DataError(
@@ -240,7 +244,7 @@ def _examples(
     return examples if kept is None else kept
 
 
-def _hash_form(digest: "hashlib._Hash", name: str, array: NDArray[Any] | StoredInputs) -> None:
+def _hash_form(digest: "hashlib._Hash", name: str, array: NDArray[Any] | StoredInputs | StoredArray) -> None:
     """Hash what an array is; as the arrays themselves are hashed, how they are packed into files does not matter."""
     digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
 
@@ -288,7 +292,7 @@ def _columns(
 
 def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
     """Return rows of numbers as float32, or of 0 and 1 as uint8."""
-    labels, name = split.labels, split.labels_name
+    labels, name = split.label_array, split.labels_name
     if labels.dtype.kind not in "buif" or labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
         raise DataError(
             f"{name}: {labels.dtype} of shape {labels.shape}; expected numbers of shape (examples,) or (examples, "
@@ -307,14 +311,15 @@ def _label_columns(split: LabelledArrays, kind: LabelKind) -> NDArray[Any]:
 
 def _class_numbers(split: LabelledArrays) -> tuple[NDArray[np.int64], int | None]:
     """Return class numbers, and the number of classes if the labels are one-hot."""
-    labels, name = split.labels, split.labels_name
+    labels, name = split.label_array, split.labels_name
     expected = "class numbers of shape (examples,) or (examples, 1), or one-hot labels of shape (examples, classes)"
     if labels.dtype.kind not in "buif":
         raise DataError(f"{name}: holds {labels.dtype}; expected {expected}")
     if labels.ndim == 2 and labels.shape[1] > 1:
         return _from_one_hot(labels, name), labels.shape[1]
     if labels.ndim not in (1, 2) or 0 in labels.shape[1:]:
-        raise DataError(f"{name}: has shape {labels.shape}; expected {expected}")
+        hint = "; for a class for each pixel set `labels: masks`" if labels.ndim in (3, 4) else ""
+        raise DataError(f"{name}: has shape {labels.shape}; expected {expected}{hint}")
     labels = labels.reshape(-1)
     with np.errstate(over="ignore"):  # for float16 2**31 is infinite
         wrong = np.flatnonzero((labels < 0) | (labels != np.floor(labels)) | (labels >= 2**31))
@@ -375,6 +380,15 @@ def _check_same_kind(
             f"{split.inputs_name}: {split.inputs.dtype} of shape {split.inputs.shape} does not go with "
             f"{train.inputs_name}: {train.inputs.dtype} of shape {train.inputs.shape}"
         )
+
+
+def _targets(
+    labels: NDArray[Any] | StoredArray, kind: LabelKind, mask_format: ImageFormat | None
+) -> NDArray[Any] | Inputs:
+    """Return labels as a `Split` has them: of masks inputs, resized to the nearest pixel."""
+    if isinstance(labels, StoredArray):
+        return _resized(StoredInputs(labels), mask_format)
+    return _resized(labels, mask_format) if kind == "masks" else labels
 
 
 def _resized(examples: NDArray[Any] | StoredInputs, image_format: ImageFormat | None) -> Inputs:

@@ -1,19 +1,23 @@
 """The fields that the kinds of data share which are read as arrays, and what is made of them."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind
 from kerasrun.reading.files import listed
+from kerasrun.sources._first_look import fitting_size
 from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kerasrun.reading.arrays import LabelledArrays
+    from kerasrun.reading.labelled_arrays import LabelledArrays
     from kerasrun.reading.stored import StoredArray
 
 # With more whole numbers than these, labels are rather counts than classes.
@@ -61,7 +65,14 @@ class AnyArrays(ArraySource):
     the numbers that they are, as do those of (examples, steps); by default sequences for a network whose first layers
     take nothing else (`Conv1D`, `LSTM`, `Embedding`, …)."""
     labels: ArrayLabels = "classes"
-    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers."""
+    """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers;
+    `masks`: a class for each pixel, (examples, height, width), of the values 0 and 255 or class numbers from 0."""
+
+    @model_validator(mode="after")
+    def _fits_masks(self) -> Self:
+        if self.labels == "masks" and self.fit_mode != "resize":
+            raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
+        return self
 
     @property
     def label_kind(self) -> LabelKind:
@@ -76,9 +87,18 @@ class AnyArrays(ArraySource):
         """Describe arrays whose source has the key `labels`, after a look at all of them."""
         try:  # every number can be read so
             kind = _label_kind(cls.model_validate({**paths, "labels": "numbers"}).open().splits["train"].label_array)
-        except DataError:  # names can not; what is wrong with other labels is reported here
+        except DataError:  # names and masks can not; what is wrong with other labels is reported here
+            with contextlib.suppress(DataError):
+                return cls._with_masks(paths)
             kind = cls.model_validate(paths).open().label_kind
         return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
+
+    @classmethod
+    def _with_masks(cls, paths: Mapping[str, Path]) -> Recognized:
+        """Describe images with masks, at a size that a drafted network can halve twice."""
+        found = cls.recognized(paths, {"labels": "masks"})
+        size = list(fitting_size(found.shape[:2]))
+        return found if size == list(found.shape[:2]) else cls.recognized(paths, {**found.keys, "image_size": size})
 
 
 class NamedArrays(AnyArrays):
@@ -125,7 +145,7 @@ class NamedArrays(AnyArrays):
         Raises:
             DataError: if one is missing that is needed or was asked for, or two of them could be meant.
         """
-        from kerasrun.reading.arrays import LabelledArrays
+        from kerasrun.reading.labelled_arrays import LabelledArrays
 
         found = {}
         for split in SPELLINGS:
@@ -139,7 +159,7 @@ class NamedArrays(AnyArrays):
         for split, (x, y, weight) in found.items():
             arrays[split] = LabelledArrays(
                 examples(x),
-                array(y),
+                examples(y) if self.label_kind == "masks" else array(y),
                 f"{self.path}: {x}",
                 f"{self.path}: {y}",
                 array(weight) if weight else None,

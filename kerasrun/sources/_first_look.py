@@ -10,6 +10,7 @@ from kerasrun.errors import DataError
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 """To which images of several sizes are brought: the largest that is no larger than most of them."""
 _LOOKED_AT = 200
+_MULTIPLE = 4
 
 
 def image_keys(files: Sequence[Path]) -> tuple[tuple[int, int], dict[str, Any], str]:
@@ -44,3 +45,8 @@ def _looks_of(files: Sequence[Path]) -> Iterator[tuple[int, int, str]]:
             yield look_at(file)
         except Exception:  # noqa: BLE001  of a damaged file Pillow raises anything
             continue
+
+
+def fitting_size(size: Sequence[int]) -> tuple[int, ...]:
+    """Return sides for a network that goes down twice and up again: they can be halved twice."""
+    return tuple(max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in size)

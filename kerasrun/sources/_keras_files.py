@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kerasrun.errors import DataError
-from kerasrun.reading.arrays import LabelledArrays
 from kerasrun.reading.files import unreadable
+from kerasrun.reading.labelled_arrays import LabelledArrays
 from kerasrun.regular_files import open_regular
 from kerasrun.sources.idx import PREFIXES, read_idx
 from kerasrun.sources.npz import open_archive, read_array

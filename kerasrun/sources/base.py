@@ -14,7 +14,7 @@ from kerasrun.components import Kind
 from kerasrun.reading.data import Data, ImageFormat, LabelKind, RowFormat, Shape, Split
 from kerasrun.tasks.base import task_named
 
-ArrayLabels = Literal["classes", "multi_label", "numbers"]
+ArrayLabels = Literal["classes", "multi_label", "numbers", "masks"]
 """The kinds of labels that arrays can hold; for the others see `LabelKind`."""
 Length = Annotated[int, Field(ge=1)]
 

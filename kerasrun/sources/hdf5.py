@@ -53,7 +53,8 @@ class Hdf5(NamedArrays):
                 return array.read(...)
 
             data = self.data_of([*contents.arrays, *contents.refused], stored, whole)
-            if any(isinstance(split.inputs, StoredInputs) for split in data.splits.values()):
+            read = [one for split in data.splits.values() for one in (split.inputs, split.labels)]
+            if any(isinstance(one, StoredInputs) for one in read):
                 stack.pop_all()  # the file stays open as long as examples are read from it
         return data
 

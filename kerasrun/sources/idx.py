@@ -80,7 +80,7 @@ class Idx(ArraySource):
         return (*(self.image_size or (None, None)), 1)
 
     def open(self) -> Data:
-        from kerasrun.reading.arrays import LabelledArrays
+        from kerasrun.reading.labelled_arrays import LabelledArrays
 
         arrays = {}
         for split in PREFIXES:

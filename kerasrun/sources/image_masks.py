@@ -13,7 +13,7 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import CHANNELS, ColorMode, Data, ImageFormat, Interpolation, LabelKind, Shape, Split
 from kerasrun.reading.files import is_image, list_folder, listed, sha256_of
 from kerasrun.reading.folders import by_split
-from kerasrun.sources._first_look import image_keys
+from kerasrun.sources._first_look import fitting_size, image_keys
 from kerasrun.sources.base import ClassName, ClassNames, ImageSize, Recognized, Source
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ IMAGES = ("images", "image", "imgs", "img", "frames")
 MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 """The names by which folders of images and of masks are recognized, without regard to case."""
 logger = logging.getLogger("kerasrun")
-# A network that goes down twice and up again needs sides that can be halved twice.
-_MULTIPLE = 4
 
 
 def _by_value(given: Any) -> Any:
@@ -204,7 +202,7 @@ class ImageMasks(Source):
         if images is None or masks is None:
             return None
         size, keys, seen = image_keys(_images_in(images))
-        fitting = [max(_MULTIPLE, side // _MULTIPLE * _MULTIPLE) for side in size]
+        fitting = list(fitting_size(size))
         if fitting != list(size):
             keys["image_size"] = fitting
         named = {"images": images.name, "masks": masks.name}

@@ -6,6 +6,7 @@ Scores say how far true and predicted areas of each class cover each other, coun
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -109,7 +110,8 @@ class Segmentation(Task):
 
     def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
         """Return where the mask of each example goes: as deep below `folder` as the example below the folder of all."""
-        absolute = [Path(path).absolute() for path in paths]
+        # Of several examples in a file the number is a part of the name.
+        absolute = [Path(re.sub(r"\.npy\[(\d+)\]$", r"_\1.npy", path)).absolute() for path in paths]
         common = Path(os.path.commonpath([path.parent for path in absolute]))
         files = [folder / path.relative_to(common).with_suffix(".png") for path in absolute]
         kept = {original.resolve() for original in originals}

@@ -176,10 +176,10 @@ def dry_run(
 
 def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool) -> Job:
     prepared = prepare(loaded, trust=trust)
-    if origin is None:
-        prepared.experiment.model.check_weights()
-    device = start_device(prepared.experiment)
     with _placed(loaded):
+        if origin is None:
+            prepared.experiment.model.check_weights()
+        device = start_device(prepared.experiment)
         return build(prepared, device, pretrained=True, origin=origin)
 
 

@@ -302,8 +302,8 @@ def test_the_shape_of_the_input_is_not_asked_for_in_a_layer():
             r"e\.yaml:3:35: model\.layers\.0\.Flatten\.name: a second layer called 'a'",
         ),
         (
-            "model: {layers: [{Embedding: {input_dim: 5, output_dim: 2, weights: [vectors.npy]}}]}",
-            r"weights: an array as 'weights'; expected embeddings_initializer: a function of a plugin",
+            "model: {layers: [{Embedding: {input_dim: 5, output_dim: 2, weights: [[1, 2], [3, 4]]}}]}",
+            r"weights: an array as 'weights'; expected \[vectors.npy\], a file with an array",
         ),
     ],
 )

@@ -177,3 +177,15 @@ def test_validation_examples_that_train_are_counted():
     train = Split("train", ArrayInputs(rows), np.zeros(20, np.int64))
     validation = Split("validation", ArrayInputs(np.concatenate([rows[3:6], rows[5:6], -rows[1:5]])), train.labels[:8])
     assert trained_and_validated(train, validation) == 4
+
+
+@pytest.mark.parametrize(("shape", "keys"), [((30, 5), {}), ((30, 9, 2), {"examples": "sequences"})])
+def test_arrays_that_are_no_pictures_are_looked_at_too(tmp_path, shape, keys):
+    x = np.random.default_rng(0).normal(size=shape)
+    x[4] = x[9]
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(30) % 2)
+    written = "".join(f", {key}: {value}" for key, value in keys.items())
+    (tmp_path / "e.yaml").write_text(f"data: {{npz: {{path: a.npz{written}}}}}\nmodel: {{layers: [Flatten]}}\n")
+    (finding,) = inspect(tmp_path / "e.yaml").findings
+    assert "train[4]" in str(finding)
+    assert "train[9]" in str(finding)

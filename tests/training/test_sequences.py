@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import kerasrun
+from kerasrun.errors import ModelError
 from kerasrun.results.prediction import predict
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
@@ -59,3 +60,29 @@ def test_tokens_of_8_bits_reach_the_embedding_as_they_are(folder):
         folder / "run.yaml", overrides=["compile.optimizer={Adam: {learning_rate: 0.05}}"], output=folder
     )
     assert kerasrun.evaluate(run).metrics["accuracy"] == 1
+
+
+VECTORS = TOKENS.replace("output_dim: 4", "output_dim: 4, weights: [vectors.npy], trainable: false")
+
+
+def test_an_embedding_begins_with_the_vectors_of_a_file_which_a_resumed_run_does_without(folder):
+    import keras
+
+    vectors = np.random.default_rng(2).normal(size=(256, 4))
+    np.save(folder / "vectors.npy", vectors)
+    train_whole_and_cut(folder, VECTORS)
+    (folder / "vectors.npy").unlink()
+    run = kerasrun.resume(folder / "cut" / "run-1")
+    assert variables_digest(run.last_model) == variables_digest(folder / "whole" / "run-1" / "last.keras")
+    embedding = keras.saving.load_model(run.last_model).get_layer("embedding")
+    np.testing.assert_array_equal(embedding.get_weights()[0], vectors.astype(np.float32))
+
+
+def test_vectors_of_another_shape_are_told_before_training(folder):
+    np.save(folder / "vectors.npy", np.zeros((255, 4)))
+    (folder / "run.yaml").write_text(VECTORS)
+    with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*shape \(255, 4\); expected .* \(256, 4\)"):
+        kerasrun.train(folder / "run.yaml", output=folder)
+    (folder / "vectors.npy").unlink()
+    with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*vectors\.npy: does not exist"):
+        kerasrun.train(folder / "run.yaml", output=folder)

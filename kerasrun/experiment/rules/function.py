@@ -1,0 +1,27 @@
+"""A function of a plugin that gives the data."""
+
+from kerasrun import plugins
+from kerasrun.experiment.rules.base import Facts
+from kerasrun.experiment.schema import Experiment
+from kerasrun.sources.function import FunctionSource, arguments_of
+from kerasrun.text.document import Document
+from kerasrun.text.problems import Problem
+
+
+def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
+    """Refuse a function in a file that loads TensorFlow too early, or whose arguments are keys of all data."""
+    del facts
+    if experiment is None or not isinstance(experiment.data, FunctionSource):
+        return []
+    name = experiment.data.kind
+    found = [
+        f"the argument '{one}' of {name} is a name that all data have; give it another one"
+        for one in arguments_of(name)
+        if one in FunctionSource.model_fields or hasattr(FunctionSource, one)
+    ]
+    if line := plugins.import_of_keras(name):
+        found.append(
+            f"{line} imports Keras, but data are read before TensorFlow is started; put {name} into a plugin of its own"
+        )
+    place = places.key_place(("data", name))
+    return [Problem(place, f"data.{name}", one) for one in found]
