@@ -1,8 +1,8 @@
 """Write `digit_masks/` and `digit_masks.h5` beside this file: shipped digits before an uneven background, and where
 their strokes are; the same pairs as files and as arrays.
 
-Run once, by hand: `python data/make_digit_masks.py`. With the same versions of NumPy, Pillow and h5py every file comes out
-the same, byte for byte.
+Run once, by hand: `python data/make_digit_masks.py`. With the same versions of NumPy, Pillow and h5py every file comes
+out the same, byte for byte.
 """
 
 import shutil
