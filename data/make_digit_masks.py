@@ -1,12 +1,14 @@
-"""Write `digit_masks/` beside this file: shipped digits before an uneven background, and where their strokes are.
+"""Write `digit_masks/` and `digit_masks.h5` beside this file: shipped digits before an uneven background, and where
+their strokes are; the same pairs as files and as arrays.
 
-Run once, by hand: `python data/make_digit_masks.py`. With the same versions of NumPy and Pillow every file comes out
-the same, byte for byte.
+Run once, by hand: `python data/make_digit_masks.py`. With the same versions of NumPy, Pillow and h5py every file comes
+out the same, byte for byte.
 """
 
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -24,6 +26,17 @@ def main() -> None:
             for number, digit in enumerate(digits[f"x_{split}"][:count]):
                 save(FOLDER / split / "images" / f"{number:04}.png", before_a_background(digit, generator))
                 save(FOLDER / split / "masks" / f"{number:04}.png", np.where(digit > 127, 255, 0).astype(np.uint8))
+    write_hdf5()
+
+
+def write_hdf5() -> None:
+    with h5py.File(FOLDER.with_suffix(".h5"), "w") as file:
+        for split in COUNTS:
+            for name, folder in (("x", "images"), ("y", "masks")):
+                pictures = [np.asarray(Image.open(path)) for path in sorted((FOLDER / split / folder).glob("*.png"))]
+                # Without times in it the file comes out the same each time it is made.
+                options = {"compression": "gzip", "compression_opts": 9, "track_times": False}
+                file.create_dataset(f"{name}_{split}", data=np.stack(pictures), **options)
 
 
 def before_a_background(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -65,6 +65,12 @@ def test_every_network_that_takes_images_today_keeps_them(layers, more):
             "1:33: data",
             "expected images",
         ),
+        (
+            "npz: {path: x, examples: sequences, labels: masks}",
+            "Flatten",
+            "1:13: data.npz",
+            "expected examples: images",
+        ),
         ("csv: {train: x, label: y}", "LSTM: {units: 4}", "2:18: model", r"LSTM takes sequences, .* rows of numbers"),
         ("directory: {path: x}", "GRU: {units: 4}", "2:18: model", "GRU takes sequences, but the examples are images"),
     ],
@@ -108,3 +114,10 @@ def test_sequences_are_not_resized(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=np.zeros((4, 5, 4)), y_train=np.arange(4) % 2)
     with pytest.raises(DataError, match="`image_size` needs images"):
         Npz(path=tmp_path / "x.npz", examples="sequences", image_size=[3, 3]).open()
+
+
+def test_masks_are_never_of_sequences():
+    experiment = experiment_of(
+        "Conv1D: {filters: 4, kernel_size: 3}", data=DATA.replace("x.npz", "x.npz, labels: masks")
+    )
+    assert experiment.data.examples is None

@@ -72,6 +72,8 @@ class AnyArrays(ArraySource):
     def _fits_masks(self) -> Self:
         if self.labels == "masks" and self.fit_mode != "resize":
             raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
+        if self.labels == "masks" and self.are_sequences:
+            raise ValueError("expected examples: images, as masks are of images")
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -18,3 +19,6 @@ def test_a_mask_is_where_its_digit_is_bright():
             found = np.stack([np.asarray(Image.open(path)) for path in masks])
             np.testing.assert_array_equal(found == 255, digits[f"x_{split}"][:count] > 127)
             assert set(np.unique(found)) == {0, 255}
+            with h5py.File(DATA / "digit_masks.h5") as file:
+                np.testing.assert_array_equal(file[f"y_{split}"], found)
+                np.testing.assert_array_equal(file[f"x_{split}"], [np.asarray(Image.open(path)) for path in images])
