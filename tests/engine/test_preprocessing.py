@@ -103,13 +103,20 @@ def test_a_layer_that_would_have_to_be_adapted_is_refused_at_its_place(section, 
         "Reshape: {target_shape: [5]}",
         "Conv2D: {filters: 2, kernel_size: 3}",
         "Resizing: {height: 4, width: 4}",
-        "LSTM: {units: 2}",
     ],
 )
 def test_a_layer_that_cannot_be_applied_is_named_with_the_shape_and_keras_s_words(written, tmp_path):
     name = written.partition(":")[0]
     with pytest.raises(ModelError, match=rf"{name} cannot .* shape \(3,\): \S+"):
         trained(tmp_path, f"preprocessing:\n  - {written}\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_layer_of_sequences_on_rows_is_named_at_its_line(tmp_path):
+    with pytest.raises(
+        DataError, match=r"e\.yaml:\d+:5: preprocessing\.0: LSTM takes sequences, but the examples are rows"
+    ):
+        trained(tmp_path, "preprocessing:\n  - LSTM: {units: 2}\n")
     assert not (tmp_path / "runs").exists()
 
 

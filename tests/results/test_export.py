@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -52,7 +53,8 @@ def exported(run):
 
 
 def test_the_command_line_knows_every_format():
-    (choices,) = (set(one.__args__) for one in command.__annotations__["file_format"].__args__[:1])
+    format_or_none, *_ = get_args(command.__annotations__["file_format"])
+    choices = {name for one in get_args(format_or_none) for name in get_args(one)}
     assert choices == set(ALL)
 
 
