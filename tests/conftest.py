@@ -34,6 +34,8 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As a shell leaves it to what it begins in the background; tests send this signal to processes that they start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as nohup leaves it
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Here, since test modules copy the environment for processes that they start.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="kerasrun-state-")
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
