@@ -1,13 +1,15 @@
 """The columns by which the rows of tables are divided into splits."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
 from kerasrun.reading.tables import Table
-from kerasrun.sources.base import Source
+from kerasrun.sources.base import Recognized, Source
 
 if TYPE_CHECKING:
     from kerasrun.reading.division import Marks
@@ -28,6 +30,19 @@ class DividedTable(Source):
         if self.group is not None and self.time is not None:
             raise ValueError("expected group or time, not both: rows of a group may be from any time")
         return self
+
+    @classmethod
+    def recognize(cls, path: Path) -> Recognized | None:
+        return cls.recognized_by_rows(path, None)
+
+    @classmethod
+    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
+        return cls.recognized_by_rows(path, label)
+
+    @classmethod
+    @abstractmethod
+    def recognized_by_rows(cls, path: Path, label: str | None) -> Recognized | None:
+        """Look at the first rows as `recognize` does; without `label`, guess where the labels are."""
 
     def division_columns(self, table: Table, *, trains: bool = True) -> Mapping[str, int]:
         """Return the positions of these columns in a table, by their keys; only one that trains is divided by time."""

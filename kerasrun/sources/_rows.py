@@ -140,16 +140,7 @@ class RowSource(DividedTable):
         """
 
     @classmethod
-    def recognize(cls, path: Path) -> Recognized | None:
-        return cls._recognized(path, None)
-
-    @classmethod
-    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
-        return cls._recognized(path, label)
-
-    @classmethod
-    def _recognized(cls, path: Path, label: str | None) -> Recognized | None:
-        """Look at the first rows; without `label`, guess where the labels are."""
+    def recognized_by_rows(cls, path: Path, label: str | None) -> Recognized | None:
         paths = {"train": path} if path.is_file() else cls._files_of_splits(path)
         if "train" not in paths or paths["train"].suffix.lower() not in cls.suffixes:
             return None

@@ -179,16 +179,7 @@ class ImageTable(ImageSource, DividedTable):
         return split_of(folders[path].path, name, found[name], form, self.on_bad_file)
 
     @classmethod
-    def recognize(cls, path: Path) -> Recognized | None:
-        return cls._recognized(path, None)
-
-    @classmethod
-    def recognize_table(cls, path: Path, label: str) -> Recognized | None:
-        return cls._recognized(path, label)
-
-    @classmethod
-    def _recognized(cls, path: Path, label: str | None) -> Recognized | None:
-        """Look at the first rows; without `label`, guess where the labels are."""
+    def recognized_by_rows(cls, path: Path, label: str | None) -> Recognized | None:
         from kerasrun.reading.image_lists import ImageFolder, rows_of
 
         if not path.is_file() or path.suffix.lower() not in cls.suffixes:
