@@ -394,7 +394,9 @@ def test_an_odd_path_is_quoted(drafted, tmp_path):
     ("name", "content", "said"),
     [
         ("notes.md", "x", r"notes\.md: not recognized as data; expected .*class folders"),
-        ("notes.txt", "x", r"notes\.txt: has 1 rows; expected a text file of rows"),
+        ("notes.txt", "x", r"notes\.txt: has a single row; expected a text file of rows"),
+        ("notes.csv", "\n", r"notes\.csv: is empty; expected a text file of rows"),
+        ("notes.csv", "a,b,a\n1,2,yes\n3,4,no\n", r"notes\.csv:1: the header has 'a' more than once; rename"),
         ("notes.csv", "a,b\n1,2,3\n", r"notes\.csv: row 2 has 3 values, the first one 2"),
         ("notes.csv", "a\n1\n", r"notes\.csv: a single column"),
         ("none", None, "none: does not exist"),
