@@ -121,6 +121,7 @@ def draft(
 _REMARKS = {
     "image_size": "[height, width] to which every image is brought",
     "color_mode": "or rgb",
+    "examples": "(steps, channels); without this line grey pictures",
 }
 _SCRATCH = (
     "# The network begins from scratch, because no ImageNet weights are in Keras's cache. With a network connection,\n"
@@ -195,21 +196,23 @@ def _model(found: Recognized) -> list[str]:
         ]
     if drafted := task_named(found.label_kind).drafted_model():
         return list(drafted)
-    height, width = found.shape[:2]
-    if min(height, width) >= _LENET_LEAST and max(height, width) <= _LENET_MOST:
+    *sides, _ = found.shape
+    if len(sides) == 2 and min(sides) >= _LENET_LEAST and max(sides) <= _LENET_MOST:
         return [_remarked("model: LeNet", _FOLLOWS)]
-    lines = ["model:", _remarked("  layers:", _FOLLOWS)]
-    side, filters, most = min(height, width), 16, 64 if _of_each_class(found) < _FEW else 128
+    axes = f"{len(sides)}D"
+    normalization = _remarked("preprocessing: [Normalization]", "brings every channel to one scale")
+    lines = [*([normalization] if axes == "1D" else []), "model:", _remarked("  layers:", _FOLLOWS)]
+    side, filters, most = min(sides), 16, 64 if _of_each_class(found) < _FEW else 128
     while side >= 2 * _LEAST_MAP:
         lines += [
-            f"    - Conv2D: {{filters: {filters}, {_CONV}}}",
-            "    - MaxPooling2D: {pool_size: 2}",
+            f"    - Conv{axes}: {{filters: {filters}, {_CONV}}}",
+            f"    - MaxPooling{axes}: {{pool_size: 2}}",
         ]
         side, filters = side // 2, min(2 * filters, most)
     return [
         *lines,
-        f"    - Conv2D: {{filters: {filters}, {_CONV}}}",
-        "    - GlobalAveragePooling2D",
+        f"    - Conv{axes}: {{filters: {filters}, {_CONV}}}",
+        f"    - GlobalAveragePooling{axes}",
         "    - Dropout: {rate: 0.3}",
     ]
 

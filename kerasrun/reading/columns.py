@@ -233,7 +233,8 @@ def foreign_numbers(texts: Collection[str], decimal: str, thousands: str | None)
     return {key: mark for key, marks in written.items() for mark in marks if mark != said[key]}
 
 
-def _date(text: str, form: str) -> datetime:
+def date_of(text: str, form: str) -> datetime:
+    """Return a date or moment, in UTC if it has a zone; raises ValueError if it is not of the form."""
     found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
@@ -241,7 +242,7 @@ def _date(text: str, form: str) -> datetime:
 def _reads(form: str, texts: Iterable[str]) -> bool:
     try:
         for text in texts:
-            _date(text, form)
+            date_of(text, form)
     except ValueError:
         return False
     return True
@@ -265,7 +266,7 @@ def _dates(seen: Seen, table: Table, form: str | None) -> Feature:
         text = next(text for text in seen.texts if not _reads(forms[0] if forms else "", {text: 1}))
         expected = f"of the form {form}" if form else "such as 2024-03-31 or 31.03.2024"
         raise DataError(f"{table.path}: {name}: {text!r}; expected dates {expected}")
-    first = min(_date(text, forms[0]) for text in seen.texts)
+    first = min(date_of(text, forms[0]) for text in seen.texts)
     return Feature("date", seen.missing > 0, form=forms[0], first=first.isoformat())
 
 
@@ -278,7 +279,7 @@ def _parts_of_dates(
         if not text:
             continue
         try:
-            date = _date(text, one.form)
+            date = date_of(text, one.form)
         except ValueError:
             form = one.form or "ISO 8601, such as 2024-03-31"
             raise DataError(

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.reading.columns import date_of, forms_of_dates
 from kerasrun.reading.tables import Table
 
 
@@ -27,14 +29,14 @@ class Marks:
         """Return `groups` and `times` of a `Split` of some of the examples.
 
         Raises:
-            DataError: if a time is neither a number nor a date, or some are numbers and others dates.
+            DataError: if a time is neither a number nor a date, or they are not all of one form.
         """
         groups = None if self.groups is None else np.unique(list(self.groups), return_inverse=True)[1].astype(np.int64)
         times = None if self.times is None else self._moments(self.times)
         return None if groups is None else groups[rows], None if times is None else times[rows]
 
     def _moments(self, times: Sequence[str]) -> NDArray[np.float64]:
-        read = _number if _number(times[0]) is not None else _second
+        read = _number if _number(times[0]) is not None else partial(_second, form=self._form(times))
         found = np.empty(len(times))
         for row, text in enumerate(times):
             if (value := read(text)) is None:
@@ -45,6 +47,16 @@ class Marks:
             found[row] = value
         return found
 
+    def _form(self, times: Sequence[str]) -> str:
+        """Return the one form of all dates; ISO 8601 where none reads them all."""
+        forms = forms_of_dates(set(times))
+        if "" not in forms and len(forms) > 1:
+            raise DataError(
+                f"{self.place(0)}: `time` is {times[0]!r}, and every date may be of the forms {' and '.join(forms)}; "
+                "expected dates such as 2026-01-31"
+            )
+        return "" if "" in forms or not forms else forms[0]
+
 
 def _number(text: str) -> float | None:
     try:
@@ -54,12 +66,11 @@ def _number(text: str) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _second(text: str) -> float | None:
+def _second(text: str, form: str) -> float | None:
     try:
-        moment = datetime.fromisoformat(text)
+        return date_of(text, form).replace(tzinfo=UTC).timestamp()
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def require_groups_apart(marks: Mapping[str, Marks]) -> None:

@@ -46,12 +46,14 @@ class ImageFolder:
 
     def names_image(self, name: str) -> bool:
         """Return whether a value is the name of an image, there or not."""
-        if has_suffix(name):
-            return True
+        return has_suffix(name) or (bool(name) and self.find_at_first_sight(name) is not None)
+
+    def find_at_first_sight(self, name: str) -> Path | None:
+        """Return the file that a table names; None also where `find` refuses the name."""
         try:
-            return bool(name) and self.find(name) is not None
+            return self.find(name)
         except DataError:
-            return False
+            return None
 
     def _images_in(self, folder: str) -> Mapping[str, Sequence[str]]:
         if folder not in self._stems:

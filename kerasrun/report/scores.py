@@ -70,3 +70,8 @@ def mean(values: Iterable[float | None]) -> float | None:
 def shown(value: float | None) -> str:
     """Return four digits; `-` for what is not defined."""
     return "-" if value is None else f"{value:.4f}"
+
+
+def in_own_units(number: float) -> str:
+    """Return five digits, of a large number such as a price all before the point."""
+    return f"{number:.0f}" if 99_999.5 <= abs(number) < 1e15 else f"{number:.5g}"

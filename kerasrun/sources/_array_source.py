@@ -93,7 +93,12 @@ class AnyArrays(ArraySource):
             with contextlib.suppress(DataError):
                 return cls._with_masks(paths)
             kind = cls.model_validate(paths).open().label_kind
-        return cls.recognized(paths, {} if kind == cls.model_fields["labels"].default else {"labels": kind})
+        keys = {} if kind == cls.model_fields["labels"].default else {"labels": kind}
+        found = cls.recognized(paths, keys)
+        if _may_be_steps(found.shape):
+            steps = cls.recognized(paths, {**keys, "examples": "sequences"})
+            return steps if len(steps.shape) == 2 else found  # with an axis of colours they are images
+        return found
 
     @classmethod
     def _with_masks(cls, paths: Mapping[str, Path]) -> Recognized:
@@ -101,6 +106,20 @@ class AnyArrays(ArraySource):
         found = cls.recognized(paths, {"labels": "masks"})
         size = list(fitting_size(found.shape[:2]))
         return found if size == list(found.shape[:2]) else cls.recognized(paths, {**found.keys, "image_size": size})
+
+
+def _may_be_steps(shape: Sequence[int]) -> bool:
+    """Return whether what is taken for images in grey is too narrow for images: more likely channels at many steps."""
+    if len(shape) != 3 or shape[2] != 1:
+        return False
+    steps, channels = shape[:2]
+    return channels < steps and (channels < _LEAST_WIDTH or steps >= _MOST_ASPECT * channels)
+
+
+_LEAST_WIDTH = 8
+"""What is narrower is hardly a picture; those of `sklearn.datasets.load_digits` are 8×8."""
+_MOST_ASPECT = 4
+"""So many times as high as wide a picture hardly is."""
 
 
 class NamedArrays(AnyArrays):

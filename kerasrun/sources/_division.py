@@ -22,8 +22,8 @@ class DividedTable(Source):
     """The column that says which rows belong together, such as a patient or a video: `fit.validation_split` and
     `fit.test_split` do not divide them, and files of their own must not."""
     time: int | str | None = None
-    """The column of numbers or dates (2026-01-31) by which `fit.validation_split` and `fit.test_split` divide: the past
-    trains."""
+    """The column of numbers or dates (2026-01-31, 31.01.2026) by which `fit.validation_split` and `fit.test_split`
+    divide: the past trains."""
 
     @model_validator(mode="after")
     def _is_divided_once(self) -> Self:

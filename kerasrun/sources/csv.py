@@ -193,7 +193,8 @@ def _rows(path: Path) -> tuple[list[list[str]], dict[str, Any]]:
     except OSError as error:
         raise unreadable(path, error, "a text file of rows") from error
     if len(lines) < 2:
-        raise DataError(f"{path}: has {len(lines)} rows; expected a text file of rows")
+        seen = "has a single row" if lines else "is empty"
+        raise DataError(f"{path}: {seen}; expected a text file of rows, with a header or without")
     delimiter = max(_DELIMITERS, key=lines[0].count)
     if not _divides(lines, delimiter):
         delimiter = delimiter_of(path, encoding, ".")
@@ -232,13 +233,16 @@ def _lines(path: Path, encoding: str, errors: str = "strict") -> list[str]:
 def _is_header(rows: list[list[str]]) -> bool:
     """Return whether the first row is text throughout, and the others are not, or do not have it again.
 
-    Numbers as pandas gives them are names too.
+    Numbers as pandas gives them are names too. Names that are there twice are a header to be refused where a column
+    below them is numbers throughout.
     """
     names = [name for name in rows[0] if name]
     if names == [str(number) for number in range(len(names))] and rows[0][1:] != rows[1][1:]:
         return True
-    if any(map(is_number, rows[0])) or len(set(names)) < len(names):
+    if any(map(is_number, rows[0])):
         return False
     columns = list(zip(*rows[1:], strict=True))
+    if len(set(names)) < len(names):
+        return any(all(map(is_number, column)) for column in columns)
     numeric = any(is_number(value) for column in columns for value in column)
     return numeric or all(name not in column for name, column in zip(rows[0], columns, strict=True))

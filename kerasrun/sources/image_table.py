@@ -193,8 +193,8 @@ class ImageTable(ImageSource, DividedTable):
         for folder in (path.parent, *list_folder(path.parent)[1]):
             images = ImageFolder(folder)
             for place, name in enumerate(rows[0] if rows else ()):
-                if images.names_image(name) and images.find(name):
-                    files = [file for row in rows if (file := images.find(row[place]))]
+                if images.names_image(name):
+                    files = [file for row in rows if (file := images.find_at_first_sight(row[place]))]
                     if 2 * len(set(files)) <= len(rows):  # values that are the names of a few files by chance
                         continue
                     keys, beside = _guessed_keys(table, rows, place, label)

@@ -12,7 +12,7 @@ from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question, named, row_of
-from kerasrun.report.scores import Scores, shown
+from kerasrun.report.scores import Scores, in_own_units, shown
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks._metrics import COMPARES, Sides
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Output, Targets, Task, is_from_logits
@@ -135,7 +135,7 @@ class RegressionScores(Scores):
         return {**self.headline, "targets": [asdict(target) for target in self.targets]}
 
     def to_text(self) -> str:
-        rows = [[t.target, *(f"{v:.5g}" for v in (t.mae, t.mse, t.rmse)), shown(t.r2)] for t in self.targets]
+        rows = [[t.target, *map(in_own_units, (t.mae, t.mse, t.rmse)), shown(t.r2)] for t in self.targets]
         return text_table(["target", "mae", "mse", "rmse", "r2"], rows)
 
     def figures(self) -> Mapping[str, Figure]:
@@ -172,4 +172,4 @@ class NumbersPrediction(Prediction):
         return row_of({"path": self.path}, self.values)
 
     def as_cells(self) -> Mapping[str, str]:
-        return {name: f"{number:.5g}" for name, number in self.values}
+        return {name: in_own_units(number) for name, number in self.values}

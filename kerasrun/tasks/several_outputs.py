@@ -16,7 +16,7 @@ from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.reading.data import Data, LabelKind, Split
 from kerasrun.report.predictions import Prediction, Question, named
-from kerasrun.report.scores import Scores
+from kerasrun.report.scores import Scores, in_own_units
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Output, OutputPart, Targets, Task, activation_of, task_named
 
@@ -275,9 +275,9 @@ class OutputAnswer:
 
     def as_cell(self, *, every: bool) -> str:
         shown = [self.best] if self.best and not every else self.values
-        digits = ".5g" if self.part.outputs == "values" else ".4f"
+        written = in_own_units if self.part.outputs == "values" else "{:.4f}".format
         names = ["" if name == self.part.name else f"{name} " for name, _ in shown]
-        return ", ".join(f"{name}{number:{digits}}" for name, (_, number) in zip(names, shown, strict=True))
+        return ", ".join(f"{name}{written(number)}" for name, (_, number) in zip(names, shown, strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every command of the tutorial, and of the Chinese quick start, is run in order on a small folder of digits."""
+"""Every command of the tutorial, and of the Chinese quick start, is run in order: a few digits, and a table."""
 
 import json
 import re
@@ -32,6 +32,7 @@ def done(tmp_path_factory):
         (folder / "data" / few.relative_to(ROOT / "data")).mkdir(parents=True)
         for image in sorted(few.glob("*.png"))[:FEW]:
             shutil.copy(image, folder / image.relative_to(ROOT))
+    shutil.copytree(ROOT / "data" / "customers", folder / "data" / "customers")
     return folder, {line: _output(line, folder) for line in commands(TUTORIAL)}
 
 
@@ -77,6 +78,18 @@ def test_what_the_commands_print_is_what_the_page_shows(done):
     assert printed["kerasrun plot"].startswith("runs/photos-1/plots/curves.png\n")
     runs = printed["kerasrun runs"].splitlines()
     assert [row.split()[:2] for row in runs[1:]] == [["photos-1", "finished"], ["photos-2", "finished"]]
+
+
+@pytest.mark.tensorflow
+def test_the_table_is_what_the_page_says_and_every_row_is_predicted(done):
+    folder, printed = done
+    page = (ROOT / "docs" / TUTORIAL).read_text(encoding="utf-8")
+    assert printed["kerasrun inspect customers.yaml"] in page
+    assert printed["kerasrun train customers.yaml"] == "runs/customers-1\n"
+    accuracy = re.search(r"accuracy (0\.\d+)", printed["kerasrun evaluate customers-1"])
+    assert float(accuracy[1]) > 0.8
+    rows = (folder / "data/customers/test.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(printed["kerasrun predict data/customers/test.csv"].splitlines()[1:]) == len(rows)
 
 
 @pytest.mark.tensorflow

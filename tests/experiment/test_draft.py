@@ -378,6 +378,25 @@ def test_the_one_table_of_a_folder_trains_and_one_without_labels_is_for_predict(
     assert "test.csv has no column 'y': it is for predict" in text
 
 
+@pytest.mark.parametrize(
+    ("shape", "sequences"),
+    [
+        ((40, 128, 9), True),  # accelerometers, as of UCI HAR
+        ((40, 20, 3), True),
+        ((40, 8, 8), False),  # scikit-learn's load_digits
+        ((40, 28, 20), False),
+        ((40, 3, 20), False),
+        ((40, 128, 9, 1), False),  # the axis of colours says that they are pictures
+    ],
+)
+def test_arrays_too_narrow_for_pictures_are_sequences(drafted, arrays, shape, sequences):
+    labels = np.arange(40) % 2
+    experiment, text = drafted(arrays(np.random.default_rng(1).normal(size=shape), labels))
+    assert (experiment.data.examples == "sequences") is sequences
+    assert ("Conv1D" in text, "Conv2D" in text or "LeNet" in text) == (sequences, not sequences)
+    assert len(experiment.data.open().splits["train"].inputs.example_shape) == (2 if sequences else 3)
+
+
 def test_too_few_examples_to_keep_some_are_all_trained_on(drafted, arrays):
     experiment, _ = drafted(arrays(np.zeros((3, 2)), np.array([0, 1, 2])))
     assert experiment.fit.validation_split is None
@@ -394,7 +413,9 @@ def test_an_odd_path_is_quoted(drafted, tmp_path):
     ("name", "content", "said"),
     [
         ("notes.md", "x", r"notes\.md: not recognized as data; expected .*class folders"),
-        ("notes.txt", "x", r"notes\.txt: has 1 rows; expected a text file of rows"),
+        ("notes.txt", "x", r"notes\.txt: has a single row; expected a text file of rows"),
+        ("notes.csv", "\n", r"notes\.csv: is empty; expected a text file of rows"),
+        ("notes.csv", "a,b,a\n1,2,yes\n3,4,no\n", r"notes\.csv:1: the header has 'a' more than once; rename"),
         ("notes.csv", "a,b\n1,2,3\n", r"notes\.csv: row 2 has 3 values, the first one 2"),
         ("notes.csv", "a\n1\n", r"notes\.csv: a single column"),
         ("none", None, "none: does not exist"),

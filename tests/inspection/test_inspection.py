@@ -172,6 +172,13 @@ def test_a_name_is_no_markup_in_the_page(photos, tmp_path):
     assert "http" not in page
 
 
+def test_the_page_says_what_columns_are(tmp_path):
+    rows = [f"{number},{'<b>' if number % 2 else 'y'},{number % 3}" for number in range(12)]
+    (tmp_path / "rows.csv").write_text("\n".join(["size,<i>town,label", *rows]), encoding="utf-8")
+    page = write_page(inspect(tmp_path / "rows.csv"), tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<p>size: numbers; &lt;i&gt;town (2 values): categories</p>" in page
+
+
 def test_validation_examples_that_train_are_counted():
     rows = np.arange(40, dtype=np.float32).reshape(20, 2)
     train = Split("train", ArrayInputs(rows), np.zeros(20, np.int64))

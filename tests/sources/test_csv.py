@@ -1,5 +1,6 @@
 import hashlib
 import itertools
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -332,3 +333,20 @@ def test_columns_by_which_rows_are_divided_are_not_features(opened):
         opened(text, {"label": "y", "group": "who"}, test=text.replace("p", "r"))
     with pytest.raises(DataError, match=r"no column 'whom' for `group`.*did you mean 'who'"):
         opened(text, {"label": "y", "group": "whom"})
+
+
+def test_times_may_be_dates_of_a_country(opened, fails):
+    rows = "x,when,species\n1,28.02.2026,a\n2,01.12.2025,b\n3,03.02.2026 ,a\n"
+    times = opened(rows, {"label": "species", "time": "when"}).splits["train"].times
+    days = [date(2026, 2, 28), date(2025, 12, 1), date(2026, 2, 3)]
+    assert times.tolist() == [(day - date(1970, 1, 1)).days * 86_400 for day in days]
+    fails(
+        "train.csv:2: `time` is '01/02/2026', and every date may be of the forms %d/%m/%Y and %m/%d/%Y",
+        "x,when,species\n1,01/02/2026,a\n2,03/04/2026,b\n",
+        {"label": "species", "time": "when"},
+    )
+    fails(
+        "train.csv:3: `time` is '01.12.2025'; expected a number in every row, or a date such as 2026-01-31",
+        "x,when,species\n1,2026-02-28,a\n2,01.12.2025,b\n",
+        {"label": "species", "time": "when"},
+    )

@@ -419,6 +419,21 @@ def test_init_finds_the_folder_of_the_images(listed, tmp_path, write_image):
     assert recognize(tmp_path / "photos.csv").paths["folder"] == tmp_path / "all"
 
 
+@pytest.mark.parametrize("line", [2, 4])
+def test_init_tells_the_row_of_a_path_outside_the_folder(listed, tmp_path, line):
+    rows = ["a.png,x", "b.png,y", "d.png,x"]
+    rows.insert(line - 2, "../away.png,y")
+    (tmp_path / "photos.csv").write_text("\n".join(["file,class", *rows]), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"photos\.csv:{line}: column 'file': '\.\./away\.png' is outside"):
+        recognize(tmp_path / "photos.csv")
+
+
+def test_init_tells_a_missing_image_in_the_first_row(listed, tmp_path):
+    (tmp_path / "photos.csv").write_text("file,class\ngone.png,x\na.png,x\nb.png,y\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"(?s)1 of 3 listed images.*photos\.csv:2: gone\.png"):
+        recognize(tmp_path / "photos.csv")
+
+
 def test_a_table_of_numbers_is_no_table_of_images(tmp_path):
     rows = "".join(f"{one:.3f},{one > 0}\n" for one in np.random.default_rng(1).normal(size=20))
     (tmp_path / "rows.csv").write_text(f"x,y\n{rows}")

@@ -8,7 +8,7 @@ import pytest
 
 from kerasrun.components import Component
 from kerasrun.report.predictions import Question
-from kerasrun.tasks.numbers import TASK
+from kerasrun.tasks.numbers import TASK, NumbersPrediction
 from tests.tasks.sample import Sample
 
 SAMPLE = Sample(
@@ -67,3 +67,11 @@ def test_scores_are_those_of_scikit_learn():
         "rmse": pytest.approx(math.sqrt(metrics.mean_squared_error(true, predicted))),
         "r2": pytest.approx(metrics.r2_score(true, predicted)),
     }
+
+
+def test_a_price_is_written_with_every_digit_before_the_point():
+    written = [
+        NumbersPrediction("house.csv:2", (("price", number),)).as_cells()["price"]
+        for number in (372_060.31, -1_250_000.0, 99_999.7, 54_321.98, 0.123456, 2e20)
+    ]
+    assert written == ["372060", "-1250000", "100000", "54322", "0.12346", "2e+20"]
