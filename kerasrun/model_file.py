@@ -111,6 +111,12 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
         raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")
+    shapes = [tuple(output.shape) for output in model.outputs]
+    if not _fits(shapes, info):
+        raise ModelFileError(
+            f"{path}: {ENTRY} inside it is damaged: it names {info.task.about(len(info.classes))}, for which "
+            f"the outputs of the network, {', '.join(map(str, shapes))}, are not made"
+        )
     return model, info
 
 
@@ -205,6 +211,21 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
     if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
         raise ModelFileError(f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {min(unknown)}")
     return info
+
+
+def _fits(outputs: Sequence[tuple[int | None, ...]], info: ModelInfo) -> bool:
+    """Return whether outputs of these shapes are those of the task on these classes."""
+    task, names, units = info.task, len(info.classes), sum(shape[-1] or 0 for shape in outputs)
+    if any(len(shape) != (4 if task.per_pixel else 2) for shape in outputs):
+        return False
+    for part in info.parts:
+        if part.task.per_pixel or isinstance(part.task, SeveralOutputs) or part.columns < 1 + part.task.one_class:
+            return False
+    if info.parts and sum(part.columns for part in info.parts) != names:
+        return False
+    if task.one_class and names < 2:
+        return False
+    return units == names or ((task.one_class or task.per_pixel) and (units, names) == (1, 2))
 
 
 def _require_rows(form: RowFormat) -> None:
