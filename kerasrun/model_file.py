@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,6 +111,12 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
         raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")
+    shapes = [tuple(output.shape) for output in model.outputs]
+    if not _fits(shapes, info):
+        raise ModelFileError(
+            f"{path}: {ENTRY} inside it is damaged: it names {info.task.about(len(info.classes))}, for which "
+            f"the outputs of the network, {', '.join(map(str, shapes))}, are not made"
+        )
     return model, info
 
 
@@ -197,8 +204,48 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
         )
     try:
         info = json_text.checked(ModelInfo, entry)
+        if info.row_format:
+            _require_rows(info.row_format)
     except ValueError as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error
     if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
         raise ModelFileError(f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {min(unknown)}")
     return info
+
+
+def _fits(outputs: Sequence[tuple[int | None, ...]], info: ModelInfo) -> bool:
+    """Return whether outputs of these shapes are those of the task on these classes."""
+    task, names, units = info.task, len(info.classes), sum(shape[-1] or 0 for shape in outputs)
+    if any(len(shape) != (4 if task.per_pixel else 2) for shape in outputs):
+        return False
+    for part in info.parts:
+        if part.task.per_pixel or isinstance(part.task, SeveralOutputs) or part.columns < 1 + part.task.one_class:
+            return False
+    if info.parts and sum(part.columns for part in info.parts) != names:
+        return False
+    if task.one_class and names < 2:
+        return False
+    return units == names or ((task.one_class or task.per_pixel) and (units, names) == (1, 2))
+
+
+def _require_rows(form: RowFormat) -> None:
+    """Raise a ValueError unless an experiment can have rows of this form."""
+    from kerasrun.sources.csv import WHITESPACE, Csv
+
+    if len(form.columns) not in (0, len(form.features)):
+        raise ValueError(f"row_format.columns: expected one for each of {len(form.features)} features")
+    if not form.features or not (form.header or all(map(_is_number, (*form.features, *form.labels)))):
+        raise ValueError("row_format.features: expected names of columns, or their numbers where there is no header")
+    if form.delimiter is not None and len(form.delimiter) != 1:
+        raise ValueError(f"row_format.delimiter: expected one character, received {shown(form.delimiter)}")
+    dates = [one for one in form.columns if one.kind == "date"]
+    if any(datetime.fromisoformat(one.first).tzinfo for one in dates):
+        raise ValueError("row_format.columns: expected the first date without a time zone")
+    keys = {key: getattr(form, key) for key in ("header", "encoding", "decimal", "thousands")}
+    keys["delimiter"] = WHITESPACE if form.delimiter is None else form.delimiter
+    keys["columns"] = {str(place): one.form for place, one in enumerate(dates) if one.form}
+    json_text.checked(Csv, {"train": Path(), "label": 0, **keys})
+
+
+def _is_number(name: str) -> bool:
+    return name.isdecimal() and len(name) < 10

@@ -139,3 +139,25 @@ def test_it_says_how_a_row_of_a_text_file_is_read(tmp_path):
     rows = {"features": ["width", "height"], "header": True, "delimiter": ","}
     info = read_info(model_file(tmp_path, {**INFO, "image_format": None, "row_format": rows}))
     assert info.row_format == RowFormat(("width", "height"), header=True, delimiter=",")
+
+
+ROWS = {"features": ["width"], "header": True, "delimiter": ","}
+DATE = {"kind": "date", "form": "%d.%m.%Y", "first": "2024-03-31T00:00:00"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"encoding": one} for one in ("rot13", "undefined", "idna", "nosuch", "utf-16", "punycode", "a\0b", "")),
+        *({"delimiter": one} for one in ("", "ab", "auto", "whitespace", '"')),
+        *({"decimal": "1"}, {"thousands": ""}, {"thousands": "("}, {"decimal": ",", "thousands": ","}),
+        *({"features": []}, {"header": False}, {"header": False, "features": ["9" * 5000]}),
+        *({"columns": [{}, {}]}, {"features": ["width", "height"], "columns": [{}]}),
+        *({"columns": [{**DATE, "form": form}]} for form in ("%d%d", "%Q", "%d %")),
+        *({"columns": [{**DATE, "first": first}]} for first in ("", "x", "2024-03-31T00:00:00+01:00")),
+    ],
+)
+def test_rows_that_no_experiment_can_have_are_refused(tmp_path, wrong):
+    read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, "columns": [DATE]}}))
+    with pytest.raises(ModelFileError, match=r"kerasrun\.json inside it is damaged"):
+        read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, **wrong}}))

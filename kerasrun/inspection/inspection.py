@@ -19,6 +19,7 @@ from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.files import files_below, is_image, listed, passed_over
 from kerasrun.reading.memory import DEFAULT_SHARE, kept_within
+from kerasrun.report.plain import plain
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import Source
 
@@ -49,11 +50,11 @@ class Inspection:
         return any(finding.crosses_splits for finding in self.findings)
 
     def to_text(self) -> str:
-        lines = [f"{self.about}: {_line(self.counts, self.classes)}"]
+        lines = [plain(f"{self.about}: {_line(self.counts, self.classes)}")]
         lines += [*self.notes, *([self.pictures] if self.pictures else [])]
         lines += [] if self.findings else ["nothing found that is wrong"]
         for finding in self.findings:
-            lines += ["", finding.title, _groups(finding.groups)]
+            lines += ["", plain(finding.title), _groups(finding.groups)]
         return "\n".join(lines)
 
     def to_json(self) -> str:
@@ -92,7 +93,7 @@ class Inspection:
 
 
 def _groups(groups: Sequence[Sequence[str]]) -> str:
-    return listed(["  " + " = ".join(group) for group in groups], _SHOWN, "\n")
+    return listed(["  " + " = ".join(map(plain, group)) for group in groups], _SHOWN, "\n")
 
 
 def inspect(target: str | Path, *, overrides: Sequence[str] = ()) -> Inspection:

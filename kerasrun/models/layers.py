@@ -217,7 +217,11 @@ def _vectors(path: Path, arguments: Mapping[str, Any]) -> "NDArray[np.float32]":
     except DataError as error:
         raise ModelError(f"Embedding: weights: {error}") from error
     expected = (arguments.get("input_dim"), arguments.get("output_dim"))
-    if array.shape != expected or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        is_usable = (
+            array.shape == expected and array.dtype.kind in "iuf" and np.isfinite(array.astype(np.float32)).all()
+        )
+    if not is_usable:
         raise ModelError(
             f"Embedding: weights: {path} holds {array.dtype} of shape {array.shape}; expected finite numbers of shape "
             f"(input_dim, output_dim), {expected}"

@@ -31,7 +31,7 @@ _FORMS = tuple(
 )
 """The forms of dates, as `strptime` has them; the empty one is ISO 8601."""
 _FOREIGN = re.compile(
-    r"[-+]?(\d{1,3}(?P<thousands>[.,' \u00a0\u202f])\d{3}((?P=thousands)\d{3})*)?\d*(?P<decimal>[.,])?\d*"
+    r"[-+]?(\d{1,3}(?P<thousands>[.,' \u00a0\u202f])\d{3}((?P=thousands)\d{3})*)?\d*((?P<decimal>[.,])\d*)?"
 )
 """A number as it is written with a decimal comma, or with groups of three digits."""
 _LISTED = 12
@@ -236,7 +236,10 @@ def foreign_numbers(texts: Collection[str], decimal: str, thousands: str | None)
 def date_of(text: str, form: str) -> datetime:
     """Return a date or moment, in UTC if it has a zone; raises ValueError if it is not of the form."""
     found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    try:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except OverflowError as error:  # of the first and the last day that there are
+        raise ValueError(text) from error
 
 
 def _reads(form: str, texts: Iterable[str]) -> bool:

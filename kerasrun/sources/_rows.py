@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -52,6 +53,14 @@ _ID = re.compile(r"(^|[^a-z])(id|index|row|nr|no)$|[a-z](ID|Id)$|^unnamed", re.I
 def _is_kind(kind: str) -> str:
     if kind not in ("number", "category", "date", "left_out") and "%" not in kind:
         raise ValueError("expected number, category, date, left_out, or the form of a date such as '%d.%m.%Y'")
+    if "%" in kind:
+        try:
+            datetime.strptime("", kind)
+        except re.error as error:  # Python makes a pattern of the form
+            raise ValueError(f"expected the form of a date, which has each part once; {error}") from error
+        except ValueError as error:
+            if not str(error).startswith("time data"):
+                raise
     return kind
 
 

@@ -75,7 +75,8 @@ class Csv(RowSource):
     def _encodes(cls, value: str) -> str:
         try:
             name, encoded = codecs.lookup(value).name, '\r\n",;\t0'.encode(value)
-        except LookupError:
+            encoded.decode(value, "replace")
+        except (LookupError, UnicodeError):  # UnicodeError: idna and the like, which are not for whole texts
             raise ValueError("expected an encoding of Python's, such as utf-8, cp1252 or latin-1") from None
         if name in ("utf-8", "utf-8-sig"):
             return "utf-8"

@@ -57,7 +57,7 @@ def kind(name: str) -> type[FunctionSource]:
     one = added(SOURCES, name)
     if one is None:
         raise KeyError(name)
-    free = tuple(each for each in one.signature(SOURCES).parameters if not hasattr(FunctionSource, each.name))
+    free = tuple(each for each in one.signature(SOURCES).parameters if not is_taken(each.name))
     return _kind(name, free, _paths(one))
 
 
@@ -65,6 +65,12 @@ def arguments_of(name: str) -> list[str]:
     """Return the arguments of a function, but for the split."""
     one = added(SOURCES, name)
     return [parameter.name for parameter in one.signature(SOURCES).parameters] if one else []
+
+
+def is_taken(argument: str) -> bool:
+    """Return whether an argument cannot be a key: all data have its name, or it begins as private names do."""
+    own = {"kind", *FunctionSource.model_fields}
+    return argument in own or argument.startswith("_") or hasattr(FunctionSource, argument)
 
 
 @functools.cache

@@ -196,3 +196,11 @@ def test_arrays_that_are_no_pictures_are_looked_at_too(tmp_path, shape, keys):
     (finding,) = inspect(tmp_path / "e.yaml").findings
     assert "train[4]" in str(finding)
     assert "train[9]" in str(finding)
+
+
+def test_a_name_with_a_line_break_stays_on_its_line(photos):
+    image = next((photos / "train").rglob("*.png"))
+    (image.parent / "nothing found\nthat is wrong.png").write_bytes(image.read_bytes())
+    text = inspect(photos).to_text()
+    assert "nothing found\\nthat is wrong.png" in text
+    assert "nothing found\nthat is wrong" not in text

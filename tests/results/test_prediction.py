@@ -318,3 +318,27 @@ def test_unreadable_pictures_alone_are_an_error(run, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="1 of 1 image files cannot be used"):
         kerasrun.predict([tmp_path / "bad.png"], model=run.best_model)
+
+
+ONE = {"columns": 1, "label_kind": "classes", "outputs": "probabilities"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"classes": classes} for classes in ([], ["a"], ["a", "b"], list("abcdefghijk"))),
+        {"label_kind": "multi_label", "classes": ["a", "b"]},
+        {"label_kind": "numbers", "classes": ["a"]},
+        {"label_kind": "masks"},
+        {"parts": [{**ONE, "name": name} for name in "abcdefghij"]},
+        {"parts": [{**ONE, "name": "a", "columns": 10, "label_kind": "masks"}]},
+    ],
+)
+def test_a_model_file_whose_names_are_not_those_of_its_outputs_is_refused(run, png, tmp_path, wrong):
+    path = tmp_path / "wrong.keras"
+    with zipfile.ZipFile(run.best_model) as trained, zipfile.ZipFile(path, "w") as changed:
+        for name in trained.namelist():
+            content = trained.read(name)
+            changed.writestr(name, json.dumps({**json.loads(content), **wrong}) if name == ENTRY else content)
+    with pytest.raises(ModelFileError, match=r"wrong\.keras: .* damaged: it names .* \(None, 10\), are not made"):
+        kerasrun.predict([png / "test" / "7"], model=path, masks=None)

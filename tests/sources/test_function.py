@@ -101,6 +101,8 @@ def test_an_error_in_it_is_told_with_its_line(folder):
         ("file: x", PLUGIN + "import keras\n", "line 28 of own.py imports Keras"),
         ("file: x", PLUGIN.replace("scale", "limit"), "the argument 'limit' of waves is a name"),
         ("file: x", PLUGIN.replace("how", "open"), "the argument 'open' of waves is a name"),
+        ("file: x", PLUGIN.replace("how", "kind"), "the argument 'kind' of waves is a name"),
+        ("file: x", PLUGIN.replace("how", "_how"), "the argument '_how' of waves is a name"),
     ],
 )
 def test_what_is_wrong_is_told_by_the_text(folder, keys, plugin, words):

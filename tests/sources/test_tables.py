@@ -1,6 +1,8 @@
 """Tables as people have them: text, gaps, dates, and files that other programs wrote."""
 
 import itertools
+import re
+import time
 
 import numpy as np
 import pytest
@@ -205,3 +207,28 @@ def test_text_behind_many_numbers_is_a_category_and_too_many_values_are_told(ope
 def test_what_cannot_be_a_column_is_told(opened, text, fields, message):
     with pytest.raises(DataError, match=message):
         opened(text, **fields)
+
+
+@pytest.mark.parametrize("form", ["%d%d", "%Q", "%Y-%m-%"])
+def test_a_form_that_python_cannot_read_is_refused(opened, form):
+    with pytest.raises(ValidationError, match=r"columns\.day"):
+        opened("day,x,bought\n1,1,a\n2,2,b\n", columns={"day": form})
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
+def test_a_date_before_the_first_or_after_the_last_in_utc_is_told(opened, text):
+    with pytest.raises(DataError, match=f"'{re.escape(text)}'; expected dates"):
+        opened(f"day,x,bought\n2024-03-31,1,a\n{text},2,b\n", columns={"day": "date"})
+
+
+def test_a_long_text_of_digits_takes_no_time(opened):
+    before = time.process_time()
+    with pytest.raises(DataError, match="expected a number"):
+        opened(f"x,bought\n1,a\n{'1' * 100_000}x,b\n")
+    assert time.process_time() - before < 5
+
+
+@pytest.mark.parametrize("encoding", ["idna", "undefined"])
+def test_an_encoding_that_is_not_of_whole_texts_is_refused(opened, encoding):
+    with pytest.raises(ValidationError, match="expected an encoding of Python's"):
+        opened("x,bought\n1,xn--99999999\n2,b\n", encoding=encoding)

@@ -83,6 +83,9 @@ def test_vectors_of_another_shape_are_told_before_training(folder):
     (folder / "run.yaml").write_text(VECTORS)
     with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*shape \(255, 4\); expected .* \(256, 4\)"):
         kerasrun.train(folder / "run.yaml", output=folder)
+    np.save(folder / "vectors.npy", np.full((256, 4), 1e300))
+    with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*expected finite numbers"):
+        kerasrun.train(folder / "run.yaml", output=folder)
     (folder / "vectors.npy").unlink()
     with pytest.raises(ModelError, match=r"run\.yaml:3:18: .*vectors\.npy: does not exist"):
         kerasrun.train(folder / "run.yaml", output=folder)

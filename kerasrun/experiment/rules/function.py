@@ -3,7 +3,7 @@
 from kerasrun import plugins
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
-from kerasrun.sources.function import FunctionSource, arguments_of
+from kerasrun.sources.function import FunctionSource, arguments_of, is_taken
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem
 
@@ -15,9 +15,9 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
         return []
     name = experiment.data.kind
     found = [
-        f"the argument '{one}' of {name} is a name that all data have; give it another one"
+        f"the argument '{one}' of {name} is a name that all data have, or begins with '_'; give it another one"
         for one in arguments_of(name)
-        if one in FunctionSource.model_fields or hasattr(FunctionSource, one)
+        if is_taken(one)
     ]
     if line := plugins.import_of_keras(name):
         found.append(
