@@ -29,6 +29,8 @@ from kerasrun.version import VERSION
 
 ENTRY = "kerasrun.json"
 FORMAT_VERSION = 2
+_MOST_PIXELS = 89_478_485
+"""Images are made no larger than those that are read at all."""
 Size = Annotated[int, Interval(ge=1, le=2**24)]
 
 
@@ -206,6 +208,8 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
         info = json_text.checked(ModelInfo, entry)
         if info.row_format:
             _require_rows(info.row_format)
+        if info.image_format and info.image_format.height * info.image_format.width > _MOST_PIXELS:
+            raise ValueError(f"image_format: expected at most {_MOST_PIXELS:,} pixels")
     except ValueError as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error
     if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):

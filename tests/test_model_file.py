@@ -161,3 +161,10 @@ def test_rows_that_no_experiment_can_have_are_refused(tmp_path, wrong):
     read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, "columns": [DATE]}}))
     with pytest.raises(ModelFileError, match=r"kerasrun\.json inside it is damaged"):
         read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, **wrong}}))
+
+
+def test_images_that_fill_the_memory_are_refused(tmp_path):
+    read_info(model_file(tmp_path, {**INFO, "image_format": {**INFO["image_format"], "height": 2**16}}))
+    size = {"height": 2**16, "width": 2**16}
+    with pytest.raises(ModelFileError, match=r"image_format: expected at most 89,478,485 pixels"):
+        read_info(model_file(tmp_path, {**INFO, "image_format": {**INFO["image_format"], **size}}))
