@@ -39,7 +39,9 @@ def experiment(tmp_path):
 
 
 def command(*arguments, cwd, path=""):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(path), str(ROOT)]))}
+    path = os.pathsep.join(filter(None, [str(path), str(ROOT)]))
+    # Python would keep what it compiled of `sitecustomize` beside it.
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "kerasrun", "verify", *map(str, arguments)],
         cwd=cwd,

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 import kerasrun
-from kerasrun import known_plugins, model_file
+from kerasrun import known_plugins, model_file, plugins
 from kerasrun.errors import ModelFileError, PluginError
 from kerasrun.results.model import open_model
 from kerasrun.runs.directory import open_run
@@ -25,6 +25,12 @@ from tests.training.test_plugins import EXPERIMENT, PLUGIN
 pytestmark = pytest.mark.tensorflow
 
 MARK = "\nimport pathlib\npathlib.Path(__file__).with_suffix('.imported').touch()\n"
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_afterwards():
+    yield
+    plugins.use(())
 
 
 @pytest.fixture(scope="module")
