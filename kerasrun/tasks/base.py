@@ -439,8 +439,11 @@ def is_from_logits(loss: Component) -> bool:
 
 def activation_of(layer: Any) -> str | None:
     """Return the name of the activation that a layer ends in; None where its kind does not tell."""
-    if type(layer).__name__ in ("Softmax", "Activation", "Dense", "Conv2D"):
-        return "softmax" if type(layer).__name__ == "Softmax" else str(layer.activation.__name__)
+    kind = type(layer).__name__
+    if kind == "Softmax":
+        return "softmax"
+    if kind in ("Activation", "Dense", "Conv2D"):  # of a network from a file the activation may be a layer
+        return str(getattr(layer.activation, "__name__", type(layer.activation).__name__))
     return None
 
 

@@ -86,7 +86,9 @@ def _mutate(rng: random.Random, whole: list) -> None:
             holder[key] = rng.choice((["a"] * 30_000, {str(n): n for n in range(30_000)}, "x" * 10**6, [[]] * 3000))
         case _:
             if isinstance(value, int | float):
-                holder[key] = rng.choice((-value, value + 1, value * 1000, value * 10**9, float(value), str(value)))
+                holder[key] = rng.choice(
+                    (-value, value + 1, value * 1000, value * 10**9, float(min(value, 10**300)), str(value))
+                )
             elif isinstance(value, str):
                 holder[key] = rng.choice((value.upper(), value[:-1], value + rng.choice(TEXTS), [*value[:100]]))
             elif isinstance(value, list):

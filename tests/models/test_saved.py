@@ -20,7 +20,7 @@ from kerasrun.models._architecture import preprocesses, read_architecture
 from kerasrun.models.saved import Saved
 from kerasrun.results.model import open_model, summarize
 from kerasrun.runs.metrics import Table
-from kerasrun.tasks.base import Output
+from kerasrun.tasks.base import Output, activation_of
 from kerasrun.training.resuming import branching
 from tests.reading.test_hdf5 import ELSEWHERE
 
@@ -467,3 +467,10 @@ def test_a_network_of_images_without_a_channel_takes_grey_images(tmp_path):
     network.load_pretrained(model, inputs)
     x = np.random.default_rng(0).normal(size=(4, 5, 5)).astype(np.float32)
     np.testing.assert_array_equal(model.predict(x[..., None], verbose=0), plain.predict(x, verbose=0))
+
+
+@pytest.mark.tensorflow
+def test_a_layer_may_be_the_activation_of_the_last_one():
+    import keras
+
+    assert activation_of(keras.layers.Dense(3, activation=keras.layers.LeakyReLU())) == "LeakyReLU"
