@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kerasrun.errors import PluginError
 from kerasrun.regular_files import read_bytes
+from kerasrun.stderr import plain
 
 logger = logging.getLogger("kerasrun")
 
@@ -27,7 +28,7 @@ def remember(plugins: Mapping[str, str]) -> None:
     """
     _allowed.update(plugins.values())
     known = _known()
-    lines = [f"{sha256}  {_plain(name)}\n" for name, sha256 in plugins.items() if sha256 not in known]
+    lines = [f"{sha256}  {plain(name)}\n" for name, sha256 in plugins.items() if sha256 not in known]
     if not lines:
         return
     try:
@@ -56,7 +57,7 @@ def require(path: Path, sha256: str, *, trust: bool) -> None:
     said = f"{path} (sha256 {sha256}) is code, and not of a run that you began on this machine"
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         raise PluginError(f"{said}; it runs with your rights, so read it first, then give --trust")
-    print(f"{_plain(said)}.\nRun it with your rights, now and later? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{plain(said)}.\nRun it with your rights, now and later? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise PluginError(f"{path} is not run")
     remember({path.name: sha256})
@@ -82,8 +83,3 @@ def _file() -> Path:
         except RuntimeError as error:
             raise FileNotFoundError(f"{error} XDG_STATE_HOME is not set either") from error
     return folder / "kerasrun/plugins"
-
-
-def _plain(text: str) -> str:
-    """Return text without line breaks and what a terminal obeys."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

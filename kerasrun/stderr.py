@@ -21,6 +21,15 @@ def harmless(text: str) -> str:
     return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def plain(text: str) -> str:
+    """Return a text in which nothing breaks a line or cannot be encoded.
+
+    Control characters, ends of lines and bytes of a file name that are not UTF-8 are written as Python escapes them.
+    """
+    encoded = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in encoded)
+
+
 class Shown(io.TextIOWrapper):
     """A stream that writes nothing but harmless text, also where its encoding lacks a character."""
 

@@ -15,9 +15,9 @@ from kerasrun.experiment.load import parse
 from kerasrun.experiment.photos import DOWNLOADED, Pretrained, cached, weights_folder
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
-from kerasrun.report.plain import plain
 from kerasrun.run_files import can_name_runs, name_of_runs
 from kerasrun.sources.base import Recognized, Source
+from kerasrun.stderr import plain
 from kerasrun.tasks.base import task_named
 
 logger = logging.getLogger("kerasrun")

@@ -19,9 +19,9 @@ from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.files import files_below, is_image, listed, passed_over
 from kerasrun.reading.memory import DEFAULT_SHARE, kept_within
-from kerasrun.report.plain import plain
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import Source
+from kerasrun.stderr import plain
 
 _SHOWN = 10
 # What a picture is brought to here: files that cannot be used are findings, and sizes may differ.

@@ -11,8 +11,8 @@ from kerasrun.errors import KerasrunError, UsageError
 from kerasrun.inspection.examples import Examples
 from kerasrun.inspection.inspection import Inspection
 from kerasrun.reading.images import read_bytes, read_image
-from kerasrun.report.plain import plain
 from kerasrun.runs import atomic
+from kerasrun.stderr import plain
 
 _GROUPS = 30
 _OF_GROUP = 8

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.report.curves import Curve, RankingCurves
-from kerasrun.report.plain import curve_label, plain
+from kerasrun.report.plain import curve_label
+from kerasrun.stderr import plain
 
 if TYPE_CHECKING:  # the import alone takes a while
     from matplotlib.figure import Figure

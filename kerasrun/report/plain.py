@@ -10,19 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrun.stderr import plain
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 logger = logging.getLogger("kerasrun")
-
-
-def plain(text: str) -> str:
-    """Return a text in which nothing breaks a line or cannot be encoded.
-
-    Control characters, ends of lines and bytes of a file name that are not UTF-8 are written as Python escapes them.
-    """
-    encoded = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in encoded)
 
 
 def curve_label(name: str) -> str:

@@ -39,9 +39,8 @@ class _RunLog(logging.Handler):
     """Each record is one write to a file opened for appending: no buffer that a kill loses or a full disk jams."""
 
     def __init__(self, path: Path) -> None:
-        waits_for_nobody = getattr(os, "O_NONBLOCK", 0)  # as a named pipe would for its reader
         with atomic.explained(path):
-            self._descriptor = atomic.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | waits_for_nobody)
+            self._descriptor = atomic.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         super().__init__()
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
         self._path = path

@@ -6,8 +6,9 @@ import numpy as np
 
 from kerasrun.engine.job import Job
 from kerasrun.reading.data import Split
-from kerasrun.report.plain import plain, text_table
+from kerasrun.report.plain import text_table
 from kerasrun.runs.directory import RunDirectory
+from kerasrun.stderr import plain
 from kerasrun.tasks.base import task_named
 
 MOST_CLASSES = 20

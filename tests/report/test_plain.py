@@ -9,7 +9,8 @@ from PIL import Image
 
 from kerasrun.report import figures
 from kerasrun.report.curves import Curve, RankingCurves
-from kerasrun.report.plain import draw, plain, text_table, to_json
+from kerasrun.report.plain import draw, text_table, to_json
+from kerasrun.stderr import plain
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 NAMES = ["US$5_to_$10", r"\frac{1", "$x^$", "a\nb", "tab\there", NOT_UTF8, "_private", "<b>&amp;", "%s {0}", ""]
