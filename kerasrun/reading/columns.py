@@ -1,6 +1,5 @@
 """Columns of tables: what each of them holds, seen from the rows for training, and the numbers that values become."""
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -83,7 +82,7 @@ def look(table: Table, kinds: Mapping[int, str | None]) -> list[Seen]:
 
 def _look(table: Table, kinds: Mapping[int, str | None]) -> list[Seen]:
     seen = [Seen(position, kind == "category") for position, kind in kinds.items() if kind != LEFT_OUT]
-    for block, rows in table.blocks([one.position for one in seen], hashlib.sha256()):
+    for block, rows in table.blocks([one.position for one in seen]):
         lines = [line for line, _, _ in block]
         for one in seen:
             one.add(table.texts(one.position, rows, lines, gaps=True), lines, table)

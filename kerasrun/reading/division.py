@@ -1,6 +1,5 @@
 """What a division into splits must respect: groups that stay together, and time."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -112,7 +111,7 @@ def text_columns(table: Table, columns: Mapping[str, int], may_be_empty: str = "
         DataError: if a value is missing; the message has its line and column.
     """
     found: dict[str, list[str]] = {key: [] for key in columns}
-    for places, block in table.blocks(tuple(columns.values()), hashlib.sha256()) if columns else ():
+    for places, block in table.blocks(tuple(columns.values())) if columns else ():
         lines = [line for line, _, _ in places]
         for key, position in columns.items():
             if key == may_be_empty:

@@ -43,10 +43,12 @@ class Table(ABC):
     """What may be between its groups of three digits."""
 
     @abstractmethod
-    def blocks(self, positions: Sequence[int], digest: hashlib._Hash) -> Iterator[tuple[list[Place], Any]]:
+    def blocks(
+        self, positions: Sequence[int], digest: hashlib._Hash | None = None
+    ) -> Iterator[tuple[list[Place], Any]]:
         """Read every row once, and give blocks with the places of their rows, which have the columns at `positions`.
 
-        `digest` is updated with every byte of the file.
+        A `digest` is updated with every byte of the file.
 
         Raises:
             DataError: if the file cannot be read.

@@ -316,7 +316,7 @@ class RowSource(DividedTable):
     def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str], marks: "Marks | None" = None) -> Split:
         from kerasrun.reading.inputs import checked_weights, within_limit
 
-        labels, weight = self._labels(rows, classes), rows.weights
+        labels, weight = labels_of(rows, self.label_key, classes), rows.weights
         chosen = within_limit(labels, self.limit)
         if weight is not None:
             weight = checked_weights(weight, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")[chosen]
@@ -332,19 +332,6 @@ class RowSource(DividedTable):
                 f"{self.train}: {len(columns)} columns of `{self.label_key}`, but {len(self.classes)} `classes`"
             )
         return self.classes or (tuple(columns) if train.table.header else tuple(map(str, range(len(columns)))))
-
-    def _labels(self, rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[Any]":
-        import numpy as np
-
-        match self.label_key:
-            case "label":
-                return class_numbers(rows, classes)
-            case "one_hot":
-                one_hot = zeros_and_ones(rows, "a single 1 among zeros", single=True)
-                return np.asarray(one_hot.argmax(axis=1), np.int64)
-            case "multi_label":
-                return zeros_and_ones(rows, "0 or 1 for each label", single=False).astype(np.uint8)
-        return rows.labels
 
 
 @dataclass(frozen=True)
@@ -413,7 +400,22 @@ def found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[s
     return classes
 
 
-def class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.int64]":
+def labels_of(rows: "ScannedRows", key: str, classes: Sequence[str]) -> "NDArray[Any]":
+    """Return the labels as in `Split`; `key` says what the columns that were read as labels hold."""
+    import numpy as np
+
+    match key:
+        case "label":
+            return _class_numbers(rows, classes)
+        case "one_hot":
+            one_hot = _zeros_and_ones(rows, "a single 1 among zeros", single=True)
+            return np.asarray(one_hot.argmax(axis=1), np.int64)
+        case "multi_label":
+            return _zeros_and_ones(rows, "0 or 1 for each label", single=False).astype(np.uint8)
+    return rows.labels
+
+
+def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.int64]":
     import numpy as np
 
     numbers = numbers_of(rows.texts, classes)
@@ -437,7 +439,7 @@ def _require_different(train: "ScannedRows") -> None:
             )
 
 
-def zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDArray[np.float32]":
+def _zeros_and_ones(rows: "ScannedRows", expected: str, *, single: bool) -> "NDArray[np.float32]":
     import numpy as np
 
     labels = rows.labels

@@ -153,7 +153,7 @@ def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
         DataError: if the file cannot be read.
     """
     try:
-        lines = [line.removeprefix("\ufeff") for line in _lines(path, encoding, errors="replace")]
+        lines = [line.removeprefix("\ufeff") for line in first_lines(path, encoding, "replace")]
     except OSError as error:
         raise unreadable(path, error, "a text file of rows") from error
     if decimal == "." and _divides(lines, ","):
@@ -185,10 +185,10 @@ def _rows(path: Path) -> tuple[list[list[str]], dict[str, Any]]:
     encoding = "utf-8-sig"
     try:
         try:
-            lines = _lines(path, encoding)
+            lines = first_lines(path, encoding)
         except UnicodeDecodeError:
             encoding = "cp1252"
-            lines = _lines(path, encoding)
+            lines = first_lines(path, encoding)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text; expected a text file of rows") from error
     except OSError as error:
@@ -221,7 +221,7 @@ def _rows(path: Path) -> tuple[list[list[str]], dict[str, Any]]:
     return rows, keys | ({"encoding": encoding} if encoding == "cp1252" else {})
 
 
-def _lines(path: Path, encoding: str, errors: str = "strict") -> list[str]:
+def first_lines(path: Path, encoding: str, errors: str = "strict") -> list[str]:
     """Return the first lines that are not blank, as far as a limited number of characters has them."""
     with io.TextIOWrapper(open_regular(path), encoding, errors, newline="") as file:
         text = file.read(_LOOKED_AT)

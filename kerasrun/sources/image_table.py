@@ -1,6 +1,5 @@
 """Images that a table lists."""
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +14,6 @@ from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFo
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.reading.folders import SPLIT_NAMES, split_called
 from kerasrun.reading.labels import MISSING, distinct_classes
-from kerasrun.regular_files import open_regular
 from kerasrun.sources._division import DividedTable
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
@@ -25,13 +23,12 @@ from kerasrun.sources._rows import (
     LOOKED_AT,
     Column,
     Columns,
-    class_numbers,
     found_classes,
     is_number,
-    zeros_and_ones,
+    labels_of,
 )
 from kerasrun.sources.base import ClassNames, Recognized
-from kerasrun.sources.csv import WHITESPACE, Csv
+from kerasrun.sources.csv import WHITESPACE, Csv, first_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,9 +42,6 @@ _MOST_NAMES = 10_000
 """Each example has a number for every label that may hold."""
 _FEW_NUMBERS = 30
 """Of so many different whole numbers, those in the column of the labels are taken for classes."""
-
-_LONGEST = 2**20
-"""The characters of a line that are looked at."""
 
 
 class ImageTable(ImageSource, DividedTable):
@@ -217,7 +211,10 @@ class ImageTable(ImageSource, DividedTable):
 
         between = self.delimiter
         if between == "auto":
-            line = _first_line(path)
+            try:
+                line = next(iter(first_lines(path, "utf-8-sig", "replace")), "")
+            except OSError as error:
+                raise unreadable(path, error, "a text file that lists images") from error
             usual = ",\t;|".replace(self.separator, "") if self._has_names else ",\t;|"
             between = next((one for one in usual if one in line), WHITESPACE)
         delimiter = None if between == WHITESPACE else between
@@ -315,19 +312,9 @@ class ImageTable(ImageSource, DividedTable):
         return distinct_classes(found)
 
     def _labels(self, rows: "ListedRows", classes: Sequence[str]) -> "NDArray[Any]":
-        import numpy as np
-
         if self._has_names:
             return rows.zeros_and_ones("multi_label", self.separator, classes)
-        match self.label_key:
-            case "label":
-                return class_numbers(rows.scanned, classes)
-            case "one_hot":
-                one_hot = zeros_and_ones(rows.scanned, "a single 1 among zeros", single=True)
-                return np.asarray(one_hot.argmax(axis=1), np.int64)
-            case "multi_label":
-                return zeros_and_ones(rows.scanned, "0 or 1 for each label", single=False).astype(np.uint8)
-        return rows.scanned.labels
+        return labels_of(rows.scanned, self.label_key, classes)
 
     def _found(
         self, rows: Mapping[str, "ListedRows"], classes: Sequence[str], folders: Mapping[Path, "ImageFolder"]
@@ -422,15 +409,6 @@ def _label_column(table: "TextTable", taken: Mapping[str, int]) -> int:
         return found[0]
     there = f"there are the columns {listed(table.columns)}" if free else "there is none beside the names of the images"
     raise DataError(f"{table.path}: expected one of {', '.join(LABEL_KINDS)}, which says where the labels are; {there}")
-
-
-def _first_line(path: Path) -> str:
-    try:
-        # Reading the rows says what is wrong with them.
-        with io.TextIOWrapper(open_regular(path), "utf-8-sig", "replace") as file:
-            return next((line for line in iter(lambda: file.readline(_LONGEST), "") if line.strip()), "")
-    except OSError as error:
-        raise unreadable(path, error, "a text file that lists images") from error
 
 
 def _advice(folder: Path, name: str) -> str:
