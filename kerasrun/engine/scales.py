@@ -11,7 +11,9 @@ import numpy as np
 
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.schema import Experiment
+from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Feature, Split
+from kerasrun.tasks.base import task_named
 
 logger = logging.getLogger("kerasrun")
 
@@ -25,7 +27,7 @@ def note_scales(experiment: Experiment, data: Data, train: Split) -> None:
     if data.row_format and not _evens_out(experiment):
         columns = zip(data.row_format.features, data.row_format.columns, strict=True)
         _note_columns(list(columns), train)
-    if data.label_kind == "numbers" and not experiment.fit.scale_targets:
+    if task_named(data.label_kind).has_units and not experiment.fit.scale_targets:
         _note_targets(data, train)
 
 
@@ -38,10 +40,10 @@ def _evens_out(experiment: Experiment) -> bool:
 
 def _note_columns(columns: Sequence[tuple[str, Feature]], train: Split) -> None:
     names = [name for name, one in columns if one.kind == "number"]
-    places = np.arange(min(_LOOKED_AT, len(train))) * len(train) // min(_LOOKED_AT, len(train))
+    some = spread(train, _LOOKED_AT).inputs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a column of which every value here is missing
-        deviations = np.nanstd(train.inputs.take(places)[:, : len(names)].astype(np.float64), axis=0)
+        deviations = np.nanstd(some.take(np.arange(len(some)))[:, : len(names)].astype(np.float64), axis=0)
     known = [(float(one), name) for one, name in zip(deviations, names, strict=True) if one > 0]
     if known and max(known)[0] > _APART * min(known)[0]:
         (large, largest), (small, smallest) = max(known), min(known)

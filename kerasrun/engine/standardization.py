@@ -19,6 +19,7 @@ from kerasrun.errors import ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.keras_catalogue import canonical
 from kerasrun.reading.data import Inputs
+from kerasrun.reading.inputs import in_batches
 
 # What the original adds to a standard deviation before it divides.
 _EPSILON = 1e-6
@@ -164,5 +165,4 @@ def statistics(before: Any, train: Inputs, axis: int | Sequence[int] | None) -> 
 def chunks(train: Inputs) -> Iterator[NDArray[np.float64]]:
     """Give all examples in their order, as many at once as take little memory."""
     count = max(1, _AT_ONCE // math.prod(train.example_shape))
-    for begin in range(0, len(train), count):
-        yield train.take(np.arange(begin, min(begin + count, len(train)))).astype(np.float64)
+    return (batch.astype(np.float64) for batch in in_batches(train, count))

@@ -229,7 +229,7 @@ def _fit(found: Recognized, shares: Mapping[str, float], network: Pretrained | N
     if len(found.shape) == 1:
         batch_size, epochs, patience = next(one for most, *one in _ROWS if found.examples <= most)
         batch_size = min(batch_size, max(1, found.examples // 4))
-    scaled = ["  scale_targets: true"] if found.label_kind == "numbers" else []
+    scaled = ["  scale_targets: true"] if task_named(found.label_kind).has_units else []
     length = [] if network else [f"  epochs: {epochs}"]
     stages = _stages(found) if network else []
     fit, callbacks = _validation(found, shares, patience)
@@ -254,7 +254,7 @@ _STAGES = (
     (10_000, 8, 12),
     (math.inf, 3, 5),
 )
-"""For at most so many photos: the epochs of both stages."""
+"""For at most this many photos: the epochs of both stages."""
 
 
 _ROWS = (
@@ -263,7 +263,7 @@ _ROWS = (
     (100_000, 128, 50, 8),
     (math.inf, 512, 30, 4),
 )
-"""For tables of at most so many rows: batch size, epochs, and how many of them may pass without a better one."""
+"""For tables of at most this many rows: batch size, epochs, and patience in epochs."""
 
 
 def _validation(found: Recognized, shares: Mapping[str, float], patience: int) -> tuple[list[str], list[str]]:

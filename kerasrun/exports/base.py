@@ -13,6 +13,7 @@ from kerasrun.families import modules
 from kerasrun.model_file import TrainedModel
 from kerasrun.network_layers import derive_state
 from kerasrun.reading.data import Inputs
+from kerasrun.reading.inputs import in_batches
 
 
 class Export(ABC):
@@ -78,8 +79,7 @@ def model_outputs(model: Any, batch_size: int, inputs: Inputs) -> NDArray[np.flo
 
 def batches(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.float32]]:
     """Yield the examples as float32, (batch, …); the last batch may be smaller."""
-    for begin in range(0, len(inputs), batch_size):
-        yield inputs.take(np.arange(begin, min(begin + batch_size, len(inputs)))).astype(np.float32)
+    return (batch.astype(np.float32) for batch in in_batches(inputs, batch_size))
 
 
 def from_architecture(text: str, trained: TrainedModel) -> Any:

@@ -1,7 +1,6 @@
 """What is compared of examples: their contents, and for pictures how they look."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image
 from kerasrun.pipeline.selection import SelectedInputs
 from kerasrun.reading.data import Inputs, Split
 from kerasrun.reading.image_files import ImageFiles, ImageInputs
+from kerasrun.reading.inputs import in_batches
 
 SIDE = 32
 """Pictures are compared at this height and width."""
@@ -57,12 +57,14 @@ def examples_of(splits: list[Split]) -> Examples:
     for split in splits:
         files, places = _files(split.inputs)
         names += split.names or (f"{split.name}[{place}]" for place in places)
-        digests.append(digests_of(split.inputs))
         if files:
+            digests.append(_digests_of_files(files, places))
             sizes.append(files.sizes[places])
             paths += [files.paths[place] for place in places]
-        if _is_picture(split.inputs):
-            looks.append(np.concatenate([_looks(batch) for batch in _batches(split.inputs)]))
+        is_picture = _is_picture(split.inputs)
+        for batch in in_batches(split.inputs, _AT_ONCE):
+            digests += [] if files else [_digests(batch)]
+            looks += [_looks(batch)] if is_picture else []
     pictures = np.concatenate(looks) if looks else None
     batches = [] if pictures is None else np.array_split(pictures, 1 + len(pictures) // _AT_ONCE)
     arrays = [split.labels for split in splits if isinstance(split.labels, np.ndarray)]
@@ -87,8 +89,8 @@ def digests_of(inputs: Inputs) -> NDArray[np.uint64]:
     """
     files, places = _files(inputs)
     if files:
-        return np.ascontiguousarray(files.digests[places]).view(np.uint64)[:, :2]
-    return np.concatenate([_digests(batch) for batch in _batches(inputs)])
+        return _digests_of_files(files, places)
+    return np.concatenate([_digests(batch) for batch in in_batches(inputs, _AT_ONCE)])
 
 
 def perceptual_hashes(looks: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -122,9 +124,8 @@ def _files(inputs: Inputs) -> tuple[ImageFiles | None, NDArray[np.int64]]:
     return None, np.arange(len(inputs))
 
 
-def _batches(inputs: Inputs) -> Iterator[NDArray[Any]]:
-    for start in range(0, len(inputs), _AT_ONCE):
-        yield inputs.take(np.arange(start, min(start + _AT_ONCE, len(inputs))))
+def _digests_of_files(files: ImageFiles, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(files.digests[places]).view(np.uint64)[:, :2]
 
 
 def _digests(batch: NDArray[Any]) -> NDArray[np.uint64]:

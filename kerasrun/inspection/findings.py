@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.inspection.examples import Examples, digests_of
+from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Feature, Inputs, Split
+from kerasrun.tasks.base import task_named
 
 _FEW = 10
 _BITS_APART = 7
-"""Perceptual hashes of pictures that look alike differ in at most so many of 64 bits."""
+"""Perceptual hashes of pictures that look alike differ in at most this many of 64 bits."""
 _APART = 0.1
 """Small pictures that look alike differ by at most this root mean square, as a share of their standard deviation."""
 _BANDS = _BITS_APART + 1
@@ -55,13 +57,6 @@ def trained_and_validated(train: Split, validation: Split) -> int:
 
 def _keys(inputs: Inputs) -> NDArray[np.void]:
     return np.ascontiguousarray(digests_of(inputs)).view("V16").ravel()
-
-
-def class_counts(split: Split, classes: int) -> list[int]:
-    """Return the number of examples of each class; of several labels at once, of those that have it."""
-    labels = split.label_array
-    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
-    return [int(count) for count in counts]
 
 
 def _copies(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
@@ -180,8 +175,8 @@ def _columns(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fi
     form = data.row_format
     columns = form.columns or (Feature(),) * len(form.features)
     names = [name for name, one in zip(form.features, columns, strict=True) for _ in range(one.width)]
-    rows = np.arange(min(len(train), _LOOKED_AT)) * len(train) // min(len(train), _LOOKED_AT)
-    values, labels = train.inputs.take(rows), train.label_array[rows]
+    some = spread(train, _LOOKED_AT)
+    values, labels = some.inputs.take(np.arange(len(some))), some.label_array
     # Whether a value is missing may say something as well.
     values = np.where(np.isnan(values), np.float32(-3e38), values)
     given_away = {name: None for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)}
@@ -220,8 +215,9 @@ def gives_away(column: NDArray[np.float32], labels: NDArray[Any]) -> bool:
 def _few(data: Data, splits: list[Split], examples: Examples) -> Iterator[Finding]:
     """Find classes that are hardly learned."""
     del examples
-    if data.label_kind in ("classes", "multi_label"):
-        counts = zip(data.classes, class_counts(splits[0], len(data.classes)), strict=True)
+    task = task_named(data.label_kind)
+    if task.one_class or task.together:
+        counts = zip(data.classes, splits[0].class_counts(len(data.classes)).tolist(), strict=True)
         if few := tuple((f"{name} ({count})",) for name, count in counts if count < _FEW):
             yield Finding(
                 "few_examples", f"{_count(few, 'class has', 'classes have')} fewer than {_FEW} training examples", few

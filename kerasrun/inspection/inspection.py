@@ -14,7 +14,7 @@ from kerasrun.experiment.draft import recognize
 from kerasrun.experiment.load import load
 from kerasrun.experiment.schema import Experiment
 from kerasrun.inspection.examples import SIDE, Examples, examples_of
-from kerasrun.inspection.findings import Finding, class_counts, findings
+from kerasrun.inspection.findings import Finding, findings
 from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.files import files_below, is_image, listed, passed_over
@@ -22,6 +22,7 @@ from kerasrun.reading.memory import DEFAULT_SHARE, kept_within
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import Source
 from kerasrun.stderr import plain
+from kerasrun.tasks.base import task_named
 
 _SHOWN = 10
 # What a picture is brought to here: files that cannot be used are findings, and sizes may differ.
@@ -134,11 +135,11 @@ def _used(data: Data, experiment: Experiment | None) -> list[Split]:
 
 
 def _counts(data: Data, splits: Sequence[Split]) -> dict[str, dict[str, int]]:
-    if data.label_kind not in ("classes", "multi_label"):
+    task = task_named(data.label_kind)
+    if not (task.one_class or task.together):
         return {}
-    return {
-        split.name: dict(zip(data.classes, class_counts(split, len(data.classes)), strict=True)) for split in splits
-    }
+    counts = {split.name: split.class_counts(len(data.classes)).tolist() for split in splits}
+    return {name: dict(zip(data.classes, numbers, strict=True)) for name, numbers in counts.items()}
 
 
 def _line(examples: Mapping[str, int], classes: Mapping[str, Mapping[str, int]]) -> str:

@@ -174,6 +174,13 @@ class Split:
             raise TypeError("masks are read as they are asked for")
         return self.labels
 
+    def class_counts(self, classes: int) -> NDArray[np.int64]:
+        """Return the number of examples of each class; of several labels at once, of those that have it."""
+        import numpy as np
+
+        labels = self.label_array
+        return labels.sum(axis=0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
+
 
 @dataclass(frozen=True)
 class Data:

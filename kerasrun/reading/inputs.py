@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.reading.data import Inputs
 
 logger = logging.getLogger("kerasrun")
 
@@ -36,6 +37,12 @@ class ArrayInputs:
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         return self.array[indices]
+
+
+def in_batches(inputs: Inputs, size: int) -> Iterator[NDArray[Any]]:
+    """Give all examples in their order, (batch, …); the last batch may be smaller."""
+    for start in range(0, len(inputs), size):
+        yield inputs.take(np.arange(start, min(start + size, len(inputs))))
 
 
 def within_limit(labels: NDArray[Any], limit: int | None) -> NDArray[np.int64]:

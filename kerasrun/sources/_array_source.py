@@ -13,6 +13,7 @@ from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, Label
 from kerasrun.reading.files import listed
 from kerasrun.sources._first_look import fitting_size
 from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized, Source
+from kerasrun.tasks.base import task_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,15 +71,20 @@ class AnyArrays(ArraySource):
 
     @model_validator(mode="after")
     def _fits_masks(self) -> Self:
-        if self.labels == "masks" and self.fit_mode != "resize":
+        if self.are_masks and self.fit_mode != "resize":
             raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
-        if self.labels == "masks" and self.are_sequences:
+        if self.are_masks and self.are_sequences:
             raise ValueError("expected examples: images, as masks are of images")
         return self
 
     @property
     def label_kind(self) -> LabelKind:
         return self.labels
+
+    @property
+    def are_masks(self) -> bool:
+        """Whether the labels are masks, which may be read when they are asked for."""
+        return task_named(self.label_kind).per_pixel
 
     @property
     def are_sequences(self) -> bool:
@@ -180,7 +186,7 @@ class NamedArrays(AnyArrays):
         for split, (x, y, weight) in found.items():
             arrays[split] = LabelledArrays(
                 examples(x),
-                examples(y) if self.label_kind == "masks" else array(y),
+                examples(y) if self.are_masks else array(y),
                 f"{self.path}: {x}",
                 f"{self.path}: {y}",
                 array(weight) if weight else None,

@@ -41,10 +41,10 @@ class Csv(RowSource):
     `columns` overrides it. Text is a category, unless (nearly) every value differs, or all are one, or are dates; a
     date becomes year, month, day of the week and days since the first. Where most values are numbers and some are not,
     training does not begin. Words such as `NA`, `null` and `?` are missing values like an empty one. A missing number
-    becomes the mean of the rows that train, and a column says where; a missing category is one of its own; an unknown
-    one is no category, and counted in one line. Numbers go into the network as they are, and `preprocessing` is applied
-    to them alone. Up to 32 categories become a column each, more an `Embedding`: these are layers of the model, which
-    `kerasrun summary` shows.
+    becomes the mean of the rows that train, and a column says where; a missing category is a category too; an unknown
+    one is not, and a line says how many there are. Numbers go into the network as they are, and `preprocessing` is
+    applied to them alone. Up to 32 categories become a column each, more an `Embedding`: these are layers of the model,
+    which `kerasrun summary` shows.
     """
 
     kind: ClassVar[str] = "csv"

@@ -37,7 +37,7 @@ class FunctionSource(AnyArrays):
             with plugins.errors_explained():
                 given = function(split, **arguments)
             if given is not None:
-                arrays[split] = _labelled(given, f"{self.kind}({split!r})", masks=self.labels == "masks")
+                arrays[split] = _labelled(given, f"{self.kind}({split!r})", masks=self.are_masks)
         if "train" not in arrays:
             raise DataError(f"{self.kind}('train'): gives None; expected arrays (x, y) to train on")
         return self.data_from(arrays)

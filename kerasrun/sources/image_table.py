@@ -29,6 +29,7 @@ from kerasrun.sources._rows import (
 )
 from kerasrun.sources.base import ClassNames, Recognized
 from kerasrun.sources.csv import WHITESPACE, Csv, first_lines
+from kerasrun.tasks.base import task_named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ _MANY_CLASSES = 1000
 _MOST_NAMES = 10_000
 """Each example has a number for every label that may hold."""
 _FEW_NUMBERS = 30
-"""Of so many different whole numbers, those in the column of the labels are taken for classes."""
+"""Of at most this many different whole numbers in the column of the labels each is taken for a class."""
 
 
 class ImageTable(ImageSource, DividedTable):
@@ -155,7 +156,7 @@ class ImageTable(ImageSource, DividedTable):
             self.label_kind,
             needed={
                 int(number): f"{self.train}: no image of the class {classes[number]!r} can be read"
-                for number in (set(found["train"].labels.tolist()) if self.label_kind == "classes" else ())
+                for number in (set(found["train"].labels.tolist()) if task_named(self.label_kind).one_class else ())
             },
         )
 

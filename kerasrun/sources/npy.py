@@ -65,7 +65,7 @@ class Npy(AnyArrays):
                 weight = self.sample_weight if split == "train" else None
                 arrays[split] = LabelledArrays(
                     _stored(x),
-                    _stored(y) if self.label_kind == "masks" else _whole(y),
+                    _stored(y) if self.are_masks else _whole(y),
                     str(x),
                     str(y),
                     None if weight is None else _whole(weight),

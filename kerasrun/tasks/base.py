@@ -126,6 +126,8 @@ class Task(ABC):
     """Whether each pixel of an image has a label."""
     together: ClassVar[bool] = False
     """Whether several labels may hold at once, each with a separate yes or no."""
+    has_units: ClassVar[bool] = False
+    """Whether the labels are numbers in units of their own, which training may scale (`fit.scale_targets`)."""
     indivisible: ClassVar[str] = ""
     """Why the labels cannot be divided among several outputs, for a message; empty where they can."""
     counted: ClassVar[str] = "classes"

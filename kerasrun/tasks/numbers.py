@@ -30,6 +30,7 @@ class Numbers(Task):
     """Numbers to be predicted."""
 
     default_metrics = (Component("mae"),)
+    has_units = True
     counted = "targets"
 
     def default_loss(self, classes: int, units: int) -> Component:

@@ -46,10 +46,7 @@ def overview(run: RunDirectory, job: Job, weights: str | None) -> str:
 def _rows(job: Job, splits: Sequence[Split]) -> Iterator[list[str]]:
     task, names = task_named(job.data.label_kind), job.data.classes
     if task.one_class or task.together:
-        counts = [
-            np.bincount(split.label_array, minlength=len(names)) if task.one_class else split.label_array.sum(axis=0)
-            for split in splits
-        ]
+        counts = [split.class_counts(len(names)) for split in splits]
         if len(names) > MOST_CLASSES:
             spans = (f"{count.min():,}–{count.max():,}" for count in counts)
             yield [f"  each of {len(names)} {task.counted}", *spans]

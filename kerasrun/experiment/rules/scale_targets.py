@@ -5,6 +5,7 @@ from kerasrun.experiment.outputs import written_outputs
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical, identifiers
+from kerasrun.tasks.base import task_named
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, listed
 from kerasrun.text.yaml_text import Path
@@ -19,7 +20,7 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     asked = places.node(_KEY)
     if asked is None or asked.value is not True:
         return []
-    if facts.label_kind not in (None, "numbers"):
+    if facts.label_kind is not None and not task_named(facts.label_kind).has_units:
         return [places.problem(_KEY, "received true", "expected false: the labels are not numbers to be predicted")]
     if written_outputs(places):
         return [places.problem(_KEY, "received true", "expected false: the network has several outputs")]
