@@ -5,6 +5,7 @@ without an end. Whoever opens files by name itself (HDF5, Arrow, a memory map) i
 """
 
 import errno
+import hashlib
 import io
 import os
 import stat
@@ -45,3 +46,9 @@ def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
     if len(content) > size:
         raise OSError(errno.EFBIG, "it grows while it is read", str(path))
     return content
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the checksum of a file's content, as hexadecimal text."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

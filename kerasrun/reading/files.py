@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
-from kerasrun.regular_files import open_regular
+from kerasrun.regular_files import open_regular, sha256_of_file
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".webp", ".tif", ".tiff"}
@@ -153,8 +153,7 @@ def sha256_of(entries: Iterable[Sequence[str]]) -> str:
 def sha256_of_content(path: Path) -> str:
     """Return the sha256 of a file, as hexadecimal text; raises as `first_bytes`."""
     try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of_file(path)
     except OSError as error:
         raise unreadable(path, error, "a file") from error
 

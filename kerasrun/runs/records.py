@@ -16,7 +16,6 @@ from annotated_types import Interval
 from typing_extensions import TypedDict
 
 from kerasrun.errors import CheckpointError, DamagedFileError, RunDirectoryError
-from kerasrun.regular_files import open_regular
 from kerasrun.run_files import RunFile
 from kerasrun.text import json_text
 from kerasrun.text.problems import listed, shown
@@ -273,12 +272,6 @@ def progress_reader(version: object) -> Callable[[dict[str, Any]], SavedProgress
 def sha256_of_fields(content: Mapping[str, Any]) -> str:
     """Return the checksum of plain values, whatever the order and the white space in which a file has them."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def sha256_of_file(path: Path) -> str:
-    """Return the checksum of a file's content; an OSError is not explained."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_run(content: dict[str, Any]) -> RunRecord:

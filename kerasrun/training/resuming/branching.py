@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.errors import CheckpointError, ModelError, RunDirectoryError
 from kerasrun.network_layers import derive_state
+from kerasrun.regular_files import sha256_of_file
 from kerasrun.runs import checkpoints, directory
 from kerasrun.runs.directory import RunDirectory, model_of
-from kerasrun.runs.records import OriginRecord, described, sha256_of_file
+from kerasrun.runs.records import OriginRecord, described
 
 logger = logging.getLogger("kerasrun")
 
