@@ -8,12 +8,13 @@ from kerasrun.errors import ModelError
 
 
 def layers_after(inputs: Any, output: Any) -> list[Any]:
-    """Every layer between two symbolic tensors, in the network's order."""
-    from keras import Model
+    """Every layer between one or several symbolic tensors and another, in the network's order."""
+    from keras import Model, tree
     from keras.utils import get_source_inputs
 
-    source = get_source_inputs(inputs)
-    before = {id(layer) for layer in Model(source, inputs).layers}
+    begin = tree.flatten(inputs)
+    source = [one for tensor in begin for one in get_source_inputs(tensor)]
+    before = {id(layer) for layer in Model(source, begin).layers}
     return [layer for layer in Model(source, output).layers if id(layer) not in before]
 
 

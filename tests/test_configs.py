@@ -24,6 +24,7 @@ def test_the_experiments_were_found():
         "grouped_split",
         "gru_digits",
         "unet_hdf5",
+        "image_and_columns",
     } <= set(IDS)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -30,10 +30,9 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.keras_objects import build
 from kerasrun.models.base import Network, free_name, refusal_explained, sentence, told_size
-from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
-from kerasrun.reading.data import Data, Inputs, LabelKind, RowFormat, Split
+from kerasrun.reading.data import INPUT, Data, Inputs, LabelKind, RowFormat, Split
 from kerasrun.reading.memory import addresses_left, available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
@@ -59,7 +58,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     _set_up(experiment)
     with _scope(strategy), _variables_within_memory():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
-    augmentation = augmentation_of(experiment, tuple(model.input.shape[1:]), masks=targets.task.per_pixel)
+    augmentation = augmentation_of(experiment, tuple(model.inputs[0].shape[1:]), masks=targets.task.per_pixel)
     return Job(
         **vars(prepared),
         device=device,
@@ -78,8 +77,9 @@ def preprocessing_model(experiment: Experiment, train: Inputs) -> Any:
         ModelError: if it does not fit the examples.
     """
     _set_up(experiment)
-    inputs = keras.Input(train.example_shape, dtype="float32", name="input")
-    return keras.Model(inputs, _preprocess(experiment, inputs, inputs, train))
+    name = experiment.data.input_names[0]
+    inputs = keras.Input(train.example_shape, dtype="float32", name=name)
+    return keras.Model(inputs, _preprocess(experiment, name, inputs, inputs, train))
 
 
 def _set_up(experiment: Experiment) -> None:
@@ -89,19 +89,26 @@ def _set_up(experiment: Experiment) -> None:
 
 
 def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -> tuple[Any, Targets, Sequence[Any]]:
-    train = split.inputs
-    inputs = keras.Input(train.example_shape, dtype="float32", name="input")
+    train = dict(zip(experiment.data.input_names, (split.inputs, *split.others.values()), strict=True))
+    inputs = {name: keras.Input(one.example_shape, dtype="float32", name=name) for name, one in train.items()}
     loss = experiment.compile.loss
     output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
     row_format = data.row_format
     typed = None if row_format is None or row_format.is_plain else row_format
-    x = _columns(experiment, inputs, typed, train) if typed else _preprocess(experiment, inputs, inputs, train)
+    *_, rows = train  # of several inputs the last is the row
+    x = {
+        name: _columns(experiment, name, one, typed, train[name])
+        if typed and name == rows
+        else _preprocess(experiment, name, one, one, train[name])
+        for name, one in inputs.items()
+    }
     if _measures(experiment):
         data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
     # As TensorFlow takes it: ASCII letters, digits and few signs.
     name = "model_" + re.sub(r"[^A-Za-z0-9_]", "_", experiment.name)
     try:
-        model = keras.Model(inputs, experiment.model.build(x, output), name=name)
+        built = experiment.model.build(x if len(x) > 1 else x[INPUT], output)
+        model = keras.Model(list(inputs.values()) if len(x) > 1 else inputs[INPUT], built, name=name)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise ModelError(f"model: its weights do not fit into memory{told_size(error)}") from error
     except ValueError as error:
@@ -110,10 +117,11 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
             raise ModelError(f"a second layer called '{twice[1]}'; {expected}", _named(twice[1], experiment)) from error
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
-        experiment.model.load_pretrained(model, x)
-    layers = layers_after(inputs if typed else x, model.output)  # vectors of categories learn too
+        experiment.model.load_pretrained(model, x if len(x) > 1 else x[INPUT])
+    # Vectors of a table's categories are the network's as well; beside an image they learn whatever is frozen.
+    layers = layers_after(inputs[INPUT] if typed and len(x) == 1 else list(x.values()), model.output)
     _require_ids(experiment, train)
-    _require_memory(model, min(experiment.fit.batch_size, len(train)))
+    _require_memory(model, min(experiment.fit.batch_size, len(split)))
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
     targets = model_targets(model, experiment, len(data.classes), data.label_kind)
@@ -140,7 +148,7 @@ def _place_of(layer: Any, model: Any, experiment: Experiment) -> tuple[str, int 
     written = [
         (canonical("layers", component.name), section, place)
         for section, components in (
-            ("preprocessing", experiment.preprocessing or ()),
+            ("preprocessing", experiment.preprocessing_layers),
             ("model", [entry.component for entry in getattr(experiment.model, "layers", ())]),
         )
         for place, component in enumerate(components)
@@ -155,25 +163,26 @@ def _place_of(layer: Any, model: Any, experiment: Experiment) -> tuple[str, int 
 
 def _named(name: str, experiment: Experiment) -> tuple[str, int | str] | None:
     """Return the section and the place of the layer that the experiment gives a name; None if it gives it to none."""
-    preprocessing = [component.arguments.get("name") for component in experiment.preprocessing or ()]
+    preprocessing = [component.arguments.get("name") for component in experiment.preprocessing_layers]
     network = [entry.name for entry in getattr(experiment.model, "layers", ())]
     sections = (("preprocessing", preprocessing), ("model", network))
     return next(((section, names.index(name)) for section, names in sections if name in names), None)
 
 
-def _require_ids(experiment: Experiment, train: Inputs) -> None:
+def _require_ids(experiment: Experiment, train: Mapping[str, Inputs]) -> None:
     """Refuse negative and broken numbers for an `Embedding`: Keras counts from its end, and cuts off what is broken.
 
     Raises:
         ModelError: with the value and the layer, where it takes the examples as they are.
     """
-    if experiment.preprocessing or train.dtype == np.uint8:
-        return
     for place, entry in enumerate(getattr(experiment.model, "layers", ())):
-        takes_examples = entry.inputs == (INPUT,) or (not entry.inputs and place == 0)
+        taken = (entry.inputs or (INPUT,))[0] if entry.inputs or place == 0 else None
         name = entry.component.name
-        if takes_examples and name in identifiers("layers") and canonical("layers", name) == "Embedding":
-            for examples in chunks(train):
+        if taken is None or name not in identifiers("layers") or canonical("layers", name) != "Embedding":
+            continue
+        of_input = train.get(taken)
+        if of_input is not None and not experiment.preprocessing_of(taken) and of_input.dtype != np.uint8:
+            for examples in chunks(of_input):
                 wrong = examples[(examples < 0) | (examples % 1 != 0)]
                 if len(wrong):
                     raise ModelError(
@@ -301,7 +310,7 @@ def _jit_compile(asked: bool | str) -> bool | str:
     return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
 
 
-def _columns(experiment: Experiment, inputs: Any, row_format: RowFormat, train: Inputs) -> Any:
+def _columns(experiment: Experiment, name: str, inputs: Any, row_format: RowFormat, train: Inputs) -> Any:
     """Put gaps and categories of a table in front of the network, and preprocessing for its numbers.
 
     Raises:
@@ -310,29 +319,33 @@ def _columns(experiment: Experiment, inputs: Any, row_format: RowFormat, train: 
     # Numbers in units of their own, and those of categories, are too large for 16 bits.
     keras.config.set_dtype_policy("float32")
     columns = Columns(row_format, inputs, train)
-    if columns.numbers is None and experiment.preprocessing:
+    if columns.numbers is None and experiment.preprocessing_of(name):
         raise ModelError("preprocessing: is for numbers, but every column is a category: leave it out")
     numbers = columns.numbers
-    x = columns.joined(numbers if numbers is None else _preprocess(experiment, inputs, numbers, train))
+    x = columns.joined(numbers if numbers is None else _preprocess(experiment, name, inputs, numbers, train))
     keras.config.set_dtype_policy(experiment.precision)
     return x
 
 
-def _preprocess(experiment: Experiment, inputs: Any, x: Any, train: Inputs) -> Any:
+def _preprocess(experiment: Experiment, name: str, inputs: Any, x: Any, train: Inputs) -> Any:
     """Put preprocessing in front of the network: as written, else as the network needs it, else [0, 1] for images.
 
     Args:
+        name: that of the input.
         x: what it is applied to, which is the model's input itself or computed from it.
     """
-    if isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes:
-        return standardize(experiment.augmentation, x, train)
-    if experiment.preprocessing is not None:
-        for number, component in enumerate(experiment.preprocessing, 1):
+    is_first = name == experiment.data.input_names[0]
+    generator = experiment.augmentation
+    if isinstance(generator, ImageDataGenerator) and generator.standardizes and is_first:
+        return standardize(generator, x, train)
+    written = experiment.preprocessing_of(name)
+    if written is not None:
+        for number, component in written:
             taken = experiment.model.taken_names()
             alike = snake_case(component.name)
             if "name" not in component.arguments and any(re.fullmatch(rf"{alike}(_\d+)?", one) for one in taken):
-                name = free_name(f"preprocessing_{number}", taken)
-                component = Component(component.name, {**component.arguments, "name": name})
+                free = free_name(f"preprocessing_{number}", taken)
+                component = Component(component.name, {**component.arguments, "name": free})
             x = _applied(component, number, inputs, x, train)
         return x
     are_bytes = train.dtype == np.uint8
@@ -357,14 +370,14 @@ def _applied(component: Component, number: int, inputs: Any, x: Any, train: Inpu
         with refusal_explained(component.name, tuple(x.shape[1:])):
             return build("layers", component)(x)
     except ModelError as error:
-        raise ModelError(f"preprocessing: layer {number}: {error}", ("preprocessing", number - 1)) from error
+        raise ModelError(f"preprocessing: layer {number + 1}: {error}", ("preprocessing", number)) from error
 
 
 def _measures(experiment: Experiment) -> bool:
     """Return whether preprocessing needs statistics of the training examples."""
     if isinstance(experiment.augmentation, ImageDataGenerator) and experiment.augmentation.standardizes:
         return True
-    return any(map(is_adapted, experiment.preprocessing or ()))
+    return any(map(is_adapted, experiment.preprocessing_layers))
 
 
 def _create_every_variable(model: Any, targets: Targets) -> None:
@@ -374,8 +387,8 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
     examples = targets.classes + 1
-    y = targets.task.zeros(examples, model.input.shape[1:3], targets)
-    x = np.zeros((examples, *model.input.shape[1:]), np.float32)
+    y = targets.task.zeros(examples, model.inputs[0].shape[1:3], targets)
+    x = keras.tree.map_structure(lambda one: np.zeros((examples, *one.shape[1:]), np.float32), model.input)
     try:
         with missing_kernels_explained():
             y_pred = model(x, training=False)
@@ -385,9 +398,10 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         if plugins.in_use() or isinstance(error, MemoryError | tf.errors.ResourceExhaustedError):
             raise  # what is raised in a plugin is explained with its line
         layer = _first_that_fails(model, x)
+        shapes = " and ".join(str(tuple(one.shape[1:])) for one in model.inputs)
         raise _CannotComputeError(
-            f"{type(layer).__name__ if layer else 'the network'} cannot compute on examples of shape "
-            f"{tuple(x.shape[1:])}: {sentence(error)}",
+            f"{type(layer).__name__ if layer else 'the network'} cannot compute on examples of shape {shapes}: "
+            f"{sentence(error)}",
             layer,
         ) from error
     try:
@@ -408,7 +422,7 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
     model.reset_metrics()
 
 
-def _first_that_fails(model: Any, x: np.ndarray) -> Any:
+def _first_that_fails(model: Any, x: Any) -> Any:
     """Return the first layer that cannot compute its output of examples."""
     for layer in model.layers:
         try:

@@ -19,26 +19,23 @@ from kerasrun.tasks.base import Targets
 class Evaluator:
     """Evaluates one split any number of times; its pipeline and graphs are made once."""
 
-    def __init__(
-        self, model: Any, split: Split, targets: Targets, batch_size: int, *, network: Any = None, inputs: Any = None
-    ) -> None:
+    def __init__(self, model: Any, split: Split, targets: Targets, batch_size: int, *, network: Any = None) -> None:
         """
         Args:
             model: the compiled model, whose loss and metrics are computed.
-            network: what computes the outputs; by default the model itself.
-            inputs: what the network is given for each example of the split; by default the examples.
+            network: what computes the outputs of the split's inputs; by default the model itself.
         """
         self.split = split
         self.targets = targets
         self.predictor = Predictor(network or model, batch_size)
         self.scoring = Scoring(model, batch_size)
-        self.inputs = inputs or split.inputs
         self.batch_size = batch_size
 
     @cached_property
     def batches(self) -> Any:
         """Padded batches, made when they are first needed: by then images that are kept are in memory."""
-        return padded_batches(self.inputs, batch_size=self.batch_size)
+        others = tuple(self.split.others.values())
+        return padded_batches(self.split.inputs, batch_size=self.batch_size, others=others)
 
     def evaluate(
         self, stop: Callable[[], bool] = lambda: False, see: Callable[[NDArray[np.float32]], None] | None = None

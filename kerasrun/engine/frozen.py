@@ -4,7 +4,7 @@ So it is computed once and kept, and training and validation run on the rest of 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,9 @@ class FrozenPart:
     frozen: Any
     """The first half, from the model's inputs to the features."""
     rest: Any
-    """The second half, from the features to the model's outputs."""
+    """The second half, from the features, and the inputs beside them, to the model's outputs."""
+    beside: tuple[str, ...] = ()
+    """The names of further inputs that the second half takes as they are."""
 
     @property
     def example_bytes(self) -> int:
@@ -51,34 +53,53 @@ class FrozenPart:
 def frozen_part(model: Any) -> FrozenPart | None:
     """Cut a functional model as late as everything before the cut is frozen and only one tensor crosses it.
 
+    Of a network of several inputs, the further ones may go around it.
+
     Returns:
         None where nothing that has weights lies before such a cut.
     """
-    tensors = list(_in_order(model.output))
+    beside = set(map(id, model.inputs[1:]))
+    tensors = []
+    for tensor in _in_order(model.output):
+        inputs = _inputs_of(tensor)
+        if id(tensor) in beside or (inputs and all(id(one) in beside for one in inputs)):
+            beside.add(id(tensor))
+        else:
+            tensors.append(tensor)
     last_use = {id(one): place for place, tensor in enumerate(tensors) for one in _inputs_of(tensor)}
     furthest = 0
     found, weighs = None, False
     for place, tensor in enumerate(tensors[:-1]):
-        operation = tensor._keras_history.operation
-        if not _is_steady(operation):
+        joined = [one for one in _inputs_of(tensor) if id(one) in beside]
+        if not all(_is_steady(one._keras_history.operation) for one in (tensor, *_in_order(*joined))):
             break
-        weighs = weighs or bool(getattr(operation, "weights", ()))
+        weighs = weighs or bool(getattr(tensor._keras_history.operation, "weights", ()))
         if furthest <= place and weighs:
             found = tensor
         furthest = max(furthest, last_use[id(tensor)])
     if found is None:
         return None
     name = found._keras_history.operation.name
-    return FrozenPart(name, keras.Model(model.input, found), keras.Model(found, model.output))
+    after = {id(one) for one in _in_order(model.output, known=found)}
+    around = [one for one in model.inputs[1:] if id(one) in after]
+    history = [one._keras_history for one in around]
+    rest = keras.Model([found, *around] if around else found, model.output)
+    for one, before in zip(around, history, strict=True):
+        one._keras_history = before  # Keras takes an input of one model for that of another cut from it
+    return FrozenPart(name, keras.Model(model.input, found), rest, tuple(one.name for one in around))
 
 
 def features(
-    part: FrozenPart, inputs: Inputs, batch_size: int, stop: Callable[[], bool] = lambda: False
+    part: FrozenPart,
+    inputs: Inputs,
+    batch_size: int,
+    stop: Callable[[], bool] = lambda: False,
+    others: Sequence[Inputs] = (),
 ) -> ArrayInputs | None:
     """Compute the features of every example, float32 (examples, …); None if `stop` returned true."""
     array = np.empty((len(inputs), *part.frozen.output.shape[1:]), np.float32)
     done = 0
-    batches = padded_batches(inputs, batch_size=batch_size)
+    batches = padded_batches(inputs, batch_size=batch_size, others=others)
     for some, _ in Predictor(part.frozen, batch_size).chunks_of(batches, len(inputs), stop):
         array[done : done + len(some)] = some
         done += len(some)
@@ -111,10 +132,10 @@ class OnFeatures:
         return type(self.model).train_step(self, batch)
 
 
-def _in_order(output: Any) -> Iterator[Any]:
-    """Yield every symbolic tensor that `output` is computed from, each after its own inputs."""
-    seen: set[int] = set()
-    stack = [(output, iter(_inputs_of(output)))]
+def _in_order(*outputs: Any, known: Any = None) -> Iterator[Any]:
+    """Yield every symbolic tensor that `outputs` are computed from, where one is `known`, each after its own inputs."""
+    seen: set[int] = {id(known), *map(id, outputs)}
+    stack = [(output, iter(_inputs_of(output))) for output in outputs]
     while stack:
         tensor, inputs = stack[-1]
         following = next((one for one in inputs if id(one) not in seen), None)

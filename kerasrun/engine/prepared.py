@@ -78,6 +78,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
         example_shape=train_split.inputs.example_shape,
         validates=validation is not None,
         batches=steps_in_epoch(len(validation), fit.batch_size) if validation else None,
+        inputs=experiment.data.input_names,
     )
     check_with_data(experiment, facts, loaded.document)
     if fit.batch_size > len(train_split):

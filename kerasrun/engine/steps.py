@@ -60,7 +60,7 @@ class FusedSteps:
     def _train(self, batch: Any) -> Any:
         """Take a step on float32, as the network needs it; bytes are moved as bytes, a quarter as large."""
         x, *others = batch
-        return self.train_step((tf.cast(x, tf.float32), *others))
+        return self.train_step((tf.nest.map_structure(lambda one: tf.cast(one, tf.float32), x), *others))
 
 
 class Inference:
@@ -72,11 +72,10 @@ class Inference:
     def __init__(self, model: Any, batch_size: int) -> None:
         self.model = model
         self.batch_size = batch_size
-        shape = (batch_size, *model.input.shape[1:])
         self.function = tf.function(
             self._run,
             autograph=False,
-            input_signature=[tf.data.IteratorSpec(tf.TensorSpec(shape)), tf.TensorSpec([], tf.int32)],
+            input_signature=[tf.data.IteratorSpec(_input_specs(model, batch_size)), tf.TensorSpec([], tf.int32)],
         )
 
     def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -148,5 +147,11 @@ def _logits(output: tf.Tensor) -> tf.Tensor:
 def _ends_in_logits(model: Any) -> bool:
     found: list[bool] = []
     look = tf.function(lambda x: found.append(hasattr(model(x, training=False), "_keras_logits")))
-    look.get_concrete_function(tf.TensorSpec((1, *model.input.shape[1:])))
+    look.get_concrete_function(_input_specs(model, 1))
     return found[0]
+
+
+def _input_specs(model: Any, batch_size: int) -> Any:
+    """Return what a batch of the network's inputs looks like: a tensor, or a tuple where there are several."""
+    specs = tuple(tf.TensorSpec((batch_size, *one.shape[1:])) for one in model.inputs)
+    return specs if len(specs) > 1 else specs[0]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,7 +25,8 @@ from kerasrun.keras_catalogue import (
     tensors,
 )
 from kerasrun.keras_rules import UNKNOWN
-from kerasrun.models.layers import INPUT, is_applied_again
+from kerasrun.models.layers import is_applied_again
+from kerasrun.reading.data import INPUT
 from kerasrun.text.document import Document, Written, written_component, written_list
 from kerasrun.text.problems import Place, Problem, Suggestion, closest, dotted, listed, shown
 from kerasrun.text.yaml_text import Node, Path, plain
@@ -102,14 +103,18 @@ _CHOICES = {
 _NOT_ONLY_NUMBERS = frozenset({"profile_batch", "verbose"})
 
 
-def check(document: Document) -> list[Problem]:
-    """Return everything that is wrong with the components of Keras, and with the graph of the layers."""
+def check(document: Document, inputs: Sequence[str] = (INPUT,)) -> list[Problem]:
+    """Return everything that is wrong with the components of Keras, and with the graph of the layers.
+
+    Args:
+        inputs: the names of the network's inputs.
+    """
     checker = _Checker(document, [])
     found = list(components(document))
     for path, node, keras in found:
         if not keras.is_graph:
             checker.component(node, path, keras.family)
-    checker.layers([(path, node) for path, node, keras in found if keras.is_graph])
+    checker.layers([(path, node) for path, node, keras in found if keras.is_graph], inputs)
     checker.names_once([(path, node) for path, node, keras in found if path[0] in ("preprocessing", "model")])
     for path, node, keras in found:
         if keras.family == "optimizers":
@@ -172,7 +177,7 @@ class _Checker:
             )
             self.report(written.arguments["name"].place, (*written.path, "name"), received, expected)
         needed = _NOT_ADAPTED.get(name) if family == "layers" else None
-        if needed and needed not in written.arguments and (name != "Normalization" or path[:-1] != ("preprocessing",)):
+        if needed and needed not in written.arguments and (name != "Normalization" or path[0] != "preprocessing"):
             elsewhere = ", or the layer in 'preprocessing'" if name == "Normalization" else ""
             expected = f"expected its '{needed}'{elsewhere}: nothing here calls Keras's adapt"
             self.report(written.place, written.path, f"{name} without what it is adapted to", expected)
@@ -365,13 +370,14 @@ class _Checker:
             received = f"received the text {shown(node.value)}"
             self.report(node.place, path, received, expected, suggestion)
 
-    def layers(self, entries: list[tuple[Path, Node]]) -> None:
-        """Check the layers of a graph: each layer, its name, and the earlier layers that it is applied to."""
+    def layers(self, entries: list[tuple[Path, Node]], given: Sequence[str]) -> None:
+        """Check the layers of a graph: each layer, its name, and the inputs or earlier layers that it is applied to."""
         all_names = {_text(entry, "name") for entry in (written_component(node, at) for at, node in entries) if entry}
-        earlier = {INPUT: None}
-        for entry_path, node in entries:
+        earlier = dict.fromkeys(given)
+        untaken, before = set(given), len(self.problems)
+        for place, (entry_path, node) in enumerate(entries):
             entry = written_component(node, entry_path)
-            if entry is not None and entry.name != INPUT and is_applied_again(entry.name, earlier):
+            if entry is not None and entry.name not in given and is_applied_again(entry.name, earlier):
                 self.applied_again(entry)
             else:
                 self.component(node, entry_path, "layers", extra=LAYER_KEYS)
@@ -380,14 +386,23 @@ class _Checker:
             inputs = self.inputs(entry)
             for input_path, one in inputs:
                 self.input(one, input_path, earlier, all_names)
+            untaken -= {one.value for _, one in inputs if isinstance(one.value, str)}
+            if place == 0 and len(given) > 1 and not inputs and "inputs" not in entry.arguments:
+                received = f"{entry.name} without inputs, of which there are several"
+                self.report(entry.place, entry.path, received, f"expected inputs: [name], of {listed(given)}")
             self.enough_inputs(entry, len(inputs))
             name = _text(entry, "name")
             if name in earlier:
-                received = f"a second layer called '{name}'" if name != INPUT else f"a layer called '{INPUT}'"
-                expected = "expected every name once" if name != INPUT else "expected another name: it is the input's"
+                received, expected = f"a second layer called '{name}'", "expected every name once"
+                if name in given:
+                    received, expected = f"a layer called '{name}'", "expected another name: it is an input's"
                 self.report(entry.arguments["name"].place, (*entry.path, "name"), received, expected)
             elif name:
                 earlier[name] = None
+        if entries and len(given) > 1 and len(self.problems) == before:
+            for name in sorted(untaken):
+                received, expected = f"no layer takes the input '{name}'", f"expected a layer with inputs: [{name}]"
+                self.problems.append(self.document.key_problem(("model", "layers"), received, expected))
 
     def names_once(self, entries: list[tuple[Path, Node]]) -> None:
         """Refuse a layer in front of the network with the name of another: a network has every name once."""

@@ -79,12 +79,13 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     folder = Path(file).parent.absolute()
     problems += _use_plugins(document, folder)
     tutorial_forms.accept(document)
-    found = keras_checks.check(document)
     typed: list[Problem] = []
     experiment, source = fields.read_experiment(document, folder, Path(file).stem.lstrip("."), typed)
+    facts = rules.facts_of_text(source, document)
+    found = keras_checks.check(document, facts.inputs)
     places = replace(document, broken=tuple(problem.key_path for problem in found + typed))
     experiment = None if experiment is None else sequences.decided(experiment)
-    found += rules.problems(experiment, rules.facts_of_text(source, document), places)
+    found += rules.problems(experiment, facts, places)
     # The checks of Keras's components and the rules say more than pydantic about what they hold.
     reported = sorted(f"{problem.key_path}." for problem in found)
     problems += found + [one for one in typed if not _begins_one(f"{one.key_path}.", reported)]

@@ -86,7 +86,7 @@ class _Override:
         """Return whether a mapping is a component, so that `part` would be a second one beside it."""
         beside = kind_beside(slot.kind, holder) if slot.kind else None
         is_key = beside is not None and part in beside.model_fields
-        return slot.is_component and not is_key and not slot.of_each_output(holder, self.document)
+        return slot.is_component and not is_key and not slot.of_each_name(holder, self.document)
 
     def step_list(
         self, holder: Node, items: list[Node], path: Path, slot: Slot, part: str, start: int, value: Node | None

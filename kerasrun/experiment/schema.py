@@ -1,6 +1,6 @@
 """The experiment file as classes: a section is a class, a key is a field, its docstring is its documentation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -20,6 +20,8 @@ Callback = Annotated[Component, Keras("callbacks"), _COMPONENT]
 Layer = Annotated[Component, Keras("layers"), _COMPONENT]
 ONE_OR_SEVERAL = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 """The mark of a list of which a single entry needs no brackets."""
+BY_INPUT = "by input"
+"""The mark of a mapping whose keys are the names of inputs."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 EveryEpoch = Annotated[int, Field(ge=1)]
 
@@ -133,8 +135,11 @@ class Experiment(Section):
     """Python files with layers, losses, metrics, callbacks, data and functions of your own."""
     data: Source
     """Where the examples are."""
-    preprocessing: tuple[Layer, ...] | None = None
-    """Keras layers in front of the network, saved with it; by default what suits the network and the examples."""
+    preprocessing: tuple[Layer, ...] | Annotated[Mapping[str, tuple[Layer, ...]], BY_INPUT] | None = Field(
+        None, union_mode="left_to_right"
+    )
+    """Keras layers in front of the network, saved with it; by default what suits the network and the examples. Of
+    several inputs, a list for each by its name."""
     augmentation: tuple[Layer, ...] | ImageDataGenerator = ()
     """Keras layers applied to training examples only, before `preprocessing`; or `ImageDataGenerator`."""
     model: Network
@@ -159,3 +164,21 @@ class Experiment(Section):
     """Compute with TensorFlow's deterministic operations; without them a resumed run may end with other bits."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """The `keras.dtype_policies` name under which the network is built."""
+
+    def preprocessing_of(self, name: str) -> Sequence[tuple[int, Component]] | None:
+        """Return the layers in front of an input, with their places in `preprocessing_layers`; None for the default."""
+        if self.preprocessing is None or isinstance(self.preprocessing, tuple):
+            return None if self.preprocessing is None else list(enumerate(self.preprocessing))
+        if name not in self.preprocessing:
+            return None
+        named = [key for key, layers in self.preprocessing.items() for _ in layers]
+        return [
+            (at, one) for at, (key, one) in enumerate(zip(named, self.preprocessing_layers, strict=True)) if key == name
+        ]
+
+    @property
+    def preprocessing_layers(self) -> Sequence[Component]:
+        """The layers in front of all inputs, as they were written."""
+        if isinstance(self.preprocessing, Mapping):
+            return [one for layers in self.preprocessing.values() for one in layers]
+        return self.preprocessing or ()

@@ -35,8 +35,10 @@ def first_taken(experiment: Experiment) -> Taken | None:
     No network that takes images is taken for one of sequences: these layers refuse a fourth dimension, but for
     `Embedding`, which computes the same with and without one.
     """
+    if len(experiment.data.input_names) > 1:
+        return None
     sections = {
-        "preprocessing": experiment.preprocessing or (),
+        "preprocessing": experiment.preprocessing_layers,
         "model": [entry.component for entry in getattr(experiment.model, "layers", ())],
     }
     for section, components in sections.items():

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from kerasrun.components import Keras, Kind, family_of, is_written_beside, kinds
 from kerasrun.experiment.outputs import is_by_output, written_outputs
-from kerasrun.experiment.schema import ONE_OR_SEVERAL, Experiment
+from kerasrun.experiment.schema import BY_INPUT, ONE_OR_SEVERAL, Experiment
 from kerasrun.keras_catalogue import SOURCES, family_of_argument, identifiers
 from kerasrun.text.document import Document
 from kerasrun.text.yaml_text import Node, Path
@@ -34,6 +34,8 @@ class Slot:
     """True if a single item may take the place of the list."""
     by_output: Slot | None = None
     """One of these for each output, by its name."""
+    by_input: Slot | None = None
+    """One of these for each input, by its name."""
     arguments_of: str | None = None
     """The arguments of an object of this family of Keras."""
 
@@ -43,14 +45,16 @@ class Slot:
         single = self.items if self.needs_no_brackets and self.items else self
         return bool(single.kind or (single.keras and single.keras.family != "activations"))
 
-    def of_each_output(self, node: Node, document: Document) -> Slot | None:
-        """Return the slot of one output, if `node`, which is in this place, names outputs."""
+    def of_each_name(self, node: Node, document: Document) -> Slot | None:
+        """Return the slot of one input or output, if `node`, which is in this place, names those."""
+        if self.by_input and isinstance(node.value, dict) and not node.value.keys() & set(identifiers("layers")):
+            return self.by_input
         return self.by_output if self.by_output and is_by_output(node, written_outputs(document)) else None
 
     def below(self, part: str | int, node: Node, document: Document) -> Slot:
         """Return the slot under a key or index of `node`, which is in this place."""
-        if of_output := self.of_each_output(node, document):
-            return of_output
+        if of_name := self.of_each_name(node, document):
+            return of_name
         if isinstance(part, int):
             return self.items or Slot()
         if self.section:
@@ -84,11 +88,11 @@ def _components(slot: Slot, node: Node, path: Path, document: Document) -> Itera
     if slot.items and isinstance(node.value, list):
         for index, item in enumerate(node.value):
             yield from _components(slot.items, item, (*path, index), document)
-    elif slot.keras and not slot.of_each_output(node, document):
+    elif slot.keras and not slot.of_each_name(node, document):
         yield path, node, slot.keras
     elif slot.items and slot.needs_no_brackets:
         yield from _components(slot.items, node, path, document)
-    elif isinstance(node.value, dict) and (slot.section or slot.kind or slot.of_each_output(node, document)):
+    elif isinstance(node.value, dict) and (slot.section or slot.kind or slot.of_each_name(node, document)):
         for key, value in node.value.items():
             if value.value is not None or slot.by_output:
                 yield from _components(slot.below(key, node, document), value, (*path, key), document)
@@ -129,6 +133,8 @@ def _slot(annotation: Any, marks: tuple[Any, ...] = ()) -> Slot:
         return Slot(keras=keras)
     if origin is tuple:
         return Slot(items=_slot(inner[0]), needs_no_brackets=ONE_OR_SEVERAL in marks)
+    if origin is Mapping and BY_INPUT in marks:
+        return Slot(by_input=_slot(inner[1]))
     if origin is Mapping:
         return Slot(by_output=_slot(inner[1]))
     if isinstance(annotation, type) and issubclass(annotation, Kind):

@@ -1,8 +1,9 @@
 """The base of the export formats, and what several of them need."""
 
 import functools
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from kerasrun.families import modules
 from kerasrun.model_file import TrainedModel
 from kerasrun.network_layers import derive_state
-from kerasrun.reading.data import Inputs
+from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import in_batches
 
 
@@ -42,7 +43,7 @@ class Export(ABC):
         """Write the model to `path`, whose name ends in `suffix`; a folder is there already, and empty."""
 
     @abstractmethod
-    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+    def outputs(self, path: Path, trained: TrainedModel, examples: Split) -> NDArray[np.float32]:
         """Return what the written model computes, (examples, …)."""
 
 
@@ -55,8 +56,8 @@ class KerasExport(Export):
     def read(self, path: Path, trained: TrainedModel) -> Any:
         """Return the model in the file; what the file lacks (weights, architecture) is taken from the trained one."""
 
-    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
-        return model_outputs(self.read(path, trained), trained.info.batch_size, inputs)
+    def outputs(self, path: Path, trained: TrainedModel, examples: Split) -> NDArray[np.float32]:
+        return model_outputs(self.read(path, trained), trained.info.batch_size, examples)
 
 
 @functools.cache
@@ -69,17 +70,27 @@ def formats() -> Mapping[str, Export]:
     return found
 
 
-def model_outputs(model: Any, batch_size: int, inputs: Inputs) -> NDArray[np.float32]:
+def model_outputs(model: Any, batch_size: int, examples: Split) -> NDArray[np.float32]:
     """Return the outputs that `evaluate` and `predict` see."""
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
 
-    return Predictor(model, batch_size).predict(padded_batches(inputs, batch_size=batch_size), len(inputs))
+    batches = padded_batches(examples.inputs, batch_size=batch_size, others=tuple(examples.others.values()))
+    return Predictor(model, batch_size).predict(batches, len(examples))
 
 
-def batches(inputs: Inputs, batch_size: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the examples as float32, (batch, …); the last batch may be smaller."""
-    return (batch.astype(np.float32) for batch in in_batches(inputs, batch_size))
+def batches(examples: Split, batch_size: int) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield the inputs of the network as float32, each (batch, …); the last batch may be smaller."""
+    several = (in_batches(one, batch_size) for one in (examples.inputs, *examples.others.values()))
+    return ([one.astype(np.float32) for one in batch] for batch in zip(*several, strict=True))
+
+
+def in_order(names: Sequence[str], trained: TrainedModel) -> list[int]:
+    """Return for each input of an exported model, by its name, which of the network's inputs it is."""
+    own = [one.name for one in trained.model.inputs]
+    if len(own) == 1:
+        return [0]
+    return [next(place for place, name in enumerate(own) if re.search(rf"(^|\W|_){name}(\W|$)", one)) for one in names]
 
 
 def from_architecture(text: str, trained: TrainedModel) -> Any:

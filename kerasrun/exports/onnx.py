@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.exports.base import Export, batches
+from kerasrun.exports.base import Export, batches, in_order
 from kerasrun.model_file import TrainedModel
-from kerasrun.reading.data import Inputs
+from kerasrun.reading.data import Split
 
 
 class Onnx(Export):
@@ -25,9 +25,13 @@ class Onnx(Export):
             warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
             trained.model.export(str(path), format="onnx", verbose=False)
 
-    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+    def outputs(self, path: Path, trained: TrainedModel, examples: Split) -> NDArray[np.float32]:
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        (taken,) = session.get_inputs()
-        return np.concatenate([session.run(None, {taken.name: x})[0] for x in batches(inputs, trained.info.batch_size)])
+        names = [one.name for one in session.get_inputs()]
+        places = in_order(names, trained)
+        found = []
+        for x in batches(examples, trained.info.batch_size):
+            found += session.run(None, {name: x[place] for name, place in zip(names, places, strict=True)})
+        return np.concatenate(found)

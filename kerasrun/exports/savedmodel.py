@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kerasrun.exports.base import Export, batches
 from kerasrun.model_file import TrainedModel
-from kerasrun.reading.data import Inputs
+from kerasrun.reading.data import Split
 
 
 class SavedModel(Export):
@@ -20,8 +20,10 @@ class SavedModel(Export):
     def write(self, trained: TrainedModel, path: Path) -> None:
         trained.model.export(str(path), format="tf_saved_model", verbose=False)
 
-    def outputs(self, path: Path, trained: TrainedModel, inputs: Inputs) -> NDArray[np.float32]:
+    def outputs(self, path: Path, trained: TrainedModel, examples: Split) -> NDArray[np.float32]:
         import tensorflow as tf
 
         loaded = tf.saved_model.load(str(path))
-        return np.concatenate([loaded.serve(x).numpy() for x in batches(inputs, trained.info.batch_size)])
+        several = len(trained.model.inputs) > 1
+        given = batches(examples, trained.info.batch_size)
+        return np.concatenate([loaded.serve(x if several else x[0]).numpy() for x in given])

@@ -70,14 +70,23 @@ def _check(config: Any, name: str) -> dict[str, Any]:
 
 
 def preprocesses(config: dict[str, Any]) -> bool:
-    """Return whether the first thing that the network does is arithmetic on its input, as preprocessing is."""
+    """Return whether the first thing that the network does is arithmetic on its input, as preprocessing is.
+
+    Of several inputs only images count.
+    """
     layers = config["config"].get("layers") if isinstance(config["config"], dict) else None
+    inputs, images = 0, []
     for layer in layers if isinstance(layers, list) else ():
         match layer:
-            case {"class_name": "InputLayer"}:
-                continue
+            case {"class_name": "InputLayer", **more}:
+                inputs += 1
+                match more:
+                    case {"config": {"batch_shape": [_, _, _, _]}, "name": name}:
+                        images.append(json.dumps(name))
             case {"class_name": name, **more}:
-                return name in _PREPROCESSING or ".ops." in str(more.get("module"))
+                taken = json.dumps(more.get("inbound_nodes"))
+                if inputs < 2 or any(image in taken for image in images):
+                    return name in _PREPROCESSING or ".ops." in str(more.get("module"))
     return False
 
 

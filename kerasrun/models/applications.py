@@ -19,6 +19,7 @@ from kerasrun.models._keras_applications import Application, application
 from kerasrun.models._keras_applications import application_names as kind_names  # noqa: F401  see components
 from kerasrun.models.base import (
     Network,
+    image_and_row,
     refuse_masks,
     require_image_shape,
     require_images,
@@ -42,8 +43,12 @@ OWN_MEANINGS = {
 
 
 class FineTuned(Network):
-    """The convolutions of a network of `keras.applications` and a new head for your own classes."""
+    """The convolutions of a network of `keras.applications` and a new head for your own classes.
 
+    Columns beside the image (`features` of `image_table`) join what the convolutions give, in front of the head.
+    """
+
+    takes_several = True
     application: ClassVar[Application]
 
     weights: Literal["imagenet"] | ExperimentPath | None = "imagenet"
@@ -92,11 +97,12 @@ class FineTuned(Network):
         return importlib.import_module(self.application.module).preprocess_input(inputs)
 
     def build(self, inputs: Any, output: Output) -> Any:
-        require_images(inputs, self.kind, self.application.least, channels=3)
-        base = self._base(include_top=False, weights=None, input_tensor=inputs, pooling=self.pooling)
-        freeze(layers_after(inputs, base.output), self.trainable, self.kind)
+        image, row = image_and_row(inputs)
+        require_images(image, self.kind, self.application.least, channels=3)
+        base = self._base(include_top=False, weights=None, input_tensor=image, pooling=self.pooling)
+        freeze(layers_after(image, base.output), self.trainable, self.kind)
         x = self._scaled_once_more(base) if self.weights == "imagenet" else base.output
-        return with_head(x, self.head, self.dropout, output, self.kind)
+        return with_head(x, self.head, self.dropout, output, self.kind, row=row)
 
     def check_weights(self) -> None:
         path, name = self.weights, self.kind
@@ -117,7 +123,7 @@ class FineTuned(Network):
         if self.weights is None:
             return
         self.check_weights()
-        shape = tuple(inputs.shape[1:])
+        shape = tuple(image_and_row(inputs)[0].shape[1:])
         pretrained = self._imagenet(shape) if self.weights == "imagenet" else self._local(Path(self.weights), shape)
         own = [layer for layer in layers_after(inputs, model.output) if layer.weights]
         own = own[: len(own) - len(self.head) - 1]

@@ -5,7 +5,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from kerasrun.components import Component, Kind
 from kerasrun.errors import KerasrunError, ModelError
@@ -21,6 +21,9 @@ _REPEATED = re.compile("(?:Full object|Received:) config|,? Target variable:")
 
 class Network(Kind):
     """Base of the kinds of network."""
+
+    takes_several: ClassVar[bool] = False
+    """Whether `build` takes several inputs: a mapping of symbolic tensors by their names."""
 
     @property
     def several_outputs(self) -> Mapping[str, Component]:
@@ -73,7 +76,7 @@ class Network(Kind):
 
         Args:
             inputs: float `keras.KerasTensor` of shape (batch, height, width, channels) or (batch, features), already
-                preprocessed.
+                preprocessed; where there are several, and only if `takes_several`, a mapping of them by their names.
             output: what the last layer must be, following from the labels.
 
         Returns:
@@ -171,13 +174,28 @@ def refuse_masks(network: str, *, per_pixel: bool) -> None:
         )
 
 
+def image_and_row(inputs: Any) -> tuple[Any, Any | None]:
+    """Return the image among the inputs, and the row beside it if there is one."""
+    if not isinstance(inputs, Mapping):
+        return inputs, None
+    image, row = inputs.values()
+    return image, row
+
+
 def with_head(
-    x: Any, units: Sequence[int], dropout: float, output: Output, network: str, taken: Container[str] = ()
+    x: Any,
+    units: Sequence[int],
+    dropout: float,
+    output: Output,
+    network: str,
+    taken: Container[str] = (),
+    row: Any | None = None,
 ) -> Any:
     """Apply dense layers and the output to what a network gives; maps of features are flattened.
 
     Args:
         taken: names of layers that the network has already.
+        row: columns beside the image, which join it in front of the head.
 
     Raises:
         ModelError: if an output for each pixel is asked for.
@@ -187,6 +205,8 @@ def with_head(
     refuse_masks(network, per_pixel=output.per_pixel)
     if len(x.shape) > 2:
         x = layers.Flatten(name=free_name("flatten", taken))(x)
+    if row is not None:
+        x = layers.Concatenate(name=free_name("with_row", taken))([x, row])
     if dropout and not units:
         x = layers.Dropout(dropout, name=free_name("dropout", taken))(x)
     for number, count in enumerate(units, start=1):

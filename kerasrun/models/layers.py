@@ -14,6 +14,7 @@ from kerasrun.components import Component, Keras, absolute, as_component
 from kerasrun.errors import DataError, ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models.base import Network, refusal_explained
+from kerasrun.reading.data import INPUT
 from kerasrun.tasks.base import Output
 from kerasrun.tasks.several_outputs import JOINED
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kerasrun")
 
-INPUT = "input"
-"""The name of the network's own input in `inputs`."""
 _VECTORS = "weights"
 _FILE = "kerasrun_vectors"
 """The attribute of a layer that says which file its vectors are from."""
@@ -89,14 +88,16 @@ class Layers(Network):
     """Keras layers, applied one after the other or as their `inputs` say."""
 
     kind = "layers"
+    takes_several = True
 
     layers: tuple[Annotated[LayerEntry, Keras("layers", is_graph=True), BeforeValidator(_as_entry_here)], ...] = Field(
         min_length=1
     )
     """Layers of `keras.layers` by name; an entry may carry `name:` and `inputs: [names]` to make a graph, in which
-    `input` is the network's own. Attention takes `[query, value]` or `[query, value, key]`. The name of an earlier
-    entry in the place of a layer's applies that layer again, with the same weights. The output layer is added unless
-    the last entry is one: softmax or sigmoid, or a `Dense` (for masks a `Conv2D`) with as many units as needed.
+    `input` is the network's own; of several inputs each has its name, such as `image` and `features`. Attention takes
+    `[query, value]` or `[query, value, key]`. The name of an earlier entry in the place of a layer's applies that layer
+    again, with the same weights. The output layer is added unless the last entry is one: softmax or sigmoid, or a
+    `Dense` (for masks a `Conv2D`) with as many units as needed.
     `Embedding: {input_dim: 5000, output_dim: 50, weights: [vectors.npy]}` begins with the vectors of a file, one row
     for each number.
     """
@@ -146,9 +147,9 @@ class _Graph:
     """Layers that were applied so far."""
 
     def __init__(self, inputs: Any) -> None:
-        self.last = inputs
-        self.tensors = {INPUT: inputs}
+        self.tensors = dict(inputs) if isinstance(inputs, Mapping) else {INPUT: inputs}
         """The outputs of layers, by the names of their entries."""
+        self.last = next(iter(self.tensors.values()))
         self.layers: dict[str, Any] = {}
         """Layers by the names of the entries that applied them."""
 

@@ -4,7 +4,7 @@ import logging
 import re
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -17,6 +17,7 @@ from kerasrun.models._architecture import parsed, preprocesses, read_architectur
 from kerasrun.models.base import Network, free_name, sentence, with_head, without_head
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.reading.archives import check_weights
+from kerasrun.reading.data import INPUT
 from kerasrun.tasks.base import Output
 
 logger = logging.getLogger("kerasrun")
@@ -35,6 +36,7 @@ class Saved(Network):
     """
 
     kind: ClassVar[str] = "saved"
+    takes_several = True
 
     path: ExperimentPath
     """A model file (`.keras`, `.h5`), or an architecture (`.json` as `model.to_json()` writes it, `.yaml` the same)."""
@@ -98,17 +100,24 @@ class Saved(Network):
     def build(self, inputs: Any, output: Output) -> Any:
         import keras
 
-        whole = self._rebuilt(tuple(inputs.shape[1:]))
+        given = _by_name(inputs)
+        whole = self._rebuilt(given)
         kept = self._kept(whole)
         ends = [kept[-1].output] if self.drop_last else whole.outputs
         if len(ends) > 1:
             raise ModelError(f"{self.path.name}: a network of several outputs; take off with drop_last what parts them")
-        x = inputs
-        if len(whole.inputs[0].shape) < len(x.shape):  # grey images without their channel
-            names = self.taken_names()
-            named = {"name": free_name("reshape", names)} if "reshape" in names else {}
-            x = keras.layers.Reshape(whole.inputs[0].shape[1:], **named)(x)
-        x = keras.Function(whole.inputs[0], ends[0]).call(x)
+        tensors = []
+        for wanted, name in zip(whole.inputs, self._matched(whole, given), strict=True):
+            x = given[name]
+            if len(wanted.shape) < len(x.shape):  # grey images without their channel
+                names = self.taken_names()
+                named = {"name": free_name("reshape", names)} if "reshape" in names else {}
+                x = keras.layers.Reshape(wanted.shape[1:], **named)(x)
+            tensors.append(x)
+        several = len(tensors) > 1
+        x = keras.Function(whole.inputs if several else whole.inputs[0], ends[0]).call(
+            tensors if several else tensors[0]
+        )
         freeze(layers_after(inputs, x), self.trainable, self.kind)
         if not (self.drop_last or self.head):
             return x
@@ -144,7 +153,7 @@ class Saved(Network):
         if path is None:
             return
         self.check_weights()
-        whole = self._rebuilt(tuple(inputs.shape[1:]))
+        whole = self._rebuilt(_by_name(inputs))
         self._load_weights(whole, path)
         own = {layer.name: layer for layer in layers_after(inputs, model.output)}
         for layer in self._kept(whole):
@@ -152,14 +161,14 @@ class Saved(Network):
                 own[layer.name].set_weights(layer.get_weights())
         derive_state(own.values())
 
-    def _rebuilt(self, shape: tuple[int, ...]) -> Any:
-        """The whole network of the file, with random weights."""
+    def _rebuilt(self, inputs: Mapping[str, Any]) -> Any:
+        """The whole network of the file, with random weights, for inputs by their names."""
         import keras
 
         try:
             model = keras.saving.deserialize_keras_object(self._config(), safe_mode=not self._trusted)
             if not model.built:
-                model.build((None, *shape))
+                model.build((None, *next(iter(inputs.values())).shape[1:]))
         except MemoryError:
             raise
         except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
@@ -170,16 +179,35 @@ class Saved(Network):
                     "it under plugins:"
                 ) from error
             raise ModelError(f"{self.path.name}: Keras cannot rebuild this network: {sentence(error)}") from error
-        if len(model.inputs) != 1:
-            raise ModelError(f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is one")
-        wanted = tuple(model.inputs[0].shape[1:])
-        if shape[-1] == 1 and len(wanted) == len(shape) - 1:
-            shape = shape[:-1]
-        if len(wanted) != len(shape) or any(a not in (None, b) for a, b in zip(wanted, shape, strict=True)):
-            raise ModelError(
-                f"{self.path.name} takes examples of the shape {wanted}, but these have {shape}{_hint(wanted, shape)}"
-            )
+        self._matched(model, inputs)
         return model
+
+    def _matched(self, model: Any, inputs: Mapping[str, Any]) -> list[str]:
+        """Return for each input of the network, by its name or else its shape, which of the experiment's it takes.
+
+        Raises:
+            ModelError: if they are not made for each other.
+        """
+        if len(model.inputs) != len(inputs):
+            an_example = f"{len(inputs)}: {', '.join(inputs)}" if len(inputs) > 1 else "one"
+            raise ModelError(
+                f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is {an_example}"
+            )
+        shapes = {name: tuple(one.shape[1:]) for name, one in inputs.items()}
+        wanted = {one.name: tuple(one.shape[1:]) for one in model.inputs}
+        found = list(wanted) if wanted.keys() == shapes.keys() else []
+        for shape in () if found else wanted.values():
+            found += [name for name in shapes if name not in found and _fits(shape, shapes[name])][:1]
+        if len(found) == len(wanted) and all(map(_fits, wanted.values(), map(shapes.__getitem__, found))):
+            return found
+        if len(wanted) > 1:
+            raise ModelError(
+                f"{self.path.name} takes inputs of the shapes {_said(wanted)}, but these are {_said(shapes)}"
+            )
+        (shape,), (received,) = wanted.values(), shapes.values()
+        raise ModelError(
+            f"{self.path.name} takes examples of the shape {shape}, but these have {received}{_hint(shape, received)}"
+        )
 
     def _config(self) -> dict[str, Any]:
         assert self.architecture is not None, "a network is settled before it is built"
@@ -205,6 +233,21 @@ class Saved(Network):
         for warning in caught:
             if issubclass(warning.category, UserWarning):
                 logger.warning("%s: %s", path, sentence(warning.message))
+
+
+def _by_name(inputs: Any) -> Mapping[str, Any]:
+    return inputs if isinstance(inputs, Mapping) else {INPUT: inputs}
+
+
+def _said(shapes: Mapping[str, tuple[int | None, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+
+
+def _fits(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:
+    """Return whether a network takes examples of a shape; grey images may be without their channel."""
+    if shape[-1] == 1 and len(wanted) == len(shape) - 1:
+        shape = shape[:-1]
+    return len(wanted) == len(shape) and all(a in (None, b) for a, b in zip(wanted, shape, strict=True))
 
 
 def _hint(wanted: tuple[int | None, ...], shape: tuple[int, ...]) -> str:

@@ -3,7 +3,7 @@
 import functools
 import math
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ def training_batches(
     steps_per_epoch: int | None = None,
     augmentation: Augmentation | None = None,
     sample_weight: NDArray[np.float32] | None = None,
+    others: Sequence[Inputs] = (),
 ) -> tf.data.Dataset:
     """Every batch from global step `first_step` to the end of the last epoch.
 
@@ -43,10 +44,12 @@ def training_batches(
         epochs: the number of the last epoch, counted from one.
         steps_per_epoch: batches in an epoch; by default an epoch is one pass.
         sample_weight: how much each example counts in the loss, (examples,).
+        others: further inputs of the network, each (examples, …), which are not augmented.
 
     Returns:
         batches of ((batch, …), labels (batch, …)), and (batch,) of `sample_weight` where it is given; the last one of a
-        pass may be smaller. Examples are float32, or uint8 where they are kept so and nothing changes them.
+        pass may be smaller. Examples are float32, or uint8 where they are kept so and nothing changes them; with
+        `others` they are a tuple, a tensor for each input.
     """
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
     end_step = epochs * (steps_per_epoch or steps)
@@ -63,7 +66,8 @@ def training_batches(
         return places.map(lambda place: (before + place, indices[place * batch_size : (place + 1) * batch_size]))
 
     passes = tf.data.Dataset.range(first_step // steps, -(-end_step // steps))
-    return _loaded(passes.flat_map(batches_of_pass), _loader(inputs, labels, batch_size, augmentation, sample_weight))
+    load = _loader((inputs, *others), labels, batch_size, augmentation, sample_weight)
+    return _loaded(passes.flat_map(batches_of_pass), load)
 
 
 class BatchesInMemory:
@@ -85,10 +89,11 @@ class BatchesInMemory:
         seed: int,
         first_step: int,
         sample_weight: NDArray[np.float32] | None = None,
+        others: Sequence[Inputs] = (),
     ) -> None:
-        """Arguments as of `training_batches`; `inputs` such that `is_copied` says so."""
+        """Arguments as of `training_batches`; inputs such that `is_copied` says so."""
         self._order = functools.lru_cache(maxsize=1)(lambda number: epoch_order(seed, number, len(inputs)))
-        self._load = _loader(inputs, labels, batch_size, None, sample_weight)
+        self._load = _loader((inputs, *others), labels, batch_size, None, sample_weight)
         self._batch_size = batch_size
         self._steps_in_pass = steps_in_epoch(len(inputs), batch_size)
         self._step = first_step
@@ -120,14 +125,14 @@ def is_copied(inputs: Inputs) -> bool:
 
 
 def _loader(
-    inputs: Inputs,
+    inputs: Sequence[Inputs],
     labels: NDArray[Any] | ClassNumbers | Masks,
     batch_size: int,
     augmentation: Augmentation | None,
     sample_weight: NDArray[np.float32] | None,
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
     """Make a batch, in a graph, of its global step and the indices of its examples."""
-    read = _reader(inputs)
+    read, *read_others = map(_reader, inputs)
     masks = labels if isinstance(labels, Masks) else None
     read_masks = _reader(masks.inputs) if masks else None
     # What goes with an example, beside the example itself.
@@ -135,7 +140,7 @@ def _loader(
     arrays = (numbers if masks is None else None, sample_weight)
     along = [tf.constant(array) for array in arrays if array is not None]
     # Where the graph knows how large a batch is, a step of LeNet has 239 operators less 23.
-    size = batch_size if len(inputs) % batch_size == 0 else None
+    size = batch_size if len(inputs[0]) % batch_size == 0 else None
 
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         indices = tf.ensure_shape(indices, [size])
@@ -146,26 +151,31 @@ def _loader(
         mask = read_masks(indices) if read_masks else None
         if augmentation:
             x, mask = augmentation(tf.cast(x, tf.float32), step, mask)
+        if read_others:
+            x = (x, *(other(indices) for other in read_others))
         return (x, *others) if masks is None else (x, masks.encode(mask), *others)
 
     return load
 
 
-def padded_batches(inputs: Inputs, *, batch_size: int) -> tf.data.Dataset:
+def padded_batches(inputs: Inputs, *, batch_size: int, others: Sequence[Inputs] = ()) -> tf.data.Dataset:
     """The examples in order, in batches that all have `batch_size` rows: the last one is filled up with zeros.
 
     Matrix products of other sizes round differently on a CPU; with one size, an example gives the same bits whether
-    it comes alone or among others.
+    it comes alone or among others. With `others`, further inputs of the network, a batch is a tuple.
     """
     examples = len(inputs)
-    read = _reader(inputs)
+    readers = [(_reader(one), one.example_shape) for one in (inputs, *others)]
 
-    def load(number: tf.Tensor) -> tf.Tensor:
+    def load(number: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, ...]:
         indices = tf.range(number * batch_size, tf.minimum((number + 1) * batch_size, examples))
-        x = tf.cast(read(indices), tf.float32)
-        missing = batch_size - tf.shape(x)[0]
-        x = tf.pad(x, [[0, missing], *([[0, 0]] * (x.shape.rank - 1))])
-        return tf.ensure_shape(x, [batch_size, *inputs.example_shape])
+        parts = []
+        for read, shape in readers:
+            x = tf.cast(read(indices), tf.float32)
+            missing = batch_size - tf.shape(x)[0]
+            x = tf.pad(x, [[0, missing], *([[0, 0]] * (x.shape.rank - 1))])
+            parts.append(tf.ensure_shape(x, [batch_size, *shape]))
+        return tuple(parts) if others else parts[0]
 
     numbers = tf.data.Dataset.range(steps_in_epoch(examples, batch_size))
     return _loaded(numbers, load)

@@ -132,6 +132,7 @@ def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
         inputs=SelectedInputs(split.inputs, indices),
         labels=labels[indices] if isinstance(labels, np.ndarray) else SelectedInputs(labels, indices),
         names=names,
+        others={key: SelectedInputs(one, indices) for key, one in split.others.items()},
         **{key: array[indices] for key, array in arrays.items() if array is not None},
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
-from kerasrun.reading.data import Feature
+from kerasrun.reading.data import Feature, RowFormat
 from kerasrun.reading.files import listed
 from kerasrun.reading.tables import Table, no_rows
 
@@ -143,6 +143,22 @@ def described(columns: Sequence[tuple[str, Feature]], left_out: Mapping[str, str
     parts += [f"{listed(names, _LISTED)} left out: {why}" for why, names in reasons.items()]
     gaps = [name for name, one in columns if one.gaps]
     return "; ".join([*parts, *([f"with gaps: {listed(gaps, _LISTED)}"] if gaps else [])])
+
+
+def placed(row_format: RowFormat, table: Table) -> tuple[tuple[int, Feature], ...]:
+    """Return where the features of a trained model are in a table, with what they are.
+
+    Without a header the table may have them alone.
+
+    Raises:
+        DataError: if a column is not there.
+    """
+    names = row_format.features
+    if not row_format.header and len(table.columns) == len(names):
+        positions = list(range(len(names)))
+    else:
+        positions = [table.position(name if row_format.header else int(name), "features") for name in names]
+    return tuple(zip(positions, row_format.columns or [Feature()] * len(names), strict=True))
 
 
 def encoded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -35,6 +35,10 @@ FeatureKind = Literal["number", "category", "date"]
 Missing = Literal["fill", "error"]
 LabelKind = str
 """The kind of the labels: the name of a task, which is a file in `kerasrun/tasks`."""
+INPUT = "input"
+"""The name of the only input of a network."""
+FEATURES = "features"
+"""The name of the input that is a row of numbers, where there is another one beside it."""
 IGNORED = 255
 """The label of a pixel that has no class, where the source ignores some; there are fewer classes then."""
 
@@ -101,6 +105,8 @@ class RowFormat:
     """What becomes of a missing value."""
     labels: tuple[str, ...] = ()
     """The columns of the labels, as `features` are named."""
+    image: str | None = None
+    """The column that names an image, which is the network's other input; None where there is none."""
 
     @property
     def is_plain(self) -> bool:
@@ -157,6 +163,8 @@ class Split:
     """The number of each example's group, (examples,), which is not divided; None where each is on its own."""
     times: NDArray[np.float64] | None = None
     """When each example is from, (examples,), where a division keeps the past for training; else None."""
+    others: Mapping[str, Inputs] = field(default_factory=dict)
+    """The further inputs of a network that has several, by their names, in the order of `Source.input_names`."""
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.reading.data import Feature
 from kerasrun.reading.division import Marks, text_columns
 from kerasrun.reading.files import IMAGE_SUFFIXES
 from kerasrun.reading.labels import numbers_of
@@ -70,7 +71,7 @@ class ListedRows:
     """The rows of a table that lists images, or some of them."""
 
     scanned: ScannedRows
-    """The labels and weights; no features."""
+    """The labels and weights, and the features beside the image if there are any."""
     texts: Mapping[str, Sequence[str]]
     """Other columns as text, by what they are."""
     columns: Mapping[str, int]
@@ -96,6 +97,7 @@ class ListedRows:
         )
         scanned = replace(
             whole,
+            inputs=whole.chosen(chosen),
             lines=whole.lines[chosen],
             labels=whole.labels[chosen],
             texts=tuple(whole.texts[number] for number in used),
@@ -169,16 +171,18 @@ def listed_rows(
     labels: Sequence[int],
     text: int | None,
     weight: int | None,
+    features: Sequence[tuple[int, Feature]] = (),
+    gaps: bool = False,
 ) -> ListedRows:
     """Read every row of a table.
 
     Args:
         texts: the columns to read as text, by what they are.
         may_be_empty: the one of them in which a value may be missing.
-        labels, text, weight: as for `scan_rows`.
+        labels, text, weight, features, gaps: as for `scan_rows`.
 
     Raises:
         DataError: if a row cannot be used; the message has its line and column.
     """
-    scanned = scan_rows(table, (), labels=labels, text=text, weight=weight)
+    scanned = scan_rows(table, features, gaps=gaps, labels=labels, text=text, weight=weight)
     return ListedRows(scanned, text_columns(table, texts, may_be_empty), texts)

@@ -129,12 +129,13 @@ def _require_same_columns(now: RowFormat | None, then: RowFormat | None) -> None
 
 
 def _outside(experiment: Experiment, info: ModelInfo, path: Path, folder: Path) -> Split:
-    if info.row_format and (split := experiment.data.other(folder, info.row_format, info.classes)) is not None:
+    split = experiment.data.other(folder, info.image_format, info.row_format, info.classes)
+    if split is not None:
         return split
     if info.image_format is None:
         raise DataError(f"{path} was not trained on images, so a folder of images cannot be read for it")
-    if (split := experiment.data.other(folder, info.image_format, info.classes)) is not None:
-        return split
+    if info.row_format is not None:
+        raise DataError(f"{path} takes columns beside each image; expected a table that lists both, as for training")
     if not info.task.one_class:
         raise DataError(
             f"{path} was not trained on classes, but --data reads class folders; evaluate on a split of the "

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError, ModelFileError, UnreadableImageError
 from kerasrun.model_file import ModelInfo, read_input_shape
-from kerasrun.reading.data import Feature, ImageFormat, Inputs, RowFormat
-from kerasrun.reading.files import image_files
+from kerasrun.reading.columns import placed
+from kerasrun.reading.data import FEATURES, ImageFormat, Inputs, RowFormat
+from kerasrun.reading.division import text_columns
+from kerasrun.reading.files import IMAGE_SUFFIXES, image_files, list_folder
 from kerasrun.reading.image_files import read_images
+from kerasrun.reading.image_lists import ImageFolder
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import too_large
-from kerasrun.reading.rows import open_table, scan_rows
+from kerasrun.reading.rows import ScannedRows, open_table, scan_rows
 from kerasrun.sources.npy import mapped
 
 logger = logging.getLogger("kerasrun")
+
+
+_NO_TABLES = (*IMAGE_SUFFIXES, ".npy")
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,16 @@ class Examples:
     """Width and height of each image in its file."""
     unreadable: Mapping[int, UnreadableImageError] = field(default_factory=dict)
     """The errors of image files, by their places among all that were named."""
+    others: Mapping[str, Inputs] = field(default_factory=dict)
+    """Further inputs of the network, as in `Split`."""
 
 
 def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path) -> Examples:
     """Read what the command line names, as the model wants it.
 
     Args:
-        arguments: `.npy` files for any model; else image files, folders and globs for a model of images, text files of
-            rows for a model of rows.
+        arguments: `.npy` files for any model of one input; else image files, folders and globs for a model of images,
+            text files of rows for a model of rows, and those that list images for a model of both.
 
     Raises:
         DataError: if something is missing, damaged, or of another shape.
@@ -51,6 +59,11 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
     arrays = [Path(argument) for argument in arguments if Path(argument).suffix.lower() == ".npy"]
     if arrays and len(arrays) < len(arguments):
         raise DataError(f"{arrays[0]} is an array, and others are not; predict them one after the other")
+    if info.image_format and info.row_format:
+        files = [Path(argument) for argument in arguments]
+        if other := next((file for file in files if file.is_dir() or file.suffix.lower() in _NO_TABLES), None):
+            raise DataError(f"{other}: {model} takes columns beside each image; name a table that lists both")
+        return _from_lists(files, info.image_format, info.row_format)
     if arrays:
         return _from_arrays(arrays, read_input_shape(model), info.image_format)
     if info.row_format:
@@ -75,28 +88,52 @@ def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
     """Read the columns that were features in training; without a header the file may have them alone."""
-    names, examples = [], []
+    scanned = [_scanned(file, row_format) for file in files]
+    names = [f"{rows.table.path}:{line}" for rows in scanned for line in rows.lines.tolist()]
+    return Examples(names, ArrayInputs(np.concatenate([_features(rows) for rows in scanned])))
+
+
+def _from_lists(files: Sequence[Path], image_format: ImageFormat, row_format: RowFormat) -> Examples:
+    """Read images that tables list, with the columns beside them.
+
+    They are below the folder of their table, or below a folder in it.
+    """
+    assert row_format.image is not None, "rows beside images name them"
+    paths: list[Path] = []
+    features = []
     for file in files:
-        table = open_table(
-            *(file, row_format.delimiter),
-            header=row_format.header,
-            encoding=row_format.encoding,
-            decimal=row_format.decimal,
-            thousands=row_format.thousands,
-        )
-        if row_format.header:
-            columns = [table.position(name, "features") for name in row_format.features]
-        elif len(table.columns) == len(row_format.features):
-            columns = list(range(len(table.columns)))
-        else:
-            columns = [table.position(int(name), "features") for name in row_format.features]
-        features = list(zip(columns, row_format.columns or [Feature()] * len(columns), strict=True))
-        rows = scan_rows(table, features, gaps=row_format.missing == "fill")
-        for note in rows.told_unknown:
-            logger.warning("%s", note)
-        names += [f"{file}:{line}" for line in rows.lines.tolist()]
-        examples.append(rows.inputs.take(np.arange(len(rows.lines))))
-    return Examples(names, ArrayInputs(np.concatenate(examples)))
+        rows = _scanned(file, row_format)
+        features.append(_features(rows))
+        column = {"image": rows.table.position(row_format.image, "image")}
+        names = text_columns(rows.table, column)["image"]
+        folders = [ImageFolder(folder) for folder in (file.parent, *list_folder(file.parent)[1])]
+        folder = next((one for one in folders if one.find_at_first_sight(names[0])), folders[0])
+        for name, line in zip(names, rows.lines.tolist(), strict=True):
+            found = folder.find(name)
+            if found is None:
+                raise DataError(f"{file}:{line}: {name!r} is not in {folder.path}; expected images beside their table")
+            paths.append(found)
+    images = _from_images(paths, image_format)
+    usable = [place for place in range(len(paths)) if place not in images.unreadable]
+    return replace(images, others={FEATURES: ArrayInputs(np.concatenate(features)[usable])})
+
+
+def _scanned(file: Path, row_format: RowFormat) -> ScannedRows:
+    table = open_table(
+        *(file, row_format.delimiter),
+        header=row_format.header,
+        encoding=row_format.encoding,
+        decimal=row_format.decimal,
+        thousands=row_format.thousands,
+    )
+    rows = scan_rows(table, placed(row_format, table), gaps=row_format.missing == "fill")
+    for note in rows.told_unknown:
+        logger.warning("%s", note)
+    return rows
+
+
+def _features(rows: ScannedRows) -> NDArray[np.float32]:
+    return rows.inputs.take(np.arange(len(rows.lines)))
 
 
 def _from_arrays(files: Sequence[Path], shape: tuple[int, ...], image_format: ImageFormat | None) -> Examples:

@@ -14,7 +14,7 @@ from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, Usa
 from kerasrun.exports.base import Export, formats, model_outputs
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
-from kerasrun.reading.data import Inputs
+from kerasrun.reading.data import Split
 from kerasrun.report.plain import to_json
 from kerasrun.results.recorded import read_recorded
 from kerasrun.run_files import RunFile
@@ -89,7 +89,7 @@ def export(
     else:
         written = atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced"))
     with contextlib.redirect_stdout(sys.stderr), written as private:
-        difference, allowed = _write_and_compare(chosen, trained, private, examples.inputs)
+        difference, allowed = _write_and_compare(chosen, trained, private, examples)
         if not difference <= allowed:
             raise ExportError(
                 f"{target} is not kept: {_compared(difference, split, len(examples))}, and {_allowed(allowed)}"
@@ -129,13 +129,13 @@ def _check_precision(chosen: Export, precision: str) -> None:
         )
 
 
-def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, inputs: Inputs) -> tuple[float, float]:
+def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, examples: Split) -> tuple[float, float]:
     """Return the greatest difference, and the one that is allowed."""
     with network_explained(trained.path):
-        expected = model_outputs(trained.model, trained.info.batch_size, inputs)
+        expected = model_outputs(trained.model, trained.info.batch_size, examples)
     try:
         chosen.write(trained, path)
-        found = chosen.outputs(path, trained, inputs)
+        found = chosen.outputs(path, trained, examples)
     except (KerasrunError, OSError):
         raise  # an error of the disk is explained by what puts the file in place
     except Exception as error:

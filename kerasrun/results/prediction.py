@@ -81,7 +81,7 @@ def predict(
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.pipeline.batches import padded_batches
 
-    batches = padded_batches(found.inputs, batch_size=info.batch_size)
+    batches = padded_batches(found.inputs, batch_size=info.batch_size, others=tuple(found.others.values()))
     with network_explained(model):
         chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
         predictions = info.task.predictions((outputs for outputs, _ in chunks), question)

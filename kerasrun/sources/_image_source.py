@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.errors import DataError
 from kerasrun.reading.data import (
     CHANNELS,
+    FEATURES,
     ColorMode,
     Data,
     FitMode,
@@ -44,6 +45,8 @@ class ListedImages:
     skipped: tuple[SkippedFile, ...] = ()
     """Files that are left out already."""
     marks: "Marks | None" = None
+    features: "NDArray[np.float32] | None" = None
+    """The row beside each image, (examples, features)."""
 
 
 class ImageSource(Source):
@@ -127,6 +130,8 @@ def split_of(
 
 def _splits(images: "ImageFiles", listed: Mapping[str, ListedImages], root: Path) -> dict[str, Split]:
     """Make the splits, without the files that are known to be unusable."""
+    from kerasrun.reading.inputs import ArrayInputs
+
     splits, start = {}, 0
     above = f"{root.as_posix().rstrip('/')}/"  # `Path.relative_to` takes half of the time of listing a large folder
     for name, split in listed.items():
@@ -147,6 +152,7 @@ def _splits(images: "ImageFiles", listed: Mapping[str, ListedImages], root: Path
             None if split.sample_weight is None else split.sample_weight[kept],
             groups,
             times,
+            {} if split.features is None else {FEATURES: ArrayInputs(split.features[kept])},
         )
         start += len(split.paths)
     return splits

@@ -69,7 +69,58 @@ ColumnKind = Annotated[str, AfterValidator(_is_kind)]
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
-class RowSource(DividedTable):
+class FeatureTable(DividedTable):
+    """Base of the kinds of data of which columns are features."""
+
+    columns: Mapping[str, ColumnKind] = {}
+    """What columns are, where the rows for training do not show it: `number`, `category`, `date`, or `left_out`; or the
+    form of a date, such as `"%d.%m.%Y"`, as Python's `strptime` has it."""
+    missing: Missing = "fill"
+    """What becomes of a missing feature: `fill` gives numbers their mean and a column that says so, and categories a
+    value of their own; `error` refuses it."""
+
+    def column_kinds(self, train: Table, features: Sequence[int]) -> Mapping[int, str]:
+        """Return what the experiment says that features are, by their positions.
+
+        Raises:
+            DataError: if it says so of another column.
+        """
+        kinds = {train.position(name, "columns"): kind for name, kind in self.columns.items()}
+        if unknown := [name for name in self.columns if train.position(name, "columns") not in features]:
+            raise DataError(f"{train.path}: {unknown[0]!r} of `columns` is not a feature")
+        return kinds
+
+    def typed_features(
+        self, train: Table, features: Sequence[int], kinds: Mapping[int, str], *, asked_for: bool
+    ) -> "tuple[tuple[tuple[int, Feature], ...], str]":
+        """Read the columns of the file for training, and return the features with a sentence that says what they are.
+
+        Args:
+            asked_for: whether the experiment lists them.
+
+        Raises:
+            DataError: if a column is not what the experiment says, or none is left.
+        """
+        from kerasrun.reading.columns import LEFT_OUT, described, feature, look
+
+        asked = {position: kinds.get(position) for position in features}
+        seen = {one.position: one for one in look(train, asked)}
+        found = {
+            position: "by the experiment"
+            if kind == LEFT_OUT
+            else feature(seen[position], kind, train, asked_for=asked_for)
+            for position, kind in asked.items()
+        }
+        left_out = {train.columns[position]: why for position, why in found.items() if isinstance(why, str)}
+        typed = [(position, one) for position, one in found.items() if isinstance(one, Feature)]
+        if not typed:
+            raise DataError(f"{train.path}: no column is left for the features: {described([], left_out)}")
+        order = ("number", "date", "category")
+        typed.sort(key=lambda one: order.index(one[1].kind))
+        return tuple(typed), described([(train.columns[position], one) for position, one in typed], left_out)
+
+
+class RowSource(FeatureTable):
     """Base of the kinds of data that are rows of values: a column is a feature or a label."""
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -90,12 +141,6 @@ class RowSource(DividedTable):
     """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
-    columns: Mapping[str, ColumnKind] = {}
-    """What columns are, where the rows for training do not show it: `number`, `category`, `date`, or `left_out`; or the
-    form of a date, such as `"%d.%m.%Y"`, as Python's `strptime` has it."""
-    missing: Missing = "fill"
-    """What becomes of a missing feature: `fill` gives numbers their mean and a column that says so, and categories a
-    value of their own; `error` refuses it."""
     sample_weight: Column | None = None
     """The column that says how much each training example counts in the loss."""
     classes: ClassNames | None = None
@@ -205,16 +250,18 @@ class RowSource(DividedTable):
             digest.update(f"{name} {rows.sha256}\n".encode())
         return Data(splits, classes, None, digest.hexdigest(), self.label_kind, row_format, (*self.told(train), *notes))
 
-    def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
-        if not isinstance(form, RowFormat):
+    def other(
+        self, path: Path, image_format: ImageFormat | None, row_format: RowFormat | None, classes: Sequence[str]
+    ) -> Split | None:
+        if row_format is None or image_format is not None:
             return None
+        from kerasrun.reading.columns import placed
+
         table = self.table(path)
-        features, labels = (
-            [table.position(name if form.header else int(name), key) for name in names]
-            for key, names in (("features", form.features), (self.label_key, form.labels))
+        labels = (
+            table.position(name if row_format.header else int(name), self.label_key) for name in row_format.labels
         )
-        columns = form.columns or [Feature()] * len(features)
-        layout = Layout(tuple(zip(features, columns, strict=True)), tuple(labels), None)
+        layout = Layout(placed(row_format, table), tuple(labels), None)
         rows = self._scanned(table, layout)
         for note in rows.told_unknown:
             logger.warning("%s", note)
@@ -227,48 +274,24 @@ class RowSource(DividedTable):
 
     def _typed(self, train: Table) -> "tuple[Layout, ScannedRows, tuple[str, ...]]":
         """Find what the columns are, and read the file for training."""
-        from kerasrun.reading.columns import described
-
         file, layout = FileThatStays(train.path), self._layout(train)
-        kinds = {train.position(name, "columns"): kind for name, kind in self.columns.items()}
-        names = [train.columns[position] for position, _ in layout.features]
-        if unknown := [name for name in self.columns if train.columns[train.position(name, "columns")] not in names]:
-            raise DataError(f"{train.path}: {unknown[0]!r} of `columns` is not a feature")
+        positions = [position for position, _ in layout.features]
+        kinds, asked_for = self.column_kinds(train, positions), self.features is not None
         if set(kinds.values()) <= {"number"}:
             try:  # most tables are numbers alone, and are read once
                 scanned = self._scanned(train, layout, gaps=False)
             except DataError:
                 file.check()
-                found = self._looked_at(train, layout, kinds)
-                if all(isinstance(one, Feature) and one == Feature() for one in found.values()):
+                typed, told = self.typed_features(train, positions, kinds, asked_for=asked_for)
+                if len(typed) == len(positions) and all(one == Feature() for _, one in typed):
                     raise
             else:
                 return layout.with_means(scanned.means), scanned, ()
         else:
-            found = self._looked_at(train, layout, kinds)
-        left_out = {train.columns[position]: why for position, why in found.items() if isinstance(why, str)}
-        typed = [(position, one) for position, one in found.items() if isinstance(one, Feature)]
-        if not typed:
-            raise DataError(f"{train.path}: no column is left for the features: {described([], left_out)}")
-        order = ("number", "date", "category")
-        typed.sort(key=lambda one: order.index(one[1].kind))
-        layout = replace(layout, features=tuple(typed))
+            typed, told = self.typed_features(train, positions, kinds, asked_for=asked_for)
+        layout = replace(layout, features=typed)
         scanned = self._scanned(train, layout)
-        told = described([(train.columns[position], one) for position, one in typed], left_out)
         return layout.with_means(scanned.means), scanned, (told,)
-
-    def _looked_at(self, train: Table, layout: "Layout", kinds: Mapping[int, str]) -> "dict[int, Feature | str]":
-        """Return what each column of the features is, or why it is left out."""
-        from kerasrun.reading.columns import LEFT_OUT, feature, look
-
-        asked = {position: kinds.get(position) for position, _ in layout.features}
-        seen = {one.position: one for one in look(train, asked)}
-        return {
-            position: "by the experiment"
-            if kind == LEFT_OUT
-            else feature(seen[position], kind, train, asked_for=self.features is not None)
-            for position, kind in asked.items()
-        }
 
     def _scanned(self, table: Table, layout: "Layout", *, gaps: bool = True) -> "ScannedRows":
         from kerasrun.reading.rows import scan_rows
@@ -287,7 +310,7 @@ class RowSource(DividedTable):
             apart = {*taken, *self.division_columns(train).values()}
             features = tuple(position for position in range(len(train.columns)) if position not in apart)
         else:
-            features = _distinct(train, self.features, "features")
+            features = distinct(train, self.features, "features")
         for position in features:
             if not train.columns[position] and self.features is None:
                 raise DataError(
@@ -308,7 +331,7 @@ class RowSource(DividedTable):
             given = (given,)
         elif isinstance(given, int):
             given = range(-given, 0)
-        labels = _distinct(train, given, key)
+        labels = distinct(train, given, key)
         if key == "one_hot" and len(labels) < 2:
             raise DataError(f"{train.path}: `one_hot` is {train.name(labels[0])} alone; expected one for each class")
         return labels
@@ -344,14 +367,18 @@ class Layout:
 
     def with_means(self, means: Sequence[float]) -> "Layout":
         """Return the same with the means of the numbers, which come first."""
-        features = [
-            (position, replace(one, mean=mean)) if one.kind == "number" and not one.gaps else (position, one)
-            for (position, one), mean in zip(self.features, [*means, *[0.0] * len(self.features)], strict=False)
-        ]
-        return replace(self, features=tuple(features))
+        return replace(self, features=with_means(self.features, means))
 
 
-def _distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, ...]:
+def with_means(features: Sequence[tuple[int, Feature]], means: Sequence[float]) -> tuple[tuple[int, Feature], ...]:
+    """Return features with the means of the numbers, which come first."""
+    return tuple(
+        (position, replace(one, mean=mean)) if one.kind == "number" and not one.gaps else (position, one)
+        for (position, one), mean in zip(features, [*means, *[0.0] * len(features)], strict=False)
+    )
+
+
+def distinct(table: Table, columns: Sequence[Column], key: str) -> tuple[int, ...]:
     positions = tuple(table.position(column, key) for column in columns)
     for position, times in Counter(positions).items():
         if times > 1:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kerasrun.components import Kind
-from kerasrun.reading.data import Data, ImageFormat, LabelKind, RowFormat, Shape, Split
+from kerasrun.reading.data import INPUT, Data, ImageFormat, LabelKind, RowFormat, Shape, Split
 from kerasrun.tasks.base import task_named
 
 ArrayLabels = Literal["classes", "multi_label", "numbers", "masks"]
@@ -102,6 +102,11 @@ class Source(Kind):
         return None
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the network's inputs: `Split.inputs`, then `Split.others`."""
+        return (INPUT,)
+
+    @property
     def listed_classes(self) -> tuple[str, ...] | None:
         """The classes in the order of their numbers, where the experiment lists them."""
         return getattr(self, "classes", None)
@@ -132,13 +137,15 @@ class Source(Kind):
                 read later, `Data.fingerprint` raises it.
         """
 
-    def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
+    def other(
+        self, path: Path, image_format: ImageFormat | None, row_format: RowFormat | None, classes: Sequence[str]
+    ) -> Split | None:
         """Read examples from elsewhere for a model that was trained on these; None if they are not data of this kind.
 
         Raises:
             DataError: as `open`, and for a class that is not in `classes`.
         """
-        del path, form, classes
+        del path, image_format, row_format, classes
         return None
 
     @classmethod

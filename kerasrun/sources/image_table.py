@@ -1,7 +1,8 @@
 """Images that a table lists."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -10,11 +11,20 @@ from pydantic import Field, field_validator, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFormat, SkippedFile, Split
+from kerasrun.reading.data import (
+    FEATURES,
+    SPELLINGS,
+    Data,
+    Feature,
+    ImageFormat,
+    LabelKind,
+    RowFormat,
+    SkippedFile,
+    Split,
+)
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.reading.folders import SPLIT_NAMES, split_called
 from kerasrun.reading.labels import MISSING, distinct_classes
-from kerasrun.sources._division import DividedTable
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
 from kerasrun.sources._rows import (
@@ -23,9 +33,12 @@ from kerasrun.sources._rows import (
     LOOKED_AT,
     Column,
     Columns,
+    FeatureTable,
+    distinct,
     found_classes,
     is_number,
     labels_of,
+    with_means,
 )
 from kerasrun.sources.base import ClassNames, Recognized
 from kerasrun.sources.csv import WHITESPACE, Csv, first_lines
@@ -37,21 +50,29 @@ if TYPE_CHECKING:
     from kerasrun.reading.image_lists import ImageFolder, ListedRows
     from kerasrun.reading.rows import TextTable
 
+logger = logging.getLogger("kerasrun")
+
 _MANY_CLASSES = 1000
 """With more of them, labels of which most are there once are not classes."""
+IMAGE = "image"
+"""The name of the input that is an image, where there is another one beside it."""
 _MOST_NAMES = 10_000
 """Each example has a number for every label that may hold."""
 _FEW_NUMBERS = 30
 """Of at most this many different whole numbers in the column of the labels each is taken for a class."""
 
 
-class ImageTable(ImageSource, DividedTable):
+class ImageTable(ImageSource, FeatureTable):
     """Images that a text file lists, each in a row with its labels: a CSV with a header, or lines `cats/1.jpg 0`.
 
     A row names an image by its path below `folder`; the extension may be left out. A column is given by its name in the
     header, or by its number: from 0, or from -1 for the last one. One of `label`, `one_hot`, `multi_label` and `target`
     says where the labels are. There is a file for each split, or a column `split`; without either, every image is for
     training. The order of the examples is that of the rows. The image files are read as those of `directory`.
+
+    With `features` the network has two inputs, `image` and `features`. `layers` name them in their `inputs`; a network
+    of `keras.applications` joins the row to what it makes of the image; one that is `saved` takes them by their names
+    or shapes. `preprocessing` is then a list for each: `{features: [Normalization]}`.
     """
 
     kind: ClassVar[str] = "image_table"
@@ -81,6 +102,8 @@ class ImageTable(ImageSource, DividedTable):
     """What is between two names in the one column of `multi_label`; an empty value names none."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
+    features: Columns | None = None
+    """Columns that the network sees beside the image, as the second of its inputs: `image` and `features`."""
     sample_weight: Column | None = None
     """The column that says how much each training example counts in the loss."""
     split: Column | None = None
@@ -108,6 +131,8 @@ class ImageTable(ImageSource, DividedTable):
             raise ValueError("expected no classes beside target: numbers have none")
         if self.split is not None and (self.validation or self.test):
             raise ValueError("expected a column `split`, or a file for each split, not both")
+        if self.columns and self.features is None:
+            raise ValueError("expected `features` beside `columns`, which says what those are")
         return self
 
     @property
@@ -118,6 +143,10 @@ class ImageTable(ImageSource, DividedTable):
     def label_key(self) -> str:
         """The key that says where the labels are."""
         return next(iter(self._given), "label")
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return super().input_names if self.features is None else (IMAGE, FEATURES)
 
     @property
     def label_kind(self) -> LabelKind:
@@ -140,16 +169,18 @@ class ImageTable(ImageSource, DividedTable):
         folders = self._folders(path for path in paths.values() if path)
         tables = {name: self._table(path, folders) for name, path in paths.items() if path}
         train = tables["train"]
-        layout = self._layout(train, folders)
+        layout, told = self._typed(train, self._layout(train, folders))
         rows = {
             name: self._read(table, layout if table is train else layout.in_other(train, table))
             for name, table in tables.items()
         }
+        notes = (*told, *(note for one in rows.values() for note in one.scanned.told_unknown))
+        layout = replace(layout, features=with_means(layout.features, rows["train"].scanned.means))
         if self.split is not None:
             rows = _by_split(rows["train"], required="train")
         classes = self._classes(rows["train"], layout)
         found = self._found(rows, classes, folders)
-        return self.data_of(
+        data = self.data_of(
             folders[self.train].path,
             found,
             classes,
@@ -159,19 +190,46 @@ class ImageTable(ImageSource, DividedTable):
                 for number in (set(found["train"].labels.tolist()) if task_named(self.label_kind).one_class else ())
             },
         )
+        return replace(data, row_format=self._row_format(train, layout), notes=notes) if layout.features else data
 
-    def other(self, path: Path, form: ImageFormat | RowFormat, classes: Sequence[str]) -> Split | None:
-        if path.is_dir() or isinstance(form, RowFormat):
+    def _row_format(self, train: "TextTable", layout: "_Layout") -> RowFormat:
+        return RowFormat(
+            tuple(train.columns[position] for position, _ in layout.features),
+            *(train.header, train.delimiter, tuple(one for _, one in layout.features)),
+            missing=self.missing,
+            labels=tuple(train.columns[position] for position in layout.labels),
+            image=train.columns[layout.texts["image"]],
+        )
+
+    def _typed(self, train: "TextTable", layout: "_Layout") -> tuple["_Layout", tuple[str, ...]]:
+        """Find what the columns of features are; and say it."""
+        if not layout.features:
+            return layout, ()
+        positions = [position for position, _ in layout.features]
+        kinds = self.column_kinds(train, positions)
+        features, told = self.typed_features(train, positions, kinds, asked_for=True)
+        return replace(layout, features=features), (told,)
+
+    def other(
+        self, path: Path, image_format: ImageFormat | None, row_format: RowFormat | None, classes: Sequence[str]
+    ) -> Split | None:
+        if path.is_dir() or image_format is None:
             return None
         folders = self._folders([path])
         table = self._table(path, folders)
         layout = self._layout(table, folders, is_other=True)
+        if row_format is not None:
+            from kerasrun.reading.columns import placed
+
+            layout = replace(layout, features=placed(row_format, table))
         rows = {path.stem: self._read(table, layout)}
+        for note in rows[path.stem].scanned.told_unknown:
+            logger.warning("%s", note)
         if "split" in layout.texts:
             rows = _by_split(rows[path.stem])
         name = next((name for name in ("test", "validation", "train") if name in rows), path.stem)
         found = self.model_copy(update={"limit": None})._found({name: rows[name]}, classes, folders)
-        return split_of(folders[path].path, name, found[name], form, self.on_bad_file)
+        return split_of(folders[path].path, name, found[name], image_format, self.on_bad_file)
 
     @classmethod
     def recognized_by_rows(cls, path: Path, label: str | None) -> Recognized | None:
@@ -250,13 +308,16 @@ class ImageTable(ImageSource, DividedTable):
             labels = (_label_column(table, taken),)
         if self.label_key == "one_hot" and len(labels) < 2:
             raise DataError(f"{table.path}: `one_hot` is {table.name(labels[0])} alone; expected one for each class")
+        features = () if self.features is None else distinct(table, self.features, FEATURES)
         roles: dict[int, str] = {}
-        for position, key in (*((one, self.label_key) for one in labels), *((one, key) for key, one in taken.items())):
+        of_keys = {self.label_key: labels, FEATURES: features, **{key: (one,) for key, one in taken.items()}}
+        for position, key in ((one, key) for key, positions in of_keys.items() for one in positions):
             if position in roles:
                 raise DataError(f"{table.path}: {table.name(position)} is `{roles[position]}`, and `{key}` as well")
             roles[position] = key
         weight = taken.pop("sample_weight", None)
-        return _Layout(taken | ({"multi_label": labels[0]} if self._has_names else {}), labels, weight)
+        texts = taken | ({"multi_label": labels[0]} if self._has_names else {})
+        return _Layout(texts, labels, weight, tuple((position, Feature()) for position in features))
 
     def _read(self, table: "TextTable", layout: "_Layout") -> "ListedRows":
         from kerasrun.reading.image_lists import listed_rows
@@ -268,6 +329,8 @@ class ImageTable(ImageSource, DividedTable):
             labels=() if self._has_names or self.label_key == "label" else layout.labels,
             text=layout.labels[0] if self.label_key == "label" else None,
             weight=layout.weight,
+            features=layout.features,
+            gaps=self.missing == "fill",
         )
 
     def _classes(self, train: "ListedRows", layout: "_Layout") -> tuple[str, ...]:
@@ -325,6 +388,8 @@ class ImageTable(ImageSource, DividedTable):
         Raises:
             DataError: if one is not there, unless bad files are skipped; or is in two splits.
         """
+        import numpy as np
+
         from kerasrun.reading.division import require_apart
         from kerasrun.reading.inputs import checked_weights, within_limit
 
@@ -335,6 +400,7 @@ class ImageTable(ImageSource, DividedTable):
             labels, weights = self._labels(one, classes), one.scanned.weights
             if weights is not None:
                 weights = checked_weights(weights, one.weight_at)
+            features = one.scanned.inputs.take(np.arange(len(one))) if self.features else None
             chosen, paths, entries, skipped = [], [], [], []
             for row in within_limit(labels, self.limit).tolist():
                 written, place = one.texts["image"][row], one.place(row)
@@ -349,12 +415,14 @@ class ImageTable(ImageSource, DividedTable):
                 label = classes[labels[row]] if labels.ndim == 1 else " ".join(map(str, labels[row].tolist()))
                 others = [one.texts[key][row] for key in ("group", "time") if key in one.texts]
                 others += [] if weights is None else [str(weights[row])]
+                others += [] if features is None else map(str, features[row].tolist())
                 entries.append(" ".join([f"{name}/{written} {label}", *others]))
                 paths.append(path)
                 chosen.append(row)
             kept = None if weights is None else weights[chosen]
             marks[name] = one.marks(chosen, paths)
-            found[name] = ListedImages(paths, labels[chosen], entries, kept, tuple(skipped), marks[name])
+            beside = None if features is None else features[chosen]
+            found[name] = ListedImages(paths, labels[chosen], entries, kept, tuple(skipped), marks[name], beside)
         require_apart(
             {name: [str(path) for path in one.paths] for name, one in found.items()},
             lambda name, index: marks[name].place(index),
@@ -379,6 +447,7 @@ class _Layout:
     """Columns that are read as text, by their keys."""
     labels: tuple[int, ...]
     weight: int | None
+    features: tuple[tuple[int, Feature], ...] = ()
 
     def in_other(self, train: "TextTable", table: "TextTable") -> "_Layout":
         """Find the same columns in another table, which need not have weights."""
@@ -387,7 +456,8 @@ class _Layout:
             return table.position(train.columns[position] if train.header and table.header else position, key)
 
         texts = {key: there(position, key) for key, position in self.texts.items()}
-        return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None)
+        features = tuple((there(position, FEATURES), one) for position, one in self.features)
+        return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None, features)
 
 
 def _by_split(rows: "ListedRows", required: str | None = None) -> dict[str, "ListedRows"]:

@@ -187,7 +187,7 @@ class Task(ABC):
             ModelError: if labels, last layer, activation and loss contradict each other; one sentence with the fix.
         """
         shape = tuple(model.output.shape[1:])
-        self.check_shape(shape, tuple(model.input.shape[1:]))
+        self.check_shape(shape, tuple(model.inputs[0].shape[1:]))
         units = int(shape[-1])
         return self.agreed(loss or self.default_loss(classes, units), classes, units, activation_of(model.layers[-1]))
 

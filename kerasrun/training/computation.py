@@ -4,6 +4,7 @@ from them.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kerasrun.callbacks.base import Adapter
@@ -13,7 +14,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.steps import FusedSteps
 from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
-from kerasrun.reading.data import Inputs
+from kerasrun.reading.data import Split
 from kerasrun.reading.memory import kept_within, memory_budget
 from kerasrun.runs.records import FeaturesRecord
 from kerasrun.tasks.base import Masks
@@ -43,10 +44,10 @@ class Computation:
 
     def run_on_examples(self) -> None:
         """Make everything again that was traced with an earlier optimizer and its metrics."""
-        self._inputs: Inputs = self.job.train.inputs
+        self._train = self.job.train
         self._of_array = False
         self._take(self.model)
-        self.evaluator = self._evaluator()
+        self.evaluator = self._evaluator(self.job.validation)
 
     def measure_budget(self) -> None:
         """Measure the free memory, once for a run."""
@@ -81,13 +82,15 @@ class Computation:
         )
         kept = []
         for split in self.job.splits:
-            computed = features(self.frozen, split.inputs, self.job.experiment.fit.batch_size, stop)
+            others = tuple(split.others.values())
+            computed = features(self.frozen, split.inputs, self.job.experiment.fit.batch_size, stop, others)
             if computed is None:
                 return False
-            kept.append(computed)
-        self._inputs = kept[0]
+            beside = {name: split.others[name] for name in self.frozen.beside}
+            kept.append(replace(split, inputs=computed, others=beside))
+        self._train = kept[0]
         self._take(OnFeatures(self.model, self.frozen))
-        self.evaluator = self._evaluator(network=self.frozen.rest, inputs=kept[-1])
+        self.evaluator = self._evaluator(kept[-1] if self.job.validation else None, network=self.frozen.rest)
         return True
 
     def batches(self, first_step: int) -> Batches:
@@ -98,13 +101,15 @@ class Computation:
             "seed": self.job.experiment.seed,
             "first_step": first_step,
             "sample_weight": self.sample_weight,
+            "others": tuple(self._train.others.values()),
         }
-        self._of_array = is_array(self._inputs)
+        inputs = self._train.inputs
+        self._of_array = is_array(inputs)
         simple = self.job.augmentation is None and not self.job.strategy
-        if simple and not isinstance(self.labels, Masks) and is_copied(self._inputs):
-            return BatchesInMemory(self._inputs, self.labels, **of_both)
+        if simple and not isinstance(self.labels, Masks) and all(map(is_copied, (inputs, *of_both["others"]))):
+            return BatchesInMemory(inputs, self.labels, **of_both)
         batches = training_batches(
-            self._inputs,
+            inputs,
             self.labels,
             epochs=fit.epochs,
             steps_per_epoch=fit.steps_per_epoch,
@@ -118,14 +123,13 @@ class Computation:
 
     def can_read_faster(self) -> bool:
         """Return whether all examples have come into memory since the last `batches` were made."""
-        return not self._of_array and is_array(self._inputs)
+        return not self._of_array and is_array(self._train.inputs)
 
     def _take(self, network: Any) -> None:
         self.fused = self.fused_steps(network, self.job.strategy)
         self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
 
-    def _evaluator(self, **on_features: Any) -> Evaluator | None:
-        if self.job.validation is None:
+    def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
+        if validation is None:
             return None
-        batch_size = self.job.experiment.fit.batch_size
-        return Evaluator(self.model, self.job.validation, self.job.targets, batch_size, **on_features)
+        return Evaluator(self.model, validation, self.job.targets, self.job.experiment.fit.batch_size, **on_features)

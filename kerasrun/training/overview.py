@@ -30,9 +30,11 @@ def overview(run: RunDirectory, job: Job, weights: str | None) -> str:
         form = ("image size", f"{shape[0]}×{shape[1]}, {image.color_mode if image else f'{shape[2]} channels'}")
     else:
         form = ("features", sides)
+    beside = [("beside it", f"{one.example_shape[0]} {name}") for name, one in job.train.others.items()]
     trainable = sum(int(np.prod(weight.shape)) for weight in job.model.trainable_weights)
     lines = [
         form,
+        *beside,
         ("parameters", f"{job.model.count_params():,} ({trainable:,} trainable)"),
         *([("begins with", weights)] if weights else []),
         ("device", job.device.description),

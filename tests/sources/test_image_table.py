@@ -369,12 +369,12 @@ def test_another_table_is_read_with_the_classes_of_a_model(listed, tmp_path):
     listed(CATS, {"split": None})
     source = ImageTable(train=tmp_path / "train.csv", split="part", label="animal", limit=1)
     (tmp_path / "other.csv").write_text("file,animal\nd.png,dog\ne.png,cat\n")
-    split = source.other(tmp_path / "other.csv", ImageFormat(6, 8, "rgb"), ("dog", "cat"))
+    split = source.other(tmp_path / "other.csv", ImageFormat(6, 8, "rgb"), None, ("dog", "cat"))
     assert (split.name, split.names, split.labels.tolist()) == ("other", ("d.png", "e.png"), [0, 1])
     (tmp_path / "other.csv").write_text("file,animal,part\nd.png,dog,train\ne.png,cat,test\n")
-    split = source.other(tmp_path / "other.csv", ImageFormat(6, 8, "rgb"), ("dog", "cat"))
+    split = source.other(tmp_path / "other.csv", ImageFormat(6, 8, "rgb"), None, ("dog", "cat"))
     assert (split.name, split.names, split.labels.tolist()) == ("test", ("e.png",), [1])
-    assert source.other(tmp_path, ImageFormat(6, 8, "rgb"), ("dog", "cat")) is None
+    assert source.other(tmp_path, ImageFormat(6, 8, "rgb"), None, ("dog", "cat")) is None
 
 
 @pytest.mark.parametrize(

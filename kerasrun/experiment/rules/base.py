@@ -12,7 +12,7 @@ from typing import Any
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.families import modules
-from kerasrun.reading.data import LabelKind, Shape
+from kerasrun.reading.data import INPUT, LabelKind, Shape
 from kerasrun.sources.base import Source
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, experiment_error
@@ -32,6 +32,8 @@ class Facts:
     """True if anything validates."""
     batches: int | None = None
     """How many batches could validate."""
+    inputs: tuple[str, ...] = (INPUT,)
+    """The names of the network's inputs."""
 
 
 Rule = Callable[[Experiment | None, Facts, Document], list[Problem]]
@@ -49,7 +51,8 @@ def facts_of_text(source: Source | None, places: Document) -> Facts:
 
     given = (places.node(("fit", key)) for key in ("validation_split", "validation_data"))
     validates = True if any(node is not None and node.value is not None for node in given) else None
-    return Facts(said("label_kind"), said("listed_classes"), said("label_columns"), said("example_shape"), validates)
+    kind, classes, columns, shape = map(said, ("label_kind", "listed_classes", "label_columns", "example_shape"))
+    return Facts(kind, classes, columns, shape, validates, inputs=said("input_names") or (INPUT,))
 
 
 def problems(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
