@@ -12,7 +12,7 @@ import numpy as np
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.selection import spread
-from kerasrun.reading.data import FEATURES, Data, Feature, Split
+from kerasrun.reading.data import Data, Feature, Split
 from kerasrun.tasks.base import task_named
 
 logger = logging.getLogger("kerasrun")
@@ -41,10 +41,9 @@ def _evens_out(experiment: Experiment) -> bool:
 def _note_columns(columns: Sequence[tuple[str, Feature]], train: Split) -> None:
     names = [name for name, one in columns if one.kind == "number"]
     some = spread(train, _LOOKED_AT)
-    rows = some.others.get(FEATURES, some.inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a column of which every value here is missing
-        deviations = np.nanstd(rows.take(np.arange(len(rows)))[:, : len(names)].astype(np.float64), axis=0)
+        deviations = np.nanstd(some.rows.take(np.arange(len(some)))[:, : len(names)].astype(np.float64), axis=0)
     known = [(float(one), name) for one, name in zip(deviations, names, strict=True) if one > 0]
     if known and max(known)[0] > _APART * min(known)[0]:
         (large, largest), (small, smallest) = max(known), min(known)

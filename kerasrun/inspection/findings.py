@@ -170,13 +170,13 @@ def _columns(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fi
     """Find columns of the training table that say nothing, and such that say everything."""
     del examples
     train = splits[0]
-    if data.row_format is None or len(train.inputs.example_shape) != 1:
+    if data.row_format is None:
         return
     form = data.row_format
     columns = form.columns or (Feature(),) * len(form.features)
     names = [name for name, one in zip(form.features, columns, strict=True) for _ in range(one.width)]
     some = spread(train, _LOOKED_AT)
-    values, labels = some.inputs.take(np.arange(len(some))), some.label_array
+    values, labels = some.rows.take(np.arange(len(some))), some.label_array
     # Whether a value is missing may say something as well.
     values = np.where(np.isnan(values), np.float32(-3e38), values)
     given_away = {name: None for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)}

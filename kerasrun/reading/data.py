@@ -170,6 +170,11 @@ class Split:
         return len(self.inputs)
 
     @property
+    def rows(self) -> Inputs:
+        """The columns of a table: the only input, or the one beside an image."""
+        return self.others.get(FEATURES, self.inputs)
+
+    @property
     def label_array(self) -> NDArray[Any]:
         """The labels of a kind that is held in memory.
 

@@ -523,4 +523,5 @@ def _guessed_keys(
         keys["multi_label" if several else "target" if numbers else "label"] = named[label]
         used = {label}
     others = [str(name) for place, name in named.items() if place not in used]
-    return keys, f"; not used: {listed(others)}" if others else ""
+    unused = f"; not used: {listed(others)} (with `features` the network sees them beside the image)"
+    return keys, unused if others else ""

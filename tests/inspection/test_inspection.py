@@ -123,6 +123,20 @@ def test_columns_with_gaps_dates_and_text_are_looked_at_by_their_names(tmp_path)
     assert wrong == {"leaks": (("refund",), ("reply",)), "gaps": (("age",), ("refund",))}
 
 
+def test_columns_beside_an_image_are_looked_at_as_well(tmp_path):
+    random = np.random.default_rng(4)
+    labels = random.integers(0, 2, 60)
+    rows = ["photo,code,size,label"]
+    for number, label in enumerate(labels):
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{label + 5},{random.normal():.3f},{label}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    data = "data: {image_table: {train: list.csv, label: label, features: [code, size]}}\n"
+    layers = "[Flatten: {inputs: [image], name: flat}, Concatenate: {inputs: [flat, features]}]"
+    (tmp_path / "a.yaml").write_text(f"{data}model: {{layers: {layers}}}\n")
+    assert {one.kind: one.groups for one in inspect(tmp_path / "a.yaml").findings} == {"leaks": (("code",),)}
+
+
 def test_the_label_of_the_nearest_value_is_that_of_scikit_learn():
     random = np.random.default_rng(2)
     for noise in np.linspace(0.05, 0.3, 40):
