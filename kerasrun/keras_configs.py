@@ -104,7 +104,7 @@ def _refused(one: dict[str, Any], where: str) -> str | None:
         return f" needs the {sort} {_shown(name)}, which is not Keras's: {advice}{at}"
     named = f"it has the {sort} {_shown(name)}"
     if isinstance(config, dict) and "name" in config:
-        named = f"the layer {_shown(config['name'])} is a {name}"
+        named = f"the layer {_shown(config['name'])} is a {name[:_LONGEST]}"
     if not places or not all(_is_allowed(place, is_function) for place in places):
         return f": {named}{at}, which can run code of its author's choice. {_ADVICE}"
     if one.get("registered_name") not in (None, "", name, kind):

@@ -5,8 +5,10 @@ more, `kerasrun.json`, which `keras.models.load_model` passes over.
 """
 
 import json
+import math
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,8 @@ from kerasrun import plugins
 from kerasrun.errors import ModelFileError
 from kerasrun.keras_configs import Architecture, refusal
 from kerasrun.models.base import sentence
-from kerasrun.reading.archives import check_weights, damaged_entry, opened_archive, read_text
+from kerasrun.network_size import weights_within
+from kerasrun.reading.archives import check_weights_in, damaged_entry, opened_archive, read_text
 from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
@@ -31,6 +34,7 @@ ENTRY = "kerasrun.json"
 FORMAT_VERSION = 2
 _MOST_PIXELS = 89_478_485
 """Images are made no larger than those that are read at all."""
+_LARGEST_FLOAT32 = 2.0**128 - 2.0**104
 Size = Annotated[int, Interval(ge=1, le=2**24)]
 
 
@@ -80,6 +84,19 @@ class TrainedModel:
     """Whether code that it brings may be run."""
 
 
+@dataclass(frozen=True)
+class CheckedFile:
+    """A model file that may be loaded."""
+
+    path: Path
+    info: ModelInfo
+    numbers: int
+    """How many its weights are."""
+    plugins: Sequence[tuple[Path, bytes]]
+    """Those that it needs, with their content."""
+    trusted: bool
+
+
 def save(model: Any, info: ModelInfo, path: Path) -> None:
     """Write model and info to `path`, which must end in `.keras`."""
     model.save(path)
@@ -89,7 +106,13 @@ def save(model: Any, info: ModelInfo, path: Path) -> None:
 
 
 def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> tuple[Any, ModelInfo]:
-    """Read the model, not compiled, and what the file knows of it.
+    """Read the model, not compiled, and what the file knows of it; arguments and errors as of `check` and `build`."""
+    trained = build(check(path, plugin_files, trust=trust))
+    return trained.model, trained.info
+
+
+def check(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> CheckedFile:
+    """Look through a file, and find its plugins; Keras is not imported.
 
     Args:
         plugin_files: plugins that the network needs; those of a model in a run directory are found there.
@@ -98,15 +121,39 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
     Raises:
         ModelFileError: if the file is missing, damaged, of a newer format, was not written by kerasrun, or holds code,
             or if a plugin is not there.
-        PluginError: if a plugin is not what it was, is not known (see `known_plugins`), or fails.
+        PluginError: if a plugin is not what it was, or is not known (see `known_plugins`).
     """
-    info = check(path, plugin_files, trust=trust)
-    plugins.load_for(plugins.find_for(path, info.plugins, plugin_files, trust=trust))
+    with _opened(path) as archive:
+        info = _info(_entry(archive, path), path)
+        config = _config(archive, path)
+        try:
+            numbers = check_weights_in(archive)
+        except MemoryError:
+            raise
+        except Exception as error:  # of a damaged file h5py raises anything
+            raise ModelFileError(f"{path}: its weights cannot be read: {error}") from error
+    found = plugins.find_for(path, info.plugins, plugin_files, trust=trust)
+    if not trust and (why := refusal(config, path)):
+        raise ModelFileError(why)
+    _require_shapes(info, _input_shapes(config, path), path)
+    return CheckedFile(path, info, numbers, found, trust)
+
+
+def build(checked: CheckedFile) -> TrainedModel:
+    """Build the network of a file that was just checked.
+
+    Raises:
+        ModelFileError: if Keras cannot build it, or it is not what the file says of it.
+        PluginError: if a plugin fails.
+    """
+    path, info = checked.path, checked.info
+    plugins.load_for(checked.plugins)
     import keras
 
+    most = math.inf if info.plugins else checked.numbers  # a layer of a plugin may save what it likes
     try:
-        check_weights(path)
-        model = keras.models.load_model(path, compile=False, safe_mode=not trust)
+        with weights_within(most):
+            model = keras.models.load_model(path, compile=False, safe_mode=not checked.trusted)
     except MemoryError:
         raise
     except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
@@ -119,27 +166,7 @@ def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) 
             f"{path}: {ENTRY} inside it is damaged: it names {info.task.about(len(info.classes))}, for which "
             f"the outputs of the network, {', '.join(map(str, shapes))}, are not made"
         )
-    return model, info
-
-
-def check(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> ModelInfo:
-    """Return what the file says of its network, after it and its plugins were checked; Keras is not imported.
-
-    Raises:
-        KerasrunError: as `load`.
-    """
-    info = read_info(path)
-    plugins.find_for(path, info.plugins, plugin_files, trust=trust)
-    if trust:
-        return info
-    try:
-        with opened_archive(path) as archive:
-            config = json_text.parse(read_text(archive, "config.json"))
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise ModelFileError(f"{path}: its network cannot be read: {error}") from error
-    if why := refusal(config, path):
-        raise ModelFileError(why)
-    return info
+    return TrainedModel(path, model, info, checked.trusted)
 
 
 def needed_plugins(model: Any) -> dict[str, str]:
@@ -155,27 +182,10 @@ def read_info(path: Path) -> ModelInfo:
     """What the file knows beside the network; Keras is not imported.
 
     Raises:
-        ModelFileError: as `load`.
+        ModelFileError: as `check`.
     """
-    if path.suffix != ".keras":  # Keras would read the file by its name: as HDF5, whatever else it is
-        raise ModelFileError(f"{path}: expected a file whose name ends in .keras, as kerasrun writes it")
-    try:
-        with opened_archive(path) as archive:
-            if damaged := damaged_entry(archive):
-                raise ModelFileError(f"{path}: damaged: the checksum of {damaged} inside it is wrong")
-            if ENTRY not in archive.namelist():
-                raise ModelFileError(
-                    f"{path}: a Keras model that kerasrun did not write: it does not say which classes and which image "
-                    "size it was trained with; take best.keras or last.keras of a run"
-                )
-            entry = read_text(archive, ENTRY)
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: no such model file") from None
-    except IsADirectoryError:
-        raise ModelFileError(f"{path}: a folder, not a model file; name the .keras file in it") from None
-    except (zipfile.BadZipFile, OSError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not a readable .keras file: {error}") from error
-    return _info(entry, path)
+    with _opened(path) as archive:
+        return _info(_entry(archive, path), path)
 
 
 def read_input_shape(path: Path) -> tuple[int, ...]:
@@ -184,13 +194,74 @@ def read_input_shape(path: Path) -> tuple[int, ...]:
     Raises:
         ModelFileError: if the file cannot be read, or does not say.
     """
+    with _opened(path) as archive:
+        return _input_shapes(_config(archive, path), path)[0]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    if path.suffix != ".keras":  # Keras would read the file by its name: as HDF5, whatever else it is
+        raise ModelFileError(f"{path}: expected a file whose name ends in .keras, as kerasrun writes it")
     try:
         with opened_archive(path) as archive:
-            config = json_text.parse(read_text(archive, "config.json"))
-        first = json_text.checked(Architecture, config)["config"]["layers"][0]
-        return tuple(json_text.checked(list[Size], first["config"]["batch_shape"][1:]))
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError) as error:
+            yield archive
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such model file") from None
+    except IsADirectoryError:
+        raise ModelFileError(f"{path}: a folder, not a model file; name the .keras file in it") from None
+    except (zipfile.BadZipFile, OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: not a readable .keras file: {error}") from error
+
+
+def _entry(archive: zipfile.ZipFile, path: Path) -> bytes:
+    if damaged := damaged_entry(archive):
+        raise ModelFileError(f"{path}: damaged: the checksum of {damaged} inside it is wrong")
+    if ENTRY not in archive.namelist():
+        raise ModelFileError(
+            f"{path}: a Keras model that kerasrun did not write: it does not say which classes and which image "
+            "size it was trained with; take best.keras or last.keras of a run"
+        )
+    return read_text(archive, ENTRY)
+
+
+def _config(archive: zipfile.ZipFile, path: Path) -> Any:
+    try:
+        return json_text.parse(read_text(archive, "config.json"))
+    except (ValueError, KeyError) as error:
+        raise ModelFileError(f"{path}: its network cannot be read: {error}") from error
+
+
+def _input_shapes(config: Any, path: Path) -> list[tuple[int, ...]]:
+    """Return the shapes of an example's inputs, images first."""
+    try:
+        layers = json_text.checked(Architecture, config)["config"]["layers"]
+        inputs = [layer["config"]["batch_shape"][1:] for layer in layers if layer["class_name"] == "InputLayer"]
+        found = [tuple(json_text.checked(list[Size], shape)) for shape in inputs]
+        return sorted(found, key=len, reverse=True) if len(found) > 1 else [found[0]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelFileError(f"{path}: does not say what shape its input has: {error!r}") from error
+
+
+def _require_shapes(info: ModelInfo, shapes: Sequence[tuple[int, ...]], path: Path) -> None:
+    """Refuse a file of which images or rows become examples of other shapes than its network takes."""
+    made: list[tuple[int | None, ...]] = []
+    if info.image_format:
+        made.append((info.image_format.height, info.image_format.width, None))
+    if info.row_format:
+        made.append((sum(one.width for one in info.row_format.columns) or len(info.row_format.features),))
+    alike = len(made) == len(shapes) and all(
+        len(one) == len(shape) and all(side in (None, there) for side, there in zip(one, shape, strict=True))
+        for one, shape in zip(made, shapes, strict=True)
+    )
+    if not (alike if made else len(shapes) == 1):
+        expected, received = (
+            " and ".join(" × ".join(str(side) for side in one if side is not None) for one in several)
+            for several in (made, shapes)
+        )
+        raise ModelFileError(
+            f"{path}: {ENTRY} inside it is damaged: it makes examples of {expected or 'one input'}, but its network "
+            f"takes {received}"
+        )
 
 
 def _info(entry: bytes, path: Path) -> ModelInfo:
@@ -208,6 +279,8 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
         info = json_text.checked(ModelInfo, entry)
         if info.row_format:
             _require_rows(info.row_format)
+            if (info.row_format.image is None) != (info.image_format is None):
+                raise ValueError("row_format.image: expected the column of the images, where there are some")
         if info.image_format and info.image_format.height * info.image_format.width > _MOST_PIXELS:
             raise ValueError(f"image_format: expected at most {_MOST_PIXELS:,} pixels")
     except ValueError as error:
@@ -242,6 +315,8 @@ def _require_rows(form: RowFormat) -> None:
         raise ValueError("row_format.features: expected names of columns, or their numbers where there is no header")
     if form.delimiter is not None and len(form.delimiter) != 1:
         raise ValueError(f"row_format.delimiter: expected one character, received {shown(form.delimiter)}")
+    if not all(abs(one.mean) <= _LARGEST_FLOAT32 for one in form.columns):
+        raise ValueError("row_format.columns: expected finite means (as float32)")
     dates = [one for one in form.columns if one.kind == "date"]
     if any(datetime.fromisoformat(one.first).tzinfo for one in dates):
         raise ValueError("row_format.columns: expected the first date without a time zone")

@@ -103,13 +103,14 @@ def test_a_network_that_no_address_is_left_for_is_told_before_tensorflow_crashes
 
 @pytest.mark.tensorflow
 def test_what_the_optimizer_keeps_is_told(monkeypatch, tmp_path):
+    from kerasrun import network_size
     from kerasrun.engine import building
     from kerasrun.training.train import dry_run
 
     (tmp_path / "e.yaml").write_text(EXPERIMENT)
-    monkeypatch.setattr(building, "_SMALL", 10_000)
+    monkeypatch.setattr(network_size, "_SMALL", 10_000)
     available = iter([10**9] + [10_000] * 100)  # one kernel of the network is larger than 10,000 bytes
-    monkeypatch.setattr(building, "available_memory", lambda: next(available))
+    monkeypatch.setattr(network_size, "available_memory", lambda: next(available))
     monkeypatch.setattr(building, "_require_memory", lambda *_: None)
     with pytest.raises(OutOfMemoryError, match=r"compile\.optimizer: what it keeps for each weight: .*shape\[1024,4\]"):
         dry_run(tmp_path / "e.yaml", output=tmp_path / "runs")
@@ -126,7 +127,7 @@ def test_a_model_that_is_not_loaded_is_told(monkeypatch, tmp_path):
         raise MemoryError("Unable to allocate 3 GiB")
 
     monkeypatch.setattr(model_file, "check", lambda *_, **__: None)
-    monkeypatch.setattr(model_file, "load", full)
+    monkeypatch.setattr(model_file, "build", full)
     assert keras.backend.backend() == "tensorflow"
     with pytest.raises(
         OutOfMemoryError, match=r"loading a\.keras: there is not enough memory \(Unable to allocate 3 GiB"

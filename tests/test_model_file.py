@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from kerasrun.errors import ModelFileError
-from kerasrun.model_file import ENTRY, read_info, read_input_shape
+from kerasrun.model_file import ENTRY, check, read_info, read_input_shape
 from kerasrun.reading.data import RowFormat
 
 INFO = {
@@ -154,6 +154,7 @@ DATE = {"kind": "date", "form": "%d.%m.%Y", "first": "2024-03-31T00:00:00"}
         *({"features": []}, {"header": False}, {"header": False, "features": ["9" * 5000]}),
         *({"columns": [{}, {}]}, {"features": ["width", "height"], "columns": [{}]}),
         *({"columns": [{**DATE, "form": form}]} for form in ("%d%d", "%Q", "%d %")),
+        *({"columns": [{"mean": mean}]} for mean in (1e308, -3.5e38, float("nan"), float("inf"))),
         *({"columns": [{**DATE, "first": first}]} for first in ("", "x", "2024-03-31T00:00:00+01:00")),
     ],
 )
@@ -161,6 +162,38 @@ def test_rows_that_no_experiment_can_have_are_refused(tmp_path, wrong):
     read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, "columns": [DATE]}}))
     with pytest.raises(ModelFileError, match=r"kerasrun\.json inside it is damaged"):
         read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, **wrong}}))
+
+
+FEATURES = ["width", "height", "grown"]
+DATES = {**ROWS, "features": FEATURES, "columns": [{}, {}, DATE]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shape", "made"),
+    [
+        ({}, [8, 9, 3], "8 × 8"),
+        ({}, [64], "8 × 8"),
+        ({"image_format": {**INFO["image_format"], "height": 2**16}}, [8, 8, 3], "65536 × 8"),
+        ({"image_format": None, "row_format": {**ROWS, "features": FEATURES[:2]}}, [3], "2"),
+        ({"image_format": None, "row_format": DATES}, [3], "6"),
+        ({"image_format": None, "row_format": DATES}, [6, 1], "6"),
+    ],
+)
+def test_examples_of_another_shape_than_the_network_takes_are_refused(tmp_path, wrong, shape, made):
+    def with_shape(shape):
+        layer = {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape]}}
+        config = {"class_name": "Sequential", "config": {"layers": [layer]}}
+        path = model_file(tmp_path, None)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+            archive.writestr(ENTRY, json.dumps({**INFO, **wrong}))
+        return path
+
+    check(with_shape([int(side) for side in made.split(" × ")] + [2] * ("×" in made)))
+    with pytest.raises(
+        ModelFileError, match=rf"damaged: it makes examples of {made}, but its network takes {shape[0]}"
+    ):
+        check(with_shape(shape))
 
 
 def test_images_that_fill_the_memory_are_refused(tmp_path):

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.callbacks.base import Adapter
+from kerasrun.components import Component
+from kerasrun.errors import RunDirectoryError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +20,16 @@ class TensorBoard(Adapter):
 
     _owes_graph = False
     """Whether the graph of the steps is still to be written, though that of the layers is there."""
+
+    def __init__(self, component: Component, run_root: Path) -> None:
+        super().__init__(component, run_root)
+        try:
+            self.callback.log_dir.encode()
+        except UnicodeEncodeError as error:
+            raise RunDirectoryError(
+                f"{run_root}: TensorFlow writes TensorBoard's files only where all names are UTF-8; choose another "
+                "folder with --output, or leave TensorBoard out"
+            ) from error
 
     def needs_every_step(self) -> bool:
         board = self.callback

@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -31,14 +31,12 @@ from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.keras_objects import build
 from kerasrun.models.base import Network, free_name, refusal_explained, sentence, told_size
 from kerasrun.network_layers import layers_after
+from kerasrun.network_size import has_gpu, largest_output, weights_within
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import INPUT, Data, Inputs, LabelKind, RowFormat, Split
-from kerasrun.reading.memory import addresses_left, available_memory
+from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.tasks.several_outputs import several_targets
-
-_SMALL = 2**26
-"""How many bytes are not looked for before they are taken."""
 
 
 def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
@@ -56,7 +54,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     experiment = prepared.experiment
     strategy = devices.strategy(device, len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
-    with _scope(strategy), _variables_within_memory():
+    with _scope(strategy), weights_within():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
     augmentation = augmentation_of(experiment, tuple(model.inputs[0].shape[1:]), masks=targets.task.per_pixel)
     return Job(
@@ -196,48 +194,17 @@ def _require_memory(model: Any, batch_size: int) -> None:
     Raises:
         ModelError: with the layer and the arithmetic.
     """
-    if tf.config.get_visible_devices("GPU"):
-        return  # whose memory is another, and which says when it is full
-    counts = [
-        (math.prod(size or 1 for size in one.shape[1:]), layer)
-        for layer in model.layers
-        for one in keras.tree.flatten(layer.output)
-    ]
-    count, layer = max(counts, key=lambda one: one[0])
+    if has_gpu():
+        return
+    count, layer = largest_output(model)
     # Its numbers and their gradients, and the gradients of the weights.
     needed = 4 * (2 * batch_size * count + sum(math.prod(weight.shape) for weight in model.trainable_weights))
     if needed > (available := available_memory()):
         raise ModelError(
-            f"the layer '{layer.name}' gives {batch_size} × {count:,} = {batch_size * count:,} numbers for a batch, "
+            f"the layer '{layer}' gives {batch_size} × {count:,} = {batch_size * count:,} numbers for a batch, "
             f"{4 * batch_size * count / 1e9:,.0f} GB as float32, and their gradients take as much; "
             f"{available / 1e9:,.0f} GB are free: make it smaller, or fit.batch_size"
         )
-
-
-@contextlib.contextmanager
-def _variables_within_memory() -> Iterator[None]:
-    """Refuse a variable that does not fit into memory with what its random numbers are made of: TensorFlow would crash.
-
-    Raises:
-        MemoryError: with the shape, as TensorFlow says it.
-    """
-    begin = keras.Variable._initialize_with_initializer
-
-    def begin_within(variable: Any, initializer: Any) -> None:
-        own = 4 * math.prod(variable.shape)
-        # As measured: the random numbers are there three times, and TensorFlow reserves as many addresses again.
-        if own > _SMALL and (3 * own > available_memory() or 7 * own > addresses_left()):
-            raise MemoryError(f"allocating tensor with shape[{','.join(map(str, variable.shape))}]")
-        begin(variable, initializer)
-
-    if tf.config.get_visible_devices("GPU"):  # as above
-        yield
-        return
-    keras.Variable._initialize_with_initializer = begin_within
-    try:
-        yield
-    finally:
-        keras.Variable._initialize_with_initializer = begin
 
 
 def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> Targets:
@@ -258,7 +225,7 @@ def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelK
 
 def begin_stage(job: Job, stage: int) -> None:
     """Bring the model into a stage, counted from zero: other layers learn, with a new optimizer."""
-    with _scope(job.strategy), _variables_within_memory():
+    with _scope(job.strategy), weights_within():
         choose_trainable(job.experiment, job.layers, stage)
         _compile(job.model, experiment_of(job.experiment, stage), job.targets)
 

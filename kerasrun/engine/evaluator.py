@@ -1,6 +1,7 @@
 """Compute loss and metrics on a split: first the outputs of padded batches, then Keras's loss and metrics of them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from kerasrun.engine.chunks import ChunkSize
 from kerasrun.engine.steps import Inference, Scoring
 from kerasrun.errors import within_memory
+from kerasrun.network_size import has_gpu, largest_output
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Split
+from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.base import Targets
 
 
@@ -64,8 +67,16 @@ class Predictor:
     """Runs padded batches through the network, in chunks of about half a second."""
 
     def __init__(self, model: Any, batch_size: int) -> None:
+        self.computing = f"computing the outputs of {batch_size} examples"
+        count, layer = largest_output(model)
+        if not has_gpu() and 4 * batch_size * count > available_memory():
+            with self._within_memory():
+                raise MemoryError(f"the layer '{layer}' gives {batch_size * count:,} numbers")
         self.inference = Inference(model, batch_size)
         self.chunks = ChunkSize()
+
+    def _within_memory(self) -> AbstractContextManager[None]:
+        return within_memory(self.computing, "train with a smaller fit.batch_size")
 
     def predict(self, batches: Any, examples: int) -> NDArray[np.float32]:
         """Return the outputs for `examples` rows, (examples, …)."""
@@ -76,10 +87,9 @@ class Predictor:
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Yield outputs and logits of each chunk, (rows, …), `examples` rows in all; fewer if `stop` returned true."""
         iterator, size = iter(batches), self.inference.batch_size
-        computing = f"computing the outputs of {size} examples"
         while examples > 0 and not stop():
             count = self.chunks.next(steps_in_epoch(examples, size))
-            with self.chunks.measured(count), within_memory(computing, "train with a smaller fit.batch_size"):
+            with self.chunks.measured(count), self._within_memory():
                 y_pred, logits = self.inference(iterator, count)
             yield y_pred[:examples], logits[:examples]
             examples -= len(y_pred)

@@ -93,15 +93,15 @@ class Contents:
             self.arrays[path] = array
 
 
-def check(source: Path | BinaryIO) -> None:
-    """Look through a file that Keras will open by itself.
+def check(source: Path | BinaryIO) -> int:
+    """Look through a file that Keras will open by itself, and return how many numbers it holds.
 
     Raises:
         OSError: or whatever else h5py raises of a damaged file.
         ValueError: if something in it is refused.
     """
     with Contents(source) as contents:
-        contents.require_own()
+        return sum(array.size or 0 for array in contents.require_own().arrays.values())
 
 
 def _items(group: Any) -> Iterator[tuple[str, Any]]:

@@ -68,10 +68,10 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
         return _from_arrays(arrays, read_input_shape(model), info.image_format)
     if info.row_format:
         return _from_rows([Path(argument) for argument in arguments], info.row_format)
-    if info.image_format is None:
+    if info.image_format is None or info.image_format.shape[2:] != read_input_shape(model)[2:]:
         raise ModelFileError(
-            f"{model} was not trained on images, so it cannot predict image files; name .npy files whose examples have "
-            f"the shape {read_input_shape(model)}"
+            f"{model} was not trained on images in grey or colour, so it cannot predict image files; name .npy files "
+            f"whose examples have the shape {read_input_shape(model)}"
         )
     return _from_images(image_files(arguments), info.image_format)
 

@@ -30,7 +30,7 @@ def open_model(
     variables: Mapping[str, str | None] | None = None,
     trust: bool = False,
 ) -> TrainedModel:
-    """Load a model file, `trust` as in `model_file.load`; TensorFlow is started for it, as `devices.start` says.
+    """Load a model file, `trust` as in `model_file.check`; TensorFlow is started for it, as `devices.start` says.
 
     Args:
         variables: of the environment in which a run began, to compute as it did where the environment says nothing.
@@ -38,11 +38,11 @@ def open_model(
     Raises:
         ModelFileError: if the file cannot be used; known before TensorFlow is loaded.
     """
-    model_file.check(path, plugin_files, trust=trust)
+    with within_memory(f"reading {path}", MORE_MEMORY):
+        checked = model_file.check(path, plugin_files, trust=trust)
     devices.start(device, threads, deterministic, variables=variables, unless_set=True)
     with within_memory(f"loading {path}", MORE_MEMORY):
-        model, info = model_file.load(path, plugin_files, trust=trust)
-    return TrainedModel(path, model, info, trust)
+        return model_file.build(checked)
 
 
 def check_threshold(info: ModelInfo, threshold: float | None, path: Path) -> None:

@@ -38,6 +38,7 @@ _WHAT_TO_DO = {
     errno.EROFS: _NO_RIGHT,
     errno.EIO: "what was written before is kept; the disk reports a fault, so copy the run to another one",
 }
+_NO_FILE = "is a pipe or a device; expected a file, so remove it"
 _runs: set[Path] = set()
 """The folders of runs, below which no link is followed."""
 
@@ -200,11 +201,16 @@ def make_folders(path: Path) -> None:
 def open_file(path: Path, flags: int) -> int:
     """Open a file, which must be one and no link; an OSError is not explained."""
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # or a pipe of this name would wait
-    with _at(path) as (name, folder), _link_named(path):
-        descriptor = os.open(name, flags, 0o666, dir_fd=folder)
+    try:
+        with _at(path) as (name, folder), _link_named(path):
+            descriptor = os.open(name, flags, 0o666, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe that nobody reads, or a socket
+            raise OSError(errno.EINVAL, f"it {_NO_FILE}") from error
+        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a file")
+        raise OSError(errno.EINVAL, f"it {_NO_FILE}")
     return descriptor
 
 
@@ -219,8 +225,11 @@ def sizes(path: Path) -> dict[Path, int]:
         return {one: kind.st_size for one, kind in kinds.items() if kind is not None and stat.S_ISREG(kind.st_mode)}
 
 
-def refuse_links(pattern: Path) -> None:
-    """Check that files which a library is about to write by their paths, with `*` for what varies, are no links."""
+def require_files(pattern: Path) -> None:
+    """Check that files which a library is about to write by their paths, with `*` for what varies, are no links.
+
+    Nor are they pipes or devices, for which it would wait.
+    """
     varies = [number for number, part in enumerate(pattern.parts) if "*" in part]
     pattern = Path(*pattern.parts[: varies[0] + 1 if varies else None])
     with explained(pattern):
@@ -228,6 +237,8 @@ def refuse_links(pattern: Path) -> None:
             kind = _kind(pattern.parent / name) if fnmatchcase(name, pattern.name) else None
             if kind is not None and stat.S_ISLNK(kind.st_mode):
                 raise _refusal(pattern.parent / name)
+            if kind is not None and not (stat.S_ISREG(kind.st_mode) or stat.S_ISDIR(kind.st_mode)):
+                raise OSError(errno.EINVAL, f"{name} {_NO_FILE}")
 
 
 def flush(path: Path) -> None:

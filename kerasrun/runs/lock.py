@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kerasrun.errors import RunBusyError, RunDirectoryError
+from kerasrun.errors import RunBusyError
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
@@ -74,9 +74,8 @@ def lock(run: RunDirectory) -> Iterator[None]:
 
     Raises:
         RunBusyError: if another process is, or may be, writing; says which, and since when.
-        RunDirectoryError: if the folder cannot be written, or holds what no write to it would end at.
+        RunDirectoryError: if the folder cannot be written.
     """
-    _refuse_pipes(run)
     with atomic.explained(run.lock_file):
         descriptor = atomic.open_file(run.lock_file, os.O_RDWR | os.O_CREAT)
     try:
@@ -92,12 +91,6 @@ def lock(run: RunDirectory) -> Iterator[None]:
     finally:
         with suppress(OSError):  # the descriptor is gone in any case, and the kernel's lock with it
             os.close(descriptor)
-
-
-def _refuse_pipes(run: RunDirectory) -> None:
-    for entry in run.root.rglob("*"):
-        if entry.exists() and not (entry.is_file() or entry.is_dir()):
-            raise RunDirectoryError(f"{entry} is a pipe or a device; expected a file or a folder, so remove it")
 
 
 def owner(run: RunDirectory) -> Owner | None:

@@ -192,7 +192,7 @@ class TrainingLoop:
             for folder in callback.folders():
                 atomic.make_folders(folder)
             for written in callback.writes():
-                atomic.refuse_links(written)
+                atomic.require_files(written)
         self._gather_listeners()
         redirected, closed = contextlib.redirect_stdout(sys.stderr), closed_if_interrupted(self.callbacks, self.run)
         with self.stop, self.progress.shown(), redirected, self.writer, closed:

@@ -1,5 +1,6 @@
 """What TensorBoard writes beside curves is there under our loop, each epoch once, after a resume as well."""
 
+import os
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import kerasrun
 from kerasrun.callbacks import build_callbacks
 from kerasrun.components import Component
+from kerasrun.errors import RunDirectoryError
 from kerasrun.runs.directory import open_run
 from tests.training.conftest import DIGITS
 from tests.training.whole_and_cut import train_whole_and_cut
@@ -51,6 +53,11 @@ def test_the_weights_for_the_projector_are_there(board):
     assert (board / "projector_config.pbtxt").exists()
     saved = sorted(path.name for path in board.glob("train/*.weights.h5"))
     assert saved == ["keras_embedding.ckpt-0.weights.h5", "keras_embedding.ckpt-2.weights.h5"]
+
+
+def test_a_folder_whose_name_tensorflow_cannot_write_is_told(tmp_path):
+    with pytest.raises(RunDirectoryError, match=r"only where all names are UTF-8; choose another folder with --output"):
+        build_callbacks([Component("TensorBoard", {})], tmp_path / os.fsdecode(b"runs-\xff"))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrun.errors import KerasrunError
+from kerasrun.regular_files import read_bytes
 from kerasrun.runs.records import sha256_of_fields
 from tests.fuzz import in_process, json_values
 from tests.fuzz.experiments import mutated_bytes
@@ -161,7 +162,7 @@ def _restructured(rng: random.Random, path: Path, run: Path) -> None:
 
 
 def _edit_run(run: Path, change: Callable[[dict], object], right: bool = True) -> None:
-    content = json.loads((run / "run.json").read_bytes())
+    content = json.loads(read_bytes(run / "run.json"))
     del content["sha256"]
     content = change(content)
     if right and isinstance(content, dict):

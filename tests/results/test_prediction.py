@@ -13,13 +13,24 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import kerasrun
+from kerasrun import model_file, network_size
 from kerasrun.cli import app
-from kerasrun.errors import DataError, DeviceError, ModelFileError, UsageError
+from kerasrun.errors import DataError, DeviceError, ModelFileError, OutOfMemoryError, UsageError
 from kerasrun.model_file import ENTRY
+from kerasrun.reading.data import ImageFormat
 from kerasrun.report.predictions import to_csv, to_json, to_text
 
 pytestmark = pytest.mark.tensorflow
 IRIS = Path(__file__).parents[2] / "data" / "iris"
+
+
+def changed(path, target, entry, change):
+    """Copy a model file with a change of the JSON in an entry."""
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(target, "w") as written:
+        for name in archive.namelist():
+            content = archive.read(name)
+            written.writestr(name, json.dumps(change(json.loads(content))) if name == entry else content)
+    return target
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +48,7 @@ def test_the_model_file_alone_predicts(run, png, tmp_path, predictions):
 
 
 def test_a_model_that_was_trained_without_deterministic_operations_predicts_without_them(run, png, tmp_path):
-    path = tmp_path / "without.keras"
-    with zipfile.ZipFile(run.best_model) as trained, zipfile.ZipFile(path, "w") as changed:
-        for name in trained.namelist():
-            content = trained.read(name)
-            changed.writestr(
-                name, json.dumps({**json.loads(content), "deterministic": False}) if name == ENTRY else content
-            )
+    path = changed(run.best_model, tmp_path / "without.keras", ENTRY, lambda info: {**info, "deterministic": False})
     # This process has begun with them.
     with pytest.raises(DeviceError, match="deterministic: false is asked for"):
         kerasrun.predict([png / "test" / "7"], model=path)
@@ -161,9 +166,6 @@ def test_every_class_is_named_on_demand(run, png):
 def bright(tmp_path_factory):
     """A model that takes every pixel brighter than a half for class 1."""
     import keras
-
-    from kerasrun import model_file
-    from kerasrun.reading.data import ImageFormat
 
     inputs = keras.Input((8, 8, 1))
     network = keras.Model(inputs, keras.layers.Conv2D(1, 1)(keras.layers.Rescaling(1 / 255)(inputs)))
@@ -335,10 +337,37 @@ ONE = {"columns": 1, "label_kind": "classes", "outputs": "probabilities"}
     ],
 )
 def test_a_model_file_whose_names_are_not_those_of_its_outputs_is_refused(run, png, tmp_path, wrong):
-    path = tmp_path / "wrong.keras"
-    with zipfile.ZipFile(run.best_model) as trained, zipfile.ZipFile(path, "w") as changed:
-        for name in trained.namelist():
-            content = trained.read(name)
-            changed.writestr(name, json.dumps({**json.loads(content), **wrong}) if name == ENTRY else content)
+    path = changed(run.best_model, tmp_path / "wrong.keras", ENTRY, lambda info: {**info, **wrong})
     with pytest.raises(ModelFileError, match=r"wrong\.keras: .* damaged: it names .* \(None, 10\), are not made"):
         kerasrun.predict([png / "test" / "7"], model=path, masks=None)
+
+
+@pytest.mark.parametrize("units", [2**40, 2**25])
+def test_a_network_of_more_weights_than_its_file_has_is_not_made(run, png, tmp_path, units, monkeypatch):
+    """With 2**25 units each of the other checks passes where the memory is large."""
+
+    def grown(config):
+        config["config"]["layers"][-1]["config"]["units"] = units
+        return config
+
+    monkeypatch.setattr(network_size, "available_memory", lambda: 2**60)
+    path = changed(run.best_model, tmp_path / "large.keras", "config.json", grown)
+    with pytest.raises(ModelFileError, match=rf"with \d+ × {units:,} its layers have .* numbers are in the file"):
+        kerasrun.predict([png / "test" / "7"], model=path)
+
+
+def test_a_batch_that_no_memory_holds_is_not_made(run, png, tmp_path):
+    path = changed(run.best_model, tmp_path / "wide.keras", ENTRY, lambda info: {**info, "batch_size": 2**24})
+    with pytest.raises(OutOfMemoryError, match=r"outputs of 16777216 examples: .*the layer '\w+' gives [\d,]+ numbers"):
+        kerasrun.predict([png / "test" / "7"], model=path)
+
+
+def test_images_of_two_channels_are_never_files(png, tmp_path):
+    import keras
+
+    inputs = keras.Input((8, 8, 2))
+    network = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(inputs)))
+    info = model_file.ModelInfo(("a", "b"), ImageFormat(8, 8, "rgb"), 2, "softmax logits", "two", 1)
+    model_file.save(network, info, tmp_path / "two.keras")
+    with pytest.raises(ModelFileError, match=r"not trained on images in grey or colour.*the shape \(8, 8, 2\)"):
+        kerasrun.predict([png / "test" / "7"], model=tmp_path / "two.keras")

@@ -200,9 +200,16 @@ def test_damage_to_what_a_killed_process_left_is_no_obstacle_or_is_told(run):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
-@pytest.mark.parametrize("name", ["log.txt", "log.csv", "checkpoints/a", "best.keras", ".lock"])
-def test_a_run_with_a_pipe_is_refused_and_nobody_waits(run, name):
-    run.checkpoints.mkdir()
-    os.mkfifo(run.root / name)
-    with pytest.raises(RunDirectoryError, match=f"{name} is a pipe or a device"), lock(run):
+def test_a_pipe_in_place_of_the_file_is_told_and_nobody_waits(run):
+    os.mkfifo(run.lock_file)
+    with pytest.raises(RunDirectoryError, match=r"\.lock cannot be written: it is a pipe or a device"), lock(run):
         pass
+
+
+def test_the_rest_of_a_run_is_not_walked(run):
+    (run.root / "notes" / "deep").mkdir(parents=True)
+    seen = []
+    sys.addaudithook(lambda event, arguments: seen.append(str(arguments[0])) if event == "os.scandir" else None)
+    with lock(run):
+        pass
+    assert not [one for one in seen if "notes" in one]

@@ -149,7 +149,11 @@ def before_outputs(run, monkeypatch, model="best.keras", overrides=()):
     """What an evaluation knows when all that it reads of a run has been read: experiment, model, examples."""
     with monkeypatch.context() as patch:
         patch.setattr(results_model.devices, "start", lambda *_, **__: None)
-        patch.setattr(results_model.model_file, "load", lambda path, *_, **__: (None, model_file.read_info(path)))
+
+        def built(checked):
+            return model_file.TrainedModel(checked.path, None, checked.info)
+
+        patch.setattr(results_model.model_file, "build", built)
         patch.setattr(evaluation, "_report", lambda _, experiment, trained, *rest, **__: (experiment, trained.info))
         return kerasrun.evaluate(run.root, last=model == "last.keras", overrides=overrides)
 

@@ -82,7 +82,7 @@ def find(branch: Branch, *, trust: bool = False) -> Origin:
         classes = tuple(described(found.progress["files"]["run"], found.state_file.parent)["classes"])
     else:
         file = model_of(run, last=branch.weights == "last")
-        info = model_file.check(file, trust=trust)
+        info = model_file.check(file, trust=trust).info
         weights, epoch, classes = file.name, info.epoch, info.classes
     return Origin(run, file, weights, epoch, classes, _sha256(file))
 
