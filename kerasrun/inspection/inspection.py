@@ -94,7 +94,7 @@ class Inspection:
 
 
 def _groups(groups: Sequence[Sequence[str]]) -> str:
-    return listed(["  " + " = ".join(map(plain, group)) for group in groups], _SHOWN, "\n")
+    return listed(["  " + listed([*map(plain, group)], _SHOWN, " = ") for group in groups], _SHOWN, "\n")
 
 
 def inspect(target: str | Path, *, overrides: Sequence[str] = ()) -> Inspection:

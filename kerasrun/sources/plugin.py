@@ -13,7 +13,6 @@ from kerasrun.errors import DataError, KerasrunError, PluginError
 from kerasrun.keras_catalogue import SOURCES, Added, identifiers
 from kerasrun.keras_source import ancestors
 from kerasrun.reading.data import SPELLINGS, Data
-from kerasrun.sources._annotations import field_of
 from kerasrun.sources._array_source import AnyArrays
 
 if TYPE_CHECKING:
@@ -128,6 +127,8 @@ def is_taken(key: str, one: Added) -> bool:
 
 @functools.cache
 def _kind(name: str, sha256: str) -> type[PluginSource]:
+    from kerasrun.sources._annotations import field_of  # seldom needed
+
     del sha256  # another file of the same name has other keys
     one = plugins.added_source(name)
     fields: dict[str, Any] = {
