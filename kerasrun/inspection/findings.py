@@ -37,6 +37,8 @@ class Finding:
     """The names that belong together: the copies of a picture, a single file, a column."""
     crosses_splits: bool = False
     """Whether the same example trains and is measured on."""
+    splits: tuple[tuple[str, ...], ...] = ()
+    """The split of each name, where those of a group may be in several."""
 
 
 _WORST = (
@@ -85,7 +87,8 @@ def _copies(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fin
     ):
         if found:
             names = tuple(tuple(examples.names[place] for place in group) for group in found)
-            yield Finding(kind, f"{_count(found, *what[:2])} {what[2]}", names, crosses)
+            said = tuple(tuple(examples.splits[number] for number in examples.split_of[group]) for group in found)
+            yield Finding(kind, f"{_count(found, *what[:2])} {what[2]}", names, crosses, said)
 
 
 _LIKE = ("picture looks like one", "pictures look like one")

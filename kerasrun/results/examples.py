@@ -17,6 +17,7 @@ from kerasrun.reading.image_files import read_images
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import too_large
 from kerasrun.reading.rows import open_table, scan_rows
+from kerasrun.sources.image_table import ImageTable, listed_files
 from kerasrun.sources.npy import mapped
 
 logger = logging.getLogger("kerasrun")
@@ -41,8 +42,8 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
     """Read what the command line names, as the model wants it.
 
     Args:
-        arguments: `.npy` files for any model; else image files, folders and globs for a model of images, text files of
-            rows for a model of rows.
+        arguments: `.npy` files for any model; else image files, folders, globs and tables that list images for a model
+            of images, text files of rows for a model of rows.
 
     Raises:
         DataError: if something is missing, damaged, or of another shape.
@@ -60,7 +61,16 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
             f"{model} was not trained on images, so it cannot predict image files; name .npy files whose examples have "
             f"the shape {read_input_shape(model)}"
         )
-    return _from_images(image_files(arguments), info.image_format)
+    files = [
+        file
+        for argument in arguments
+        for file in (listed_files(Path(argument)) if _is_list(Path(argument)) else image_files([argument]))
+    ]
+    return _from_images(files, info.image_format)
+
+
+def _is_list(path: Path) -> bool:
+    return path.suffix.lower() in ImageTable.suffixes and path.is_file()
 
 
 def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:

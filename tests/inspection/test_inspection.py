@@ -74,6 +74,24 @@ def test_every_planted_fault_is_found_and_nothing_else(photos):
     }
 
 
+def test_a_list_of_images_is_looked_at_although_some_are_not_there(photos, tmp_path):
+    files = sorted(photos.glob("train/*/*.png"))
+    (photos / "train" / "cat" / "copy.png").write_bytes(files[0].read_bytes())
+    rows = [f"{file.relative_to(tmp_path)},{file.parent.name},train" for file in files]
+    rows += ["photos/train/cat/gone.png,cat,train", "photos/train/cat/copy.png,cat,test"]
+    rows += [f"{file.relative_to(tmp_path)},{file.parent.name},test" for file in sorted(photos.glob("val/*/*.png"))]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    inspection = inspect(tmp_path / "list.csv")
+    assert inspection.counts == {"train": 24, "test": 9}
+    across, damaged = inspection.findings
+    assert (across.kind, damaged.kind) == ("duplicates_across_splits", "damaged")
+    assert across.splits == (("train", "test"),)
+    assert "  photos/train/cat/0.png (train) = photos/train/cat/copy.png (test)\n" in inspection.to_text()
+    assert f"gone.png: is not there, but listed in {tmp_path}/list.csv:26" in damaged.groups[0][0]
+    page = write_page(inspection, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<figcaption>photos/train/cat/copy.png (test)</figcaption>" in page
+
+
 def test_an_experiment_is_looked_at_as_it_splits_its_data(photos, tmp_path):
     train = photos / "train"
     for file in sorted((train / "cat").iterdir()):
