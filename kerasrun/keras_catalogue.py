@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from kerasrun.components import snake_case
 from kerasrun.keras_rules import RefusedError, check_constructor
-from kerasrun.keras_source import Place, add_file, ancestors, find, source_of
+from kerasrun.keras_source import Place, add_file, ancestors, find, imported_bases, source_of
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
     {"optimizers": "keras.optimizers", "schedules": "keras.optimizers.schedules"}
@@ -34,13 +34,13 @@ RATES = "rates"
 """The family of functions from an epoch to a learning rate; Keras has none by name."""
 
 SOURCES = "sources"
-"""The family of functions that give the arrays of a split."""
+"""The family of functions and classes that give the arrays of a split."""
 
 METRIC_WORDS = ("accuracy", "acc", "crossentropy", "ce")
 """Metrics that `Model.compile` chooses itself, by the shape of the output."""
 
 _NOT_OBJECTS = frozenset({"get", "serialize", "deserialize", "Input"})
-_SNAKE_CASE_FAMILIES = frozenset({"metrics", "initializers", "regularizers", "constraints"})
+_SNAKE_CASE_FAMILIES = frozenset({"metrics", "initializers", "regularizers", "constraints", SOURCES})
 
 
 @dataclass(frozen=True)
@@ -262,12 +262,11 @@ class Added:
             return known
         if family == RATES:
             return Signature(self.name, known.parameters[2 if self.takes_rate else 1 :])
-        if family == SOURCES:
-            return Signature(self.name, known.parameters[1:])
         named = (Parameter("name", required=False, default="None"),)
         return Signature(self.name, named if family == "metrics" else ())
 
 
+_SOURCES = "kerasrun.sources."
 _RATE_WORDS = ("lr", "learning_rate", "rate")
 _FAMILY_OF_BASE = {
     **{"Layer": "layers", "Loss": "losses", "Metric": "metrics", "Callback": "callbacks"},
@@ -292,8 +291,10 @@ def added_objects(module: str) -> tuple[Added, ...]:
             known = (of for begin, of in _FAMILIES_OF_ARGUMENTS.items() if begin == arguments[: len(begin)])
             families = next(known, ())
         elif isinstance(node, ast.ClassDef):
-            bases = [one.node.name for one in ancestors(Place(module, node)) if one.module.startswith("keras.")]
+            place = Place(module, node)
+            bases = [one.node.name for one in ancestors(place) if one.module.startswith("keras.")]
             families = tuple(dict.fromkeys(_FAMILY_OF_BASE[name] for name in bases if name in _FAMILY_OF_BASE))
+            families += (SOURCES,) if any(name.startswith(_SOURCES) for name in imported_bases(place)) else ()
         else:
             continue
         found += [Added(node.name, families, Place(module, node))] if families else []

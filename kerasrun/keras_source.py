@@ -69,6 +69,12 @@ def ancestors(place: Place) -> list[Place]:
     return [entry for index, entry in enumerate(order) if entry not in order[index + 1 :]]
 
 
+def imported_bases(place: Place) -> set[str]:
+    """The dotted names of the bases of a class, and of its bases in the same file, that are imported."""
+    names = (dotted_name(one.module, base) for one in ancestors(place) for base in getattr(one.node, "bases", ()))
+    return {name for name in names if name}
+
+
 @functools.cache
 def bindings(tree: ast.Module) -> Mapping[str, ast.ClassDef | ast.FunctionDef | str]:
     """Name → its definition in this module, or the dotted name of what is imported.
@@ -103,8 +109,20 @@ def _find_dotted(name: str) -> Place | None:
     return find(module, own)
 
 
+def dotted_name(module: str, expression: ast.expr) -> str | None:
+    """Return `pathlib.Path` for an expression that names what a module imports so; None for any other."""
+    found = _resolved(module, expression)
+    return found if isinstance(found, str) else None
+
+
 def _base(module: str, expression: ast.expr) -> Place | None:
     """The class that an expression such as `Layer`, `layers.Layer` or `keras.layers.Layer` names."""
+    found = _resolved(module, expression)
+    return _find_dotted(found) if isinstance(found, str) else found
+
+
+def _resolved(module: str, expression: ast.expr) -> Place | str | None:
+    """Return the definition that an expression names, or the dotted name of what is imported."""
     attributes: list[str] = []
     while isinstance(expression, ast.Attribute):
         attributes.insert(0, expression.attr)
@@ -114,7 +132,7 @@ def _base(module: str, expression: ast.expr) -> Place | None:
         return None
     bound = bindings(tree).get(expression.id)
     if isinstance(bound, str):
-        return _find_dotted(".".join([bound, *attributes]))
+        return ".".join([bound, *attributes])
     return Place(module, bound) if bound is not None and not attributes else None
 
 

@@ -11,7 +11,7 @@ import linecache
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,8 @@ def read(path: Path) -> Plugin:
     objects = added_objects(module_of(path))
     if not objects:
         raise PluginError(
-            "nothing in it can be named: expected a class that derives from one of Keras (keras.layers.Layer, …), or a "
-            "function of (y_true, y_pred), of (epoch), of (x) or of (split)"
+            "nothing in it can be named: expected a class that derives from one of Keras (keras.layers.Layer, …) or "
+            "from kerasrun.sources.Source, or a function of (y_true, y_pred), of (epoch), of (x) or of (split)"
         )
     return Plugin(path, content, objects)
 
@@ -137,21 +137,28 @@ def load() -> None:
         _import(plugin.path, plugin.content)
 
 
-def source_named(name: str) -> Callable[..., Any]:
-    """Import the plugin in use that has this function for data, and return the function.
+def source_named(name: str) -> Any:
+    """Import the plugin in use that has this function or class for data, and return that.
 
     Raises:
         PluginError: if the import fails.
     """
-    plugin = _with_source(name)
+    plugin = with_source(name)
     _import(plugin.path, plugin.content)
-    function: Callable[..., Any] = getattr(sys.modules[plugin.module], name)
-    return function
+    return getattr(sys.modules[plugin.module], added_source(name).name)
+
+
+def place_of_source(name: str) -> str:
+    """Return the file and the line in which what gives the data begins: the function, or `arrays` of the class."""
+    node = added_source(name).place.node
+    arrays = (one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "arrays")
+    line = node.lineno if isinstance(node, ast.FunctionDef) else next(arrays, node).lineno
+    return f"{with_source(name).path}:{line}"
 
 
 def import_of_keras(source: str) -> str | None:
     """Return where the plugin with this function for data imports Keras or TensorFlow; None if it does not."""
-    plugin = _with_source(source)
+    plugin = with_source(source)
     for node in ast.walk(ast.parse(plugin.content)):
         match node:
             case ast.Import():
@@ -165,10 +172,20 @@ def import_of_keras(source: str) -> str | None:
     return None
 
 
-def _with_source(name: str) -> Plugin:
-    return next(
-        plugin for plugin in _in_use if any(one.name == name and SOURCES in one.families for one in plugin.objects)
-    )
+def added_source(name: str) -> Added:
+    """Return the function or class for data of this name.
+
+    Raises:
+        KeyError: if no plugin in use has it.
+    """
+    own = keras_catalogue.canonical(SOURCES, name)
+    return next(one for plugin in _in_use for one in plugin.objects if one.name == own and SOURCES in one.families)
+
+
+def with_source(name: str) -> Plugin:
+    """Return the plugin that has it; raises as `added_source`."""
+    one = added_source(name)
+    return next(plugin for plugin in _in_use if one in plugin.objects)
 
 
 def require_of_run(run: Path, *, trust: bool) -> None:

@@ -23,6 +23,7 @@ def test_the_experiments_were_found():
         "images_regression",
         "grouped_split",
         "gru_digits",
+        "own_source",
         "unet_hdf5",
         "image_and_columns",
     } <= set(IDS)

@@ -19,7 +19,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="EXAMPLE...",
-            help="Image files, folders or globs; files of rows; .npy. A run may come first.",
+            help="Image files, folders, globs or lists (.csv); files of rows; .npy. A run may come first.",
             show_default=False,
         ),
     ],

@@ -121,6 +121,7 @@ def draft(
 _REMARKS = {
     "image_size": "[height, width] to which every image is brought",
     "color_mode": "or rgb",
+    "on_bad_file": "what is not there or damaged is left out, and named",
     "examples": "(steps, channels); without this line grey pictures",
 }
 _SCRATCH = (

@@ -21,6 +21,8 @@ _BANDS = _BITS_APART + 1
 _SHARE = 0.99
 _LOOKED_AT = 20_000
 _AT_ONCE = 1024
+_PAIRS = 2**22
+"""So many pairs of hashes are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Finding:
     """The names that belong together: the copies of a picture, a single file, a column."""
     crosses_splits: bool = False
     """Whether the same example trains and is measured on."""
+    splits: tuple[tuple[str, ...], ...] = ()
+    """The split of each name, where those of a group may be in several."""
 
 
 _WORST = (
@@ -64,16 +68,16 @@ def _copies(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fin
     del data, splits
     order = np.lexsort(examples.digests.T)
     same = (examples.digests[order[1:]] == examples.digests[order[:-1]]).all(axis=1)
-    exact = _grouped(len(examples), order[:-1][same], order[1:][same])
-    first, second = _alike(examples)
+    copies = _Groups(len(examples))
+    copies.join(order[:-1][same], order[1:][same])
+    exact = copies.members()
     # Copies are in their own finding: of each group of them only the first counts here.
-    is_copy = np.isin(np.arange(len(examples)), [place for group in exact for place in group[1:]])
-    new = ~is_copy[first] & ~is_copy[second]
-    alike = _grouped(len(examples), first[new], second[new])
+    is_copy = np.zeros(len(examples), np.bool_)
+    is_copy[[place for group in exact for place in group[1:]]] = True
     other_labels = [group for group in exact if _differ(examples.labels, group)]
     across, within = _by_splits(exact, examples)
-    within = [group for group in within if group not in other_labels]
-    alike_across, alike_within = _by_splits(alike, examples)
+    within = [group for group in within if not _differ(examples.labels, group)]
+    alike_across, alike_within = _by_splits(_alike(examples, is_copy), examples)
     for kind, found, what, crosses in (
         ("duplicates_across_splits", across, ("example is", "examples are", "in more than one split"), True),
         ("duplicates_with_other_labels", other_labels, ("example has", "examples have", "several labels"), False),
@@ -83,37 +87,48 @@ def _copies(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fin
     ):
         if found:
             names = tuple(tuple(examples.names[place] for place in group) for group in found)
-            yield Finding(kind, f"{_count(found, *what[:2])} {what[2]}", names, crosses)
+            said = tuple(tuple(examples.splits[number] for number in examples.split_of[group]) for group in found)
+            yield Finding(kind, f"{_count(found, *what[:2])} {what[2]}", names, crosses, said)
 
 
 _LIKE = ("picture looks like one", "pictures look like one")
 
 
-def _alike(examples: Examples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return pairs of pictures that look alike, by their places.
+def _alike(examples: Examples, is_copy: NDArray[np.bool_]) -> list[list[int]]:
+    """Return groups of pictures that look alike, of those that are neither blank nor copies.
 
     Hashes that differ in at most 7 of 64 bits have one of their 8 bytes in common, so only such pairs are compared.
-    Small copies are then compared themselves, as digits on black have much in common. Blank pictures are left out.
+    Small copies are then compared themselves, as digits on black have much in common; not those of pairs that others
+    have brought together, for the frames of a video have more pairs than memory.
     """
-    looks, places = examples.looks, np.flatnonzero(~examples.is_blank)
-    hashes = examples.hashes[places]
-    pairs: list[NDArray[np.int64]] = []
+    looks = examples.looks
+    if looks is None:
+        return []
+    places = np.flatnonzero(~is_copy & ~examples.is_blank)
+    hashes, groups = examples.hashes[places], _Groups(len(examples))
     for band in range(_BANDS):
         byte = (hashes >> np.uint64(8 * band)) & np.uint64(0xFF)
         order = np.argsort(byte, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(byte[order])) + 1):
-            for start in range(0, len(group), _AT_ONCE):
-                one, others = hashes[group[start : start + _AT_ONCE], np.newaxis], hashes[group[start:]]
-                near = np.argwhere(np.bitwise_count(one ^ others) <= _BITS_APART)
-                near = near[near[:, 0] < near[:, 1]]
-                pairs.append(group[start:][near.T])
-    if looks is None or not pairs:
-        return np.array([], np.int64), np.array([], np.int64)
-    first, second = places[np.unique(np.sort(np.concatenate(pairs, axis=1), axis=0), axis=1)]
-    cuts = range(0, len(first), _AT_ONCE)
-    alike = [_are_alike(looks[first[cut : cut + _AT_ONCE]], looks[second[cut : cut + _AT_ONCE]]) for cut in cuts]
-    is_alike = np.concatenate(alike or [np.array([], np.bool_)])
-    return first[is_alike], second[is_alike]
+        for members in np.split(order, np.flatnonzero(np.diff(byte[order])) + 1):
+            rows = max(1, _PAIRS // len(members))
+            for start in range(0, len(members), rows):
+                some, others = members[start : start + rows], members[start:]
+                known = groups.leaders(places[some])
+                others = others[(groups.leaders(places[others]) != known[0]) | (known != known[0]).any()]
+                row, column = np.nonzero(np.bitwise_count(hashes[some, np.newaxis] ^ hashes[others]) <= _BITS_APART)
+                _join_alike(groups, looks, places[some[row]], places[others[column]])
+    return groups.members()
+
+
+def _join_alike(
+    groups: "_Groups", looks: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> None:
+    for cut in range(0, len(first), _AT_ONCE):
+        one, other = first[cut : cut + _AT_ONCE], second[cut : cut + _AT_ONCE]
+        apart = groups.leaders(one) != groups.leaders(other)
+        if apart.any():
+            alike = _are_alike(looks[one[apart]], looks[other[apart]])
+            groups.join(one[apart][alike], other[apart][alike])
 
 
 def _are_alike(some: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -123,29 +138,45 @@ def _are_alike(some: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np
     return alike
 
 
-def _grouped(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> list[list[int]]:
-    """Return the places that pairs connect, each group sorted."""
-    leader = list(range(count))
+class _Groups:
+    """Places, in groups that pairs connect."""
 
-    def lead(place: int) -> int:
-        while leader[place] != place:
-            leader[place] = leader[leader[place]]
-            place = leader[place]
+    def __init__(self, count: int) -> None:
+        self._leader = np.arange(count)
+
+    def leaders(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the first place of the group of each."""
+        found = self._leader[places]
+        while len(places) and (self._leader[found] != found).any():
+            found = self._leader[found]
+        self._leader[places] = found
+        return found
+
+    def join(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> None:
+        for one, other in zip(first.tolist(), second.tolist(), strict=True):
+            low, high = sorted((self._lead(one), self._lead(other)))
+            self._leader[high] = low
+
+    def _lead(self, place: int) -> int:
+        while (leader := int(self._leader[place])) != place:
+            self._leader[place] = self._leader[leader]
+            place = leader
         return place
 
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        low, high = sorted((lead(one), lead(other)))
-        leader[high] = low
-    groups: dict[int, list[int]] = {}
-    for place in sorted({*first.tolist(), *second.tolist()}):
-        groups.setdefault(lead(place), []).append(place)
-    return list(groups.values())
+    def members(self) -> list[list[int]]:
+        """Return the places of each group of at least two, sorted."""
+        leaders = self.leaders(np.arange(len(self._leader)))
+        order = np.argsort(leaders, kind="stable")
+        groups = np.split(order, np.flatnonzero(np.diff(leaders[order])) + 1)
+        return [group.tolist() for group in groups if len(group) > 1]
 
 
 def _by_splits(groups: list[list[int]], examples: Examples) -> tuple[list[list[int]], list[list[int]]]:
     """Return the groups with examples of several splits, and the others."""
-    across = [group for group in groups if len(set(examples.split_of[group].tolist())) > 1]
-    return across, [group for group in groups if group not in across]
+    found: tuple[list[list[int]], list[list[int]]] = ([], [])
+    for group in groups:
+        found[len(set(examples.split_of[group].tolist())) == 1].append(group)
+    return found
 
 
 def _differ(labels: NDArray[Any] | None, group: list[int]) -> bool:

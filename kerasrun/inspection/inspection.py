@@ -55,11 +55,15 @@ class Inspection:
         lines += [*self.notes, *([self.pictures] if self.pictures else [])]
         lines += [] if self.findings else ["nothing found that is wrong"]
         for finding in self.findings:
-            lines += ["", plain(finding.title), _groups(finding.groups)]
+            lines += ["", plain(finding.title), _groups(finding)]
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        found = [{"kind": one.kind, "title": one.title, "groups": one.groups} for one in self.findings]
+        found = [
+            {"kind": one.kind, "title": one.title, "groups": one.groups}
+            | ({"splits": one.splits} if one.splits else {})
+            for one in self.findings
+        ]
         splits = {
             name: {"examples": count, "classes": self.classes.get(name, {})} for name, count in self.counts.items()
         }
@@ -93,8 +97,12 @@ class Inspection:
         return f"{len(looks):,} pictures of {kinds}{next(iter(sizes))} (height × width), {colours}"
 
 
-def _groups(groups: Sequence[Sequence[str]]) -> str:
-    return listed(["  " + " = ".join(map(plain, group)) for group in groups], _SHOWN, "\n")
+def _groups(finding: Finding) -> str:
+    groups = finding.groups
+    if finding.splits:
+        both = zip(groups, finding.splits, strict=True)
+        groups = tuple(tuple(f"{one} ({split})" for one, split in zip(*each, strict=True)) for each in both)
+    return listed(["  " + listed([*map(plain, group)], _SHOWN, " = ") for group in groups], _SHOWN, "\n")
 
 
 def inspect(target: str | Path, *, overrides: Sequence[str] = ()) -> Inspection:

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from kerasrun.errors import DataError
 from kerasrun.reading.data import Feature
 from kerasrun.reading.division import Marks, text_columns
-from kerasrun.reading.files import IMAGE_SUFFIXES
+from kerasrun.reading.files import IMAGE_SUFFIXES, list_folder
 from kerasrun.reading.labels import numbers_of
 from kerasrun.reading.rows import ScannedRows, TextTable, scan_rows
+
+
+_LOOKED_AT = 500
+"""How many names show in which folder the images are."""
 
 
 class ImageFolder:
@@ -64,6 +68,15 @@ class ImageFolder:
                     stems.setdefault(stem, []).append(name)
             self._stems[folder] = stems
         return self._stems[folder]
+
+
+def folder_of(table: Path, names: Sequence[str]) -> ImageFolder | None:
+    """Return the folder of a table, or one in it, below which an image of one of these names is; None without one."""
+    for path in (table.parent, *list_folder(table.parent)[1]):
+        folder = ImageFolder(path)
+        if any(map(folder.find_at_first_sight, names[:_LOOKED_AT])):
+            return folder
+    return None
 
 
 @dataclass(frozen=True)

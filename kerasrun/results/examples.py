@@ -14,12 +14,13 @@ from kerasrun.model_file import ModelInfo, read_input_shape
 from kerasrun.reading.columns import placed
 from kerasrun.reading.data import FEATURES, ImageFormat, Inputs, RowFormat
 from kerasrun.reading.division import text_columns
-from kerasrun.reading.files import IMAGE_SUFFIXES, image_files, list_folder
+from kerasrun.reading.files import IMAGE_SUFFIXES, image_files
 from kerasrun.reading.image_files import read_images
-from kerasrun.reading.image_lists import ImageFolder
+from kerasrun.reading.image_lists import ImageFolder, folder_of
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import too_large
 from kerasrun.reading.rows import ScannedRows, open_table, scan_rows
+from kerasrun.sources.image_table import ImageTable, listed_files
 from kerasrun.sources.npy import mapped
 
 logger = logging.getLogger("kerasrun")
@@ -49,8 +50,8 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
     """Read what the command line names, as the model wants it.
 
     Args:
-        arguments: `.npy` files for any model of one input; else image files, folders and globs for a model of images,
-            text files of rows for a model of rows, and those that list images for a model of both.
+        arguments: `.npy` files for any model of one input; else image files, folders, globs and tables that list images
+            for a model of images, text files of rows for a model of rows, tables that list images for one of both.
 
     Raises:
         DataError: if something is missing, damaged, or of another shape.
@@ -73,7 +74,16 @@ def read_examples(arguments: Sequence[str | Path], info: ModelInfo, model: Path)
             f"{model} was not trained on images in grey or colour, so it cannot predict image files; name .npy files "
             f"whose examples have the shape {read_input_shape(model)}"
         )
-    return _from_images(image_files(arguments), info.image_format)
+    files = [
+        file
+        for argument in arguments
+        for file in (listed_files(Path(argument)) if _is_list(Path(argument)) else image_files([argument]))
+    ]
+    return _from_images(files, info.image_format)
+
+
+def _is_list(path: Path) -> bool:
+    return path.suffix.lower() in ImageTable.suffixes and path.is_file()
 
 
 def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
@@ -98,7 +108,7 @@ def _from_lists(files: Sequence[Path], image_format: ImageFormat, row_format: Ro
 
     They are below the folder of their table, or below a folder in it.
     """
-    assert row_format.image is not None, "rows beside images name them"
+    assert row_format.image is not None, "what was read with a model's file names it"
     paths: list[Path] = []
     features = []
     for file in files:
@@ -106,13 +116,8 @@ def _from_lists(files: Sequence[Path], image_format: ImageFormat, row_format: Ro
         features.append(_features(rows))
         column = {"image": rows.table.position(row_format.image, "image")}
         names = text_columns(rows.table, column)["image"]
-        folders = [ImageFolder(folder) for folder in (file.parent, *list_folder(file.parent)[1])]
-        folder = next((one for one in folders if one.find_at_first_sight(names[0])), folders[0])
-        for name, line in zip(names, rows.lines.tolist(), strict=True):
-            found = folder.find(name)
-            if found is None:
-                raise DataError(f"{file}:{line}: {name!r} is not in {folder.path}; expected images beside their table")
-            paths.append(found)
+        folder = folder_of(file, names) or ImageFolder(file.parent)
+        paths += [folder.find(name) or folder.path.absolute() / name for name in names]
     images = _from_images(paths, image_format)
     usable = [place for place in range(len(paths)) if place not in images.unreadable]
     return replace(images, others={FEATURES: ArrayInputs(np.concatenate(features)[usable])})

@@ -35,8 +35,8 @@ def predict(
     threads and the same environment variables, the outputs are the same bits.
 
     Args:
-        examples: one or several: image files, folders (read with everything below) or globs; text files of rows; or
-            `.npy` files.
+        examples: one or several: image files, folders (read with everything below), globs, or tables that list images
+            (`.csv`, `.txt`, …); text files of rows; or `.npy` files.
         model: a `.keras` file that kerasrun wrote.
         top: how many classes to name for each example, where one class holds; by default one.
         every: name all of them, or the probability of every label.

@@ -253,7 +253,12 @@ class ImageTable(ImageSource, FeatureTable):
                     keys, beside = _guessed_keys(table, rows, place, label)
                     paths = {"train": path} | ({} if folder == path.parent else {"folder": folder})
                     _, image_format, seen = image_keys(files)
-                    return cls.recognized(paths, keys | image_format, f"; the images are {seen}{beside}")
+                    keys, more = keys | image_format, f"; the images are {seen}{beside}"
+                    try:
+                        return cls.recognized(paths, keys, more)
+                    except DataError:  # other faults than missing files are raised again
+                        keys |= {"on_bad_file": "skip"}
+                        return cls.recognized(paths, keys, f"{more}; listed images that are not there are left out")
         return None
 
     def _folders(self, tables: Iterable[Path]) -> dict[Path, "ImageFolder"]:
@@ -458,6 +463,25 @@ class _Layout:
         texts = {key: there(position, key) for key, position in self.texts.items()}
         features = tuple((there(position, FEATURES), one) for position, one in self.features)
         return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None, features)
+
+
+def listed_files(table: Path) -> list[Path]:
+    """Return the image files that a table lists, of whatever other columns; one that is not there by its name.
+
+    Raises:
+        DataError: if there is no such column, or a name leads out of the folder.
+    """
+    from kerasrun.reading.image_lists import folder_of, rows_of
+
+    source = ImageTable(train=table)
+    rows = list(rows_of(source._table(table, source._folders([table]))))
+    for names in zip(*rows, strict=True):
+        if folder := folder_of(table, names):
+            try:
+                return [folder.find(name) or folder.path.absolute() / name for name in names]
+            except DataError as error:
+                raise DataError(f"{table}: {error}") from error
+    raise DataError(f"{table}: lists no image that is there; expected a column of the names of images, from its folder")
 
 
 def _by_split(rows: "ListedRows", required: str | None = None) -> dict[str, "ListedRows"]:

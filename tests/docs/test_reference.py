@@ -9,7 +9,7 @@ from kerasrun.callbacks import adapters
 from kerasrun.components import kinds
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment
-from tests.docs.conftest import ROOT
+from tests.docs.conftest import ROOT, blocks
 from tests.seeds import moved
 
 PAGES = ("docs/experiment.md", "docs/commands.md", "docs/exact-resume.md", "docs/export.md", "README.md")
@@ -30,6 +30,11 @@ def test_a_made_page_is_current(reference, page):
     made = reference.pages()[ROOT / page].replace(f"| `{moved(1)}` | Everything random", "| `1` | Everything random")
     changes = "\n".join(difflib.unified_diff(written.splitlines(), made.splitlines(), page, "made", lineterm="", n=0))
     assert written == made, f"{page} is not what the code says now; run `make docs`\n{changes}"
+
+
+def test_the_source_of_ones_own_is_the_one_that_is_trained():
+    trained = (ROOT / "configs" / "own_source.py").read_text(encoding="utf-8")
+    assert [block.text == trained for block in blocks("python") if "import Source" in block.text] == [True]
 
 
 def test_every_kind_and_every_key_has_a_meaning():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,24 @@ def test_every_planted_fault_is_found_and_nothing_else(photos):
         "passed_over": {frozenset({"phone.heic"})},
         "blank": {frozenset({"blue.png"})},
     }
+
+
+def test_a_list_of_images_is_looked_at_although_some_are_not_there(photos, tmp_path):
+    files = sorted(photos.glob("train/*/*.png"))
+    (photos / "train" / "cat" / "copy.png").write_bytes(files[0].read_bytes())
+    rows = [f"{file.relative_to(tmp_path)},{file.parent.name},train" for file in files]
+    rows += ["photos/train/cat/gone.png,cat,train", "photos/train/cat/copy.png,cat,test"]
+    rows += [f"{file.relative_to(tmp_path)},{file.parent.name},test" for file in sorted(photos.glob("val/*/*.png"))]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    inspection = inspect(tmp_path / "list.csv")
+    assert inspection.counts == {"train": 24, "test": 9}
+    across, damaged = inspection.findings
+    assert (across.kind, damaged.kind) == ("duplicates_across_splits", "damaged")
+    assert across.splits == (("train", "test"),)
+    assert "  photos/train/cat/0.png (train) = photos/train/cat/copy.png (test)\n" in inspection.to_text()
+    assert f"gone.png: is not there, but listed in {tmp_path}/list.csv:26" in damaged.groups[0][0]
+    page = write_page(inspection, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<figcaption>photos/train/cat/copy.png (test)</figcaption>" in page
 
 
 def test_an_experiment_is_looked_at_as_it_splits_its_data(photos, tmp_path):
@@ -161,6 +180,35 @@ def test_perceptual_hashes_are_the_low_frequencies_above_their_median():
         low = dctn(look.mean(axis=-1))[:8, :8].ravel()
         bits = low > np.median(low)
         assert [bool(int(seen) >> place & 1) for place in range(64)] == bits.tolist()
+
+
+def test_the_frames_of_a_video_are_one_group_and_need_no_more_memory_than_a_few_megabytes(tmp_path):
+    """3,000 frames have 4.5 million pairs, which took 1.6 GB; what is drawn in no frame belongs to none."""
+    random = np.random.default_rng(3)
+    scene = random.integers(0, 256, (2, 1, 8, 8, 3)).repeat(4, 2).repeat(4, 3)
+    frames = np.clip(scene + random.normal(0, 5, (2, 1500, 32, 32, 3)), 0, 255).astype(np.uint8).reshape(-1, 32, 32, 3)
+    others = random.integers(0, 256, (50, 32, 32, 3), np.uint8)
+    order = random.permutation(3050)
+    x = np.concatenate([frames, others])[order]
+    np.savez(tmp_path / "video.npz", x_train=x, y_train=np.arange(3050) % 2)
+    tracemalloc.start()
+    (alike,) = inspect(tmp_path / "video.npz").findings
+    assert tracemalloc.get_traced_memory()[1] < 400e6
+    tracemalloc.stop()
+    scenes = [{f"train[{place}]" for place in np.flatnonzero((order // 1500) == number)} for number in (0, 1)]
+    assert alike.kind == "near_duplicates"
+    assert sorted(map(sorted, alike.groups)) == sorted(map(sorted, scenes))
+
+
+def test_pictures_that_are_all_there_twice_are_told_at_once(tmp_path):
+    """Each group was held against all others, so that the time was the square of their number."""
+    x = np.random.default_rng(4).integers(0, 256, (6000, 4, 4, 1), np.uint8)
+    np.savez(tmp_path / "twice.npz", x_train=x, y_train=np.arange(6000) % 2, x_test=x, y_test=np.arange(6000) % 2)
+    inspection = inspect(tmp_path / "twice.npz")
+    across = next(one for one in inspection.findings if one.kind == "duplicates_across_splits")
+    assert across.groups[7] == ("train[7]", "test[7]")
+    assert len(across.groups) == 6000
+    assert len(inspection.to_text()) < 10000
 
 
 def test_strict_ends_with_1_where_examples_are_in_two_splits(photos):

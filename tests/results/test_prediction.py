@@ -292,6 +292,32 @@ def test_numbers_that_are_not_pixels_are_refused_where_the_model_takes_pixels(ru
 READERS = {"--json": json.loads, "--csv": lambda text: list(csv.DictReader(io.StringIO(text)))}
 
 
+@pytest.mark.parametrize(("form", "head"), [("{i},{p}", "id,file"), ("{p} {i}", None), ("{p}", "photo")])
+def test_a_list_of_images_is_predicted_as_the_images_are(run, png, predictions, tmp_path, form, head):
+    """The images may be beside the list or in a folder beside it; their extensions may be left out."""
+    shutil.copytree(png / "test" / "7", tmp_path / "photos")
+    files = sorted((tmp_path / "photos").iterdir())
+    names = [*(file.name for file in files[:-1]), files[-1].stem]
+    lines = [form.format(i=row, p=name) for row, name in enumerate(names)]
+    (tmp_path / "list.csv").write_text("\n".join([head, *lines] if head else lines))
+    found = kerasrun.predict(tmp_path / "list.csv", model=run.best_model, top=3)
+    assert [one.top for one in found] == [one.top for one in predictions]
+    lines.append(form.format(i=9, p="9.png"))
+    (tmp_path / "list.csv").write_text("\n".join([head, *lines] if head else lines))
+    *others, gone = kerasrun.predict(tmp_path / "list.csv", model=run.best_model, top=3)
+    assert (others, gone.error) == (found, "cannot be read: No such file or directory")
+
+
+def test_a_list_of_nothing_that_is_there_is_named(run, tmp_path):
+    (tmp_path / "list.csv").write_text("file\na.png\n")
+    with pytest.raises(DataError, match=r"list\.csv: lists no image that is there; expected a column of the names"):
+        kerasrun.predict(tmp_path / "list.csv", model=run.best_model)
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "list.csv").write_text("file\na.png\n../b.png\n")
+    with pytest.raises(DataError, match=r"list\.csv: '\.\./b\.png' is outside"):
+        kerasrun.predict(tmp_path / "list.csv", model=run.best_model)
+
+
 @pytest.mark.parametrize("form", READERS)
 def test_an_unreadable_picture_among_others_is_an_entry_with_its_error(run, png, tmp_path, form):
     sound = sorted((png / "test" / "7").glob("*.png"))[:2]

@@ -430,8 +430,9 @@ def test_init_tells_the_row_of_a_path_outside_the_folder(listed, tmp_path, line)
 
 def test_init_tells_a_missing_image_in_the_first_row(listed, tmp_path):
     (tmp_path / "photos.csv").write_text("file,class\ngone.png,x\na.png,x\nb.png,y\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"(?s)1 of 3 listed images.*photos\.csv:2: gone\.png"):
-        recognize(tmp_path / "photos.csv")
+    found = recognize(tmp_path / "photos.csv")
+    assert (found.examples, found.keys["on_bad_file"]) == (2, "skip")
+    assert found.about.endswith("listed images that are not there are left out")
 
 
 def test_a_table_of_numbers_is_no_table_of_images(tmp_path):

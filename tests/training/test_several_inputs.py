@@ -152,9 +152,11 @@ def test_an_unknown_category_is_told_and_what_is_no_table_is_refused(run, folder
             predict(folder / "photos" / name, model=run.best_model)
     with pytest.raises(DataError, match="takes columns beside each image; expected a table that lists both"):
         kerasrun.evaluate(run, data=folder / "photos")
-    write(tmp_path / "new.csv", [{**rows_of(1)[0], "photo": "none.png"}], ["size", "photo", "age", "city"])
-    with pytest.raises(DataError, match=r"new\.csv:2: 'none\.png' is not in"):
-        predict(tmp_path / "new.csv", model=run.best_model)
+    rows = [{**row, "photo": name} for row, name in zip(rows_of(2), ("none.png", "0.png"), strict=True)]
+    write(tmp_path / "new.csv", rows, ["size", "photo", "age", "city"])
+    missing, found = predict(tmp_path / "new.csv", model=run.best_model)
+    assert (missing.path.rpartition("/")[2], found.path.rpartition("/")[2]) == ("none.png", "0.png")
+    assert "No such file" in missing.error
 
 
 @pytest.mark.parametrize("form", ["keras", "savedmodel"])
