@@ -159,9 +159,19 @@ DATE = {"kind": "date", "form": "%d.%m.%Y", "first": "2024-03-31T00:00:00"}
     ],
 )
 def test_rows_that_no_experiment_can_have_are_refused(tmp_path, wrong):
-    read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, "columns": [DATE]}}))
+    info = {**INFO, "image_format": None}
+    read_info(model_file(tmp_path, {**info, "row_format": {**ROWS, "columns": [DATE]}}))
     with pytest.raises(ModelFileError, match=r"kerasrun\.json inside it is damaged"):
-        read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, **wrong}}))
+        read_info(model_file(tmp_path, {**info, "row_format": {**ROWS, **wrong}}))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"row_format": ROWS}, {"image_format": None, "row_format": {**ROWS, "image": "file"}}]
+)
+def test_a_column_of_images_belongs_to_a_network_that_takes_them(tmp_path, wrong):
+    read_info(model_file(tmp_path, {**INFO, "row_format": {**ROWS, "image": "file"}}))
+    with pytest.raises(ModelFileError, match=r"row_format\.image: expected the column of the images, where there are"):
+        read_info(model_file(tmp_path, {**INFO, **wrong}))
 
 
 FEATURES = ["width", "height", "grown"]
@@ -180,20 +190,33 @@ DATES = {**ROWS, "features": FEATURES, "columns": [{}, {}, DATE]}
     ],
 )
 def test_examples_of_another_shape_than_the_network_takes_are_refused(tmp_path, wrong, shape, made):
-    def with_shape(shape):
-        layer = {"class_name": "InputLayer", "config": {"batch_shape": [None, *shape]}}
-        config = {"class_name": "Sequential", "config": {"layers": [layer]}}
-        path = model_file(tmp_path, None)
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("config.json", json.dumps(config))
-            archive.writestr(ENTRY, json.dumps({**INFO, **wrong}))
-        return path
-
-    check(with_shape([int(side) for side in made.split(" × ")] + [2] * ("×" in made)))
+    check(with_inputs(tmp_path, {**INFO, **wrong}, [int(side) for side in made.split(" × ")] + [2] * ("×" in made)))
     with pytest.raises(
         ModelFileError, match=rf"damaged: it makes examples of {made}, but its network takes {shape[0]}"
     ):
-        check(with_shape(shape))
+        check(with_inputs(tmp_path, {**INFO, **wrong}, shape))
+
+
+def test_images_with_columns_beside_them_need_a_network_of_both(tmp_path):
+    info = {**INFO, "row_format": {**ROWS, "features": FEATURES[:2], "image": "file"}}
+    check(with_inputs(tmp_path, info, [2], [8, 8, 3]))  # in whichever order the layers stand
+    for shapes in ([[8, 8, 3]], [[8, 8, 3], [3]], [[8, 8, 3], [8, 8, 3]], [[8, 8, 3], [2], [2]]):
+        with pytest.raises(ModelFileError, match=r"damaged: it makes examples of 8 × 8 and 2, but its network takes"):
+            check(with_inputs(tmp_path, info, *shapes))
+    with pytest.raises(
+        ModelFileError, match=r"damaged: it makes examples of 8 × 8, but its network takes 8 × 8 × 3 and"
+    ):
+        check(with_inputs(tmp_path, INFO, [8, 8, 3], [2]))
+
+
+def with_inputs(folder, info, *shapes):
+    """Write a model file whose network takes examples of these shapes."""
+    layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, *shape]}} for shape in shapes]
+    path = model_file(folder, None)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Functional", "config": {"layers": layers}}))
+        archive.writestr(ENTRY, json.dumps(info))
+    return path
 
 
 def test_images_that_fill_the_memory_are_refused(tmp_path):

@@ -16,7 +16,6 @@ from kerasrun.reading.files import IMAGE_SUFFIXES, list_folder
 from kerasrun.reading.labels import numbers_of
 from kerasrun.reading.rows import ScannedRows, TextTable, scan_rows
 
-
 _LOOKED_AT = 500
 """How many names show in which folder the images are."""
 
