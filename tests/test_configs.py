@@ -24,6 +24,8 @@ def test_the_experiments_were_found():
         "grouped_split",
         "gru_digits",
         "unet_hdf5",
+        "autoencoder_digits",
+        "denoise_digits",
     } <= set(IDS)
 
 

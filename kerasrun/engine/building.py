@@ -20,6 +20,7 @@ from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
+from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
@@ -33,9 +34,10 @@ from kerasrun.models.base import Network, free_name, refusal_explained, sentence
 from kerasrun.models.layers import INPUT
 from kerasrun.network_layers import layers_after
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
-from kerasrun.reading.data import Data, Inputs, LabelKind, RowFormat, Split
+from kerasrun.reading.data import Data, Inputs, RowFormat, Split
 from kerasrun.reading.memory import addresses_left, available_memory
-from kerasrun.tasks.base import Targets, task_named
+from kerasrun.tasks.arrays import Arrays
+from kerasrun.tasks.base import Targets, Task, task_named
 from kerasrun.tasks.several_outputs import several_targets
 
 _SMALL = 2**26
@@ -59,7 +61,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     _set_up(experiment)
     with _scope(strategy), _variables_within_memory():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
-    augmentation = augmentation_of(experiment, tuple(model.input.shape[1:]), masks=targets.task.per_pixel)
+    augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
     return Job(
         **vars(prepared),
         device=device,
@@ -92,7 +94,8 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
     train = split.inputs
     inputs = keras.Input(train.example_shape, dtype="float32", name="input")
     loss = experiment.compile.loss
-    output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
+    task = task_named(data.label_kind).of(split)
+    output = task.output(len(data.classes), loss if isinstance(loss, Component) else None)
     row_format = data.row_format
     typed = None if row_format is None or row_format.is_plain else row_format
     x = _columns(experiment, inputs, typed, train) if typed else _preprocess(experiment, inputs, inputs, train)
@@ -116,7 +119,9 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
     _require_memory(model, min(experiment.fit.batch_size, len(train)))
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
-    targets = model_targets(model, experiment, len(data.classes), data.label_kind)
+    if task.form:
+        task = Arrays(scaled_as(keras.Model(inputs, x), task.form, bytes_in=train.dtype == np.uint8))
+    targets = model_targets(model, experiment, len(data.classes), task)
     if experiment.fit.scale_targets:
         model = in_units(model, split.label_array)
     targets.task.check_labels(data)
@@ -231,11 +236,12 @@ def _variables_within_memory() -> Iterator[None]:
         keras.Variable._initialize_with_initializer = begin
 
 
-def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> Targets:
+def model_targets(model: Any, experiment: Experiment, classes: int, task: Task) -> Targets:
     """Decide which form labels need for a network's loss, or losses.
 
     Args:
         classes: how many classes, labels or numbers there are.
+        task: that of the labels, where the network has one output.
 
     Raises:
         ModelError: if labels, last layer, activation and loss contradict each other; one sentence with the fix.
@@ -243,7 +249,7 @@ def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelK
     if outputs := outputs_of(experiment):
         return several_targets(model, outputs, classes)
     loss = experiment.compile.loss
-    targets = task_named(kind).targets_for(model, classes, loss if isinstance(loss, Component) else None)
+    targets = task.targets_for(model, classes, loss if isinstance(loss, Component) else None)
     return replace(targets, ignores=experiment.data.ignores)
 
 

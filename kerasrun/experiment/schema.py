@@ -137,6 +137,9 @@ class Experiment(Section):
     """Keras layers in front of the network, saved with it; by default what suits the network and the examples."""
     augmentation: tuple[Layer, ...] | ImageDataGenerator = ()
     """Keras layers applied to training examples only, before `preprocessing`; or `ImageDataGenerator`."""
+    augment: Literal["both", "input"] = "both"
+    """What `augmentation` changes where the labels are images or masks: `both`, where it moves pixels, and the input
+    alone where it changes colours or adds noise; `input`: the input alone, whatever it does."""
     model: Network
     """The network: a kind of `kerasrun.models`, or Keras layers in order."""
     compile: Compile = Compile()

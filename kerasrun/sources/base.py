@@ -14,8 +14,10 @@ from kerasrun.components import Kind
 from kerasrun.reading.data import Data, ImageFormat, LabelKind, RowFormat, Shape, Split
 from kerasrun.tasks.base import task_named
 
-ArrayLabels = Literal["classes", "multi_label", "numbers", "masks"]
-"""The kinds of labels that arrays can hold; for the others see `LabelKind`."""
+ArrayLabels = Literal["classes", "multi_label", "numbers", "masks", "arrays", "input"]
+"""The kinds of labels that arrays can hold, or that they need none; for the others see `LabelKind`."""
+ClassLabels = Literal["classes", "input"]
+"""The same where labels can only be classes."""
 Length = Annotated[int, Field(ge=1)]
 
 

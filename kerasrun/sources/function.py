@@ -37,7 +37,7 @@ class FunctionSource(AnyArrays):
             with plugins.errors_explained():
                 given = function(split, **arguments)
             if given is not None:
-                arrays[split] = _labelled(given, f"{self.kind}({split!r})", masks=self.are_masks)
+                arrays[split] = _labelled(given, f"{self.kind}({split!r})", source=self)
         if "train" not in arrays:
             raise DataError(f"{self.kind}('train'): gives None; expected arrays (x, y) to train on")
         return self.data_from(arrays)
@@ -99,7 +99,7 @@ def _paths(one: Added) -> frozenset[str]:
     )
 
 
-def _labelled(given: Any, name: str, *, masks: bool) -> "LabelledArrays":
+def _labelled(given: Any, name: str, *, source: FunctionSource) -> "LabelledArrays":
     from kerasrun.reading.labelled_arrays import LabelledArrays
 
     if hasattr(given, "__next__"):
@@ -110,10 +110,12 @@ def _labelled(given: Any, name: str, *, masks: bool) -> "LabelledArrays":
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise DataError(f"{name}: gives {type(given).__name__}; expected (x, y) or (x, y, sample_weight)")
     x, y, *weight = given
-    targets = _array(y, f"{name}: y") if masks else _whole(y, f"{name}: y")
+    inputs, targets = _array(x, f"{name}: x"), None
+    if not source.of_inputs:
+        targets = _array(y, f"{name}: y") if source.reads_labels_later else _whole(y, f"{name}: y")
     return LabelledArrays(
-        _array(x, f"{name}: x"),
-        targets,
+        inputs,
+        inputs if targets is None else targets,
         f"{name}: x",
         f"{name}: y",
         _whole(weight[0], f"{name}: sample_weight") if weight else None,
