@@ -47,6 +47,11 @@ def folder(tmp_path_factory):
         for kind, values in (("images-idx3", x), ("labels-idx1", np.arange(count, dtype=np.uint8))):
             header = np.array([0x800 + values.ndim, *values.shape], ">i4").tobytes()
             (folder / f"{split}-{kind}-ubyte").write_bytes(header + values.tobytes())
+        (folder / "folders" / split).mkdir(parents=True)
+        (folder / "folders" / split / "grey").symlink_to(folder / "files" / split / "deeper")
+        (folder / "folders" / split / "colour").mkdir()
+        for place, picture in enumerate(y):
+            Image.fromarray(picture).save(folder / "folders" / split / "colour" / f"{place:02}.png")
     np.savez(folder / "pairs.npz", **arrays)
     np.savez(folder / "alone.npz", x_train=arrays["x_train"], x_test=arrays["x_test"])
     with h5py.File(folder / "pairs.h5", "w") as file:
@@ -113,6 +118,25 @@ def test_every_kind_of_arrays_holds_images_of_images(folder, size):
                 np.testing.assert_array_equal(everything(split.labels), everything(other.labels))
     if size is None:
         np.testing.assert_array_equal(everything(found.splits["test"].labels), np.load(names["y_test"]))
+
+
+FOLDERS = "{image_masks: {path: folders, images: grey, color_mode: grayscale, masks: colour, mask_color_mode: rgb"
+
+
+def test_images_of_images_may_be_in_folders(folder):
+    found, arrays = opened(folder, f"{FOLDERS}, labels: arrays}}}}"), np.load(folder / "pairs.npz")
+    assert (found.label_kind, found.classes) == ("arrays", ("red", "green", "blue"))
+    for name, split in found.splits.items():
+        np.testing.assert_array_equal(everything(split.inputs)[..., 0], arrays[f"x_{name}"])
+        np.testing.assert_array_equal(everything(split.labels), arrays[f"y_{name}"])
+    small = opened(folder, f"{FOLDERS}, labels: arrays, image_size: [4, 6]}}}}")
+    resized = small.splits["train"].labels.take(np.array([3]))
+    with Image.open(folder / "folders" / "train" / "colour" / "03.png") as picture:
+        np.testing.assert_array_equal(resized[0], np.asarray(picture.resize((6, 4), Image.Resampling.BILINEAR)))
+    with pytest.raises(KerasrunError, match="expected no mask_color_mode beside labels: masks"):
+        opened(folder, f"{FOLDERS}}}}}")
+    with pytest.raises(KerasrunError, match="expected no classes beside labels: arrays"):
+        opened(folder, f"{FOLDERS}, labels: arrays, classes: [a, b]}}}}")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +207,18 @@ def test_training_gives_the_numbers_of_plain_keras(folder, labels, network, loss
     if labels == "input":
         errors = np.sqrt(np.mean((made - y_test) ** 2, axis=(1, 2, 3))) * 255
         assert [one.rmse for one in predictions] == pytest.approx(errors.tolist(), abs=1e-3)
+
+
+@pytest.mark.tensorflow
+def test_folders_of_images_of_images_train_to_the_bits_of_arrays(folder):
+    text = "data: {npz: {path: pairs.npz, labels: arrays}}\naugmentation: [RandomRotation: {factor: 0.1}]"
+    text += f"{RED_GREEN_BLUE}{FIT}}}\n"
+    of_arrays = trained(folder, text, "of_arrays")
+    text = text.replace("{npz: {path: pairs.npz, labels: arrays}}", f"{FOLDERS}, labels: arrays}}}}")
+    for memory in ("1GB", "0"):
+        of_folders = trained(folder, text, "of_folders", overrides=[f"cache.memory={memory}"])
+        assert variables_digest(of_folders.last_model) == variables_digest(of_arrays.last_model)
+    assert kerasrun.evaluate(of_folders).pictures
 
 
 @pytest.mark.tensorflow
@@ -270,4 +306,4 @@ model: {layers: [LSTM: {units: 3}, RepeatVector: {n: 6}, LSTM: {units: 3, return
 
 def test_every_kind_of_images_is_here():
     of_images = {kind for kind, one in kinds("kerasrun.sources").items() if "labels" in one.model_fields}
-    assert of_images - {"keras_dataset", "image_table"} == OF_INPUTS.keys()
+    assert of_images - {"image_masks", "image_table", "keras_dataset"} == OF_INPUTS.keys()
