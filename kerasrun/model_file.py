@@ -229,7 +229,8 @@ def _fits(outputs: Sequence[tuple[int | None, ...]], info: ModelInfo) -> bool:
     task, names, units = info.task, len(info.classes), sum(shape[-1] or 0 for shape in outputs)
     if info.array_form:
         return [shape[1:] for shape in outputs] == [info.array_form.shape]
-    if any(len(shape) != (4 if task.per_pixel else 2) for shape in outputs):
+    ranks = (3, 4) if task.per_pixel else (2,)
+    if any(len(shape) not in ranks for shape in outputs):
         return False
     for part in info.parts:
         if part.task.per_pixel or isinstance(part.task, SeveralOutputs) or part.columns < 1 + part.task.one_class:

@@ -280,9 +280,7 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     jit_compile = _jit_compile(experiment.compile.jit_compile)
     if targets.ignores and jit_compile is not False:
         if jit_compile is True:
-            raise ModelError(
-                "compile.jit_compile: XLA cannot leave out the pixels of data.image_masks.ignore; set it to auto"
-            )
+            raise ModelError("compile.jit_compile: XLA cannot leave out the pixels of data.….ignore; set it to auto")
         jit_compile = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
@@ -380,7 +378,8 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
     examples = targets.classes + 1
-    y = targets.task.zeros(examples, model.input.shape[1:3], targets)
+    inputs = tuple(model.input.shape[1:])
+    y = targets.task.zeros(examples, inputs[:2] if len(inputs) == 3 else inputs[:1], targets)
     x = np.zeros((examples, *model.input.shape[1:]), np.float32)
     try:
         with missing_kernels_explained():

@@ -250,7 +250,8 @@ def _is_output(last: Component, output: Output) -> bool:
     if name == "Softmax" or (name in ("Dense", "Activation") and activated):
         return True
     if output.per_pixel:
-        return name == "Conv2D" and (activated or last.arguments.get("filters") == output.units)
+        channels = last.arguments.get("units" if name == "Dense" else "filters")
+        return name in ("Conv1D", "Conv2D", "Dense") and (activated or channels == output.units)
     return name == "Dense" and last.arguments.get("units") == output.units
 
 

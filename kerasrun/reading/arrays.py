@@ -48,6 +48,7 @@ def data_from_arrays(
     interpolation: Interpolation,
     fit_mode: FitMode,
     limit: int | None,
+    ignored: Sequence[int | str] = (),
     sequences: bool = False,
 ) -> Data:
     """Check the arrays of every split, and bring them to the form of `Data`.
@@ -58,11 +59,13 @@ def data_from_arrays(
         arrays: by the split's name, `train` among them: inputs of shape (examples, height, width), (examples, height,
             width, channels) or (examples, features); labels of `classes` as class numbers of shape (examples,) or
             (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels),
-            masks of shape (examples, height, width) or (examples, height, width, 1), arrays of as many dimensions as
-            the inputs or one less, or the very inputs; weights of shape (examples,) or (examples, 1).
+            masks of shape (examples, height, width) or (examples, height, width, 1) or one-hot, arrays of as many
+            dimensions as the inputs or one less, or the very inputs; weights of shape (examples,) or (examples, 1), or
+            with one for each pixel or step that has a label.
         label_kind: what the labels are.
         classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
+        ignored: values of masks, and names of their classes, that do not count.
         limit: the most examples of each split that are taken, or None for all.
         sequences: whether inputs are no images, but of shape (examples, steps, channels) or (examples, steps).
 
@@ -86,13 +89,17 @@ def data_from_arrays(
         shape, _ = converted_form((targets or arrays)["train"].inputs, sequences=sequences)
         classes, count = channel_names(shape[1:], classes), shape[-1]
     elif label_kind == "masks":
-        labels, classes = masks_of_classes(arrays, classes)
+        labels, classes = masks_of_classes(arrays, classes, ignored, sequences=sequences)
         count = len(classes)
     elif label_kind == "classes":
         labels, count = _classes(arrays, given)
     else:
         labels, count = _columns(arrays, label_kind, given)
-    weights = {name: _weights(split) for name, split in arrays.items()}
+    weights = {name: _weights(split, label_kind, sequences=sequences) for name, split in arrays.items()}
+    if ignored and weights["train"] is not None:
+        raise DataError(
+            f"{arrays['train'].weight_name}: expected no weights beside `ignore`: a weight of 0 does the same"
+        )
     for each in (arrays, targets):
         for split in each.values():
             _check_same_kind(split, each["train"], image_size, sequences=sequences)
@@ -119,7 +126,7 @@ def data_from_arrays(
                     block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
                     digest.update(np.ascontiguousarray(block).data)
         inputs = _resized(examples, image_format if image_size else None)
-        aside = _targets(kept, label_kind, mask_format)
+        aside = _targets(kept, label_kind, mask_format, sequences=sequences)
         if targets:
             made = _examples(f"{name} targets", targets[name], chosen, digest, sequences=sequences)
             aside = _resized(made, image_format if image_size else None)
@@ -227,16 +234,28 @@ def _hash_form(digest: "hashlib._Hash", name: str, array: NDArray[Any] | StoredI
     digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
 
 
-def _weights(split: LabelledArrays) -> NDArray[np.float32] | None:
+def _weights(split: LabelledArrays, kind: LabelKind, *, sequences: bool) -> NDArray[np.float32] | None:
     weights, name = split.sample_weight, split.weight_name
     if weights is None:
         return None
-    if weights.dtype.kind not in "buif" or weights.shape not in ((len(split.inputs),), (len(split.inputs), 1)):
+    count = len(split.inputs)
+    shapes: list[tuple[int, ...]] = [(count,), (count, 1)]
+    if kind in ("masks", "arrays") and (sequences or split.inputs.ndim > 2):
+        shapes.append((count, *split.inputs.shape[1 : 2 if sequences else 3]))
+    if weights.dtype.kind not in "buif" or weights.shape not in shapes:
+        also = f", or for each of its {'steps' if sequences else 'pixels'}, {shapes[2]}" if shapes[2:] else ""
         raise DataError(
-            f"{name}: {weights.dtype} of shape {weights.shape}; expected a number for each of the {len(split.inputs)} "
-            "training examples"
+            f"{name}: {weights.dtype} of shape {weights.shape}; expected a number for each of the {count} training "
+            f"examples{also}"
         )
-    return checked_weights(weights.reshape(-1), lambda index: f"{name}: the weight at index {index}")
+    if weights.shape in shapes[:2]:
+        return checked_weights(weights.reshape(-1), lambda index: f"{name}: the weight at index {index}")
+
+    def named(index: int) -> str:
+        place = np.unravel_index(index, weights.shape)
+        return f"{name}: the weight at index {[int(one) for one in place]}"
+
+    return checked_weights(weights.reshape(-1), named).reshape(weights.shape)
 
 
 def _classes(arrays: Mapping[str, LabelledArrays], given: int | None) -> tuple[dict[str, NDArray[Any]], int]:
@@ -361,11 +380,11 @@ def _check_same_kind(
 
 
 def _targets(
-    labels: NDArray[Any] | StoredArray, kind: LabelKind, mask_format: ImageFormat | None
+    labels: NDArray[Any] | StoredArray, kind: LabelKind, mask_format: ImageFormat | None, *, sequences: bool
 ) -> NDArray[Any] | Inputs:
     """Return labels as a `Split` has them: of masks inputs, resized to the nearest pixel."""
     if isinstance(labels, StoredArray):
-        return _resized(StoredInputs(labels), mask_format)
+        return _resized(StoredInputs(labels, sequences=sequences), mask_format)
     return _resized(labels, mask_format) if kind == "masks" else labels
 
 

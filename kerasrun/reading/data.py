@@ -195,7 +195,8 @@ class Split:
     """Where each example comes from (a path relative to the data), for messages; None for arrays."""
     skipped: tuple[SkippedFile, ...] = ()
     sample_weight: NDArray[np.float32] | None = None
-    """How much each example counts in the training loss, (examples,); None where the data do not say."""
+    """How much each example counts in the training loss, (examples,), or each of its pixels or steps; None where the
+    data do not say."""
     groups: NDArray[np.int64] | None = None
     """The number of each example's group, (examples,), which is not divided; None where each is on its own."""
     times: NDArray[np.float64] | None = None

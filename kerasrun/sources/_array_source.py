@@ -12,7 +12,7 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind
 from kerasrun.reading.files import listed
 from kerasrun.sources._first_look import fitting_size
-from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized, Source
+from kerasrun.sources.base import ArrayLabels, ClassNames, Ignored, ImageSize, Recognized, Source
 from kerasrun.tasks.base import task_named
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class ArraySource(Source):
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
             limit=self.limit,
+            ignored=getattr(self, "ignore", ()),
             sequences=self.are_sequences,
         )
 
@@ -72,21 +73,35 @@ class AnyArrays(ArraySource):
     take nothing else (`Conv1D`, `LSTM`, `Embedding`, …)."""
     labels: ArrayLabels = "classes"
     """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers;
-    `masks`: a class for each pixel, (examples, height, width), of the values 0 and 255 or class numbers from 0;
+    `masks`: a class for each pixel, (examples, height, width), of the values 0 and 255 or class numbers from 0, or
+    one-hot; or for each step of a sequence, (examples, steps);
     `arrays`: an image for each image, (examples, height, width[, channels]), or numbers for each step of a sequence,
     (examples, steps[, numbers]); `input`: the examples themselves, for an autoencoder, which needs no labels."""
 
+    ignore: Ignored = ()
+    """Classes, or values of masks, whose pixels or steps do not count: `[void]`, `[255]`. They are kept out of the
+    loss, of every metric and of `evaluate`, and the network has no output for them. What is all 0 in one-hot masks has
+    the value 255."""
+
     @model_validator(mode="after")
     def _fits_masks(self) -> Self:
+        if self.ignore and self.label_kind != "masks":
+            raise ValueError("expected no ignore beside labels that are not masks")
         if self.label_kind == "masks" and self.fit_mode != "resize":
             raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
-        if self.label_kind == "masks" and self.are_sequences:
-            raise ValueError("expected examples: images, as masks are of images")
         return self
 
     @property
     def label_kind(self) -> LabelKind:
         return "arrays" if self.of_inputs else self.labels
+
+    @property
+    def ignores(self) -> bool:
+        return bool(self.ignore)
+
+    @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        return self.classes and tuple(name for name in self.classes if name not in self.ignore)
 
     @property
     def reads_labels_later(self) -> bool:

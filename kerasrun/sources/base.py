@@ -56,6 +56,25 @@ ClassNames = Annotated[
 ]
 
 
+def _several(given: Any) -> Any:
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return values of which none is there twice; else raise a ValueError."""
+    if len(set(values)) < len(values):
+        raise ValueError("expected every value and every colour once")
+    return values
+
+
+Value = Annotated[int, Field(ge=0, le=255)]
+"""A value of a mask."""
+Ignored = Annotated[
+    tuple[Value | Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several), AfterValidator(once)
+]
+"""Values of masks, and names of their classes, that do not count."""
+
+
 @dataclass(frozen=True)
 class Recognized:
     """Data that were recognized, as far as an experiment depends on them."""

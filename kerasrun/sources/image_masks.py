@@ -24,7 +24,7 @@ from kerasrun.reading.data import (
 from kerasrun.reading.files import is_image, list_folder, listed, sha256_of
 from kerasrun.reading.folders import by_split
 from kerasrun.sources._first_look import fitting_size, image_keys
-from kerasrun.sources.base import ClassName, ClassNames, ImageSize, Recognized, Source
+from kerasrun.sources.base import ClassName, ClassNames, Ignored, ImageSize, Recognized, Source, Value, once
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
@@ -43,24 +43,12 @@ def _by_value(given: Any) -> Any:
     for name, value in given.items():
         if value != "rest" and not (str(value).isdecimal() and int(value) <= 255):
             raise ValueError(f"expected a value of 0 to 255, or rest, for each class; {name} has {value}")
-    return dict(zip(_once(tuple(str(value) for value in given.values())), given, strict=True))
+    return dict(zip(once(tuple(str(value) for value in given.values())), given, strict=True))
 
 
-def _several(given: Any) -> Any:
-    return given if isinstance(given, list | tuple) else [given]
-
-
-def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("expected every value and every colour once")
-    return values
-
-
-Value = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Value, Value, Value]
-Name = Annotated[str, Field(min_length=1)]
 MaskValue = Value | Literal["rest"]
-ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
+ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(once)]
 
 
 class ImageMasks(Source):
@@ -106,7 +94,7 @@ class ImageMasks(Source):
     )
     """The colour of each class, in the order of the class numbers: `{road: [128, 64, 128], other: rest}`; `rest` is
     every other colour."""
-    ignore: Annotated[tuple[Value | Name, ...], BeforeValidator(_several), AfterValidator(_once)] = ()
+    ignore: Ignored = ()
     """Classes, or values of masks, whose pixels do not count: `[void]`, `[255]`. They are kept out of the loss, of
     every metric and of `evaluate`, and the network has no output for them."""
 
@@ -120,7 +108,7 @@ class ImageMasks(Source):
         if self.mask_values is not None and self.mask_colors is not None:
             raise ValueError("expected mask_values or mask_colors, not both")
         if self.mask_colors is not None:
-            _once(tuple(self.mask_colors.values()))
+            once(tuple(self.mask_colors.values()))
             self._require_classes(self.mask_colors, "mask_colors")
         elif isinstance(self.mask_values, Mapping):
             self._require_classes(self.mask_values.values(), "mask_values")

@@ -57,6 +57,14 @@ class Segmentation(Task):
         return super().takes_both(loss) or loss not in (*BINARY, *CATEGORICAL)
 
     def check_shape(self, shape: tuple[int, ...], inputs: tuple[int, ...]) -> None:
+        if len(inputs) < 3:
+            if len(shape) != 2 or shape[:1] != inputs[:1]:
+                raise ModelError(
+                    f"the network ends in an output of shape {shape} for each example, but labels of steps need one "
+                    f"for each step, ({inputs[0]}, classes): give the last recurrent layer return_sequences: true, and "
+                    "convolutions padding: same"
+                )
+            return
         expected = inputs[:2]
         if len(shape) != 3 or shape[:2] != expected:
             raise ModelError(
@@ -66,7 +74,7 @@ class Segmentation(Task):
             )
 
     def encode(self, labels: Any, targets: Targets) -> Any:
-        """Return class numbers, uint8 (batch, height, width, 1), as the loss takes them.
+        """Return class numbers, (batch, height, width, 1) or (batch, steps, 1), as the loss takes them.
 
         Returns:
             for a sparse loss int32 (batch, height, width); for one channel float32 (batch, height, width, 1); else
@@ -214,7 +222,10 @@ class SegmentationScores(Scores):
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
 
-        return {"overlays": figures.overlays(self.overlays, [score.name for score in self.classes])}
+        are_images = all(one.image.ndim == 3 for one in self.overlays)
+        return (
+            {"overlays": figures.overlays(self.overlays, [score.name for score in self.classes])} if are_images else {}
+        )
 
 
 class SegmentationScorer:
@@ -281,9 +292,12 @@ class MaskPrediction(Prediction):
     """The file with the class numbers."""
     shares: tuple[tuple[str, float], ...]
     """Every class with its share of the pixels."""
+    steps: tuple[str, ...] = ()
+    """Of a sequence the class of each step."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"path": self.path, "mask": self.mask, "shares": dict(self.shares)}
+        steps = {"steps": list(self.steps)} if self.steps else {}
+        return {"path": self.path, "mask": self.mask, "shares": dict(self.shares), **steps}
 
     def as_row(self) -> Mapping[str, Any]:
         return {"path": self.path, "mask": self.mask, **dict(self.shares)}
@@ -294,18 +308,19 @@ class MaskPrediction(Prediction):
 
 
 def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) -> MaskPrediction:
-    """Write the mask of the example at `place`: class numbers, (height, width) of the network's input."""
+    """Write the mask of the example at `place`: class numbers, (height, width) of the network's input, or (steps,)."""
     import numpy as np
     from PIL import Image
 
     names, file = question.classes, question.files[place]
-    mask = _picture(numbers, len(names))
+    mask = _picture(np.atleast_2d(numbers), len(names))  # of a sequence as wide as it is long
     if question.sizes and question.image_format:
         # By the nearest pixel: no class is between two.
         mask = unfit(mask, question.image_format, question.sizes[place], Image.Resampling.NEAREST)
     question.save(mask, file)
     counts = np.bincount(numbers.reshape(-1), minlength=len(names)) / numbers.size
-    return MaskPrediction(question.paths[place], str(file), named(names, counts))
+    steps = tuple(names[number] for number in numbers) if numbers.ndim == 1 else ()
+    return MaskPrediction(question.paths[place], str(file), named(names, counts), steps)
 
 
 def _picture(numbers: NDArray[np.int64], classes: int) -> Image.Image:
