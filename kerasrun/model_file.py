@@ -22,8 +22,9 @@ from kerasrun.keras_configs import Architecture, refusal
 from kerasrun.models.base import sentence
 from kerasrun.network_size import weights_within
 from kerasrun.reading.archives import check_weights_in, damaged_entry, opened_archive, read_text
-from kerasrun.reading.data import ImageFormat, LabelKind, RowFormat
+from kerasrun.reading.data import ArrayForm, ImageFormat, LabelKind, RowFormat
 from kerasrun.report.values import OutputKind
+from kerasrun.tasks.arrays import Arrays, require_form
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
 from kerasrun.tasks.several_outputs import SeveralOutputs
 from kerasrun.text import json_text
@@ -63,6 +64,8 @@ class ModelInfo:
     """The plugins without which the network cannot be loaded: file name → sha256. Their code is not in the file."""
     parts: tuple[OutputPart, ...] = ()
     """The outputs in their order, where the network has several."""
+    array_form: ArrayForm | None = None
+    """How the arrays that the network makes are those of the data; None where it makes something else."""
     deterministic: bool = True
     """Whether training and evaluation computed with deterministic operations, as prediction then does."""
     kerasrun: str = VERSION
@@ -70,7 +73,9 @@ class ModelInfo:
     @property
     def task(self) -> Task:
         """The task of the outputs."""
-        return SeveralOutputs(self.parts) if self.parts else task_named(self.label_kind)
+        if self.parts:
+            return SeveralOutputs(self.parts)
+        return Arrays(self.array_form) if self.array_form else task_named(self.label_kind)
 
 
 @dataclass(frozen=True)
@@ -281,6 +286,8 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
             _require_rows(info.row_format)
             if (info.row_format.image is None) != (info.image_format is None):
                 raise ValueError("row_format.image: expected the column of the images, where there are some")
+        if info.array_form or info.label_kind == "arrays":
+            require_form(info.array_form, len(info.classes))
         if info.image_format and info.image_format.height * info.image_format.width > _MOST_PIXELS:
             raise ValueError(f"image_format: expected at most {_MOST_PIXELS:,} pixels")
     except ValueError as error:
@@ -293,7 +300,10 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
 def _fits(outputs: Sequence[tuple[int | None, ...]], info: ModelInfo) -> bool:
     """Return whether outputs of these shapes are those of the task on these classes."""
     task, names, units = info.task, len(info.classes), sum(shape[-1] or 0 for shape in outputs)
-    if any(len(shape) != (4 if task.per_pixel else 2) for shape in outputs):
+    if info.array_form:
+        return [shape[1:] for shape in outputs] == [info.array_form.shape]
+    ranks = (3, 4) if task.per_pixel else (2,)
+    if any(len(shape) not in ranks for shape in outputs):
         return False
     for part in info.parts:
         if part.task.per_pixel or isinstance(part.task, SeveralOutputs) or part.columns < 1 + part.task.one_class:

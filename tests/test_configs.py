@@ -26,6 +26,8 @@ def test_the_experiments_were_found():
         "own_source",
         "unet_hdf5",
         "image_and_columns",
+        "autoencoder_digits",
+        "denoise_digits",
     } <= set(IDS)
 
 

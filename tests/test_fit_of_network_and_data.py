@@ -24,7 +24,7 @@ FREE = "{directory: {path: x}}"
         (GREY + "model: MobileNet", "2:1: model", "takes images of 3 channels, but these have 1; set color_mode: rgb"),
         (MNIST + "model: MobileNet", "2:1: model", "28×28 are too small for MobileNet"),
         (TABLE + "model: LeNet", "2:1: model", "LeNet takes images, but the examples are rows of numbers; use MLP"),
-        (MASKS + "model: MLP", "2:1: model", "MLP gives one output for an image, but masks need one for each pixel"),
+        (MASKS + "model: MLP", "2:1: model", "MLP gives one output for an image, but the labels need one for each"),
         (
             f"data: {FREE}\nmodel: VGG16\nstages: [{{epochs: 1}}, {{epochs: 1, trainable: block6_conv1}}]",
             "3:46: stages.1.trainable",

@@ -36,11 +36,13 @@ def predict(
     threshold: Threshold = None,
     masks: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where masks are written; by default predictions.", show_default=False),
+        typer.Option(
+            metavar="FOLDER", help="Where masks and images are written; by default predictions.", show_default=False
+        ),
     ] = None,
     mask_size: Annotated[
         Literal["original", "input"],
-        typer.Option(help="Whether a mask is as large as its image, or as the network's input."),
+        typer.Option(help="Whether what is written is as large as its image, or as the network's input."),
     ] = "original",
     last: Last = False,
     trust: Trust = False,
@@ -48,7 +50,7 @@ def predict(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     output: Output = RUNS,
 ) -> None:
-    """Predict the class, labels, numbers or mask of each example.
+    """Predict the class, labels, numbers, mask or image of each example.
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """

@@ -20,6 +20,7 @@ from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
+from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
@@ -33,9 +34,10 @@ from kerasrun.models.base import Network, free_name, refusal_explained, sentence
 from kerasrun.network_layers import layers_after
 from kerasrun.network_size import has_gpu, largest_output, weights_within
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
-from kerasrun.reading.data import INPUT, Data, Inputs, LabelKind, RowFormat, Split
+from kerasrun.reading.data import INPUT, Data, Inputs, RowFormat, Split
 from kerasrun.reading.memory import available_memory
-from kerasrun.tasks.base import Targets, task_named
+from kerasrun.tasks.arrays import Arrays
+from kerasrun.tasks.base import Targets, Task, task_named
 from kerasrun.tasks.several_outputs import several_targets
 
 
@@ -56,7 +58,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
     _set_up(experiment)
     with _scope(strategy), weights_within():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
-    augmentation = augmentation_of(experiment, tuple(model.inputs[0].shape[1:]), masks=targets.task.per_pixel)
+    augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
     return Job(
         **vars(prepared),
         device=device,
@@ -90,7 +92,8 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
     train = dict(zip(experiment.data.input_names, (split.inputs, *split.others.values()), strict=True))
     inputs = {name: keras.Input(one.example_shape, dtype="float32", name=name) for name, one in train.items()}
     loss = experiment.compile.loss
-    output = task_named(data.label_kind).output(len(data.classes), loss if isinstance(loss, Component) else None)
+    task = task_named(data.label_kind).of(split)
+    output = task.output(len(data.classes), loss if isinstance(loss, Component) else None)
     row_format = data.row_format
     typed = None if row_format is None or row_format.is_plain else row_format
     *_, rows = train  # of several inputs the last is the row
@@ -122,7 +125,12 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
     _require_memory(model, min(experiment.fit.batch_size, len(split)))
     check_trainable(experiment, layers)
     choose_trainable(experiment, layers, 0)
-    targets = model_targets(model, experiment, len(data.classes), data.label_kind)
+    if task.form:
+        first = next(iter(train))
+        task = Arrays(
+            scaled_as(keras.Model(inputs[first], x[first]), task.form, bytes_in=train[first].dtype == np.uint8)
+        )
+    targets = model_targets(model, experiment, len(data.classes), task)
     if experiment.fit.scale_targets:
         model = in_units(model, split.label_array)
     targets.task.check_labels(data)
@@ -207,11 +215,12 @@ def _require_memory(model: Any, batch_size: int) -> None:
         )
 
 
-def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelKind) -> Targets:
+def model_targets(model: Any, experiment: Experiment, classes: int, task: Task) -> Targets:
     """Decide which form labels need for a network's loss, or losses.
 
     Args:
         classes: how many classes, labels or numbers there are.
+        task: that of the labels, where the network has one output.
 
     Raises:
         ModelError: if labels, last layer, activation and loss contradict each other; one sentence with the fix.
@@ -219,7 +228,7 @@ def model_targets(model: Any, experiment: Experiment, classes: int, kind: LabelK
     if outputs := outputs_of(experiment):
         return several_targets(model, outputs, classes)
     loss = experiment.compile.loss
-    targets = task_named(kind).targets_for(model, classes, loss if isinstance(loss, Component) else None)
+    targets = task.targets_for(model, classes, loss if isinstance(loss, Component) else None)
     return replace(targets, ignores=experiment.data.ignores)
 
 
@@ -250,9 +259,7 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     jit_compile = _jit_compile(experiment.compile.jit_compile)
     if targets.ignores and jit_compile is not False:
         if jit_compile is True:
-            raise ModelError(
-                "compile.jit_compile: XLA cannot leave out the pixels of data.image_masks.ignore; set it to auto"
-            )
+            raise ModelError("compile.jit_compile: XLA cannot leave out the pixels of data.….ignore; set it to auto")
         jit_compile = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
@@ -354,7 +361,8 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
         model.optimizer.build(model.trainable_variables)
     # One more example than classes: targets of a wrong shape cannot pass by broadcasting.
     examples = targets.classes + 1
-    y = targets.task.zeros(examples, model.inputs[0].shape[1:3], targets)
+    first = tuple(model.inputs[0].shape[1:])
+    y = targets.task.zeros(examples, first[:2] if len(first) == 3 else first[:1], targets)
     x = keras.tree.map_structure(lambda one: np.zeros((examples, *one.shape[1:]), np.float32), model.input)
     try:
         with missing_kernels_explained():

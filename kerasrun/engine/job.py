@@ -43,6 +43,7 @@ class Job(Prepared):
             batch_size=self.experiment.fit.batch_size,
             outputs=self.targets.outputs,
             parts=self.targets.parts,
+            array_form=self.targets.task.form,
             experiment=self.experiment.name,
             deterministic=self.experiment.deterministic,
             plugins=needed_plugins(self.model),

@@ -142,6 +142,9 @@ class Experiment(Section):
     several inputs, a list for each by its name."""
     augmentation: tuple[Layer, ...] | ImageDataGenerator = ()
     """Keras layers applied to training examples only, before `preprocessing`; or `ImageDataGenerator`."""
+    augment: Literal["both", "input"] = "both"
+    """What `augmentation` changes where the labels are images or masks: `both`, where it moves pixels, and the input
+    alone where it changes colours or adds noise; `input`: the input alone, whatever it does."""
     model: Network
     """The network: a kind of `kerasrun.models`, or Keras layers in order."""
     compile: Compile = Compile()

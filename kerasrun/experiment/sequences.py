@@ -22,7 +22,7 @@ Taken = tuple[str, Literal["images", "sequences"], tuple[str, int]]
 def decided(experiment: Experiment) -> Experiment:
     """Return the experiment with arrays as sequences where its network takes nothing else and it does not say."""
     data, taken = experiment.data, first_taken(experiment)
-    if not isinstance(data, AnyArrays) or data.examples or data.are_masks:
+    if not isinstance(data, AnyArrays) or data.examples:
         return experiment
     if taken is None or taken[1] != "sequences":
         return experiment

@@ -88,7 +88,7 @@ class FineTuned(Network):
         return f"expected true, false or one of {', '.join(layers)}" + (f"; did you mean {near[0]}?" if near else "")
 
     def check_examples(self, shape: Shape, labels: LabelKind) -> None:
-        refuse_masks(self.kind, per_pixel=task_named(labels).per_pixel)
+        refuse_masks(self.kind, per_pixel=task_named(labels).per_pixel and len(shape) > 1)
         require_image_shape(shape, self.kind, self.application.least, channels=3)
 
     def preprocess(self, inputs: Any) -> Any:

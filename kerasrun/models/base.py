@@ -169,7 +169,7 @@ def refuse_masks(network: str, *, per_pixel: bool) -> None:
     """
     if per_pixel:
         raise ModelError(
-            f"{network} gives one output for an image, but masks need one for each pixel: list the layers of a "
+            f"{network} gives one output for an image, but the labels need one for each pixel: list the layers of a "
             "network that keeps the size, or brings it back, under model: {layers: […]}"
         )
 

@@ -139,7 +139,11 @@ class Layers(Network):
         if self.outputs is not None:
             return _side_by_side({name: graph.tensors[name] for name in self.outputs})
         last, tensor = self.layers[-1].component, graph.last
-        is_whole = _is_output(last, output) or _ends_as_needed(last, tensor, output)
+        if output.shape is not None:
+            # Of another rank than needed, a layer for each pixel would only hide what is missing.
+            is_whole = tuple(tensor.shape[1:]) == output.shape or len(tensor.shape) != len(output.shape) + 1
+        else:
+            is_whole = _is_output(last, output) or _ends_as_needed(last, tensor, output)
         return tensor if is_whole else _with_output(tensor, output)
 
 
@@ -247,7 +251,8 @@ def _is_output(last: Component, output: Output) -> bool:
     if name == "Softmax" or (name in ("Dense", "Activation") and activated):
         return True
     if output.per_pixel:
-        return name == "Conv2D" and (activated or last.arguments.get("filters") == output.units)
+        channels = last.arguments.get("units" if name == "Dense" else "filters")
+        return name in ("Conv1D", "Conv2D", "Dense") and (activated or channels == output.units)
     return name == "Dense" and last.arguments.get("units") == output.units
 
 
@@ -263,7 +268,7 @@ def _with_output(tensor: Any, output: Output) -> Any:
 
     if len(tensor.shape) > 2 and not output.per_pixel:
         tensor = keras.layers.Flatten(name="flatten_output")(tensor)
-    layer = output.layer()
+    layer = output.layer(len(tensor.shape))
     result = layer(tensor)
     logger.info("model.layers does not end with an output layer, so one is added: %s", _described(layer))
     return result

@@ -22,7 +22,7 @@ class LeNet(Network):
     """Kind of the 2×2 pooling; the paper averages."""
 
     def check_examples(self, shape: Shape, labels: LabelKind) -> None:
-        refuse_masks("LeNet", per_pixel=task_named(labels).per_pixel)
+        refuse_masks("LeNet", per_pixel=task_named(labels).per_pixel and len(shape) > 1)
         require_image_shape(shape, "LeNet", least=16)
 
     def build(self, inputs: Any, output: Output) -> Any:

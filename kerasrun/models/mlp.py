@@ -22,7 +22,7 @@ class MLP(Network):
     """Share of units dropped after each hidden layer in training; 0 adds no layer."""
 
     def check_examples(self, shape: Shape, labels: LabelKind) -> None:
-        refuse_masks("MLP", per_pixel=task_named(labels).per_pixel)
+        refuse_masks("MLP", per_pixel=task_named(labels).per_pixel and len(shape) > 1)
 
     def build(self, inputs: Any, output: Output) -> Any:
         from keras import layers

@@ -7,6 +7,7 @@ whose draws follow from (seed, step, layer, draw).
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
@@ -16,14 +17,20 @@ from kerasrun.components import Component
 from kerasrun.errors import DeviceError, KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.schema import Experiment
+from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
+from kerasrun.reading.data import Split
 
 # It chooses its layers with Python's own random numbers, once for all steps of a graph.
 NOT_REPEATABLE = ("AugMix",)
 # These mix the labels of two examples, which needs labels as probabilities.
 MIXES_LABELS = ("CutMix", "MixUp")
 
+# Noise, by which Keras regularizes networks; of images it makes those that a network learns to clean.
+NOISE = ("Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D")
+# What layers that compute pixels between pixels inherit.
+_TO_THE_NEAREST_PIXEL = keras.layers.RandomRotation.transform_segmentation_masks
 # Keras does not say what this one does to masks; it changes contrast alone.
 LEAVES_MASKS = ("ContrastLimitedAdaptiveHistogramEqualization",)
 
@@ -38,51 +45,86 @@ class Augmentation(Protocol):
 
         Args:
             images: float32 (batch, height, width, channels), values 0 to 255.
-            masks: class numbers, uint8 (batch, height, width, 1); None where there are none.
+            masks: class numbers, uint8 (batch, height, width, 1), or images of numbers; None where there are none.
         """
 
 
-def augmentation_of(experiment: Experiment, shape: tuple[int, ...], *, masks: bool) -> Augmentation | None:
+def augmentation_of(experiment: Experiment, split: Split, *, blends: bool = False) -> Augmentation | None:
     """Return what the experiment asks for; None where examples stay as they are.
 
     Args:
-        shape: of one example.
-        masks: whether the labels are masks, which change with their images.
+        split: the examples that train.
+        blends: whether labels that change with them are images of numbers, not masks of class numbers.
 
     Raises:
         ModelError: if a layer cannot serve, or does not take such examples.
     """
-    if isinstance(experiment.augmentation, ImageDataGenerator):
-        generator = experiment.augmentation
-        return GeneratorAugmentation(generator, experiment.seed) if generator.augments else None
-    if not experiment.augmentation:
-        return None
-    layers = LayerAugmentation(experiment.augmentation, experiment.seed)
-    layers.check(shape, masks=masks)
-    return layers
+    generator = experiment.augmentation
+    made: GeneratorAugmentation | LayerAugmentation | None = None
+    shape, targets, alone = split.inputs.example_shape, _moved_shape(split), experiment.augment == "input"
+    if isinstance(generator, ImageDataGenerator):
+        made = GeneratorAugmentation(generator, experiment.seed, blends=blends) if generator.augments else None
+        if made and made.resamples and not alone and targets and targets[:2] != shape[:2]:
+            raise _of_other_size("ImageDataGenerator", shape, targets)
+    elif generator:
+        unit = 255.0 if split.inputs.dtype == "uint8" else 1.0
+        made = layers = LayerAugmentation(generator, experiment.seed, blends=blends, unit=unit)
+        layers.check(shape, None if alone else targets)
+    return OfInputs(made) if made and alone else made
+
+
+def _moved_shape(split: Split) -> tuple[int, ...] | None:
+    """Return the shape of the targets of a split that change with its examples; None where they do not."""
+    return None if hasattr(split.labels, "ndim") else tuple(split.labels.example_shape)
+
+
+@dataclass(frozen=True)
+class OfInputs:
+    """A change of the examples alone, whose targets stay as they were."""
+
+    augmentation: Augmentation
+
+    def __call__(
+        self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """As `Augmentation.__call__`."""
+        return self.augmentation(images, step)[0], masks
+
+
+def _of_other_size(layer: str, shape: tuple[int, ...], targets: tuple[int, ...]) -> ModelError:
+    return ModelError(
+        f"augmentation: {layer} moves pixels of images of {shape[0]}×{shape[1]}, but their targets have "
+        f"{targets[0]}×{targets[1]}: take only flips and changes of colour, or set augment: input"
+    )
 
 
 class LayerAugmentation:
     """Keras's image augmentation layers, applied in order to a batch."""
 
-    def __init__(self, components: Sequence[Component], seed: int) -> None:
+    def __init__(self, components: Sequence[Component], seed: int, *, blends: bool = False, unit: float = 1.0) -> None:
         """
+        Args:
+            blends: whether masks are images of numbers.
+            unit: the number for which noise has 1: 255 for bytes.
+
         Raises:
             ModelError: if a layer is not one that augments images, or its draws cannot be repeated.
         """
         self.seed = seed
+        self.blends = blends
+        self.unit = unit
         self.layers = []
         for number, component in enumerate(components):
             with _placed(number):
                 self.layers.append(_augmentation_layer(component))
 
-    def check(self, shape: tuple[int, ...], *, masks: bool = False) -> None:
-        """Try two examples of this shape, with masks or without.
+    def check(self, shape: tuple[int, ...], targets: tuple[int, ...] | None = None) -> None:
+        """Try two examples of this shape, with targets of another shape or without.
 
         Raises:
             ModelError: if a layer does not take such examples, or gives them another shape.
         """
-        some = tf.zeros((2, *shape[:2], 1), tf.uint8) if masks else None
+        some = None if targets is None else tf.zeros((2, *targets), tf.float32 if self.blends else tf.uint8)
         for number, layer in enumerate(self.layers):
             with _placed(number):
                 self._check_layer(layer, shape, some)
@@ -90,12 +132,16 @@ class LayerAugmentation:
     def _check_layer(self, layer: Any, shape: tuple[int, ...], some: tf.Tensor | None) -> None:
         try:
             with missing_kernels_explained():
-                given = tuple(_transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]), some)[0].shape[1:])
+                changed, moved = self._transform(layer, tf.zeros((2, *shape)), tf.constant([0, 0]), some)
+                given = tuple(changed.shape[1:])
         except (KerasrunError, MemoryError, tf.errors.ResourceExhaustedError):
             raise
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(f"augmentation: {layer.name} does not take examples of shape {shape}: {reason}") from error
+        moves = moved is not some and type(layer).__name__ != "RandomFlip"
+        if some is not None and moves and some.shape[1:3] != shape[:2]:
+            raise _of_other_size(layer.name, shape, tuple(some.shape[1:]))
         if given != tuple(shape):
             raise ModelError(
                 f"augmentation: {layer.name} makes examples of shape {given} from {shape}, but the network takes "
@@ -108,8 +154,36 @@ class LayerAugmentation:
         """As `Augmentation.__call__`."""
         key = tf.random.experimental.stateless_fold_in([self.seed, 0], step)
         for position, layer in enumerate(self.layers):
-            images, masks = _transform(layer, images, tf.random.experimental.stateless_fold_in(key, position), masks)
+            own = tf.random.experimental.stateless_fold_in(key, position)
+            images, masks = self._transform(layer, images, own, masks)
         return images, masks
+
+    def _transform(
+        self, layer: Any, images: tf.Tensor, key: tf.Tensor, masks: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        draws = _Draws(key)
+        if type(layer).__name__ in NOISE:
+            vars(layer)["seed_generator"] = draws  # past Keras, which would count it among the layer's variables
+            return layer.call(images / self.unit, training=True) * self.unit, masks
+        # RandAugment and RandomColorJitter ask for their own generator whatever `seed=` is.
+        layer._get_seed_generator = lambda backend=None: draws
+        transformation = layer.get_random_transformation(images, training=True, seed=draws)
+        if masks is not None and type(layer).__name__ not in LEAVES_MASKS:
+            # RandomElasticTransform draws while it transforms: the same for an image and its mask.
+            drawn = draws.count
+            masks = self._moved(layer, masks, transformation)
+            draws.count = drawn
+        return layer.transform_images(images, transformation, training=True), masks
+
+    def _moved(self, layer: Any, masks: tf.Tensor, transformation: Any) -> tf.Tensor:
+        floats = tf.cast(masks, tf.float32)  # which every layer takes
+        if self.blends and type(layer).transform_segmentation_masks is _TO_THE_NEAREST_PIXEL:
+            return layer.transform_images(floats, transformation, training=True)
+        # To the nearest pixel, so that they stay whole numbers.
+        moved = layer.transform_segmentation_masks(floats, transformation, training=True)
+        if moved is floats:
+            return masks
+        return moved if self.blends else tf.cast(moved, tf.uint8)
 
 
 class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
@@ -125,23 +199,6 @@ class _Draws(keras.random.SeedGenerator):  # type: ignore[misc]
         return tf.random.experimental.stateless_fold_in(self._key, self.count)
 
 
-def _transform(
-    layer: Any, images: tf.Tensor, key: tf.Tensor, masks: tf.Tensor | None = None
-) -> tuple[tf.Tensor, tf.Tensor | None]:
-    draws = _Draws(key)
-    # RandAugment and RandomColorJitter ask for their own generator whatever `seed=` is.
-    layer._get_seed_generator = lambda backend=None: draws
-    transformation = layer.get_random_transformation(images, training=True, seed=draws)
-    if masks is not None and type(layer).__name__ not in LEAVES_MASKS:
-        # RandomElasticTransform draws while it transforms: the same for an image and its mask.
-        drawn = draws.count
-        # As floats, which every layer takes; to the nearest pixel, so that they stay whole numbers.
-        moved = layer.transform_segmentation_masks(tf.cast(masks, tf.float32), transformation, training=True)
-        masks = tf.cast(moved, tf.uint8)
-        draws.count = drawn
-    return layer.transform_images(images, transformation, training=True), masks
-
-
 def _augmentation_layer(component: Component) -> Any:
     # Under mixed precision too: raw pixels are rounded to whole numbers in 16 bits.
     layer = build("layers", Component(component.name, {"dtype": "float32", **component.arguments}))
@@ -152,7 +209,7 @@ def _augmentation_layer(component: Component) -> Any:
         )
     if component.name in MIXES_LABELS:
         raise ModelError(f"augmentation: {component.name} changes labels as well as images, which is not supported yet")
-    if not hasattr(layer, "get_random_transformation"):
+    if canonical("layers", component.name) not in NOISE and not hasattr(layer, "get_random_transformation"):
         raise ModelError(
             f"augmentation: {component.name} does not augment images; layers that belong to the network go into model: "
             "{layers: …}"

@@ -134,7 +134,7 @@ def _loader(
     """Make a batch, in a graph, of its global step and the indices of its examples."""
     read, *read_others = map(_reader, inputs)
     masks = labels if isinstance(labels, Masks) else None
-    read_masks = _reader(masks.inputs) if masks else None
+    read_masks = _reader(masks.inputs) if masks and masks.inputs is not inputs[0] else None
     # What goes with an example, beside the example itself.
     numbers = labels.numbers if isinstance(labels, ClassNumbers) else labels
     arrays = (numbers if masks is None else None, sample_weight)
@@ -148,7 +148,7 @@ def _loader(
         others = tuple(tf.gather(array, indices) for array in along)
         if isinstance(labels, ClassNumbers):
             others = (labels.encode(others[0]), *others[1:])
-        mask = read_masks(indices) if read_masks else None
+        mask = None if masks is None else read_masks(indices) if read_masks else x
         if augmentation:
             x, mask = augmentation(tf.cast(x, tf.float32), step, mask)
         if read_others:

@@ -45,9 +45,14 @@ class Parameters:
 class GeneratorAugmentation:
     """The random part of an `ImageDataGenerator`, applied to batches."""
 
-    def __init__(self, generator: ImageDataGenerator, seed: int) -> None:
+    def __init__(self, generator: ImageDataGenerator, seed: int, *, blends: bool = False) -> None:
+        """
+        Args:
+            blends: whether masks are images of numbers, not of class numbers.
+        """
         self.generator = generator
         self.seed = seed
+        self.blends = blends
 
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
@@ -82,10 +87,13 @@ class GeneratorAugmentation:
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Apply what was drawn to images, float32 of 0 to 255, and to masks of class numbers."""
         own = self.generator
-        if self._resamples:
+        if self.resamples:
             matrix = _matrix(parameters, *images.shape[1:3])
             images = _resample(images, matrix, own.fill_mode, own.cval, "BILINEAR")
-            masks = None if masks is None else _resample(masks, matrix, own.fill_mode, 0, "NEAREST")
+            if masks is not None and self.blends:
+                masks = _resample(tf.cast(masks, tf.float32), matrix, own.fill_mode, own.cval, "BILINEAR")
+            elif masks is not None:
+                masks = _resample(masks, matrix, own.fill_mode, 0, "NEAREST")
         else:
             images = self._flip(images, parameters)
             masks = None if masks is None else self._flip(masks, parameters)
@@ -99,7 +107,7 @@ class GeneratorAugmentation:
         return images, masks
 
     @property
-    def _resamples(self) -> bool:
+    def resamples(self) -> bool:
         """Whether pixels come to lie between pixels; flips alone do not, and take a fraction of the time."""
         own = self.generator
         ranges = own.rotation_range, own.width_shift_range, own.height_shift_range, own.shear_range

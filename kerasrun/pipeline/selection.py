@@ -126,11 +126,17 @@ def _select(split: Split, indices: NDArray[np.int64], name: str) -> Split:
     names = tuple(split.names[i] for i in indices) if split.names else None
     labels = split.labels
     arrays = {key: getattr(split, key) for key in ("sample_weight", "groups", "times")}
+    inputs = SelectedInputs(split.inputs, indices)
+    chosen: NDArray[Any] | Inputs
+    if labels is split.inputs:
+        chosen = inputs
+    else:
+        chosen = labels[indices] if isinstance(labels, np.ndarray) else SelectedInputs(labels, indices)
     return replace(
         split,
         name=name,
-        inputs=SelectedInputs(split.inputs, indices),
-        labels=labels[indices] if isinstance(labels, np.ndarray) else SelectedInputs(labels, indices),
+        inputs=inputs,
+        labels=chosen,
         names=names,
         others={key: SelectedInputs(one, indices) for key, one in split.others.items()},
         **{key: array[indices] for key, array in arrays.items() if array is not None},

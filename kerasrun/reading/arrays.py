@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.reading.array_targets import array_targets
 from kerasrun.reading.data import (
     CHANNELS,
     ColorMode,
@@ -20,6 +21,7 @@ from kerasrun.reading.data import (
     Interpolation,
     LabelKind,
     Split,
+    channel_names,
 )
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import resize_array
@@ -28,6 +30,7 @@ from kerasrun.reading.labelled_arrays import LabelledArrays
 from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of
 from kerasrun.reading.mask_arrays import masks_of_classes
 from kerasrun.reading.memory import memory_budget
+from kerasrun.reading.pixels import as_pixels
 from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
 
 logger = logging.getLogger("kerasrun")
@@ -45,6 +48,7 @@ def data_from_arrays(
     interpolation: Interpolation,
     fit_mode: FitMode,
     limit: int | None,
+    ignored: Sequence[int | str] = (),
     sequences: bool = False,
 ) -> Data:
     """Check the arrays of every split, and bring them to the form of `Data`.
@@ -55,11 +59,13 @@ def data_from_arrays(
         arrays: by the split's name, `train` among them: inputs of shape (examples, height, width), (examples, height,
             width, channels) or (examples, features); labels of `classes` as class numbers of shape (examples,) or
             (examples, 1), or one-hot of shape (examples, classes), others of shape (examples,) or (examples, labels),
-            masks of shape (examples, height, width) or (examples, height, width, 1); weights of shape (examples,) or
-            (examples, 1).
+            masks of shape (examples, height, width) or (examples, height, width, 1) or one-hot, arrays of as many
+            dimensions as the inputs or one less, or the very inputs; weights of shape (examples,) or (examples, 1), or
+            with one for each pixel or step that has a label.
         label_kind: what the labels are.
         classes: names of the classes, or of the columns of other labels; None for their numbers.
         image_size: height and width of the result, or None to leave images as they are.
+        ignored: values of masks, and names of their classes, that do not count.
         limit: the most examples of each split that are taken, or None for all.
         sequences: whether inputs are no images, but of shape (examples, steps, channels) or (examples, steps).
 
@@ -70,21 +76,33 @@ def data_from_arrays(
         _check_form(split)
     if label_kind == "classes":
         arrays, classes = _numbered(arrays, classes)
+    targets: Mapping[str, LabelledArrays] = {}
+    if label_kind == "arrays" and arrays["train"].labels is not arrays["train"].inputs:
+        targets = array_targets(arrays, image_size, sequences=sequences)
     bits: Literal[8, 16] = 8
     if not sequences:
-        arrays, bits = _as_pixels(arrays)
+        arrays, bits = as_pixels(arrays)
     given = len(classes) if classes else None
     labels: Mapping[str, NDArray[Any] | StoredArray]
-    if label_kind == "masks":
-        labels, classes = masks_of_classes(arrays, classes)
+    if label_kind == "arrays":
+        labels = {name: np.zeros(len(split.inputs), np.int64) for name, split in arrays.items()}
+        shape, _ = converted_form((targets or arrays)["train"].inputs, sequences=sequences)
+        classes, count = channel_names(shape[1:], classes), shape[-1]
+    elif label_kind == "masks":
+        labels, classes = masks_of_classes(arrays, classes, ignored, sequences=sequences)
         count = len(classes)
     elif label_kind == "classes":
         labels, count = _classes(arrays, given)
     else:
         labels, count = _columns(arrays, label_kind, given)
-    weights = {name: _weights(split) for name, split in arrays.items()}
-    for split in arrays.values():
-        _check_same_kind(split, arrays["train"], image_size, sequences=sequences)
+    weights = {name: _weights(split, label_kind, sequences=sequences) for name, split in arrays.items()}
+    if ignored and weights["train"] is not None:
+        raise DataError(
+            f"{arrays['train'].weight_name}: expected no weights beside `ignore`: a weight of 0 does the same"
+        )
+    for each in (arrays, targets):
+        for split in each.values():
+            _check_same_kind(split, each["train"], image_size, sequences=sequences)
     shape, dtype = converted_form(arrays["train"].inputs, sequences=sequences)
     image_format = None
     if len(shape) == 4:
@@ -108,7 +126,13 @@ def data_from_arrays(
                     block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
                     digest.update(np.ascontiguousarray(block).data)
         inputs = _resized(examples, image_format if image_size else None)
-        splits[name] = Split(name, inputs, _targets(kept, label_kind, mask_format), sample_weight=weight)
+        aside = _targets(kept, label_kind, mask_format, sequences=sequences)
+        if targets:
+            made = _examples(f"{name} targets", targets[name], chosen, digest, sequences=sequences)
+            aside = _resized(made, image_format if image_size else None)
+        elif label_kind == "arrays":
+            aside = inputs
+        splits[name] = Split(name, inputs, aside, sample_weight=weight)
     names = tuple(classes or map(str, range(count)))
     is_8_bit = dtype == np.uint8 and shape[-1] in _COLOR_MODES
     return Data(splits, names, image_format if is_8_bit else None, digest.hexdigest(), label_kind)
@@ -172,45 +196,6 @@ def _texts(split: LabelledArrays) -> list[str]:
     return [text.strip() for text in texts]
 
 
-def _as_pixels(arrays: Mapping[str, LabelledArrays]) -> tuple[Mapping[str, LabelledArrays], Literal[8, 16]]:
-    """Return images as the bytes that they are, where whole numbers of 0 to 255, not 0 and 1 alone, have another dtype.
-
-    Numbers of 16 bits keep their high byte, as those of image files do. What they had is returned beside them.
-    """
-    images = [split.inputs for split in arrays.values()]
-    if any(one.ndim < 3 for one in images) or all(one.dtype == np.uint8 for one in images):
-        return arrays, 8
-    largest = [_largest_byte(one) for one in images]
-    are_bytes = None not in largest and max(filter(None, largest), default=0) > 1
-    if not are_bytes and any(one.dtype != np.uint16 for one in images):
-        return arrays, 8
-    bits: Literal[8, 16] = 8 if are_bytes else 16
-    return {name: replace(split, inputs=_shifted(split.inputs, bits - 8)) for name, split in arrays.items()}, bits
-
-
-def _largest_byte(array: NDArray[Any] | StoredArray) -> int | None:
-    """Return the largest number; None unless all are whole and from 0 to 255."""
-    largest = 0
-    for rows in block_slices(array):
-        block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
-        if not ((block >= 0) & (block <= 255) & (block == np.floor(block))).all():
-            return None
-        largest = max(largest, int(block.max()))
-    return largest
-
-
-def _shifted(array: NDArray[Any] | StoredArray, bits: int) -> NDArray[Any] | StoredArray:
-    """Return an array without its lowest bits, as uint8; one in a file is changed as it is read."""
-    if isinstance(array, StoredArray):
-        read = array.read
-        return StoredArray(array.shape, np.dtype(np.uint8), lambda rows: _shift(read(rows), bits))
-    return _shift(array, bits)
-
-
-def _shift(array: NDArray[Any], bits: int) -> NDArray[np.uint8]:
-    return (array >> bits if bits else array).astype(np.uint8)
-
-
 def _examples(
     name: str, split: LabelledArrays, chosen: NDArray[np.int64], digest: "hashlib._Hash", *, sequences: bool
 ) -> NDArray[Any] | StoredInputs:
@@ -249,16 +234,28 @@ def _hash_form(digest: "hashlib._Hash", name: str, array: NDArray[Any] | StoredI
     digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
 
 
-def _weights(split: LabelledArrays) -> NDArray[np.float32] | None:
+def _weights(split: LabelledArrays, kind: LabelKind, *, sequences: bool) -> NDArray[np.float32] | None:
     weights, name = split.sample_weight, split.weight_name
     if weights is None:
         return None
-    if weights.dtype.kind not in "buif" or weights.shape not in ((len(split.inputs),), (len(split.inputs), 1)):
+    count = len(split.inputs)
+    shapes: list[tuple[int, ...]] = [(count,), (count, 1)]
+    if kind in ("masks", "arrays") and (sequences or split.inputs.ndim > 2):
+        shapes.append((count, *split.inputs.shape[1 : 2 if sequences else 3]))
+    if weights.dtype.kind not in "buif" or weights.shape not in shapes:
+        also = f", or for each of its {'steps' if sequences else 'pixels'}, {shapes[2]}" if shapes[2:] else ""
         raise DataError(
-            f"{name}: {weights.dtype} of shape {weights.shape}; expected a number for each of the {len(split.inputs)} "
-            "training examples"
+            f"{name}: {weights.dtype} of shape {weights.shape}; expected a number for each of the {count} training "
+            f"examples{also}"
         )
-    return checked_weights(weights.reshape(-1), lambda index: f"{name}: the weight at index {index}")
+    if weights.shape in shapes[:2]:
+        return checked_weights(weights.reshape(-1), lambda index: f"{name}: the weight at index {index}")
+
+    def named(index: int) -> str:
+        place = np.unravel_index(index, weights.shape)
+        return f"{name}: the weight at index {[int(one) for one in place]}"
+
+    return checked_weights(weights.reshape(-1), named).reshape(weights.shape)
 
 
 def _classes(arrays: Mapping[str, LabelledArrays], given: int | None) -> tuple[dict[str, NDArray[Any]], int]:
@@ -383,11 +380,11 @@ def _check_same_kind(
 
 
 def _targets(
-    labels: NDArray[Any] | StoredArray, kind: LabelKind, mask_format: ImageFormat | None
+    labels: NDArray[Any] | StoredArray, kind: LabelKind, mask_format: ImageFormat | None, *, sequences: bool
 ) -> NDArray[Any] | Inputs:
     """Return labels as a `Split` has them: of masks inputs, resized to the nearest pixel."""
     if isinstance(labels, StoredArray):
-        return _resized(StoredInputs(labels), mask_format)
+        return _resized(StoredInputs(labels, sequences=sequences), mask_format)
     return _resized(labels, mask_format) if kind == "masks" else labels
 
 

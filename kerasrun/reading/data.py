@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from annotated_types import Interval
 
-from kerasrun.errors import UnreadableImageError
+from kerasrun.errors import DataError, UnreadableImageError
 
 if TYPE_CHECKING:  # an experiment file is checked without NumPy: its import alone takes 0.1 s
     from concurrent.futures import Future
@@ -119,6 +119,48 @@ class RowFormat:
         return self.features == other.features and mine == theirs
 
 
+def channel_names(shape: Sequence[int], given: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the names of the channels of arrays of this shape, or those that are given.
+
+    Raises:
+        DataError: if another number is given.
+    """
+    count = shape[-1]
+    if given and len(given) != count:
+        raise DataError(f"{len(given)} `classes` are named, but the arrays have {count} channels: leave `classes` out")
+    colours = {1: ("grey",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
+    known = colours.get(count) if len(shape) == 3 else None
+    return tuple(given or known or map(str, range(count)))
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    """How the arrays that a network learns to make are those of the data. Travels in the model file."""
+
+    shape: tuple[Annotated[int, Interval(ge=1, le=2**24)], ...]
+    """The shape of one: (height, width, channels), (steps, channels) or (features,)."""
+    scale: tuple[float, ...] = (1.0,)
+    """What the network's output is of a number in the data, number × scale + offset: one for all channels, or one for
+    each."""
+    offset: tuple[float, ...] = (0.0,)
+    are_bytes: bool = False
+    """Whether the numbers in the data are whole, from 0 to 255."""
+    of_inputs: bool = False
+    """Whether the network makes its own inputs again."""
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether an image file can hold one."""
+        return self.are_bytes and len(self.shape) == 3 and self.shape[-1] in CHANNELS.values()
+
+    def in_units(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Return outputs, (…, channels), as numbers of the data."""
+        import numpy as np
+
+        numbers: NDArray[np.float64] = (outputs.astype(np.float64) - self.offset) / self.scale
+        return numbers
+
+
 class Inputs(Protocol):
     """The examples of a split, readable in any order."""
 
@@ -153,12 +195,14 @@ class Split:
     labels: NDArray[Any] | Inputs
     """By `Data.label_kind`. `classes`: class numbers, int64 (examples,). `multi_label`: 0 and 1, uint8 (examples,
     labels). `numbers`: float32 (examples, targets). `masks`: class numbers to be read as they are asked for, each uint8
-    (height, width, 1)."""
+    (height, width, 1). `arrays`: what the network is to make of each example, read as examples are; the very `inputs`
+    where it is to make these again."""
     names: tuple[str, ...] | None = None
     """Where each example comes from (a path relative to the data), for messages; None for arrays."""
     skipped: tuple[SkippedFile, ...] = ()
     sample_weight: NDArray[np.float32] | None = None
-    """How much each example counts in the training loss, (examples,); None where the data do not say."""
+    """How much each example counts in the training loss, (examples,), or each of its pixels or steps; None where the
+    data do not say."""
     groups: NDArray[np.int64] | None = None
     """The number of each example's group, (examples,), which is not divided; None where each is on its own."""
     times: NDArray[np.float64] | None = None
@@ -179,12 +223,12 @@ class Split:
         """The labels of a kind that is held in memory.
 
         Raises:
-            TypeError: for masks.
+            TypeError: for masks and arrays.
         """
         import numpy as np
 
         if not isinstance(self.labels, np.ndarray):
-            raise TypeError("masks are read as they are asked for")
+            raise TypeError("masks and arrays are read as they are asked for")
         return self.labels
 
     def class_counts(self, classes: int) -> NDArray[np.int64]:

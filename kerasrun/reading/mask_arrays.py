@@ -1,12 +1,14 @@
-"""Masks in arrays: whole numbers become class numbers, uint8 of shape (examples, height, width, 1)."""
+"""Masks in arrays: whole numbers become class numbers, uint8 of shape (examples, height, width, 1), or of steps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
+from kerasrun.reading.data import IGNORED
 from kerasrun.reading.files import listed
 from kerasrun.reading.labelled_arrays import LabelledArrays
 from kerasrun.reading.memory import memory_budget
@@ -16,55 +18,106 @@ _MOST_VALUES = 256
 
 
 def masks_of_classes(
-    arrays: Mapping[str, LabelledArrays], names: Sequence[str] | None
+    arrays: Mapping[str, LabelledArrays],
+    names: Sequence[str] | None,
+    ignored: Sequence[int | str] = (),
+    *,
+    sequences: bool = False,
 ) -> tuple[dict[str, NDArray[np.uint8] | StoredArray], tuple[str, ...]]:
     """Return the masks of every split as class numbers, in memory where they fit into it, and the classes.
 
-    The values are 0 and 255 for two classes, or class numbers from 0.
+    The values are 0 and 255 for two classes, or class numbers from 0; or the masks are one-hot.
 
     Args:
         names: of the classes, or None for their values.
+        ignored: values and names of classes that do not count: their pixels are `IGNORED`, and they are not returned.
+        sequences: whether inputs are sequences, of which each step has a class.
 
     Raises:
         DataError: if an array holds no masks of its images, or other values; the message has its name.
     """
-    found = {name: _values(split) for name, split in arrays.items()}
+    given, channels = arrays["train"].labels_name, set()
+    for name, split in arrays.items():
+        places = _places(split, sequences=sequences)
+        if split.labels.ndim == len(places) + 1 and split.labels.shape[-1] > 1:
+            channels.add(split.labels.shape[-1])
+            arrays = {**arrays, name: replace(split, labels=_numbers_of_one_hot(split))}
+    if channels:
+        names = names or tuple(map(str, range(max(channels))))
+    found = {name: _values(split, sequences=sequences) for name, split in arrays.items()}
     there = np.logical_or.reduce([present for present, _ in found.values()])
-    values = np.flatnonzero(there).tolist()
-    given = arrays["train"].labels_name
-    if set(values) <= {0, 255} and 255 in values:
+    numbers = {one for one in ignored if isinstance(one, int)}
+    if unknown := [one for one in ignored if isinstance(one, str) and one not in (names or ())]:
+        raise DataError(f"{given}: `ignore` names {unknown[0]!r}, which is not one of `classes`; say the value instead")
+    present = np.flatnonzero(there).tolist()
+    values = [value for value in present if value not in numbers]
+    if values and {*values} <= {0, 255} and 255 in values:
         kept = [0, 255]
     else:
-        kept = list(range(len(names) if names else max(values) + 1))
-        if values[-1] >= len(kept) or (not names and len(values) < len(kept)):
+        counted = [value for value in range(_MOST_VALUES) if value not in numbers]
+        kept = counted[: len(names) if names else sum(value <= max(values, default=0) for value in counted)]
+        if not {*values} <= {*kept} or (not names and len(values) < len(kept)):
             raise DataError(
-                f"{given}: the masks have the values {listed([str(one) for one in values])}; expected 0 and 255, or "
+                f"{given}: the masks have the values {listed([str(one) for one in present])}; expected 0 and 255, or "
                 f"class numbers {f'from 0 to {len(kept) - 1}' if names else 'from 0 without a gap'}"
+                + (", or `ignore: [255]` for pixels that have none" if 255 in values else "")
             )
     classes = tuple(names or map(str, kept))
-    if len(classes) != len(kept) or len(kept) < 2:
+    counting = [place for place, name in enumerate(classes) if name not in ignored]
+    if len(classes) != len(kept) or len(counting) < 2:
         raise DataError(
-            f"{given}: the masks have the values {listed([str(one) for one in values])}, but "
+            f"{given}: the masks have the values {listed([str(one) for one in present])}, but "
             + (f"`classes` names {len(classes)}" if names else "two classes or more are needed")
+            + (" beside those that `ignore` leaves out" if ignored else "")
         )
-    for place, value in enumerate(kept):
-        if not found["train"][0][value]:
+    for place in counting:
+        if not found["train"][0][kept[place]]:
             raise DataError(f"{given}: no pixel to train on is of the class {classes[place]!r}")
-    table = np.zeros(_MOST_VALUES, np.uint8)
-    table[kept] = np.arange(len(kept))
-    return {name: _numbers(arrays[name], read, table) for name, (_, read) in found.items()}, classes
+    table = np.full(_MOST_VALUES, IGNORED, np.uint8)
+    table[[kept[place] for place in counting]] = np.arange(len(counting))
+    masks = {name: _numbers(arrays[name], read, table, sequences=sequences) for name, (_, read) in found.items()}
+    return masks, tuple(classes[place] for place in counting)
 
 
-def _values(split: LabelledArrays) -> tuple[NDArray[np.bool_], NDArray[np.uint8] | None]:
+def _places(split: LabelledArrays, *, sequences: bool) -> tuple[int, ...]:
+    """Return the shape of what has a class for each pixel or step, with the examples first."""
+    inputs = split.inputs
+    if inputs.ndim not in ((2, 3) if sequences else (3, 4)):
+        raise DataError(f"{split.inputs_name}: has shape {inputs.shape}; `labels: masks` needs images or sequences")
+    return (len(split.labels), *inputs.shape[1 : 2 if sequences else 3])
+
+
+def _numbers_of_one_hot(split: LabelledArrays) -> NDArray[np.uint8] | StoredArray:
+    """Return the class of each pixel, `IGNORED` where it has none."""
+    labels, name = split.labels, split.labels_name
+    if labels.dtype.kind not in "buif" or labels.shape[-1] > IGNORED:
+        raise DataError(
+            f"{name}: {labels.dtype} of shape {labels.shape}; expected one-hot masks of at most 255 classes"
+        )
+
+    def numbers(rows: Rows) -> NDArray[np.uint8]:
+        block = _read(labels, rows)
+        is_one = block == 1
+        count = is_one.sum(axis=-1)
+        if (~is_one & (block != 0)).any() or (count > 1).any():
+            raise DataError(
+                f"{name}: shape {labels.shape}, but not one-hot: expected a single 1 among zeros, or only 0"
+            )
+        return np.where(count == 0, IGNORED, is_one.argmax(axis=-1)).astype(np.uint8)
+
+    if isinstance(labels, StoredArray):
+        return StoredArray(labels.shape[:-1], np.dtype(np.uint8), numbers)
+    return np.concatenate([numbers(rows) for rows in block_slices(labels)])
+
+
+def _values(split: LabelledArrays, *, sequences: bool) -> tuple[NDArray[np.bool_], NDArray[np.uint8] | None]:
     """Return which of the 256 values the masks have, and the masks if they fit into memory."""
     labels, name = split.labels, split.labels_name
-    if split.inputs.ndim not in (3, 4):
-        raise DataError(f"{split.inputs_name}: has shape {split.inputs.shape}; `labels: masks` needs images")
-    shape = (len(labels), *split.inputs.shape[1:3])
+    shape = _places(split, sequences=sequences)
     if labels.dtype.kind not in "buif" or labels.shape not in (shape, (*shape, 1)):
         raise DataError(
             f"{name}: {labels.dtype} of shape {labels.shape}; expected masks of shape {shape} or {(*shape, 1)}: a "
-            "whole number for each pixel of the images"
+            f"whole number for each {'step of the sequences' if sequences else 'pixel of the images'}, or one-hot"
         )
     present = np.zeros(_MOST_VALUES, np.bool_)
     fits = len(labels) * int(np.prod(shape[1:])) <= memory_budget()
@@ -83,13 +136,13 @@ def _values(split: LabelledArrays) -> tuple[NDArray[np.bool_], NDArray[np.uint8]
 
 
 def _numbers(
-    split: LabelledArrays, read: NDArray[np.uint8] | None, table: NDArray[np.uint8]
+    split: LabelledArrays, read: NDArray[np.uint8] | None, table: NDArray[np.uint8], *, sequences: bool
 ) -> NDArray[np.uint8] | StoredArray:
     if read is not None:
         found: NDArray[np.uint8] = table[read]
         return found
     labels = split.labels
-    shape = (*split.inputs.shape[1:3], 1)
+    shape = (*_places(split, sequences=sequences)[1:], 1)
 
     def masks(rows: Rows) -> NDArray[np.uint8]:
         numbers: NDArray[np.uint8] = table[_read(labels, rows).astype(np.uint8)]

@@ -35,6 +35,19 @@ class Overlay:
     """Class numbers, (height, width)."""
 
 
+@dataclass(frozen=True)
+class Reconstruction:
+    """An array that a network made, to be drawn."""
+
+    name: str
+    given: NDArray[Any] | None
+    """What it was made of, where that is not what was wanted."""
+    true: NDArray[Any]
+    predicted: NDArray[Any]
+    limits: tuple[float, float] | None
+    """The numbers of black and white; None where they follow from what was wanted."""
+
+
 def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Draw counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
     count = len(classes)
@@ -103,7 +116,7 @@ def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
     for row, example in zip(panels, examples, strict=True):
         titles = (example.name, "true", "predicted")
         for axes, title, mask in zip(row, titles, (None, example.true, example.predicted), strict=True):
-            image = _grey_or_color(example.image)
+            image = grey_or_color(example.image)
             axes.imshow(image, cmap="gray")
             if mask is not None:
                 # The first class is most often the background: nothing is laid over it.
@@ -114,6 +127,30 @@ def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
     for number, name in shown:
         figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=curve_label(name))
     figure.legend(loc="outside lower center", ncols=min(len(shown), 6))
+    return figure
+
+
+def reconstructions(examples: Sequence[Reconstruction]) -> Figure:
+    """Draw a row for each example: what was given, wanted and made, as images; as lines where they are none."""
+    columns = 2 + any(one.given is not None for one in examples)
+    are_images = examples[0].true.ndim == 3
+    figure = _empty(3 * columns if are_images else 8, (3 if are_images else 2) * len(examples))
+    panels: Any = figure.subplots(len(examples), columns if are_images else 1, squeeze=False)
+    for row, example in zip(panels, examples, strict=True):
+        if not are_images:
+            for label, numbers in (("true", example.true), ("predicted", example.predicted)):
+                row[0].plot(np.asarray(numbers).reshape(len(numbers), -1)[:, 0], label=label)
+            row[0].set_title(plain(example.name), fontsize=9)
+            row[0].legend(fontsize=8)
+            continue
+        low, high = example.limits or (float(example.true.min()), float(example.true.max()))
+        shown = [(example.name, example.given)] if example.given is not None else []
+        both = [(numbers - low) / (high - low if high > low else 1) for numbers in (example.true, example.predicted)]
+        titles = ("true" if shown else example.name, "predicted")
+        for axes, (title, image) in zip(row, [*shown, *zip(titles, both, strict=True)], strict=True):
+            axes.imshow(grey_or_color(np.clip(image, 0, 1) if image.dtype == np.float64 else image), cmap="gray")
+            axes.set_title(plain(title), fontsize=9)
+            axes.set_axis_off()
     return figure
 
 
@@ -135,7 +172,7 @@ def _empty(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _grey_or_color(image: NDArray[Any]) -> NDArray[Any]:
+def grey_or_color(image: NDArray[Any]) -> NDArray[Any]:
     """Return what matplotlib can show: (height, width) or (height, width, 3), uint8 or 0 to 1."""
     if image.shape[-1] not in (3, 4):
         return image[..., 0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.data import ImageFormat, Inputs
 from kerasrun.report import plain
 from kerasrun.report.values import OutputKind
 
@@ -35,6 +35,8 @@ class Question:
     """Width and height to which each mask is brought back; empty where it stays as the network made it."""
     image_format: ImageFormat | None = None
     """How an image became an input."""
+    inputs: Inputs | None = None
+    """The examples."""
     save: Callable[[Any, Path], None] = lambda picture, file: picture.save(file)
     """The function that writes a picture of Pillow to a file."""
 

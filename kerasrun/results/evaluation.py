@@ -157,7 +157,7 @@ def _report(
 
     info = trained.info
     with network_explained(trained.path):
-        targets = model_targets(trained.model, experiment, len(info.classes), info.label_kind)
+        targets = model_targets(trained.model, experiment, len(info.classes), info.task)
         compile_model(trained.model, experiment, targets)
         scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
         metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)

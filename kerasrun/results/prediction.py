@@ -41,8 +41,8 @@ def predict(
         top: how many classes to name for each example, where one class holds; by default one.
         every: name all of them, or the probability of every label.
         threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
-        masks: the folder for the files of masks; by default `predictions`.
-        mask_size: `original` brings a mask to the size of its image, `input` leaves it as the network made it.
+        masks: the folder for the files of masks, or of images; by default `predictions`.
+        mask_size: `original` brings one to the size of its image, `input` leaves it as the network made it.
         trust: run code that the model brings.
         plugins: those that the model needs; a model in a run directory finds its own.
 
@@ -61,8 +61,8 @@ def predict(
         raise UsageError("--top and --all both say how many classes to name; give one of them")
     if not info.task.one_class and top is not None:
         raise ModelFileError(f"{model} does not choose one of several classes, so there is no --top; leave it out")
-    if not info.task.per_pixel and masks is not None:
-        raise ModelFileError(f"{model} does not make masks, so there is nothing for --masks; leave it out")
+    if not info.task.writes and masks is not None:
+        raise ModelFileError(f"{model} does not make masks or images, so there is nothing for --masks; leave it out")
     check_threshold(info, threshold, model)
     found = read_examples(examples, info, model)
     question = Question(
@@ -75,6 +75,7 @@ def predict(
         files=info.task.files(Path(masks or MASKS), found.paths, found.images),
         sizes=found.sizes if mask_size == "original" else (),
         image_format=info.image_format,
+        inputs=found.inputs,
         save=save_picture,
     )
     trained = open_model(model, deterministic=info.deterministic, plugin_files=plugin_files, trust=trust)

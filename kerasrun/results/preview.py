@@ -73,7 +73,8 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
     experiment, train = prepared.experiment, prepared.train
     labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)
     preprocess = preprocessing_model(experiment, train.inputs)
-    augmentation = augmentation_of(experiment, train.inputs.example_shape, masks=isinstance(labels, Masks))
+    blends = task_named(prepared.data.label_kind).blends
+    augmentation = augmentation_of(experiment, train, blends=blends)
     batches = training_batches(
         train.inputs,
         labels,

@@ -12,7 +12,7 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind
 from kerasrun.reading.files import listed
 from kerasrun.sources._first_look import fitting_size
-from kerasrun.sources.base import ArrayLabels, ClassNames, ImageSize, Recognized, Source
+from kerasrun.sources.base import ArrayLabels, ClassNames, Ignored, ImageSize, Recognized, Source
 from kerasrun.tasks.base import task_named
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ class ArraySource(Source):
         """Whether arrays of three dimensions are sequences, and not images in grey."""
         return False
 
+    @property
+    def of_inputs(self) -> bool:
+        """Whether the labels are the examples themselves, so that none are read."""
+        return getattr(self, "labels", None) == "input"
+
     def data_from(self, arrays: Mapping[str, "LabelledArrays"], classes: Sequence[str] | None = None) -> Data:
         """Make data of arrays as `data_from_arrays` does, by the fields; `classes` where they name none."""
         from kerasrun.reading.arrays import data_from_arrays
@@ -54,6 +59,7 @@ class ArraySource(Source):
             interpolation=self.interpolation,
             fit_mode=self.fit_mode,
             limit=self.limit,
+            ignored=getattr(self, "ignore", ()),
             sequences=self.are_sequences,
         )
 
@@ -67,23 +73,39 @@ class AnyArrays(ArraySource):
     take nothing else (`Conv1D`, `LSTM`, `Embedding`, …)."""
     labels: ArrayLabels = "classes"
     """`classes`: class numbers from 0, or one-hot rows; `multi_label`: rows of 0 and 1; `numbers`: any numbers;
-    `masks`: a class for each pixel, (examples, height, width), of the values 0 and 255 or class numbers from 0."""
+    `masks`: a class for each pixel, (examples, height, width), of the values 0 and 255 or class numbers from 0, or
+    one-hot; or for each step of a sequence, (examples, steps);
+    `arrays`: an image for each image, (examples, height, width[, channels]), or numbers for each step of a sequence,
+    (examples, steps[, numbers]); `input`: the examples themselves, for an autoencoder, which needs no labels."""
+
+    ignore: Ignored = ()
+    """Classes, or values of masks, whose pixels or steps do not count: `[void]`, `[255]`. They are kept out of the
+    loss, of every metric and of `evaluate`, and the network has no output for them. What is all 0 in one-hot masks has
+    the value 255."""
 
     @model_validator(mode="after")
     def _fits_masks(self) -> Self:
-        if self.are_masks and self.fit_mode != "resize":
+        if self.ignore and self.label_kind != "masks":
+            raise ValueError("expected no ignore beside labels that are not masks")
+        if self.label_kind == "masks" and self.fit_mode != "resize":
             raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
-        if self.are_masks and self.are_sequences:
-            raise ValueError("expected examples: images, as masks are of images")
         return self
 
     @property
     def label_kind(self) -> LabelKind:
-        return self.labels
+        return "arrays" if self.of_inputs else self.labels
 
     @property
-    def are_masks(self) -> bool:
-        """Whether the labels are masks, which may be read when they are asked for."""
+    def ignores(self) -> bool:
+        return bool(self.ignore)
+
+    @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        return self.classes and tuple(name for name in self.classes if name not in self.ignore)
+
+    @property
+    def reads_labels_later(self) -> bool:
+        """Whether the labels are as large as examples, and may be read like these when they are asked for."""
         return task_named(self.label_kind).per_pixel
 
     @property
@@ -176,7 +198,8 @@ class NamedArrays(AnyArrays):
 
         found = {}
         for split in SPELLINGS:
-            x, y = (self._array(f"{axis}_{split}", present) for axis in "xy")
+            x = self._array(f"x_{split}", present)
+            y = x if self.of_inputs else self._array(f"y_{split}", present)
             if bool(x) != bool(y):
                 lacking = f"{'y' if x else 'x'}_{split}"
                 raise DataError(f"{self.path}: has {x or y}, but no {lacking}; it has {listed(present)}")
@@ -184,9 +207,10 @@ class NamedArrays(AnyArrays):
                 found[split] = (x, y, self._array("sample_weight", present) if split == "train" else None)
         arrays = {}
         for split, (x, y, weight) in found.items():
+            inputs = examples(x)
             arrays[split] = LabelledArrays(
-                examples(x),
-                examples(y) if self.are_masks else array(y),
+                inputs,
+                inputs if self.of_inputs else examples(y) if self.reads_labels_later else array(y),
                 f"{self.path}: {x}",
                 f"{self.path}: {y}",
                 array(weight) if weight else None,

@@ -18,6 +18,7 @@ from kerasrun.reading.data import (
     Shape,
     SkippedFile,
     Split,
+    channel_names,
 )
 from kerasrun.reading.files import sha256_of, stamp
 from kerasrun.sources.base import ImageSize, OnBadFile, Source
@@ -37,8 +38,8 @@ class ListedImages:
     """The image files of a split, in the order of the examples."""
 
     paths: Sequence[Path]
-    labels: "NDArray[Any]"
-    """As in `Split`."""
+    labels: "NDArray[Any] | None"
+    """As in `Split`; None where they are the images themselves."""
     entries: Sequence[str]
     """What the fingerprint has of each file beside its contents: nothing that depends on where the data are."""
     sample_weight: "NDArray[np.float32] | None" = None
@@ -66,6 +67,11 @@ class ImageSource(Source):
     @property
     def example_shape(self) -> Shape:
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels, which images have in the place of classes where they are their own labels."""
+        return channel_names((1, 1, CHANNELS[self.color_mode]))
 
     def data_of(
         self,
@@ -143,10 +149,11 @@ def _splits(images: "ImageFiles", listed: Mapping[str, ListedImages], root: Path
         if not kept:
             first = f"{skipped[0].path}: {skipped[0].reason}"
             raise DataError(f"{root}: none of the {len(skipped)} images for {name} can be read, among them {first}")
+        inputs = images.inputs([start + place for place in kept])
         splits[name] = Split(
             name,
-            images.inputs([start + place for place in kept]),
-            split.labels[kept],
+            inputs,
+            inputs if split.labels is None else split.labels[kept],
             tuple(split.paths[place].as_posix().removeprefix(above) for place in kept),
             skipped,
             None if split.sample_weight is None else split.sample_weight[kept],

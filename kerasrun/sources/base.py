@@ -14,8 +14,10 @@ from kerasrun.components import Kind
 from kerasrun.reading.data import INPUT, Data, ImageFormat, LabelKind, RowFormat, Shape, Split
 from kerasrun.tasks.base import task_named
 
-ArrayLabels = Literal["classes", "multi_label", "numbers", "masks"]
-"""The kinds of labels that arrays can hold; for the others see `LabelKind`."""
+ArrayLabels = Literal["classes", "multi_label", "numbers", "masks", "arrays", "input"]
+"""The kinds of labels that arrays can hold, or that they need none; for the others see `LabelKind`."""
+ClassLabels = Literal["classes", "input"]
+"""The same where labels can only be classes."""
 Length = Annotated[int, Field(ge=1)]
 
 
@@ -52,6 +54,25 @@ ClassNames = Annotated[
     Field(min_length=2),
     AfterValidator(_without_repetition),
 ]
+
+
+def _several(given: Any) -> Any:
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return values of which none is there twice; else raise a ValueError."""
+    if len(set(values)) < len(values):
+        raise ValueError("expected every value and every colour once")
+    return values
+
+
+Value = Annotated[int, Field(ge=0, le=255)]
+"""A value of a mask."""
+Ignored = Annotated[
+    tuple[Value | Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several), AfterValidator(once)
+]
+"""Values of masks, and names of their classes, that do not count."""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import Data, ImageFormat, Split
-from kerasrun.reading.files import list_folder, listed
+from kerasrun.reading.data import Data, ImageFormat, LabelKind, RowFormat, Split
+from kerasrun.reading.files import image_files, list_folder, listed
 from kerasrun.reading.folders import (
     check_classes,
     class_folders,
@@ -22,7 +22,7 @@ from kerasrun.reading.folders import (
 )
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
-from kerasrun.sources.base import ClassNames, OnBadFile, Recognized
+from kerasrun.sources.base import ClassLabels, ClassNames, OnBadFile, Recognized
 
 if TYPE_CHECKING:
     from kerasrun.reading.division import Marks
@@ -48,6 +48,9 @@ class Directory(ImageSource):
 
     path: ExperimentPath
     """The folder that holds the class folders, or the folders of the splits."""
+    labels: ClassLabels = "classes"
+    """`classes`, by class folders; or `input`: the images themselves, for an autoencoder. Then every image below the
+    folder of a split is taken, in class folders or not."""
     classes: ClassNames | None = None
     """The class folders to use, in the order of the class numbers; by default all, sorted by name."""
     group: str | None = None
@@ -64,8 +67,25 @@ class Directory(ImageSource):
             raise ValueError(f"expected a regular expression; {error}") from error
         return value
 
+    @model_validator(mode="after")
+    def _has_classes(self) -> Self:
+        if self.classes is not None and self.labels == "input":
+            raise ValueError("expected no classes beside labels: input")
+        return self
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return "arrays" if self.labels == "input" else self.labels
+
+    @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        return self.channels if self.labels == "input" else self.classes
+
     def open(self) -> Data:
         folders = _folders(self.path)
+        if self.labels == "input":
+            listed = {name: self._images_below(name, folder) for name, folder in folders.items()}
+            return self.data_of(self.path, listed, self.channels, self.label_kind)
         found = {name: class_folders(folder) for name, folder in folders.items()}
         classes = match_classes(found, self.classes)
         every = {name: labelled_files(folder, found[name], classes) for name, folder in folders.items()}
@@ -81,6 +101,24 @@ class Directory(ImageSource):
             classes,
             needed={n: f"{folder}: no image to train on in this class folder" for n, folder in folder_of.items()},
         )
+
+    def other(
+        self, path: Path, image_format: ImageFormat | None, row_format: RowFormat | None, classes: Sequence[str]
+    ) -> Split | None:
+        if self.labels != "input" or image_format is None:
+            return None
+        folders = split_folders(path)
+        name = next((name for name in ("test", "validation", "train") if name in folders), path.resolve().name)
+        every = self.model_copy(update={"limit": None, "group": None})
+        return split_of(path, name, every._images_below(name, folders.get(name, path)), image_format, self.on_bad_file)
+
+    def _images_below(self, split: str, folder: Path) -> ListedImages:
+        files = _within_limit([(file, 0) for file in image_files([folder])], self.limit)
+        marks = self._marks(files, [folder])
+        entries = [f"{split}/{file.relative_to(folder).as_posix()}" for file, _ in files]
+        if marks and marks.groups:
+            entries = [f"{entry} {group}" for entry, group in zip(entries, marks.groups, strict=True)]
+        return ListedImages([file for file, _ in files], None, entries, marks=marks)
 
     def _marks(self, files: LabelledFiles, folders: Sequence[Path | None]) -> "Marks | None":
         """Find to which groups files belong, whose class numbers are places in `folders`."""

@@ -13,12 +13,12 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import Data, Shape
+from kerasrun.reading.data import Data, LabelKind, Shape
 from kerasrun.reading.files import list_folder, listed, unreadable
 from kerasrun.reading.memory import too_large, too_packed
 from kerasrun.regular_files import open_regular
 from kerasrun.sources._array_source import ArraySource
-from kerasrun.sources.base import Recognized
+from kerasrun.sources.base import ClassLabels, Recognized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +49,8 @@ class Idx(ArraySource):
     form: ClassVar[str] = "a folder with MNIST's IDX files"
     generality: ClassVar[int] = 1
 
+    labels: ClassLabels = "classes"
+    """`classes`, from the files of labels; or `input`: the images themselves, for an autoencoder."""
     path: ExperimentPath | None = None
     """The folder with the files of MNIST's names; not needed where the files are named one by one."""
     train_images: ExperimentPath | None = None
@@ -66,7 +68,7 @@ class Idx(ArraySource):
 
     @model_validator(mode="after")
     def _names_whole_splits(self) -> Self:
-        for split in PREFIXES:
+        for split in () if self.of_inputs else PREFIXES:
             images, labels = getattr(self, f"{split}_images"), getattr(self, f"{split}_labels")
             if (images is None) != (labels is None):
                 given, lacking = ("images", "labels") if images else ("labels", "images")
@@ -74,6 +76,10 @@ class Idx(ArraySource):
         if self.path is None and self.train_images is None:
             raise ValueError("expected path (a folder with MNIST's file names), or train_images and train_labels")
         return self
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return "arrays" if self.of_inputs else self.labels
 
     @property
     def example_shape(self) -> Shape:
@@ -84,8 +90,12 @@ class Idx(ArraySource):
 
         arrays = {}
         for split in PREFIXES:
-            images, labels = self._file(split, "images"), self._file(split, "labels")
-            if images and labels:
+            images = self._file(split, "images")
+            labels = None if self.of_inputs else self._file(split, "labels")
+            if images and self.of_inputs:
+                pixels = read_idx(images, "images")
+                arrays[split] = LabelledArrays(pixels, pixels, str(images), str(images))
+            elif images and labels:
                 arrays[split] = LabelledArrays(
                     read_idx(images, "images"), read_idx(labels, "labels"), str(images), str(labels)
                 )

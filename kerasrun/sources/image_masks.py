@@ -10,11 +10,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import CHANNELS, ColorMode, Data, ImageFormat, Interpolation, LabelKind, Shape, Split
+from kerasrun.reading.data import (
+    CHANNELS,
+    ColorMode,
+    Data,
+    ImageFormat,
+    Interpolation,
+    LabelKind,
+    Shape,
+    Split,
+    channel_names,
+)
 from kerasrun.reading.files import is_image, list_folder, listed, sha256_of
 from kerasrun.reading.folders import by_split
 from kerasrun.sources._first_look import fitting_size, image_keys
-from kerasrun.sources.base import ClassName, ClassNames, ImageSize, Recognized, Source
+from kerasrun.sources.base import ClassName, ClassNames, Ignored, ImageSize, Recognized, Source, Value, once
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
@@ -33,24 +43,12 @@ def _by_value(given: Any) -> Any:
     for name, value in given.items():
         if value != "rest" and not (str(value).isdecimal() and int(value) <= 255):
             raise ValueError(f"expected a value of 0 to 255, or rest, for each class; {name} has {value}")
-    return dict(zip(_once(tuple(str(value) for value in given.values())), given, strict=True))
+    return dict(zip(once(tuple(str(value) for value in given.values())), given, strict=True))
 
 
-def _several(given: Any) -> Any:
-    return given if isinstance(given, list | tuple) else [given]
-
-
-def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        raise ValueError("expected every value and every colour once")
-    return values
-
-
-Value = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Value, Value, Value]
-Name = Annotated[str, Field(min_length=1)]
 MaskValue = Value | Literal["rest"]
-ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(_once)]
+ValueList = Annotated[tuple[Value, ...], Field(min_length=2), AfterValidator(once)]
 
 
 class ImageMasks(Source):
@@ -59,7 +57,8 @@ class ImageMasks(Source):
     A mask belongs to the image of the same name, whatever the extensions (see `mask_suffix`), and has its size. Its
     values say the class of each pixel: 0 and 255 for two classes, class numbers from 0, or what `mask_values` says; a
     palette's indices count, or its colours where the same index has another one in another file. Of masks that are
-    colours, `mask_colors` says which is which class. Masks are resized to the nearest pixel: no values are mixed.
+    colours, `mask_colors` says which is which class. Masks are resized to the nearest pixel: no values are mixed. With
+    `labels: arrays` the second folder holds images that are to be made of those in the first.
     """
 
     kind: ClassVar[str] = "image_masks"
@@ -72,6 +71,11 @@ class ImageMasks(Source):
     """The name of the folders of images."""
     masks: str = "masks"
     """The name of the folders of masks; with `mask_suffix` it may be that of the images."""
+    labels: Literal["masks", "arrays"] = "masks"
+    """What the files in `masks` are: `masks`, or `arrays`: images to be made of the images, such as clean ones of noisy
+    ones; they are resized as images are, and may be larger than these where there is no `image_size`."""
+    mask_color_mode: ColorMode | None = None
+    """The `color_mode` of images in `masks`, with `labels: arrays`; by default that of `images`."""
     mask_suffix: str = ""
     """What the name of a mask has behind that of its image: `_mask` for `1_mask.png`; others are passed over."""
     image_size: ImageSize | None = None
@@ -90,16 +94,21 @@ class ImageMasks(Source):
     )
     """The colour of each class, in the order of the class numbers: `{road: [128, 64, 128], other: rest}`; `rest` is
     every other colour."""
-    ignore: Annotated[tuple[Value | Name, ...], BeforeValidator(_several), AfterValidator(_once)] = ()
+    ignore: Ignored = ()
     """Classes, or values of masks, whose pixels do not count: `[void]`, `[255]`. They are kept out of the loss, of
     every metric and of `evaluate`, and the network has no output for them."""
 
     @model_validator(mode="after")
     def _values_of_classes(self) -> "ImageMasks":
+        of_classes = [key for key in ("classes", "mask_values", "mask_colors", "ignore") if getattr(self, key)]
+        if self.labels == "arrays" and of_classes:
+            raise ValueError(f"expected no {' and '.join(of_classes)} beside labels: arrays, which have no classes")
+        if self.labels == "masks" and self.mask_color_mode:
+            raise ValueError("expected no mask_color_mode beside labels: masks")
         if self.mask_values is not None and self.mask_colors is not None:
             raise ValueError("expected mask_values or mask_colors, not both")
         if self.mask_colors is not None:
-            _once(tuple(self.mask_colors.values()))
+            once(tuple(self.mask_colors.values()))
             self._require_classes(self.mask_colors, "mask_colors")
         elif isinstance(self.mask_values, Mapping):
             self._require_classes(self.mask_values.values(), "mask_values")
@@ -144,22 +153,22 @@ class ImageMasks(Source):
 
     @property
     def label_kind(self) -> LabelKind:
-        return "masks"
+        return self.labels
 
     @property
     def example_shape(self) -> Shape:
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
-        from kerasrun.reading.image_files import first_readable, read_images
         from kerasrun.reading.masks import classes_of_values, palettes_read, scan_masks
 
         pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
         images = [image for split in pairs.values() for image, _ in split]
-        height, width = self.image_size or first_readable(images)[1]
-        image_format = ImageFormat(height, width, self.color_mode, self.interpolation)
-        scan = read_images(images, image_format, resize=self.image_size is not None)
-        scan.require_all_usable("Repair them, or remove them with their masks.")
+        scan = self._read(images, self.color_mode)
+        image_format = scan.image_format
+        height, width = image_format.height, image_format.width
+        if self.labels == "arrays":
+            return self._images_of_images(pairs, scan)
         names, given, colours = self._names, self.mask_values, self._colours_of_classes()
         if colours is not None:
             given = tuple(range(len(colours)))
@@ -184,6 +193,32 @@ class ImageMasks(Source):
         read = [(path, scan.digest(place), mask_scan.digests[place]) for place, path in enumerate(paths)]
         fingerprint = sha256_of([*read, *([("palettes by colour",)] if mask_scan.tables else [])])
         return Data(splits, classes, image_format, fingerprint, label_kind="masks")
+
+    def _read(self, files: list[Path], color_mode: ColorMode) -> "ImageFiles":
+        from kerasrun.reading.image_files import first_readable, read_images
+
+        image_format = ImageFormat(*(self.image_size or first_readable(files)[1]), color_mode, self.interpolation)
+        found = read_images(files, image_format, resize=self.image_size is not None)
+        found.require_all_usable("Repair them, or remove them with their masks or images.")
+        return found
+
+    def _images_of_images(self, pairs: Mapping[str, list[tuple[Path, Path]]], images: "ImageFiles") -> Data:
+        """Read the images in `masks`, and make data of both."""
+        made = self._read(
+            [mask for split in pairs.values() for _, mask in split], self.mask_color_mode or self.color_mode
+        )
+        splits, begin = {}, 0
+        for name, split in pairs.items():
+            places = range(begin, begin + len(split))
+            names = tuple(image.relative_to(self.path).as_posix() for image, _ in split)
+            splits[name] = Split(name, images.inputs(places), made.inputs(places), names)
+            begin += len(split)
+        read = [
+            (path.relative_to(self.path).as_posix(), images.digest(place), made.digest(place))
+            for place, path in enumerate(images.paths)
+        ]
+        channels = channel_names(made.image_format.shape)
+        return Data(splits, channels, images.image_format, sha256_of(read), label_kind="arrays")
 
     def _colours_of_classes(self) -> list[Colour | None] | None:
         """Return the colour of each class, None for that of the rest; None without `mask_colors`."""

@@ -104,6 +104,8 @@ class ImageTable(ImageSource, FeatureTable):
     """The column, or the columns, of numbers to be predicted."""
     features: Columns | None = None
     """Columns that the network sees beside the image, as the second of its inputs: `image` and `features`."""
+    labels: Literal["columns", "input"] = "columns"
+    """Whether labels are in `columns`; or the images themselves are, `input`, for an autoencoder."""
     sample_weight: Column | None = None
     """The column that says how much each training example counts in the loss."""
     split: Column | None = None
@@ -127,6 +129,10 @@ class ImageTable(ImageSource, FeatureTable):
     def _agrees(self) -> Self:
         if len(given := self._given) > 1:
             raise ValueError(f"expected one of {', '.join(LABEL_KINDS)}, received {' and '.join(given)}")
+        if self._of_inputs and (given or self.classes is not None):
+            raise ValueError(
+                f"expected no {listed([*given, *(['classes'] if self.classes else [])])} beside labels: input"
+            )
         if self.classes is not None and given == ["target"]:
             raise ValueError("expected no classes beside target: numbers have none")
         if self.split is not None and (self.validation or self.test):
@@ -149,11 +155,21 @@ class ImageTable(ImageSource, FeatureTable):
         return super().input_names if self.features is None else (IMAGE, FEATURES)
 
     @property
+    def _of_inputs(self) -> bool:
+        return self.labels == "input"
+
+    @property
     def label_kind(self) -> LabelKind:
-        return LABEL_KINDS[self.label_key]
+        return "arrays" if self._of_inputs else LABEL_KINDS[self.label_key]
+
+    @property
+    def listed_classes(self) -> tuple[str, ...] | None:
+        return self.channels if self._of_inputs else self.classes
 
     @property
     def label_columns(self) -> int | None:
+        if self._of_inputs:
+            return len(self.channels)
         if self._has_names:
             return None if self.classes is None else len(self.classes)
         columns = getattr(self, self.label_key)
@@ -180,6 +196,7 @@ class ImageTable(ImageSource, FeatureTable):
             rows = _by_split(rows["train"], required="train")
         classes = self._classes(rows["train"], layout)
         found = self._found(rows, classes, folders)
+        labels = found["train"].labels
         data = self.data_of(
             folders[self.train].path,
             found,
@@ -187,7 +204,9 @@ class ImageTable(ImageSource, FeatureTable):
             self.label_kind,
             needed={
                 int(number): f"{self.train}: no image of the class {classes[number]!r} can be read"
-                for number in (set(found["train"].labels.tolist()) if task_named(self.label_kind).one_class else ())
+                for number in (
+                    set(labels.tolist()) if task_named(self.label_kind).one_class and labels is not None else ()
+                )
             },
         )
         return replace(data, row_format=self._row_format(train, layout), notes=notes) if layout.features else data
@@ -309,7 +328,7 @@ class ImageTable(ImageSource, FeatureTable):
             first, folder = next(rows_of(table), None), folders[table.path]
             named = [place for place in free if first and folder.names_image(first[place])]
             taken["image"] = next(iter(named or free), 0)
-        if given is None:
+        if given is None and not self._of_inputs:
             labels = (_label_column(table, taken),)
         if self.label_key == "one_hot" and len(labels) < 2:
             raise DataError(f"{table.path}: `one_hot` is {table.name(labels[0])} alone; expected one for each class")
@@ -332,7 +351,7 @@ class ImageTable(ImageSource, FeatureTable):
             layout.texts,
             may_be_empty="multi_label",
             labels=() if self._has_names or self.label_key == "label" else layout.labels,
-            text=layout.labels[0] if self.label_key == "label" else None,
+            text=layout.labels[0] if self.label_key == "label" and layout.labels else None,
             weight=layout.weight,
             features=layout.features,
             gaps=self.missing == "fill",
@@ -341,6 +360,8 @@ class ImageTable(ImageSource, FeatureTable):
     def _classes(self, train: "ListedRows", layout: "_Layout") -> tuple[str, ...]:
         """Return the names of the classes, or of the columns of other labels."""
         table = train.scanned.table
+        if self._of_inputs:
+            return self.channels
         if self.label_key == "label":
             found = found_classes(train.scanned, self.classes)
             if self.classes is None and len(found) > max(_MANY_CLASSES, len(train) // 2):
@@ -381,6 +402,10 @@ class ImageTable(ImageSource, FeatureTable):
         return distinct_classes(found)
 
     def _labels(self, rows: "ListedRows", classes: Sequence[str]) -> "NDArray[Any]":
+        if self._of_inputs:
+            import numpy as np
+
+            return np.zeros(len(rows), np.int64)
         if self._has_names:
             return rows.zeros_and_ones("multi_label", self.separator, classes)
         return labels_of(rows.scanned, self.label_key, classes)
@@ -417,7 +442,9 @@ class ImageTable(ImageSource, FeatureTable):
                     skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
                     missing.append((place, written))
                     continue
-                label = classes[labels[row]] if labels.ndim == 1 else " ".join(map(str, labels[row].tolist()))
+                label = ""
+                if not self._of_inputs:
+                    label = classes[labels[row]] if labels.ndim == 1 else " ".join(map(str, labels[row].tolist()))
                 others = [one.texts[key][row] for key in ("group", "time") if key in one.texts]
                 others += [] if weights is None else [str(weights[row])]
                 others += [] if features is None else map(str, features[row].tolist())
@@ -427,7 +454,8 @@ class ImageTable(ImageSource, FeatureTable):
             kept = None if weights is None else weights[chosen]
             marks[name] = one.marks(chosen, paths)
             beside = None if features is None else features[chosen]
-            found[name] = ListedImages(paths, labels[chosen], entries, kept, tuple(skipped), marks[name], beside)
+            own = None if self._of_inputs else labels[chosen]
+            found[name] = ListedImages(paths, own, entries, kept, tuple(skipped), marks[name], beside)
         require_apart(
             {name: [str(path) for path in one.paths] for name, one in found.items()},
             lambda name, index: marks[name].place(index),

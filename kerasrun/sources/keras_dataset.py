@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -38,6 +39,8 @@ class KerasDataset(ArraySource):
 
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100", "california_housing", "boston_housing"]
     """The data set."""
+    labels: Literal["own", "input"] = "own"
+    """`own`: those of the data set, classes or prices; or `input`: the examples themselves, for an autoencoder."""
     path: ExperimentPath | None = None
     """The folder with the files, instead of Keras's own; then nothing is downloaded."""
     classes: ClassNames | None = None
@@ -45,6 +48,8 @@ class KerasDataset(ArraySource):
 
     @property
     def label_kind(self) -> LabelKind:
+        if self.of_inputs:
+            return "arrays"
         return "numbers" if self.name in NUMBERS else "classes"
 
     @property
@@ -63,7 +68,10 @@ class KerasDataset(ArraySource):
 
         files = FILES[self.name]
         folder = self._folder(files.last)
-        return self.data_from(files.read(folder), files.classes(folder))
+        arrays = files.read(folder)
+        if self.of_inputs:
+            return self.data_from({name: replace(one, labels=one.inputs) for name, one in arrays.items()})
+        return self.data_from(arrays, files.classes(folder))
 
     def _folder(self, file: Path) -> Path:
         """Return the folder that has the files, after a download where they are not there yet."""

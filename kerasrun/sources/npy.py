@@ -32,8 +32,8 @@ class Npy(AnyArrays):
 
     x_train: ExperimentPath
     """The file of training examples."""
-    y_train: ExperimentPath
-    """The file of their labels."""
+    y_train: ExperimentPath | None = None
+    """The file of their labels; needed but for `labels: input`."""
     x_validation: ExperimentPath | None = None
     """The file of validation examples."""
     y_validation: ExperimentPath | None = None
@@ -47,7 +47,7 @@ class Npy(AnyArrays):
 
     @model_validator(mode="after")
     def _names_whole_splits(self) -> Self:
-        for split in ("validation", "test"):
+        for split in () if self.of_inputs else SPELLINGS:
             given = {axis: getattr(self, f"{axis}_{split}") is not None for axis in "xy"}
             if given["x"] != given["y"]:
                 there, lacking = "xy" if given["x"] else "yx"
@@ -63,9 +63,10 @@ class Npy(AnyArrays):
             x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
             if x is not None:
                 weight = self.sample_weight if split == "train" else None
+                inputs, y = _stored(x), x if self.of_inputs else y
                 arrays[split] = LabelledArrays(
-                    _stored(x),
-                    _stored(y) if self.are_masks else _whole(y),
+                    inputs,
+                    inputs if self.of_inputs else _stored(y) if self.reads_labels_later else _whole(y),
                     str(x),
                     str(y),
                     None if weight is None else _whole(weight),

@@ -52,7 +52,7 @@ class PluginSource(AnyArrays):
             with _told(name):
                 found = arrays(split)
             if found is not None:
-                given[split] = _labelled(found, name, masks=self.are_masks)
+                given[split] = _labelled(found, name, source=self)
         if "train" not in given:
             raise DataError(f"{place}: {self.kind}('train'): gives None; expected arrays (x, y) to train on")
         return self.data_from(given)
@@ -151,7 +151,7 @@ def _told(name: str) -> Iterator[None]:
         raise PluginError(f"{name}: {type(error).__name__}: {error}") from error
 
 
-def _labelled(given: Any, name: str, *, masks: bool) -> "LabelledArrays":
+def _labelled(given: Any, name: str, *, source: PluginSource) -> "LabelledArrays":
     from kerasrun.reading.labelled_arrays import LabelledArrays
 
     if hasattr(given, "__next__"):
@@ -162,10 +162,12 @@ def _labelled(given: Any, name: str, *, masks: bool) -> "LabelledArrays":
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise DataError(f"{name}: gives {type(given).__name__}; expected (x, y) or (x, y, sample_weight)")
     x, y, *weight = given
-    targets = _array(y, f"{name}: y") if masks else _whole(y, f"{name}: y")
+    inputs, targets = _array(x, f"{name}: x"), None
+    if not source.of_inputs:
+        targets = _array(y, f"{name}: y") if source.reads_labels_later else _whole(y, f"{name}: y")
     return LabelledArrays(
-        _array(x, f"{name}: x"),
-        targets,
+        inputs,
+        inputs if targets is None else targets,
         f"{name}: x",
         f"{name}: y",
         _whole(weight[0], f"{name}: sample_weight") if weight else None,

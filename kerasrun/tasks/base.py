@@ -11,6 +11,7 @@ file's name is the task's, in model files and in `run.json` too (`label_kind`), 
 | numbers               | a linear unit for each                              | mean squared error          |
 | masks of two classes  | one sigmoid channel, as high and wide as the mask   | binary cross-entropy        |
 | masks of more classes | a softmax over channels, as high and wide           | sparse categorical cross-entropy |
+| arrays                | as many linear channels, of the shape of the array  | mean squared error          |
 
 A loss or a last layer that is given decides instead; where they contradict each other, the answer is one sentence with
 the fix. What checks an experiment imports tasks, so they import NumPy, TensorFlow and matplotlib in functions only.
@@ -33,7 +34,7 @@ from kerasrun.errors import ModelError
 from kerasrun.families import members
 from kerasrun.keras_catalogue import added, canonical
 from kerasrun.keras_objects import build
-from kerasrun.reading.data import Data, Inputs, LabelKind, Split
+from kerasrun.reading.data import ArrayForm, Data, Inputs, LabelKind, Split
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scorer, Scores, WholeScorer
 from kerasrun.report.values import OutputKind, label_values
@@ -68,13 +69,19 @@ class Output:
     units: int
     activation: str
     per_pixel: bool = False
-    """Whether every pixel gets an output, as masks need; else every example does."""
+    """Whether every pixel gets an output, as masks need, or every step; else every example does."""
+    shape: tuple[int, ...] | None = None
+    """The shape of the output for an example, where the labels say all of it."""
 
-    def layer(self) -> Any:
-        """Return the last layer itself; float32 under mixed precision too, so that the loss keeps its precision."""
+    def layer(self, rank: int = 4) -> Any:
+        """Return the last layer itself; float32 under mixed precision too, so that the loss keeps its precision.
+
+        Args:
+            rank: of what it is applied to, where every pixel or step gets an output.
+        """
         from keras import layers
 
-        if self.per_pixel:
+        if self.per_pixel and rank == 4:
             return layers.Conv2D(self.units, 1, activation=self.activation, name="output", dtype="float32")
         return layers.Dense(self.units, activation=self.activation, name="output", dtype="float32")
 
@@ -99,7 +106,7 @@ class Masks:
     """Labels that are as large as the examples: read with them, and changed with them."""
 
     inputs: Inputs
-    """Class numbers, each uint8 (height, width, 1)."""
+    """Class numbers, each uint8 (height, width, 1); or arrays of numbers, uint8 or float32."""
     encode: Callable[[Any], Any]
     """From a batch of them, a tensor, to what the loss takes."""
 
@@ -118,12 +125,18 @@ class Task(ABC):
 
     parts: tuple[OutputPart, ...] = ()
     """The outputs in their order, where there are several."""
+    form: ArrayForm | None = None
+    """How the arrays that the network makes are those of the data, where it makes any."""
     default_metrics: ClassVar[tuple[Component, ...]] = (Component("accuracy"),)
     """The metrics where the experiment does not name any."""
     one_class: ClassVar[bool] = False
     """Whether each example has exactly one of the classes, which can have weights, folders and a largest value."""
-    per_pixel: ClassVar[bool] = False
-    """Whether each pixel of an image has a label."""
+    per_pixel: bool = False
+    """Whether each pixel of an image, or each step of a sequence, has a label."""
+    blends: ClassVar[bool] = False
+    """Whether labels for each pixel are numbers, between two of which there are others, and not classes."""
+    writes: ClassVar[bool] = False
+    """Whether `predict` writes a file for each example."""
     together: ClassVar[bool] = False
     """Whether several labels may hold at once, each with a separate yes or no."""
     has_units: ClassVar[bool] = False
@@ -132,6 +145,11 @@ class Task(ABC):
     """Why the labels cannot be divided among several outputs, for a message; empty where they can."""
     counted: ClassVar[str] = "classes"
     """The plural for the names of the labels, in messages."""
+
+    def of(self, split: Split) -> Task:
+        """Return the task for labels such as those of a split."""
+        del split
+        return self
 
     # Building: loss, last layer, metrics.
 

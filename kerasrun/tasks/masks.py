@@ -5,8 +5,6 @@ Scores say how far true and predicted areas of each class cover each other, coun
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.components import Component
-from kerasrun.errors import ModelError, UsageError
+from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
-from kerasrun.reading.data import ImageFormat, Inputs, Split
+from kerasrun.reading.data import Inputs, Split
 from kerasrun.report.plain import curve_label, text_table
 from kerasrun.report.predictions import Prediction, Question, named
 from kerasrun.report.scores import Scorer, Scores, mean, shown
 from kerasrun.report.values import pixel_classes
+from kerasrun.tasks._files import files_below, unfit
 from kerasrun.tasks._kept import leave_out_ignored
 from kerasrun.tasks.base import BINARY, CATEGORICAL, Masks, Output, Targets, Task
 from kerasrun.tasks.classes import confusion_matrix, output_of_classes
@@ -42,6 +41,7 @@ class Segmentation(Task):
     """A class for each pixel."""
 
     per_pixel = True
+    writes = True
     indivisible = "the labels are masks"
 
     def default_loss(self, classes: int, units: int) -> Component:
@@ -57,6 +57,14 @@ class Segmentation(Task):
         return super().takes_both(loss) or loss not in (*BINARY, *CATEGORICAL)
 
     def check_shape(self, shape: tuple[int, ...], inputs: tuple[int, ...]) -> None:
+        if len(inputs) < 3:
+            if len(shape) != 2 or shape[:1] != inputs[:1]:
+                raise ModelError(
+                    f"the network ends in an output of shape {shape} for each example, but labels of steps need one "
+                    f"for each step, ({inputs[0]}, classes): give the last recurrent layer return_sequences: true, and "
+                    "convolutions padding: same"
+                )
+            return
         expected = inputs[:2]
         if len(shape) != 3 or shape[:2] != expected:
             raise ModelError(
@@ -66,7 +74,7 @@ class Segmentation(Task):
             )
 
     def encode(self, labels: Any, targets: Targets) -> Any:
-        """Return class numbers, uint8 (batch, height, width, 1), as the loss takes them.
+        """Return class numbers, (batch, height, width, 1) or (batch, steps, 1), as the loss takes them.
 
         Returns:
             for a sparse loss int32 (batch, height, width); for one channel float32 (batch, height, width, 1); else
@@ -109,20 +117,7 @@ class Segmentation(Task):
         return found
 
     def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
-        """Return where the mask of each example goes: as deep below `folder` as the example below the folder of all."""
-        # Of several examples in a file the number is a part of the name.
-        absolute = [Path(re.sub(r"\.npy\[(\d+)\]$", r"_\1.npy", path)).absolute() for path in paths]
-        common = Path(os.path.commonpath([path.parent for path in absolute]))
-        files = [folder / path.relative_to(common).with_suffix(".png") for path in absolute]
-        kept = {original.resolve() for original in originals}
-        owners: dict[Path, str] = {}
-        for file, path in zip(files, paths, strict=True):
-            if file in owners:
-                raise UsageError(f"{owners[file]} and {path} would both have the mask {file}; predict them one by one")
-            if file.resolve() in kept:
-                raise UsageError(f"the mask {file} would replace an image; name another folder with --masks FOLDER")
-            owners[file] = path
-        return files
+        return files_below(folder, paths, originals, "mask", ".png")
 
     def caption(self, label: Any, classes: Sequence[str]) -> str:
         return ""
@@ -227,7 +222,10 @@ class SegmentationScores(Scores):
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
 
-        return {"overlays": figures.overlays(self.overlays, [score.name for score in self.classes])}
+        are_images = all(one.image.ndim == 3 for one in self.overlays)
+        return (
+            {"overlays": figures.overlays(self.overlays, [score.name for score in self.classes])} if are_images else {}
+        )
 
 
 class SegmentationScorer:
@@ -294,9 +292,12 @@ class MaskPrediction(Prediction):
     """The file with the class numbers."""
     shares: tuple[tuple[str, float], ...]
     """Every class with its share of the pixels."""
+    steps: tuple[str, ...] = ()
+    """Of a sequence the class of each step."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"path": self.path, "mask": self.mask, "shares": dict(self.shares)}
+        steps = {"steps": list(self.steps)} if self.steps else {}
+        return {"path": self.path, "mask": self.mask, "shares": dict(self.shares), **steps}
 
     def as_row(self) -> Mapping[str, Any]:
         return {"path": self.path, "mask": self.mask, **dict(self.shares)}
@@ -307,29 +308,19 @@ class MaskPrediction(Prediction):
 
 
 def mask_prediction(place: int, numbers: NDArray[np.int64], question: Question) -> MaskPrediction:
-    """Write the mask of the example at `place`: class numbers, (height, width) of the network's input."""
+    """Write the mask of the example at `place`: class numbers, (height, width) of the network's input, or (steps,)."""
     import numpy as np
-
-    names, file = question.classes, question.files[place]
-    mask = _picture(numbers, len(names))
-    if question.sizes and question.image_format:
-        mask = unfit(mask, question.image_format, question.sizes[place])
-    question.save(mask, file)
-    counts = np.bincount(numbers.reshape(-1), minlength=len(names)) / numbers.size
-    return MaskPrediction(question.paths[place], str(file), named(names, counts))
-
-
-def unfit(mask: Image.Image, image_format: ImageFormat, original: tuple[int, int]) -> Image.Image:
-    """Bring a mask back to the size of the image that was fitted; by the nearest pixel: no class is between two."""
     from PIL import Image
 
-    from kerasrun.reading.images import inner_size
-
-    if image_format.fit_mode == "pad":
-        inner = inner_size(original, mask.size)
-        left, top = ((whole - part) // 2 for whole, part in zip(mask.size, inner, strict=True))
-        mask = mask.crop((left, top, left + inner[0], top + inner[1]))
-    return mask.resize(original, Image.Resampling.NEAREST)
+    names, file = question.classes, question.files[place]
+    mask = _picture(np.atleast_2d(numbers), len(names))  # of a sequence as wide as it is long
+    if question.sizes and question.image_format:
+        # By the nearest pixel: no class is between two.
+        mask = unfit(mask, question.image_format, question.sizes[place], Image.Resampling.NEAREST)
+    question.save(mask, file)
+    counts = np.bincount(numbers.reshape(-1), minlength=len(names)) / numbers.size
+    steps = tuple(names[number] for number in numbers) if numbers.ndim == 1 else ()
+    return MaskPrediction(question.paths[place], str(file), named(names, counts), steps)
 
 
 def _picture(numbers: NDArray[np.int64], classes: int) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
@@ -32,6 +32,7 @@ class Numbers(Task):
     default_metrics = (Component("mae"),)
     has_units = True
     counted = "targets"
+    _are: ClassVar[str] = "numbers"
 
     def default_loss(self, classes: int, units: int) -> Component:
         return Component("mean_squared_error")
@@ -47,22 +48,22 @@ class Numbers(Task):
         name = canonical("losses", loss.name)
         if name in CATEGORICAL:
             raise ModelError(
-                f"{loss.name} is for one class among several, but the labels are numbers: take mean_squared_error"
+                f"{loss.name} is for one class among several, but the labels are {self._are}: take mean_squared_error"
             )
         if name == "DiceLoss":
-            raise ModelError(f"{loss.name} compares masks, but the labels are numbers: take mean_squared_error")
+            raise ModelError(f"{loss.name} compares masks, but the labels are {self._are}: take mean_squared_error")
 
     def check_metric(self, name: str, targets: Targets) -> None:
         if name == "DiceCoef":
-            raise ModelError("compile.metrics: DiceCoef compares masks, but the labels are numbers")
+            raise ModelError(f"compile.metrics: DiceCoef compares masks, but the labels are {self._are}")
         binary = canonical("losses", targets.loss.name) in BINARY
         compares = COMPARES.get(name, "numbers")
         if name.endswith("Accuracy") or (
             compares != "numbers" and not (binary and compares == "yes or no") and name not in MEASURES
         ):
             raise ModelError(
-                f"compile.metrics: {name} counts right classes, but the labels are numbers: take mean_absolute_error, "
-                "mean_squared_error or R2Score"
+                f"compile.metrics: {name} counts right classes, but the labels are {self._are}: take "
+                "mean_absolute_error, mean_squared_error or R2Score"
             )
 
     def _sides(self, targets: Targets) -> Sides:
@@ -70,7 +71,7 @@ class Numbers(Task):
         outputs: OutputKind = "values"
         if loss in BINARY:
             outputs = "sigmoid logits" if targets.from_logits else "probabilities"
-        return Sides("numbers", outputs, loss, targets.classes, targets.units)
+        return Sides("numbers", outputs, loss, targets.classes, targets.units, self.per_pixel)
 
     def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> RegressionScores:
         """Compare numbers with outputs, both (examples, targets)."""

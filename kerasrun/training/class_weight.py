@@ -38,6 +38,14 @@ def sample_weight(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> 
     """Return the weight of each example, (examples,): that of its class times its own; None without weights."""
     weights = class_weights(wanted, split, classes)
     if weights is None:
-        return split.sample_weight
+        return _for_each_place(split)
     by_class: NDArray[np.float32] = np.array(list(weights.values()), np.float32)[split.label_array]
     return by_class if split.sample_weight is None else by_class * split.sample_weight
+
+
+def _for_each_place(split: Split) -> NDArray[np.float32] | None:
+    """Return weights of as many dimensions as losses have: Keras would not spread those of examples over pixels."""
+    weights, shape = split.sample_weight, getattr(split.labels, "example_shape", ())
+    if weights is None or weights.ndim > 1 or len(shape) < 2:
+        return weights
+    return weights.reshape(-1, *[1] * (len(shape) - 1))

@@ -1,10 +1,15 @@
 """Keras's augmentation layers as functions of (seed, step)."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kerasrun.components import Component
 from kerasrun.errors import KerasrunError
+from kerasrun.experiment.load import parse
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 
 pytestmark = pytest.mark.tensorflow
 
@@ -124,7 +129,6 @@ def test_a_mask_moves_with_its_image_and_keeps_its_classes(name):
         ("AugMix", {}, "random state of its own"),
         ("MixUp", {}, "changes labels"),
         ("Dense", {"units": 3}, "does not augment images"),
-        ("Dropout", {"rate": 0.5}, "does not augment images"),
     ],
 )
 def test_a_layer_that_cannot_serve_is_refused_by_name(name, arguments, reason):
@@ -132,3 +136,60 @@ def test_a_layer_that_cannot_serve_is_refused_by_name(name, arguments, reason):
 
     with pytest.raises(KerasrunError, match=f"{name}.*{reason}"):
         LayerAugmentation([Component(name, arguments)], seed=1)
+
+
+PICTURE = np.random.default_rng(4).uniform(0, 255, (3, 8, 8, 2)).astype(np.float32)
+
+
+def changed(layers, augment="both", step=3):
+    """Return a batch of pictures, each the target of itself, as an experiment changes it."""
+    import tensorflow as tf
+
+    from kerasrun.pipeline.augmentation import augmentation_of
+
+    data = "{npz: {path: x.npz, labels: input}}"
+    text = f"data: {data}\naugmentation: {layers}\naugment: {augment}\nmodel: {{layers: [Identity]}}"
+    inputs = ArrayInputs(PICTURE.astype(np.uint8))
+    split = Split("train", inputs, inputs)
+    augmentation = augmentation_of(parse(text, Path("run.yaml")).experiment, split, blends=True)
+    images, targets = tf.function(augmentation)(tf.constant(PICTURE), tf.constant(step, tf.int64), tf.constant(PICTURE))
+    return images.numpy(), targets.numpy()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        *("[RandomFlip]", "[RandomRotation: {factor: 0.2}, RandomZoom: {height_factor: 0.2}]"),
+        "[RandomElasticTransform: {factor: 1.0, scale: 1.0}]",
+        "{ImageDataGenerator: {rotation_range: 30, horizontal_flip: true, fill_mode: constant, cval: 7}}",
+    ],
+)
+def test_what_moves_pixels_moves_an_image_and_the_image_that_is_made_of_it_to_the_same_bits(layers):
+    images, targets = changed(layers)
+    assert not np.array_equal(images, PICTURE)
+    np.testing.assert_array_equal(images, targets)
+    alone, targets = changed(layers, "input")
+    np.testing.assert_array_equal(alone, images)
+    np.testing.assert_array_equal(targets, PICTURE)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        *("[GaussianNoise: {stddev: 0.04}]", "[Dropout: {rate: 0.5}]", "[GaussianDropout: {rate: 0.2}]"),
+        *("[SpatialDropout2D: {rate: 0.5}]", "[RandomErasing: {factor: 1.0}]", "[RandomBrightness: {factor: 0.5}]"),
+        "{ImageDataGenerator: {brightness_range: [0.2, 0.5]}}",
+    ],
+)
+def test_noise_and_colours_change_the_input_alone(layers):
+    images, targets = changed(layers)
+    assert not np.array_equal(images, PICTURE)
+    np.testing.assert_array_equal(targets, PICTURE)
+
+
+def test_noise_is_a_function_of_the_step_and_has_its_deviation():
+    text = "[GaussianNoise: {stddev: 0.04}]"
+    first, again, other = (changed(text, step=step)[0] for step in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert (first - PICTURE).std() == pytest.approx(0.04 * 255, rel=0.1)

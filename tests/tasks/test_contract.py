@@ -41,7 +41,7 @@ def test_tasks_were_found():
 
 
 def test_an_unknown_name_is_an_error():
-    with pytest.raises(ModelError, match="no task is called 'boxes', only classes"):
+    with pytest.raises(ModelError, match="no task is called 'boxes', only arrays, classes"):
         task_named("boxes")
 
 

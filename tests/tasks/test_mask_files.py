@@ -12,7 +12,8 @@ from kerasrun.reading.images import fit
 from kerasrun.report.figures import class_colors
 from kerasrun.report.predictions import Question
 from kerasrun.results.prediction import save_picture
-from kerasrun.tasks.masks import TASK, mask_prediction, unfit
+from kerasrun.tasks._files import unfit
+from kerasrun.tasks.masks import TASK, mask_prediction
 
 NUMBERS = np.array([[0, 1, 1], [0, 0, 2]])
 
@@ -47,7 +48,7 @@ def test_what_was_padded_is_cut_off_again():
     image_format = ImageFormat(8, 8, "grayscale", "nearest", "pad")
     original = Image.fromarray(np.repeat([[1, 2], [3, 4], [5, 6], [7, 8]], 2, axis=1).astype(np.uint8))
     assert (
-        np.asarray(unfit(fit(original, image_format), image_format, original.size)).tolist()
+        np.asarray(unfit(fit(original, image_format), image_format, original.size, Image.Resampling.NEAREST)).tolist()
         == np.asarray(original).tolist()
     )
 

@@ -1,9 +1,12 @@
 """Every kind of data, division and network, and both forms of augmentation: cut, resumed, and the same bits as uncut.
 
 The test file of each network has `short_experiment(folder)`: it writes what it needs, and returns the text of an
-experiment with some sixty examples. So has that of a source, unless a network's experiment reads its data. Callbacks,
+experiment with some sixty examples. So has that of a source, unless a network's experiment reads its data, and that of
+a task whose labels are read as examples are. Callbacks,
 optimizers and schedules go through the same in `tests/torture`.
 """
+
+import importlib
 
 import pytest
 from PIL import Image
@@ -14,6 +17,7 @@ from kerasrun.experiment.load import parse
 from kerasrun.runs.directory import open_run
 from kerasrun.sources._division import DividedTable
 from kerasrun.sources.base import Source
+from kerasrun.tasks.base import task_names
 from tests.families import own_tests
 from tests.sources.pixels import pixels
 from tests.training.whole_and_cut import train_whole_and_cut
@@ -21,7 +25,9 @@ from tests.training.whole_and_cut import train_whole_and_cut
 pytestmark = pytest.mark.tensorflow
 NETWORKS = {own_tests(kind) for kind in kinds("kerasrun.models").values()}
 SOURCES = {own_tests(kind) for kind in kinds("kerasrun.sources").values()}
-FILES = sorted({*NETWORKS, *(one for one in SOURCES if hasattr(one, "short_experiment"))}, key=lambda one: one.__name__)
+TASKS = {importlib.import_module(f"tests.tasks.test_{name}") for name in task_names()}
+OTHERS = {one for one in SOURCES | TASKS if hasattr(one, "short_experiment")}
+FILES = sorted(NETWORKS | OTHERS, key=lambda one: one.__name__)
 
 
 def test_every_family_is_here(tmp_path):
@@ -30,6 +36,7 @@ def test_every_family_is_here(tmp_path):
     experiments = [parse(own.short_experiment(tmp_path), tmp_path / "run.yaml").experiment for own in FILES]
     assert {experiment.data.kind for experiment in experiments} == kinds("kerasrun.sources").keys()
     assert {own_tests(type(experiment.model)) for experiment in experiments} == NETWORKS
+    assert {"arrays", "classes", "masks"} <= {experiment.data.label_kind for experiment in experiments}
     assert {type(experiment.augmentation).__name__ for experiment in experiments} == {"tuple", "ImageDataGenerator"}
 
 

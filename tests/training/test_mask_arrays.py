@@ -126,3 +126,63 @@ def test_a_file_of_images_and_masks_is_recognized(folder):
     for name, keys in (("cells.npz", {}), ("odd.npz", {"image_size": [12, 12]})):
         found = Npz.recognize(folder / name)
         assert (found.label_kind, found.keys) == ("masks", {"labels": "masks", **keys})
+
+
+VOID = np.array([[[0, 1, 2, 255], [1, 1, 2, 0]], [[2, 255, 0, 0], [0, 1, 2, 2]]], np.uint8)
+
+
+def masks_of(folder, masks, **fields):
+    """Return the class numbers of two masks, and the names of the classes."""
+    np.savez(folder / "a.npz", x_train=np.zeros((2, 2, 4), np.uint8), y_train=masks)
+    numbers = []
+    for memory in (10**6, 0):
+        with kept_within(memory):
+            data = Npz(path=folder / "a.npz", labels="masks", **fields).open()
+        numbers.append(everything(data.splits["train"].labels)[..., 0].tolist())
+    assert numbers[0] == numbers[1]
+    return numbers[0], data.classes
+
+
+def test_values_and_classes_of_arrays_may_be_ignored(tmp_path):
+    assert masks_of(tmp_path, VOID, ignore=[255]) == (VOID.tolist(), ("0", "1", "2"))
+    without = np.select([VOID == 0, VOID == 1, VOID == 2], [0, 255, 1], 255).tolist()
+    names = {"classes": ["ground", "void", "cat"]}
+    assert masks_of(tmp_path, VOID, ignore=["void", 255], **names) == (without, ("ground", "cat"))
+    assert Npz(path=tmp_path / "a.npz", labels="masks", ignore=["void"], **names).listed_classes == ("ground", "cat")
+    assert masks_of(tmp_path, VOID, ignore=[1, 255]) == (without, ("0", "2"))
+    with pytest.raises(DataError, match=r"values 0, 1, 2, 255; expected .* or `ignore: \[255\]` for pixels"):
+        masks_of(tmp_path, VOID)
+    with pytest.raises(DataError, match="`ignore` names 'dog', which is not one of `classes`"):
+        masks_of(tmp_path, VOID, ignore=["dog"])
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.float32])
+def test_one_hot_masks_are_those_of_class_numbers(tmp_path, dtype):
+    one_hot = (VOID[..., np.newaxis] == np.arange(3)).astype(dtype)
+    assert masks_of(tmp_path, one_hot, ignore=[255]) == (VOID.tolist(), ("0", "1", "2"))
+    named = masks_of(tmp_path, one_hot, ignore=[255], classes=["a", "b", "c"])
+    assert named == (VOID.tolist(), ("a", "b", "c"))
+    with pytest.raises(DataError, match="not one-hot: expected a single 1 among zeros, or only 0"):
+        masks_of(tmp_path, one_hot + np.eye(3, dtype=dtype)[0] if dtype != np.bool_ else one_hot | True)
+
+
+@pytest.mark.tensorflow
+def test_ignored_pixels_of_arrays_are_left_out_of_loss_and_metrics(folder):
+    arrays = dict(np.load(folder / "cells.npz"))
+    arrays["y_test"][:, :3] = arrays["y_train"][:, ::5] = 7
+    np.savez(folder / "void.npz", **{name: np.where(one == 255, 1, one) for name, one in arrays.items()})
+    text = EXPERIMENT.replace(
+        "hdf5: {path: cells.h5, labels: masks,", "npz: {path: void.npz, labels: masks, ignore: [7],"
+    )
+    (folder / "run.yaml").write_text(
+        text.replace("accuracy, DiceCoef", "accuracy").replace("val_dice_coef", "val_loss")
+    )
+    run = kerasrun.train(folder / "run.yaml", output=folder / "void")
+    report = kerasrun.evaluate(run, last=True)
+    import keras
+
+    made = keras.saving.load_model(run.last_model, compile=False).predict(arrays["x_test"][..., None] / 1.0, verbose=0)
+    seen = arrays["y_test"] != 7
+    true, found = arrays["y_test"][seen] == 255, made[..., 0][seen]
+    assert report.metrics["accuracy"] == pytest.approx((true == (found > 0.5)).mean(), abs=1e-6)
+    assert report.scores.pixel_accuracy == pytest.approx((true == (found > 0.5)).mean(), abs=1e-6)
