@@ -3,7 +3,7 @@
 from kerasrun import plugins
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
-from kerasrun.sources.function import FunctionSource, arguments_of, is_taken
+from kerasrun.keras_catalogue import SOURCES, identifiers
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem
 
@@ -11,9 +11,10 @@ from kerasrun.text.problems import Problem
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
     """Refuse a function in a file that loads TensorFlow too early, or whose arguments are keys of all data."""
     del facts
-    if experiment is None or not isinstance(experiment.data, FunctionSource):
+    if experiment is None or (name := experiment.data.kind) not in identifiers(SOURCES):
         return []
-    name = experiment.data.kind
+    from kerasrun.sources.function import arguments_of, is_taken
+
     found = [
         f"the argument '{one}' of {name} is a name that all data have, or begins with '_'; give it another one"
         for one in arguments_of(name)
