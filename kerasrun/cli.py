@@ -5,38 +5,72 @@
 """
 
 import contextlib
+import functools
 import gc
+import importlib
 import io
 import itertools
 import logging
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
-from kerasrun import stderr
+from kerasrun import commands, stderr
 from kerasrun.commands._spellings import Command, command_meant
 from kerasrun.errors import MORE_MEMORY, KerasrunError, StdoutError, within_memory
-from kerasrun.families import modules
+from kerasrun.families import members
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
 
 BUG = 3
 
 
+class _Commands(Mapping[str, Any]):
+    """The commands by name, in the order of the help; each is imported when it is asked for."""
+
+    _names = members(commands.__path__)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names, key=lambda name: _module(name).ORDER))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{commands.__name__}.{name}")
+
+
+@functools.cache
+def _command(name: str) -> Any:
+    module = _module(name)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(rich_help_panel=module.GROUP, cls=Command)(getattr(module, name))
+    return typer.main.get_command(alone)
+
+
 class _InGroups(TyperGroup):
     """The commands, which the help lists under the name of their group."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = _Commands()
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a list of commands for each group."""
-        commands: Mapping[str, Any] = self.commands
-        for group, named in itertools.groupby(commands.items(), lambda item: item[1].rich_help_panel):
+        for group, named in itertools.groupby(self.commands.items(), lambda item: item[1].rich_help_panel):
             with formatter.section(group):
                 formatter.write_dl([(name, command.help.partition("\n\n")[0]) for name, command in named])
 
@@ -55,8 +89,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, module in sorted(modules("kerasrun.commands").items(), key=lambda item: item[1].ORDER):
-    app.command(rich_help_panel=module.GROUP, cls=Command)(getattr(module, name))
 
 
 def _print_version(asked: bool) -> None:
@@ -170,6 +202,8 @@ def _interrupted(interruption: KeyboardInterrupt) -> int:
 
 
 def _bug_report(error: Exception) -> str:
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", prefix="kerasrun-", suffix=".txt", delete=False) as file:
         file.write(f"kerasrun {VERSION}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}")
     return (

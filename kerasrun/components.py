@@ -6,16 +6,18 @@ kinds. A member that has many kinds lists their names and makes each when it is 
 """
 
 import functools
+import importlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
-from kerasrun.families import modules
+from kerasrun.families import members, modules
 
 
 @dataclass(frozen=True)
@@ -111,15 +113,19 @@ def family_of(kind: type[Kind]) -> str:
 
 
 class Kinds(Mapping[str, type[Kind]]):
-    """The kinds of a family by name; those that are made by a function are made when they are asked for."""
+    """The kinds of a family by name. A kind whose file has its name, in lower case, is found without the others.
 
-    def __init__(self, makers: Mapping[str, Callable[[], type[Kind]]], in_words: Sequence[str]) -> None:
-        self._makers = makers
-        self.in_words = in_words
-        """What to choose from, in a message: each name, and what the names of each function have in common."""
+    Those that are made by a function are made when they are asked for.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._files = members(importlib.import_module(package).__path__)
 
     def __getitem__(self, name: str) -> type[Kind]:
-        return self._makers[name]()
+        file = name.lower()
+        own = _kinds_in(importlib.import_module(f"{self._package}.{file}")) if file in self._files else {}
+        return own[name] if name in own else self._makers[name]()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -127,20 +133,38 @@ class Kinds(Mapping[str, type[Kind]]):
     def __len__(self) -> int:
         return len(self._makers)
 
+    @property
+    def in_words(self) -> list[str]:
+        """What to choose from, in a message: each name, and what the names of each function have in common."""
+        found = {name for module in self._modules for name in _kinds_in(module)}
+        return [*sorted(found), *(module.MANY for module in self._modules if hasattr(module, "MANY"))]
+
+    @functools.cached_property
+    def _makers(self) -> Mapping[str, Callable[[], type[Kind]]]:
+        made = {
+            name: functools.partial(module.kind, name)
+            for module in self._modules
+            if hasattr(module, "kind_names")
+            for name in module.kind_names()
+        }
+        found = {
+            name: functools.partial(_itself, kind) for one in self._modules for name, kind in _kinds_in(one).items()
+        }
+        return made | found
+
+    @functools.cached_property
+    def _modules(self) -> Collection[ModuleType]:
+        return modules(self._package).values()
+
 
 def kinds(package: str) -> Kinds:
     """Return every kind of a family, by its name in YAML. `package` is e.g. `kerasrun.sources`."""
-    found: dict[str, Callable[[], type[Kind]]] = {}
-    made: dict[str, Callable[[], type[Kind]]] = {}
-    many = []
-    for module in modules(package).values():
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Kind) and "kind" in vars(value):
-                found[value.kind] = functools.partial(_itself, value)
-        if hasattr(module, "kind_names"):
-            made |= {one: functools.partial(module.kind, one) for one in module.kind_names()}
-            many.append(module.MANY)
-    return Kinds(made | found, [*sorted(found), *many])
+    return Kinds(package)
+
+
+def _kinds_in(module: ModuleType) -> Mapping[str, type[Kind]]:
+    values = vars(module).values()
+    return {one.kind: one for one in values if isinstance(one, type) and issubclass(one, Kind) and "kind" in vars(one)}
 
 
 def _itself(kind: type[Kind]) -> type[Kind]:

@@ -8,7 +8,7 @@ What kerasrun adds to Keras, and the files of a user that `use` names, are read 
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -434,5 +434,6 @@ def _popped(init: ast.FunctionDef, rest: str) -> list[Parameter]:
     return found
 
 
-def _calls(node: ast.AST) -> Iterator[ast.Call]:
-    return (child for child in ast.walk(node) if isinstance(child, ast.Call))
+@functools.cache  # the bases are those of many
+def _calls(node: ast.FunctionDef) -> Sequence[ast.Call]:
+    return tuple(child for child in ast.walk(node) if isinstance(child, ast.Call))

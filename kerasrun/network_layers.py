@@ -6,6 +6,9 @@ from typing import Any
 
 from kerasrun.errors import ModelError
 
+JOINED = "output"
+"""The layer that puts several outputs side by side."""
+
 
 def layers_after(inputs: Any, output: Any) -> list[Any]:
     """Every layer between one or several symbolic tensors and another, in the network's order."""

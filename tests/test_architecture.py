@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kerasrun.families import members
+
 PACKAGE = Path(__file__).parents[1] / "kerasrun"
 
 # From the bottom of the house to its roof: a part may import only parts before it (docs/design.md says why).
@@ -112,6 +114,37 @@ except SystemExit as end:
     root = PACKAGE.parent
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stderr.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [
+        (["--help"], {"typer"}),
+        (["runs"], {"typer", "pydantic", "kerasrun.commands.runs"}),
+        (["export", "--help"], {"typer", "pydantic", "kerasrun.commands.export"}),
+        (
+            ["validate", "configs/cnn_layers.yaml"],
+            {"typer", "pydantic", "yaml", "kerasrun.commands.validate", "kerasrun.sources.directory"}
+            | {"kerasrun.models.layers"},
+        ),
+    ],
+)
+def test_a_command_loads_neither_other_commands_nor_kinds_that_the_experiment_does_not_name(arguments, loaded):
+    code = f"""
+import sys
+from kerasrun.cli import app
+try:
+    app({arguments!r})
+except SystemExit:
+    print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    ).stderr.split()
+    heavy = {"typer", "pydantic", "yaml", "numpy", "h5py", "tensorflow", "keras", "PIL", "matplotlib", "rich"}
+    families = ["sources", "models", "exports", "tasks", *(["commands"] if arguments != ["--help"] else [])]
+    of_families = {f"kerasrun.{family}.{name}" for family in families for name in members([PACKAGE / family])}
+    assert (heavy | of_families) & set(done) == loaded
 
 
 def _imports(file: Path) -> set[str]:

@@ -6,8 +6,6 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from kerasrun.text.problems import closest
-
 COMMANDS = {
     **{"fit": "kerasrun train FILE", "run": "kerasrun train FILE", "finetune": "kerasrun train FILE --from RUN"},
     **{"test": "kerasrun evaluate", "eval": "kerasrun evaluate", "score": "kerasrun evaluate"},
@@ -62,6 +60,8 @@ _OF_TRAINING = ("train", "validate", "preview", "verify", "resume")
 
 def command_meant(name: str, commands: list[str]) -> str:
     """Return what to type in place of a command that does not exist."""
+    from kerasrun.text.problems import closest
+
     if name.endswith((".yaml", ".yml")):
         return f"to train an experiment: kerasrun train {name}"
     if meant := COMMANDS.get(name.lower()):
@@ -74,6 +74,7 @@ def command_meant(name: str, commands: list[str]) -> str:
 def option_meant(option: str, command: str, options: list[str]) -> str:
     """Return what to type in place of an option that a command does not have."""
     from kerasrun.experiment.where import not_needed, places_of
+    from kerasrun.text.problems import closest
 
     name = option.lower()
     is_of_training = command in _OF_TRAINING

@@ -1,7 +1,10 @@
 """Several outputs of one network: the loss, its weight and the metrics of each, with their names in the logs."""
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kerasrun.components import Component, snake_case
 from kerasrun.errors import ModelError
@@ -9,9 +12,11 @@ from kerasrun.experiment.schema import Compile, Experiment
 from kerasrun.keras_catalogue import identifiers
 from kerasrun.reading.data import LabelKind
 from kerasrun.tasks.base import task_named
-from kerasrun.tasks.several_outputs import NetworkOutput, loss_of_activation, task_of_output
 from kerasrun.text.document import Document, written_list
 from kerasrun.text.yaml_text import Node, Path
+
+if TYPE_CHECKING:  # most networks have one output
+    from kerasrun.tasks.several_outputs import NetworkOutput
 
 OUTPUTS: Path = ("model", "outputs")
 
@@ -19,6 +24,10 @@ OUTPUTS: Path = ("model", "outputs")
 def outputs_of(experiment: Experiment) -> tuple[NetworkOutput, ...]:
     """Return every output of a network that has several, in their order; none for a network of one."""
     layers = experiment.model.several_outputs
+    if not layers:
+        return ()
+    from kerasrun.tasks.several_outputs import NetworkOutput, task_of_output
+
     found: list[NetworkOutput] = []
     taken = {f"{name}_loss" for name in layers}
     for name, layer in layers.items():
@@ -77,8 +86,11 @@ def loss_of(section: Compile, name: str, layer: Component) -> Component | None:
         return section.loss[name]
     if section.loss is not None:
         return section.loss
-    activation = _activation(layer)
-    return None if activation is None else loss_of_activation(activation)
+    if (activation := _activation(layer)) is None:
+        return None
+    from kerasrun.tasks.several_outputs import loss_of_activation
+
+    return loss_of_activation(activation)
 
 
 def no_loss(name: str) -> str:

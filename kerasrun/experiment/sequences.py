@@ -4,7 +4,6 @@ from typing import Literal
 
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import canonical, identifiers
-from kerasrun.sources._array_source import AnyArrays
 
 _RECURRENT = ("Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN")
 _TAKE_EITHER = {
@@ -22,9 +21,7 @@ Taken = tuple[str, Literal["images", "sequences"], tuple[str, int]]
 def decided(experiment: Experiment) -> Experiment:
     """Return the experiment with arrays as sequences where its network takes nothing else and it does not say."""
     data, taken = experiment.data, first_taken(experiment)
-    if not isinstance(data, AnyArrays) or data.examples:
-        return experiment
-    if taken is None or taken[1] != "sequences":
+    if not data.may_be_sequences or taken is None or taken[1] != "sequences":
         return experiment
     return experiment.model_copy(update={"data": data.model_copy(update={"examples": "sequences"})})
 

@@ -80,7 +80,7 @@ def components(document: Document) -> Iterator[tuple[Path, Node, Keras]]:
 def kind_beside(base: type[Kind], node: Node) -> type[Kind] | None:
     """Return the kind that `node` names, if its keys are beside the name and not below it."""
     known = _kinds(base)
-    named = [known[name] for name in known if name in node.value] if isinstance(node.value, dict) else []
+    named = (known[name] for name in node.value if name in known) if isinstance(node.value, dict) else ()
     return next((kind for kind in named if is_written_beside(kind)), None)
 
 

@@ -81,11 +81,6 @@ class Inspection:
         return {f"{height}×{width}": number for (width, height), number in Counter(map(tuple, sizes)).most_common()}
 
     @property
-    def class_names(self) -> list[str]:
-        """The classes, in the order of their numbers."""
-        return list(next(iter(self.classes.values()), ()))
-
-    @property
     def pictures(self) -> str:
         """Sizes and colours of image files, in a line; empty where examples are not files of images."""
         sizes, looks = self._sizes(), self.examples.looks

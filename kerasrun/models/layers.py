@@ -14,9 +14,9 @@ from kerasrun.components import Component, Keras, absolute, as_component
 from kerasrun.errors import DataError, ModelError
 from kerasrun.keras_catalogue import added, canonical, identifiers
 from kerasrun.models.base import Network, refusal_explained
+from kerasrun.network_layers import JOINED
 from kerasrun.reading.data import INPUT
 from kerasrun.tasks.base import Output
-from kerasrun.tasks.several_outputs import JOINED
 
 if TYPE_CHECKING:
     import numpy as np

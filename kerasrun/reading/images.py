@@ -69,16 +69,6 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 Image.preinit()
 
 
-def decode_image(file: Path | bytes, image_format: ImageFormat) -> NDArray[np.uint8]:
-    """Return one image file, or its bytes, as uint8 of shape `image_format.shape`.
-
-    Raises:
-        UnreadableImageError: if it is not an image, or is damaged, empty or misnamed.
-    """
-    content, path = (file, None) if isinstance(file, bytes) else (read_bytes(file), file)
-    return as_array(fit(read_image(content, image_format.color_mode, path), image_format))
-
-
 def read_bytes(path: Path) -> bytes:
     try:
         _require_bytes(path)

@@ -94,16 +94,8 @@ class TextTable(Table):
                     raise DataError(f"{self.path}:{line}: {self.name(position)}: {wrong}{advice}")
         raise AssertionError("a number that was refused has nothing wrong")
 
-    def texts(
-        self, position: int, rows: Sequence[Sequence[str]], lines: Sequence[int], *, gaps: bool = False
-    ) -> list[str]:
-        texts = [row[position].strip() for row in rows]
-        if gaps:
-            return ["" if text.lower() in MISSING else text for text in texts]
-        for text, line in zip(texts, lines, strict=True):
-            if not text:
-                raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
-        return texts
+    def _texts(self, position: int, rows: Sequence[Sequence[str]]) -> list[str]:
+        return [row[position].strip() for row in rows]
 
     def _advice(self, text: str, line: int) -> str:
         if line == 1 and not self.header and text:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrun.errors import DataError
 from kerasrun.reading.files import listed
+from kerasrun.reading.labels import MISSING
 
 if TYPE_CHECKING:
     import hashlib
@@ -77,12 +78,22 @@ class Table(ABC):
         """
 
     @abstractmethod
+    def _texts(self, position: int, rows: Any) -> list[str]:
+        """Return the values in one column of a block as text."""
+
     def texts(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool = False) -> Sequence[str]:
         """Return the values in one column of a block as text; with `gaps` a missing one is empty.
 
         Raises:
             DataError: if one is missing; the message has its line and column.
         """
+        texts = self._texts(position, rows)
+        if gaps:
+            return ["" if text.lower() in MISSING else text for text in texts]
+        for text, line in zip(texts, lines, strict=True):
+            if not text:
+                raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
+        return texts
 
     def number(self, text: str) -> float:
         """Return the number that a text in such a file means; pandas writes true and false as words.

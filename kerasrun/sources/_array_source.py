@@ -112,6 +112,10 @@ class AnyArrays(ArraySource):
     def are_sequences(self) -> bool:
         return self.examples == "sequences"
 
+    @property
+    def may_be_sequences(self) -> bool:
+        return self.examples is None
+
     @classmethod
     def with_seen_labels(cls, paths: Mapping[str, Path]) -> Recognized:
         """Describe arrays whose source has the key `labels`, after a look at all of them."""

@@ -143,6 +143,11 @@ class Source(Kind):
         return False
 
     @property
+    def may_be_sequences(self) -> bool:
+        """Whether `examples: sequences` is right for a network that takes nothing else: the experiment does not say."""
+        return False
+
+    @property
     def what_is_read(self) -> str:
         """Its files and folders, for a message: relative to the working directory where they are inside it."""
         cwd = Path.cwd()

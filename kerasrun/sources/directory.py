@@ -20,7 +20,6 @@ from kerasrun.reading.folders import (
     match_classes,
     split_folders,
 )
-from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
 from kerasrun.sources.base import ClassLabels, ClassNames, OnBadFile, Recognized
 
@@ -143,6 +142,8 @@ class Directory(ImageSource):
     def recognize(cls, path: Path) -> Recognized | None:
         if not path.is_dir() or not list_folder(path)[1]:
             return None
+        from kerasrun.sources._first_look import image_keys
+
         path = folder_within(path)
         folders = _folders(path)
         found = {name: class_folders(folder) for name, folder in folders.items()}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError, MissingProgramError
 from kerasrun.reading.files import FileThatStays, first_bytes, listed
-from kerasrun.reading.labels import MISSING
 from kerasrun.reading.memory import too_packed
 from kerasrun.reading.tables import Place, Table
 from kerasrun.regular_files import open_regular
@@ -120,20 +119,14 @@ class _ParquetTable(Table):
                 )
         return found
 
-    def texts(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool = False) -> list[str]:
+    def _texts(self, position: int, rows: Any) -> list[str]:
         from pyarrow import types
 
         column = rows.column(self.columns[position])
         if types.is_nested(column.type) or types.is_binary(column.type):
             raise self._of_type(position, column.type, "text or numbers")
         with _explained(self.path):
-            texts = _texts(column)
-        if gaps:
-            return ["" if text.lower() in MISSING else text for text in texts]
-        for text, line in zip(texts, lines, strict=True):
-            if not text:
-                raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")
-        return texts
+            return _texts(column)
 
     def _numbers(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool) -> "NDArray[np.float64]":
         import numpy as np

@@ -35,14 +35,15 @@ from kerasrun.families import members
 from kerasrun.keras_catalogue import added, canonical
 from kerasrun.keras_objects import build
 from kerasrun.reading.data import ArrayForm, Data, Inputs, LabelKind, Split
-from kerasrun.report.predictions import Prediction, Question
-from kerasrun.report.scores import Scorer, Scores, WholeScorer
 from kerasrun.report.values import OutputKind, label_values
 from kerasrun.tasks._metrics import COMPARES, Sides, TargetForm, attach
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from kerasrun.report.predictions import Prediction, Question
+    from kerasrun.report.scores import Scorer, Scores
 
 BINARY = ("BinaryCrossentropy", "BinaryFocalCrossentropy")
 SPARSE = ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy", "Circle")
@@ -321,6 +322,8 @@ class Task(ABC):
 
     def scorer(self, split: Split, question: Question) -> Scorer:
         """Return the object that measures outputs on a split; here it keeps them all, and asks `scores`."""
+        from kerasrun.report.scores import WholeScorer
+
         return WholeScorer(lambda found: self.scores(split.label_array, found, question))
 
     def scores(self, labels: NDArray[Any], found: NDArray[np.float32], question: Question) -> Scores:

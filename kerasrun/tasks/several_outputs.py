@@ -14,6 +14,7 @@ from kerasrun.components import Component
 from kerasrun.errors import DataError, ModelError
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
+from kerasrun.network_layers import JOINED
 from kerasrun.reading.data import Data, LabelKind, Split
 from kerasrun.report.predictions import Prediction, Question, named
 from kerasrun.report.scores import Scores, in_own_units
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
-
-JOINED = "output"
-"""The layer that puts several outputs side by side."""
 
 
 @dataclass(frozen=True)

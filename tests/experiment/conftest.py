@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from kerasrun.components import ExperimentPath, Kinds
+from kerasrun.components import ExperimentPath
 from kerasrun.experiment import fields
 from kerasrun.models.base import Network
 from kerasrun.models.layers import Layers
@@ -44,10 +44,14 @@ class Small(Network):
         raise NotImplementedError
 
 
+class Known(dict):
+    in_words = property(list)
+
+
 @pytest.fixture(autouse=True)
 def _kinds(monkeypatch):
     known = {
-        "kerasrun.sources": Kinds({"folder": lambda: Folder}, ["folder"]),
-        "kerasrun.models": Kinds({"Small": lambda: Small, "layers": lambda: Layers}, ["Small", "layers"]),
+        "kerasrun.sources": Known(folder=Folder),
+        "kerasrun.models": Known(Small=Small, layers=Layers),
     }
     monkeypatch.setattr(fields, "kinds", lambda package: known[package])

@@ -11,7 +11,8 @@ from PIL import Image
 from kerasrun.errors import DataError
 from kerasrun.reading import images
 from kerasrun.reading.data import ImageFormat
-from kerasrun.reading.images import UnreadableImageError, decode_image, resize_array
+from kerasrun.reading.images import UnreadableImageError, resize_array
+from tests.reading.decoded import decode_image
 
 GREY = ImageFormat(6, 8, "grayscale")
 RGB = ImageFormat(6, 8, "rgb")

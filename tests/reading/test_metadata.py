@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 
 from kerasrun.errors import UnreadableImageError
 from kerasrun.reading.data import ImageFormat
-from kerasrun.reading.images import decode_image
+from tests.reading.decoded import decode_image
 
 PIXELS = np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)
 TURNED = {

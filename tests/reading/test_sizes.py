@@ -63,23 +63,37 @@ def archive(path, **entries):
     return path
 
 
-def zeros(count):
-    """Return so many zeros, packed by deflate without ever being together."""
+def zeros(count, start=b""):
+    """Return `start` and so many zeros, packed by deflate: after a full flush, blocks do not refer to each other."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = bytes(2**20)
-    return b"".join(packer.compress(block) for _ in range(count // 2**20)) + packer.flush()
+    begin = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return begin + block * (count // 2**20) + packer.flush()
 
 
 def packed(path, name, start, count, others):
     """Write a zip in which an entry begins with `start` and goes on with zeros."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        with file.open(name, "w", force_zip64=True) as entry:
-            entry.write(start)
-            for _ in range(count // 2**20):
-                entry.write(bytes(2**20))
+    with zipfile.ZipFile(path, "w") as file:
+        entry = zipfile.ZipInfo(name)
+        file.writestr(entry, zeros(count, start))
+        # It is there as it is packed; now its headers say so.
+        entry.compress_type, entry.file_size, entry.CRC = zipfile.ZIP_DEFLATED, len(start) + count, zlib.crc32(start)
+        for _ in range(count // 2**20):
+            entry.CRC = zlib.crc32(bytes(2**20), entry.CRC)
+        file.fp.seek(entry.header_offset)
+        file.fp.write(entry.FileHeader())
+        file.fp.seek(file.start_dir)
         for other, content in others.items():
             file.writestr(other, content)
     return path
+
+
+def test_what_is_packed_here_could_be_unpacked(tmp_path):
+    path = packed(tmp_path / "a.zip", "a", b"begin", 2**22, {"b": "end"})
+    with zipfile.ZipFile(path) as file:
+        assert (file.read("a"), file.read("b")) == (b"begin" + bytes(2**22), b"end")
+        assert path.stat().st_size < 2**22 // 500
+    assert gzip.decompress(gzipped_zeros(2**22, zlib.crc32(bytes(2**22)))) == bytes(2**22)
 
 
 @pytest.mark.parametrize("shape", [(2**40, 4), (2**62, 2**62), (6, 2**40), (2**40,), (0, 2**62, 2**62), (2**40, 0)])
@@ -148,8 +162,8 @@ def idx(folder, start, content=b""):
     return folder
 
 
-def gzipped_zeros(count):
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + zeros(count) + bytes(8)
+def gzipped_zeros(count, crc=0):
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + zeros(count) + struct.pack("<2I", crc, count)
 
 
 @pytest.mark.parametrize("count", [2**20, 2**32 - 1])
@@ -180,7 +194,7 @@ def test_a_model_file_that_unpacks_without_end_is_not_unpacked(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["config.json", "kerasrun.json"])
 def test_a_text_in_a_model_file_has_no_more_than_any_network(tmp_path, name):
-    entries = {"config.json": "{}", "kerasrun.json": "{}"} | {name: json.dumps(["a"] * 2**21)}
+    entries = {"config.json": "{}", "kerasrun.json": "{}"} | {name: '["a"' + ', "a"' * (2**21 - 1) + "]"}
     path = archive(tmp_path / "a.keras", **entries)
     read = read_architecture if name == "config.json" else model_file.check
     with pytest.raises(KerasrunError, match=rf"{name} has 10,485,760 bytes; expected at most 8,388,608"):

@@ -6,9 +6,9 @@ from kerasrun.experiment.outputs import OUTPUTS, is_by_output, loss_of, no_loss,
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.keras_catalogue import identifiers
+from kerasrun.network_layers import JOINED
 from kerasrun.reading.data import LabelKind
 from kerasrun.tasks.base import SPARSE, task_named
-from kerasrun.tasks.several_outputs import JOINED
 from kerasrun.text.document import Document, written_component, written_list
 from kerasrun.text.problems import Problem, Suggestion, dotted, listed, nearest, shown
 from kerasrun.text.yaml_text import Path

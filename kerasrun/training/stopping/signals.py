@@ -7,12 +7,15 @@ terminal goes away, as with a closed laptop.
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 from kerasrun.engine.child_processes import PREEMPTION, SIGNALS
+
+if TYPE_CHECKING:  # every command imports this module, and training alone listens
+    import socket
 
 logger = logging.getLogger("kerasrun")
 
@@ -97,6 +100,8 @@ class StopRequest:
         return self.signal is not None
 
     def _listen(self) -> None:
+        import socket
+
         # Who began this process with a signal ignored (nohup, a job in the background) wants it ignored.
         heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         if not heard:
@@ -108,7 +113,7 @@ class StopRequest:
         self._thread = threading.Thread(target=self._hear, args=(reader, heard), daemon=True)
         self._thread.start()
 
-    def _hear(self, reader: socket.socket, heard: list[signal.Signals]) -> None:
+    def _hear(self, reader: "socket.socket", heard: list[signal.Signals]) -> None:
         is_interactive = hasattr(sys, "ps1")  # a notebook: what it has in its variables would be lost
         with reader:
             while received := reader.recv(1):

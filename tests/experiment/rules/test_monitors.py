@@ -1,11 +1,11 @@
 import pytest
 
-from kerasrun.components import Kinds
 from kerasrun.errors import ExperimentError, KerasrunError
 from kerasrun.experiment import fields
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.rules.base import Facts, check_with_data
 from kerasrun.sources.base import Source
+from tests.experiment.conftest import Known
 
 SMALLEST = "data: {folder: {path: x}}\nmodel: Small\n"
 
@@ -131,7 +131,7 @@ class Prices(Source):
 @pytest.fixture
 def _prices(monkeypatch):
     others = fields.kinds
-    added = Kinds({"prices": lambda: Prices}, ["prices"])
+    added = Known(prices=Prices)
     monkeypatch.setattr(fields, "kinds", lambda package: added if package == "kerasrun.sources" else others(package))
 
 
