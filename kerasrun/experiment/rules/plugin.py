@@ -3,8 +3,8 @@
 from kerasrun import plugins
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
+from kerasrun.keras_catalogue import SOURCES, identifiers
 from kerasrun.keras_source import imported_bases
-from kerasrun.sources.plugin import PluginSource, is_taken, keys_of, methods_of
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem
 
@@ -12,9 +12,10 @@ from kerasrun.text.problems import Problem
 def check(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
     """Refuse what loads TensorFlow too early, has keys of all data, or is a class that cannot give arrays."""
     del facts
-    if experiment is None or not isinstance(experiment.data, PluginSource):
+    if experiment is None or (name := experiment.data.kind) not in identifiers(SOURCES):
         return []
-    name = experiment.data.kind
+    from kerasrun.sources.plugin import is_taken, keys_of, methods_of
+
     one = plugins.added_source(name)
     what = "argument" if one.is_function else "field"
     found = [
