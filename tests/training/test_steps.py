@@ -19,6 +19,7 @@ model: {layers: [GRU: {units: 4, return_sequences: true}]}
 fit: {epochs: 2, batch_size: 5, validation_data: test}
 compile: {optimizer: {SGD: {learning_rate: 0.1}}}
 """
+GRU = "{GRU: {units: 4, return_sequences: true}}"
 
 
 @pytest.fixture
@@ -113,6 +114,27 @@ fit: {{batch_size: 20}}
         losses = -np.where(y, np.log(made), np.log(1 - made))
         expected = (losses * weight.reshape(20, *([1, 1] if weight.ndim == 1 else [6, 5]))).mean()
         assert float(run.metrics_file.read_text().splitlines()[1].split(",")[1]) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.tensorflow
+def test_steps_that_the_network_leaves_out_do_not_count_as_in_plain_keras(tmp_path):
+    random, arrays = np.random.default_rng(8), {}
+    for split, count in (("train", 20), ("test", 7)):
+        tokens = random.integers(1, 9, (count, 6)) * (np.arange(6) < random.integers(2, 7, (count, 1)))
+        arrays |= {f"x_{split}": tokens, f"y_{split}": tokens % 3}
+    np.savez(tmp_path / "steps.npz", **arrays)
+    embedding = "{Embedding: {input_dim: 9, output_dim: 4, mask_zero: true}}"
+    text = STEPS.replace("LABELS MORE", "masks")
+    text = text.replace("[GRU: {units: 4, return_sequences: true}]", f"[{embedding}, {GRU}]")
+    run = trained(tmp_path, text)
+    keras.utils.clear_session()
+    model = keras.saving.load_model(run.last_model, compile=False)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    expected = model.evaluate(arrays["x_test"], arrays["y_test"][..., np.newaxis], batch_size=5, verbose=0)
+    report = kerasrun.evaluate(run, last=True)
+    assert [report.metrics[name] for name in ("loss", "accuracy")] == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ModelError, match=r"leaves out steps by itself \(mask_zero, Masking\), and `ignore`"):
+        trained(tmp_path, text.replace("labels: masks", "labels: masks, ignore: [2]"))
 
 
 @pytest.mark.tensorflow
