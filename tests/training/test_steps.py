@@ -150,8 +150,10 @@ def test_a_run_on_steps_with_weights_is_exact(folder):
 @pytest.mark.tensorflow
 def test_a_network_without_an_output_for_each_step_is_told_so(folder):
     text = STEPS.replace("LABELS MORE", "masks").replace(", return_sequences: true", "")
-    with pytest.raises(ModelError, match=r"labels of steps need one for each step, \(6, classes\): give the last"):
+    with pytest.raises(DataError, match=r"run.yaml:3:18: .*GRU makes one row of numbers.*return_sequences: true"):
         trained(folder, text)
+    with pytest.raises(ModelError, match=r"labels of steps need one for each step, \(6, classes\): give the last"):
+        trained(folder, text.replace("GRU: {units: 4}", "Conv1D: {filters: 4, kernel_size: 3}"))
 
 
 def test_steps_are_read_the_same_way_from_memory_and_from_the_file(folder):
