@@ -65,12 +65,6 @@ def test_every_network_that_takes_images_today_keeps_them(layers, more):
             "1:33: data",
             "expected images",
         ),
-        (
-            "npz: {path: x, examples: sequences, labels: masks}",
-            "Flatten",
-            "1:13: data.npz",
-            "expected examples: images",
-        ),
         ("csv: {train: x, label: y}", "LSTM: {units: 4}", "2:18: model", r"LSTM takes sequences, .* rows of numbers"),
         ("directory: {path: x}", "GRU: {units: 4}", "2:18: model", "GRU takes sequences, but the examples are images"),
     ],
@@ -116,8 +110,8 @@ def test_sequences_are_not_resized(tmp_path):
         Npz(path=tmp_path / "x.npz", examples="sequences", image_size=[3, 3]).open()
 
 
-def test_masks_are_never_of_sequences():
+def test_labels_of_steps_are_of_sequences():
     experiment = experiment_of(
         "Conv1D: {filters: 4, kernel_size: 3}", data=DATA.replace("x.npz", "x.npz, labels: masks")
     )
-    assert experiment.data.examples is None
+    assert experiment.data.examples == "sequences"

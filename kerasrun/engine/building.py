@@ -379,6 +379,11 @@ def _create_every_variable(model: Any, targets: Targets) -> None:
             f"{sentence(error)}",
             layer,
         ) from error
+    if targets.ignores and getattr(y_pred, "_keras_mask", None) is not None:
+        raise ModelError(
+            "the network leaves out steps by itself (mask_zero, Masking), and `ignore` does so by their labels: keep "
+            "one of the two"
+        )
     try:
         with missing_kernels_explained():
             model.compute_loss(x=x, y=y, y_pred=y_pred, training=False)

@@ -54,9 +54,9 @@ class Evaluator:
         """
         self.scoring.reset()
         done = 0
-        for y_pred, logits in self.predictor.chunks_of(self.batches, len(self.split), stop):
+        for y_pred, *others in self.predictor.chunks_of(self.batches, len(self.split), stop):
             end = done + len(y_pred)
-            self.scoring.add(self.targets.task.labels_of(self.split, done, end, self.targets), y_pred, logits)
+            self.scoring.add(self.targets.task.labels_of(self.split, done, end, self.targets), y_pred, *others)
             if see:
                 see(y_pred)
             done = end
@@ -80,16 +80,16 @@ class Predictor:
 
     def predict(self, batches: Any, examples: int) -> NDArray[np.float32]:
         """Return the outputs for `examples` rows, (examples, …)."""
-        return np.concatenate([y_pred for y_pred, _ in self.chunks_of(batches, examples)])
+        return np.concatenate([y_pred for y_pred, *_ in self.chunks_of(batches, examples)])
 
     def chunks_of(
         self, batches: Any, examples: int, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield outputs and logits of each chunk, (rows, …), `examples` rows in all; fewer if `stop` returned true."""
+    ) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Yield what `Inference` gives of each chunk, `examples` rows in all; fewer if `stop` returned true."""
         iterator, size = iter(batches), self.inference.batch_size
         while examples > 0 and not stop():
             count = self.chunks.next(steps_in_epoch(examples, size))
             with self.chunks.measured(count), self._within_memory():
-                y_pred, logits = self.inference(iterator, count)
-            yield y_pred[:examples], logits[:examples]
-            examples -= len(y_pred)
+                found = self.inference(iterator, count)
+            yield tuple(one[:examples] for one in found)
+            examples -= len(found[0])

@@ -100,7 +100,7 @@ def features(
     array = np.empty((len(inputs), *part.frozen.output.shape[1:]), np.float32)
     done = 0
     batches = padded_batches(inputs, batch_size=batch_size, others=others)
-    for some, _ in Predictor(part.frozen, batch_size).chunks_of(batches, len(inputs), stop):
+    for some, *_ in Predictor(part.frozen, batch_size).chunks_of(batches, len(inputs), stop):
         array[done : done + len(some)] = some
         done += len(some)
     return ArrayInputs(array) if done == len(inputs) else None

@@ -1,5 +1,6 @@
 """Many training steps in one call: the loop over steps is inside the graph."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,31 +73,36 @@ class Inference:
     def __init__(self, model: Any, batch_size: int) -> None:
         self.model = model
         self.batch_size = batch_size
+        self.mask_shape = _look(model, lambda output: getattr(_mask(output), "shape", None))
         self.function = tf.function(
             self._run,
             autograph=False,
             input_signature=[tf.data.IteratorSpec(_input_specs(model, batch_size)), tf.TensorSpec([], tf.int32)],
         )
 
-    def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the outputs for the iterator's next `batches`, and their logits (or else the outputs again)."""
-        y_pred, logits = self.function(iterator, tf.constant(batches, tf.int32))
-        return y_pred.numpy(), logits.numpy()
+    def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[Any], ...]:
+        """Return the outputs for the iterator's next `batches`, and their logits (or else the outputs again).
 
-    def _run(self, iterator: Any, batches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        Where the network leaves out steps (`mask_zero`, `Masking`), the steps that count follow, bool (rows, steps).
+        """
+        return tuple(one.numpy() for one in self.function(iterator, tf.constant(batches, tf.int32)))
+
+    def _run(self, iterator: Any, batches: tf.Tensor) -> tuple[tf.Tensor, ...]:
         shape = [self.batch_size, *self.model.output.shape[1:]]
 
-        def add_batch(number: tf.Tensor, y_pred: tf.TensorArray, logits: tf.TensorArray) -> tuple[Any, ...]:
+        def add_batch(number: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
             output = self.model(next(iterator), training=False)
             # Activity regularizers leave their loss on the layers; it belongs to this graph, not to that of Scoring.
             self.model._clear_losses()
-            y_pred = y_pred.write(number, tf.cast(output, tf.float32))
-            logits = logits.write(number, tf.cast(_logits(output), tf.float32))
-            return number + 1, y_pred, logits
+            found = [tf.cast(output, tf.float32), tf.cast(_logits(output), tf.float32)]
+            found += [] if self.mask_shape is None else [_mask(output)]
+            return number + 1, *(array.write(number, one) for array, one in zip(arrays, found, strict=True))
 
         empty = [tf.TensorArray(tf.float32, size=batches, element_shape=shape) for _ in range(2)]
-        _, y_pred, logits = tf.while_loop(lambda number, *_: number < batches, add_batch, (0, *empty))
-        return y_pred.concat(), logits.concat()
+        if self.mask_shape is not None:
+            empty.append(tf.TensorArray(tf.bool, size=batches, element_shape=[self.batch_size, *self.mask_shape[1:]]))
+        _, *arrays = tf.while_loop(lambda number, *_: number < batches, add_batch, (0, *empty))
+        return tuple(array.concat() for array in arrays)
 
 
 class Scoring:
@@ -105,16 +111,16 @@ class Scoring:
     def __init__(self, model: Any, batch_size: int) -> None:
         self.model = model
         self.batch_size = batch_size
-        self.has_logits = _ends_in_logits(model)
+        self.has_logits = _look(model, lambda output: hasattr(output, "_keras_logits"))
         self.function = tf.function(self._run, autograph=False)
 
     def reset(self) -> None:
         """Begin again."""
         self.model.reset_metrics()
 
-    def add(self, y: Any, y_pred: NDArray[np.float32], logits: NDArray[np.float32]) -> None:
+    def add(self, y: Any, y_pred: NDArray[np.float32], logits: NDArray[np.float32], *mask: NDArray[np.bool_]) -> None:
         """Count whole batches, of which the very last may be smaller; each argument has a row for each example."""
-        tensors = [tf.constant(array) for array in (y, y_pred, logits)]
+        tensors = [tf.constant(array) for array in (y, y_pred, logits, *mask)]
         any_rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
         self.function.get_concrete_function(*any_rows)(*tensors)  # one graph, however many rows a call has
 
@@ -122,17 +128,19 @@ class Scoring:
         """Return values by name, `loss` first."""
         return {name: float(value) for name, value in self.model.get_metrics_result().items()}
 
-    def _run(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
+    def _run(self, y: tf.Tensor, *others: tf.Tensor) -> None:
         def add_batch(begin: tf.Tensor) -> tf.Tensor:
             end = begin + self.batch_size
-            self._batch(y[begin:end], y_pred[begin:end], logits[begin:end])
+            self._batch(y[begin:end], *(one[begin:end] for one in others))
             return end
 
         tf.while_loop(lambda begin: begin < tf.shape(y)[0], add_batch, (0,))
 
-    def _batch(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor) -> None:
+    def _batch(self, y: tf.Tensor, y_pred: tf.Tensor, logits: tf.Tensor, mask: tf.Tensor | None = None) -> None:
         if self.has_logits:
             y_pred._keras_logits = logits
+        if mask is not None:
+            y_pred._keras_mask = mask
         loss = self.model.compute_loss(x=None, y=y, y_pred=y_pred, training=False)
         tracker = next(metric for metric in self.model.metrics if metric.name == "loss")
         tracker.update_state(loss, sample_weight=tf.shape(y)[0])
@@ -144,10 +152,16 @@ def _logits(output: tf.Tensor) -> tf.Tensor:
     return getattr(output, "_keras_logits", output)
 
 
-def _ends_in_logits(model: Any) -> bool:
-    found: list[bool] = []
-    look = tf.function(lambda x: found.append(hasattr(model(x, training=False), "_keras_logits")))
-    look.get_concrete_function(_input_specs(model, 1))
+def _mask(output: tf.Tensor) -> tf.Tensor | None:
+    """Return which steps count in losses and metrics: Keras's layers leave it on the tensor."""
+    return getattr(output, "_keras_mask", None)
+
+
+def _look(model: Any, look: Callable[[tf.Tensor], Any]) -> Any:
+    """Return what `look` says of the network's symbolic output."""
+    found: list[Any] = []
+    traced = tf.function(lambda x: found.append(look(model(x, training=False))))
+    traced.get_concrete_function(_input_specs(model, 1))
     return found[0]
 
 

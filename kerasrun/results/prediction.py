@@ -85,7 +85,7 @@ def predict(
     batches = padded_batches(found.inputs, batch_size=info.batch_size, others=tuple(found.others.values()))
     with network_explained(model):
         chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
-        predictions = info.task.predictions((outputs for outputs, _ in chunks), question)
+        predictions = info.task.predictions((outputs for outputs, *_ in chunks), question)
     for place, error in sorted(found.unreadable.items()):
         predictions.insert(place, Unreadable(str(error.path), error.reason))
     return predictions

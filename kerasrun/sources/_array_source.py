@@ -121,9 +121,10 @@ class AnyArrays(ArraySource):
         """Describe arrays whose source has the key `labels`, after a look at all of them."""
         try:  # every number can be read so
             kind = _label_kind(cls.model_validate({**paths, "labels": "numbers"}).open().splits["train"].label_array)
-        except DataError:  # names and masks can not; what is wrong with other labels is reported here
-            with contextlib.suppress(DataError):
-                return cls._with_masks(paths)
+        except DataError:  # names, masks and images can not; what is wrong with other labels is reported here
+            for labels in ("masks", "arrays"):
+                with contextlib.suppress(DataError):
+                    return cls._with_images(paths, labels)
             kind = cls.model_validate(paths).open().label_kind
         keys = {} if kind == cls.model_fields["labels"].default else {"labels": kind}
         found = cls.recognized(paths, keys)
@@ -133,9 +134,9 @@ class AnyArrays(ArraySource):
         return found
 
     @classmethod
-    def _with_masks(cls, paths: Mapping[str, Path]) -> Recognized:
-        """Describe images with masks, at a size that a drafted network can halve twice."""
-        found = cls.recognized(paths, {"labels": "masks"})
+    def _with_images(cls, paths: Mapping[str, Path], labels: str) -> Recognized:
+        """Describe images with masks, or with images of them, at a size that a drafted network can halve twice."""
+        found = cls.recognized(paths, {"labels": labels})
         size = list(fitting_size(found.shape[:2]))
         return found if size == list(found.shape[:2]) else cls.recognized(paths, {**found.keys, "image_size": size})
 

@@ -20,6 +20,7 @@ from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question, named, row_of
 from kerasrun.report.scores import Scorer, Scores, in_own_units, shown
 from kerasrun.report.values import OutputKind, label_values
+from kerasrun.tasks import masks
 from kerasrun.tasks._files import files_below, unfit
 from kerasrun.tasks.base import BINARY, Masks, Output, Targets, is_from_logits
 from kerasrun.tasks.numbers import Numbers, TargetScore
@@ -169,6 +170,9 @@ class Arrays(Numbers):
 
     def about(self, classes: int) -> str:
         return f"an array of {classes} {'channel' if classes == 1 else 'channels'} for each"
+
+    def drafted_model(self) -> Sequence[str]:
+        return masks.TASK.drafted_model()
 
     @property
     def _form(self) -> ArrayForm:

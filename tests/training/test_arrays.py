@@ -9,6 +9,7 @@ from PIL import Image
 import kerasrun
 from kerasrun.components import kinds
 from kerasrun.errors import DataError, KerasrunError, ModelError
+from kerasrun.experiment.draft import draft_experiment
 from kerasrun.experiment.load import parse
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.reading.memory import kept_within
@@ -162,6 +163,21 @@ def test_a_loss_of_classes_is_told_in_its_line(folder):
             parse(text, folder / "run.yaml")
 
 
+@pytest.mark.parametrize(
+    ("data", "layers", "place"),
+    [
+        ("idx: {path: ., labels: input}", "[Flatten, Dense: {units: 9}]", "2:18"),
+        ("directory: {path: ., labels: input}", "[Flatten, Dense: {units: 4}, GlobalAveragePooling2D]", "2:46"),
+        ("image_masks: {path: .}", "[Conv2D: {filters: 4, kernel_size: 3}, Flatten, Dense: {units: 9}]", "2:56"),
+    ],
+)
+def test_a_network_that_ends_in_a_row_is_told_its_layer_by_the_text(folder, data, layers, place):
+    text = f"data: {{{data}}}\nmodel: {{layers: {layers}}}\n"
+    with pytest.raises(KerasrunError, match=rf"run\.yaml:{place}: model.* makes one row of numbers.* for each pixel"):
+        parse(text, folder / "run.yaml")
+    parse(text.replace("]}", ", Reshape: {target_shape: [3, 3, 1]}]}"), folder / "run.yaml")
+
+
 def trained(folder, text, output, **more):
     (folder / "run.yaml").write_text(text)
     return kerasrun.train(folder / "run.yaml", output=folder / output, **more)
@@ -258,8 +274,11 @@ def test_what_cannot_be_brought_back_is_refused(folder):
     text = f"data: {OF_INPUTS['npz']}\npreprocessing: [Resizing: {{height: 4, width: 4}}]{GREY}"
     with pytest.raises(ModelError, match="only Rescaling, and Normalization with a mean for each channel, can stand"):
         trained(folder, text, "refused")
+    text = f"data: {OF_INPUTS['npz']}\nmodel: {{layers: [Conv2D: {{filters: 4, kernel_size: 3}}, UpSampling2D]}}"
+    with pytest.raises(ModelError, match=r"shape \(12, 20, 1\) .* have the shape \(8, 12, 1\): bring what was pooled"):
+        trained(folder, text, "refused")
     text = f"data: {OF_INPUTS['npz']}\nmodel: {{layers: [Flatten, Dense: {{units: 96, activation: sigmoid}}]}}"
-    with pytest.raises(ModelError, match=r"end it with Reshape: \{target_shape: \[8, 12, 1\]\}"):
+    with pytest.raises(DataError, match=r"run.yaml:2:18: .*Flatten makes one row of numbers"):
         trained(folder, text, "refused")
 
 
@@ -302,6 +321,15 @@ model: {layers: [LSTM: {units: 3}, RepeatVector: {n: 6}, LSTM: {units: 3, return
     (first, _) = predict(tmp_path / "rows.npy", model=run.last_model)
     assert len(first.values) == 8
     assert all(0 <= number <= 255 for _, number in first.values)
+
+
+@pytest.mark.tensorflow
+def test_init_recognizes_images_of_images_and_what_it_writes_trains(folder):
+    found = Npz.recognize(folder / "pairs.npz")
+    assert (found.label_kind, found.keys) == ("arrays", {"labels": "arrays"})
+    drafted = draft_experiment(folder / "pairs.npz", folder / "drafted.yaml")
+    run = kerasrun.train(drafted, overrides=["fit.epochs=1"], output=folder / "drafted")
+    assert run.read_run()["label_kind"] == "arrays"
 
 
 def test_every_kind_of_images_is_here():

@@ -19,6 +19,7 @@ model: {layers: [GRU: {units: 4, return_sequences: true}]}
 fit: {epochs: 2, batch_size: 5, validation_data: test}
 compile: {optimizer: {SGD: {learning_rate: 0.1}}}
 """
+GRU = "{GRU: {units: 4, return_sequences: true}}"
 
 
 @pytest.fixture
@@ -116,6 +117,27 @@ fit: {{batch_size: 20}}
 
 
 @pytest.mark.tensorflow
+def test_steps_that_the_network_leaves_out_do_not_count_as_in_plain_keras(tmp_path):
+    random, arrays = np.random.default_rng(8), {}
+    for split, count in (("train", 20), ("test", 7)):
+        tokens = random.integers(1, 9, (count, 6)) * (np.arange(6) < random.integers(2, 7, (count, 1)))
+        arrays |= {f"x_{split}": tokens, f"y_{split}": tokens % 3}
+    np.savez(tmp_path / "steps.npz", **arrays)
+    embedding = "{Embedding: {input_dim: 9, output_dim: 4, mask_zero: true}}"
+    text = STEPS.replace("LABELS MORE", "masks")
+    text = text.replace("[GRU: {units: 4, return_sequences: true}]", f"[{embedding}, {GRU}]")
+    run = trained(tmp_path, text)
+    keras.utils.clear_session()
+    model = keras.saving.load_model(run.last_model, compile=False)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    expected = model.evaluate(arrays["x_test"], arrays["y_test"][..., np.newaxis], batch_size=5, verbose=0)
+    report = kerasrun.evaluate(run, last=True)
+    assert [report.metrics[name] for name in ("loss", "accuracy")] == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ModelError, match=r"leaves out steps by itself \(mask_zero, Masking\), and `ignore`"):
+        trained(tmp_path, text.replace("labels: masks", "labels: masks, ignore: [2]"))
+
+
+@pytest.mark.tensorflow
 def test_a_run_on_steps_with_weights_is_exact(folder):
     text = STEPS.replace("LABELS MORE", "masks, sample_weight: weight").replace(
         "{units: 4,", "{units: 4, dropout: 0.2,"
@@ -128,8 +150,10 @@ def test_a_run_on_steps_with_weights_is_exact(folder):
 @pytest.mark.tensorflow
 def test_a_network_without_an_output_for_each_step_is_told_so(folder):
     text = STEPS.replace("LABELS MORE", "masks").replace(", return_sequences: true", "")
-    with pytest.raises(ModelError, match=r"labels of steps need one for each step, \(6, classes\): give the last"):
+    with pytest.raises(DataError, match=r"run.yaml:3:18: .*GRU makes one row of numbers.*return_sequences: true"):
         trained(folder, text)
+    with pytest.raises(ModelError, match=r"labels of steps need one for each step, \(6, classes\): give the last"):
+        trained(folder, text.replace("GRU: {units: 4}", "Conv1D: {filters: 4, kernel_size: 3}"))
 
 
 def test_steps_are_read_the_same_way_from_memory_and_from_the_file(folder):
