@@ -81,7 +81,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      - EarlyStopping: {monitor: val_los}\n"
         "                                 ^\n"
         "e.yaml:12:1: seeed: unknown key 'seeed'; expected name, seed, plugins, data, preprocessing, augmentation, "
-        "model, compile, fit, stages, callbacks, checkpoint, cache, time_limit, device, deterministic "
+        "augment, model, compile, fit, stages, callbacks, checkpoint, cache, time_limit, device, deterministic "
         "or precision; did you mean 'seed'?\n"
         "    seeed: 1\n"
         "    ^\n"

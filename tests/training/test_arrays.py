@@ -67,7 +67,7 @@ def everything(inputs):
 
 
 def opened(folder, data):
-    return parse(f"data: {data}\nmodel: {{layers: [Flatten]}}", folder / "run.yaml").experiment.data.open()
+    return parse(f"data: {data}\nmodel: {{layers: [Identity]}}", folder / "run.yaml").experiment.data.open()
 
 
 OF_INPUTS = {
