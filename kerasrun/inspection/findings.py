@@ -207,10 +207,12 @@ def _columns(data: Data, splits: list[Split], examples: Examples) -> Iterator[Fi
     columns = form.columns or (Feature(),) * len(form.features)
     names = [name for name, one in zip(form.features, columns, strict=True) for _ in range(one.width)]
     some = spread(train, _LOOKED_AT)
-    values, labels = some.rows.take(np.arange(len(some))), some.label_array
+    values = some.rows.take(np.arange(len(some)))
     # Whether a value is missing may say something as well.
     values = np.where(np.isnan(values), np.float32(-3e38), values)
-    given_away = {name: None for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)}
+    given_away: dict[str, None] = {}
+    if isinstance(labels := some.labels, np.ndarray):  # of an autoencoder nothing is given away
+        given_away = {name: None for name, column in zip(names, values.T, strict=True) if gives_away(column, labels)}
     if leaks := tuple((name,) for name in given_away):
         what = "columns alone give the label away" if len(leaks) > 1 else "column alone gives the label away"
         yield Finding("leaks", f"{len(leaks)} {what}: a neighbour's label is right for {_SHARE:.0%} of the rows", leaks)

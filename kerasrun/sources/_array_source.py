@@ -42,11 +42,6 @@ class ArraySource(Source):
         """Whether arrays of three dimensions are sequences, and not images in grey."""
         return False
 
-    @property
-    def of_inputs(self) -> bool:
-        """Whether the labels are the examples themselves, so that none are read."""
-        return getattr(self, "labels", None) == "input"
-
     def data_from(self, arrays: Mapping[str, "LabelledArrays"], classes: Sequence[str] | None = None) -> Data:
         """Make data of arrays as `data_from_arrays` does, by the fields; `classes` where they name none."""
         from kerasrun.reading.arrays import data_from_arrays

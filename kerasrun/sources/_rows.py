@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -141,6 +141,9 @@ class RowSource(FeatureTable):
     """The columns of labels that may hold together, each 0 or 1; a number means this many columns at the end."""
     target: Column | Columns | None = None
     """The column, or the columns, of numbers to be predicted."""
+    labels: Literal["columns", "input"] = "columns"
+    """Whether labels are in `columns`, one of the keys above says which; or the features are their own labels, `input`,
+    for an autoencoder: numbers without gaps."""
     sample_weight: Column | None = None
     """The column that says how much each training example counts in the loss."""
     classes: ClassNames | None = None
@@ -149,6 +152,11 @@ class RowSource(FeatureTable):
     @model_validator(mode="after")
     def _has_labels(self) -> Self:
         given = [key for key in LABEL_KINDS if getattr(self, key) is not None]
+        if self.of_inputs:
+            given += ["classes"] if self.classes else []
+            if given:
+                raise ValueError(f"expected no {' and '.join(given)} beside labels: input")
+            return self
         if len(given) != 1:
             received = f", received {' and '.join(given)}" if given else ""
             raise ValueError(f"expected one of {', '.join(LABEL_KINDS)}, which says where the labels are{received}")
@@ -158,12 +166,14 @@ class RowSource(FeatureTable):
 
     @property
     def label_key(self) -> str:
-        """The key that says where the labels are."""
+        """The key that says where the labels are; `labels` where they are the features."""
+        if self.of_inputs:
+            return "labels"
         return next(key for key in LABEL_KINDS if getattr(self, key) is not None)
 
     @property
     def label_kind(self) -> LabelKind:
-        return LABEL_KINDS[self.label_key]
+        return "arrays" if self.of_inputs else LABEL_KINDS[self.label_key]
 
     @property
     def example_shape(self) -> Shape:
@@ -171,6 +181,8 @@ class RowSource(FeatureTable):
 
     @property
     def label_columns(self) -> int | None:
+        if self.of_inputs:
+            return None if self.features is None else len(self.features)
         columns = getattr(self, self.label_key)
         if self.label_key in ("multi_label", "one_hot") and isinstance(columns, int):
             return columns
@@ -234,7 +246,10 @@ class RowSource(FeatureTable):
         }
         if self.label_key == "target":
             _require_different(of_train)
-        classes = self._classes(of_train, [train.columns[position] for position in layout.labels])
+        if self.of_inputs:
+            classes = _plain_columns(train, layout)
+        else:
+            classes = self._classes(of_train, [train.columns[position] for position in layout.labels])
         marks = self.marks({name: (rows.table, rows.lines.tolist()) for name, rows in scanned.items()})
         splits = {name: self._split(name, rows, classes, marks[name]) for name, rows in scanned.items()}
         row_format = RowFormat(
@@ -326,6 +341,8 @@ class RowSource(FeatureTable):
         return Layout(tuple((position, Feature()) for position in features), labels, weight)
 
     def _label_columns(self, train: Table) -> tuple[int, ...]:
+        if self.of_inputs:
+            return ()
         key, given = self.label_key, getattr(self, self.label_key)
         if key in ("label", "target") and isinstance(given, int | str):
             given = (given,)
@@ -337,14 +354,19 @@ class RowSource(FeatureTable):
         return labels
 
     def _split(self, name: str, rows: "ScannedRows", classes: Sequence[str], marks: "Marks | None" = None) -> Split:
+        import numpy as np
+
         from kerasrun.reading.inputs import checked_weights, within_limit
 
-        labels, weight = labels_of(rows, self.label_key, classes), rows.weights
+        own, weight = self.of_inputs, rows.weights
+        labels = np.zeros(len(rows.lines)) if own else labels_of(rows, self.label_key, classes)
         chosen = within_limit(labels, self.limit)
         if weight is not None:
             weight = checked_weights(weight, lambda row: f"{rows.table.path}:{rows.lines[row]}: the weight")[chosen]
         groups, times = marks.arrays(chosen) if marks else (None, None)
-        return Split(name, rows.chosen(chosen), labels[chosen], sample_weight=weight, groups=groups, times=times)
+        inputs = rows.chosen(chosen)
+        aside = inputs if own else labels[chosen]
+        return Split(name, inputs, aside, sample_weight=weight, groups=groups, times=times)
 
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the classes, or of the columns of other labels."""
@@ -454,6 +476,18 @@ def _class_numbers(rows: "ScannedRows", classes: Sequence[str]) -> "NDArray[np.i
             )
     by_text = np.array([numbers[text] for text in rows.texts], np.int64)
     return by_text[rows.text_numbers]
+
+
+def _plain_columns(train: Table, layout: "Layout") -> tuple[str, ...]:
+    """Return the names of the features, which are to be made again; refuse those that are not numbers, or have gaps."""
+    for position, one in layout.features:
+        if one.kind != "number" or one.gaps:
+            what = "has missing values" if one.gaps else f"is a {one.kind}"
+            raise DataError(
+                f"{train.path}: {train.name(position)} {what}; `labels: input` takes numbers without gaps: leave it "
+                f"out by `columns: {{{train.columns[position]}: left_out}}`"
+            )
+    return tuple(train.columns[position] for position, _ in layout.features)
 
 
 def _require_different(train: "ScannedRows") -> None:

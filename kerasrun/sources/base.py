@@ -118,6 +118,11 @@ class Source(Kind):
         return "classes"
 
     @property
+    def of_inputs(self) -> bool:
+        """Whether the labels are the examples themselves, so that none are read."""
+        return getattr(self, "labels", None) == "input"
+
+    @property
     def example_shape(self) -> Shape | None:
         """The shape of an example, as far as the experiment decides; None where it does not."""
         return None

@@ -68,21 +68,21 @@ class Directory(ImageSource):
 
     @model_validator(mode="after")
     def _has_classes(self) -> Self:
-        if self.classes is not None and self.labels == "input":
+        if self.classes is not None and self.of_inputs:
             raise ValueError("expected no classes beside labels: input")
         return self
 
     @property
     def label_kind(self) -> LabelKind:
-        return "arrays" if self.labels == "input" else self.labels
+        return "arrays" if self.of_inputs else self.labels
 
     @property
     def listed_classes(self) -> tuple[str, ...] | None:
-        return self.channels if self.labels == "input" else self.classes
+        return self.channels if self.of_inputs else self.classes
 
     def open(self) -> Data:
         folders = _folders(self.path)
-        if self.labels == "input":
+        if self.of_inputs:
             listed = {name: self._images_below(name, folder) for name, folder in folders.items()}
             return self.data_of(self.path, listed, self.channels, self.label_kind)
         found = {name: class_folders(folder) for name, folder in folders.items()}
@@ -104,7 +104,7 @@ class Directory(ImageSource):
     def other(
         self, path: Path, image_format: ImageFormat | None, row_format: RowFormat | None, classes: Sequence[str]
     ) -> Split | None:
-        if self.labels != "input" or image_format is None:
+        if not self.of_inputs or image_format is None:
             return None
         folders = split_folders(path)
         name = next((name for name in ("test", "validation", "train") if name in folders), path.resolve().name)

@@ -129,7 +129,7 @@ class ImageTable(ImageSource, FeatureTable):
     def _agrees(self) -> Self:
         if len(given := self._given) > 1:
             raise ValueError(f"expected one of {', '.join(LABEL_KINDS)}, received {' and '.join(given)}")
-        if self._of_inputs and (given or self.classes is not None):
+        if self.of_inputs and (given or self.classes is not None):
             raise ValueError(
                 f"expected no {listed([*given, *(['classes'] if self.classes else [])])} beside labels: input"
             )
@@ -155,20 +155,16 @@ class ImageTable(ImageSource, FeatureTable):
         return super().input_names if self.features is None else (IMAGE, FEATURES)
 
     @property
-    def _of_inputs(self) -> bool:
-        return self.labels == "input"
-
-    @property
     def label_kind(self) -> LabelKind:
-        return "arrays" if self._of_inputs else LABEL_KINDS[self.label_key]
+        return "arrays" if self.of_inputs else LABEL_KINDS[self.label_key]
 
     @property
     def listed_classes(self) -> tuple[str, ...] | None:
-        return self.channels if self._of_inputs else self.classes
+        return self.channels if self.of_inputs else self.classes
 
     @property
     def label_columns(self) -> int | None:
-        if self._of_inputs:
+        if self.of_inputs:
             return len(self.channels)
         if self._has_names:
             return None if self.classes is None else len(self.classes)
@@ -328,7 +324,7 @@ class ImageTable(ImageSource, FeatureTable):
             first, folder = next(rows_of(table), None), folders[table.path]
             named = [place for place in free if first and folder.names_image(first[place])]
             taken["image"] = next(iter(named or free), 0)
-        if given is None and not self._of_inputs:
+        if given is None and not self.of_inputs:
             labels = (_label_column(table, taken),)
         if self.label_key == "one_hot" and len(labels) < 2:
             raise DataError(f"{table.path}: `one_hot` is {table.name(labels[0])} alone; expected one for each class")
@@ -360,7 +356,7 @@ class ImageTable(ImageSource, FeatureTable):
     def _classes(self, train: "ListedRows", layout: "_Layout") -> tuple[str, ...]:
         """Return the names of the classes, or of the columns of other labels."""
         table = train.scanned.table
-        if self._of_inputs:
+        if self.of_inputs:
             return self.channels
         if self.label_key == "label":
             found = found_classes(train.scanned, self.classes)
@@ -402,7 +398,7 @@ class ImageTable(ImageSource, FeatureTable):
         return distinct_classes(found)
 
     def _labels(self, rows: "ListedRows", classes: Sequence[str]) -> "NDArray[Any]":
-        if self._of_inputs:
+        if self.of_inputs:
             import numpy as np
 
             return np.zeros(len(rows), np.int64)
@@ -443,7 +439,7 @@ class ImageTable(ImageSource, FeatureTable):
                     missing.append((place, written))
                     continue
                 label = ""
-                if not self._of_inputs:
+                if not self.of_inputs:
                     label = classes[labels[row]] if labels.ndim == 1 else " ".join(map(str, labels[row].tolist()))
                 others = [one.texts[key][row] for key in ("group", "time") if key in one.texts]
                 others += [] if weights is None else [str(weights[row])]
@@ -454,7 +450,7 @@ class ImageTable(ImageSource, FeatureTable):
             kept = None if weights is None else weights[chosen]
             marks[name] = one.marks(chosen, paths)
             beside = None if features is None else features[chosen]
-            own = None if self._of_inputs else labels[chosen]
+            own = None if self.of_inputs else labels[chosen]
             found[name] = ListedImages(paths, own, entries, kept, tuple(skipped), marks[name], beside)
         require_apart(
             {name: [str(path) for path in one.paths] for name, one in found.items()},

@@ -67,7 +67,7 @@ def everything(inputs):
 
 
 def opened(folder, data):
-    return parse(f"data: {data}\nmodel: {{layers: [Flatten]}}", folder / "run.yaml").experiment.data.open()
+    return parse(f"data: {data}\nmodel: {{layers: [Identity]}}", folder / "run.yaml").experiment.data.open()
 
 
 OF_INPUTS = {
@@ -324,6 +324,37 @@ model: {layers: [LSTM: {units: 3}, RepeatVector: {n: 6}, LSTM: {units: 3, return
 
 
 @pytest.mark.tensorflow
+def test_columns_of_a_table_can_be_their_own_targets(tmp_path):
+    rows = np.random.default_rng(1).normal((5, 100), (1, 20), (30, 2))
+    lines = [f"{a:.4f},{b:.4f},x{place % 2}" for place, (a, b) in enumerate(rows)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,c", *lines]))
+    data = "data: {csv: {train: t.csv, labels: input, COLUMNS}}"
+    text = f"""
+{data.replace("COLUMNS", "columns: {c: left_out}")}
+preprocessing: [Normalization]
+model: {{layers: [Dense: {{units: 1}}]}}
+fit: {{epochs: 30, batch_size: 10, validation_split: 0.2, test_split: 0.2}}
+compile: {{optimizer: {{Adam: {{learning_rate: 0.05}}}}}}
+"""
+    train_whole_and_cut(tmp_path, text)
+    whole, cut = kerasrun.open_run(tmp_path / "whole" / "run-1"), kerasrun.resume(tmp_path / "cut" / "run-1")
+    assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
+    report = kerasrun.evaluate(cut, last=True)
+    assert [one.target for one in report.scores.channels] == ["a", "b"]
+    predictions = predict(tmp_path / "t.csv", model=cut.last_model)
+    model = keras.saving.load_model(cut.last_model, compile=False)
+    form = kerasrun.model_file.read_info(cut.last_model).array_form
+    made = (model.predict(rows.round(4), verbose=0) - form.offset) / form.scale
+    np.testing.assert_allclose([[value for _, value in one.values] for one in predictions], made, rtol=1e-4)
+    assert predictions[0].rmse == pytest.approx(np.sqrt(np.mean((made[0] - rows[0]) ** 2)), rel=1e-3)
+    assert kerasrun.inspect(tmp_path / "run.yaml").findings is not None
+    with pytest.raises(DataError, match="'c' is a category; `labels: input` takes numbers without gaps: leave it out"):
+        opened(tmp_path, data.replace("data: ", "").replace(", COLUMNS", ""))
+    with pytest.raises(KerasrunError, match="expected no label beside labels: input"):
+        opened(tmp_path, data.replace("data: ", "").replace("COLUMNS", "label: a"))
+
+
+@pytest.mark.tensorflow
 def test_init_recognizes_images_of_images_and_what_it_writes_trains(folder):
     found = Npz.recognize(folder / "pairs.npz")
     assert (found.label_kind, found.keys) == ("arrays", {"labels": "arrays"})
@@ -334,4 +365,4 @@ def test_init_recognizes_images_of_images_and_what_it_writes_trains(folder):
 
 def test_every_kind_of_images_is_here():
     of_images = {kind for kind, one in kinds("kerasrun.sources").items() if "labels" in one.model_fields}
-    assert of_images - {"image_masks", "image_table", "keras_dataset"} == OF_INPUTS.keys()
+    assert of_images - {"csv", "image_masks", "image_table", "keras_dataset", "parquet"} == OF_INPUTS.keys()
