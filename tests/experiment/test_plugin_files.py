@@ -166,6 +166,6 @@ def test_a_file_that_is_named_many_times_is_read_once(tmp_path, monkeypatch):
     read, count = plugins.read, []
     monkeypatch.setattr(plugins, "read", lambda file: (count.append(file), read(file))[1])
     named = ", ".join(["own.py"] * 3)
-    with pytest.raises(ExperimentError, match=r"no Python(.|\n)*a second plugin of this name(.|\n)*3 problems"):
-        parse(f"data: {{npz: {{path: a.npz}}}}\nmodel: LeNet\nplugins: [{named}]\n", tmp_path / "e.yaml")
+    with pytest.raises(ExperimentError, match=r"no Python(.|\n)*a second plugin of this name(.|\n)*plugins\.2"):
+        parse(f"data: a\nmodel: b\nplugins: [{named}]\n", tmp_path / "e.yaml")
     assert len(count) == 1
