@@ -47,14 +47,20 @@ def weights_within(most: float = math.inf) -> Iterator[None]:
 
 
 def largest_output(model: Any) -> tuple[int, str]:
-    """Return how many numbers of an example a layer gives at most, and the layer's name."""
+    """Return how many numbers a layer computes at most of an example, however deep it is, and the layer's name."""
+    layers = [layer for layer in model._flatten_layers(include_self=False) if layer._inbound_nodes]
+    return max((_numbers(layer), layer.name) for layer in layers)
+
+
+def _numbers(layer: Any) -> int:
     import keras
 
-    return max(
-        (math.prod(size or 1 for size in one.shape[1:]), layer.name)
-        for layer in model.layers
-        for one in keras.tree.flatten(layer.output)
-    )
+    count: int = max(math.prod(size or 1 for size in one.shape[1:]) for one in keras.tree.flatten(layer.output))
+    rates = getattr(layer, "dilation_rate", ())
+    if isinstance(rates, tuple) and max(rates, default=1) > 1:
+        # TensorFlow pads each side to a multiple of the rate.
+        count = max(count, math.prod(rates) * (layer.input.shape[-1] or 1))
+    return count
 
 
 def has_gpu() -> bool:

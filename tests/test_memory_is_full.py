@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from kerasrun.engine.prepared import open_data
-from kerasrun.errors import DataError, OutOfMemoryError, is_full_memory, within_memory
+from kerasrun.errors import DataError, ModelError, OutOfMemoryError, is_full_memory, within_memory
 from kerasrun.experiment.load import load
+from kerasrun.results.model import untrained
 from kerasrun.sources.npz import Npz
 
 DIGITS = Path(__file__).parents[1] / "data/digits/digits.npz"
@@ -99,6 +100,21 @@ def test_a_network_that_no_address_is_left_for_is_told_before_tensorflow_crashes
     done = limited(tmp_path, 6000, "train", "e.yaml", "--dry-run")
     assert done.returncode == 1, done.stderr
     assert "do not fit into memory: 20,000 × 20,000 = 400,000,000 numbers, 2 GB as float32" in done.stderr
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_a_dilated_layer_pads_is_told_before_tensorflow_waits_for_memory(tmp_path, nested):
+    """Waits for ten seconds, and says nothing of the layer."""
+    import keras
+
+    inner = [keras.layers.Conv2D(1, 3, padding="same", dilation_rate=10**6, name="wide"), keras.layers.Flatten()]
+    layers = [keras.Sequential([keras.Input((32, 32, 1)), *inner])] if nested else inner
+    model = keras.Sequential([keras.Input((32, 32, 1)), *layers])
+    (tmp_path / "a.json").write_text(model.to_json())
+    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("{MLP: {units: [4]}}", "{saved: {path: a.json}}"))
+    with pytest.raises(ModelError, match=r"the layer 'wide' gives 32 × 1,000,000,000,000 = .* numbers for a batch"):
+        untrained(tmp_path / "e.yaml")
 
 
 @pytest.mark.tensorflow

@@ -282,7 +282,7 @@ def test_nothing_else_opens_files_for_reading():
         ("sources/npy.py", "np.load"),  # a map, after `first_bytes`
         ("reading/hdf5.py", "h5py.File"),  # after `require_regular`
         ("engine/state.py", "h5py.File"),  # in memory
-        ("sources/parquet.py", "parquet.ParquetFile"),  # after `first_bytes`
+        *(("sources/parquet.py", f"parquet.{one}") for one in ("ParquetFile", "read_metadata")),  # after `first_bytes`
         ("reading/images.py", "Image.open"),  # of what was read, or opened
         ("reading/archives.py", "zipfile.ZipFile"),  # of what was opened
         ("model_file.py", "zipfile.ZipFile"),  # to write
@@ -299,5 +299,14 @@ def _reads_a_file(call):
         return True
     if function.endswith(".open") and not call.args and any(keyword.arg == "encoding" for keyword in call.keywords):
         return True
-    names = ("open", "np.load", "h5py.File", "zipfile.ZipFile", "Image.open", "parquet.ParquetFile", "gzip.open")
+    names = (
+        "open",
+        "np.load",
+        "h5py.File",
+        "zipfile.ZipFile",
+        "Image.open",
+        "parquet.ParquetFile",
+        "parquet.read_metadata",
+        "gzip.open",
+    )
     return function in names

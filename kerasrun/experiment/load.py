@@ -153,19 +153,22 @@ def _use_plugins(document: Document, folder: Path) -> list[Problem]:
     """Let the names of the experiment's plugins, and of no others, be known; return what is wrong with the files."""
     problems: list[Problem] = []
     found: list[plugins.Plugin] = []
+    tried: set[str] = set()
     plugins.use(())
     for path, node in written_list(document.node(("plugins",)), ("plugins",)):
         if not isinstance(node.value, str):
             continue  # reported as a wrong value
         file = absolute(node.value, folder)
-        try:
-            plugin = plugins.read(file)
-            wrong = plugins.problems_of(plugin)
-            if any(plugin.module == other.module for other in found):
-                wrong.append("a second plugin of this name; give it another one")
-            found.append(plugin)
-        except PluginError as error:
-            wrong = [str(error)]
+        if (module := plugins.module_of(file)) in tried:
+            wrong = ["a second plugin of this name; give it another one"]
+        else:
+            tried.add(module)
+            try:
+                plugin = plugins.read(file)
+                wrong = plugins.problems_of(plugin)
+                found.append(plugin)
+            except PluginError as error:
+                wrong = [str(error)]
         problems += [Problem(node.place, dotted(path), f"{file}: {one}") for one in wrong]
         plugins.use(found)
     return problems

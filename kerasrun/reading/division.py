@@ -30,7 +30,11 @@ class Marks:
         Raises:
             DataError: if a time is neither a number nor a date, or they are not all of one form.
         """
-        groups = None if self.groups is None else np.unique(list(self.groups), return_inverse=True)[1].astype(np.int64)
+        groups = None
+        if self.groups is not None:
+            # NumPy would give each text the room of the longest.
+            numbers = {text: number for number, text in enumerate(sorted(set(self.groups)))}
+            groups = np.array([numbers[text] for text in self.groups], np.int64)
         times = None if self.times is None else self._moments(self.times)
         return None if groups is None else groups[rows], None if times is None else times[rows]
 

@@ -94,7 +94,8 @@ class TextTable(Table):
                     raise DataError(f"{self.path}:{line}: {self.name(position)}: {wrong}{advice}")
         raise AssertionError("a number that was refused has nothing wrong")
 
-    def _texts(self, position: int, rows: Sequence[Sequence[str]]) -> list[str]:
+    def _texts(self, position: int, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> list[str]:
+        del lines
         return [row[position].strip() for row in rows]
 
     def _advice(self, text: str, line: int) -> str:

@@ -78,7 +78,7 @@ class Table(ABC):
         """
 
     @abstractmethod
-    def _texts(self, position: int, rows: Any) -> list[str]:
+    def _texts(self, position: int, rows: Any, lines: Sequence[int]) -> list[str]:
         """Return the values in one column of a block as text."""
 
     def texts(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool = False) -> Sequence[str]:
@@ -87,9 +87,10 @@ class Table(ABC):
         Raises:
             DataError: if one is missing; the message has its line and column.
         """
-        texts = self._texts(position, rows)
+        texts = self._texts(position, rows, lines)
         if gaps:
-            return ["" if text.lower() in MISSING else text for text in texts]
+            missing = {text for text in set(texts) if text.lower() in MISSING}
+            return ["" if text in missing else text for text in texts]
         for text, line in zip(texts, lines, strict=True):
             if not text:
                 raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value")

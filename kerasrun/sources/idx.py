@@ -1,13 +1,12 @@
 """Files in the format of MNIST."""
 
-import gzip
 import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from pydantic import model_validator
 
@@ -31,6 +30,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
 """How the files of a split begin."""
 
 DIMENSIONS = {"images": 3, "labels": 1}
+_AT_ONCE = 2**20
 _MORE = 2**16
 """How many trailing bytes are counted."""
 
@@ -166,17 +166,55 @@ def read_idx(path: Path, content: str) -> "NDArray[Any]":
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Unpacked:
+    """A gzip file. Python's own goes through zeros behind the end one by one, for hours where a file has a hole."""
+
+    def __init__(self, file: _Readable) -> None:
+        self._chunks = _members(file)
+        self._rest = bytearray()
+
+    def read(self, size: int, /) -> bytes:
+        while len(self._rest) < size and (chunk := next(self._chunks, None)) is not None:
+            self._rest += chunk
+        found = bytes(self._rest[:size])
+        del self._rest[:size]
+        return found
+
+
+def _members(file: _Readable) -> Iterator[bytes]:
+    """Give what a gzip file holds, which may be several streams, with zeros behind each."""
+    packed = file.read(_AT_ONCE)
+    while packed:
+        stream = zlib.decompressobj(wbits=31)
+        while not stream.eof:
+            chunk = stream.decompress(packed, _AT_ONCE)
+            if not (chunk or packed or stream.eof):
+                raise EOFError("it ends within a stream")
+            yield chunk
+            packed = stream.unconsumed_tail or (b"" if stream.eof else file.read(_AT_ONCE))
+        packed, zeros = (stream.unused_data or file.read(_AT_ONCE)), 0
+        while packed and not (rest := packed.lstrip(b"\0")):
+            zeros += len(packed)
+            if zeros > _AT_ONCE:
+                raise EOFError(f"more than {_AT_ONCE:,} zeros follow")
+            packed = file.read(_AT_ONCE)
+        packed = rest if packed else b""
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[_Readable]:
     """Open a file, unpacked as it is read if it is gzipped."""
     try:
         with open_regular(path) as file:
             if file.peek(2)[:2] != b"\x1f\x8b":
                 yield file
             else:
-                with gzip.GzipFile(fileobj=file) as unpacked:
-                    yield cast(BinaryIO, unpacked)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                yield _Unpacked(file)
+    except (EOFError, zlib.error) as error:
         raise DataError(f"{path}: its gzip stream is damaged or truncated: {error}") from error
     except OSError as error:
         raise unreadable(path, error, "an IDX file") from error

@@ -25,6 +25,8 @@ _TOGETHER = 2**16
 _BLOCK = 2**24
 _CELL = 4
 """How many bytes a value takes in memory."""
+_LONGEST = 2**17
+"""How many characters a value may have, as in a text file."""
 
 
 class Parquet(RowSource):
@@ -42,8 +44,9 @@ class Parquet(RowSource):
 
     def table(self, path: Path) -> Table:
         with _opened(path) as file:
-            names, cells = tuple(file.schema_arrow.names), file.metadata.num_rows * len(file.schema_arrow.names)
-        if why := too_packed(cells * _CELL, path):
+            names, about = tuple(file.schema_arrow.names), file.metadata
+            unpacked = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+        if why := too_packed(max(unpacked, about.num_rows * len(names) * _CELL), path):
             raise DataError(f"{path}: {why}")
         if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
             raise DataError(f"{path}: has {listed(list(map(repr, repeated)))} more than once; rename the columns")
@@ -119,14 +122,19 @@ class _ParquetTable(Table):
                 )
         return found
 
-    def _texts(self, position: int, rows: Any) -> list[str]:
+    def _texts(self, position: int, rows: Any, lines: Sequence[int]) -> list[str]:
         from pyarrow import types
 
         column = rows.column(self.columns[position])
-        if types.is_nested(column.type) or types.is_binary(column.type):
-            raise self._of_type(position, column.type, "text or numbers")
+        kind = _type_of_values(column)
+        if types.is_nested(kind) or types.is_binary(kind):
+            raise self._of_type(position, kind, "text or numbers")
         with _explained(self.path):
-            return _texts(column)
+            texts = _texts(column)
+        if longest := max((text for text in set(texts) if len(text) > _LONGEST), key=len, default=None):
+            place = f"{self.path}:{lines[texts.index(longest)]}: {self.name(position)}"
+            raise DataError(f"{place}: a value of {len(longest):,} characters; expected at most {_LONGEST:,}")
+        return texts
 
     def _numbers(self, position: int, rows: Any, lines: Sequence[int], *, gaps: bool) -> "NDArray[np.float64]":
         import numpy as np
@@ -134,11 +142,10 @@ class _ParquetTable(Table):
         from pyarrow import types
 
         column = rows.column(self.columns[position])
-        if types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        kind = column.type
+        kind = _type_of_values(column)
         if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)):
             raise self._of_type(position, kind, "numbers")
+        column = column.cast(kind)
         if column.null_count and not gaps:
             line = lines[int(column.is_null().to_numpy().argmax())]
             raise DataError(f"{self.path}:{line}: {self.name(position)}: a missing value; expected a number")
@@ -153,9 +160,29 @@ class _ParquetTable(Table):
         return [self.columns[position] for position in positions]
 
 
+def _type_of_values(column: Any) -> Any:
+    from pyarrow import types
+
+    return column.type.value_type if types.is_dictionary(column.type) else column.type
+
+
 def _texts(column: Any) -> list[str]:
-    """Return the values of a column as a text file would have them; a missing one is empty."""
-    values = column.to_pylist()
+    """Return the values of a column as a text file would have them; a missing one is empty.
+
+    Values that the file has once, for many rows, are so in memory too.
+    """
+    from pyarrow import types
+
+    if not types.is_dictionary(column.type):
+        return _written(column.to_pylist())
+    texts: list[str] = []
+    for chunk in getattr(column, "chunks", [column]):
+        own = [*_written(chunk.dictionary.to_pylist()), ""]
+        texts += [own[-1 if number is None else number] for number in chunk.indices.to_pylist()]
+    return texts
+
+
+def _written(values: list[Any]) -> list[str]:
     return [
         "" if value is None or value != value else str(value).lower() if isinstance(value, bool) else str(value).strip()
         for value in values
@@ -175,11 +202,15 @@ def _opened(path: Path) -> Iterator[Any]:
             "the source parquet needs pyarrow, which is not part of a plain installation: "
             "pip install 'kerasrun[parquet]'"
         )
-    from pyarrow import parquet
+    from pyarrow import parquet, types
 
     first_bytes(path, "a Parquet file")
-    with _explained(path), parquet.ParquetFile(path, page_checksum_verification=True) as file:
-        yield file
+    with _explained(path):
+        about = parquet.read_metadata(path)
+        texts = [one.name for one in about.schema.to_arrow_schema() if types.is_string(one.type)]
+        options = {"metadata": about, "read_dictionary": texts, "page_checksum_verification": True}
+        with parquet.ParquetFile(path, **options) as file:
+            yield file
 
 
 @contextmanager

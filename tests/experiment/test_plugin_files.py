@@ -159,3 +159,13 @@ def test_what_was_checked_is_run_and_kept_whatever_becomes_of_the_file(tmp_path)
     assert sys.modules[plugin.module].VALUE == 1
     assert plugin.content.startswith(b"VALUE = 1")
     assert loaded.text.startswith("plugins:")
+
+
+def test_a_file_that_is_named_many_times_is_read_once(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text("no Python")
+    read, count = plugins.read, []
+    monkeypatch.setattr(plugins, "read", lambda file: (count.append(file), read(file))[1])
+    named = ", ".join(["own.py"] * 3)
+    with pytest.raises(ExperimentError, match=r"no Python(.|\n)*a second plugin of this name(.|\n)*plugins\.2"):
+        parse(f"data: a\nmodel: b\nplugins: [{named}]\n", tmp_path / "e.yaml")
+    assert len(count) == 1

@@ -1,4 +1,5 @@
 import gzip
+import time
 
 import numpy as np
 import pytest
@@ -164,3 +165,37 @@ def test_a_folder_without_the_files_is_told(tmp_path):
 
 def test_a_missing_named_file_is_told(folder):
     fails(folder, "nowhere: does not exist", test_images=folder / "nowhere", test_labels=folder / LABELS)
+
+
+@pytest.mark.parametrize("zeros", [0, 3, 2**20 - 9])
+def test_a_gzipped_file_may_be_several_streams_with_zeros_behind(folder, zeros):
+    content = (folder / LABELS).read_bytes()
+    (folder / LABELS).unlink()
+    parts = [gzip.compress(content[:3]), gzip.compress(b""), gzip.compress(content[3:]) + bytes(zeros)]
+    (folder / f"{LABELS}.gz").write_bytes(b"".join(parts))
+    assert Idx(path=folder).open().splits["train"].labels.tolist() == Y.tolist()
+
+
+@pytest.mark.parametrize("first", [3, 14])
+@pytest.mark.parametrize("last", [b"", b"x"])
+def test_a_hole_of_gigabytes_behind_a_stream_takes_no_time(folder, first, last):
+    content = (folder / LABELS).read_bytes()
+    (folder / LABELS).unlink()
+    with (folder / f"{LABELS}.gz").open("wb") as file:
+        file.write(gzip.compress(content[:first]))
+        file.seek(2**33)
+        file.write(last)
+        file.truncate()
+    begin = time.monotonic()
+    with pytest.raises(DataError, match=r"its gzip stream is damaged or truncated: more than 1,048,576 zeros follow"):
+        Idx(path=folder).open()
+    assert time.monotonic() - begin < 2
+
+
+def test_a_gzipped_file_that_ends_too_early_is_told(folder):
+    packed = gzip.compress((folder / IMAGES).read_bytes())
+    (folder / IMAGES).unlink()
+    for end in range(2, len(packed)):
+        (folder / f"{IMAGES}.gz").write_bytes(packed[:end])
+        with pytest.raises(DataError, match="its gzip stream is damaged or truncated"):
+            Idx(path=folder).open()

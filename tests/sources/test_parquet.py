@@ -186,3 +186,32 @@ def test_text_gaps_and_days_are_columns_as_in_a_text_file(opened, tmp_path):
     with kept_within(0):
         on_demand = opened(columns, label="y", columns={"day": "date"})
     np.testing.assert_array_equal(rows(on_demand), rows(data))
+
+
+def test_values_that_the_file_has_once_are_once_in_memory(tmp_path):
+    """60,000 rows of two texts with 100,000 characters each would be six gigabytes."""
+    texts = ["x" * 100_000 + end for end in "ab"]
+    path = write(tmp_path / "a.parquet", {"c": texts * 30_000, "x": list(range(60_000))})
+    table = Parquet(train=path, label="c").table(path)
+    ((_, block),) = table.blocks([0])
+    found = table.texts(0, block, range(60_000))
+    assert found[:3] == [*texts, texts[0]]
+    assert len({id(text) for text in found}) == 2
+
+
+def test_a_value_that_is_longer_than_any_is_told_with_its_row(opened):
+    with pytest.raises(DataError, match=r"train\.parquet:4: column 'c': a value of 10,000,000 char.* at most 131,072"):
+        opened({"c": ["a", "b", "a", "x" * 10**7], "y": [0, 1, 0, 1]}, label="y")
+
+
+def test_text_is_no_number_however_it_is_stored(opened):
+    dictionary = pytest.importorskip("pyarrow").array(["a", "b", "a"]).dictionary_encode()
+    with pytest.raises(DataError, match=r"column 'c' holds values of the type string; expected numbers"):
+        opened({"x": [1.0, 2.0, 3.0], "c": dictionary}, target="c")
+
+
+def test_numbers_in_a_dictionary_are_numbers(opened):
+    numbers = pytest.importorskip("pyarrow").array([1.5, None, 1.5, 2.0]).dictionary_encode()
+    data = opened({"x": numbers, "y": ["a", "b", "a", "b"]}, label="y")
+    assert np.isnan(rows(data)[1][0])
+    assert [row[0] for row in rows(data)[::2]] == [1.5, 1.5]
