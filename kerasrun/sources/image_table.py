@@ -12,7 +12,7 @@ from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data, ImageFormat, LabelKind, RowFormat, SkippedFile, Split
 from kerasrun.reading.files import list_folder, listed, unreadable
-from kerasrun.reading.folders import SPLIT_NAMES, split_called
+from kerasrun.reading.folders import SPLIT_NAMES, by_split, split_called
 from kerasrun.reading.labels import MISSING, distinct_classes
 from kerasrun.sources._division import DividedTable
 from kerasrun.sources._first_look import image_keys
@@ -177,6 +177,8 @@ class ImageTable(ImageSource, DividedTable):
     def recognized_by_rows(cls, path: Path, label: str | None) -> Recognized | None:
         from kerasrun.reading.image_lists import ImageFolder, rows_of
 
+        if path.is_dir():
+            return cls._recognized_in(path, label)
         if not path.is_file() or path.suffix.lower() not in cls.suffixes:
             return None
         try:
@@ -202,6 +204,21 @@ class ImageTable(ImageSource, DividedTable):
                         keys |= {"on_bad_file": "skip"}
                         return cls.recognized(paths, keys, f"{more}; listed images that are not there are left out")
         return None
+
+    @classmethod
+    def _recognized_in(cls, folder: Path, label: str | None) -> Recognized | None:
+        """Recognize the list, or one for each split, beside a folder of images; class folders are other data."""
+        files, folders = list_folder(folder)
+        tables = [file for file in files if file.suffix.lower() in cls.suffixes]
+        if not tables or len(folders) > 1:
+            return None
+        lists = {table: found for table in tables if (found := cls.recognized_by_rows(table, label))}
+        named = by_split(folder, list(lists), "files")
+        if len(lists) == 1 or "train" not in named:
+            return next(iter(lists.values())) if len(lists) == 1 else None
+        found = lists[named["train"]]
+        more = found.about[found.about.index("; the images") :]
+        return cls.recognized({**found.paths, **named}, found.keys, more)
 
     def _folders(self, tables: Iterable[Path]) -> dict[Path, "ImageFolder"]:
         """Return the folder of the images of each table; what is one folder is listed once."""
