@@ -1,6 +1,6 @@
 """Images that a table lists."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -296,7 +296,7 @@ class ImageTable(ImageSource, DividedTable):
         """Return the names of the classes, or of the columns of other labels."""
         table = train.scanned.table
         if self.label_key == "label":
-            found = found_classes(train.scanned, self.classes)
+            found = found_classes(train.scanned, self.classes, layout.labels[0])
             if self.classes is None and len(found) > max(_MANY_CLASSES, len(train) // 2):
                 raise DataError(
                     f"{table.path}: {table.name(layout.labels[0])} has {len(found):,} values in {len(train):,} rows, "
@@ -358,12 +358,9 @@ class ImageTable(ImageSource, DividedTable):
             if weights is not None:
                 weights = checked_weights(weights, one.weight_at)
             chosen, paths, entries, skipped = [], [], [], []
-            for row in within_limit(labels, self.limit).tolist():
-                written, place = one.texts["image"][row], one.place(row)
-                try:
-                    path = folder.find(written)
-                except DataError as error:
-                    raise DataError(f"{one.place(row, 'image')}: {error}") from error
+            chosen_rows = within_limit(labels, self.limit).tolist()
+            for row, (written, path) in zip(chosen_rows, _files(one, folder, chosen_rows), strict=True):
+                place = one.place(row)
                 if path is None:
                     skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
                     missing.append((place, written))
@@ -412,25 +409,36 @@ class _Layout:
         return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None)
 
 
-def listed_files(table: Path) -> list[Path]:
+def listed_files(path: Path) -> list[Path]:
     """Return the image files that a table lists, of whatever other columns; one that is not there by its name.
 
     Raises:
-        DataError: if there is no such column, or a name leads out of the folder.
+        DataError: if there is no such column, or a name is missing or leads out of the folder.
     """
-    from kerasrun.reading.image_lists import ImageFolder, rows_of
+    from kerasrun.reading.image_lists import ImageFolder, listed_rows, rows_of
 
-    source = ImageTable(train=table)
-    rows = list(rows_of(source._table(table, source._folders([table]))))
-    for folder in (table.parent, *list_folder(table.parent)[1]):
+    source = ImageTable(train=path)
+    table = source._table(path, source._folders([path]))
+    first = list(islice(rows_of(table), LOOKED_AT))
+    for folder in (path.parent, *list_folder(path.parent)[1]):
         images = ImageFolder(folder)
-        for place in range(len(rows[0]) if rows else 0):
-            if any(images.find_at_first_sight(row[place]) for row in rows[:LOOKED_AT]):
-                try:
-                    return [images.find(row[place]) or Path(folder.absolute(), row[place]) for row in rows]
-                except DataError as error:
-                    raise DataError(f"{table}: {error}") from error
-    raise DataError(f"{table}: lists no image that is there; expected a column of the names of images, from its folder")
+        for place in range(len(table.columns)):
+            if any(images.find_at_first_sight(row[place]) for row in first):
+                rows = listed_rows(table, {"image": place}, may_be_empty="", labels=(), text=None, weight=None)
+                return [file or Path(folder.absolute(), name) for name, file in _files(rows, images)]
+    raise DataError(f"{path}: lists no image that is there; expected a column of the names of images, from its folder")
+
+
+def _files(
+    rows: "ListedRows", folder: "ImageFolder", chosen: Iterable[int] | None = None
+) -> Iterator[tuple[str, Path | None]]:
+    """Give the name of the image of each row, or of some, with its file if that is there."""
+    for row in range(len(rows)) if chosen is None else chosen:
+        name = rows.texts["image"][row]
+        try:
+            yield name, folder.find(name)
+        except DataError as error:
+            raise DataError(f"{rows.place(row, 'image')}: {error}") from error
 
 
 def _by_split(rows: "ListedRows", required: str | None = None) -> dict[str, "ListedRows"]:
