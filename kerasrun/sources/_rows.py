@@ -392,8 +392,8 @@ def found_classes(train: "ScannedRows", wanted: Sequence[str] | None, position: 
     values = [value for value in map(value_of, train.texts) if value is not None]
     if len(values) == len(train.texts) and any(value != value.to_integral_value() for value in values):
         raise DataError(
-            f"{column} of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` for "
-            "numbers to be predicted, or list `classes` if they are names"
+            f"{train.table.path}: the column of `label` holds decimal numbers, {listed(train.texts, 3)}: take `target` "
+            "for numbers to be predicted, or list `classes` if they are names"
         )
     classes = distinct_classes(train.texts)
     if len(classes) < 2:
