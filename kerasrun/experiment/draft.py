@@ -184,6 +184,16 @@ def _pretrained(network: Pretrained) -> list[str]:
 
 
 def _model(found: Recognized) -> list[str]:
+    if found.tokens:
+        return [
+            "model:",
+            _remarked("  layers:", _FOLLOWS),
+            f"    - Embedding: {{input_dim: {found.tokens}, output_dim: 32}}",
+            "    - Dropout: {rate: 0.3}",
+            "    - Conv1D: {filters: 64, kernel_size: 5, activation: relu}",
+            "    - GlobalMaxPooling1D",
+            "    - Dropout: {rate: 0.3}",
+        ]
     if len(found.shape) == 1:
         normalization = _remarked("preprocessing: [Normalization]", "brings every column of numbers to one scale")
         return [

@@ -1,7 +1,7 @@
 """Tables that list images: their rows, and the files that they name."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -97,6 +97,24 @@ class ListedRows:
         place = f"{self.scanned.table.path}:{self.scanned.lines[row]}"
         return f"{place}: {self.scanned.table.name(self.columns[key])}" if key else place
 
+    def named_files(self, folder: ImageFolder, rows: Iterable[int]) -> Iterator[tuple[str, Path | None]]:
+        """Give the name of the image of each of some rows, with its file if that is there.
+
+        Raises:
+            DataError: as `ImageFolder.find`, with the row.
+        """
+        for row in rows:
+            name = self.texts["image"][row]
+            try:
+                yield name, folder.find(name)
+            except DataError as error:
+                raise DataError(f"{self.place(row, 'image')}: {error}") from error
+
+    def files(self, folder: ImageFolder) -> list[Path]:
+        """Return the image of every row; one that is not there by its name."""
+        named = self.named_files(folder, range(len(self)))
+        return [file or folder.path.absolute() / name for name, file in named]
+
     def weight_at(self, row: int) -> str:
         """Return what a message calls the weight of a row."""
         return f"{self.place(row)}: the weight"
@@ -179,10 +197,10 @@ def listed_rows(
     table: TextTable,
     texts: Mapping[str, int],
     *,
-    may_be_empty: str,
-    labels: Sequence[int],
-    text: int | None,
-    weight: int | None,
+    may_be_empty: str = "",
+    labels: Sequence[int] = (),
+    text: int | None = None,
+    weight: int | None = None,
     features: Sequence[tuple[int, Feature]] = (),
     gaps: bool = False,
 ) -> ListedRows:

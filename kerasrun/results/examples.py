@@ -13,13 +13,12 @@ from kerasrun.errors import DataError, ModelFileError, UnreadableImageError
 from kerasrun.model_file import ModelInfo, read_input_shape
 from kerasrun.reading.columns import placed
 from kerasrun.reading.data import FEATURES, ImageFormat, Inputs, RowFormat
-from kerasrun.reading.division import text_columns
 from kerasrun.reading.files import IMAGE_SUFFIXES, image_files
 from kerasrun.reading.image_files import read_images
-from kerasrun.reading.image_lists import ImageFolder, folder_of
+from kerasrun.reading.image_lists import ImageFolder, folder_of, listed_rows
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.reading.memory import too_large
-from kerasrun.reading.rows import ScannedRows, open_table, scan_rows
+from kerasrun.reading.rows import ScannedRows, TextTable, open_table, scan_rows
 from kerasrun.sources.image_table import ImageTable, listed_files
 from kerasrun.sources.npy import mapped
 
@@ -98,7 +97,8 @@ def _from_images(files: Sequence[Path], image_format: ImageFormat) -> Examples:
 
 def _from_rows(files: Sequence[Path], row_format: RowFormat) -> Examples:
     """Read the columns that were features in training; without a header the file may have them alone."""
-    scanned = [_scanned(file, row_format) for file in files]
+    tables = [_table(file, row_format) for file in files]
+    scanned = [scan_rows(one, placed(row_format, one), gaps=row_format.missing == "fill") for one in tables]
     names = [f"{rows.table.path}:{line}" for rows in scanned for line in rows.lines.tolist()]
     return Examples(names, ArrayInputs(np.concatenate([_features(rows) for rows in scanned])))
 
@@ -112,32 +112,31 @@ def _from_lists(files: Sequence[Path], image_format: ImageFormat, row_format: Ro
     paths: list[Path] = []
     features = []
     for file in files:
-        rows = _scanned(file, row_format)
-        features.append(_features(rows))
-        column = {"image": rows.table.position(row_format.image, "image")}
-        names = text_columns(rows.table, column)["image"]
-        folder = folder_of(file, names) or ImageFolder(file.parent)
-        paths += [folder.find(name) or folder.path.absolute() / name for name in names]
+        table = _table(file, row_format)
+        columns = placed(row_format, table)
+        image = {"image": table.position(row_format.image, "image")}
+        rows = listed_rows(table, image, features=columns, gaps=row_format.missing == "fill")
+        paths += rows.files(folder_of(file, rows.texts["image"]) or ImageFolder(file.parent))
+        features.append(_features(rows.scanned))
     images = _from_images(paths, image_format)
     usable = [place for place in range(len(paths)) if place not in images.unreadable]
     return replace(images, others={FEATURES: ArrayInputs(np.concatenate(features)[usable])})
 
 
-def _scanned(file: Path, row_format: RowFormat) -> ScannedRows:
-    table = open_table(
+def _table(file: Path, row_format: RowFormat) -> TextTable:
+    return open_table(
         *(file, row_format.delimiter),
         header=row_format.header,
         encoding=row_format.encoding,
         decimal=row_format.decimal,
         thousands=row_format.thousands,
     )
-    rows = scan_rows(table, placed(row_format, table), gaps=row_format.missing == "fill")
-    for note in rows.told_unknown:
-        logger.warning("%s", note)
-    return rows
 
 
 def _features(rows: ScannedRows) -> NDArray[np.float32]:
+    """Return the features of every row, and say which categories are unknown."""
+    for note in rows.told_unknown:
+        logger.warning("%s", note)
     return rows.inputs.take(np.arange(len(rows.lines)))
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -9,7 +10,7 @@ from pydantic import model_validator
 
 from kerasrun.components import ExperimentPath
 from kerasrun.errors import DataError
-from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind
+from kerasrun.reading.data import SPELLINGS, Data, FitMode, Interpolation, LabelKind, Split
 from kerasrun.reading.files import listed
 from kerasrun.sources._first_look import fitting_size
 from kerasrun.sources.base import ArrayLabels, ClassNames, Ignored, ImageSize, Recognized, Source
@@ -123,6 +124,8 @@ class AnyArrays(ArraySource):
             kind = cls.model_validate(paths).open().label_kind
         keys = {} if kind == cls.model_fields["labels"].default else {"labels": kind}
         found = cls.recognized(paths, keys)
+        if len(found.shape) == 1 and (tokens := _tokens(cls.model_validate({**paths, **keys}).open().splits)):
+            return replace(found, tokens=tokens, about=f"{found.about}, which are tokens from 0 to {tokens - 1:,}")
         if _may_be_steps(found.shape):
             steps = cls.recognized(paths, {**keys, "examples": "sequences"})
             return steps if len(steps.shape) == 2 else found  # with an axis of colours they are images
@@ -134,6 +137,39 @@ class AnyArrays(ArraySource):
         found = cls.recognized(paths, {"labels": labels})
         size = list(fitting_size(found.shape[:2]))
         return found if size == list(found.shape[:2]) else cls.recognized(paths, {**found.keys, "image_size": size})
+
+
+def _tokens(splits: Mapping[str, Split]) -> int:
+    """Return the number of different tokens where rows seem to be sequences of such, else 0.
+
+    Tokens are whole numbers, at least ten in a row, of one range in every place; or shorter sequences are filled up
+    with 0 at one end, as by `pad_sequences`. Bytes may be pixels, whose range is the same in every place too.
+    """
+    import numpy as np
+
+    from kerasrun.reading.inputs import in_batches
+
+    if splits["train"].inputs.example_shape[0] < _LEAST_TOKENS:
+        return 0
+    largest = np.zeros(splits["train"].inputs.example_shape)
+    filled = scattered = 0
+    for batch in (batch for split in splits.values() for batch in in_batches(split.inputs, _AT_ONCE)):
+        if batch.min() < 0 or (batch != np.floor(batch)).any():
+            return 0
+        largest = np.maximum(largest, batch.max(axis=0))
+        is_zero = batch == 0
+        changes = (is_zero[:, 1:] != is_zero[:, :-1]).sum(axis=1)
+        filled, scattered = filled + int((changes == 1).sum()), scattered + int((changes > 1).sum())
+    count = int(largest.max()) + 1
+    of_one_range = count > _BYTES and (2 * largest >= largest.max()).mean() >= _OF_ONE_RANGE
+    return count if of_one_range or (filled and not scattered and count > _LEAST_TOKENS) else 0
+
+
+_AT_ONCE = 1024
+_LEAST_TOKENS = 10
+_BYTES = 256
+_OF_ONE_RANGE = 0.9
+"""In so many of the places the largest token is at least half of the largest of all."""
 
 
 def _may_be_steps(shape: Sequence[int]) -> bool:

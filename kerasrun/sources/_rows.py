@@ -371,7 +371,7 @@ class RowSource(FeatureTable):
     def _classes(self, train: "ScannedRows", columns: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the classes, or of the columns of other labels."""
         if self.label_key == "label":
-            return found_classes(train, self.classes)
+            return found_classes(train, self.classes, train.table.columns.index(columns[0]))
         if self.classes is not None and len(self.classes) != len(columns):
             raise DataError(
                 f"{self.train}: {len(columns)} columns of `{self.label_key}`, but {len(self.classes)} `classes`"
@@ -422,13 +422,14 @@ def _in_other(layout: Layout, train: Table, table: Table) -> Layout:
     return Layout(features, labels, None)
 
 
-def found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[str, ...]:
+def found_classes(train: "ScannedRows", wanted: Sequence[str] | None, position: int) -> tuple[str, ...]:
     """Return the values in the column of the class, sorted, as numbers where all are numbers; or those in `wanted`."""
+    column = f"{train.table.path}: {train.table.name(position)}"
     if wanted is not None:
         there = numbers_of(train.texts, wanted)
         for number, name in enumerate(wanted):
             if not any(there.get(text) == number for text in train.texts):
-                raise DataError(f"{train.table.path}: no row of the class {name!r} of `classes`")
+                raise DataError(f"{column}: no row of the class {name!r} of `classes`")
         return tuple(wanted)
     for index, text in enumerate(train.texts):
         if text.lower() in MISSING:
@@ -445,7 +446,7 @@ def found_classes(train: "ScannedRows", wanted: Sequence[str] | None) -> tuple[s
         )
     classes = distinct_classes(train.texts)
     if len(classes) < 2:
-        raise DataError(f"{train.table.path}: every row is of the class {classes[0]!r}; expected at least two")
+        raise DataError(f"{column}: every row is of the class {classes[0]!r}; expected at least two")
     return classes
 
 

@@ -99,6 +99,8 @@ class Recognized:
     """The source's other keys."""
     numbers: bool = True
     """Whether an example that is a row holds numbers, and not categories alone."""
+    tokens: int = 0
+    """How many different tokens there may be, where an example is a sequence of their numbers."""
 
 
 class Source(Kind):

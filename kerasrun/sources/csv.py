@@ -129,21 +129,33 @@ class Csv(RowSource):
         names, values = (rows[0], rows[1:]) if _is_header(rows) else (list(map(str, range(len(rows[0])))), rows)
         if names is not rows[0]:
             keys["header"] = False
-        columns = [_plain_numbers(column, keys) for column in zip(*values, strict=True)]
+        columns = _plain_numbers(list(zip(*values, strict=True)), keys)
         return names, [list(row) for row in zip(*columns, strict=True)], keys
 
 
-def _plain_numbers(texts: Sequence[str], keys: dict[str, Any]) -> Sequence[str]:
-    """Return a column with its numbers as Python has them, and add to `keys` what is needed to read them."""
+def _plain_numbers(columns: Sequence[Sequence[str]], keys: dict[str, Any]) -> list[Sequence[str]]:
+    """Return columns with their numbers as Python has them, and add to `keys` what is needed to read them.
+
+    What may be a mark for thousands in one column, as in 1,234, is that for decimals if it is so in another one, or if
+    semicolons are between the values.
+    """
     from kerasrun.reading.columns import foreign_numbers
 
-    there = [text for text in texts if text.lower() not in MISSING]
-    own = {} if all(map(is_number, there)) else foreign_numbers(there, ".", None)
-    if not own or any(keys.get(key, text) != text for key, text in own.items()):
-        return texts
-    keys |= own
-    thousands, decimal = own.get("thousands", ""), own.get("decimal", ".")
-    return [text.replace(thousands, "").replace(decimal, ".") for text in texts]
+    there = [[text for text in texts if text.lower() not in MISSING] for texts in columns]
+    written = [{} if all(map(is_number, texts)) else foreign_numbers(texts, ".", None) for texts in there]
+    usual = "," if keys.get("delimiter") == ";" and {"thousands": ","} in written else None
+    decimal = next((own["decimal"] for own in written if "decimal" in own), usual)
+    found: list[Sequence[str]] = []
+    for texts, own in zip(columns, written, strict=True):
+        if decimal and own == {"thousands": decimal}:
+            own = {"decimal": decimal}
+        if not own or any(keys.get(key, text) != text for key, text in own.items()):
+            found.append(texts)
+            continue
+        keys |= own
+        marks = own.get("thousands", ""), own.get("decimal", ".")
+        found.append([text.replace(marks[0], "").replace(marks[1], ".") for text in texts])
+    return found
 
 
 def delimiter_of(path: Path, encoding: str, decimal: str) -> str:

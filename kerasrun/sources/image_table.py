@@ -23,7 +23,7 @@ from kerasrun.reading.data import (
     Split,
 )
 from kerasrun.reading.files import list_folder, listed, unreadable
-from kerasrun.reading.folders import SPLIT_NAMES, split_called
+from kerasrun.reading.folders import SPLIT_NAMES, by_split, split_called
 from kerasrun.reading.labels import MISSING, distinct_classes
 from kerasrun.sources._first_look import image_keys
 from kerasrun.sources._image_source import ImageSource, ListedImages, split_of
@@ -250,6 +250,8 @@ class ImageTable(ImageSource, FeatureTable):
     def recognized_by_rows(cls, path: Path, label: str | None) -> Recognized | None:
         from kerasrun.reading.image_lists import ImageFolder, rows_of
 
+        if path.is_dir():
+            return cls._recognized_in(path, label)
         if not path.is_file() or path.suffix.lower() not in cls.suffixes:
             return None
         try:
@@ -275,6 +277,21 @@ class ImageTable(ImageSource, FeatureTable):
                         keys |= {"on_bad_file": "skip"}
                         return cls.recognized(paths, keys, f"{more}; listed images that are not there are left out")
         return None
+
+    @classmethod
+    def _recognized_in(cls, folder: Path, label: str | None) -> Recognized | None:
+        """Recognize the list, or one for each split, beside a folder of images; class folders are other data."""
+        files, folders = list_folder(folder)
+        tables = [file for file in files if file.suffix.lower() in cls.suffixes]
+        if not tables or len(folders) > 1:
+            return None
+        lists = {table: found for table in tables if (found := cls.recognized_by_rows(table, label))}
+        named = by_split(folder, list(lists), "files")
+        if len(lists) == 1 or "train" not in named:
+            return next(iter(lists.values())) if len(lists) == 1 else None
+        found = lists[named["train"]]
+        more = found.about[found.about.index("; the images") :]
+        return cls.recognized({**found.paths, **named}, found.keys, more)
 
     def _folders(self, tables: Iterable[Path]) -> dict[Path, "ImageFolder"]:
         """Return the folder of the images of each table; what is one folder is listed once."""
@@ -359,7 +376,7 @@ class ImageTable(ImageSource, FeatureTable):
         if self.of_inputs:
             return self.channels
         if self.label_key == "label":
-            found = found_classes(train.scanned, self.classes)
+            found = found_classes(train.scanned, self.classes, layout.labels[0])
             if self.classes is None and len(found) > max(_MANY_CLASSES, len(train) // 2):
                 raise DataError(
                     f"{table.path}: {table.name(layout.labels[0])} has {len(found):,} values in {len(train):,} rows, "
@@ -428,12 +445,9 @@ class ImageTable(ImageSource, FeatureTable):
                 weights = checked_weights(weights, one.weight_at)
             features = one.scanned.inputs.take(np.arange(len(one))) if self.features else None
             chosen, paths, entries, skipped = [], [], [], []
-            for row in within_limit(labels, self.limit).tolist():
-                written, place = one.texts["image"][row], one.place(row)
-                try:
-                    path = folder.find(written)
-                except DataError as error:
-                    raise DataError(f"{one.place(row, 'image')}: {error}") from error
+            chosen_rows = within_limit(labels, self.limit).tolist()
+            for row, (written, path) in zip(chosen_rows, one.named_files(folder, chosen_rows), strict=True):
+                place = one.place(row)
                 if path is None:
                     skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
                     missing.append((place, written))
@@ -489,23 +503,20 @@ class _Layout:
         return _Layout(texts, tuple(there(position, "labels") for position in self.labels), None, features)
 
 
-def listed_files(table: Path) -> list[Path]:
+def listed_files(path: Path) -> list[Path]:
     """Return the image files that a table lists, of whatever other columns; one that is not there by its name.
 
     Raises:
-        DataError: if there is no such column, or a name leads out of the folder.
+        DataError: if there is no such column, or a name is missing or leads out of the folder.
     """
-    from kerasrun.reading.image_lists import folder_of, rows_of
+    from kerasrun.reading.image_lists import folder_of, listed_rows, rows_of
 
-    source = ImageTable(train=table)
-    rows = list(rows_of(source._table(table, source._folders([table]))))
-    for names in zip(*rows, strict=True):
-        if folder := folder_of(table, names):
-            try:
-                return [folder.find(name) or folder.path.absolute() / name for name in names]
-            except DataError as error:
-                raise DataError(f"{table}: {error}") from error
-    raise DataError(f"{table}: lists no image that is there; expected a column of the names of images, from its folder")
+    source = ImageTable(train=path)
+    table = source._table(path, source._folders([path]))
+    for place, names in enumerate(zip(*islice(rows_of(table), LOOKED_AT), strict=True)):
+        if folder := folder_of(path, names):
+            return listed_rows(table, {"image": place}).files(folder)
+    raise DataError(f"{path}: lists no image that is there; expected a column of the names of images, from its folder")
 
 
 def _by_split(rows: "ListedRows", required: str | None = None) -> dict[str, "ListedRows"]:

@@ -311,6 +311,14 @@ ROWS = "\n".join(f"{n};{n % 7};{'abc'[n % 3]};{n / 7:.3f}" for n in range(40))
             {"decimal": ",", "thousands": ".", "columns": {"id": "left_out", "when": "date"}, "label": "y"},
         ),
         ("a,b,c\nx,yes,no\nx,no,yes\nz,no,yes\nz,no,no\n", {"header": True, "label": "c"}),
+        (  # what may be thousands in one column is decimals in another
+            "a;b;y\n" + "\n".join(f"{n},5;-{n % 9},{n:03};{'ab'[n % 2]}" for n in range(40)),
+            {"decimal": ",", "thousands": None, "columns": {}, "label": "y"},
+        ),
+        (
+            "a;b;y\n" + "\n".join(f"{n % 9},{n:03};{n};{'ab'[n % 2]}" for n in range(1, 40)),
+            {"decimal": ",", "thousands": None, "label": "y"},
+        ),
         (f"n;rest;Label;part\n{ROWS}", {"delimiter": ";", "label": "Label", "features": None}),
         ("\n".join(f"{n} 0 {n % 2} {1 - n % 2}" for n in range(20)), {"delimiter": "whitespace", "one_hot": 2}),
         ("\n".join(f"{n}.5,{n % 3}" for n in range(20)), {"delimiter": "auto", "label": -1}),
@@ -434,6 +442,63 @@ def test_nothing_is_written_over(drafted, tmp_path):
     drafted(Path("photos"))
     with pytest.raises(DataError, match=r"photos\.yaml: is there already"):
         drafted(Path("photos"))
+
+
+def padded(random, vocabulary, place):
+    """Sequences of 5 to 20 tokens from 1, filled up with 0."""
+    tokens = np.zeros((60, 20), np.int32)
+    for row, length in zip(tokens, random.integers(5, 21, 60), strict=True):
+        row[slice(length) if place == "post" else slice(20 - length, 20)] = random.integers(1, vocabulary, length)
+    return tokens
+
+
+@pytest.mark.parametrize(
+    ("made", "are_tokens"),
+    [
+        (lambda random: random.integers(0, 5000, (60, 20)), True),
+        (lambda random: random.integers(0, 400, (60, 20)).astype(np.float32), True),
+        (lambda random: padded(random, 30, "pre"), True),
+        (lambda random: padded(random, 3000, "post"), True),
+        (lambda random: random.integers(0, 256, (60, 64)), False),  # pixels
+        (lambda random: random.poisson(0.3, (60, 64)), False),  # counts
+        (lambda random: random.integers(0, 10 ** random.integers(1, 6, 20), (60, 20)), False),  # columns of a table
+        (lambda random: random.integers(0, 5000, (60, 6)), False),
+        (lambda random: random.integers(-50, 5000, (60, 20)), False),
+        (lambda random: random.integers(0, 5000, (60, 20)) + 0.5, False),
+        (lambda random: np.arange(20) < random.integers(1, 20, (60, 1)), False),  # steps that are reached
+    ],
+)
+def test_tokens_are_embedded(drafted, tmp_path, made, are_tokens):
+    x = made(np.random.default_rng(1))
+    np.savez(tmp_path / "texts.npz", x_train=x[:50], y_train=np.arange(50) % 2, x_test=x[50:], y_test=np.arange(10) % 2)
+    experiment, text = drafted(Path("texts.npz"))
+    assert ("Embedding" in text, "Normalization" in text) == (are_tokens, not are_tokens)
+    if are_tokens:
+        assert f"which are tokens from 0 to {int(x.max()):,}" in text.splitlines()[0]
+        assert f"Embedding: {{input_dim: {int(x.max()) + 1}, output_dim: 32}}" in text
+        assert experiment.data.open().splits["train"].inputs.example_shape == (20,)
+
+
+def test_a_folder_of_images_with_their_list_is_that_list(drafted, tmp_path):
+    (tmp_path / "photos/all").mkdir(parents=True)
+    rows = []
+    for number in range(8):
+        name = f"all/{number}.png"
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / "photos" / name)
+        rows.append(f"{name},{'ab'[number % 2]},{'test' if number > 5 else 'train'}")
+    (tmp_path / "photos/labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    experiment, _ = drafted(Path("photos"))
+    assert (experiment.data.kind, experiment.data.split) == ("image_table", "split")
+    (tmp_path / "photos/README.txt").write_text("Photos of 2 kinds, see labels.csv.")
+    assert recognize(Path("photos")).paths == {"train": Path("photos/labels.csv")}
+    (tmp_path / "photos/labels.csv").unlink()
+    for split, those in (("Train", rows[:6]), ("val", rows[6:])):
+        (tmp_path / f"photos/{split}.csv").write_text(
+            "\n".join(["file,label", *(row.rpartition(",")[0] for row in those)])
+        )
+    found = recognize(Path("photos"))
+    assert found.paths == {"train": Path("photos/Train.csv"), "validation": Path("photos/val.csv")}
+    assert found.about.startswith("6 training examples of 8×8×3, 2 classes; the images are 8×8")
 
 
 @pytest.mark.tensorflow

@@ -314,7 +314,7 @@ def test_a_list_of_nothing_that_is_there_is_named(run, tmp_path):
         kerasrun.predict(tmp_path / "list.csv", model=run.best_model)
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "list.csv").write_text("file\na.png\n../b.png\n")
-    with pytest.raises(DataError, match=r"list\.csv: '\.\./b\.png' is outside"):
+    with pytest.raises(DataError, match=r"list\.csv:3: column 'file': '\.\./b\.png' is outside"):
         kerasrun.predict(tmp_path / "list.csv", model=run.best_model)
 
 

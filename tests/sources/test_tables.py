@@ -3,14 +3,20 @@
 import itertools
 import re
 import time
+import tracemalloc
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
+from kerasrun.components import kinds
 from kerasrun.errors import DataError
 from kerasrun.reading.memory import kept_within
 from kerasrun.sources.csv import Csv
+from kerasrun.sources.image_table import listed_files
 
 PEOPLE = """id,age,city,member,bought
 a1,30,Rome,true,yes
@@ -232,3 +238,100 @@ def test_a_long_text_of_digits_takes_no_time(opened):
 def test_an_encoding_that_is_not_of_whole_texts_is_refused(opened, encoding):
     with pytest.raises(ValidationError, match="expected an encoding of Python's"):
         opened("x,bought\n1,xn--99999999\n2,b\n", encoding=encoding)
+
+
+COLUMNS = {
+    "file": [f"{row}.png" for row in range(8)],
+    "x": [0.5 * row for row in range(8)],
+    "patient": [f"p{row // 2}" for row in range(8)],
+    "y": ["a", "b"] * 4,
+}
+KINDS = {"csv": {"features": ["x"]}, "parquet": {"features": ["x"]}, "image_table": {"image": "file"}}
+
+
+@pytest.fixture(params=KINDS)
+def written(request, tmp_path):
+    """Open a kind of table: what to change of these columns, and of the first rows that are a test split."""
+    kind = request.param
+    for row in range(8):
+        Image.fromarray(np.full((4, 4, 3), 9 * row, np.uint8)).save(tmp_path / f"{row}.png")
+    Image.new("RGB", (4, 4)).save(tmp_path.parent / "outside.png")
+
+    def write(name, columns):
+        path = tmp_path / f"{name}.{'parquet' if kind == 'parquet' else 'csv'}"
+        if kind == "parquet":
+            pyarrow.parquet.write_table(pyarrow.table(columns), path)
+        else:
+            lines = [
+                ",".join("" if one is None else str(one) for one in row) for row in zip(*columns.values(), strict=True)
+            ]
+            path.write_text("\n".join([",".join(columns), *lines]) + "\n")
+        return path
+
+    def open_table(changes, fields=None, test=None):
+        paths = {"train": write("train", COLUMNS | changes)} | ({"test": write("test", test)} if test else {})
+        fields = KINDS[kind] | {"label": "y"} | (fields or {})
+        return kinds("kerasrun.sources")[kind](**paths, **fields).open()
+
+    open_table.kind, open_table.first = kind, 1 if kind == "parquet" else 2
+    return open_table
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields", "message"),
+    [
+        ({}, {"label": "z"}, r"train\.\w+: no column 'z' for `label`; the header has file, x, patient, y"),
+        ({}, {"group": "z"}, r"train\.\w+: no column 'z' for `group`; the header has"),
+        ({}, {"time": "z"}, r"train\.\w+: no column 'z' for `time`; the header has"),
+        ({}, {"sample_weight": "z"}, r"train\.\w+: no column 'z' for `sample_weight`; the header has"),
+        ({name: [] for name in COLUMNS}, {}, r"train\.\w+: has a header, but no rows below it"),
+        ({"y": [None] * 8}, {}, r"train\.\w+:{first}: column 'y': a missing value"),
+        ({"y": [*"abab", None, *"bab"]}, {}, r"train\.\w+:{fifth}: column 'y': a missing value"),
+        ({"patient": [None] * 8}, {"group": "patient"}, r"train\.\w+:{first}: column 'patient': a missing value"),
+        ({"y": ["a"] * 8}, {}, r"train\.\w+: column 'y': every row is of the class 'a'; expected at least two"),
+        ({"x": [1.5] * 8}, {"label": None, "target": "x", "features": ["patient"]}, "column 'x' is 1.5 in "),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told_with_file_row_and_column(written, changes, fields, message):
+    if written.kind == "image_table":
+        fields = {key: value for key, value in fields.items() if key != "features"}
+    message = message.replace("{first}", str(written.first)).replace("{fifth}", str(written.first + 4))
+    with pytest.raises(DataError, match=message):
+        written(changes, fields)
+
+
+def test_a_group_on_both_sides_of_given_files_is_told_with_both_rows(written):
+    test = {name: values[3:5] for name, values in COLUMNS.items()} | {"file": ["6.png", "7.png"]}
+    first = written.first
+    said = rf"test\.\w+:{first}: the group 'p1' is in test, and in train as well .*:{first + 2}"
+    with pytest.raises(DataError, match=said):
+        written({name: values[:6] for name, values in COLUMNS.items()}, {"group": "patient"}, test)
+
+
+def test_a_class_for_each_row_is_told_or_takes_bounded_memory(written):
+    count = 20_000
+    labels = {"y": [f"k{row}" for row in range(count)], "x": [0.5] * count, "patient": ["p"] * count}
+    tracemalloc.start()
+    if written.kind == "image_table":
+        with pytest.raises(DataError, match="column 'y' has 20,000 values in 20,000 rows, each of which would be a"):
+            written(labels | {"file": ["1.png"] * count})
+    else:
+        assert len(written(labels | {"file": ["1.png"] * count}).classes) == count
+    assert tracemalloc.get_traced_memory()[1] < 2000 * count
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("written", ["image_table"], indirect=True)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../outside.png", r"train\.csv:4: column 'file': '../outside\.png' is outside .*; expected images below"),
+        ("/etc/passwd", r"train\.csv:4: column 'file': '/etc/passwd' is outside"),
+        ("", r"train\.csv:4: column 'file': a missing value"),
+    ],
+)
+def test_a_path_outside_the_folder_is_told_with_its_row(written, tmp_path, name, message):
+    with pytest.raises(DataError, match=message):
+        written({"file": ["0.png", "1.png", name, *COLUMNS["file"][3:]]})
+    with pytest.raises(DataError, match=message):
+        listed_files(tmp_path / "train.csv")
