@@ -125,7 +125,7 @@ except SystemExit as end:
         (
             ["validate", "configs/cnn_layers.yaml"],
             {"typer", "pydantic", "yaml", "kerasrun.commands.validate", "kerasrun.sources.directory"}
-            | {"kerasrun.models.layers"},
+            | {"kerasrun.models.layers", "kerasrun.tasks.classes"},
         ),
     ],
 )
