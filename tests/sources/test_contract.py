@@ -52,7 +52,7 @@ def test_checking_the_fields_needs_neither_numpy_nor_pillow(sample):
 
 def test_its_fields_survive_the_resolved_experiment(sample):
     source, arguments, _ = sample
-    experiment = parse("data: {directory: {path: x}}\nmodel: {layers: [Flatten]}\n", "a.yaml").experiment
+    experiment = parse("data: {directory: {path: x}}\nmodel: {layers: [Identity]}\n", "a.yaml").experiment
     experiment = experiment.model_copy(update={"data": source(**arguments, limit=3)})
     assert parse(resolved_yaml(experiment), "b.yaml").experiment.data == experiment.data
 
