@@ -32,8 +32,8 @@ def weights_within(most: float = math.inf) -> Iterator[None]:
         own = 4 * math.prod(variable.shape)
         count += own // 4
         if count > max(most, _SMALL / 4):
-            shape = " × ".join(f"{side:,}" for side in variable.shape)
-            raise ValueError(f"with {shape} its layers have {count:,} weights, but {most:,} numbers are in the file")
+            shape = " × ".join(map(counted, variable.shape))
+            raise ValueError(f"with {shape} its layers have {counted(count)} weights, but its file {most:,} numbers")
         # As measured: the random numbers are there three times, and TensorFlow reserves as many addresses again.
         if not on_gpu and own > _SMALL and (3 * own > available_memory() or 7 * own > addresses_left()):
             raise MemoryError(f"allocating tensor with shape[{','.join(map(str, variable.shape))}]")
@@ -61,6 +61,16 @@ def _numbers(layer: Any) -> int:
         # TensorFlow pads each side to a multiple of the rate.
         count = max(count, math.prod(rates) * (layer.input.shape[-1] or 1))
     return count
+
+
+def counted(number: int) -> str:
+    """Return a number as text; Python has no text of thousands of digits, and no float of hundreds."""
+    return f"{number:,}" if number < 10**24 else "more than 10^24"
+
+
+def gigabytes(count: int) -> str:
+    """Return how much memory so many numbers take as float32."""
+    return f"{counted((4 * count + 10**9 // 2) // 10**9)} GB"
 
 
 def has_gpu() -> bool:

@@ -1,6 +1,7 @@
 """A full memory, wherever it is noticed, ends with exit code 1: what was done, how large it was, what to change."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -114,6 +115,26 @@ def test_what_a_dilated_layer_pads_is_told_before_tensorflow_waits_for_memory(tm
     (tmp_path / "a.json").write_text(model.to_json())
     (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("{MLP: {units: [4]}}", "{saved: {path: a.json}}"))
     with pytest.raises(ModelError, match=r"the layer 'wide' gives 32 × 1,000,000,000,000 = .* numbers for a batch"):
+        untrained(tmp_path / "e.yaml")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("layer", "key"),
+    [("Dense", "units"), ("RepeatVector", "n"), ("Embedding", "output_dim"), ("ZeroPadding2D", "padding")],
+)
+def test_a_number_of_hundreds_of_digits_in_a_network_of_someone_else_is_refused(tmp_path, layer, key):
+    import keras
+
+    others = {"Embedding": {"input_dim": 4}}.get(layer, {})
+    front = [] if layer == "ZeroPadding2D" else [keras.layers.Flatten(), keras.layers.Dense(32)]
+    made = getattr(keras.layers, layer)(**others, **{key: 7})
+    model = keras.Sequential([keras.Input((32, 32, 1)), *front, made, keras.layers.Flatten()])
+    config = json.loads(model.to_json())
+    config["config"]["layers"][-2]["config"][key] = 10**400
+    (tmp_path / "a.json").write_text(json.dumps(config))
+    (tmp_path / "e.yaml").write_text(EXPERIMENT.replace("{MLP: {units: [4]}}", "{saved: {path: a.json}}"))
+    with pytest.raises(ModelError, match=r"fit into memory|a\.json|numbers for a batch"):
         untrained(tmp_path / "e.yaml")
 
 

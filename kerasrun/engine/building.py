@@ -32,7 +32,7 @@ from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.keras_objects import build
 from kerasrun.models.base import Network, free_name, refusal_explained, sentence, told_size
 from kerasrun.network_layers import layers_after
-from kerasrun.network_size import has_gpu, largest_output, weights_within
+from kerasrun.network_size import counted, gigabytes, has_gpu, largest_output, weights_within
 from kerasrun.pipeline.augmentation import augmentation_of, missing_kernels_explained
 from kerasrun.reading.data import INPUT, Data, Inputs, RowFormat, Split
 from kerasrun.reading.memory import available_memory
@@ -209,8 +209,8 @@ def _require_memory(model: Any, batch_size: int) -> None:
     needed = 4 * (2 * batch_size * count + sum(math.prod(weight.shape) for weight in model.trainable_weights))
     if needed > (available := available_memory()):
         raise ModelError(
-            f"the layer '{layer}' gives {batch_size} × {count:,} = {batch_size * count:,} numbers for a batch, "
-            f"{4 * batch_size * count / 1e9:,.0f} GB as float32, and their gradients take as much; "
+            f"the layer '{layer}' gives {batch_size} × {counted(count)} = {counted(batch_size * count)} numbers for a "
+            f"batch, {gigabytes(batch_size * count)} as float32, and their gradients take as much; "
             f"{available / 1e9:,.0f} GB are free: make it smaller, or fit.batch_size"
         )
 

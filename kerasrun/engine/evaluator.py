@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kerasrun.engine.chunks import ChunkSize
 from kerasrun.engine.steps import Inference, Scoring
 from kerasrun.errors import within_memory
-from kerasrun.network_size import has_gpu, largest_output
+from kerasrun.network_size import counted, has_gpu, largest_output
 from kerasrun.pipeline.batches import padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Split
@@ -71,7 +71,7 @@ class Predictor:
         count, layer = largest_output(model)
         if not has_gpu() and 4 * batch_size * count > available_memory():
             with self._within_memory():
-                raise MemoryError(f"the layer '{layer}' gives {batch_size * count:,} numbers")
+                raise MemoryError(f"the layer '{layer}' gives {counted(batch_size * count)} numbers")
         self.inference = Inference(model, batch_size)
         self.chunks = ChunkSize()
 

@@ -11,6 +11,7 @@ from kerasrun.components import Component, Kind
 from kerasrun.errors import KerasrunError, ModelError
 from kerasrun.keras_catalogue import added
 from kerasrun.network_layers import freeze
+from kerasrun.network_size import counted, gigabytes
 from kerasrun.reading.data import LabelKind, Shape
 from kerasrun.tasks.base import Output
 
@@ -261,7 +262,7 @@ def told_size(error: Exception) -> str:
         return ""
     sides = [int(side) for side in shape[1].split(",")]
     count = math.prod(sides)
-    return f": {' × '.join(f'{side:,}' for side in sides)} = {count:,} numbers, {4 * count / 1e9:,.0f} GB as float32"
+    return f": {' × '.join(map(counted, sides))} = {counted(count)} numbers, {gigabytes(count)} as float32"
 
 
 def sentence(error: Exception | Warning | str) -> str:
