@@ -283,13 +283,25 @@ class ImageTable(ImageSource, FeatureTable):
         """Recognize the list, or one for each split, beside a folder of images; class folders are other data."""
         files, folders = list_folder(folder)
         tables = [file for file in files if file.suffix.lower() in cls.suffixes]
-        if not tables or len(folders) > 1:
+        of_splits = all(split_called(one.name) and not list_folder(one)[1] for one in folders)
+        if not tables or (len(folders) > 1 and not of_splits):
             return None
-        lists = {table: found for table in tables if (found := cls.recognized_by_rows(table, label))}
+        lists = {}
+        for table in tables:
+            try:
+                found = cls.recognized_by_rows(table, label)
+            except DataError:
+                if len(tables) == 1 or split_called(table.stem) == "train":
+                    raise
+                continue  # a list without labels is for predict
+            if found:
+                lists[table] = found
         named = by_split(folder, list(lists), "files")
         if len(lists) == 1 or "train" not in named:
             return next(iter(lists.values())) if len(lists) == 1 else None
         found = lists[named["train"]]
+        if any(lists[table].paths.get("folder") != found.paths.get("folder") for table in named.values()):
+            return found
         more = found.about[found.about.index("; the images") :]
         return cls.recognized({**found.paths, **named}, found.keys, more)
 

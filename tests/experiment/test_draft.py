@@ -501,6 +501,20 @@ def test_a_folder_of_images_with_their_list_is_that_list(drafted, tmp_path):
     assert found.about.startswith("6 training examples of 8×8×3, 2 classes; the images are 8×8")
 
 
+def test_lists_beside_folders_of_splits_are_those_of_a_competition(drafted, tmp_path):
+    for number in range(8):
+        for split in ("train", "test"):
+            (tmp_path / f"cup/{split}").mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"cup/{split}/{split}{number}.png")
+    (tmp_path / "cup/train.csv").write_text("id,y\n" + "".join(f"train{n},{'ab'[n % 2]}\n" for n in range(8)))
+    (tmp_path / "cup/test.csv").write_text("id\n" + "".join(f"test{n}\n" for n in range(8)))
+    (tmp_path / "cup/sample_submission.csv").write_text("id,y\n" + "".join(f"test{n},a\n" for n in range(8)))
+    experiment, text = drafted(Path("cup"))
+    assert (experiment.data.kind, experiment.data.folder) == ("image_table", tmp_path / "cup/train")
+    assert experiment.data.test is None
+    assert "8 training examples of 8×8×3, 2 classes" in text
+
+
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_draft_trains(tmp_path, arrays, monkeypatch, masks):
