@@ -144,6 +144,13 @@ def test_the_command_takes_an_experiment_a_run_or_a_model_file(run, capsys):
         cli.app(["summary", str(run.root), "-s", "seed=2"], standalone_mode=False)
 
 
+@pytest.mark.parametrize("values", [("1e308", "-1e308"), ("inf", "1.0"), ("nan", "1e300"), ("nan", "nan")])
+def test_numbers_beyond_all_ticks_are_left_out(tmp_path, values):
+    run = create(tmp_path, "wide")
+    run.metrics_file.write_text("epoch,loss\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values, 1)))
+    assert plots.plot_curves(run).read_bytes().startswith(PNG_SIGNATURE)
+
+
 def test_more_curves_than_a_picture_holds_are_refused_in_words(tmp_path):
     run = create(tmp_path, "wide")
     names = [f"m{i}" for i in range(101)]
