@@ -293,7 +293,9 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
     except ValueError as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error
     if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
-        raise ModelFileError(f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {min(unknown)}")
+        raise ModelFileError(
+            f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {shown(min(unknown))}"
+        )
     return info
 
 

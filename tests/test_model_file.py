@@ -53,8 +53,14 @@ def test_a_foreign_keras_file_is_refused(tmp_path):
 
 
 def test_a_task_that_is_not_known_is_refused_with_the_file(tmp_path):
-    with pytest.raises(ModelFileError, match=r"model\.keras: .* names a task .* ranks"):
+    with pytest.raises(ModelFileError, match=r"model\.keras: .* names a task .* 'ranks'"):
         read_info(model_file(tmp_path, {**INFO, "label_kind": "ranks"}))
+
+
+def test_a_task_of_a_long_name_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(ModelFileError) as error:
+        read_info(model_file(tmp_path, {**INFO, "label_kind": "x" * 100_000}))
+    assert len(str(error.value)) < 1000
 
 
 @pytest.mark.parametrize("missing", ["classes", "batch_size", "image_format"])

@@ -64,18 +64,21 @@ def _stood_for(argument: str | Path) -> list[Path]:
     return files
 
 
-def files_below(folder: Path, seen: set[Path] | None = None) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """Return the visible files in a folder and in all of its folders, those of a folder before those of the next.
 
-    Folders that were `seen` are not listed again, as links may lead to them. Errors are those of `list_folder`.
+    A folder to which several links lead is listed once. Errors are those of `list_folder`.
     """
-    seen = {folder.resolve()} if seen is None else seen
-    files, folders = list_folder(folder)
-    for sub in folders:
-        if sub.resolve() not in seen:
-            seen.add(sub.resolve())
-            files += files_below(sub, seen)
-    return files
+    found: list[Path] = []
+    seen, waiting = set(), [folder]
+    while waiting:
+        files, folders = list_folder(one := waiting.pop())
+        state = one.stat()
+        if (state.st_dev, state.st_ino) not in seen:
+            seen.add((state.st_dev, state.st_ino))
+            found += files
+            waiting += reversed(folders)
+    return found
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:

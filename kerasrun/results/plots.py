@@ -21,6 +21,10 @@ from kerasrun.runs.metrics import Table
 
 logger = logging.getLogger("kerasrun")
 
+_LARGEST = 1e100
+"""What no float32 is, and Matplotlib finds no ticks for."""
+_LONGEST = 200
+"""How many characters of a name are drawn: Matplotlib takes seconds for tens of thousands."""
 MOST_CURVES = 100
 """How many panels a picture has: matplotlib refuses wider ones."""
 
@@ -66,9 +70,10 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in rows[0]:
-                points = [(row["epoch"], row[column]) for row in rows if row[column] is not None]
+                known = [(row["epoch"], value) for row in rows if (value := row[column]) is not None]
+                points = [(epoch, value) for epoch, value in known if not abs(value) >= _LARGEST]
                 axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
-        axes.set(title=name, xlabel="epoch")
+        axes.set(title=name[:_LONGEST], xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if f"val_{name}" in rows[0]:

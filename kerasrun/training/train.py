@@ -5,7 +5,6 @@ Light to import: everything in the file is checked before TensorFlow is loaded.
 
 import contextlib
 import csv
-import difflib
 import io
 import logging
 import math
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
 
 logger = logging.getLogger("kerasrun")
-
-_SHOWN = 6
-"""How many lines that differ are shown."""
 
 
 def train(
@@ -235,19 +231,15 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
 def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
     """Say that the experiment file is not what the run began with, since the run keeps its own copy."""
     try:
-        now = read_bytes(Path(file)).decode() if file else None
-        began = read_bytes(run.experiment_file).decode()
-    except (OSError, UnicodeDecodeError):  # moved or removed since: nobody expects it to count
+        if file is None or read_bytes(Path(file)) == read_bytes(run.experiment_file):
+            return
+    except (OSError, ValueError):  # moved or removed since, or no name of a file: nobody expects it to count
         return
-    if now is None or now == began:
-        return
-    lines = list(difflib.unified_diff(began.splitlines(), now.splitlines(), lineterm="", n=0))[2:]
-    changed = [line for line in lines if not line.startswith("@@")]
-    more = [f"  and {len(changed) - _SHOWN} more lines"] if len(changed) > _SHOWN else []
+    # Its content is not shown: a run of someone else may name any file of this machine.
     logger.warning(
         "%s was edited after this run began, which does not change it: the run goes on with its own copy. "
-        "What differs:\n%s\nTo train what the file says now: kerasrun train %s",
-        *(file, "\n".join([*(f"  {line}" for line in changed[:_SHOWN]), *more]), file),
+        "What differs: diff %s %s\nTo train what the file says now: kerasrun train %s",
+        *(file, shlex.quote(str(run.experiment_file)), *[shlex.quote(str(file))] * 2),
     )
 
 

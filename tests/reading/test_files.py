@@ -1,7 +1,11 @@
+import os
+import time
+from pathlib import Path
+
 import pytest
 
 from kerasrun.errors import DataError
-from kerasrun.reading.files import IMAGE_SUFFIXES, image_files, listed
+from kerasrun.reading.files import IMAGE_SUFFIXES, files_below, image_files, listed
 from kerasrun.reading.images import FORMATS
 
 
@@ -65,3 +69,22 @@ def test_every_image_extension_has_a_format_to_check_it_by():
 def test_long_lists_are_cut():
     assert listed(list("abcd"), 2) == "a, b, and 2 more"
     assert listed(list("ab"), 2) == "a, b"
+
+
+def test_folders_in_folders_take_time_in_proportion(tmp_path, monkeypatch):
+    """As deep as the system takes; the path of each is not looked at from its beginning again."""
+    levels = 1200
+    monkeypatch.chdir(tmp_path)
+    for _ in range(levels):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("a.png").touch()
+    begin = time.process_time()
+    (file,) = files_below(tmp_path)
+    seconds = time.process_time() - begin
+    assert file == tmp_path.joinpath(*["d"] * levels, "a.png")
+    Path("a.png").unlink()
+    for _ in range(levels):  # or pytest would, by a recursion
+        os.chdir("..")
+        Path("d").rmdir()
+    assert seconds < 5

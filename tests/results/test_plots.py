@@ -144,6 +144,21 @@ def test_the_command_takes_an_experiment_a_run_or_a_model_file(run, capsys):
         cli.app(["summary", str(run.root), "-s", "seed=2"], standalone_mode=False)
 
 
+@pytest.mark.parametrize("values", [("1e308", "-1e308"), ("inf", "1.0"), ("nan", "1e300"), ("nan", "nan")])
+def test_numbers_beyond_all_ticks_are_left_out(tmp_path, values):
+    run = create(tmp_path, "wide")
+    run.metrics_file.write_text("epoch,loss\n" + "".join(f"{n},{value}\n" for n, value in enumerate(values, 1)))
+    assert plots.plot_curves(run).read_bytes().startswith(PNG_SIGNATURE)
+
+
+def test_of_a_very_long_name_the_beginning_is_drawn(tmp_path, monkeypatch):
+    run, titles = create(tmp_path, "long"), []
+    run.metrics_file.write_text(f"epoch,{'x' * 50_000}\n1,1.0\n")
+    monkeypatch.setattr(plots, "save", lambda figure, path: titles.append(figure.axes[0].get_title()) or path)
+    plots.plot_curves(run)
+    assert titles == ["x" * 200]
+
+
 def test_more_curves_than_a_picture_holds_are_refused_in_words(tmp_path):
     run = create(tmp_path, "wide")
     names = [f"m{i}" for i in range(101)]

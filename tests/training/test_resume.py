@@ -108,7 +108,14 @@ def test_an_edited_experiment_file_is_said_and_does_not_change_the_run(train, tm
     kerasrun.resume(run)
     (line,) = [line for line in caplog.messages if "was edited" in line]
     assert "the run goes on with its own copy" in line
-    assert "\n  +# learning_rate: 0.5\n" in line
+    assert f"diff {run.experiment_file} {file}\n" in line
+    assert "0.5" not in caplog.text, "a run of somebody else may name any file of this machine"
+
+
+def test_a_run_that_names_no_file_as_its_experiment_resumes(train):
+    run = train(SHORT)
+    run.update_run(file="a\0b")
+    kerasrun.resume(run)
 
 
 def test_moved_data_are_found_with_a_new_path(train, tmp_path):
