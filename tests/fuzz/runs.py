@@ -157,7 +157,7 @@ def _restructured(rng: random.Random, path: Path, run: Path) -> None:
             _edit_run(run, lambda it: json_values.mutated(rng, it), right)
         else:
             path.write_text(json.dumps(json_values.mutated(rng, json.loads(content))))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile, csv.Error):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError, zipfile.BadZipFile, csv.Error):
         path.write_bytes(b"{")  # it was changed before, and is nothing that can be edited
 
 
