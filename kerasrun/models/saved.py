@@ -190,9 +190,8 @@ class Saved(Network):
         """
         if len(model.inputs) != len(inputs):
             an_example = f"{len(inputs)}: {', '.join(inputs)}" if len(inputs) > 1 else "one"
-            raise ModelError(
-                f"{self.path.name}: a network of {len(model.inputs)} inputs, but an example is {an_example}"
-            )
+            several = f"{len(model.inputs)} inputs" if len(model.inputs) > 1 else "one input"
+            raise ModelError(f"{self.path.name}: a network of {several}, but an example is {an_example}")
         shapes = {name: tuple(one.shape[1:]) for name, one in inputs.items()}
         wanted = {one.name: tuple(one.shape[1:]) for one in model.inputs}
         found = list(wanted) if wanted.keys() == shapes.keys() else []

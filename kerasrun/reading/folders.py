@@ -25,14 +25,12 @@ def split_called(name: str) -> str | None:
 
 
 def split_folders(path: Path) -> dict[str, Path]:
-    """Return the folders of the splits below `path` by the split's name; none if `path` holds class folders itself.
+    """Return the folders of the splits below `path` by the split's name; none if `path` holds the data itself.
 
     Raises:
-        DataError: if `path` is not a folder, holds no folders, or has a split twice.
+        DataError: if `path` is not a folder, or has a split twice.
     """
     folders = list_folder(path)[1]
-    if not folders:
-        raise DataError(f"{path}: no class folders here; expected <class>/<image>, or train/<class>/<image> and so on")
     splits = [folder for folder in folders if split_called(folder.name)]
     # A class may be called `train` (beside `plane`); a split's folder is known by the class folders in it.
     if len(splits) < len(folders) and not any(list_folder(folder)[1] for folder in splits):

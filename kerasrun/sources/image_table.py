@@ -448,7 +448,7 @@ class ImageTable(ImageSource, FeatureTable):
         from kerasrun.reading.division import require_apart
         from kerasrun.reading.inputs import checked_weights, within_limit
 
-        missing: list[tuple[str, str]] = []
+        missing: list[tuple[Path, str, str]] = []
         found, marks = {}, {}
         for name, one in rows.items():
             folder = folders[one.scanned.table.path]
@@ -462,7 +462,7 @@ class ImageTable(ImageSource, FeatureTable):
                 place = one.place(row)
                 if path is None:
                     skipped.append(SkippedFile(folder.path / written, f"is not there, but listed in {place}"))
-                    missing.append((place, written))
+                    missing.append((folder.path, place, written))
                     continue
                 label = ""
                 if not self.of_inputs:
@@ -485,11 +485,12 @@ class ImageTable(ImageSource, FeatureTable):
         )
         if missing and self.on_bad_file == "error":
             total = len(missing) + sum(len(one.paths) for one in found.values())
-            lines = [f"  {place}: {written}" for place, written in missing]
+            lines = [f"  {place}: {written}" for _, place, written in missing]
+            searched = list(dict.fromkeys(str(path) for path, _, _ in missing))
             raise DataError(
-                f"{len(missing)} of {total} listed images are not in {folder.path}:\n"
+                f"{len(missing)} of {total} listed images are not in {listed(searched)}:\n"
                 + listed(lines, separator="\n")
-                + f"\n{_advice(folder.path, missing[0][1])}"
+                + f"\n{_advice(missing[0][0], missing[0][2])}"
             )
         return found
 

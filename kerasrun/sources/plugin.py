@@ -185,6 +185,8 @@ def _array(given: Any, name: str) -> "NDArray[Any] | StoredArray":
         return _whole(given, name)
     with _told(name):
         shape, dtype = tuple(map(int, given.shape)), np.dtype(given.dtype)
+    if not shape or min(shape) < 0:
+        raise DataError(f"{name}: its shape is {shape}; expected the number of examples and what each of them has")
 
     def read(rows: Rows) -> "NDArray[Any]":
         numbers = np.arange(shape[0])[rows].tolist()

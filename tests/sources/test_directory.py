@@ -150,6 +150,14 @@ def test_splits_without_class_folders_are_an_error(tmp_path, write_image):
     fails(tmp_path, tmp_path / "train", "no class folders", "1 images", "train/<class>/<image>")
 
 
+def test_images_without_folders_are_their_own_targets(tmp_path, write_image):
+    for name in ("b", "a"):
+        write_image(tmp_path / f"{name}.png")
+    split = Directory(path=tmp_path, labels="input").open().splits["train"]
+    assert split.names == ("a.png", "b.png")
+    fails(tmp_path, tmp_path, "no class folders here, but 2 images", "<class>/<image>")
+
+
 def test_a_test_split_without_train_is_an_error(class_folders):
     shutil.rmtree(class_folders / "train")
     fails(class_folders, class_folders, "no folder train")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -179,6 +181,16 @@ def test_missing_files_are_listed_by_row(listed, tmp_path):
     )
     assert "mean" not in message
     told(listed, tmp_path, f"Did you mean `folder: {tmp_path}/sub`?", train="c.jpg 1\nd.png 2\n")
+
+
+def test_missing_files_are_looked_for_in_the_folder_of_their_list(tmp_path, write_image):
+    for name in ("one", "two"):
+        write_image(tmp_path / name / f"{name}.png")
+    (tmp_path / "one/list.csv").write_text("f,y\none.png,1\ngone.png,2\n")
+    (tmp_path / "two/list.csv").write_text("f,y\ntwo.png,1\n")
+    source = ImageTable(train=tmp_path / "one/list.csv", test=tmp_path / "two/list.csv", target="y")
+    with pytest.raises(DataError, match=re.escape(f"1 of 3 listed images are not in {tmp_path}/one:\n")):
+        source.open()
 
 
 def test_missing_files_may_be_skipped_and_are_listed(listed, tmp_path):

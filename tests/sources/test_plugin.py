@@ -1,5 +1,7 @@
 """Data that a function or a class of a plugin gives."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -287,6 +289,13 @@ def test_a_wrong_class_is_the_users_error_in_its_line(own, keys, words, memory):
     keys = keys if "file" in keys else f"file: x.npz, {keys}"
     with kept_within(memory), pytest.raises((DataError, PluginError), match=words):
         own_source(own, keys).open()
+
+
+@pytest.mark.parametrize("shape", ["()", "(-3, 8, 3)", "(60, -8, 3)"])
+def test_a_shape_that_no_examples_have_is_refused(own, shape):
+    (own / "own.py").write_text(OWN.replace("return (x if", f"x = Rows(x, self.how); x.shape = {shape}; return (x if"))
+    with pytest.raises(DataError, match=rf"own\.py:44: Waves\('train'\): x: its shape is {re.escape(shape)}"):
+        own_source(own).open()
 
 
 @pytest.mark.tensorflow
