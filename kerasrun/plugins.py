@@ -251,7 +251,7 @@ def errors_explained() -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # to end the process is an error as well: nobody would know why
         if isinstance(error, KerasrunError) and not isinstance(error, ModelError):
             raise
         place = _place_in_plugin(traceback.format_exc())
@@ -274,7 +274,7 @@ def _import(path: Path, content: bytes) -> None:
     try:
         # Not by the loader: it would read the file again, or the bytecode of an earlier one.
         exec(compile(content, str(path), "exec"), vars(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', traceback.format_exc())
         place = f"{path}:{lines[-1]}" if lines else str(path)
@@ -289,7 +289,7 @@ def _place_in_plugin(text: str) -> str | None:
     return ":".join(found[-1]) if found else None
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     return last if isinstance(error, ModelError) else f"{type(error).__name__}: {last}".rstrip(": ")

@@ -291,6 +291,13 @@ def test_a_wrong_class_is_the_users_error_in_its_line(own, keys, words, memory):
         own_source(own, keys).open()
 
 
+@pytest.mark.parametrize("place", ["STEPS = 8", "return self.array[number][0]"])
+def test_a_plugin_that_ends_the_process_is_told_in_its_line(own, place):
+    (own / "own.py").write_text(OWN.replace(place, f"{'STEPS = 8; ' * ('STEPS' in place)}raise SystemExit(7)"))
+    with pytest.raises(PluginError, match=r"own\.py:\d+: .*SystemExit: 7"):
+        own_source(own, "file: x.npz, how: shape").open()
+
+
 @pytest.mark.parametrize("shape", ["()", "(-3, 8, 3)", "(60, -8, 3)"])
 def test_a_shape_that_no_examples_have_is_refused(own, shape):
     (own / "own.py").write_text(OWN.replace("return (x if", f"x = Rows(x, self.how); x.shape = {shape}; return (x if"))
