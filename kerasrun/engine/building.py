@@ -259,7 +259,8 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
     jit_compile = _jit_compile(experiment.compile.jit_compile)
     if targets.ignores and jit_compile is not False:
         if jit_compile is True:
-            raise ModelError("compile.jit_compile: XLA cannot leave out the pixels of data.….ignore; set it to auto")
+            key = f"data.{experiment.data.kind}.ignore"
+            raise ModelError(f"compile.jit_compile: XLA cannot leave out the pixels of {key}; set it to auto")
         jit_compile = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
@@ -318,7 +319,7 @@ def _preprocess(experiment: Experiment, name: str, inputs: Any, x: Any, train: I
             taken = experiment.model.taken_names()
             alike = snake_case(component.name)
             if "name" not in component.arguments and any(re.fullmatch(rf"{alike}(_\d+)?", one) for one in taken):
-                free = free_name(f"preprocessing_{number}", taken)
+                free = free_name(f"preprocessing_{number + 1}", taken)
                 component = Component(component.name, {**component.arguments, "name": free})
             x = _applied(component, number, inputs, x, train)
         return x

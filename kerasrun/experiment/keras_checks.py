@@ -177,7 +177,7 @@ class _Checker:
             )
             self.report(written.arguments["name"].place, (*written.path, "name"), received, expected)
         needed = _NOT_ADAPTED.get(name) if family == "layers" else None
-        if needed and needed not in written.arguments and (name != "Normalization" or path[0] != "preprocessing"):
+        if needed and needed not in written.arguments and not (name == "Normalization" and _is_preprocessing(path)):
             elsewhere = ", or the layer in 'preprocessing'" if name == "Normalization" else ""
             expected = f"expected its '{needed}'{elsewhere}: nothing here calls Keras's adapt"
             self.report(written.place, written.path, f"{name} without what it is adapted to", expected)
@@ -483,6 +483,12 @@ class _Checker:
                 expected = "expected one of them: both set the learning rate"
                 received = f"{callback.name} beside {what}"
                 self.report(callback.place, callback.path[:2], received, expected)
+
+
+def _is_preprocessing(path: Path) -> bool:
+    """Return whether a layer stands in front of an input, and not within another layer."""
+    *sections, _ = path
+    return sections[0] == "preprocessing" and all(isinstance(one, str) for one in sections) and len(sections) < 3
 
 
 def _as_boolean(written: str) -> str | None:

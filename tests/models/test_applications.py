@@ -237,7 +237,7 @@ def test_masks_are_refused_with_what_to_do():
 
     inputs = keras.Input((32, 32, 3))
     network = KINDS["MobileNet"].model_validate({"weights": None})
-    with pytest.raises(ModelError, match=r"masks need one for each pixel.*layers"):
+    with pytest.raises(ModelError, match=r"the labels need one for each pixel.*layers"):
         network.build(inputs, Output(1, "sigmoid", per_pixel=True))
 
 
