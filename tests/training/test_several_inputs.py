@@ -177,6 +177,7 @@ def test_a_changed_value_beside_an_image_changes_the_fingerprint(run, folder, tm
 
 
 def test_frozen_convolutions_are_computed_once_beside_the_row(folder, tmp_path, caplog):
+    caplog.set_level("INFO", logger="kerasrun")
     train_whole_and_cut(tmp_path, in_folder(MOBILENET, folder))
     assert "the layers up to global_average_pooling2d are frozen" in caplog.text
     cut, whole = kerasrun.resume(tmp_path / "cut" / "run-1"), open_run(tmp_path / "whole" / "run-1")
