@@ -30,6 +30,11 @@ GREY, RED_GREEN_BLUE = (LAYERS.replace("CHANNELS", channels) for channels in "13
 FIT = "\nfit: {epochs: 2, batch_size: 5, validation_data: test}\ncompile: {optimizer: {SGD: {learning_rate: 0.1}}"
 
 
+def stored(path):
+    with np.load(path) as archive:
+        return dict(archive)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Write grey pictures and the colours of which they were made, as files and as arrays."""
@@ -86,7 +91,7 @@ def test_every_kind_of_images_can_be_its_own_target(folder, data, memory):
         found = opened(folder, data)
     found.require_read()
     assert (found.label_kind, found.classes) == ("arrays", ("grey",))
-    arrays = np.load(folder / "pairs.npz")
+    arrays = stored(folder / "pairs.npz")
     for name, split in found.splits.items():
         assert split.labels is split.inputs
         np.testing.assert_array_equal(everything(split.inputs)[..., 0], arrays[f"x_{name}"])
@@ -96,7 +101,7 @@ def test_images_of_a_table_can_be_their_own_targets(folder):
     path = folder / "files" / "train"
     found = opened(folder, f"{{image_table: {{train: {path}/list.csv, color_mode: grayscale, labels: input}}}}")
     np.testing.assert_array_equal(
-        everything(found.splits["train"].labels)[..., 0], np.load(folder / "pairs.npz")["x_train"]
+        everything(found.splits["train"].labels)[..., 0], stored(folder / "pairs.npz")["x_train"]
     )
     with pytest.raises(KerasrunError, match="expected no label beside labels: input"):
         opened(folder, f"{{image_table: {{train: {path}/list.csv, label: name, labels: input}}}}")
@@ -125,7 +130,7 @@ FOLDERS = "{image_masks: {path: folders, images: grey, color_mode: grayscale, ma
 
 
 def test_images_of_images_may_be_in_folders(folder):
-    found, arrays = opened(folder, f"{FOLDERS}, labels: arrays}}}}"), np.load(folder / "pairs.npz")
+    found, arrays = opened(folder, f"{FOLDERS}, labels: arrays}}}}"), stored(folder / "pairs.npz")
     assert (found.label_kind, found.classes) == ("arrays", ("red", "green", "blue"))
     for name, split in found.splits.items():
         np.testing.assert_array_equal(everything(split.inputs)[..., 0], arrays[f"x_{name}"])
@@ -207,7 +212,7 @@ def plain_keras(x, y, channels, loss, batches=20 // 5):
 def test_training_gives_the_numbers_of_plain_keras(folder, labels, network, loss):
     text = f"data: {{npz: {{path: pairs.npz, labels: {labels}}}}}{network}{FIT}, loss: {loss}}}\n"
     run = trained(folder, text, f"keras_{labels}_{loss}")
-    arrays = np.load(folder / "pairs.npz")
+    arrays = stored(folder / "pairs.npz")
     x, x_test = (arrays[f"x_{split}"][..., np.newaxis].astype(np.float32) for split in ("train", "test"))
     y, y_test = (x / 255, x_test / 255) if labels == "input" else (arrays["y_train"] / 255.0, arrays["y_test"] / 255.0)
     model = plain_keras(x, y, y.shape[-1], loss)
@@ -262,7 +267,7 @@ def test_targets_are_scaled_as_inputs_are_and_brought_back(folder, preprocessing
     text = f"data: {OF_INPUTS['npz']}\npreprocessing: [{preprocessing}]{GREY.replace('sigmoid', 'linear')}{FIT}}}\n"
     run = trained(folder, text, "scaled")
     form = kerasrun.model_file.read_info(run.last_model).array_form
-    x = np.load(folder / "pairs.npz")["x_train"] / 1.0
+    x = stored(folder / "pairs.npz")["x_train"] / 1.0
     scale, offset = (1 / x.std(), -x.mean() / x.std()) if preprocessing == "Normalization" else (2 / 255, -1)
     assert (form.scale[0], form.offset[0]) == (pytest.approx(scale, rel=1e-5), pytest.approx(offset, rel=1e-5))
     report = kerasrun.evaluate(run, last=True)
@@ -284,7 +289,7 @@ def test_what_cannot_be_brought_back_is_refused(folder):
 
 @pytest.mark.tensorflow
 def test_a_target_may_be_larger_than_its_image(folder):
-    arrays = dict(np.load(folder / "pairs.npz"))
+    arrays = stored(folder / "pairs.npz")
     np.savez(
         folder / "larger.npz", **{name: one[:, ::2, ::2] if name[0] == "x" else one for name, one in arrays.items()}
     )

@@ -22,6 +22,11 @@ compile: {optimizer: {SGD: {learning_rate: 0.1}}}
 GRU = "{GRU: {units: 4, return_sequences: true}}"
 
 
+def stored(path):
+    with np.load(path) as archive:
+        return dict(archive)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Write sequences of 6 steps, and of each the sum so far: in two classes, in three, and as a number."""
@@ -74,7 +79,7 @@ def test_labels_and_weights_of_steps_give_the_numbers_of_plain_keras(
 ):
     more = f", y_train: {y}_train, y_test: {y}_test" + (f", sample_weight: {weight}" if weight else "")
     run = trained(folder, STEPS.replace("LABELS MORE", labels + more))
-    arrays = np.load(folder / "steps.npz")
+    arrays = stored(folder / "steps.npz")
     true = {split: arrays[f"{y}_{split}"][..., np.newaxis] for split in ("train", "test")}
     of_steps = np.broadcast_to(arrays[weight].reshape(20, -1), (20, 6)) if weight else None
     model, losses = plain_keras(arrays["x_train"], true["train"], of_steps, units, activation, loss)
@@ -177,7 +182,7 @@ def test_steps_are_read_the_same_way_from_memory_and_from_the_file(folder):
     ],
 )
 def test_what_is_no_weight_of_steps_is_told(folder, weight, words):
-    arrays = {**np.load(folder / "steps.npz"), "weight": weight}
+    arrays = {**stored(folder / "steps.npz"), "weight": weight}
     np.savez(folder / "steps.npz", **arrays)
     with pytest.raises(DataError, match=f"weight: .*{words}"):
         Npz(path=folder / "steps.npz", labels="masks", examples="sequences", sample_weight="weight").open()
@@ -185,7 +190,7 @@ def test_what_is_no_weight_of_steps_is_told(folder, weight, words):
 
 def test_weights_of_steps_need_labels_of_steps(folder):
     fields = {"path": folder / "steps.npz", "y_train": "of_examples", "labels": "numbers", "examples": "sequences"}
-    arrays = {**np.load(folder / "steps.npz"), "y_test": np.zeros(7)}
+    arrays = {**stored(folder / "steps.npz"), "y_test": np.zeros(7)}
     np.savez(folder / "steps.npz", **arrays)
     with pytest.raises(KerasrunError, match=r"expected a number for each of the 20 training examples$"):
         Npz(sample_weight="weight", **fields).open()
