@@ -241,8 +241,9 @@ def _input_shapes(config: Any, path: Path) -> list[tuple[int, ...]]:
     try:
         layers = json_text.checked(Architecture, config)["config"]["layers"]
         inputs = [layer["config"]["batch_shape"][1:] for layer in layers if layer["class_name"] == "InputLayer"]
-        found = [tuple(json_text.checked(list[Size], shape)) for shape in inputs]
-        return sorted(found, key=len, reverse=True) if len(found) > 1 else [found[0]]
+        if not inputs:
+            raise KeyError("InputLayer")
+        return sorted((tuple(json_text.checked(list[Size], shape)) for shape in inputs), key=len, reverse=True)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ModelFileError(f"{path}: does not say what shape its input has: {error!r}") from error
 

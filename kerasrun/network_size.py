@@ -69,7 +69,7 @@ def counted(number: int) -> str:
 
 
 def gigabytes(count: int) -> str:
-    """Return how much memory so many numbers take as float32."""
+    """Return the memory that this many numbers take as float32."""
     return f"{counted((4 * count + 10**9 // 2) // 10**9)} GB"
 
 

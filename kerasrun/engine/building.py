@@ -107,9 +107,11 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
         data.require_read()  # the statistics are kept with the run, so they must be those of its fingerprint
     # As TensorFlow takes it: ASCII letters, digits and few signs.
     name = "model_" + re.sub(r"[^A-Za-z0-9_]", "_", experiment.name)
+    several = len(x) > 1
+    given = x if several else x[INPUT]
     try:
-        built = experiment.model.build(x if len(x) > 1 else x[INPUT], output)
-        model = keras.Model(list(inputs.values()) if len(x) > 1 else inputs[INPUT], built, name=name)
+        built = experiment.model.build(given, output)
+        model = keras.Model(list(inputs.values()) if several else inputs[INPUT], built, name=name)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise ModelError(f"model: its weights do not fit into memory{told_size(error)}") from error
     except ValueError as error:
@@ -118,9 +120,9 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
             raise ModelError(f"a second layer called '{twice[1]}'; {expected}", _named(twice[1], experiment)) from error
         raise ModelError(f"model: Keras cannot build this network: {error}") from error
     if pretrained:
-        experiment.model.load_pretrained(model, x if len(x) > 1 else x[INPUT])
+        experiment.model.load_pretrained(model, given)
     # Vectors of a table's categories are the network's as well; beside an image they learn whatever is frozen.
-    layers = layers_after(inputs[INPUT] if typed and len(x) == 1 else list(x.values()), model.output)
+    layers = layers_after(inputs[INPUT] if typed and not several else list(x.values()), model.output)
     _require_ids(experiment, train)
     _require_memory(model, min(experiment.fit.batch_size, len(split)))
     check_trainable(experiment, layers)
@@ -182,7 +184,7 @@ def _require_ids(experiment: Experiment, train: Mapping[str, Inputs]) -> None:
         ModelError: with the value and the layer, where it takes the examples as they are.
     """
     for place, entry in enumerate(getattr(experiment.model, "layers", ())):
-        taken = (entry.inputs or (INPUT,))[0] if entry.inputs or place == 0 else None
+        taken = entry.inputs[0] if entry.inputs else INPUT if place == 0 else None
         name = entry.component.name
         if taken is None or name not in identifiers("layers") or canonical("layers", name) != "Embedding":
             continue

@@ -11,7 +11,7 @@ from kerasrun.errors import ExperimentError, ModelError, PluginError
 from kerasrun.experiment import fields, keras_checks, overrides, sequences, tutorial_forms
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.slots import components
+from kerasrun.experiment.slots import layer_paths
 from kerasrun.regular_files import open_regular
 from kerasrun.text import yaml_text
 from kerasrun.text.document import Document, accept_class_name_form, written_list
@@ -47,10 +47,7 @@ class Loaded:
         if error.layer is None:
             return error
         section, number = error.layer
-        layers = [
-            path for path, _, keras in components(self.document) if (path[0], keras.family) == (section, "layers")
-        ]
-        place = (section, number) if isinstance(number, str) else layers[number]
+        place = (section, number) if isinstance(number, str) else layer_paths(self.document, section)[number]
         return ModelError(str(self.document.problem(place, str(error))))
 
 

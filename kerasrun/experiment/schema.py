@@ -143,8 +143,8 @@ class Experiment(Section):
     augmentation: tuple[Layer, ...] | ImageDataGenerator = ()
     """Keras layers applied to training examples only, before `preprocessing`; or `ImageDataGenerator`."""
     augment: Literal["both", "input"] = "both"
-    """What `augmentation` changes where the labels are images or masks: `both`, where it moves pixels, and the input
-    alone where it changes colours or adds noise; `input`: the input alone, whatever it does."""
+    """What `augmentation` changes where the labels are images or masks. `both`: what moves pixels moves the labels too,
+    and what changes colours or adds noise changes the input alone. `input`: the input alone, whatever it does."""
     model: Network
     """The network: a kind of `kerasrun.models`, or Keras layers in order."""
     compile: Compile = Compile()
@@ -170,14 +170,14 @@ class Experiment(Section):
 
     def preprocessing_of(self, name: str) -> Sequence[tuple[int, Component]] | None:
         """Return the layers in front of an input, with their places in `preprocessing_layers`; None for the default."""
-        if self.preprocessing is None or isinstance(self.preprocessing, tuple):
+        if not isinstance(self.preprocessing, Mapping):
             return None if self.preprocessing is None else list(enumerate(self.preprocessing))
-        if name not in self.preprocessing:
-            return None
-        named = [key for key, layers in self.preprocessing.items() for _ in layers]
-        return [
-            (at, one) for at, (key, one) in enumerate(zip(named, self.preprocessing_layers, strict=True)) if key == name
-        ]
+        before = 0
+        for key, layers in self.preprocessing.items():
+            if key == name:
+                return list(enumerate(layers, before))
+            before += len(layers)
+        return None
 
     @property
     def preprocessing_layers(self) -> Sequence[Component]:

@@ -77,6 +77,11 @@ def components(document: Document) -> Iterator[tuple[Path, Node, Keras]]:
     yield from _components(EXPERIMENT, document.root, (), document)
 
 
+def layer_paths(document: Document, section: str) -> list[Path]:
+    """Return the path of every layer in a section, as they were written."""
+    return [path for path, _, keras in components(document) if (path[0], keras.family) == (section, "layers")]
+
+
 def kind_beside(base: type[Kind], node: Node) -> type[Kind] | None:
     """Return the kind that `node` names, if its keys are beside the name and not below it."""
     known = _kinds(base)

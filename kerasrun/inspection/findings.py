@@ -22,7 +22,7 @@ _SHARE = 0.99
 _LOOKED_AT = 20_000
 _AT_ONCE = 1024
 _PAIRS = 2**22
-"""So many pairs of hashes are compared at once."""
+"""How many pairs of hashes are compared at once."""
 
 
 @dataclass(frozen=True)

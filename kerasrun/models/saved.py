@@ -102,16 +102,17 @@ class Saved(Network):
 
         given = _by_name(inputs)
         whole = self._rebuilt(given)
+        names = self._matched(whole, given)
         kept = self._kept(whole)
         ends = [kept[-1].output] if self.drop_last else whole.outputs
         if len(ends) > 1:
             raise ModelError(f"{self.path.name}: a network of several outputs; take off with drop_last what parts them")
         tensors = []
-        for wanted, name in zip(whole.inputs, self._matched(whole, given), strict=True):
+        for wanted, name in zip(whole.inputs, names, strict=True):
             x = given[name]
             if len(wanted.shape) < len(x.shape):  # grey images without their channel
-                names = self.taken_names()
-                named = {"name": free_name("reshape", names)} if "reshape" in names else {}
+                taken = self.taken_names()
+                named = {"name": free_name("reshape", taken)} if "reshape" in taken else {}
                 x = keras.layers.Reshape(wanted.shape[1:], **named)(x)
             tensors.append(x)
         several = len(tensors) > 1
@@ -179,7 +180,6 @@ class Saved(Network):
                     "it under plugins:"
                 ) from error
             raise ModelError(f"{self.path.name}: Keras cannot rebuild this network: {sentence(error)}") from error
-        self._matched(model, inputs)
         return model
 
     def _matched(self, model: Any, inputs: Mapping[str, Any]) -> list[str]:

@@ -31,7 +31,7 @@ from kerasrun.reading.labels import MISSING, distinct_classes, numbers_of
 from kerasrun.reading.mask_arrays import masks_of_classes
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.pixels import as_pixels
-from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form
+from kerasrun.reading.stored import StoredArray, StoredInputs, block_slices, converted, converted_form, read_rows
 
 logger = logging.getLogger("kerasrun")
 
@@ -123,7 +123,7 @@ def data_from_arrays(
             if array is not None:
                 _hash_form(digest, name, array)
                 for rows in block_slices(array):
-                    block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
+                    block = read_rows(array, rows)
                     digest.update(np.ascontiguousarray(block).data)
         inputs = _resized(examples, image_format if image_size else None)
         aside = _targets(kept, label_kind, mask_format, sequences=sequences)
@@ -213,7 +213,7 @@ def _examples(
     _hash_form(digest, name, examples)
     wrong = np.empty(0, np.int64)
     for rows in block_slices(examples):
-        read = given.read(rows) if isinstance(given, StoredArray) else given[rows]
+        read = read_rows(given, rows)
         note_rounded(read, split.inputs_name)
         block = converted(read, sequences=sequences) if isinstance(examples, StoredInputs) else examples[rows]
         if kept is not None:

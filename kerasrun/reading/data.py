@@ -140,8 +140,7 @@ class ArrayForm:
     shape: tuple[Annotated[int, Interval(ge=1, le=2**24)], ...]
     """The shape of one: (height, width, channels), (steps, channels) or (features,)."""
     scale: tuple[float, ...] = (1.0,)
-    """What the network's output is of a number in the data, number × scale + offset: one for all channels, or one for
-    each."""
+    """The factor of each channel, or one for all: the network makes number × scale + offset of a number in the data."""
     offset: tuple[float, ...] = (0.0,)
     are_bytes: bool = False
     """Whether the numbers in the data are whole, from 0 to 255."""

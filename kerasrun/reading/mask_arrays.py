@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from kerasrun.reading.data import IGNORED
 from kerasrun.reading.files import listed
 from kerasrun.reading.labelled_arrays import LabelledArrays
 from kerasrun.reading.memory import memory_budget
-from kerasrun.reading.stored import Rows, StoredArray, block_slices
+from kerasrun.reading.stored import Rows, StoredArray, block_slices, read_rows
 
 _MOST_VALUES = 256
 
@@ -96,7 +95,7 @@ def _numbers_of_one_hot(split: LabelledArrays) -> NDArray[np.uint8] | StoredArra
         )
 
     def numbers(rows: Rows) -> NDArray[np.uint8]:
-        block = _read(labels, rows)
+        block = read_rows(labels, rows)
         is_one = block == 1
         count = is_one.sum(axis=-1)
         if (~is_one & (block != 0)).any() or (count > 1).any():
@@ -123,7 +122,7 @@ def _values(split: LabelledArrays, *, sequences: bool) -> tuple[NDArray[np.bool_
     fits = len(labels) * int(np.prod(shape[1:])) <= memory_budget()
     kept = np.empty((*shape, 1), np.uint8) if fits else None
     for rows in block_slices(labels):
-        block = _read(labels, rows)
+        block = read_rows(labels, rows)
         wrong = block[(block < 0) | (block >= _MOST_VALUES) | (block != np.floor(block))]
         if len(wrong) or not np.isfinite(block).all():
             value = wrong[0] if len(wrong) else np.nan
@@ -145,11 +144,7 @@ def _numbers(
     shape = (*_places(split, sequences=sequences)[1:], 1)
 
     def masks(rows: Rows) -> NDArray[np.uint8]:
-        numbers: NDArray[np.uint8] = table[_read(labels, rows).astype(np.uint8)]
+        numbers: NDArray[np.uint8] = table[read_rows(labels, rows).astype(np.uint8)]
         return numbers.reshape(-1, *shape)
 
     return StoredArray((len(labels), *shape), np.dtype(np.uint8), masks)
-
-
-def _read(labels: NDArray[Any] | StoredArray, rows: Rows) -> NDArray[Any]:
-    return labels.read(rows) if isinstance(labels, StoredArray) else labels[rows]

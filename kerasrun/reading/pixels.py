@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.reading.labelled_arrays import LabelledArrays
-from kerasrun.reading.stored import StoredArray, block_slices
+from kerasrun.reading.stored import StoredArray, block_slices, read_rows
 
 
 def as_pixels(arrays: Mapping[str, LabelledArrays]) -> tuple[Mapping[str, LabelledArrays], Literal[8, 16]]:
@@ -31,7 +31,7 @@ def _largest_byte(array: NDArray[Any] | StoredArray) -> int | None:
     """Return the largest number; None unless all are whole and from 0 to 255."""
     largest = 0
     for rows in block_slices(array):
-        block = array.read(rows) if isinstance(array, StoredArray) else array[rows]
+        block = read_rows(array, rows)
         if not ((block >= 0) & (block <= 255) & (block == np.floor(block))).all():
             return None
         largest = max(largest, int(block.max()))

@@ -74,6 +74,11 @@ class StoredInputs:
         return converted(self.stored.read(rows), sequences=self._sequences)
 
 
+def read_rows(array: NDArray[Any] | StoredArray, rows: Rows) -> NDArray[Any]:
+    """Return some rows of an array, wherever it is."""
+    return array.read(rows) if isinstance(array, StoredArray) else array[rows]
+
+
 def block_slices(array: "StoredArray | StoredInputs | NDArray[Any]") -> Iterator[slice]:
     """Give the rows of an array, some megabytes at a time."""
     count = max(1, _BLOCK * len(array) // max(1, array.nbytes))

@@ -41,11 +41,11 @@ class Reconstruction:
 
     name: str
     given: NDArray[Any] | None
-    """What it was made of, where that is not what was wanted."""
+    """The input, where it is not the target itself."""
     true: NDArray[Any]
     predicted: NDArray[Any]
     limits: tuple[float, float] | None
-    """The numbers of black and white; None where they follow from what was wanted."""
+    """The numbers of black and white; None where they are the least and the greatest of the target."""
 
 
 def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:

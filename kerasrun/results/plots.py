@@ -22,7 +22,7 @@ from kerasrun.runs.metrics import Table
 logger = logging.getLogger("kerasrun")
 
 _LARGEST = 1e100
-"""What no float32 is, and Matplotlib finds no ticks for."""
+"""Values from here on are not drawn: no float32 is so large, and Matplotlib finds no ticks for them."""
 _LONGEST = 200
 """How many characters of a name are drawn: Matplotlib takes seconds for tens of thousands."""
 MOST_CURVES = 100

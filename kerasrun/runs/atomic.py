@@ -226,9 +226,9 @@ def sizes(path: Path) -> dict[Path, int]:
 
 
 def require_files(pattern: Path) -> None:
-    """Check that files which a library is about to write by their paths, with `*` for what varies, are no links.
+    """Check the files that a library is about to write by their paths; `*` in a pattern is for what varies.
 
-    Nor are they pipes or devices, for which it would wait.
+    None of them may be a link, a pipe or a device.
     """
     varies = [number for number, part in enumerate(pattern.parts) if "*" in part]
     pattern = Path(*pattern.parts[: varies[0] + 1 if varies else None])

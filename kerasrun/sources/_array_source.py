@@ -169,7 +169,7 @@ _AT_ONCE = 1024
 _LEAST_TOKENS = 10
 _BYTES = 256
 _OF_ONE_RANGE = 0.9
-"""In so many of the places the largest token is at least half of the largest of all."""
+"""The share of places in which the largest token is at least half of the largest of all."""
 
 
 def _may_be_steps(shape: Sequence[int]) -> bool:

@@ -37,8 +37,8 @@ class PluginSource(AnyArrays):
         Returns:
             `(x, y)`, or `(x, y, sample_weight)`, or None where there is no such split. `x` holds numbers of shape
             (examples, height, width[, channels]), (examples, steps[, channels]) or (examples, features), `y` what the
-            key `labels` says. For more than fits into memory `x`, and `y` of masks, may be any object with `shape`,
-            `dtype` and `[number]`, which gives the example of that number.
+            key `labels` says. For more than fits into memory `x`, and `y` of masks and arrays, may be any object with
+            `shape`, `dtype` and `[number]`, which gives the example of that number.
         """
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
-from kerasrun.experiment.slots import components
+from kerasrun.experiment.slots import layer_paths
 from kerasrun.keras_catalogue import canonical, identifiers
 from kerasrun.models.layers import LayerEntry
 from kerasrun.tasks.base import task_named
@@ -35,10 +35,11 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     if made is None:
         return []
     name, place = entries[made].component.name, "pixel" if len(shape) == 3 else "step"
-    layers = [path for path, _, keras in components(places) if (path[0], keras.family) == ("model", "layers")]
     again = "a Reshape behind it" if place == "pixel" else "return_sequences: true, or a RepeatVector behind it"
     expected = f"expected an output for each {place}, as the labels are: leave it out, or put {again}"
-    return [places.problem(layers[made], f"{name} makes one row of numbers of an example", expected)]
+    return [
+        places.problem(layer_paths(places, "model")[made], f"{name} makes one row of numbers of an example", expected)
+    ]
 
 
 def _makes_a_row(name: str, entry: LayerEntry) -> bool:

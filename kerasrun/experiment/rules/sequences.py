@@ -3,7 +3,7 @@
 from kerasrun.experiment.rules.base import Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.sequences import first_taken
-from kerasrun.experiment.slots import components
+from kerasrun.experiment.slots import layer_paths
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem
 
@@ -26,5 +26,5 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     is_row = len(shape) == 1
     received = f"{name} takes sequences, but the examples are {'rows of numbers' if is_row else f'images {shape}'}"
     sides = f"[{shape[0] or 'steps'}, 1]" if is_row else "[height, width × channels]"
-    layers = [path for path, _, keras in components(places) if (path[0], keras.family) == (section, "layers")]
-    return [places.problem(layers[number], received, f"{_STEPS}: put Reshape: {{target_shape: {sides}}} before it")]
+    path = layer_paths(places, section)[number]
+    return [places.problem(path, received, f"{_STEPS}: put Reshape: {{target_shape: {sides}}} before it")]
