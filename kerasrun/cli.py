@@ -120,10 +120,13 @@ def main() -> None:
     stderr.LOGGER.propagate = False
     sys.stdout, sys.stderr = _wrapped(sys.stdout, _Stdout), _wrapped(sys.stderr, stderr.Stderr)
     try:
-        signals.interrupt_on_preemption()
+        signals.interrupt_on_signals()
         try:
             with within_memory(" ".join(["kerasrun", *sys.argv[1:3]]), MORE_MEMORY):
                 app()
+        except Exception:
+            signals.raise_if_interrupted()
+            raise
         finally:
             sys.stdout.flush()
     except KerasrunError as error:

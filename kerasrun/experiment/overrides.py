@@ -80,7 +80,7 @@ class _Override:
             value.key = here
             holder.value[part] = value
         below = holder.value.setdefault(part, Node(None, here, here))
-        return below, (*path, part), slot.below(part, holder, self.document)
+        return below, (*path, part), slot.inside(holder, self.document)(part)
 
     def names_one(self, holder: Node, slot: Slot, part: str) -> bool:
         """Return whether a mapping is a component, so that `part` would be a second one beside it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -51,22 +51,21 @@ class Slot:
             return self.by_input
         return self.by_output if self.by_output and is_by_output(node, written_outputs(document)) else None
 
-    def below(self, part: str | int, node: Node, document: Document) -> Slot:
-        """Return the slot under a key or index of `node`, which is in this place."""
+    def inside(self, node: Node, document: Document) -> Callable[[str], Slot]:
+        """Return what gives the slot under each key of `node`, which is in this place."""
         if of_name := self.of_each_name(node, document):
-            return of_name
-        if isinstance(part, int):
-            return self.items or Slot()
+            return lambda key: of_name
         if self.section:
-            return _field(self.section, part)
+            return functools.partial(_field, self.section)
         if self.needs_no_brackets and self.items:
-            return self.items.below(part, node, document)
+            return self.items.inside(node, document)
         if self.kind:
-            beside = kind_beside(self.kind, node)
-            return _field(beside, part) if beside else Slot(section=_kinds(self.kind).get(part))
+            known, beside = _kinds(self.kind), kind_beside(self.kind, node)
+            return functools.partial(_field, beside) if beside else lambda key: Slot(section=known.get(key))
         if self.arguments_of:
-            return _argument(self.arguments_of, part)
-        return Slot(arguments_of=self.keras.family) if self.keras else Slot()
+            return functools.partial(_argument, self.arguments_of)
+        arguments = Slot(arguments_of=self.keras.family) if self.keras else Slot()
+        return lambda key: arguments
 
 
 EXPERIMENT = Slot(section=Experiment)
@@ -98,9 +97,10 @@ def _components(slot: Slot, node: Node, path: Path, document: Document) -> Itera
     elif slot.items and slot.needs_no_brackets:
         yield from _components(slot.items, node, path, document)
     elif isinstance(node.value, dict) and (slot.section or slot.kind or slot.of_each_name(node, document)):
+        slot_of = slot.inside(node, document)
         for key, value in node.value.items():
             if value.value is not None or slot.by_output:
-                yield from _components(slot.below(key, node, document), value, (*path, key), document)
+                yield from _components(slot_of(key), value, (*path, key), document)
 
 
 def _kinds(base: type[Kind]) -> Mapping[str, type[Kind]]:

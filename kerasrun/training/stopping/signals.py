@@ -12,7 +12,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from kerasrun.engine.child_processes import PREEMPTION, SIGNALS
+from kerasrun.engine.child_processes import SIGNALS
 
 if TYPE_CHECKING:  # every command imports this module, and training alone listens
     import socket
@@ -47,19 +47,29 @@ def exit_code(number: int) -> int:
     return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
 
-def interrupt_on_preemption() -> None:
+def interrupt_on_signals() -> None:
     """Make SIGTERM, SIGHUP and SIGUSR1 interrupt this process as Ctrl-C does, instead of ending it silently.
 
     For the command line: the main thread of a process that is ours. Training listens in its own way meanwhile.
     """
-    for number in PREEMPTION:
-        if signal.getsignal(number) is signal.SIG_DFL:
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _interrupt)
+
+
+def raise_if_interrupted() -> None:
+    """Raise the interruption that was lost on its way: code in C may drop it, or make another error of it."""
+    if _interruptions:
+        raise _interruptions[0]
+
+
+_interruptions: list[Stopped] = []
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     signal.signal(number, _end_at_once)
-    raise Stopped(number)
+    _interruptions.append(Stopped(number))
+    raise _interruptions[-1]
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
@@ -80,6 +90,7 @@ class StopRequest:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
+        raise_if_interrupted()
         if threading.current_thread() is threading.main_thread():
             self._listen()
         return self

@@ -22,6 +22,35 @@ with StopRequest() as stop:
 """
 
 
+# Code in C that imports, or calls back, may drop the exception of a signal, as Python itself does in `__del__`.
+LOST = """
+import signal
+from kerasrun import cli
+from kerasrun.training.stopping.signals import StopRequest
+
+class Deaf:
+    def __del__(self):
+        signal.raise_signal(signal.{number})
+
+def app():
+    Deaf()
+    {then}
+    print("it went on")
+
+cli.app = app
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("then", ["StopRequest().__enter__()", "raise ImportError('initialization failed')"])
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_is_lost_in_c_ends_the_process_before_it_trains(number, code, then):
+    script = LOST.format(number=number, then=then)
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (process.returncode, process.stdout) == (code, "")
+    assert "before training began" in process.stderr.splitlines()[-1]
+
+
 @pytest.fixture
 def busy():
     process = subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True)
