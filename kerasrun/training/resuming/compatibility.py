@@ -169,7 +169,7 @@ def _value(run: Recorded, path: str) -> Any:
 
 def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
     """Yield a sentence for a value, or for each key of a mapping; what was not recorded counts as None."""
-    if isinstance(before, Mapping) or isinstance(now, Mapping):
+    if isinstance(before, Mapping | None) and isinstance(now, Mapping | None):
         before, now = before or {}, now or {}
         for key in dict.fromkeys([*before, *now]):
             yield from _differences(f"{name} {key}", before.get(key), now.get(key))

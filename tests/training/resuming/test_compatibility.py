@@ -126,6 +126,14 @@ def test_what_was_not_recorded_is_a_difference(run, now):
         check(run, recorded, now, accept=False, step=3)
 
 
+@pytest.mark.parametrize("wrong", [[[[{"L1": "48K"}]]], [], "48K", 0])
+def test_what_is_no_mapping_where_one_is_now_is_a_difference(run, now, wrong):
+    recorded, now["processor"]["caches"] = copy.deepcopy(now), {"L1": "48K"}
+    recorded["processor"]["caches"] = wrong
+    with pytest.raises(RunDirectoryError, match=r"cache .* → \{'L1': '48K'\}"):
+        check(run, recorded, now, accept=False, step=3)
+
+
 def test_each_acceptance_is_kept(run, now):
     first = check(run, changed(now, "libc"), now, accept=True, step=3)["accepted_changes"]
     recorded = {**changed(now, "versions.numpy"), "accepted_changes": first}
