@@ -12,6 +12,7 @@ import io
 import itertools
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -24,10 +25,11 @@ from typer.core import TyperGroup
 
 from kerasrun import commands, stderr
 from kerasrun.commands._spellings import Command, command_meant
-from kerasrun.errors import MORE_MEMORY, KerasrunError, StdoutError, within_memory
+from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, within_memory
 from kerasrun.families import members
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
+from kerasrun.workers import channel
 
 BUG = 3
 
@@ -121,6 +123,7 @@ def main() -> None:
     sys.stdout, sys.stderr = _wrapped(sys.stdout, _Stdout), _wrapped(sys.stderr, stderr.Stderr)
     try:
         signals.interrupt_on_signals()
+        channel.begin()
         try:
             with within_memory(" ".join(["kerasrun", *sys.argv[1:3]]), MORE_MEMORY):
                 app()
@@ -129,6 +132,11 @@ def main() -> None:
             raise
         finally:
             sys.stdout.flush()
+    except LostWorkerError as error:
+        if not channel.is_open():  # a parent tells who was lost
+            print(f"{_prefix(error)}{error}", file=sys.stderr)
+        # TensorFlow would wait for the others as it ends. A cluster that starts jobs again does so after a signal.
+        os._exit(error.exit_code if channel.is_open() else signals.exit_code(signal.SIGTERM))
     except KerasrunError as error:
         print(f"{_prefix(error)}{error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -14,10 +14,12 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── ModelFileError               a model file that kerasrun cannot use
 ├── ExportError                  a model cannot be written in a form, or computes something else in it
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
+├── WorkersError                 the processes that are to train together are described wrongly
 ├── OutOfMemoryError             what was read, built or computed does not fit into memory
 ├── NotFiniteError               the loss became NaN or infinite
 ├── TooFewStepsError             training ended before there was enough to compare
 ├── NotExactError                training again, or going on after a cut, did not give the same bits
+├── LostWorkerError              exit code 75: another process that trains this run is lost, not this one's fault
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
 ├── StdoutError                  what is printed cannot be written where stdout goes
 └── MissingProgramError          a program that is not Python's (Graphviz), or an optional package, is missing
@@ -107,6 +109,10 @@ class DeviceError(KerasrunError):
     """The device that was asked for is not there, or cannot compute as was asked for."""
 
 
+class WorkersError(KerasrunError):
+    """The cluster describes the processes that are to train together wrongly, or as kerasrun cannot use them."""
+
+
 class OutOfMemoryError(KerasrunError):
     """There is no memory left for what was to be read, built or computed."""
 
@@ -154,6 +160,15 @@ class TooFewStepsError(KerasrunError):
 
 class NotExactError(KerasrunError):
     """Training again, or going on after a cut, did not give the same bits."""
+
+
+class LostWorkerError(KerasrunError):
+    """Another process that trains the same run is lost, so this one cannot go on; started again, all of them can.
+
+    The exit code is that of a temporary failure (EX_TEMPFAIL of sysexits.h).
+    """
+
+    exit_code = 75
 
 
 class Interrupted(KerasrunError):  # noqa: N818  not an error: what was asked for

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 
@@ -60,8 +59,6 @@ class OutputLoss(keras.metrics.Mean):  # type: ignore[misc]
         """Count one batch; arguments as of `OutputsLoss`."""
         columns = slice(self.begin, self.end)
         value = _value(self.loss, y_true[:, columns], y_pred[:, columns], sample_weight)
-        # On several devices a loss is that device's share of the sum.
-        value *= tf.distribute.get_strategy().num_replicas_in_sync
         super().update_state(value, sample_weight=ops.shape(y_pred)[0])
 
     def get_config(self) -> dict[str, Any]:

@@ -50,6 +50,11 @@ class Stderr(Shown):
     What prints there is not ours alone: Keras, plugins, warnings.
     """
 
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        at_once = stream.write_through  # PYTHONUNBUFFERED
+        super().__init__(stream)
+        self.reconfigure(write_through=at_once)
+
     def write_as_it_is(self, text: str) -> int:
         with contextlib.suppress(OSError):
             super().write_as_it_is(text)

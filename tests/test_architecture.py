@@ -45,7 +45,7 @@ ORDER = (
         "model_file",
         "callbacks",
     ),
-    *("experiment", "runs", "pipeline", "inspection", "engine", "training", "exports", "results"),
+    *("experiment", "runs", "workers", "pipeline", "inspection", "engine", "training", "exports", "results"),
     *("commands", "cli", "__main__"),
 )
 LIGHT = (

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
+from kerasrun.commands._workers import Elastic, Restarts, Workers, begins_workers
 
 GROUP, ORDER = "Train it", 50
 
@@ -21,6 +22,9 @@ def resume(
     accept_changes: AcceptChanges = False,
     trust: Trust = False,
     output: Output = RUNS,
+    workers: Workers = None,
+    restarts: Restarts = 3,
+    elastic: Elastic = False,
 ) -> None:
     """Resume an interrupted run, which ends with the same bits as without the interruption.
 
@@ -32,6 +36,9 @@ def resume(
     from kerasrun.training.train import resume as resume_training
 
     found = find_run(run, output) if run else newest_unfinished(output)
+    shards = found.read_run().get("shards", 1) if workers else 1
+    if begins_workers(workers, shards=shards, restarts=restarts, elastic=elastic):
+        return
     resumed = resume_training(found, overrides=overrides or (), accept_changes=accept_changes, trust=trust)
     with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
         typer.echo(resumed)

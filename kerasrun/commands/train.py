@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
+from kerasrun.commands._workers import Elastic, Restarts, Shards, Workers, begins_workers
 from kerasrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ def train(
     ] = None,
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
+    workers: Workers = None,
+    shards: Shards = None,
+    restarts: Restarts = 3,
+    elastic: Elastic = False,
 ) -> None:
     """Train an experiment into a new run directory.
 
@@ -52,18 +57,20 @@ def train(
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """
+    short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
+    changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
+    if begins_workers(workers, shards=shards or 0, restarts=restarts, elastic=elastic):
+        return
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
     from kerasrun.training.train import train as run_training
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
-    short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
-    changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
     if dry_run:
         try_out(file, overrides=changes, output=output, branch=branch, trust=trust)
     else:
-        run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust)
+        run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
         with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
             typer.echo(run)
 

@@ -1,11 +1,9 @@
 """Build and compile the Keras model of an experiment, with all of its variables."""
 
-import contextlib
 import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +13,6 @@ import tensorflow as tf
 
 from kerasrun import plugins
 from kerasrun.components import Component, snake_case
-from kerasrun.engine import devices
 from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
@@ -39,30 +36,34 @@ from kerasrun.reading.memory import available_memory
 from kerasrun.tasks.arrays import Arrays
 from kerasrun.tasks.base import Targets, Task, task_named
 from kerasrun.tasks.several_outputs import several_targets
+from kerasrun.workers.team import Team
 
 
-def build_job(prepared: Prepared, device: Device, *, pretrained: bool) -> Job:
+def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: int | None = None) -> Job:
     """Build and compile the experiment's network for its data.
 
     Everything random follows from the experiment's seed: the same experiment gives the same variables.
 
     Args:
         pretrained: put pretrained weights in; a model that is restored from a checkpoint does without.
+        shards: into how many parts each batch is cut; by default one for each process that trains.
 
     Raises:
         KerasrunError: if the network or the augmentation does not fit the data, classes, last layer and loss contradict
-            each other, or a batch is too small for the devices.
+            each other, or a batch is too small for the shards.
     """
     experiment = prepared.experiment
-    strategy = devices.strategy(device, len(prepared.train), experiment.fit.batch_size)
+    team = Team(device.place, shards or device.place.count, device.names[0])
+    if team.share:
+        team.share.check(len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
-    with _scope(strategy), weights_within():
+    with weights_within():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
     augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
     return Job(
         **vars(prepared),
         device=device,
-        strategy=strategy,
+        team=team,
         model=model,
         targets=targets,
         layers=layers,
@@ -236,14 +237,9 @@ def model_targets(model: Any, experiment: Experiment, classes: int, task: Task) 
 
 def begin_stage(job: Job, stage: int) -> None:
     """Bring the model into a stage, counted from zero: other layers learn, with a new optimizer."""
-    with _scope(job.strategy), weights_within():
+    with weights_within():
         choose_trainable(job.experiment, job.layers, stage)
         _compile(job.model, experiment_of(job.experiment, stage), job.targets)
-
-
-def _scope(strategy: Any) -> AbstractContextManager[Any]:
-    """Return the scope in which a strategy makes variables; one that does nothing without a strategy."""
-    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 def _compile(model: Any, experiment: Experiment, targets: Targets) -> None:

@@ -21,6 +21,7 @@ from kerasrun.reading.inputs import usable_cores
 from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
+from kerasrun.workers.cluster import ONE_PROCESS, Place, from_tf_config
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
 AUTOMATIC = 0
@@ -58,6 +59,8 @@ class Device:
     """The model names of the GPUs, one for each."""
     deterministic: bool = True
     """Whether it computes the same bits each time."""
+    place: Place = ONE_PROCESS
+    """Which of the processes that train together this is."""
 
     def recorded(self) -> DeviceRecord:
         """Return what `run.json` keeps of it."""
@@ -78,6 +81,7 @@ def start(
     *,
     variables: Mapping[str, str | None] | None = None,
     unless_set: bool = False,
+    shards: int | None = None,
 ) -> Device:
     """Import TensorFlow and Keras without their start-up noise and make the asked-for devices usable.
 
@@ -89,6 +93,8 @@ def start(
         variables: those of the environment that change bits, as a run had them which is resumed or looked at (None for
             one that was not there); by default those of this process, and oneDNN.
         unless_set: leave those as they are that the environment has, for what need not end with the same bits.
+        shards: into how many parts each batch will be cut; by default one for each process that trains. Without
+            `threads` each has as many threads as if it had a process of its own, so that the bits are the same.
 
     Raises:
         DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
@@ -118,17 +124,23 @@ def start(
         keras.config.set_floatx("float32")
         keras.config.set_epsilon(1e-7)
 
-        # MirroredStrategy tells of each of its reductions on the level INFO.
         tf.get_logger().setLevel(logging.WARNING)
-        chosen = dict(threads or {"intra_op": usable_cores(), "inter_op": usable_cores()})
+        place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+        chosen = dict(threads or _threads(usable_cores(), place, shards or place.count))
         _set_threads(tf, chosen)
         gpus = tf.config.list_physical_devices("GPU")
     # In this order, so that a device that is refused leaves the process free to begin in the other way.
-    device = choose(gpus, request, chosen)
-    device = replace(device, deterministic=_set_determinism(tf, deterministic))
+    device = choose(gpus, request, chosen, alone=place.count == 1)
+    device = replace(device, deterministic=_set_determinism(tf, deterministic), place=place)
     with _held_back_stderr(first_start):
         _prepare(tf, device)
     return replace(device, models=_models(tf, device))
+
+
+def _threads(cores: int, place: Place, shards: int) -> dict[str, int]:
+    """Share out the cores of a machine to the shards that are computed there, and to the processes that do it."""
+    on_host = max(1, shards * place.count_on_host // place.count)
+    return {"intra_op": max(1, cores // on_host), "inter_op": max(1, cores // place.count_on_host)}
 
 
 @contextlib.contextmanager
@@ -194,11 +206,14 @@ def _unimported(*modules: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) -> Device:
+def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int], *, alone: bool = True) -> Device:
     """Decide between the GPUs that are there and the CPU.
 
+    Args:
+        alone: whether this process trains without others; one of several has a GPU to itself, and sees no other.
+
     Raises:
-        DeviceError: if a GPU was asked for that is not there.
+        DeviceError: if a GPU was asked for that is not there, or several by a process alone.
     """
     if request == "cpu" or (request == "auto" and not gpus):
         return Device("cpu", ("CPU:0",), f"CPU, {threads['intra_op']} threads", threads)
@@ -207,7 +222,12 @@ def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) 
             f"device: {_written(request)}: TensorFlow sees no GPU here. If this machine has one, install the extra "
             "(pip install 'kerasrun[gpu]') and check the driver with nvidia-smi; else set device: cpu or auto"
         )
-    numbers = (0,) if isinstance(request, str) else request
+    numbers = (0,) if isinstance(request, str) or not alone else request
+    if len(numbers) > 1:
+        raise DeviceError(
+            f"device: {_written(request)}: each GPU has a process of its own, which `kerasrun train` begins; here this "
+            "is one process"
+        )
     if missing := [number for number in numbers if number >= len(gpus)]:
         raise DeviceError(
             f"device: {_written(request)}: there is no GPU {missing[0]}; TensorFlow sees {len(gpus)}, "
@@ -225,27 +245,8 @@ def _models(tf: Any, device: Device) -> tuple[str, ...]:
     return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in chosen)
 
 
-def strategy(device: Device, examples: int, batch_size: int) -> Any:
-    """Return the `tf.distribute` strategy for several devices, which share each batch; None for one.
-
-    A run on several devices is not promised to resume to the same bits.
-
-    Raises:
-        DeviceError: if the smallest batch would leave a device without an example.
-    """
-    smallest = examples % batch_size or batch_size
-    if smallest < len(device.names):
-        raise DeviceError(
-            f"the last batch of {examples} examples in batches of {batch_size} has {smallest}, fewer than the "
-            f"{len(device.names)} devices that share it: set another fit.batch_size"
-        )
-    import tensorflow as tf
-
-    return tf.distribute.MirroredStrategy(list(device.names)) if len(device.names) > 1 else None
-
-
 def _prepare(tf: Any, device: Device) -> None:
-    """Use the device once, so that TensorFlow prints all its messages about it now."""
+    """Join the others, and use the device once, so that TensorFlow prints all its messages about it now."""
     try:
         if device.kind == "gpu":
             for gpu in tf.config.list_physical_devices("GPU"):
@@ -254,6 +255,10 @@ def _prepare(tf: Any, device: Device) -> None:
             tf.config.set_visible_devices([], "GPU")
     except RuntimeError as error:
         raise DeviceError(f"TensorFlow already uses other devices in this process: {error}") from error
+    if device.place.count > 1:
+        from kerasrun.workers import collectives
+
+        collectives.join(device.place)
     with tf.device(device.names[0]):
         tf.constant(0.0) + 1.0
 

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from kerasrun.engine.evaluator import Predictor
-from kerasrun.pipeline.batches import padded_batches
 from kerasrun.reading.data import Inputs
 from kerasrun.reading.inputs import ArrayInputs
+from kerasrun.workers.team import ALONE, Team
 
 # Packages of Keras whose layers compute the same of the same input in training as in inference; of these, not the ones
 # below. Everything else (dropout, random preprocessing, attention, recurrent layers, plugins) stays where it is.
@@ -95,12 +95,17 @@ def features(
     batch_size: int,
     stop: Callable[[], bool] = lambda: False,
     others: Sequence[Inputs] = (),
+    team: Team = ALONE,
 ) -> ArrayInputs | None:
-    """Compute the features of every example, float32 (examples, …); None if `stop` returned true."""
+    """Compute the features of every example, float32 (examples, …); None if `stop` returned true.
+
+    Args:
+        team: the processes that share the work; each has all of the features afterwards.
+    """
     array = np.empty((len(inputs), *part.frozen.output.shape[1:]), np.float32)
     done = 0
-    batches = padded_batches(inputs, batch_size=batch_size, others=others)
-    for some, *_ in Predictor(part.frozen, batch_size).chunks_of(batches, len(inputs), stop):
+    predictor = Predictor(part.frozen, batch_size, team)
+    for some, *_ in predictor.chunks_of(predictor.batches(inputs, others), len(inputs), stop):
         array[done : done + len(some)] = some
         done += len(some)
     return ArrayInputs(array) if done == len(inputs) else None

@@ -11,6 +11,7 @@ from kerasrun.tasks.base import Targets
 
 if TYPE_CHECKING:
     from kerasrun.pipeline.augmentation import Augmentation
+    from kerasrun.workers.team import Team
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Job(Prepared):
     """All that the loop takes as it is; what changes while it trains is in the loop and in the model."""
 
     device: Device
-    strategy: Any
-    """The `tf.distribute` strategy whose devices hold the variables and share each batch; None for one device."""
+    team: "Team"
+    """The processes that train the run, and the part of each batch that this one computes."""
     model: Any
     """The compiled model; every variable exists."""
     targets: Targets

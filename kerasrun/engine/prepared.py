@@ -136,6 +136,7 @@ def start_device(
     experiment: Experiment,
     threads: Mapping[str, int] | None = None,
     variables: Mapping[str, str | None] | None = None,
+    shards: int | None = None,
 ) -> Device:
-    """Start TensorFlow as the experiment asks for; `threads` and `variables` as for `devices.start`."""
-    return devices.start(experiment.device, threads, experiment.deterministic, variables=variables)
+    """Start TensorFlow as the experiment asks for; the other arguments as for `devices.start`."""
+    return devices.start(experiment.device, threads, experiment.deterministic, variables=variables, shards=shards)

@@ -15,9 +15,8 @@ NEVER = -1
 class FusedSteps:
     """Runs steps of `model.train_step` in one `tf.function`, and reports where the loss stopped being finite."""
 
-    def __init__(self, model: Any, strategy: tf.distribute.Strategy | None = None) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
-        self.strategy = strategy
         # Of all that is in the loop, XLA compiles the step alone, as Keras does.
         self.train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
         # The loop is written by hand, here and below: to have AutoGraph write it takes longer than some small networks
@@ -53,15 +52,9 @@ class FusedSteps:
         return tf.while_loop(lambda step, _: step < steps, take, begin)[1]
 
     def _step(self, batch: Any) -> tf.Tensor:
-        if self.strategy is None:
-            return self._train(batch)["loss"]
-        per_replica = self.strategy.run(self._train, args=(batch,))["loss"]
-        return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
-
-    def _train(self, batch: Any) -> Any:
         """Take a step on float32, as the network needs it; bytes are moved as bytes, a quarter as large."""
         x, *others = batch
-        return self.train_step((tf.nest.map_structure(lambda one: tf.cast(one, tf.float32), x), *others))
+        return self.train_step((tf.nest.map_structure(lambda one: tf.cast(one, tf.float32), x), *others))["loss"]
 
 
 class Inference:

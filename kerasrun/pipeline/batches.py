@@ -17,6 +17,8 @@ from kerasrun.pipeline.order import epoch_order, steps_in_epoch
 from kerasrun.pipeline.selection import SelectedInputs
 from kerasrun.reading.data import Inputs
 from kerasrun.tasks.base import ClassNumbers, Masks
+from kerasrun.workers.draws import as_in_the_whole_batch
+from kerasrun.workers.shares import Share
 
 
 def training_batches(
@@ -31,6 +33,7 @@ def training_batches(
     augmentation: Augmentation | None = None,
     sample_weight: NDArray[np.float32] | None = None,
     others: Sequence[Inputs] = (),
+    share: Share | None = None,
 ) -> tf.data.Dataset:
     """Every batch from global step `first_step` to the end of the last epoch.
 
@@ -45,11 +48,13 @@ def training_batches(
         steps_per_epoch: batches in an epoch; by default an epoch is one pass.
         sample_weight: how much each example counts in the loss, (examples,).
         others: further inputs of the network, each (examples, …), which are not augmented.
+        share: the shards of each batch that this process computes; without it a batch is whole.
 
     Returns:
         batches of ((batch, …), labels (batch, …)), and (batch,) of `sample_weight` where it is given; the last one of a
         pass may be smaller. Examples are float32, or uint8 where they are kept so and nothing changes them; with
-        `others` they are a tuple, a tensor for each input.
+        `others` they are a tuple, a tensor for each input. With a `share` it is (examples of the batch, int64; such a
+        batch of each own shard).
     """
     examples, steps = len(inputs), steps_in_epoch(len(inputs), batch_size)
     end_step = epochs * (steps_per_epoch or steps)
@@ -66,7 +71,7 @@ def training_batches(
         return places.map(lambda place: (before + place, indices[place * batch_size : (place + 1) * batch_size]))
 
     passes = tf.data.Dataset.range(first_step // steps, -(-end_step // steps))
-    load = _loader((inputs, *others), labels, batch_size, augmentation, sample_weight)
+    load = _loader((inputs, *others), labels, batch_size, augmentation, sample_weight, share)
     return _loaded(passes.flat_map(batches_of_pass), load)
 
 
@@ -90,10 +95,11 @@ class BatchesInMemory:
         first_step: int,
         sample_weight: NDArray[np.float32] | None = None,
         others: Sequence[Inputs] = (),
+        share: Share | None = None,
     ) -> None:
         """Arguments as of `training_batches`; inputs such that `is_copied` says so."""
         self._order = functools.lru_cache(maxsize=1)(lambda number: epoch_order(seed, number, len(inputs)))
-        self._load = _loader((inputs, *others), labels, batch_size, None, sample_weight)
+        self._load = _loader((inputs, *others), labels, batch_size, None, sample_weight, share)
         self._batch_size = batch_size
         self._steps_in_pass = steps_in_epoch(len(inputs), batch_size)
         self._step = first_step
@@ -130,8 +136,12 @@ def _loader(
     batch_size: int,
     augmentation: Augmentation | None,
     sample_weight: NDArray[np.float32] | None,
-) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
-    """Make a batch, in a graph, of its global step and the indices of its examples."""
+    share: Share | None,
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[Any, ...]]:
+    """Make a batch, in a graph, of its global step and the indices of its examples.
+
+    With a share it is the number of its examples, and a batch of each shard that is this process's.
+    """
     read, *read_others = map(_reader, inputs)
     masks = labels if isinstance(labels, Masks) else None
     read_masks = _reader(masks.inputs) if masks and masks.inputs is not inputs[0] else None
@@ -140,7 +150,7 @@ def _loader(
     arrays = (numbers if masks is None else None, sample_weight)
     along = [tf.constant(array) for array in arrays if array is not None]
     # Where the graph knows how large a batch is, a step of LeNet has 239 operators less 23.
-    size = batch_size if len(inputs[0]) % batch_size == 0 else None
+    size = batch_size if share is None and len(inputs[0]) % batch_size == 0 else None
 
     def load(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         indices = tf.ensure_shape(indices, [size])
@@ -155,20 +165,34 @@ def _loader(
             x = (x, *(other(indices) for other in read_others))
         return (x, *others) if masks is None else (x, masks.encode(mask), *others)
 
-    return load
+    def load_shards(step: tf.Tensor, indices: tf.Tensor) -> tuple[Any, ...]:
+        total, shards = tf.size(indices, tf.int64), []
+        for cut in share.cuts(total) if share else ():
+            with as_in_the_whole_batch(cut):
+                shards.append(load(step, cut.of(indices)))
+        return total, tuple(shards)
+
+    return load_shards if share else load
 
 
-def padded_batches(inputs: Inputs, *, batch_size: int, others: Sequence[Inputs] = ()) -> tf.data.Dataset:
+def padded_batches(
+    inputs: Inputs, *, batch_size: int, others: Sequence[Inputs] = (), first: int = 0, step: int = 1
+) -> tf.data.Dataset:
     """The examples in order, in batches that all have `batch_size` rows: the last one is filled up with zeros.
 
     Matrix products of other sizes round differently on a CPU; with one size, an example gives the same bits whether
     it comes alone or among others. With `others`, further inputs of the network, a batch is a tuple.
+
+    Args:
+        first: the number of the first batch.
+        step: how many batches further the next one is; there are as many for each `first`, if need be all zeros.
     """
     examples = len(inputs)
     readers = [(_reader(one), one.example_shape) for one in (inputs, *others)]
 
     def load(number: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, ...]:
-        indices = tf.range(number * batch_size, tf.minimum((number + 1) * batch_size, examples))
+        begin = tf.minimum(number * batch_size, examples)
+        indices = tf.range(begin, tf.minimum(begin + batch_size, examples))
         parts = []
         for read, shape in readers:
             x = tf.cast(read(indices), tf.float32)
@@ -177,8 +201,8 @@ def padded_batches(inputs: Inputs, *, batch_size: int, others: Sequence[Inputs] 
             parts.append(tf.ensure_shape(x, [batch_size, *shape]))
         return tuple(parts) if others else parts[0]
 
-    numbers = tf.data.Dataset.range(steps_in_epoch(examples, batch_size))
-    return _loaded(numbers, load)
+    batches = steps_in_epoch(examples, batch_size)
+    return _loaded(tf.data.Dataset.range(first, batches + -batches % step, step), load)
 
 
 def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:

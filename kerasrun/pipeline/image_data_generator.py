@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.workers.draws import own_rows
 
 # The numbers that an example draws; the order is part of what a seed means.
 _DRAWS = (
@@ -64,7 +65,7 @@ class GeneratorAugmentation:
     def draw(self, step: tf.Tensor, examples: tf.Tensor, height: int, width: int) -> Parameters:
         """Draw for each example of a batch of images of this size."""
         key = tf.random.experimental.stateless_fold_in([self.seed, 0], step)
-        uniform = tf.random.stateless_uniform([examples, len(_DRAWS)], key)
+        uniform = own_rows(lambda rows: tf.random.stateless_uniform([rows, len(_DRAWS)], key), examples)
         u = dict(zip(_DRAWS, tf.unstack(uniform, axis=1), strict=True))
         own = self.generator
         low, high = own.zoom

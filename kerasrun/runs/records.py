@@ -166,6 +166,10 @@ class RunRecord(_Always, _From, total=False):
     epochs: Count
     """How many were asked for."""
     device: DeviceRecord
+    shards: Annotated[int, Interval(ge=1, le=2**16)]
+    """Into how many parts each batch is cut, of which the gradients are computed apart."""
+    workers: list[str]
+    """The addresses of the processes that train together; none where there is one."""
     label_kind: str
     classes: list[str]
     class_weight: dict[str, float] | None

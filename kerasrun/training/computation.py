@@ -7,10 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kerasrun.callbacks.base import Adapter
+from kerasrun.engine import state
+from kerasrun.engine.building import begin_stage
 from kerasrun.engine.evaluator import Evaluator
 from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.engine.job import Job
+from kerasrun.engine.sharded_steps import ShardedSteps
 from kerasrun.engine.steps import FusedSteps
 from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
@@ -19,6 +25,8 @@ from kerasrun.reading.memory import kept_within, memory_budget
 from kerasrun.runs.records import FeaturesRecord
 from kerasrun.tasks.base import Masks
 from kerasrun.training.class_weight import sample_weight
+from kerasrun.workers import channel
+from kerasrun.workers.team import Order, checksum
 
 logger = logging.getLogger("kerasrun")
 
@@ -31,6 +39,7 @@ class Computation:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.team = job.team
         self.model = job.model
         self.labels = job.targets.task.training_labels(job.train, job.targets)
         self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
@@ -40,7 +49,62 @@ class Computation:
         self.budget = 0
         """Bytes that this may take, as they were free when the run began: it decides in every stage, whatever memory a
         resume finds, since with features the last bits are others."""
+        self._shared: int | None = None
+        """The checksum of the state when all processes had the same."""
         self.run_on_examples()
+
+    def enter_stage(self, before: int, stage: int) -> None:
+        """Go through the stages from that after `before`, which choose what learns; then make again what was traced."""
+        self.team.say(Order.ENTER_STAGE, before, stage)
+        for number in range(before + 1, stage + 1):
+            begin_stage(self.job, number)
+        self.run_on_examples()
+
+    def begin_epoch(self) -> None:
+        """Forget what the metrics have counted."""
+        channel.tell(phase="training")
+        self.team.say(Order.BEGIN_EPOCH)
+        self.model.reset_metrics()
+
+    def train(self, batches: Batches, steps: int) -> int | None:
+        """Train on the next `steps` batches; return as `FusedSteps`."""
+        self.team.say(Order.TRAIN, steps)
+        return self.fused(batches, steps)
+
+    def share_state(self) -> None:
+        """Give every process the state of rank 0."""
+        self.team.say(Order.SHARE_STATE)
+        arrays = self.team.of_leader(state.model_arrays(self.model))
+        if not self.team.leads:
+            state.restore_model(self.model, arrays)
+
+    def share_changes(self) -> None:
+        """Give every process what callbacks have changed since all had the same state."""
+        if self.team.workers > 1 and checksum(self._learned()) != self._shared:
+            self.share_state()
+            self._shared = checksum(self._learned())
+
+    def check_state(self, step: int) -> None:
+        """
+        Raises:
+            WorkersError: if a process has another state than rank 0.
+        """
+        self.team.say(Order.CHECK_STATE, step)
+        if self.team.workers > 1:
+            self._shared = self.team.require_equal_state(self._learned(), step)
+
+    def _learned(self) -> state.Arrays:
+        """Return the state without that of metrics, which only rank 0 uses for validation."""
+        return {name: one for name, one in state.model_arrays(self.model).items() if not name.startswith("metrics/")}
+
+    def validate(
+        self, stop: Callable[[], bool] = lambda: False, see: Callable[[NDArray[np.float32]], None] | None = None
+    ) -> dict[str, float] | None:
+        """Evaluate the examples that validate; arguments and result as of `Evaluator.evaluate`."""
+        assert self.evaluator is not None
+        channel.tell(phase="validating")
+        self.team.say(Order.EVALUATE)
+        return self.evaluator.evaluate(stop, see)
 
     def run_on_examples(self) -> None:
         """Make everything again that was traced with an earlier optimizer and its metrics."""
@@ -58,22 +122,25 @@ class Computation:
         """Choose which layers are computed once in the stage that begins."""
         changes = self.job.augmentation is not None or any(one.changes_frozen_layers for one in callbacks)
         examples = sum(map(len, self.job.splits))
-        may = self.job.experiment.cache.features and not changes and not self.job.strategy
+        may = self.job.experiment.cache.features and not changes
         self.frozen = part_to_keep(self.model, examples, self.budget) if may else None
+        self.team.say(Order.KEEP_FROZEN_PART, self.frozen is not None, self.budget)
 
     def frozen_state(self) -> FeaturesRecord:
         """Return plain values for a checkpoint."""
         return {"kept": self.frozen is not None, "budget": self.budget}
 
-    def restore_frozen_state(self, state: FeaturesRecord) -> None:
+    def restore_frozen_state(self, saved: FeaturesRecord) -> None:
         """Restore what `frozen_state` returned."""
-        self.budget = state["budget"]
-        self.frozen = frozen_part(self.model) if state["kept"] and not self.job.strategy else None
+        self.budget = saved["budget"]
+        self.frozen = frozen_part(self.model) if saved["kept"] else None
+        self.team.say(Order.KEEP_FROZEN_PART, saved["kept"], self.budget)
 
     def compute_frozen_part(self, stop: Callable[[], bool]) -> bool:
         """Compute the frozen layers once, if there are any, and then run on the rest; False if `stop` returned true."""
         if self.frozen is None:
             return True
+        self.team.say(Order.COMPUTE_FROZEN_PART)
         examples = sum(map(len, self.job.splits))
         logger.info(
             "the layers up to %s are frozen: computing them once for %d examples, %.1f MB (-s cache.features=false "
@@ -83,7 +150,7 @@ class Computation:
         kept = []
         for split in self.job.splits:
             others = tuple(split.others.values())
-            computed = features(self.frozen, split.inputs, self.job.experiment.fit.batch_size, stop, others)
+            computed = features(self.frozen, split.inputs, self.job.experiment.fit.batch_size, stop, others, self.team)
             if computed is None:
                 return False
             beside = {name: split.others[name] for name in self.frozen.beside}
@@ -94,7 +161,8 @@ class Computation:
         return True
 
     def batches(self, first_step: int) -> Batches:
-        """Make the batches that train, from a global step on; several devices share each."""
+        """Make the batches that train, from a global step on; of each the shards of this process."""
+        self.team.say(Order.MAKE_BATCHES, first_step)
         fit = self.job.experiment.fit
         of_both: dict[str, Any] = {
             "batch_size": fit.batch_size,
@@ -102,11 +170,15 @@ class Computation:
             "first_step": first_step,
             "sample_weight": self.sample_weight,
             "others": tuple(self._train.others.values()),
+            "share": self.team.share,
         }
         inputs = self._train.inputs
         self._of_array = is_array(inputs)
-        simple = self.job.augmentation is None and not self.job.strategy
-        if simple and not isinstance(self.labels, Masks) and all(map(is_copied, (inputs, *of_both["others"]))):
+        if (
+            self.job.augmentation is None
+            and not isinstance(self.labels, Masks)
+            and all(map(is_copied, (inputs, *of_both["others"])))
+        ):
             return BatchesInMemory(inputs, self.labels, **of_both)
         batches = training_batches(
             inputs,
@@ -116,9 +188,7 @@ class Computation:
             augmentation=self.job.augmentation,
             **of_both,
         )
-        iterator: Iterator[Any] = iter(
-            self.job.strategy.experimental_distribute_dataset(batches) if self.job.strategy else batches
-        )
+        iterator: Iterator[Any] = iter(batches)
         return iterator
 
     def can_read_faster(self) -> bool:
@@ -126,10 +196,16 @@ class Computation:
         return not self._of_array and is_array(self._train.inputs)
 
     def _take(self, network: Any) -> None:
-        self.fused = self.fused_steps(network, self.job.strategy)
+        share = self.team.share
+        self.fused = (
+            ShardedSteps(network, self.model, share, self.team.collectives, self.job.experiment.fit.batch_size)
+            if share
+            else self.fused_steps(network)
+        )
         self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
 
     def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
         if validation is None:
             return None
-        return Evaluator(self.model, validation, self.job.targets, self.job.experiment.fit.batch_size, **on_features)
+        size = self.job.experiment.fit.batch_size
+        return Evaluator(self.model, validation, self.job.targets, size, team=self.team, **on_features)

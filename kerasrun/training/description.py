@@ -6,17 +6,22 @@ from typing import Any
 
 from kerasrun import plugins
 from kerasrun.engine.devices import Device
+from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
+from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.runs.environment import environment
 from kerasrun.training.class_weight import class_weights
 from kerasrun.training.resuming import fingerprint
 
 
-def description(file: Path, overrides: Sequence[str], prepared: Prepared, device: Device) -> dict[str, Any]:
+def description(
+    file: Path, overrides: Sequence[str], prepared: Prepared, device: Device, shards: int = 1
+) -> dict[str, Any]:
     """
     Args:
         file: the experiment, whose folder may be a git repository.
         overrides: as they were given.
+        shards: into how many parts each batch is cut.
     """
     return {
         **environment(file.absolute().parent),
@@ -25,6 +30,8 @@ def description(file: Path, overrides: Sequence[str], prepared: Prepared, device
         "seed": prepared.experiment.seed,
         "epochs": prepared.experiment.fit.epochs,
         "device": device.recorded(),
+        "shards": shards,
+        "workers": list(device.place.addresses) if device.place.count > 1 else [],
         "label_kind": prepared.data.label_kind,
         "classes": list(prepared.data.classes),
         "class_weight": class_weights(prepared.experiment.fit.class_weight, prepared.train, prepared.data.classes),
@@ -38,4 +45,18 @@ def description(file: Path, overrides: Sequence[str], prepared: Prepared, device
             "shape": list(prepared.train.inputs.example_shape),
             "dtype": str(prepared.train.inputs.dtype),
         },
+    }
+
+
+def same_in_all(job: Job) -> dict[str, Any]:
+    """Return what must be the same in all processes that train together, by what to call it."""
+    here = environment(Path.cwd())
+    train = job.train
+    return {
+        "experiment": resolved_yaml(job.experiment),
+        "data": [list(job.data.classes), len(train), list(train.inputs.example_shape), str(train.inputs.dtype)],
+        "version of a package": {name: here["versions"][name] for name in ("kerasrun", "keras", "tensorflow", "numpy")},
+        "kind of processor": {name: here["processor"][name] for name in ("architecture", "instruction_sets")},
+        "plugin": plugins.checksums(),
+        "number of threads": dict(job.device.threads),
     }

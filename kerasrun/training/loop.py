@@ -17,7 +17,6 @@ import numpy as np
 
 from kerasrun.callbacks import CallbackState, build_callbacks, closed_if_interrupted
 from kerasrun.engine import stages, state
-from kerasrun.engine.building import begin_stage
 from kerasrun.engine.chunks import TARGET_SECONDS, ChunkSize
 from kerasrun.engine.errors import not_finite
 from kerasrun.engine.job import Job
@@ -37,6 +36,7 @@ from kerasrun.training.stopping import signals
 from kerasrun.training.stopping.signals import StopRequest
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
+from kerasrun.workers import channel
 
 logger = logging.getLogger("kerasrun")
 
@@ -195,7 +195,8 @@ class TrainingLoop:
                 atomic.require_files(written)
         self._gather_listeners()
         redirected, closed = contextlib.redirect_stdout(sys.stderr), closed_if_interrupted(self.callbacks, self.run)
-        with self.stop, self.progress.shown(), redirected, self.writer, closed:
+        led = self.job.team.led(self.stop)
+        with self.stop, led, self.progress.shown(), redirected, self.writer, closed:
             yield
 
     def _gather_listeners(self) -> None:
@@ -211,10 +212,8 @@ class TrainingLoop:
         """Go through the stages before it, which choose what learns; then make again what was traced."""
         if stage == self.stage:
             return
-        for number in range(self.stage + 1, stage + 1):
-            begin_stage(self.job, number)
+        self.computation.enter_stage(self.stage, stage)
         self.stage = stage
-        self.computation.run_on_examples()
         self.batches = None
 
     def _begin_next_stage(self, logs: Logs) -> None:
@@ -258,8 +257,9 @@ class TrainingLoop:
         begin = time.perf_counter()
         if self.position.step == 0:
             self.epoch_seconds = 0.0
-            self.model.reset_metrics()
+            self.computation.begin_epoch()
             self.listeners.on_epoch_begin(epoch)
+        self.computation.share_changes()
         self.progress.begin_epoch(epoch, self.position.step, stages.end_of_training(self.experiment, self.stage_ends))
         # As in `fit`, a callback may cut an epoch short, but for its first step.
         while self.position.step < self.steps and not (self.position.step and self.model.stop_training):
@@ -272,6 +272,7 @@ class TrainingLoop:
                 if self.stop or pause:
                     raise self._stopped()
         self.fingerprint.require()
+        self.computation.check_state(self._global_step())
         ending = time.perf_counter()
         validates = self.computation.evaluator is not None and self.experiment.fit.validates_after(epoch + 1)
         logs, is_best = self._ending(epoch, validates=validates)
@@ -292,16 +293,19 @@ class TrainingLoop:
         count = 1 if self.model.stop_training else self.chunks.next(self.steps - self.position.step)
         if self.chunks.fixed:
             self.listeners.on_train_batch_begin(self.position.step)
+            self.computation.share_changes()
         with self.chunks.measured(count):
-            bad = self.computation.fused(batches, count)
+            bad = self.computation.train(batches, count)
         self.has_stepped = True
         self.writer.check()
         self.fingerprint.look()
         if bad is not None:
             raise not_finite(self.position.step + bad, self.position.epoch, self._learning_rate())
         self.position.step += count
+        channel.tell(step=self._global_step(), epoch=self.position.epoch + 1)
         self.limit.progressed()
         if self.chunks.fixed:
+            self.computation.check_state(self._global_step())
             self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
         else:
             for callback in self.callbacks:
@@ -346,7 +350,7 @@ class TrainingLoop:
         training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
-        metrics = evaluator.evaluate(gives_up, see=lambda outputs: self.progress.validated(len(outputs)))
+        metrics = self.computation.validate(gives_up, see=lambda outputs: self.progress.validated(len(outputs)))
         if metrics is None:  # the state as it was before is saved: a resume validates from the beginning
             for callback in self.callbacks:
                 callback.give_up_validation()

@@ -8,12 +8,13 @@ import csv
 import io
 import logging
 import math
+import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrun import known_plugins, plugins, stderr
 from kerasrun.engine.devices import Device
@@ -30,7 +31,7 @@ from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
-from kerasrun.training.description import description
+from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
 from kerasrun.training.resuming import branching, compatibility, fingerprint
@@ -38,6 +39,8 @@ from kerasrun.training.resuming.branching import Branch, Origin
 from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
+from kerasrun.workers import channel
+from kerasrun.workers.cluster import Place, from_tf_config
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
@@ -52,25 +55,31 @@ def train(
     output: str | Path = Path("runs"),
     branch: Branch | None = None,
     trust: bool = False,
-) -> RunDirectory:
-    """Train the experiment in `file` and return its new run.
+    shards: int | None = None,
+) -> RunDirectory | None:
+    """Train the experiment in `file` and return its new run; None in a process that follows another one.
 
     Args:
         overrides: `key.path=value`, as after `--set`.
         output: the folder in which the run directory is made.
         branch: the run whose weights the new one begins with.
         trust: run code that a model file brings; `run.json` says so.
+        shards: into how many parts each batch is cut, for several processes to share; by default one for each process
+            that `TF_CONFIG` names.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun = time.monotonic()
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust)
-    said = description(Path(file), overrides, job, job.device)
+    job = _new_job(loaded, origin, trust=trust, shards=shards)
+    if not _leads(job):
+        return None
+    said = description(Path(file), overrides, job, job.device, job.team.shards)
     run = directory.create(Path(output), job.experiment.name)
     with owned(run) as status:
         status.is_mine = True
+        channel.tell(run=str(run))
         atomic.write_text(run.experiment_file, loaded.text)
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
@@ -95,8 +104,10 @@ def resume(
     overrides: Sequence[str] = (),
     accept_changes: bool = False,
     trust: bool = False,
-) -> RunDirectory:
+) -> RunDirectory | None:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
+
+    A process that follows another one reads the run directory, never writes there, and returns None.
 
     Args:
         overrides: as for `train`, but only what leaves the finished steps true may change.
@@ -109,6 +120,10 @@ def resume(
     """
     begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
+    place = from_tf_config(os.environ.get("TF_CONFIG"))
+    if place and not place.leads:
+        _follow_resumed(run, overrides, place, trust=trust)
+        return None
     with owned(run) as status:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
@@ -118,30 +133,34 @@ def resume(
         for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
             logger.warning("%s", note)
         loaded = load(run.resolved_file, overrides)
-        recorded = described(run.read_run(), run.run_file)
+        recorded: Mapping[str, Any] = {"shards": 1, **described(run.read_run(), run.run_file)}
         _say_what_was_edited(run, recorded.get("file"))
         before = load(run.resolved_file).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
-        best = best_model(run, loaded.experiment, checkpoint, devices=recorded["device"]["count"])
+        best = best_model(run, loaded.experiment, checkpoint)
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
-        if whole and nothing_left(run, loaded.experiment, checkpoint.progress):
+        shards = shards_of(recorded, place)
+        if place is None and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded, trust=trust)
         device = start_device(prepared.experiment, recorded["device"]["threads"], recorded["variables"])
-        now = description(run.resolved_file, overrides, prepared, device)
+        now = description(run.resolved_file, overrides, prepared, device, shards)
         now[fingerprint.KEY] = fingerprint.to_compare(recorded, prepared.data, accept=accept_changes)
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
             best = best_model(run, loaded.experiment, checkpoint, same_course=False)
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         plugins.require_of_run(run.root, trust=trust)
-        loop = loop_for(run, build(prepared, device), TimeLimit(prepared.experiment.time_limit, begun))
+        job = build(prepared, device, shards=shards)
+        _leads(job)
+        loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))
         status.is_mine = True
         if not best.is_whole:
             # Before the changes are noted as accepted: a file of an epoch to come is then always one of this course.
             atomic.remove_file(run.best_model)
+        channel.tell(run=str(run), saved=checkpoint.step)
         going_on = {"epochs": prepared.experiment.fit.epochs, fingerprint.FILES_KEY: prepared.data.files, **accepted}
         run.update_run(status="running", reason=None, error=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
@@ -170,13 +189,45 @@ def dry_run(
             loop.try_one_batch()
 
 
-def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool) -> Job:
+def shards_of(recorded: Mapping[str, Any], place: Place | None) -> int:
+    """Return into how many parts the batches of a run are cut: as before, if the processes can share those."""
+    workers, shards = place.count if place else 1, recorded.get("shards", 1)
+    return workers if shards % workers else shards
+
+
+def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *, trust: bool) -> None:
+    recorded = described(run.read_run(), run.run_file)
+    device = start_device(load(run.resolved_file).experiment, recorded["device"]["threads"], recorded["variables"])
+    # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
+    prepared = prepare(load(run.resolved_file, overrides), trust=trust)
+    plugins.require_of_run(run.root, trust=trust)
+    _leads(build(prepared, device, shards=shards_of(recorded, place)))
+
+
+def _leads(job: Job) -> bool:
+    """Return whether this process trains the run; else do what the one says that does, until its end.
+
+    Raises:
+        WorkersError: if the processes do not have the same data on the same kind of machine.
+    """
+    from kerasrun.training.follower import follow
+
+    job.team.require_equal(same_in_all(job))
+    if not job.team.leads:
+        with explained(job), job.team.losses_explained():
+            code = follow(job)
+        if code:
+            raise SystemExit(code)
+    return job.team.leads
+
+
+def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool, shards: int | None = None) -> Job:
     prepared = prepare(loaded, trust=trust)
     with _placed(loaded):
         if origin is None:
             prepared.experiment.model.check_weights()
-        device = start_device(prepared.experiment)
-        return build(prepared, device, pretrained=True, origin=origin)
+        device = start_device(prepared.experiment, shards=shards)
+        return build(prepared, device, pretrained=True, origin=origin, shards=shards)
 
 
 @contextlib.contextmanager
@@ -188,12 +239,20 @@ def _placed(loaded: Loaded) -> Iterator[None]:
         raise loaded.with_place(error) from error
 
 
-def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origin: Origin | None = None) -> Job:
+def build(
+    prepared: Prepared,
+    device: Device,
+    *,
+    pretrained: bool = False,
+    origin: Origin | None = None,
+    shards: int | None = None,
+) -> Job:
     """Build the model, and whatever else may fail before a run directory is made for it.
 
     Args:
         pretrained: load the weights that a network comes with; a resume needs none.
         origin: the weights to begin with instead.
+        shards: as for `train`.
 
     Raises:
         KerasrunError: if the experiment has no model for these data on this device, or the weights do not fit it.
@@ -205,7 +264,7 @@ def build(prepared: Prepared, device: Device, *, pretrained: bool = False, origi
         plugins.load()
         # Read before the model is built, which resets the names and the random numbers that loading uses.
         weights = branching.read(origin, trust=prepared.trust) if origin else None
-        job = build_job(prepared, device, pretrained=pretrained and origin is None)
+        job = build_job(prepared, device, pretrained=pretrained and origin is None, shards=shards)
         if origin and weights:
             branching.put(weights, job.model, origin)
             branching.note_other_classes(job.data.classes, origin)
@@ -246,7 +305,7 @@ def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
 def _to_its_end(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
     """Train until the experiment or its time is at an end."""
     try:
-        with explained(prepared):
+        with explained(prepared), loop.job.team.losses_explained():
             begin()
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))

@@ -110,7 +110,6 @@ def _train(folder: Path, trial: str, prepared: Prepared, device: Device, steps: 
         )
     result = {
         "device": device.description,
-        "devices": len(device.names),
         "deterministic": device.deterministic,
         "steps": taken,
         "records": records,

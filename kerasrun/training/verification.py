@@ -54,7 +54,6 @@ class Verification:
     """A comparison of trainings, and the places where they differed."""
 
     device: str
-    devices: int
     deterministic: bool
     steps: int
     cut: int
@@ -86,8 +85,6 @@ class Verification:
         says = f"this machine does not keep the promise of equal bits in {self.steps} steps on {self.device}: "
         if not self.deterministic:
             return says + "the experiment has deterministic: false; set it to true"
-        if self.devices > 1:
-            return says + "on several devices nothing is promised; name one of them in device"
         return says + (
             "operations are deterministic, so something else is random or varies from process to process. Try device: "
             "cpu, an environment without other extensions of TensorFlow, and the installed versions on another machine"
@@ -204,7 +201,6 @@ def compared(folder: Path) -> Verification:
         raise AssertionError("the training that was to be cut came to its end")
     return Verification(
         device=once["device"],
-        devices=once["devices"],
         deterministic=once["deterministic"],
         steps=once["steps"],
         cut=cut["steps"],

@@ -18,6 +18,7 @@ from kerasrun.runs.background import BackgroundWriter
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Row, Table, cut_back, sizes
 from kerasrun.runs.records import LoopState, SavedProgress
+from kerasrun.workers import channel
 
 
 class RunWriter(BackgroundWriter):
@@ -111,6 +112,7 @@ class RunWriter(BackgroundWriter):
         keep = self.job.experiment.checkpoint.keep
         checkpoints.save(self.run, step, to_hdf5(arrays), {**progress, "files": files}, keep)
         self._checkpoint_seconds = time.monotonic() - begin
+        channel.tell(saved=step)
         self.run.update_run(best=progress["best"], checkpoint_seconds=self._checkpoint_seconds)
 
     def _outputs(self) -> list[Path]:

@@ -26,11 +26,16 @@ GPUS = ["first", "second"]
         (GPUS, "auto", ("GPU:0",)),
         (GPUS, "gpu", ("GPU:0",)),
         (GPUS, (1,), ("GPU:1",)),
-        (GPUS, (0, 1), ("GPU:0", "GPU:1")),
     ],
 )
 def test_the_device_that_was_asked_for_is_used(gpus, request_, names):
     assert choose(gpus, request_, THREADS).names == names
+
+
+def test_each_of_several_gpus_has_a_process_that_sees_no_other():
+    assert choose(GPUS[:1], (0, 1), THREADS, alone=False).names == ("GPU:0",)
+    with pytest.raises(DeviceError, match="each GPU has a process of its own"):
+        choose(GPUS, (0, 1), THREADS)
 
 
 @pytest.mark.parametrize("request_", ["gpu", (0,), (0, 1)])
@@ -41,7 +46,7 @@ def test_a_gpu_that_is_not_there_is_an_error(request_):
 
 def test_a_gpu_number_that_is_not_there_is_an_error():
     with pytest.raises(DeviceError, match="no GPU 2; TensorFlow sees 2, numbered from 0 to 1"):
-        choose(GPUS, (0, 2), THREADS)
+        choose(GPUS, (2,), THREADS)
 
 
 def test_the_models_of_the_chosen_gpus_are_recorded():

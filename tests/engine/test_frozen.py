@@ -180,9 +180,9 @@ def test_a_resume_decides_as_the_run_did_and_ends_with_the_same_bits(whole, tmp_
 
 
 def test_a_stop_while_features_are_computed_is_resumed(whole, tmp_path, monkeypatch):
-    def stopped(part, inputs, batch_size, stop, others):
+    def stopped(part, inputs, batch_size, stop, *others):
         os.kill(os.getpid(), signal.SIGINT)
-        return features(part, inputs, batch_size, stop, others)
+        return features(part, inputs, batch_size, stop, *others)
 
     with monkeypatch.context() as patch:
         patch.setattr("kerasrun.training.computation.features", stopped)

@@ -40,7 +40,7 @@ def test_the_amount_is_the_largest_difference_at_the_end(tmp_path):
     assert _largest_difference(tmp_path, "again", "metrics.csv") is None
 
 
-EXACT = Verification("CPU, 2 threads", 1, True, 20, 11, 36, ())
+EXACT = Verification("CPU, 2 threads", True, 20, 11, 36, ())
 PARTED = replace(EXACT, differences=(Difference("trained again", "model/kernel", "after step 4", 2.5e-7),))
 
 
@@ -56,7 +56,6 @@ def test_the_report_says_what_was_compared_or_what_differs():
     ("changes", "advice"),
     [
         ({"deterministic": False}, "set it to true"),
-        ({"devices": 2}, "name one of them"),
         ({}, "something else is random"),
     ],
 )

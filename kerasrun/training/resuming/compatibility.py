@@ -75,7 +75,10 @@ FIELDS = (
         "names, sizes and times; where they differ, the contents are compared before training, else while it goes on",
     ),
     Field("device", "device.kind", Verdict.REFUSES, "GPUs and CPUs add in other orders"),
-    Field("number of devices", "device.count", Verdict.REFUSES, "the devices share each batch"),
+    Field(
+        "shards of a batch", "shards", Verdict.REFUSES, "their gradients are computed apart, and added in their order"
+    ),
+    Field("workers", "workers", Verdict.PASSES, "whoever computes a shard, it has the same bits"),
     Field("GPU model", "device.models", Verdict.REFUSES, "kernels are chosen by the model"),
     Field("number of a GPU", "device.names", Verdict.PASSES, "GPUs of one model compute alike"),
     Field(

@@ -49,7 +49,7 @@ class BestModel:
 
 
 def best_model(
-    run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint, *, devices: int = 1, same_course: bool = True
+    run: RunDirectory, experiment: Experiment, checkpoint: Checkpoint, *, same_course: bool = True
 ) -> BestModel:
     """Check whether `best.keras` is the model that the checkpoint names.
 
@@ -58,7 +58,6 @@ def best_model(
     again.
 
     Args:
-        devices: how many train.
         same_course: whether the epochs after the checkpoint are repeated as they were. If changes were accepted, they
             are not, and the model of such an epoch is none of this run.
 
@@ -75,7 +74,7 @@ def best_model(
         if info.epoch == best:
             return BestModel()
         if same_course and progress["epoch"] < info.epoch <= epochs and monitor in info.metrics:
-            if experiment.deterministic and devices == 1:
+            if experiment.deterministic:
                 return BestModel()
             return BestModel(known={"monitor": monitor, "value": info.metrics[monitor], "epoch": info.epoch})
         lost = f"{run.best_model}: of epoch {info.epoch}, but the best one is epoch {best}"

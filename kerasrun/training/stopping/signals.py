@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from kerasrun.engine.child_processes import SIGNALS
+from kerasrun.workers import channel
 
 if TYPE_CHECKING:  # every command imports this module, and training alone listens
     import socket
@@ -73,7 +74,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
-    os._exit(exit_code(number))
+    if not channel.is_open():  # a parent hears signals itself, and passes the first one on
+        os._exit(exit_code(number))
 
 
 class StopRequest:
@@ -131,13 +133,13 @@ class StopRequest:
                 number = received[0]
                 if number not in heard:
                     continue
-                if self.signal is not None and is_interactive:
+                if self.signal is not None and (is_interactive or channel.is_open()):
                     continue
                 if self.signal is not None:
                     # At once: every file is whole or not there, and the system releases the run's lock.
                     os._exit(exit_code(number))
                 self.signal = number
-                more = "" if is_interactive else "; once more ends it at once"
+                more = "" if is_interactive or channel.is_open() else "; once more ends it at once"
                 logger.info("%s: stopping after the steps at hand%s", name(number), more)
 
 

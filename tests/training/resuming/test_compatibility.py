@@ -29,6 +29,8 @@ def now(tmp_path):
     return {
         **environment(tmp_path),
         "device": device.recorded(),
+        "shards": 1,
+        "workers": [],
         "label_kind": "classes",
         "classes": ["cat", "dog"],
         "class_weight": {"cat": 1.25, "dog": 0.8},

@@ -1,0 +1,108 @@
+"""`--workers`: several processes that train one run, on this machine or where a cluster has started them."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from kerasrun.errors import UsageError
+from kerasrun.workers.cluster import free_addresses, from_slurm
+
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|slurm",
+        help="Train in N processes on this machine, or in those that srun has started.",
+        show_default=False,
+    ),
+]
+Shards = Annotated[
+    int | None,
+    typer.Option(
+        "--shards",
+        min=1,
+        metavar="S",
+        help="Cut each batch into S parts, a multiple of any number of workers to come; as many as workers by default.",
+        show_default=False,
+    ),
+]
+Restarts = Annotated[
+    int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again so often.")
+]
+Elastic = Annotated[bool, typer.Option("--elastic", help="After a loss, go on with the workers that are left.")]
+
+_WITH_VALUE, _ALONE = ("--workers", "--restarts"), ("--elastic",)
+
+
+def begins_workers(
+    workers: str | None, *, shards: int, restarts: int = 0, elastic: bool = False, devices: Sequence[int] = ()
+) -> bool:
+    """Have several processes do this command, and end with their exit code; return False where this process does it.
+
+    Args:
+        workers: as given; by default one for each of several devices.
+        shards: into how many parts each batch is cut, 0 for as many as workers.
+        devices: the numbers of the GPUs that the experiment names.
+
+    Raises:
+        UsageError: if `workers` is neither a number nor `slurm`.
+        WorkersError: if Slurm has started nothing.
+    """
+    if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
+        workers = str(len(devices))
+    if workers is None:
+        return False
+    if workers == "slurm":
+        os.environ["TF_CONFIG"] = from_slurm(os.environ).tf_config()
+        return False
+    if not workers.isdecimal() or not int(workers):
+        raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
+    count = int(workers)
+    if count == 1:
+        return False
+    if (shards or count) % count:
+        raise UsageError(f"--workers {count}: cannot share {shards} shards evenly; take a divisor of {shards}")
+    from kerasrun.workers import parent
+
+    arguments = _without_workers(sys.argv[1:])
+
+    def command(attempt: int, run: str | None) -> list[str]:
+        trust = ["--trust"] if "--trust" in arguments else []
+        return [sys.executable, "-m", "kerasrun", *(arguments if run is None else ["resume", run, *trust])]
+
+    def smaller(of: int) -> int | None:
+        return next((one for one in range(of - 1, 0, -1) if (shards or count) % one == 0), None)
+
+    code = parent.run(
+        command,
+        count,
+        addresses=free_addresses,
+        environment=lambda rank, of: _gpu_of(rank, devices),
+        smaller=smaller if elastic else None,
+        restarts=restarts,
+    )
+    sys.exit(code)
+
+
+def _without_workers(arguments: Sequence[str]) -> list[str]:
+    """Return a command line without what is the parent's alone."""
+    kept, is_value = [], False
+    for argument in arguments:
+        if is_value:
+            is_value = False
+        elif argument in _WITH_VALUE:
+            is_value = True
+        elif argument not in _ALONE and not argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            kept.append(argument)
+    return kept
+
+
+def _gpu_of(rank: int, devices: Sequence[int]) -> Mapping[str, str]:
+    """Return the variable that leaves a process one GPU: of those that the experiment names, or that this one sees."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = seen.split(",") if seen else [str(number) for number in range(max(rank, *devices, 0) + 1)]
+    number = devices[rank] if rank < len(devices) else rank
+    return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else "-1"}

@@ -1,0 +1,156 @@
+"""The way of a process's own shards through the network, and back."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import keras
+import tensorflow as tf
+
+from kerasrun.errors import ModelError
+from kerasrun.workers.collectives import Collectives
+from kerasrun.workers.draws import as_in_the_whole_batch
+from kerasrun.workers.shares import Cut, Share
+
+
+class ShardPass:
+    """The outputs of shards, and the gradient by a copy of the weights for each."""
+
+    def __init__(self, network: Any, model: Any, cuts: Sequence[Cut], share: Share, collectives: Collectives) -> None:
+        """
+        Args:
+            network: what computes outputs of the inputs: the model, or the rest of it behind its frozen layers.
+            model: the compiled model, whose weights learn.
+            cuts: the places of the shards in their batch.
+        """
+        self.network = network
+        self.model = model
+        self.cuts = cuts
+        self.share = share
+        self.collectives = collectives
+        self.copies = [[tf.identity(one.value) for one in model.trainable_weights] for _ in cuts]
+        # Nothing that a shard changes is seen by the next: each draws with the seeds of the whole batch.
+        self.scopes = [
+            keras.StatelessScope(list(zip(model.trainable_weights, copies, strict=True)), collect_losses=True)
+            for copies in self.copies
+        ]
+
+    def outputs(self, inputs: Sequence[Any]) -> list[tf.Tensor]:
+        """Compute the outputs of each shard."""
+        network = getattr(self.network, "rest", self.network)
+        if any(map(_is_synchronized, network.layers)):
+            return self._together(network, inputs)
+        if any(map(_is_synchronized, network._flatten_layers())):
+            raise ModelError(
+                "BatchNormalization: synchronized: true works among the layers that the experiment lists, not within "
+                "another layer"
+            )
+        return [self._of_one(number, self.network, x, training=True) for number, x in enumerate(inputs)]
+
+    def added_losses(self) -> list[tf.Tensor]:
+        """Return for each shard what its layers have added to the loss."""
+        return [
+            tf.add_n([tf.cast(one, tf.float32) for one in scope.losses]) if scope.losses else tf.zeros(())
+            for scope in self.scopes
+        ]
+
+    def moved(self) -> list[tuple[Any, list[tf.Tensor]]]:
+        """Return every variable that does not learn but was assigned to, with its value by each shard."""
+        return [
+            (one, [scope.get_current_value(one) for scope in self.scopes])
+            for one in self.model.non_trainable_variables
+            if id(one) in self.scopes[0].state_mapping
+        ]
+
+    def _of_one(self, number: int, operation: Any, *args: Any, **kwargs: Any) -> Any:
+        with self.scopes[number], as_in_the_whole_batch(self.cuts[number]):
+            return operation(*args, **kwargs)
+
+    def _together(self, network: Any, inputs: Sequence[Any]) -> list[tf.Tensor]:
+        """Go through the layers one by one, each on all shards: normalization needs the means of all."""
+        each = [_Each(values) for values in zip(*map(tf.nest.flatten, inputs), strict=True)]
+        found = network._run_through_graph(each, operation_fn=lambda operation: self._on_each(operation))
+        return list(keras.tree.flatten(found)[0].values)
+
+    def _on_each(self, operation: Any) -> Callable[..., Any]:
+        def apply(*args: Any, **kwargs: Any) -> Any:
+            if getattr(operation, "_call_has_training_arg", False):
+                kwargs["training"] = True
+            shards = [_picked((args, kwargs), number) for number in range(len(self.cuts))]
+            synchronizes = _is_synchronized(operation)
+            moments = self._moments(operation, [args[0] for args, _ in shards]) if synchronizes else None
+            found = []
+            for number, (own_args, own_kwargs) in enumerate(shards):
+                with _normalized_by(operation, moments[number] if moments else None):
+                    found.append(self._of_one(number, operation, *own_args, **own_kwargs))
+            flat = zip(*map(keras.tree.flatten, found), strict=True)
+            return keras.tree.pack_sequence_as(found[0], [_Each(values) for values in flat])
+
+        return apply
+
+    def _moments(self, layer: Any, shards: Sequence[tf.Tensor]) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """Return mean and variance over the whole batch, for each shard those that its gradient goes back through.
+
+        Each shard has its count, its mean and its sum of squares about it, which are joined as in T. F. Chan et al.,
+        Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1979.
+        """
+        rows = []
+        for x in shards:
+            if getattr(x, "_keras_mask", None) is not None:
+                raise ModelError(f"{layer.name}: synchronized: true does not leave out steps (mask_zero, Masking) yet")
+            x = tf.cast(x, tf.float32)
+            mean = tf.reduce_mean(x, layer._reduction_axes, keepdims=True)
+            squares = tf.reduce_sum(tf.math.squared_difference(x, tf.stop_gradient(mean)), layer._reduction_axes)
+            channels = squares.shape[0]
+            count = tf.fill([channels], tf.cast(tf.size(x) // channels, tf.float32))
+            rows.append(tf.stack([count, tf.reshape(mean, [channels]), squares]))
+        found = []
+        for of_all in self._known_to_all(tf.stack(rows)):
+            count, mean, squares = tf.unstack(of_all, axis=1)
+            total = tf.add_n(tf.unstack(count))
+            whole = tf.add_n(tf.unstack(count * mean)) / total
+            parts = squares + count * tf.math.squared_difference(mean, whole)
+            found.append((whole, tf.add_n(tf.unstack(parts)) / total))
+        return found
+
+    def _known_to_all(self, rows: tf.Tensor) -> list[tf.Tensor]:
+        """Return the rows of all shards, once for each own shard; the gradient by a row is the sum of all shards'."""
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def known(own: tf.Tensor) -> Any:
+            of_all = self.collectives.gather(own)
+
+            def gradient(*upstream: tf.Tensor) -> tf.Tensor:
+                summed = self.collectives.sum_in_order(tf.stack([tf.reshape(one, [-1]) for one in upstream]))
+                own_shards = self.share.own
+                return tf.reshape(summed, of_all.shape)[own_shards.start : own_shards.stop]
+
+            return [tf.identity(of_all) for _ in self.cuts], gradient
+
+        return list(known(rows))
+
+
+class _Each:
+    """A value for each shard, which goes through Keras's graph as one."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
+
+
+def _picked(arguments: Any, number: int) -> Any:
+    return keras.tree.map_structure(lambda one: one.values[number] if isinstance(one, _Each) else one, arguments)
+
+
+def _is_synchronized(layer: Any) -> bool:
+    is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+    return is_normalization and layer.synchronized and layer.trainable
+
+
+@contextmanager
+def _normalized_by(layer: Any, moments: tuple[tf.Tensor, tf.Tensor] | None) -> Iterator[None]:
+    if moments is None:
+        yield
+        return
+    with patch.object(layer, "_moments", lambda inputs, mask: moments):
+        yield
