@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.errors import UsageError
-from kerasrun.workers.cluster import free_addresses, from_slurm
+from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, from_tf_config
 
 Workers = Annotated[
     str | None,
@@ -34,11 +34,13 @@ Restarts = Annotated[
 ]
 Elastic = Annotated[bool, typer.Option("--elastic", help="After a loss, go on with the workers that are left.")]
 
+STARTED_BY_US = "KERASRUN_WORKER"
+"""The environment variable that says that TF_CONFIG is meant for this command, and not for a training beside it."""
 _WITH_VALUE, _ALONE = ("--workers", "--restarts"), ("--elastic",)
 
 
 def begins_workers(
-    workers: str | None, *, shards: int, restarts: int = 0, elastic: bool = False, devices: Sequence[int] = ()
+    workers: str | None, *, shards: int = 0, restarts: int = 0, elastic: bool = False, devices: Sequence[int] = ()
 ) -> bool:
     """Have several processes do this command, and end with their exit code; return False where this process does it.
 
@@ -56,7 +58,7 @@ def begins_workers(
     if workers is None:
         return False
     if workers == "slurm":
-        os.environ["TF_CONFIG"] = from_slurm(os.environ).tf_config()
+        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
         return False
     if not workers.isdecimal() or not int(workers):
         raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
@@ -80,11 +82,17 @@ def begins_workers(
         command,
         count,
         addresses=free_addresses,
-        environment=lambda rank, of: _gpu_of(rank, devices),
+        environment=lambda rank, of: {**_gpu_of(rank, devices), STARTED_BY_US: "1"},
         smaller=smaller if elastic else None,
         restarts=restarts,
     )
     sys.exit(code)
+
+
+def place_of_worker() -> Place:
+    """Return which of several processes this one is that `--workers` has begun, or srun; it may be the only one."""
+    started = os.environ.get(STARTED_BY_US)
+    return (from_tf_config(os.environ.get("TF_CONFIG")) if started else None) or ONE_PROCESS
 
 
 def _without_workers(arguments: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Threshold, Trust
+from kerasrun.commands._workers import Workers, begins_workers, place_of_worker
 
 GROUP, ORDER = "Use what was trained", 70
 
@@ -28,6 +29,7 @@ def evaluate(
     trust: Trust = False,
     as_json: Json = False,
     output: Output = RUNS,
+    workers: Workers = None,
 ) -> None:
     """Measure how good a run's best model is.
 
@@ -36,6 +38,8 @@ def evaluate(
 
     Example: kerasrun evaluate runs/lenet-1 --split validation
     """
+    if begins_workers(workers):
+        return
     from kerasrun.results.evaluation import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
@@ -47,5 +51,7 @@ def evaluate(
         threshold=threshold,
         overrides=overrides or (),
         trust=trust,
+        place=place_of_worker(),
     )
-    typer.echo(report.to_json() if as_json else report.to_text())
+    if report:
+        typer.echo(report.to_json() if as_json else report.to_text())

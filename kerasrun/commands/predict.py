@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
+from kerasrun.commands._workers import Workers, begins_workers, place_of_worker
 from kerasrun.errors import DataError, UsageError
 
 GROUP, ORDER = "Use what was trained", 80
@@ -49,11 +50,14 @@ def predict(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     output: Output = RUNS,
+    workers: Workers = None,
 ) -> None:
     """Predict the class, labels, numbers, mask or image of each example.
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
+    if begins_workers(workers):
+        return
     from kerasrun.model_file import read_info
     from kerasrun.report.predictions import Unreadable, to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples
@@ -66,7 +70,7 @@ def predict(
         raise UsageError("--json and --csv are two forms of the same output; give one of them")
     if run is None and model is None and len(examples) > 1 and is_run(Path(examples[0]), output):
         run, examples = Path(examples[0]), examples[1:]
-    path = model or model_of(find_run(run, output), last=last)
+    path, place = model or model_of(find_run(run, output), last=last), place_of_worker()
     if run is None and model is None:
         logger.info("predicting with %s, epoch %d", path, read_info(path).epoch)
     predictions = predict_examples(
@@ -79,7 +83,10 @@ def predict(
         mask_size=mask_size,
         trust=trust,
         plugins=plugin or (),
+        place=place,
     )
+    if not place.leads:
+        return
     typer.echo((to_json if as_json else to_csv if as_csv else to_text)(predictions))
     if unreadable := sum(isinstance(prediction, Unreadable) for prediction in predictions):
         raise DataError(f"{unreadable} of {len(predictions)} image files cannot be used; see their errors above")

@@ -59,7 +59,8 @@ def train(
     """
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
-    if begins_workers(workers, shards=shards or 0, restarts=restarts, elastic=elastic):
+    devices = () if dry_run else _devices(file, changes)
+    if not dry_run and begins_workers(workers, shards=shards or 0, restarts=restarts, elastic=elastic, devices=devices):
         return
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
@@ -73,6 +74,20 @@ def train(
         run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
         with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
             typer.echo(run)
+
+
+def _devices(file: Path, changes: list[str]) -> tuple[int, ...]:
+    """Return the GPUs that an experiment names; it is read for that only where it may name some."""
+    try:
+        names_some = b"device" in file.read_bytes() or any(change.startswith("device") for change in changes)
+    except OSError:
+        return ()  # who reads the experiment tells it
+    if not names_some:
+        return ()
+    from kerasrun.experiment.load import load
+
+    device = load(file, changes).experiment.device
+    return device if isinstance(device, tuple) else ()
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

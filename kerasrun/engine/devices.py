@@ -21,7 +21,7 @@ from kerasrun.reading.inputs import usable_cores
 from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
-from kerasrun.workers.cluster import ONE_PROCESS, Place, from_tf_config
+from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
 AUTOMATIC = 0
@@ -81,6 +81,7 @@ def start(
     *,
     variables: Mapping[str, str | None] | None = None,
     unless_set: bool = False,
+    place: Place = ONE_PROCESS,
     shards: int | None = None,
 ) -> Device:
     """Import TensorFlow and Keras without their start-up noise and make the asked-for devices usable.
@@ -93,6 +94,7 @@ def start(
         variables: those of the environment that change bits, as a run had them which is resumed or looked at (None for
             one that was not there); by default those of this process, and oneDNN.
         unless_set: leave those as they are that the environment has, for what need not end with the same bits.
+        place: which of several processes that compute together this is; it joins the others, and waits for them.
         shards: into how many parts each batch will be cut; by default one for each process that trains. Without
             `threads` each has as many threads as if it had a process of its own, so that the bits are the same.
 
@@ -125,12 +127,11 @@ def start(
         keras.config.set_epsilon(1e-7)
 
         tf.get_logger().setLevel(logging.WARNING)
-        place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
         chosen = dict(threads or _threads(usable_cores(), place, shards or place.count))
         _set_threads(tf, chosen)
         gpus = tf.config.list_physical_devices("GPU")
     # In this order, so that a device that is refused leaves the process free to begin in the other way.
-    device = choose(gpus, request, chosen, alone=place.count == 1)
+    device = choose(gpus, request, chosen)
     device = replace(device, deterministic=_set_determinism(tf, deterministic), place=place)
     with _held_back_stderr(first_start):
         _prepare(tf, device)
@@ -206,14 +207,11 @@ def _unimported(*modules: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int], *, alone: bool = True) -> Device:
-    """Decide between the GPUs that are there and the CPU.
-
-    Args:
-        alone: whether this process trains without others; one of several has a GPU to itself, and sees no other.
+def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) -> Device:
+    """Decide between the GPUs that are there and the CPU. Of several GPUs that are named each has a process to itself.
 
     Raises:
-        DeviceError: if a GPU was asked for that is not there, or several by a process alone.
+        DeviceError: if a GPU was asked for that is not there.
     """
     if request == "cpu" or (request == "auto" and not gpus):
         return Device("cpu", ("CPU:0",), f"CPU, {threads['intra_op']} threads", threads)
@@ -222,19 +220,13 @@ def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int], 
             f"device: {_written(request)}: TensorFlow sees no GPU here. If this machine has one, install the extra "
             "(pip install 'kerasrun[gpu]') and check the driver with nvidia-smi; else set device: cpu or auto"
         )
-    numbers = (0,) if isinstance(request, str) or not alone else request
-    if len(numbers) > 1:
+    number = 0 if isinstance(request, str) or len(gpus) == 1 < len(request) else request[0]
+    if number >= len(gpus):
         raise DeviceError(
-            f"device: {_written(request)}: each GPU has a process of its own, which `kerasrun train` begins; here this "
-            "is one process"
-        )
-    if missing := [number for number in numbers if number >= len(gpus)]:
-        raise DeviceError(
-            f"device: {_written(request)}: there is no GPU {missing[0]}; TensorFlow sees {len(gpus)}, "
+            f"device: {_written(request)}: there is no GPU {number}; TensorFlow sees {len(gpus)}, "
             f"numbered from 0 to {len(gpus) - 1}"
         )
-    names = tuple(f"GPU:{number}" for number in numbers)
-    return Device("gpu", names, ", ".join(names), threads)
+    return Device("gpu", (f"GPU:{number}",), f"GPU:{number}", threads)
 
 
 def _models(tf: Any, device: Device) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from kerasrun.pipeline.selection import first, is_in_memory, training_and_valida
 from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.memory import kept_within
+from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 logger = logging.getLogger("kerasrun")
 
@@ -52,18 +53,19 @@ class Prepared:
         return fit.steps_per_epoch or steps_in_epoch(len(self.train), fit.batch_size)
 
 
-def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
+def prepare(loaded: Loaded, *, trust: bool = False, place: Place = ONE_PROCESS) -> Prepared:
     """Open the files that the experiment names and check what the text alone could not tell.
 
     Args:
         trust: whether code that a model file brings may be run.
+        place: which of several processes this is; those of a machine share its memory.
 
     Raises:
         KerasrunError: if a file cannot be used, or something monitors a value that will not be logged.
     """
     experiment = loaded.settled(trust=trust)
     logger.info("reading %s", experiment.data.what_is_read)
-    data = open_data(experiment)
+    data = open_data(experiment, place)
     for note in data.notes:
         logger.info("%s", note)
     for skipped in data.skipped:
@@ -102,7 +104,7 @@ def prepare(loaded: Loaded, *, trust: bool = False) -> Prepared:
     return replace(prepared, experiment=experiment)
 
 
-def open_data(experiment: Experiment) -> Data:
+def open_data(experiment: Experiment, place: Place = ONE_PROCESS) -> Data:
     """Open the files that the experiment names; their examples may still be read in the background.
 
     Raises:
@@ -111,7 +113,10 @@ def open_data(experiment: Experiment) -> Data:
     """
     source = experiment.data
     advice = f"set data.{source.kind}.limit to take fewer examples, or a smaller image_size"
-    with within_memory(f"reading {source.what_is_read}", advice), kept_within(experiment.cache.memory):
+    with (
+        within_memory(f"reading {source.what_is_read}", advice),
+        kept_within(experiment.cache.memory, place.count_on_host),
+    ):
         return source.open()
 
 
@@ -136,7 +141,10 @@ def start_device(
     experiment: Experiment,
     threads: Mapping[str, int] | None = None,
     variables: Mapping[str, str | None] | None = None,
+    place: Place = ONE_PROCESS,
     shards: int | None = None,
 ) -> Device:
     """Start TensorFlow as the experiment asks for; the other arguments as for `devices.start`."""
-    return devices.start(experiment.device, threads, experiment.deterministic, variables=variables, shards=shards)
+    return devices.start(
+        experiment.device, threads, experiment.deterministic, variables=variables, place=place, shards=shards
+    )

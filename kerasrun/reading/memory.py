@@ -26,13 +26,17 @@ def fills(one: Any) -> None:
 
 
 # Whether arrays are kept is decided far below `Source.open`, whose parameters are the same for all sources.
-_memory: ContextVar[float] = ContextVar("memory", default=DEFAULT_SHARE)
+_memory: ContextVar[tuple[float, int]] = ContextVar("memory", default=(DEFAULT_SHARE, 1))
 
 
 @contextmanager
-def kept_within(memory: float) -> Iterator[None]:
-    """Bound what is kept in memory: a share of what is available, up to 1, or else a number of bytes."""
-    token = _memory.set(memory)
+def kept_within(memory: float, processes: int = 1) -> Iterator[None]:
+    """Bound what is kept in memory: a share of what is available, up to 1, or else a number of bytes.
+
+    Args:
+        processes: how many on this machine keep as much, and share it.
+    """
+    token = _memory.set((memory, processes))
     try:
         yield
     finally:
@@ -43,8 +47,8 @@ def memory_budget() -> int:
     """Return the number of bytes of examples, or of what is computed of them, that may be kept in memory."""
     missing: int = sum(one.missing_bytes for one in list(_filling))
     available = max(0, available_memory() - missing)
-    memory = _memory.get()
-    return min(available, int(available * memory) if memory <= 1 else int(memory))
+    memory, processes = _memory.get()
+    return min(available, int(available * memory) if memory <= 1 else int(memory)) // processes
 
 
 def too_packed(promised: int, stored: Path | int, *, small: int = _SMALL) -> str | None:

@@ -21,6 +21,7 @@ from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.sources.directory import open_folder_with
+from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 logger = logging.getLogger("kerasrun")
 
@@ -71,7 +72,8 @@ def evaluate(
     threshold: float | None = None,
     overrides: Sequence[str] = (),
     trust: bool = False,
-) -> EvaluationReport:
+    place: Place = ONE_PROCESS,
+) -> EvaluationReport | None:
     """Evaluate a run's model and keep the report in the run directory.
 
     Args:
@@ -82,6 +84,10 @@ def evaluate(
         threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
         overrides: `data.….path=…` where the data have moved.
         trust: run code that the model brings.
+        place: which of several processes that share the batches this is.
+
+    Returns:
+        the report; None in a process other than rank 0.
 
     Raises:
         KerasrunError: if the run has no model yet, or the data cannot be used.
@@ -99,12 +105,12 @@ def evaluate(
         examples = _chosen(opened.splits, split)
     else:
         opened, examples = None, _outside(recorded.experiment, info, path, folder)
-    trained = recorded.open_model(path, trust=trust)
+    trained = recorded.open_model(path, trust=trust, place=place)
     if opened:
         recorded.compare(opened)
         _require_same_columns(opened.row_format, info.row_format)
     split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
-    return _report(run, recorded.experiment, trained, examples, split_name, threshold)
+    return _report(run, recorded.experiment, trained, examples, split_name, threshold, place)
 
 
 def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
@@ -151,18 +157,22 @@ def _report(
     split: Split,
     split_name: str,
     threshold: float | None,
-) -> EvaluationReport:
+    place: Place,
+) -> EvaluationReport | None:
     from kerasrun.engine.building import compile_model, model_targets
     from kerasrun.engine.evaluator import Evaluator
+    from kerasrun.workers.team import Team
 
     info = trained.info
     with network_explained(trained.path):
         targets = model_targets(trained.model, experiment, len(info.classes), info.task)
         compile_model(trained.model, experiment, targets)
         scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
-        metrics = Evaluator(trained.model, split, targets, info.batch_size).evaluate(see=scorer.add)
+        team = Team(place, place.count, "CPU:0")
+        with team.losses_explained():
+            metrics = Evaluator(trained.model, split, targets, info.batch_size, team=team).evaluate(see=scorer.add)
     if metrics is None:
-        raise AssertionError("nothing asked to stop")
+        return None  # rank 0 has them
     model, examples = f"{run}/{trained.path.name}", len(split)
     return _kept(run, EvaluationReport(str(run), model, info.epoch, split_name, examples, metrics, scorer.scores()))
 

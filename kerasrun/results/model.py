@@ -15,6 +15,7 @@ from kerasrun.errors import MORE_MEMORY, ModelFileError, UsageError, within_memo
 from kerasrun.experiment.load import load
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.columns import described
+from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 MOST_NUMBERS = 100
 """Weights with more numbers are not printed one by one."""
@@ -29,6 +30,7 @@ def open_model(
     *,
     variables: Mapping[str, str | None] | None = None,
     trust: bool = False,
+    place: Place = ONE_PROCESS,
 ) -> TrainedModel:
     """Load a model file, `trust` as in `model_file.check`; TensorFlow is started for it, as `devices.start` says.
 
@@ -40,7 +42,7 @@ def open_model(
     """
     with within_memory(f"reading {path}", MORE_MEMORY):
         checked = model_file.check(path, plugin_files, trust=trust)
-    devices.start(device, threads, deterministic, variables=variables, unless_set=True)
+    devices.start(device, threads, deterministic, variables=variables, unless_set=True, place=place)
     with within_memory(f"loading {path}", MORE_MEMORY):
         return model_file.build(checked)
 

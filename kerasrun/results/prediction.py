@@ -1,5 +1,6 @@
 """`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
+import collections
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from kerasrun.report.predictions import Prediction, Question, Unreadable
 from kerasrun.results.examples import read_examples
 from kerasrun.results.model import check_threshold, open_model
 from kerasrun.runs import atomic
+from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 MASKS = Path("predictions")
 """Where masks go by default."""
@@ -28,6 +30,7 @@ def predict(
     mask_size: MaskSize = "original",
     trust: bool = False,
     plugins: str | Path | Sequence[str | Path] = (),
+    place: Place = ONE_PROCESS,
 ) -> list[Prediction]:
     """Predict examples.
 
@@ -45,6 +48,7 @@ def predict(
         mask_size: `original` brings one to the size of its image, `input` leaves it as the network made it.
         trust: run code that the model brings.
         plugins: those that the model needs; a model in a run directory finds its own.
+        place: which of several processes that share the batches this is; rank 0 alone returns predictions.
 
     Returns:
         for each example a prediction of the model's task; an `Unreadable` for an image file that cannot be read, where
@@ -78,16 +82,21 @@ def predict(
         inputs=found.inputs,
         save=save_picture,
     )
-    trained = open_model(model, deterministic=info.deterministic, plugin_files=plugin_files, trust=trust)
+    trained = open_model(model, deterministic=info.deterministic, plugin_files=plugin_files, trust=trust, place=place)
     from kerasrun.engine.evaluator import Predictor
-    from kerasrun.pipeline.batches import padded_batches
+    from kerasrun.workers.team import Team
 
-    batches = padded_batches(found.inputs, batch_size=info.batch_size, others=tuple(found.others.values()))
-    with network_explained(model):
-        chunks = Predictor(trained.model, info.batch_size).chunks_of(batches, len(found.paths))
-        predictions = info.task.predictions((outputs for outputs, *_ in chunks), question)
-    for place, error in sorted(found.unreadable.items()):
-        predictions.insert(place, Unreadable(str(error.path), error.reason))
+    team = Team(place, place.count, "CPU:0")
+    with network_explained(model), team.losses_explained():
+        predictor = Predictor(trained.model, info.batch_size, team)
+        batches = predictor.batches(found.inputs, tuple(found.others.values()))
+        outputs = (outputs for outputs, *_ in predictor.chunks_of(batches, len(found.paths)))
+        if not team.leads:
+            collections.deque(outputs, maxlen=0)
+            return []
+        predictions = info.task.predictions(outputs, question)
+    for number, error in sorted(found.unreadable.items()):
+        predictions.insert(number, Unreadable(str(error.path), error.reason))
     return predictions
 
 

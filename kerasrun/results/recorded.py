@@ -17,6 +17,7 @@ from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
+from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 logger = logging.getLogger("kerasrun")
 
@@ -58,10 +59,10 @@ class Recorded:
                 *(data.fingerprint[:12], str(self.fingerprint)[:12]),
             )
 
-    def open_model(self, path: Path, *, trust: bool) -> TrainedModel:
+    def open_model(self, path: Path, *, trust: bool, place: Place = ONE_PROCESS) -> TrainedModel:
         """Load a model file of the run to compute as the run did; raises as `results.model.open_model`."""
         device, deterministic = self.experiment.device, self.experiment.deterministic
-        return open_model(path, device, self.threads, deterministic, variables=self.variables, trust=trust)
+        return open_model(path, device, self.threads, deterministic, variables=self.variables, trust=trust, place=place)
 
 
 def read_recorded(run: RunDirectory, overrides: Sequence[str] = (), *, trust: bool = False) -> Recorded:

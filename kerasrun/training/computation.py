@@ -115,7 +115,7 @@ class Computation:
 
     def measure_budget(self) -> None:
         """Measure the free memory, once for a run."""
-        with kept_within(self.job.experiment.cache.memory):
+        with kept_within(self.job.experiment.cache.memory, self.team.place.count_on_host):
             self.budget = memory_budget()
 
     def choose_frozen_part(self, callbacks: Sequence[Adapter]) -> None:

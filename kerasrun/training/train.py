@@ -21,7 +21,7 @@ from kerasrun.engine.devices import Device
 from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
-from kerasrun.errors import CheckpointError, ModelError
+from kerasrun.errors import CheckpointError, DeviceError, ModelError
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import Loaded, load
 from kerasrun.experiment.resolved import resolved_yaml
@@ -40,7 +40,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
-from kerasrun.workers.cluster import Place, from_tf_config
+from kerasrun.workers.cluster import ONE_PROCESS, Place, from_tf_config
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
@@ -72,7 +72,8 @@ def train(
     """
     begun = time.monotonic()
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust, shards=shards)
+    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not _leads(job):
         return None
     said = description(Path(file), overrides, job, job.device, job.team.shards)
@@ -120,8 +121,8 @@ def resume(
     """
     begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    place = from_tf_config(os.environ.get("TF_CONFIG"))
-    if place and not place.leads:
+    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    if not place.leads:
         _follow_resumed(run, overrides, place, trust=trust)
         return None
     with owned(run) as status:
@@ -141,10 +142,12 @@ def resume(
         best = best_model(run, loaded.experiment, checkpoint)
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
         shards = shards_of(recorded, place)
-        if place is None and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
+        if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
-        prepared = prepare(loaded, trust=trust)
-        device = start_device(prepared.experiment, recorded["device"]["threads"], recorded["variables"])
+        prepared = prepare(loaded, trust=trust, place=place)
+        device = start_device(
+            prepared.experiment, recorded["device"]["threads"], recorded["variables"], place=place, shards=shards
+        )
         now = description(run.resolved_file, overrides, prepared, device, shards)
         now[fingerprint.KEY] = fingerprint.to_compare(recorded, prepared.data, accept=accept_changes)
         if accept_changes and best.is_whole and compatibility.changes_bits(recorded, now):
@@ -189,17 +192,19 @@ def dry_run(
             loop.try_one_batch()
 
 
-def shards_of(recorded: Mapping[str, Any], place: Place | None) -> int:
+def shards_of(recorded: Mapping[str, Any], place: Place) -> int:
     """Return into how many parts the batches of a run are cut: as before, if the processes can share those."""
-    workers, shards = place.count if place else 1, recorded.get("shards", 1)
+    workers, shards = place.count, recorded.get("shards", 1)
     return workers if shards % workers else shards
 
 
 def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *, trust: bool) -> None:
     recorded = described(run.read_run(), run.run_file)
-    device = start_device(load(run.resolved_file).experiment, recorded["device"]["threads"], recorded["variables"])
+    device = start_device(
+        load(run.resolved_file).experiment, recorded["device"]["threads"], recorded["variables"], place=place
+    )
     # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
-    prepared = prepare(load(run.resolved_file, overrides), trust=trust)
+    prepared = prepare(load(run.resolved_file, overrides), trust=trust, place=place)
     plugins.require_of_run(run.root, trust=trust)
     _leads(build(prepared, device, shards=shards_of(recorded, place)))
 
@@ -221,13 +226,21 @@ def _leads(job: Job) -> bool:
     return job.team.leads
 
 
-def _new_job(loaded: Loaded, origin: Origin | None, *, trust: bool, shards: int | None = None) -> Job:
-    prepared = prepare(loaded, trust=trust)
+def _new_job(
+    loaded: Loaded, origin: Origin | None, *, trust: bool, place: Place = ONE_PROCESS, shards: int | None = None
+) -> Job:
+    prepared = prepare(loaded, trust=trust, place=place)
+    device = prepared.experiment.device
+    if place.count == 1 and isinstance(device, tuple) and len(device) > 1:
+        raise DeviceError(
+            f"device: {list(device)}: each GPU has a process of its own, which `kerasrun train` begins; in Python name "
+            "one GPU, or set TF_CONFIG in each process"
+        )
     with _placed(loaded):
         if origin is None:
             prepared.experiment.model.check_weights()
-        device = start_device(prepared.experiment, shards=shards)
-        return build(prepared, device, pretrained=True, origin=origin, shards=shards)
+        started = start_device(prepared.experiment, place=place, shards=shards)
+        return build(prepared, started, pretrained=True, origin=origin, shards=shards)
 
 
 @contextlib.contextmanager

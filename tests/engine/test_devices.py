@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+import kerasrun
 from kerasrun.engine.devices import _models, choose
 from kerasrun.errors import DeviceError
 from tests import forked
+from tests.training.exactness import DIGITS
 
 THREADS = {"intra_op": 2, "inter_op": 2}
 GPUS = ["first", "second"]
@@ -33,9 +35,13 @@ def test_the_device_that_was_asked_for_is_used(gpus, request_, names):
 
 
 def test_each_of_several_gpus_has_a_process_that_sees_no_other():
-    assert choose(GPUS[:1], (0, 1), THREADS, alone=False).names == ("GPU:0",)
+    assert choose(GPUS[:1], (1, 2), THREADS).names == ("GPU:0",)
+
+
+def test_several_gpus_are_not_for_one_process(tmp_path):
+    (tmp_path / "a.yaml").write_text(f"data: {{npz: {{path: {DIGITS}}}}}\nmodel: LeNet\ndevice: [0, 1]\n")
     with pytest.raises(DeviceError, match="each GPU has a process of its own"):
-        choose(GPUS, (0, 1), THREADS)
+        kerasrun.train(tmp_path / "a.yaml", output=tmp_path)
 
 
 @pytest.mark.parametrize("request_", ["gpu", (0,), (0, 1)])
