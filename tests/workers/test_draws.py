@@ -6,8 +6,13 @@ import pytest
 import tensorflow as tf
 from keras import random
 
+from kerasrun.components import Component
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
+from kerasrun.pipeline.augmentation import NOISE, LayerAugmentation
+from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
 from kerasrun.workers.draws import as_in_the_whole_batch, own_rows
 from kerasrun.workers.shares import Share
+from tests.pipeline.test_augmentation import LAYERS as AUGMENTATIONS
 
 pytestmark = pytest.mark.tensorflow
 
@@ -96,3 +101,66 @@ def test_after_the_block_keras_draws_as_before():
     before = random.uniform((2, 3), seed=SEED).numpy()
     by_shards(lambda x: random.uniform(keras.ops.shape(x), seed=SEED))
     np.testing.assert_array_equal(random.uniform((2, 3), seed=SEED), before)
+
+
+class Changed:
+    """What augmentation makes of a batch of images, with masks, and of its shards."""
+
+    def __init__(self, augmentation, channels):
+        random = np.random.default_rng(2)
+        images = tf.constant(random.integers(0, 256, (11, 16, 16, channels)), tf.float32)
+        masks = tf.constant(random.integers(0, 3, (11, 16, 16, 1)), tf.uint8)
+        step = tf.constant(4, tf.int64)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *one.shape[1:]], one.dtype) for one in (images, masks)])
+        def whole(images, masks):
+            return augmentation(images, step, masks)
+
+        @tf.function(input_signature=whole.input_signature)
+        def shards(images, masks):
+            found = []
+            for cut in Share(4).cuts(tf.shape(images)[0]):
+                with as_in_the_whole_batch(cut):
+                    found.append(augmentation(cut.of(images), step, cut.of(masks)))
+            return [tf.concat(one, 0) for one in zip(*found, strict=True)]
+
+        self.whole = [one.numpy() for one in whole(images, masks)]
+        self.shards = [one.numpy() for one in shards(images, masks)]
+        assert not np.array_equal(self.whole[0], images)
+
+
+CHANGES = {
+    **AUGMENTATIONS,
+    "RandAugment": {"factor": 0.6, "num_ops": 1},  # each operation traces all of its layers
+    "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.4},
+    "AutoContrast": {},
+    "ContrastLimitedAdaptiveHistogramEqualization": {},
+    "Equalization": {},
+    **{name: {"rate": 0.3} for name in NOISE},
+    "GaussianNoise": {"stddev": 0.1},
+}
+
+
+@pytest.mark.parametrize(("name", "arguments"), CHANGES.items(), ids=CHANGES)
+def test_an_augmentation_layer_changes_a_shard_as_in_its_batch(name, arguments):
+    changed = Changed(LayerAugmentation([Component(name, arguments)], seed=1, unit=255.0), 3)
+    np.testing.assert_array_equal(changed.shards[1], changed.whole[1])
+    # A place among 16 pixels is rounded by some 1e-6, and pixels side by side differ by up to 255.
+    np.testing.assert_allclose(changed.shards[0], changed.whole[0], atol=2e-3)
+
+
+def test_an_image_data_generator_changes_a_shard_as_in_its_batch():
+    generator = ImageDataGenerator(
+        rotation_range=30,
+        width_shift_range=0.2,
+        height_shift_range=0.2,
+        shear_range=10,
+        zoom_range=0.3,
+        channel_shift_range=40,
+        brightness_range=(0.5, 1.5),
+        horizontal_flip=True,
+        vertical_flip=True,
+    )
+    changed = Changed(GeneratorAugmentation(generator, seed=1), 3)
+    np.testing.assert_array_equal(changed.shards[1], changed.whole[1])
+    np.testing.assert_array_equal(changed.shards[0], changed.whole[0])
