@@ -1,5 +1,6 @@
 """Build and compile the Keras model of an experiment, with all of its variables."""
 
+import logging
 import math
 import re
 import warnings
@@ -19,6 +20,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
+from kerasrun.engine.shard_pass import differences
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError, within_memory
@@ -37,6 +39,8 @@ from kerasrun.tasks.arrays import Arrays
 from kerasrun.tasks.base import Targets, Task, task_named
 from kerasrun.tasks.several_outputs import several_targets
 from kerasrun.workers.team import Team
+
+logger = logging.getLogger("kerasrun")
 
 
 def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: int | None = None) -> Job:
@@ -58,7 +62,10 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: i
         team.share.check(len(prepared.train), experiment.fit.batch_size)
     _set_up(experiment)
     with weights_within():
-        model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained)
+        model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained, team.shards)
+    if team.share and team.leads:
+        for difference in differences(model, experiment):
+            logger.info("%s", difference)
     augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
     return Job(
         **vars(prepared),
@@ -89,7 +96,9 @@ def _set_up(experiment: Experiment) -> None:
     keras.config.set_dtype_policy(experiment.precision)
 
 
-def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -> tuple[Any, Targets, Sequence[Any]]:
+def _build(
+    experiment: Experiment, data: Data, split: Split, pretrained: bool, shards: int
+) -> tuple[Any, Targets, Sequence[Any]]:
     train = dict(zip(experiment.data.input_names, (split.inputs, *split.others.values()), strict=True))
     inputs = {name: keras.Input(one.example_shape, dtype="float32", name=name) for name, one in train.items()}
     loss = experiment.compile.loss
@@ -138,7 +147,7 @@ def _build(experiment: Experiment, data: Data, split: Split, pretrained: bool) -
         model = in_units(model, split.label_array)
     targets.task.check_labels(data)
     try:
-        _compile(model, experiment_of(experiment, 0), targets)
+        _compile(model, experiment_of(experiment, 0), targets, shards)
     except _CannotComputeError as error:
         raise ModelError(str(error), _place_of(error.layer, model, experiment)) from error
     return model, targets, layers
@@ -239,26 +248,30 @@ def begin_stage(job: Job, stage: int) -> None:
     """Bring the model into a stage, counted from zero: other layers learn, with a new optimizer."""
     with weights_within():
         choose_trainable(job.experiment, job.layers, stage)
-        _compile(job.model, experiment_of(job.experiment, stage), job.targets)
+        _compile(job.model, experiment_of(job.experiment, stage), job.targets, job.team.shards)
 
 
-def _compile(model: Any, experiment: Experiment, targets: Targets) -> None:
-    compile_model(model, experiment, targets)
+def _compile(model: Any, experiment: Experiment, targets: Targets, shards: int) -> None:
+    compile_model(model, experiment, targets, shards)
     _create_every_variable(model, targets)
 
 
-def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
-    """Give the model its optimizer, loss and metrics, each metric under an explicit name."""
+def compile_model(model: Any, experiment: Experiment, targets: Targets, shards: int = 1) -> None:
+    """Give the model its optimizer, loss and metrics, each metric under an explicit name.
+
+    Raises:
+        ModelError: if Keras refuses the optimizer, or XLA is asked for what it cannot compile.
+    """
     written = experiment.compile.metrics
     metrics = by_name(written if isinstance(written, tuple) else targets.task.default_metrics)
     of_outputs = targets.task.compile_arguments(targets, metrics)
     if experiment.fit.scale_targets:
         of_outputs["loss"] = scaled_loss(of_outputs["loss"], model)
     jit_compile = _jit_compile(experiment.compile.jit_compile)
-    if targets.ignores and jit_compile is not False:
+    obstacle = _obstacle_to_xla(experiment, targets, shards)
+    if obstacle and jit_compile is not False:
         if jit_compile is True:
-            key = f"data.{experiment.data.kind}.ignore"
-            raise ModelError(f"compile.jit_compile: XLA cannot leave out the pixels of {key}; set it to auto")
+            raise ModelError(f"compile.jit_compile: XLA cannot {obstacle}; set it to auto")
         jit_compile = False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model doesn't support `jit_compile=True`")
@@ -271,6 +284,12 @@ def compile_model(model: Any, experiment: Experiment, targets: Targets) -> None:
         raise ModelError("compile.jit_compile: XLA cannot compile this network on this device; set it to auto")
 
 
+def _obstacle_to_xla(experiment: Experiment, targets: Targets, shards: int) -> str | None:
+    if targets.ignores:
+        return f"leave out the pixels of data.{experiment.data.kind}.ignore"
+    return "hold what several processes compute together" if shards > 1 else None
+
+
 def _jit_compile(asked: bool | str) -> bool | str:
     """Choose what Keras is asked for; by itself it would look at all GPUs of the machine, not at those that are used.
 
@@ -278,7 +297,7 @@ def _jit_compile(asked: bool | str) -> bool | str:
     | ------------ | -------------------------------------------------------------------------------- |
     | CPU          | no: a small CNN is several times slower with it                                  |
     | a GPU        | as Keras: if every layer can, and operations need not be deterministic           |
-    | several GPUs | as Keras: no                                                                     |
+    | shards       | no: it cannot hold what several processes compute together                       |
     """
     return False if asked == "auto" and not tf.config.get_visible_devices("GPU") else asked
 

@@ -8,10 +8,32 @@ from unittest.mock import patch
 import keras
 import tensorflow as tf
 
+from kerasrun import plugins
 from kerasrun.errors import ModelError
+from kerasrun.experiment.schema import Experiment
 from kerasrun.workers.collectives import Collectives
 from kerasrun.workers.draws import as_in_the_whole_batch
 from kerasrun.workers.shares import Cut, Share
+
+
+def differences(model: Any, experiment: Experiment) -> list[str]:
+    """Return a line for each reason why shards train otherwise than a whole batch, by more than rounding of 32 bits."""
+    found = []
+    plain = [one for one in _normalizations(model) if not one.synchronized]
+    if any(one.trainable for one in plain) or (plain and experiment.stages):
+        found.append(
+            "BatchNormalization that learns normalizes each shard by itself, as with synchronized: false in Keras; "
+            "set synchronized: true for statistics of the whole batch"
+        )
+    if experiment.precision != "float32":
+        found.append(f"precision: {experiment.precision} rounds the gradient of each shard before they are added")
+    found += [
+        f"{plugin.path.name}: what add_loss adds is averaged over examples, as is right for a mean over the batch, but "
+        "not for a sum"
+        for plugin in plugins.in_use()
+        if b"add_loss" in plugin.content
+    ]
+    return found
 
 
 class ShardPass:
@@ -140,6 +162,10 @@ class _Each:
 
 def _picked(arguments: Any, number: int) -> Any:
     return keras.tree.map_structure(lambda one: one.values[number] if isinstance(one, _Each) else one, arguments)
+
+
+def _normalizations(network: Any) -> list[Any]:
+    return [one for one in network._flatten_layers() if isinstance(one, keras.layers.BatchNormalization)]
 
 
 def _is_synchronized(layer: Any) -> bool:

@@ -64,7 +64,14 @@ class ShardedSteps(FusedSteps):
             scaled = optimizer.scale_loss(loss)
         of_rows, *of_weights = back.gradient(scaled, [rows, *weights])
         found = there.gradient(columns, way.copies, output_gradients=[cut.of(of_rows) for cut in cuts])
-        of_shards = [[None if one is None else tf.convert_to_tensor(one) for one in shard] for shard in found]
+        # A loop over the steps of a sequence does not tell their shape.
+        of_shards = [
+            [
+                None if one is None else tf.ensure_shape(tf.convert_to_tensor(one), weight.shape)
+                for one, weight in zip(shard, weights, strict=True)
+            ]
+            for shard in found
+        ]
         gradients = self._added(of_shards, of_weights)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
         self._move(way.moved(), cuts)

@@ -1,0 +1,378 @@
+"""A step on four shards is the step on the whole batch: the same loss, metrics and weights, but for rounding.
+
+An experiment here has batches of 11, 11, 11 and 7 examples. Their shards have 3, 3, 3, 2 and 2, 2, 2, 1, so what was
+averaged over shards, not examples, would show.
+"""
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrun.engine import devices, state
+from kerasrun.engine.prepared import prepare, start_device
+from kerasrun.errors import ModelError
+from kerasrun.experiment.load import load
+from kerasrun.pipeline.order import epoch_order
+from kerasrun.training.computation import Computation
+from kerasrun.training.train import build
+
+pytestmark = pytest.mark.tensorflow
+
+SHARDS = 4
+FEW = 2
+"""Shards of what takes long to trace."""
+STEPS = 8
+"""Two passes over 40 examples."""
+LOGS = 1e-6
+WEIGHTS = 1e-5
+"""Sums in another order differ by some 1e-7 of a gradient; eight steps of a learning rate of 0.1 or less, through which
+a difference grows, come to less than this."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Write 40 examples of each kind."""
+    folder, random = tmp_path_factory.mktemp("examples"), np.random.default_rng(5)
+    classes = np.arange(40) % 3
+    pictures = random.integers(0, 100, (40, 8, 8)) + 60 * classes[:, None, None]
+    colours = random.integers(0, 256, (40, 8, 8, 3))
+    ends = random.integers(2, 7, (40, 1))
+    sequences = random.normal(size=(40, 6, 2)).astype(np.float32) * (np.arange(6) < ends)[:, :, None]
+    tokens = random.integers(1, 9, (40, 6)) * (np.arange(6) < ends)
+    weight = random.uniform(0, 2, 40)
+    np.savez(folder / "pictures.npz", x_train=pictures.astype(np.uint8), y_train=classes, weight=weight)
+    np.savez(folder / "colours.npz", x_train=colours.astype(np.uint8), y_train=classes)
+    np.savez(folder / "masks.npz", x_train=pictures.astype(np.uint8), y_train=(pictures // 60 % 3).astype(np.uint8))
+    np.savez(folder / "sequences.npz", x_train=sequences, y_train=classes)
+    np.savez(
+        folder / "steps.npz",
+        x_train=sequences,
+        y_train=sequences.sum(axis=2),
+        weight=random.uniform(0, 2, (40, 6)) * (np.arange(6) < ends),
+    )
+    np.savez(folder / "tokens.npz", x_train=tokens, y_train=tokens % 3)
+    np.savez(folder / "token_classes.npz", x_train=tokens, y_train=classes)
+    rows = random.normal(size=(40, 3)).astype(np.float32)
+    np.savez(folder / "numbers.npz", x_train=rows, y_train=rows[:, :2] ** 2, weight=weight)
+    several = np.column_stack([rows.sum(axis=1) > 0, np.eye(3)[classes]]).astype(np.uint8)
+    np.savez(folder / "several.npz", x_train=rows, y_train=several)
+    lines = ["photo,age,city,kind"]
+    for place, picture in enumerate(pictures):
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"{place}.png")
+        lines.append(f"{place}.png,{place * 7 % 40},{('Bern', 'Genf', 'Chur')[place % 3]},{'ab'[place % 5 % 2]}")
+    (folder / "rows.csv").write_text("\n".join(lines))
+    return folder
+
+
+@dataclass
+class Trained:
+    logs: dict[str, float]
+    weights: dict[str, Any]
+    computation: Computation
+
+
+@pytest.fixture
+def train(folder):
+    """Take the steps of an experiment, on the whole batch or on shards."""
+
+    def run(text, shards, steps=STEPS):
+        computation = begin(folder, text, shards)
+        return take(computation, steps)
+
+    return run
+
+
+def begin(folder, text, shards):
+    file = folder / "experiment.yaml"
+    file.write_text(f"seed: 3\n{text}\n")
+    prepared = prepare(load(file))
+    return Computation(build(prepared, start_device(prepared.experiment), shards=shards))
+
+
+def take(computation, steps):
+    computation.begin_epoch()
+    assert computation.train(computation.batches(0), steps) is None
+    model = computation.model
+    logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+    return Trained(logs, state.model_arrays(model), computation)
+
+
+def require_equal(whole, sharded, logs=LOGS, weights=WEIGHTS):
+    assert sharded.logs == pytest.approx(whole.logs, rel=logs, abs=logs)
+    assert sharded.weights.keys() == whole.weights.keys()
+    for name, array in whole.weights.items():
+        np.testing.assert_allclose(sharded.weights[name], array, rtol=weights, atol=weights, err_msg=name)
+
+
+def data(name, more=""):
+    return f"data: {{npz: {{path: {name}.npz{more}}}}}\nfit: {{batch_size: 11, epochs: 9}}\n"
+
+
+PICTURES = data("pictures")
+COLOURS = data("colours")
+DENSE = PICTURES + "model: {layers: [Flatten, Dense: {units: 5, activation: relu}]}\n"
+SGD = "compile: {optimizer: {SGD: {learning_rate: 0.05}}}\n"
+
+
+def optimizer(text):
+    return f"{DENSE}compile: {{optimizer: {{{text}}}}}\n"
+
+
+def layers(text, data=PICTURES):
+    return f"{data}model: {{layers: [{text}]}}\n{SGD}"
+
+
+# Without an epsilon, Adam and its kin divide what rounding leaves of a gradient of zero by itself.
+OPTIMIZERS = {
+    "SGD": "SGD: {learning_rate: 0.05, momentum: 0.9, nesterov: true, clipvalue: 0.01}",
+    "Adam": "Adam: {learning_rate: 0.01, epsilon: 0.001, clipnorm: 0.1}",
+    "AdamW": "AdamW: {learning_rate: 0.01, epsilon: 0.001, global_clipnorm: 0.1, use_ema: true, "
+    "ema_overwrite_frequency: 3}",
+    "Lamb": "Lamb: {learning_rate: 0.01, epsilon: 0.001}",
+    "Muon": "Muon: {learning_rate: 0.01, adam_lr_ratio: 0.1}",
+    "accumulation": "SGD: {learning_rate: 0.05, gradient_accumulation_steps: 3}",
+}
+
+
+@pytest.mark.parametrize("text", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_an_optimizer_takes_the_gradient_of_the_whole_batch(train, text):
+    require_equal(train(optimizer(text), None), train(optimizer(text), SHARDS))
+
+
+LOSSES = {
+    "regularizers": layers(
+        "Flatten, Dense: {units: 5, kernel_regularizer: {L1L2: {l1: 0.01, l2: 0.02}}, activity_regularizer: {L2: "
+        "{l2: 0.03}}}"
+    ),
+    "class_weight and weights of examples": DENSE.replace("npz}", "npz, sample_weight: weight}").replace(
+        "epochs: 9", "epochs: 9, class_weight: {'1': 3}"
+    )
+    + SGD,
+    "weights of steps": layers(
+        "Dense: {units: 4, activation: tanh}",
+        data("steps", ", examples: sequences, labels: arrays, sample_weight: weight"),
+    ),
+    "ignore": layers(
+        "Conv2D: {filters: 3, kernel_size: 3, padding: same}", data("masks", ", labels: masks, ignore: [1]")
+    ),
+    "mask_zero, labels of steps": layers(
+        "Embedding: {input_dim: 9, output_dim: 4, mask_zero: true}, Dense: {units: 4}",
+        data("tokens", ", labels: masks"),
+    ),
+    "mask_zero, labels of sequences": layers(
+        "Embedding: {input_dim: 9, output_dim: 4, mask_zero: true}, GlobalAveragePooling1D", data("token_classes")
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LOSSES.values(), ids=LOSSES)
+def test_a_loss_counts_what_it_counts_in_the_whole_batch(train, text):
+    require_equal(train(text, None), train(text, SHARDS))
+
+
+DRAWS = {
+    "Dropout and its kin": layers(
+        "GaussianNoise: {stddev: 0.1}, Conv2D: {filters: 4, kernel_size: 3, activation: relu}, "
+        "SpatialDropout2D: {rate: 0.3}, Flatten, GaussianDropout: {rate: 0.2}, Dense: {units: 5}, "
+        "AlphaDropout: {rate: 0.1}, Dropout: {rate: 0.3}"
+    ),
+    "ImageDataGenerator": DENSE
+    + SGD
+    + "augmentation: {ImageDataGenerator: {rotation_range: 20, zoom_range: 0.2, brightness_range: [0.8, 1.2]}}",
+    "augmentation layers": DENSE
+    + SGD
+    + "augmentation: [RandomTranslation: {height_factor: 0.1, width_factor: 0.1}, RandomRotation: {factor: 0.05}, "
+    "RandomContrast: {factor: 0.2}]",
+}
+
+
+@pytest.mark.parametrize("text", DRAWS.values(), ids=DRAWS)
+def test_what_is_drawn_for_an_example_is_that_of_the_whole_batch(train, text):
+    require_equal(train(text, None), train(text, SHARDS))
+
+
+SEQUENCES = {
+    "recurrent": layers(
+        "Masking: {mask_value: 0.0}, LSTM: {units: 3, dropout: 0.3, recurrent_dropout: 0.3}", data("sequences")
+    ),
+    "attention": layers(
+        "Dense: {units: 4, name: a}, MultiHeadAttention: {num_heads: 2, key_dim: 3, dropout: 0.3, inputs: [a, a]}, "
+        "TimeDistributed: {layer: {Dropout: {rate: 0.3}}}, GlobalAveragePooling1D",
+        data("sequences", ", examples: sequences"),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SEQUENCES.values(), ids=SEQUENCES)
+def test_sequences_are_left_out_and_dropped_as_in_the_whole_batch(train, text):
+    require_equal(train(text, None), train(text, FEW))
+
+
+BRANCHES = {
+    "several outputs": data("several", ", labels: multi_label")
+    + """\
+model:
+  layers:
+    - Dense: {units: 4, activation: relu, name: body}
+    - Dense: {units: 1, activation: sigmoid, name: urgent}
+    - Dense: {units: 3, name: kind, inputs: [body]}
+  outputs: [urgent, kind]
+compile:
+  optimizer: {SGD: {learning_rate: 0.05}}
+  loss: {urgent: bce, kind: {CategoricalCrossentropy: {from_logits: true}}}
+  loss_weights: {kind: 0.3}
+  metrics: {urgent: [accuracy, AUC], kind: accuracy}
+""",
+    "several inputs": """\
+data: {image_table: {train: rows.csv, folder: ., label: kind, features: [age, city]}}
+fit: {batch_size: 11, epochs: 9}
+preprocessing: {features: [Normalization]}
+model:
+  layers:
+    - Conv2D: {filters: 3, kernel_size: 3, activation: relu, inputs: [image]}
+    - GlobalMaxPooling2D: {name: seen}
+    - Concatenate: {inputs: [features, seen]}
+"""
+    + SGD,
+}
+
+
+@pytest.mark.parametrize("text", BRANCHES.values(), ids=BRANCHES)
+def test_branches_of_a_network_share_a_batch(train, text):
+    require_equal(train(text, None), train(text, SHARDS))
+
+
+def compiled(text, experiment):
+    return experiment + f"compile: {{optimizer: {{SGD: {{learning_rate: 0.05}}}}, {text}}}\n"
+
+
+NUMBERS = data("numbers", ", labels: numbers") + "model: {layers: [Dense: {units: 5, activation: relu}]}\n"
+SCORES = {
+    "of classes": compiled(
+        "loss: {CategoricalCrossentropy: {label_smoothing: 0.1}}, metrics: [accuracy, AUC, "
+        "{F1Score: {average: macro}}, {MeanIoU: {num_classes: 3, sparse_y_true: false, sparse_y_pred: false}}]",
+        DENSE,
+    ),
+    "of numbers": compiled("loss: Huber, metrics: [mae, R2Score]", NUMBERS),
+    "that are sums": compiled("loss: {MeanSquaredError: {reduction: sum}}", NUMBERS),
+    "that are ratios": compiled(
+        "loss: Dice, metrics: [DiceCoef]",
+        data("masks", ", labels: masks, ignore: [1]")
+        + "model: {layers: [Conv2D: {filters: 2, kernel_size: 3, padding: "
+        "same, activation: relu}]}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SCORES.values(), ids=SCORES)
+def test_losses_and_metrics_are_those_of_the_whole_batch(train, text):
+    require_equal(train(text, None), train(text, SHARDS))
+
+
+SYNCHRONIZED = layers(
+    "Conv2D: {filters: 4, kernel_size: 3, use_bias: false}, BatchNormalization: {synchronized: true}, ReLU, Flatten"
+)
+
+
+def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train):
+    require_equal(train(SYNCHRONIZED, None), train(SYNCHRONIZED, SHARDS), logs=1e-5, weights=1e-4)
+
+
+def test_plain_normalization_moves_by_the_mean_over_shards(train, folder):
+    """The first batch has 11 examples, in shards of 3, 3, 3 and 2; each shard has its own variance."""
+    text = (
+        data("numbers", ", labels: numbers")
+        + "preprocessing: []\nmodel: {layers: [BatchNormalization: {momentum: 0.9}]}"
+    )
+    moved = train(text, SHARDS, steps=1).weights
+    with np.load(folder / "numbers.npz") as archive:
+        batch = archive["x_train"][epoch_order(3, 0, 40)[:11]]
+    shards = np.split(batch, [3, 6, 9])
+    mean, variance = (sum(len(one) * statistic(one, axis=0) for one in shards) / 11 for statistic in (np.mean, np.var))
+    (moving_mean,) = (array for name, array in moved.items() if name.endswith("moving_mean"))
+    (moving_variance,) = (array for name, array in moved.items() if name.endswith("moving_variance"))
+    np.testing.assert_allclose(moving_mean, 0.1 * mean, atol=1e-6)
+    np.testing.assert_allclose(moving_variance, 0.9 + 0.1 * variance, atol=1e-6)
+
+
+STAGES = (
+    PICTURES
+    + """\
+model:
+  layers: [Flatten, Dense: {units: 6, activation: relu, name: first}, Dense: {units: 5, name: second}]
+stages:
+  - {epochs: 1, trainable: second, optimizer: {SGD: {learning_rate: 0.05}}}
+  - {epochs: 1, trainable: true, optimizer: {SGD: {learning_rate: 0.01, momentum: 0.9}}}
+"""
+).replace(", epochs: 9", "")
+
+
+def test_stages_and_features_of_frozen_layers_are_those_of_the_whole_batch(folder):
+    def trained(shards):
+        computation = begin(folder, STAGES, shards)
+        computation.measure_budget()
+        computation.choose_frozen_part([])
+        assert computation.frozen is not None
+        assert computation.compute_frozen_part(lambda: False)
+        first = take(computation, STEPS // 2)
+        computation.enter_stage(0, 1)
+        return first, take(computation, STEPS // 2)
+
+    for whole, sharded in zip(trained(None), trained(SHARDS), strict=True):
+        require_equal(whole, sharded)
+
+
+def said(folder, text, caplog, shards=SHARDS):
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "kerasrun"):
+        begin(folder, text, shards)
+    return caplog.text
+
+
+PLAIN = SYNCHRONIZED.replace("synchronized: true", "synchronized: false")
+
+
+def test_what_shards_compute_otherwise_is_said_at_the_start(folder, caplog):
+    assert "BatchNormalization that learns normalizes each shard by itself" in said(folder, PLAIN, caplog)
+    half = said(folder, DENSE + "precision: mixed_bfloat16", caplog)
+    assert "precision: mixed_bfloat16 rounds the gradient of each shard" in half
+    (folder / "energy.py").write_text(ENERGY)
+    of_plugin = said(folder, f"{DENSE.replace('Flatten', 'Flatten, Energy')}plugins: [energy.py]", caplog)
+    assert "energy.py: what add_loss adds is averaged over examples" in of_plugin
+
+
+ENERGY = """
+import keras
+
+@keras.saving.register_keras_serializable()
+class Energy(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.sum(x))
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "shards"),
+    [
+        (SYNCHRONIZED, SHARDS),
+        (PLAIN.replace("synchronized: false", "trainable: false"), SHARDS),
+        (DENSE, SHARDS),
+        (PLAIN, None),
+    ],
+)
+def test_nothing_is_said_where_shards_are_equal_to_the_batch(folder, caplog, text, shards):
+    assert not re.search("each shard|averaged", said(folder, text, caplog, shards))
+
+
+def test_xla_is_refused_with_shards(folder):
+    (folder / "experiment.yaml").write_text(f"{DENSE}compile: {{jit_compile: true}}\ndeterministic: false\n")
+    prepared = prepare(load(folder / "experiment.yaml"))
+    words = "compile.jit_compile: XLA cannot hold what several processes compute together; set it to auto"
+    with pytest.raises(ModelError, match=words):
+        build(prepared, devices.start(), shards=SHARDS)
