@@ -212,7 +212,8 @@ def _leads(job: Job) -> bool:
     """
     from kerasrun.training.follower import follow
 
-    job.team.require_equal(same_in_all(job))
+    with job.team.losses_explained():
+        job.team.require_equal(same_in_all(job))
     if not job.team.leads:
         with explained(job), job.team.losses_explained():
             code = follow(job)
