@@ -69,6 +69,24 @@ def started(folder, *arguments):
         process.communicate()
 
 
+@pytest.fixture
+def together(folder, monkeypatch):
+    """Run a command for each rank, as where a cluster starts them, to the end of all."""
+
+    def run(*commands):
+        addresses = free_addresses(len(commands))
+        with ExitStack() as stack:
+            processes = []
+            for rank, command in enumerate(commands):
+                monkeypatch.setenv("TF_CONFIG", Place(rank, len(commands), addresses).tf_config())
+                processes.append(forked.Forked(["-m", "kerasrun", *command], folder))
+                stack.callback(processes[-1].kill)
+            ends = [(process.communicate(), process.wait()) for process in processes]
+        assert {code for _, code in ends} == {0}, ends
+
+    return run
+
+
 def worker(parent, rank):
     """The number of the process of a rank."""
     for child in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split():
@@ -117,7 +135,7 @@ def test_two_workers_of_which_one_is_killed_end_with_the_bits_of_one_process(fol
     np.testing.assert_allclose(rows(run), rows(folder / "one" / "small-1"), rtol=0, atol=1e-6)
 
 
-def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_without_writing(folder, monkeypatch):
+def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_without_writing(folder, together):
     with started(folder, "train", "small.yaml", "--workers", 2, "-o", "stopped") as parent:
         wait_for_checkpoint(folder / "stopped")
         os.kill(worker(parent, 1), signal.SIGTERM)
@@ -128,15 +146,7 @@ def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_withou
     run, of_rank_1 = folder / "stopped" / "small-1", folder / "stopped_1" / "small-1"
     shutil.copytree(run, of_rank_1)
     before = files(of_rank_1)
-    addresses = free_addresses(2)
-    with ExitStack() as stack:
-        processes = []
-        for rank, path in enumerate([run, of_rank_1]):
-            monkeypatch.setenv("TF_CONFIG", Place(rank, 2, addresses).tf_config())
-            processes.append(forked.Forked(["-m", "kerasrun", "resume", path], folder))
-            stack.callback(processes[-1].kill)
-        ends = [(process.communicate(), process.wait()) for process in processes]
-    assert [code for _, code in ends] == [0, 0], ends
+    together(["resume", run], ["resume", of_rank_1])
     assert bits(run) == bits(folder / "sharded" / "small-1")
     assert files(of_rank_1) == before
 
@@ -171,6 +181,11 @@ class Failing(keras.layers.Layer):
             return tf.ensure_shape(tf.py_function(fail_later, [x], x.dtype), x.shape)
         return x
 """
+
+
+def test_a_dry_run_in_two_processes_tries_a_batch_and_leaves_nothing(folder, together):
+    together(*[["train", "small.yaml", "--dry-run", "-o", "dry"]] * 2)
+    assert not (folder / "dry").exists()
 
 
 def test_an_error_in_one_worker_alone_ends_all_with_one_message(folder):
