@@ -50,7 +50,7 @@ def begins_workers(
         devices: the numbers of the GPUs that the experiment names.
 
     Raises:
-        UsageError: if `workers` is neither a number nor `slurm`.
+        UsageError: if `workers` is neither a number nor `slurm`, does not divide the shards, or this is Windows.
         WorkersError: if Slurm has started nothing.
     """
     if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
@@ -65,6 +65,11 @@ def begins_workers(
     count = int(workers)
     if count == 1:
         return False
+    if sys.platform == "win32":
+        raise UsageError(
+            "--workers N: Windows cannot pass a pipe on to the processes that are to tell how far they are; train in "
+            "one process, or set TF_CONFIG for each"
+        )
     if (shards or count) % count:
         raise UsageError(f"--workers {count}: cannot share {shards} shards evenly; take a divisor of {shards}")
     from kerasrun.workers import parent

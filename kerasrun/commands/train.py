@@ -69,7 +69,7 @@ def train(
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     if dry_run:
-        try_out(file, overrides=changes, output=output, branch=branch, trust=trust)
+        try_out(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
     else:
         run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
         with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training

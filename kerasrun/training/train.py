@@ -180,15 +180,21 @@ def dry_run(
     output: str | Path = Path("runs"),
     branch: Branch | None = None,
     trust: bool = False,
+    shards: int | None = None,
 ) -> None:
-    """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it."""
+    """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it.
+
+    Arguments as for `train`.
+    """
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust)
+    job = _new_job(loaded, origin, trust=trust, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
+    if not _leads(job):
+        return
     with atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
-        with _placed(loaded), explained(job):
+        with _placed(loaded), explained(job), job.team.losses_explained():
             loop.try_one_batch()
 
 
@@ -217,7 +223,8 @@ def _leads(job: Job) -> bool:
     """
     from kerasrun.training.follower import follow
 
-    job.team.require_equal(same_in_all(job))
+    with job.team.losses_explained():
+        job.team.require_equal(same_in_all(job))
     if not job.team.leads:
         with explained(job), job.team.losses_explained():
             code = follow(job)

@@ -1,0 +1,210 @@
+"""One run in several processes, from the command line to its files: small trainings on digits of 8×8 pixels."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from kerasrun.workers.cluster import Place, free_addresses
+from tests import forked
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "data" / "digits" / "digits.npz"
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the workers are found in /proc"),
+]
+
+# Batches of 48, 48, 48, 48 and 8 examples.
+EXPERIMENT = """
+name: small
+seed: 3
+data: {npz: {path: digits.npz}}
+model: {MLP: {units: [16], dropout: 0.2}}
+compile: {optimizer: {Adam: {learning_rate: 0.01}}, metrics: [accuracy]}
+fit: {batch_size: 48, epochs: 8, validation_data: test}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The experiment, 200 + 60 digits, and two whole runs of one process: of whole batches, and of two shards."""
+    folder = tmp_path_factory.mktemp("workers")
+    with np.load(DIGITS) as digits:
+        kept = {name: digits[name][: 200 if "train" in name else 60] for name in digits}
+    np.savez(folder / "digits.npz", **{name: one[:, ::4, ::4] if one.ndim > 1 else one for name, one in kept.items()})
+    (folder / "small.yaml").write_text(EXPERIMENT, encoding="utf-8")
+    for name, options in {"one": (), "sharded": ("--shards", 2)}.items():
+        done = forked.run(["-m", "kerasrun", "train", "small.yaml", "-o", name, *options], folder)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@contextmanager
+def started(folder, *arguments):
+    """A parent of workers, and whatever of it is left ended afterwards: a parent that is gone has no workers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kerasrun", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def together(folder, monkeypatch):
+    """Run a command for each rank, as where a cluster starts them, to the end of all."""
+
+    def run(*commands):
+        addresses = free_addresses(len(commands))
+        with ExitStack() as stack:
+            processes = []
+            for rank, command in enumerate(commands):
+                monkeypatch.setenv("TF_CONFIG", Place(rank, len(commands), addresses).tf_config())
+                processes.append(forked.Forked(["-m", "kerasrun", *command], folder))
+                stack.callback(processes[-1].kill)
+            ends = [(process.communicate(), process.wait()) for process in processes]
+        assert {code for _, code in ends} == {0}, ends
+
+    return run
+
+
+def worker(parent, rank):
+    """The number of the process of a rank."""
+    for child in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split():
+        variables = dict(one.split("=", 1) for one in Path(f"/proc/{child}/environ").read_text().split("\0") if one)
+        if json.loads(variables["TF_CONFIG"])["task"]["index"] == rank:
+            return int(child)
+    raise AssertionError(f"no process of rank {rank}")
+
+
+def wait_for_checkpoint(runs):
+    """Wait until training goes on from an epoch that is saved."""
+    deadline = time.monotonic() + 60
+    while not any(int(path.name) for path in runs.glob("*/checkpoints/[0-9]*") if path.name.isdecimal()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def bits(run):
+    """The digest of every variable in the newest checkpoint, and of the table."""
+    found = hashlib.sha256((run / "metrics.csv").read_bytes())
+    newest = max(path for path in run.glob("checkpoints/[0-9]*") if path.name.isdecimal())
+
+    def add(name, entry):
+        if isinstance(entry, h5py.Dataset):
+            found.update(name.encode() + entry[()].tobytes())
+
+    with h5py.File(newest / "state.h5") as state:
+        state.visititems(add)
+    return newest.name, found.hexdigest()
+
+
+def rows(run):
+    with (run / "metrics.csv").open(encoding="utf-8") as file:
+        return np.array([[float(value) for value in row.values()] for row in csv.DictReader(file)])
+
+
+def test_two_workers_of_which_one_is_killed_end_with_the_bits_of_one_process(folder):
+    with started(folder, "train", "small.yaml", "--workers", 2, "-o", "killed") as parent:
+        wait_for_checkpoint(folder / "killed")
+        os.kill(worker(parent, 1), signal.SIGKILL)
+        _, said = parent.communicate(timeout=120)
+    assert parent.returncode == 0, said
+    assert said.count("was killed by SIGKILL, after step ") == said.count("going on from the checkpoint of step ") == 1
+    run = folder / "killed" / "small-1"
+    assert bits(run) == bits(folder / "sharded" / "small-1")
+    np.testing.assert_allclose(rows(run), rows(folder / "one" / "small-1"), rtol=0, atol=1e-6)
+
+
+def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_without_writing(folder, together):
+    with started(folder, "train", "small.yaml", "--workers", 2, "-o", "stopped") as parent:
+        wait_for_checkpoint(folder / "stopped")
+        os.kill(worker(parent, 1), signal.SIGTERM)
+        _, said = parent.communicate(timeout=120)
+    assert parent.returncode == 143, said
+    assert said.count("stopped by SIGTERM") == 1
+
+    run, of_rank_1 = folder / "stopped" / "small-1", folder / "stopped_1" / "small-1"
+    shutil.copytree(run, of_rank_1)
+    before = files(of_rank_1)
+    together(["resume", run], ["resume", of_rank_1])
+    assert bits(run) == bits(folder / "sharded" / "small-1")
+    assert files(of_rank_1) == before
+
+
+def files(folder):
+    """Every file and folder, its content, and when it was changed."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.is_file() and path.read_bytes())
+        for path in folder.rglob("*")
+    }
+
+
+# The layer is traced in both processes; once it has been called some times, one of them cannot go on.
+PLUGIN = """
+import json
+import os
+import keras
+import tensorflow as tf
+
+calls = []
+
+def fail_later(x):
+    calls.append(x)
+    if len(calls) > 8:
+        raise RuntimeError("this machine has no more")
+    return x
+
+@keras.saving.register_keras_serializable()
+class Failing(keras.layers.Layer):
+    def call(self, x):
+        if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 1:
+            return tf.ensure_shape(tf.py_function(fail_later, [x], x.dtype), x.shape)
+        return x
+"""
+
+
+def test_a_dry_run_in_two_processes_tries_a_batch_and_leaves_nothing(folder, together):
+    together(*[["train", "small.yaml", "--dry-run", "-o", "dry"]] * 2)
+    assert not (folder / "dry").exists()
+
+
+def test_an_error_in_one_worker_alone_ends_all_with_one_message(folder):
+    (folder / "failing.py").write_text(PLUGIN, encoding="utf-8")
+    model = "model: {layers: [Flatten, Failing, {Dense: {units: 10, activation: softmax}}]}\nplugins: [failing.py]"
+    text = EXPERIMENT.replace("model: {MLP: {units: [16], dropout: 0.2}}", model)
+    (folder / "failing.yaml").write_text(text, encoding="utf-8")
+    with started(folder, "-q", "train", "failing.yaml", "--workers", 2, "-o", "failed") as parent:
+        _, said = parent.communicate(timeout=120)
+    assert parent.returncode == 1, said
+    assert said.startswith("worker 1: error: ")
+    assert said.count("error: ") == 1
+
+
+def test_a_batch_that_leaves_a_shard_empty_is_refused_in_one_sentence(folder):
+    done = forked.run(["-m", "kerasrun", "-q", "train", "small.yaml", "-o", "refused", "--shards", 16], folder)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: the last batch of 200 examples in batches of 48 has 8, fewer than the 16 parts that workers share: set "
+        "another fit.batch_size"
+    )
+    assert not (folder / "refused").exists()
