@@ -164,9 +164,7 @@ class Team:
                 raise
             own = self.place.named(self.place.rank)
             when = f"after step {self.step}" if self.step else "before the first step"
-            raise LostWorkerError(
-                f"{self._lost(str(error))}, {when} of {own}; start all again, with kerasrun resume if there is a checkpoint"
-            ) from error
+            raise LostWorkerError(f"{self._lost(str(error))}, {when} of {own}; start all again") from error
 
     def _lost(self, said: str) -> str:
         """Return who is lost, by what TensorFlow says, and else that."""
