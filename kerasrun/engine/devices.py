@@ -21,6 +21,7 @@ from kerasrun.reading.inputs import usable_cores
 from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
+from kerasrun.workers.arrival import wait_for_all
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
@@ -102,6 +103,8 @@ def start(
         DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
             deterministic operations where others are wanted or the other way round.
         OutOfMemoryError: if it finds no memory to start.
+        LostWorkerError: if another process that trains with this one has not come in time.
+        WorkersError: if the processes that have come contradict each other.
     """
     # Errors too: what matters is raised, and oneDNN writes a line for each kernel that it does not have.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -133,8 +136,11 @@ def start(
     # In this order, so that a device that is refused leaves the process free to begin in the other way.
     device = choose(gpus, request, chosen)
     device = replace(device, deterministic=_set_determinism(tf, deterministic), place=place)
+    joins = place.count > 1 and not _has_joined
+    if joins:
+        wait_for_all(place)
     with _held_back_stderr(first_start):
-        _prepare(tf, device)
+        _prepare(tf, device, joins=joins)
     return replace(device, models=_models(tf, device))
 
 
@@ -237,7 +243,11 @@ def _models(tf: Any, device: Device) -> tuple[str, ...]:
     return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in chosen)
 
 
-def _prepare(tf: Any, device: Device) -> None:
+_has_joined = False
+"""Whether this process is one of a cluster already, which it stays to its end."""
+
+
+def _prepare(tf: Any, device: Device, *, joins: bool) -> None:
     """Join the others, and use the device once, so that TensorFlow prints all its messages about it now."""
     try:
         if device.kind == "gpu":
@@ -247,10 +257,12 @@ def _prepare(tf: Any, device: Device) -> None:
             tf.config.set_visible_devices([], "GPU")
     except RuntimeError as error:
         raise DeviceError(f"TensorFlow already uses other devices in this process: {error}") from error
-    if device.place.count > 1:
+    if joins:
+        global _has_joined
         from kerasrun.workers import collectives
 
         collectives.join(device.place)
+        _has_joined = True
     with tf.device(device.names[0]):
         tf.constant(0.0) + 1.0
 

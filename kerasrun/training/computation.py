@@ -69,7 +69,9 @@ class Computation:
     def train(self, batches: Batches, steps: int) -> int | None:
         """Train on the next `steps` batches; return as `FusedSteps`."""
         self.team.say(Order.TRAIN, steps)
-        return self.fused(batches, steps)
+        bad = self.fused(batches, steps)
+        self.team.step += steps
+        return bad
 
     def share_state(self) -> None:
         """Give every process the state of rank 0."""
@@ -163,6 +165,7 @@ class Computation:
     def batches(self, first_step: int) -> Batches:
         """Make the batches that train, from a global step on; of each the shards of this process."""
         self.team.say(Order.MAKE_BATCHES, first_step)
+        self.team.step = first_step
         fit = self.job.experiment.fit
         of_both: dict[str, Any] = {
             "batch_size": fit.batch_size,

@@ -15,7 +15,6 @@ def follow(job: Job) -> int:
     """
     computation = Computation(job)
     batches: Batches | None = None
-    step = 0
     with StopRequest() as stop:
         job.team.stop = stop
         while True:
@@ -34,14 +33,12 @@ def follow(job: Job) -> int:
                 case Order.COMPUTE_FROZEN_PART:
                     computation.compute_frozen_part(lambda: False)
                 case Order.MAKE_BATCHES:
-                    step = int(first)
-                    batches = computation.batches(step)
+                    batches = computation.batches(int(first))
                 case Order.BEGIN_EPOCH:
                     computation.begin_epoch()
                 case Order.TRAIN:
                     assert batches is not None
                     computation.train(batches, int(first))
-                    step += int(first)
-                    channel.tell(step=step)
+                    channel.tell(step=job.team.step)
                 case Order.EVALUATE:
                     computation.validate()

@@ -195,8 +195,8 @@ class TrainingLoop:
                 atomic.require_files(written)
         self._gather_listeners()
         redirected, closed = contextlib.redirect_stdout(sys.stderr), closed_if_interrupted(self.callbacks, self.run)
-        led = self.job.team.led(self.stop)
-        with self.stop, led, self.progress.shown(), redirected, self.writer, closed:
+        self.job.team.stop = self.stop
+        with self.stop, self.progress.shown(), redirected, self.writer, closed:
             yield
 
     def _gather_listeners(self) -> None:

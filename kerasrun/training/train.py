@@ -76,9 +76,8 @@ def train(
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not _leads(job):
         return None
-    said = description(Path(file), overrides, job, job.device, job.team.shards)
-    run = directory.create(Path(output), job.experiment.name)
-    with owned(run) as status:
+    with job.team.led(), owned(directory.create(Path(output), job.experiment.name)) as status:
+        run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
         atomic.write_text(run.experiment_file, loaded.text)
@@ -125,7 +124,7 @@ def resume(
     if not place.leads:
         _follow_resumed(run, overrides, place, trust=trust)
         return None
-    with owned(run) as status:
+    with owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -156,6 +155,7 @@ def resume(
         plugins.require_of_run(run.root, trust=trust)
         job = build(prepared, device, shards=shards)
         _leads(job)
+        led.enter_context(job.team.led())
         loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))

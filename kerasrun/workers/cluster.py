@@ -62,6 +62,10 @@ class Place:
         """Return how many processes share the host of this one, itself included."""
         return sum(_host(address) == self.host for address in self.addresses)
 
+    def named(self, rank: int) -> str:
+        """Return how to call a process in a message."""
+        return f"worker {rank} ({self.addresses[rank]})"
+
     def tf_config(self) -> str:
         """Return the JSON text of TF_CONFIG for this process; every task is a `worker`, its index is its rank."""
         return json.dumps({"cluster": {"worker": self.addresses}, "task": {"type": "worker", "index": self.rank}})

@@ -4,8 +4,10 @@ Whatever is said is the largest of what each process gives: the order, by rank 0
 stop, by whoever got one.
 """
 
+import contextlib
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,6 +71,8 @@ class Team:
         self.processes = Processes(place.rank, place.count, device) if place.count > 1 else None
         self.stop: Stops | None = None
         """What asks this process to stop: on rank 0 it hears of the signals of all."""
+        self.step = 0
+        """How many steps this process has done, those before a resume included."""
 
     @property
     def collectives(self) -> Collectives:
@@ -133,7 +137,7 @@ class Team:
         numbers = self.in_order(np.array([int.from_bytes(one) for one in digests], np.float64))
         for rank in range(1, self.workers):
             if wrong := [name for name, same in zip(facts, numbers[rank] == numbers[0], strict=True) if not same]:
-                raise WorkersError(f"{self.named(rank)} has another {' and '.join(wrong)} than rank 0")
+                raise WorkersError(f"{self.place.named(rank)} has another {' and '.join(wrong)} than rank 0")
 
     def require_equal_state(self, arrays: Mapping[str, NDArray[Any]], step: int) -> int:
         """Return a checksum of the state, which is that of every process.
@@ -144,12 +148,8 @@ class Team:
         own = checksum(arrays)
         of_all = self.in_order(np.array([own], np.float64))[:, 0]
         if (different := np.flatnonzero(of_all != of_all[0])).size:
-            raise WorkersError(f"{self.named(int(different[0]))} has other weights than rank 0 after step {step}")
+            raise WorkersError(f"{self.place.named(int(different[0]))} has other weights than rank 0 after step {step}")
         return own
-
-    def named(self, rank: int) -> str:
-        """Return how to call a process in a message."""
-        return f"worker {rank} ({self.place.addresses[rank]})"
 
     @contextmanager
     def losses_explained(self) -> Iterator[None]:
@@ -162,28 +162,46 @@ class Team:
         except Exception as error:
             if self.workers == 1 or not is_loss(error):
                 raise
-            reason = " ".join(str(error).split())
-            raise LostWorkerError(f"another worker is lost: TensorFlow says: {reason[:200]}") from error
+            own = self.place.named(self.place.rank)
+            when = f"after step {self.step}" if self.step else "before the first step"
+            raise LostWorkerError(f"{self._lost(str(error))}, {when} of {own}; start all again") from error
+
+    def _lost(self, said: str) -> str:
+        """Return who is lost, by what TensorFlow says, and else that."""
+        ranks = {int(rank) for rank in re.findall(r"/job:worker/replica:0/task:(\d+)", said)} - {self.place.rank}
+        if "RPC: /tensorflow.CoordinationService" in said:  # which is a service of rank 0
+            ranks = {0}
+        if not ranks:
+            reason = said.partition("aborted by:")[2] or said
+            return f"another worker is lost ({' '.join(reason.split())[:200]})"
+        return f"{' and '.join(map(self.place.named, sorted(ranks)))} {'is' if len(ranks) == 1 else 'are'} lost"
 
     @contextmanager
-    def led(self, stop: Stops) -> Iterator[None]:
-        """Tell the others how the block ended, on rank 0; `stop` hears of the signals of all meanwhile."""
-        self.stop = stop
-        code = 0
+    def led(self) -> Iterator[None]:
+        """Tell the others how the block ended, on rank 0.
+
+        Raises:
+            LostWorkerError: if nobody is there to hear that it ended well.
+        """
         try:
             yield
+        except (LostWorkerError, WorkersError):
+            raise  # the others raise the same, and wait for nothing
         except KerasrunError as error:
-            code = error.exit_code
+            self._end(error.exit_code)
             raise
-        except Exception as error:
-            code = _BUG
-            if is_loss(error):
-                self.processes = None  # nobody is there to hear of it
+        except Exception:
+            self._end(_BUG)
             raise
         except BaseException:
-            code = 1
+            self._end(KerasrunError.exit_code)
             raise
-        finally:
+        with self.losses_explained():
+            self.say(Order.END)
+
+    def _end(self, code: int) -> None:
+        """Have the others end for an error of this process, which counts whoever hears of it."""
+        with contextlib.suppress(LostWorkerError), self.losses_explained():
             self.say(Order.END, code)
 
 

@@ -1,0 +1,208 @@
+"""Wait until every process of a cluster has come, before TensorFlow joins them.
+
+TensorFlow's own waiting has no end, says nothing, and keeps Python from running meanwhile: no signal would be heard.
+
+Rank 0 listens where TensorFlow will listen later. The others connect to it, and each side says one line of JSON, which
+is kerasrun's own format:
+
+| message | by |
+| --- | --- |
+| `{"rank": 1, "addresses": ["host:port", …]}` | a process that has come |
+| `{"begin": true}` | rank 0, when all have |
+| `{"lost": "…"}` or `{"wrong": "…"}` | rank 0, which then ends for this reason, as all do |
+"""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kerasrun.errors import KerasrunError, LostWorkerError, WorkersError
+from kerasrun.workers.cluster import Place
+
+logger = logging.getLogger("kerasrun")
+
+SECONDS = 300.0
+"""How long to wait: machines fetch images of containers, and read their data, some minutes faster or slower."""
+_SECONDS_UNTIL_TOLD = 10.0
+_SECONDS_TO_ANSWER = 5.0
+_SECONDS_BETWEEN_TRIALS = 0.2
+_LONGEST_LINE = 2**16
+
+
+def wait_for_all(place: Place, seconds: float = SECONDS) -> None:
+    """Return when every process has come, with the same list of addresses, and rank 0 reaches each at its own.
+
+    Args:
+        seconds: how long rank 0 waits for the others, and they for rank 0.
+
+    Raises:
+        LostWorkerError: if one has not come by then; every one that has raises the same.
+        WorkersError: if the address of this process is taken, two processes have one rank, or their lists differ.
+    """
+    with _listening(place) as listener:
+        if place.leads:
+            _Arrivals(place, listener, seconds).wait()
+        else:
+            _come(place, seconds)
+
+
+@contextlib.contextmanager
+def _listening(place: Place) -> Iterator[socket.socket]:
+    """Hold the port of this process, so that it can be reached there; TensorFlow takes it over."""
+    port = _target(place, place.rank)[1]
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        listener = socket.create_server(("", port), family=family, backlog=place.count, dualstack_ipv6=both)
+    except OSError as error:
+        raise WorkersError(f"{place.named(place.rank)} cannot listen at its port: {_reason(error)}") from error
+    with listener:
+        yield listener
+
+
+class _Arrivals:
+    """The connections to rank 0 of those that have come."""
+
+    def __init__(self, place: Place, listener: socket.socket, seconds: float) -> None:
+        self._place = place
+        self._listener = listener
+        self._seconds = seconds
+        self._came: dict[int, socket.socket] = {}
+
+    def wait(self) -> None:
+        """Wait for all, and tell those that have come how it went on."""
+        try:
+            self._wait()
+            self._reach_all()
+            self._tell_all({"begin": True})
+        except KerasrunError as error:
+            self._tell_all({"lost" if isinstance(error, LostWorkerError) else "wrong": str(error)})
+            raise
+        finally:
+            for connection in self._came.values():
+                connection.close()
+
+    def _wait(self) -> None:
+        begun, told = time.monotonic(), False
+        self._listener.settimeout(_SECONDS_BETWEEN_TRIALS)
+        while missing := self._missing():
+            waited = time.monotonic() - begun
+            if waited >= self._seconds:
+                raise _not_come(self._place, missing, self._seconds)
+            if waited >= _SECONDS_UNTIL_TOLD and not told:
+                logger.info("waiting for %s", _listed(self._place, missing))
+                told = True
+            with contextlib.suppress(TimeoutError):
+                self._take(self._listener.accept()[0])
+
+    def _missing(self) -> list[int]:
+        """Return who has not come, or has gone again since."""
+        for rank in [rank for rank, connection in self._came.items() if _is_closed(connection)]:
+            self._came.pop(rank).close()
+        return [rank for rank in range(1, self._place.count) if rank not in self._came]
+
+    def _take(self, connection: socket.socket) -> None:
+        said = _line(connection, _SECONDS_TO_ANSWER)
+        rank = said.get("rank")
+        if not isinstance(rank, int) or not 0 <= rank < self._place.count:
+            connection.close()  # no worker: whatever tries the ports of a network
+            return
+        self._missing()
+        if rank in self._came or rank == 0:
+            twice = f"two processes say that they are {self._place.named(rank)}: each task has an index of its own"
+            with connection:
+                _tell(connection, {"wrong": twice})
+            raise WorkersError(twice)
+        self._came[rank] = connection
+        if said.get("addresses") != list(self._place.addresses):
+            raise WorkersError(
+                f"{self._place.named(rank)} has another list of addresses than rank 0: {said['addresses']}"
+            )
+
+    def _reach_all(self) -> None:
+        """
+        Raises:
+            WorkersError: if one cannot be reached at its address, as TensorFlow must.
+        """
+        for rank in range(1, self._place.count):
+            try:
+                socket.create_connection(_target(self._place, rank), _SECONDS_TO_ANSWER).close()
+            except OSError as error:
+                raise WorkersError(
+                    f"{self._place.named(rank)} has come, but rank 0 does not reach it at this address: "
+                    f"{_reason(error)}"
+                ) from error
+
+    def _tell_all(self, message: dict[str, Any]) -> None:
+        for connection in self._came.values():
+            _tell(connection, message)
+
+
+def _come(place: Place, seconds: float) -> None:
+    """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
+            _tell(leader, {"rank": place.rank, "addresses": place.addresses})
+            said = _line(leader, seconds + _SECONDS_TO_ANSWER)
+            if "begin" in said:
+                return
+            if "wrong" in said:
+                raise WorkersError(said["wrong"])
+            if "lost" in said:
+                raise LostWorkerError(said["lost"])
+        time.sleep(_SECONDS_BETWEEN_TRIALS)
+    raise _not_come(place, [0], seconds)
+
+
+def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # the other side is gone: whoever waits for it learns that otherwise
+        connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _line(connection: socket.socket, seconds: float) -> dict[str, Any]:
+    """Return what the other side says, and nothing where it does not speak this language."""
+    connection.settimeout(seconds)
+    try:
+        with connection.makefile("rb") as file:
+            said = json.loads(file.readline(_LONGEST_LINE))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1)  # it says nothing more before it ends
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.setblocking(True)
+
+
+def _target(place: Place, rank: int) -> tuple[str, int]:
+    host, _, port = place.addresses[rank].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _not_come(place: Place, ranks: list[int], seconds: float) -> LostWorkerError:
+    return LostWorkerError(f"nothing was heard of {_listed(place, ranks)} within {seconds:.0f} s")
+
+
+def _listed(place: Place, ranks: list[int]) -> str:
+    return " and ".join(map(place.named, ranks))
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system says; Python adds what the message says already, and names have errors of their own."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

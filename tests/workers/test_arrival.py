@@ -1,0 +1,118 @@
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from kerasrun.errors import LostWorkerError, WorkersError
+from kerasrun.workers.arrival import wait_for_all
+from kerasrun.workers.cluster import Place, free_addresses
+
+
+def wait_in_each(places, seconds=20.0):
+    """What each process that waits ends with: None or an error, in order."""
+    ends = [None] * len(places)
+
+    def wait(number, place):
+        try:
+            wait_for_all(place, seconds)
+        except (LostWorkerError, WorkersError) as error:
+            ends[number] = error
+
+    threads = [threading.Thread(target=wait, args=(number, place)) for number, place in enumerate(places)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
+
+
+def cluster(count):
+    addresses = free_addresses(count)
+    return [Place(rank, count, addresses) for rank in range(count)]
+
+
+def test_all_that_come_begin():
+    assert wait_in_each(cluster(3)) == [None, None, None]
+
+
+def test_the_ports_are_free_again_afterwards():
+    places = cluster(2)
+    wait_in_each(places)
+    assert wait_in_each(places) == [None, None]
+
+
+def test_all_are_told_who_has_not_come():
+    places = cluster(3)
+    leader, follower = wait_in_each(places[:2], seconds=1)
+    assert str(leader) == str(follower) == f"nothing was heard of worker 2 ({places[2].addresses[2]}) within 1 s"
+    assert type(leader) is type(follower) is LostWorkerError
+
+
+def test_rank_0_that_does_not_come_is_named():
+    places = cluster(3)
+    said = {str(error) for error in wait_in_each(places[1:], seconds=1)}
+    assert said == {f"nothing was heard of worker 0 ({places[0].addresses[0]}) within 1 s"}
+
+
+def hello(rank, place):
+    """A connection to rank 0 that says it is of this rank."""
+    host, _, port = place.addresses[0].rpartition(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(json.dumps({"rank": rank, "addresses": place.addresses}).encode() + b"\n")
+    return connection
+
+
+@pytest.fixture
+def leader():
+    """The place of rank 0 of three, which waits in a thread."""
+    place = cluster(3)[0]
+    thread = threading.Thread(target=wait_in_each, args=([place],))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            hello("no rank", place).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            break
+    yield place
+    thread.join()
+
+
+def test_two_processes_of_one_rank_are_refused(leader):
+    with hello(1, leader) as first, hello(1, leader) as second, first.makefile() as one, second.makefile() as other:
+        said = json.loads(one.readline())
+        assert said == json.loads(other.readline())
+    assert said["wrong"].startswith(f"two processes say that they are worker 1 ({leader.addresses[1]}): ")
+
+
+def test_one_with_another_list_of_addresses_is_refused(leader):
+    other = Place(0, 3, (leader.addresses[0], "a:1", "b:1"))
+    with hello(1, other) as connection, connection.makefile() as file:
+        said = json.loads(file.readline())
+    assert said["wrong"].startswith(f"worker 1 ({leader.addresses[1]}) has another list of addresses than rank 0: ")
+
+
+def test_one_that_does_not_answer_at_its_address_is_refused(leader):
+    with hello(1, leader) as first, hello(2, leader), first.makefile() as file:
+        said = json.loads(file.readline())
+    assert said["wrong"] == (
+        f"worker 1 ({leader.addresses[1]}) has come, but rank 0 does not reach it at this address: Connection refused"
+    )
+
+
+def test_one_that_was_killed_while_it_waited_may_come_again(leader):
+    for _ in range(2):
+        hello(1, leader).close()
+    others = wait_in_each([Place(rank, 3, leader.addresses) for rank in (1, 2)])
+    assert others == [None, None]
+
+
+def test_a_taken_port_is_refused():
+    place = cluster(2)[0]
+    with socket.create_server(("", int(place.addresses[0].rpartition(":")[2]))):
+        (error,) = wait_in_each([place])
+    assert str(error) == f"worker 0 ({place.addresses[0]}) cannot listen at its port: Address already in use"
