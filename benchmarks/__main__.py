@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import evaluation, finetune, memory, photos, scaling, startup, training, unet
+from benchmarks import evaluation, finetune, memory, photos, scaling, startup, training, unet, workers
 from benchmarks._commands import ROOT
 from benchmarks._table import print_machine
 
@@ -83,6 +83,7 @@ def _parts(given: argparse.Namespace) -> list[Part]:
         Part(unet, "membranes"),
         Part(evaluation, "mnist"),
         Part(scaling, None),
+        Part(workers, None),
     ]
 
 
