@@ -113,6 +113,7 @@ def start(
             f"starting TensorFlow: it takes {_ADDRESSES / 1e9} GB of addresses, and the limit of this process leaves "
             f"{left / 1e9:.1f} GB; raise it (ulimit -v)"
         )
+    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
     set_variables(variables, unless_set=unless_set)
     needless = NEEDLESS if first_start else ()
     stays = uncollected() if first_start else contextlib.nullcontext()
@@ -128,7 +129,6 @@ def start(
         keras.config.set_epsilon(1e-7)
 
         tf.get_logger().setLevel(logging.WARNING)
-        place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
         chosen = dict(threads or _threads(usable_cores(), place, shards or place.count))
         _set_threads(tf, chosen)
         gpus = tf.config.list_physical_devices("GPU")

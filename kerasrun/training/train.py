@@ -183,9 +183,11 @@ def dry_run(
     job = _new_job(loaded, origin, trust=trust)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
-    with atomic.temporary_folder(Path(output), ".dry-run-") as private:
+    if not _leads(job):
+        return
+    with job.team.led(), atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
-        with _placed(loaded), explained(job):
+        with _placed(loaded), explained(job), job.team.losses_explained():
             loop.try_one_batch()
 
 
