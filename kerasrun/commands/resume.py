@@ -40,5 +40,6 @@ def resume(
     if begins_workers(workers, shards=shards, restarts=restarts, elastic=elastic):
         return
     resumed = resume_training(found, overrides=overrides or (), accept_changes=accept_changes, trust=trust)
-    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
-        typer.echo(resumed)
+    if resumed is not None:
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
+            typer.echo(resumed)

@@ -59,8 +59,9 @@ def train(
     """
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
-    devices = () if dry_run else _devices(file, changes)
-    if not dry_run and begins_workers(workers, shards=shards or 0, restarts=restarts, elastic=elastic, devices=devices):
+    devices = _devices(file, changes)
+    again = 0 if dry_run else restarts
+    if begins_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=devices):
         return
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
@@ -72,8 +73,9 @@ def train(
         try_out(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
     else:
         run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
-        with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
-            typer.echo(run)
+        if run is not None:
+            with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
+                typer.echo(run)
 
 
 def _devices(file: Path, changes: list[str]) -> tuple[int, ...]:

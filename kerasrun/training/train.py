@@ -70,9 +70,8 @@ def train(
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
-    begun = time.monotonic()
+    begun, place = time.monotonic(), from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not _leads(job):
         return None
@@ -187,12 +186,13 @@ def dry_run(
     Arguments as for `train`.
     """
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust, shards=shards)
+    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
     if not _leads(job):
         return
-    with atomic.temporary_folder(Path(output), ".dry-run-") as private:
+    with job.team.led(), atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
         with _placed(loaded), explained(job), job.team.losses_explained():
             loop.try_one_batch()

@@ -145,8 +145,11 @@ class _Arrivals:
 
 def _come(place: Place, seconds: float) -> None:
     """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    begun, told = time.monotonic(), False
+    while (waited := time.monotonic() - begun) < seconds:
+        if waited >= _SECONDS_UNTIL_TOLD and not told:
+            logger.info("waiting for %s", place.named(0))
+            told = True
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
             _tell(leader, {"rank": place.rank, "addresses": place.addresses})
             said = _line(leader, seconds + _SECONDS_TO_ANSWER)
