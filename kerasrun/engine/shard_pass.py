@@ -77,12 +77,18 @@ class ShardPass:
             for scope in self.scopes
         ]
 
+    def learned(self) -> list[list[tf.Tensor]]:
+        """Return for each shard what it computed with of each weight: its copy, or what a layer has made of that."""
+        return [[scope.get_current_value(one) for one in self.model.trainable_weights] for scope in self.scopes]
+
     def moved(self) -> list[tuple[Any, list[tf.Tensor]]]:
-        """Return every variable that does not learn but was assigned to, with its value by each shard."""
+        """Return every variable that was assigned to, with its value by each shard."""
+        given = dict(zip(map(id, self.model.trainable_weights), self.copies[0], strict=True))
+        found = self.scopes[0].state_mapping
         return [
             (one, [scope.get_current_value(one) for scope in self.scopes])
-            for one in self.model.non_trainable_variables
-            if id(one) in self.scopes[0].state_mapping
+            for one in self.model.variables
+            if found.get(id(one)) is not given.get(id(one))
         ]
 
     def _of_one(self, number: int, operation: Any, *args: Any, **kwargs: Any) -> Any:
