@@ -341,6 +341,8 @@ def test_what_shards_compute_otherwise_is_said_at_the_start(folder, caplog):
     assert "BatchNormalization that learns normalizes each shard by itself" in said(folder, PLAIN, caplog)
     half = said(folder, DENSE + "precision: mixed_bfloat16", caplog)
     assert "precision: mixed_bfloat16 rounds the gradient of each shard" in half
+    equalized = said(folder, f"{DENSE}augmentation: [Equalization]", caplog)
+    assert "augmentation: Equalization evens out the pixels of each shard by itself" in equalized
     (folder / "energy.py").write_text(ENERGY)
     of_plugin = said(folder, f"{DENSE.replace('Flatten', 'Flatten, Energy')}plugins: [energy.py]", caplog)
     assert "energy.py: what add_loss adds is averaged over examples" in of_plugin
@@ -368,6 +370,11 @@ class Energy(keras.layers.Layer):
 )
 def test_nothing_is_said_where_shards_are_equal_to_the_batch(folder, caplog, text, shards):
     assert not re.search("each shard|averaged", said(folder, text, caplog, shards))
+
+
+def test_a_layer_that_takes_whole_batches_alone_is_refused(folder):
+    with pytest.raises(ModelError, match="RandomElasticTransform distorts whole batches only"):
+        begin(folder, f"{DENSE}augmentation: [RandomFlip, RandomElasticTransform]", SHARDS)
 
 
 def test_xla_is_refused_with_shards(folder):
