@@ -10,10 +10,23 @@ import tensorflow as tf
 
 from kerasrun import plugins
 from kerasrun.errors import ModelError
+from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.schema import Experiment
 from kerasrun.workers.collectives import Collectives
 from kerasrun.workers.draws import as_in_the_whole_batch
 from kerasrun.workers.shares import Cut, Share
+
+
+def check_augmentation(experiment: Experiment) -> None:
+    """
+    Raises:
+        ModelError: if a layer that augments images works only on batches of a size that its graph knows.
+    """
+    # Keras 3.15 then puts the first image of the batch in the place of all that it distorts.
+    for number, name in enumerate(_augmenting(experiment)):
+        if name == "RandomElasticTransform":
+            message = f"augmentation: {name} distorts whole batches only, not the shards of workers: leave it out"
+            raise ModelError(message, ("augmentation", number))
 
 
 def differences(model: Any, experiment: Experiment) -> list[str]:
@@ -27,6 +40,11 @@ def differences(model: Any, experiment: Experiment) -> list[str]:
         )
     if experiment.precision != "float32":
         found.append(f"precision: {experiment.precision} rounds the gradient of each shard before they are added")
+    if equalizing := [one for one in _augmenting(experiment) if one in ("Equalization", "RandAugment")]:
+        found.append(
+            f"augmentation: {equalizing[0]} evens out the pixels of each shard by itself, and without shards those of "
+            "the whole batch"
+        )
     found += [
         f"{plugin.path.name}: what add_loss adds is averaged over examples, as is right for a mean over the batch, but "
         "not for a sum"
@@ -77,12 +95,18 @@ class ShardPass:
             for scope in self.scopes
         ]
 
+    def learned(self) -> list[list[tf.Tensor]]:
+        """Return for each shard what it computed with of each weight: its copy, or what a layer has made of that."""
+        return [[scope.get_current_value(one) for one in self.model.trainable_weights] for scope in self.scopes]
+
     def moved(self) -> list[tuple[Any, list[tf.Tensor]]]:
-        """Return every variable that does not learn but was assigned to, with its value by each shard."""
+        """Return every variable that was assigned to, with its value by each shard."""
+        given = dict(zip(map(id, self.model.trainable_weights), self.copies[0], strict=True))
+        found = self.scopes[0].state_mapping
         return [
             (one, [scope.get_current_value(one) for scope in self.scopes])
-            for one in self.model.non_trainable_variables
-            if id(one) in self.scopes[0].state_mapping
+            for one in self.model.variables
+            if found.get(id(one)) is not given.get(id(one))
         ]
 
     def _of_one(self, number: int, operation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -162,6 +186,12 @@ class _Each:
 
 def _picked(arguments: Any, number: int) -> Any:
     return keras.tree.map_structure(lambda one: one.values[number] if isinstance(one, _Each) else one, arguments)
+
+
+def _augmenting(experiment: Experiment) -> list[str]:
+    """Return the names of Keras's layers that augment."""
+    listed = experiment.augmentation
+    return [] if listed is None or isinstance(listed, ImageDataGenerator) else [one.name for one in listed]
 
 
 def _normalizations(network: Any) -> list[Any]:

@@ -53,6 +53,7 @@ class ShardedSteps(FusedSteps):
                 _Form.of(y_pred, one, *labels) for y_pred, one, (_, *labels) in zip(outputs, added, parts, strict=True)
             ]
             columns = [form.packed() for form in forms]
+        self._move(way.moved(), cuts)  # what the loss adds for a weight is of the weight as a layer has assigned it
         rows = self._gathered(columns, total)
         with tf.GradientTape() as back:
             back.watch(rows)
@@ -63,7 +64,8 @@ class ShardedSteps(FusedSteps):
             model._loss_tracker.update_state(loss, sample_weight=tf.cast(total, tf.float32))
             scaled = optimizer.scale_loss(loss)
         of_rows, *of_weights = back.gradient(scaled, [rows, *weights])
-        found = there.gradient(columns, way.copies, output_gradients=[cut.of(of_rows) for cut in cuts])
+        # As in one process it goes back to a weight as SpectralNormalization has assigned it, and no further.
+        found = there.gradient(columns, way.learned(), output_gradients=[cut.of(of_rows) for cut in cuts])
         # A loop over the steps of a sequence does not tell their shape.
         of_shards = [
             [
@@ -74,7 +76,6 @@ class ShardedSteps(FusedSteps):
         ]
         gradients = self._added(of_shards, of_weights)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
-        self._move(way.moved(), cuts)
         return model.compute_metrics(x=None, y=y, y_pred=y_pred, sample_weight=sample_weight)["loss"]
 
     def _gathered(self, columns: Sequence[tf.Tensor], total: tf.Tensor) -> tf.Tensor:
@@ -122,7 +123,7 @@ class ShardedSteps(FusedSteps):
             summed[place] = tf.cast(tf.reshape(part, one.shape), one.dtype)
 
     def _move(self, moved: Sequence[tuple[Any, Sequence[tf.Tensor]]], cuts: Sequence[Cut]) -> None:
-        """Give what moves with each step (averages, counters) the mean of what the shards made of it."""
+        """Give what layers assign in each step (averages, counters) the mean of what the shards made of it."""
         floats = [(variable, values) for variable, values in moved if values[0].dtype.is_floating]
         parts = [tf.cast(cut.size, tf.float32) / tf.cast(cut.total, tf.float32) for cut in cuts]
         changes = [

@@ -130,12 +130,11 @@ class Changed:
 
 
 CHANGES = {
-    **AUGMENTATIONS,
+    **{name: arguments for name, arguments in AUGMENTATIONS.items() if name != "RandomElasticTransform"},  # refused
     "RandAugment": {"factor": 0.6, "num_ops": 1},  # each operation traces all of its layers
     "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.4},
     "AutoContrast": {},
     "ContrastLimitedAdaptiveHistogramEqualization": {},
-    "Equalization": {},
     **{name: {"rate": 0.3} for name in NOISE},
     "GaussianNoise": {"stddev": 0.1},
 }
