@@ -7,6 +7,7 @@ metrics of batches that are not equally large.
 Not run on a GPU yet.
 """
 
+import signal
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from kerasrun.workers.cluster import Place
 
+_SECONDS_TO_JOIN = 60
 _GROUP = 1
 _ALLOWED_SECONDS = 0.0
 _keys = count(1)
@@ -24,11 +26,18 @@ _keys = count(1)
 
 
 def join(place: Place) -> None:
-    """Begin TensorFlow's cluster, before anything was computed; returns when every process has joined."""
+    """Begin TensorFlow's cluster, before anything was computed, when all have come (`kerasrun/workers/arrival.py`).
+
+    It takes a moment, in which Python stands still. If another process is lost in this moment, TensorFlow would wait
+    for ever, deaf to every signal that Python handles; so the system ends this process after a minute, by SIGALRM.
+    """
     cluster = tf.train.ClusterSpec({"worker": list(place.addresses)})
-    tf.distribute.MultiWorkerMirroredStrategy(
-        tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type="worker", task_id=place.rank)
-    )
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type="worker", task_id=place.rank)
+    signal.alarm(_SECONDS_TO_JOIN)
+    try:
+        tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    finally:
+        signal.alarm(0)
 
 
 def is_loss(error: BaseException) -> bool:
