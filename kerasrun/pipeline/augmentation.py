@@ -31,6 +31,8 @@ MIXES_LABELS = ("CutMix", "MixUp")
 NOISE = ("Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D")
 # What layers that compute pixels between pixels inherit.
 _TO_THE_NEAREST_PIXEL = keras.layers.RandomRotation.transform_segmentation_masks
+# Where the graph does not know how many images a batch has, Keras takes one: all become the first.
+NEEDS_KNOWN_BATCH = ("RandomElasticTransform",)
 # Keras does not say what this one does to masks; it changes contrast alone.
 LEAVES_MASKS = ("ContrastLimitedAdaptiveHistogramEqualization",)
 
@@ -165,6 +167,8 @@ class LayerAugmentation:
         if type(layer).__name__ in NOISE:
             vars(layer)["seed_generator"] = draws  # past Keras, which would count it among the layer's variables
             return layer.call(images / self.unit, training=True) * self.unit, masks
+        if type(layer).__name__ in NEEDS_KNOWN_BATCH and images.shape[0] is None:
+            return self._transform_one_by_one(layer, images, key, masks)
         # RandAugment and RandomColorJitter ask for their own generator whatever `seed=` is.
         layer._get_seed_generator = lambda backend=None: draws
         transformation = layer.get_random_transformation(images, training=True, seed=draws)
@@ -174,6 +178,21 @@ class LayerAugmentation:
             masks = self._moved(layer, masks, transformation)
             draws.count = drawn
         return layer.transform_images(images, transformation, training=True), masks
+
+    def _transform_one_by_one(
+        self, layer: Any, images: tf.Tensor, key: tf.Tensor, masks: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        given = [images] if masks is None else [images, masks]
+
+        def one(number: tf.Tensor) -> list[tf.Tensor]:
+            own = tf.random.experimental.stateless_fold_in(key, number)
+            image, *mask = (tf.ensure_shape(some[number : number + 1], [1, *some.shape[1:]]) for some in given)
+            changed = self._transform(layer, image, own, mask[0] if mask else None)
+            return [some[0] for some in changed if some is not None]
+
+        form = [tf.TensorSpec(some.shape[1:], some.dtype) for some in given]
+        changed = tf.map_fn(one, tf.range(tf.shape(images)[0]), fn_output_signature=form)
+        return changed[0], changed[1] if masks is not None else None
 
     def _moved(self, layer: Any, masks: tf.Tensor, transformation: Any) -> tf.Tensor:
         floats = tf.cast(masks, tf.float32)  # which every layer takes

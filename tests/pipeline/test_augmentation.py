@@ -123,6 +123,22 @@ def test_a_mask_moves_with_its_image_and_keeps_its_classes(name):
     assert np.array_equal(mask, masks) == (name not in MOVING or name == "RandomCrop")
 
 
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - {"RandAugment"}))  # takes the histogram of a whole batch
+def test_an_image_is_made_of_itself_alone_whether_or_not_the_size_of_a_batch_is_known(name, images):
+    import tensorflow as tf
+
+    from kerasrun.pipeline.augmentation import LayerAugmentation
+
+    augmentation = LayerAugmentation([Component(name, LAYERS[name])], seed=1)
+    others = np.concatenate([255 - images[:1], images[1:]]).astype(np.float32)
+    for rows in (len(images), None):
+        spec = [tf.TensorSpec([rows, *images.shape[1:]]), tf.TensorSpec([], tf.int64)]
+        change = tf.function(lambda x, step: augmentation(x, step)[0], input_signature=spec)
+        one, other = (change(tf.constant(x, tf.float32), tf.constant(3, tf.int64)).numpy() for x in (images, others))
+        np.testing.assert_array_equal(one[1:], other[1:])
+        assert not np.array_equal(one[0], other[0])
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "reason"),
     [
