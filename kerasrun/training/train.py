@@ -163,7 +163,10 @@ def resume(
             # Before the changes are noted as accepted: a file of an epoch to come is then always one of this course.
             atomic.remove_file(run.best_model)
         channel.tell(run=str(run), saved=checkpoint.step)
-        going_on = {"epochs": prepared.experiment.fit.epochs, fingerprint.FILES_KEY: prepared.data.files, **accepted}
+        going_on = {
+            **{"epochs": prepared.experiment.fit.epochs, "workers": now["workers"]},
+            **{fingerprint.FILES_KEY: prepared.data.files, **accepted},
+        }
         run.update_run(status="running", reason=None, error=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
