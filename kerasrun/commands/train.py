@@ -80,9 +80,11 @@ def train(
 
 def _devices(file: Path, changes: list[str]) -> tuple[int, ...]:
     """Return the GPUs that an experiment names; it is read for that only where it may name some."""
+    from kerasrun.regular_files import read_bytes
+
     try:
-        names_some = b"device" in file.read_bytes() or any(change.startswith("device") for change in changes)
-    except OSError:
+        names_some = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
+    except (OSError, ValueError):
         return ()  # who reads the experiment tells it
     if not names_some:
         return ()

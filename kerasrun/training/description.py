@@ -58,5 +58,6 @@ def same_in_all(job: Job) -> dict[str, Any]:
         "version of a package": {name: here["versions"][name] for name in ("kerasrun", "keras", "tensorflow", "numpy")},
         "kind of processor": {name: here["processor"][name] for name in ("architecture", "instruction_sets")},
         "plugin": plugins.checksums(),
+        "kind of device": job.device.kind,
         "number of threads": dict(job.device.threads),
     }

@@ -171,7 +171,7 @@ def resume(
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
         with _placed(loaded):
-            _to_its_end(run, prepared, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
+            _to_its_end(run, job, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
 
 
@@ -224,6 +224,8 @@ def _leads(job: Job) -> bool:
     Raises:
         WorkersError: if the processes do not have the same data on the same kind of machine.
     """
+    if job.team.workers == 1:
+        return True
     from kerasrun.training.follower import follow
 
     with job.team.losses_explained():
@@ -325,16 +327,16 @@ def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
     )
 
 
-def _to_its_end(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
+def _to_its_end(run: RunDirectory, job: Job, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
     """Train until the experiment or its time is at an end."""
     try:
-        with explained(prepared), loop.job.team.losses_explained():
+        with explained(job), job.team.losses_explained():
             begin()
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))
         logger.info("%s", pause)
     else:
-        _finished(run, prepared, loop)
+        _finished(run, job, loop)
 
 
 def _finished(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop") -> None:

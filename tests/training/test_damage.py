@@ -33,6 +33,7 @@ from kerasrun.training import train as training
 from kerasrun.training.writer import RunWriter
 from tests import forked
 from tests.training.exactness import digests, variables_digest
+from tests.training.stand_ins import job_of
 from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
@@ -139,7 +140,7 @@ def before_training(run, caplog, monkeypatch):
 
     caplog.clear()
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "kerasrun"):
-        patch.setattr(training, "build", lambda *_, **__: None)
+        patch.setattr(training, "build", lambda prepared, *_, **__: job_of(prepared))
         patch.setattr(training, "loop_for", lambda *_: Loop())
         with contextlib.suppress(Reached):
             kerasrun.resume(run)

@@ -29,6 +29,7 @@ from kerasrun.training.best import Best
 from kerasrun.training.writer import RunWriter
 from tests.runs.failing_disk import FailingDisk
 from tests.training.exactness import variables_digest
+from tests.training.stand_ins import job_of
 from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
@@ -92,7 +93,7 @@ def replayed(whole, monkeypatch):
         path.write_bytes(files["last.keras" if "last" in path.name else "best.keras"])
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)  # a process of its own, with pipes that it closes
-    monkeypatch.setattr(training, "build", lambda prepared, *_, **__: prepared)
+    monkeypatch.setattr(training, "build", lambda prepared, *_, **__: job_of(prepared))
     monkeypatch.setattr(training, "loop_for", lambda run, job, limit: Loop(run, job.experiment))
     monkeypatch.setattr(writing.model_file, "save", save)
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
@@ -180,7 +181,7 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
     monkeypatch.setattr(environment, "_git", lambda folder: None)
 
     def build(prepared, device, **_):
-        return SimpleNamespace(**vars(prepared), device=device, model=SimpleNamespace(jit_compile=False))
+        return job_of(prepared, device=device, model=SimpleNamespace(jit_compile=False))
 
     monkeypatch.setattr(training, "build", build)
     monkeypatch.setattr(training, "overview", lambda *about: "")
