@@ -16,7 +16,6 @@ from kerasrun.engine.building import begin_stage
 from kerasrun.engine.evaluator import Evaluator
 from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.engine.job import Job
-from kerasrun.engine.sharded_steps import ShardedSteps
 from kerasrun.engine.steps import FusedSteps
 from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
@@ -26,6 +25,7 @@ from kerasrun.runs.records import FeaturesRecord
 from kerasrun.tasks.base import Masks
 from kerasrun.training.class_weight import sample_weight
 from kerasrun.workers import channel
+from kerasrun.workers.shares import Share
 from kerasrun.workers.team import Order, checksum
 
 logger = logging.getLogger("kerasrun")
@@ -199,13 +199,14 @@ class Computation:
         return not self._of_array and is_array(self._train.inputs)
 
     def _take(self, network: Any) -> None:
-        share = self.team.share
-        self.fused = (
-            ShardedSteps(network, self.model, share, self.team.collectives, self.job.experiment.fit.batch_size)
-            if share
-            else self.fused_steps(network)
-        )
+        self.fused = self._sharded(network, self.team.share) if self.team.share else self.fused_steps(network)
         self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
+
+    def _sharded(self, network: Any, share: Share) -> FusedSteps:
+        from kerasrun.engine.sharded_steps import ShardedSteps  # a tenth of a second, which one process does without
+
+        size = self.job.experiment.fit.batch_size
+        return ShardedSteps(network, self.model, share, self.team.collectives, size)
 
     def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
         if validation is None:
