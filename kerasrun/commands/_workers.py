@@ -15,7 +15,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         metavar="N|slurm",
-        help="Train in N processes on this machine, or in those that srun has started.",
+        help="Share the work among N processes on this machine, or those that srun has started.",
         show_default=False,
     ),
 ]
