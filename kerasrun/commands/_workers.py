@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.errors import UsageError
-from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, from_tf_config
+from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, place_here
 
 Workers = Annotated[
     str | None,
@@ -39,10 +39,10 @@ STARTED_BY_US = "KERASRUN_WORKER"
 _WITH_VALUE, _ALONE = ("--workers", "--restarts"), ("--elastic",)
 
 
-def begins_workers(
+def begin_workers(
     workers: str | None, *, shards: int = 0, restarts: int = 0, elastic: bool = False, devices: Sequence[int] = ()
-) -> bool:
-    """Have several processes do this command, and end with their exit code; return False where this process does it.
+) -> None:
+    """Have several processes do this command, and end with their exit code; return where this process does it.
 
     Args:
         workers: as given; by default one for each of several devices.
@@ -56,15 +56,15 @@ def begins_workers(
     if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
         workers = str(len(devices))
     if workers is None:
-        return False
+        return
     if workers == "slurm":
         os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
-        return False
+        return
     if not workers.isdecimal() or not int(workers):
         raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
     count = int(workers)
     if count == 1:
-        return False
+        return
     if sys.platform == "win32":
         raise UsageError(
             "--workers N: Windows cannot pass a pipe on to the processes that are to tell how far they are; train in "
@@ -96,8 +96,7 @@ def begins_workers(
 
 def place_of_worker() -> Place:
     """Return which of several processes this one is that `--workers` has begun, or srun; it may be the only one."""
-    started = os.environ.get(STARTED_BY_US)
-    return (from_tf_config(os.environ.get("TF_CONFIG")) if started else None) or ONE_PROCESS
+    return place_here() if os.environ.get(STARTED_BY_US) else ONE_PROCESS
 
 
 def _without_workers(arguments: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Threshold, Trust
-from kerasrun.commands._workers import Workers, begins_workers, place_of_worker
+from kerasrun.commands._workers import Workers, begin_workers, place_of_worker
 
 GROUP, ORDER = "Use what was trained", 70
 
@@ -38,8 +38,7 @@ def evaluate(
 
     Example: kerasrun evaluate runs/lenet-1 --split validation
     """
-    if begins_workers(workers):
-        return
+    begin_workers(workers)
     from kerasrun.results.evaluation import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 

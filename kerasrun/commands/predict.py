@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
-from kerasrun.commands._workers import Workers, begins_workers, place_of_worker
+from kerasrun.commands._workers import Workers, begin_workers, place_of_worker
 from kerasrun.errors import DataError, UsageError
 
 GROUP, ORDER = "Use what was trained", 80
@@ -56,8 +56,7 @@ def predict(
 
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
-    if begins_workers(workers):
-        return
+    begin_workers(workers)
     from kerasrun.model_file import read_info
     from kerasrun.report.predictions import Unreadable, to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
-from kerasrun.commands._workers import Elastic, Restarts, Workers, begins_workers
+from kerasrun.commands._workers import Elastic, Restarts, Workers, begin_workers
 
 GROUP, ORDER = "Train it", 50
 
@@ -37,8 +37,7 @@ def resume(
 
     found = find_run(run, output) if run else newest_unfinished(output)
     shards = found.read_run().get("shards", 1) if workers else 1
-    if begins_workers(workers, shards=shards, restarts=restarts, elastic=elastic):
-        return
+    begin_workers(workers, shards=shards, restarts=restarts, elastic=elastic)
     resumed = resume_training(found, overrides=overrides or (), accept_changes=accept_changes, trust=trust)
     if resumed is not None:
         with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training

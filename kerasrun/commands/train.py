@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
-from kerasrun.commands._workers import Elastic, Restarts, Shards, Workers, begins_workers
+from kerasrun.commands._workers import Elastic, Restarts, Shards, Workers, begin_workers
 from kerasrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def train(
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
     devices = _devices(file, changes)
     again = 0 if dry_run else restarts
-    if begins_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=devices):
-        return
+    begin_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=devices)
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out

@@ -8,7 +8,6 @@ import csv
 import io
 import logging
 import math
-import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +39,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
-from kerasrun.workers.cluster import ONE_PROCESS, Place, from_tf_config
+from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
@@ -70,7 +69,7 @@ def train(
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
-    begun, place = time.monotonic(), from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    begun, place = time.monotonic(), place_here()
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not _leads(job):
@@ -119,7 +118,7 @@ def resume(
     """
     begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    place = place_here()
     if not place.leads:
         _follow_resumed(run, overrides, place, trust=trust)
         return None
@@ -189,7 +188,7 @@ def dry_run(
     Arguments as for `train`.
     """
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    place = from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    place = place_here()
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))

@@ -7,6 +7,7 @@ Kubeflow, Vertex AI and Ray write it too. Slurm's variables are those that `srun
 
 import itertools
 import json
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -73,6 +74,15 @@ class Place:
 
 ONE_PROCESS = Place(0, 1, ("",))
 """The place of a process that trains without others."""
+
+
+def place_here() -> Place:
+    """Return the place of this process by its environment: TF_CONFIG, and without it that of a process alone.
+
+    Raises:
+        WorkersError: as `from_tf_config`.
+    """
+    return from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
 
 
 def _host(address: str) -> str:

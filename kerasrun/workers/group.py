@@ -13,7 +13,6 @@ What ends them:
 Then all are killed: nothing else ends a process that waits in a collective for one that is gone.
 """
 
-import json
 import os
 import selectors
 import signal
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from kerasrun.errors import LostWorkerError
+from kerasrun.workers.cluster import Place
 from kerasrun.workers.worker import BLOCK, Worker
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -101,15 +101,12 @@ class Group:
     ) -> None:
         """Start a process for each address, with what `environment` adds for its rank and the count of all.
 
-        `TF_CONFIG` has TensorFlow's form
-        (https://www.tensorflow.org/guide/distributed_training#setting_up_the_tf_config_environment_variable).
-
         Raises:
             OSError: if one cannot be started.
         """
         for rank in range(len(addresses)):
-            place = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": rank}}
-            more = {**environment(rank, len(addresses)), "TF_CONFIG": json.dumps(place)}
+            place = Place(rank, len(addresses), tuple(addresses))
+            more = {**environment(rank, len(addresses)), "TF_CONFIG": place.tf_config()}
             worker = Worker(rank, command, {**os.environ, **more})
             self._workers.append(worker)
             for pipe, take in worker.pipes.items():

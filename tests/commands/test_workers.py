@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerasrun.commands._workers import begins_workers
+from kerasrun.commands._workers import begin_workers
 from kerasrun.errors import UsageError
 
 
@@ -18,15 +18,15 @@ from kerasrun.errors import UsageError
 )
 def test_numbers_that_do_not_fit_are_refused_in_one_sentence(workers, shards, sentence):
     with pytest.raises(UsageError) as error:
-        begins_workers(workers, shards=shards)
+        begin_workers(workers, shards=shards)
     assert str(error.value) == sentence
 
 
 def test_one_worker_is_this_process():
-    assert not begins_workers("1", shards=4)
+    assert not begin_workers("1", shards=4)
 
 
 def test_windows_has_no_parent_of_workers(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UsageError, match="Windows cannot pass a pipe on"):
-        begins_workers("2", shards=0)
+        begin_workers("2", shards=0)
