@@ -1,10 +1,11 @@
 """The job script for Slurm in docs/exact-resume.md, run by bash with programs that say what they were asked."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.docs.job_scripts import printed_by
 
 PAGE = Path(__file__).parents[2] / "docs" / "exact-resume.md"
 
@@ -20,16 +21,7 @@ def job(tmp_path):
             f'kerasrun() {{ echo kerasrun "$@"; return {code}; }}\n'
             'scontrol() { echo scontrol "$@"; }\n'
         )
-        done = subprocess.run(
-            ["bash", "-c", programs + script],
-            cwd=tmp_path,
-            env={"SLURM_JOB_ID": "7", "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stderr == ""
-        return done.stdout.splitlines()
+        return printed_by(programs + script, tmp_path, SLURM_JOB_ID="7", PATH="/usr/bin:/bin")
 
     return run
 

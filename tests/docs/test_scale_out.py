@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from kerasrun.workers.cluster import Place, from_tf_config
+from tests.docs.job_scripts import printed_by
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scale-out.md").read_text(encoding="utf-8")
 PROGRAMS = {
@@ -33,16 +33,8 @@ def run(tmp_path):
         (tmp_path / "bin" / name).chmod(0o755)
 
     def run(script, code=0, **variables):
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=tmp_path,
-            env={"PATH": f"{tmp_path / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin", "CODE": str(code), **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stderr == ""
-        return done.stdout.splitlines()
+        path = f"{tmp_path / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"
+        return printed_by(script, tmp_path, PATH=path, CODE=str(code), **variables)
 
     return run
 
