@@ -46,6 +46,7 @@ ORDER = (
         "callbacks",
     ),
     *("experiment", "runs", "workers", "pipeline", "inspection", "engine", "training", "exports", "results"),
+    "many",
     *("commands", "cli", "__main__"),
 )
 LIGHT = (

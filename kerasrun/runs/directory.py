@@ -167,20 +167,24 @@ def _read(path: Path) -> bytes:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def create(output: Path, name: str) -> RunDirectory:
-    """Make `<output>/<name>-<n>` with the next free number, status `running`, and point `latest` at it.
+def create(output: Path, name: str, number: int | None = None) -> RunDirectory:
+    """Make `<output>/<name>-<n>`, status `running`, and point `latest` at it.
 
     Two processes that call this at once get two runs.
 
+    Args:
+        number: `n`; by default the next free one.
+
     Raises:
-        RunDirectoryError: if the name is no file name or the folder cannot be written; nothing is left behind.
+        RunDirectoryError: if the name is no file name, or the folder cannot be written or is there already; nothing is
+            left behind.
     """
     if not can_name_runs(name):
         raise RunDirectoryError(f"{name!r} cannot name a run: a run's folder is called after it, expected a file name")
     output = output.absolute()
     with atomic.explained(output):
         output.mkdir(parents=True, exist_ok=True)
-        run = _make_next(output, name)
+        run = _make_next(output, name) if number is None else _make(output, name, number)
     try:
         with atomic.explained(output):
             atomic.flush_folder(output)
@@ -196,15 +200,24 @@ def create(output: Path, name: str) -> RunDirectory:
 
 
 def _make_next(output: Path, name: str) -> RunDirectory:
-    pattern = re.compile(re.escape(name) + r"-(\d+)")
-    matches = (pattern.fullmatch(entry.name) for entry in output.iterdir())
-    number = max((int(match[1]) for match in matches if match), default=0)
+    number = max(numbers_in(output, name), default=0)
     while True:
         number += 1
-        run = RunDirectory(output / f"{name}-{number}")
         with suppress(FileExistsError):  # another process took this number in the meantime
-            run.root.mkdir()
-            return run
+            return _make(output, name, number)
+
+
+def _make(output: Path, name: str, number: int) -> RunDirectory:
+    run = RunDirectory(output / f"{name}-{number}")
+    run.root.mkdir()
+    return run
+
+
+def numbers_in(folder: Path, name: str) -> list[int]:
+    """Return the numbers `n` of what is called `<name>-<n>` in a folder, sorted."""
+    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    matches = (pattern.fullmatch(entry.name) for entry in folder.iterdir())
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def _point_latest_at(run: RunDirectory) -> None:

@@ -55,6 +55,7 @@ def train(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    number: int | None = None,
 ) -> RunDirectory | None:
     """Train the experiment in `file` and return its new run; None in a process that follows another one.
 
@@ -65,6 +66,7 @@ def train(
         trust: run code that a model file brings; `run.json` says so.
         shards: into how many parts each batch is cut, for several processes to share; by default one for each process
             that `TF_CONFIG` names.
+        number: the number of the new run; by default the next one of its name.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
@@ -74,7 +76,7 @@ def train(
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not _leads(job):
         return None
-    with job.team.led(), owned(directory.create(Path(output), job.experiment.name)) as status:
+    with job.team.led(), owned(directory.create(Path(output), job.experiment.name, number)) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
