@@ -1,13 +1,14 @@
 """`--workers`: several processes that train one run, on this machine or where a cluster has started them."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from kerasrun.errors import UsageError
+from kerasrun.errors import UsageError, WorkersError
 from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, place_here
 
 Workers = Annotated[
@@ -51,7 +52,7 @@ def begin_workers(
 
     Raises:
         UsageError: if `workers` is neither a number nor `slurm`, does not divide the shards, or this is Windows.
-        WorkersError: if Slurm has started nothing.
+        WorkersError: if Slurm has started nothing, or this machine cannot start so many.
     """
     if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
         workers = str(len(devices))
@@ -60,7 +61,7 @@ def begin_workers(
     if workers == "slurm":
         os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
         return
-    if not workers.isdecimal() or not int(workers):
+    if not re.fullmatch("[1-9][0-9]{0,5}", workers):
         raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
     count = int(workers)
     if count == 1:
@@ -78,19 +79,23 @@ def begin_workers(
 
     def command(attempt: int, run: str | None) -> list[str]:
         trust = ["--trust"] if "--trust" in arguments else []
-        return [sys.executable, "-m", "kerasrun", *(arguments if run is None else ["resume", run, *trust])]
+        # -P: a typing.py in the working directory is the user's, not Python's.
+        return [sys.executable, "-P", "-m", "kerasrun", *(arguments if run is None else ["resume", run, *trust])]
 
     def smaller(of: int) -> int | None:
         return next((one for one in range(of - 1, 0, -1) if (shards or count) % one == 0), None)
 
-    code = parent.run(
-        command,
-        count,
-        addresses=free_addresses,
-        environment=lambda rank, of: {**_gpu_of(rank, devices), STARTED_BY_US: "1"},
-        smaller=smaller if elastic else None,
-        restarts=restarts,
-    )
+    try:
+        code = parent.run(
+            command,
+            count,
+            addresses=free_addresses,
+            environment=lambda rank, of: {**_gpu_of(rank, devices), STARTED_BY_US: "1"},
+            smaller=smaller if elastic else None,
+            restarts=restarts,
+        )
+    except OSError as error:
+        raise WorkersError(f"--workers {count}: this machine cannot start so many processes: {error}") from error
     sys.exit(code)
 
 

@@ -59,9 +59,9 @@ def train(
     """
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
-    devices = _devices(file, changes)
+    named = _devices(file, changes, is_needed=workers is not None)
     again = 0 if dry_run else restarts
-    begin_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=devices)
+    begin_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=named)
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
@@ -77,15 +77,19 @@ def train(
                 typer.echo(run)
 
 
-def _devices(file: Path, changes: list[str]) -> tuple[int, ...]:
-    """Return the GPUs that an experiment names; it is read for that only where it may name some."""
+def _devices(file: Path, changes: list[str], *, is_needed: bool) -> tuple[int, ...]:
+    """Return the GPUs that an experiment names; it is read for that only where it may name some.
+
+    Args:
+        is_needed: read it in any case: its mistakes are to be told before processes begin.
+    """
     from kerasrun.regular_files import read_bytes
 
     try:
         names_some = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
     except (OSError, ValueError):
-        return ()  # who reads the experiment tells it
-    if not names_some:
+        names_some = True  # who reads the experiment tells why it cannot be read
+    if not names_some and not is_needed:
         return ()
     from kerasrun.experiment.load import load
 

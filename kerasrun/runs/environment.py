@@ -7,7 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -139,18 +139,40 @@ def _cpuinfo() -> dict[str, str]:
 def _git(folder: Path) -> dict[str, Any] | None:
     """Commit and whether tracked files differ from it; None without git, outside a repository, or before a commit."""
     commit = _git_output(folder, "rev-parse", "--verify", "HEAD")
-    changes = _git_output(folder, "status", "--porcelain", "--untracked-files=no")
+    filters = _git_output(folder, "config", "--name-only", "-z", "--get-regexp", "^filter\\.")
+    changes = _git_output(
+        folder,
+        *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"),
+        without=(filters or "").split("\0"),
+    )
     if commit is None:
         return None
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
-def _git_output(folder: Path, *arguments: str) -> str | None:
-    # A repository may name a program to be run on `status`; and asking must not write to it.
-    command = ["git", "-C", str(folder), "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
+def _git_output(folder: Path, *arguments: str, without: Sequence[str] = ()) -> str | None:
+    """Return what git says; None if it fails.
+
+    A repository of someone else may name programs that `status` would run: to look for changes, to compare files, and
+    to fetch what it lacks. None of them is. And asking must not write to it.
+
+    Args:
+        without: keys of filters in the configuration that do not count.
+    """
+    values = {key: "false" if key.endswith(".required") else "" for key in without if key}
+    variables = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_CONFIG_COUNT": str(len(values) + 1)}
+    # Not by -c, which ends a key at its first equals sign.
+    for number, (key, value) in enumerate({**values, "core.fsmonitor": "false"}.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+            ["git", "-C", str(folder), "--no-optional-locks", *arguments],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -16,12 +16,15 @@ import contextlib
 import json
 import logging
 import os
+import select
 import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from kerasrun.errors import KerasrunError, LostWorkerError, WorkersError
+from kerasrun.text import json_text
+from kerasrun.text.problems import shown
 from kerasrun.workers.cluster import Place
 
 logger = logging.getLogger("kerasrun")
@@ -73,6 +76,8 @@ class _Arrivals:
         self._listener = listener
         self._seconds = seconds
         self._came: dict[int, socket.socket] = {}
+        self._new: list[_Line] = []
+        """Those that have not said yet who they are."""
 
     def wait(self) -> None:
         """Wait for all, and tell those that have come how it went on."""
@@ -84,7 +89,7 @@ class _Arrivals:
             self._tell_all({"lost" if isinstance(error, LostWorkerError) else "wrong": str(error)})
             raise
         finally:
-            for connection in self._came.values():
+            for connection in (*self._came.values(), *(line.connection for line in self._new)):
                 connection.close()
 
     def _wait(self) -> None:
@@ -98,7 +103,10 @@ class _Arrivals:
                 logger.info("waiting for %s", _listed(self._place, missing))
                 told = True
             with contextlib.suppress(TimeoutError):
-                self._take(self._listener.accept()[0])
+                self._new.append(_Line(self._listener.accept()[0], _SECONDS_TO_ANSWER))
+            for line in [line for line in self._new if line.is_over()]:
+                self._new.remove(line)
+                self._take(line.connection, line.message())
 
     def _missing(self) -> list[int]:
         """Return who has not come, or has gone again since."""
@@ -106,10 +114,9 @@ class _Arrivals:
             self._came.pop(rank).close()
         return [rank for rank in range(1, self._place.count) if rank not in self._came]
 
-    def _take(self, connection: socket.socket) -> None:
-        said = _line(connection, _SECONDS_TO_ANSWER)
-        rank = said.get("rank")
-        if not isinstance(rank, int) or not 0 <= rank < self._place.count:
+    def _take(self, connection: socket.socket, said: dict[str, Any]) -> None:
+        rank, addresses = said.get("rank"), said.get("addresses")
+        if type(rank) is not int or not 0 <= rank < self._place.count or not isinstance(addresses, list):
             connection.close()  # no worker: whatever tries the ports of a network
             return
         self._missing()
@@ -119,10 +126,9 @@ class _Arrivals:
                 _tell(connection, {"wrong": twice})
             raise WorkersError(twice)
         self._came[rank] = connection
-        if said.get("addresses") != list(self._place.addresses):
-            raise WorkersError(
-                f"{self._place.named(rank)} has another list of addresses than rank 0: {said['addresses']}"
-            )
+        if addresses != list(self._place.addresses):
+            other = shown(", ".join(map(str, addresses)))
+            raise WorkersError(f"{self._place.named(rank)} has another list of addresses than rank 0: {other}")
 
     def _reach_all(self) -> None:
         """
@@ -152,13 +158,16 @@ def _come(place: Place, seconds: float) -> None:
             told = True
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
             _tell(leader, {"rank": place.rank, "addresses": place.addresses})
-            said = _line(leader, seconds + _SECONDS_TO_ANSWER)
+            line = _Line(leader, seconds + _SECONDS_TO_ANSWER)
+            while not line.is_over():
+                select.select([leader], [], [], _SECONDS_BETWEEN_TRIALS)
+            said = line.message()
             if "begin" in said:
                 return
             if "wrong" in said:
-                raise WorkersError(said["wrong"])
+                raise WorkersError(str(said["wrong"]))
             if "lost" in said:
-                raise LostWorkerError(said["lost"])
+                raise LostWorkerError(str(said["lost"]))
         time.sleep(_SECONDS_BETWEEN_TRIALS)
     raise _not_come(place, [0], seconds)
 
@@ -168,15 +177,34 @@ def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _line(connection: socket.socket, seconds: float) -> dict[str, Any]:
-    """Return what the other side says, and nothing where it does not speak this language."""
-    connection.settimeout(seconds)
-    try:
-        with connection.makefile("rb") as file:
-            said = json.loads(file.readline(_LONGEST_LINE))
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
+class _Line:
+    """What the other side says, as it comes: nobody waits for it, and it has an end."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        connection.setblocking(False)
+        self.connection = connection
+        self._until = time.monotonic() + seconds
+        self._said = b""
+
+    def is_over(self) -> bool:
+        """Read on, and return whether nothing more is to come: the line is whole, or too long, or too late."""
+        try:
+            more = self.connection.recv(_LONGEST_LINE)
+        except BlockingIOError:
+            return time.monotonic() >= self._until
+        except OSError:
+            return True
+        self._said += more
+        return not more or b"\n" in more or len(self._said) > _LONGEST_LINE or time.monotonic() >= self._until
+
+    def message(self) -> dict[str, Any]:
+        """Return what was said, and nothing where the other side does not speak this language."""
+        self.connection.setblocking(True)
+        try:
+            said = json_text.parse(self._said.partition(b"\n")[0])
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
 
 
 def _is_closed(connection: socket.socket) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasrun.errors import WorkersError
+from kerasrun.text.problems import shown
 
 ADDRESS = re.compile(
     r"(?P<host>\[[^\[\]\s]+\]|[^\[\]\s:/]+):(?P<port>[0-9]{1,9})"
@@ -31,6 +32,8 @@ SLURM_PORTS = range(12000, 30000)
 PORTS_OF_A_JOB = 64
 """How many ports lie between the first one of a job and that of the next job."""
 
+MOST_PROCESSES = 2**16
+"""More are a mistake: "n[0-999999999]" would fill the memory before anything shows it."""
 BLOCKS = "start the tasks by `srun --distribution=block`"
 
 
@@ -87,6 +90,15 @@ def place_here() -> Place:
 
 def _host(address: str) -> str:
     return address.rpartition(":")[0]
+
+
+def _is_name(host: str) -> bool:
+    """Return whether a host of this name can be looked for: its parts have 1 to 63 characters that can be written."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def from_tf_config(text: str | None) -> Place | None:
@@ -146,6 +158,8 @@ def _address(job: str, index: int, address: Any) -> str:
     match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
     if match is None:
         raise _tf_config_error(f'has the address {address!r} for {job} {index}, which must be "host:port"')
+    if not _is_name(match["host"]):
+        raise _tf_config_error(f"has the address {address!r} for {job} {index}, whose host is no name")
     if not 1 <= int(match["port"]) <= 65535:
         raise _tf_config_error(f"has the port {match['port']} for {job} {index}, which must be in 1 to 65535")
     return match[0]
@@ -189,6 +203,8 @@ def from_slurm(environment: Mapping[str, str]) -> Place:
     )
     own_node = _variable(environment, "SLURMD_NODENAME")
     nodes, counts = _nodes(environment, count)
+    if unknown := [node for node in nodes if not _is_name(node)]:
+        raise _slurm_error(f"SLURM_STEP_NODELIST names {unknown[0]!r}, which is no host")
     if rank >= count:
         raise _slurm_error(f"SLURM_PROCID is {rank}, SLURM_STEP_NUM_TASKS is {count}")
     _check_distribution(environment.get("SLURM_DISTRIBUTION", ""), counts)
@@ -238,36 +254,44 @@ def _hosts(listed: str) -> list[str]:
     The format is that of `scontrol show hostnames` (https://slurm.schedmd.com/scontrol.html#OPT_hostnames). Of several
     brackets in a name the last one runs fastest.
     """
-    names = re.findall(r"((?:[^\[\],]|\[[^\[\]]*\])+)(?:,|$)", listed)
-    if ",".join(names) != listed:
-        raise _slurm_error(f"SLURM_STEP_NODELIST is {listed!r}, which is no list of nodes")
-    hosts = []
-    for name in names:
-        parts = re.split(r"[\[\]]", name)  # what is in brackets has an odd position
+    name = r"(?:[^\[\],]|\[[^\[\]]*+\])++"
+    if not re.fullmatch(f"{name}(?:,{name})*+", listed):
+        raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, which is no list of nodes")
+    hosts: list[str] = []
+    for one in re.findall(name, listed):
+        parts = re.split(r"[\[\]]", one)  # what is in brackets has an odd position
         choices = [_numerals(part, listed) if at % 2 else [part] for at, part in enumerate(parts)]
-        hosts += ["".join(chosen) for chosen in itertools.product(*choices)]
+        hosts += map("".join, itertools.islice(itertools.product(*choices), MOST_PROCESSES + 1))
+        if len(hosts) > MOST_PROCESSES:
+            raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, more than {MOST_PROCESSES:,} nodes")
     return hosts
 
 
 def _numerals(ranges: str, listed: str) -> list[str]:
     """Return what stands for brackets: "08-10,2" are 08, 09, 10, 2."""
-    numerals = []
+    numerals: list[str] = []
     for one in ranges.split(","):
         match = re.fullmatch("([0-9]{1,9})(?:-([0-9]{1,9}))?", one)
         if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise _slurm_error(f"SLURM_STEP_NODELIST is {listed!r}, in which {one!r} is no range")
+            raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, in which {shown(one)} is no range")
         first, last = match[1], match[2] or match[1]
+        if len(numerals) + int(last) - int(first) >= MOST_PROCESSES:
+            raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, more than {MOST_PROCESSES:,} nodes")
         numerals += [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
     return numerals
 
 
 def _tasks_per_node(text: str) -> list[int]:
     """Return the number of tasks of each node: "2(x3),1" are 2, 2, 2, 1."""
-    counts = []
+    counts: list[int] = []
     for one in text.split(","):
         match = re.fullmatch(r"([0-9]{1,9})(?:\(x([0-9]{1,9})\))?", one)
         if match is None:
-            raise _slurm_error(f"SLURM_STEP_TASKS_PER_NODE is {text!r}, in which {one!r} is no number of tasks")
+            raise _slurm_error(
+                f"SLURM_STEP_TASKS_PER_NODE is {shown(text)}, in which {shown(one)} is no number of tasks"
+            )
+        if len(counts) + int(match[2] or 1) > MOST_PROCESSES:
+            raise _slurm_error(f"SLURM_STEP_TASKS_PER_NODE is {shown(text)}, more than {MOST_PROCESSES:,} nodes")
         counts += [int(match[1])] * int(match[2] or 1)
     return counts
 

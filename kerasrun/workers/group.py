@@ -105,6 +105,8 @@ class Group:
             OSError: if one cannot be started.
         """
         for rank in range(len(addresses)):
+            if self._asked and rank:
+                return  # those that are there are stopped, and wait for no others
             place = Place(rank, len(addresses), tuple(addresses))
             more = {**environment(rank, len(addresses)), "TF_CONFIG": place.tf_config()}
             worker = Worker(rank, command, {**os.environ, **more})

@@ -1,17 +1,21 @@
 """`--workers` and what goes with it, as far as nothing is started."""
 
+import resource
 import sys
 
 import pytest
 
 from kerasrun.commands._workers import begin_workers
-from kerasrun.errors import UsageError
+from kerasrun.commands.train import train
+from kerasrun.errors import ExperimentError, UsageError, WorkersError
+from kerasrun.workers import parent
 
 
 @pytest.mark.parametrize(
     ("workers", "shards", "sentence"),
     [
         ("x", 0, "--workers x: expected a number of processes, or slurm"),
+        (6_000 * "9", 0, f"--workers {6_000 * '9'}: expected a number of processes, or slurm"),
         ("0", 0, "--workers 0: expected a number of processes, or slurm"),
         ("3", 4, "--workers 3: cannot share 4 shards evenly; take a divisor of 4"),
     ],
@@ -20,6 +24,24 @@ def test_numbers_that_do_not_fit_are_refused_in_one_sentence(workers, shards, se
     with pytest.raises(UsageError) as error:
         begin_workers(workers, shards=shards)
     assert str(error.value) == sentence
+
+
+def test_more_processes_than_the_machine_can_start_are_told_in_one_sentence():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        with pytest.raises(WorkersError, match=r"--workers 99999: this machine cannot start so many processes: .* open"):
+            begin_workers("99999")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_mistake_in_the_file_is_told_before_processes_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr(parent, "run", None)
+    file = tmp_path / "wrong.yaml"
+    file.write_text("fit: {epochs: 0}", encoding="utf-8")
+    with pytest.raises(ExperimentError, match=r"wrong.yaml:1:15"):
+        train(file, workers="1000")
 
 
 def test_one_worker_is_this_process():

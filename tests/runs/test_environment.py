@@ -70,6 +70,19 @@ def test_git_tells_commit_and_changes(repository):
     assert environment(repository)["git"] == {"commit": clean["commit"], "dirty": True}
 
 
+@pytest.mark.parametrize("name", ["x", "a=b.c"])
+def test_no_program_runs_that_a_repository_names(tmp_path, repository, name):
+    told = tmp_path / "ran"
+    for key in ("clean", "process"):
+        git(repository, "config", f"filter.{name}.{key}", f"touch {told}; cat")
+    git(repository, "config", f"filter.{name}.required", "true")
+    git(repository, "config", "core.fsmonitor", f"touch {told}")
+    (repository / ".git/info/attributes").write_text(f"* filter={name}")
+    (repository / "lenet.yaml").write_text("seed: 9\n")  # as long as before, so git has to compare the content
+    assert environment(repository)["git"]["dirty"] is True
+    assert not told.exists()
+
+
 def test_outside_a_repository_or_without_git_there_is_none(tmp_path, monkeypatch, repository):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.parent))
     assert environment(tmp_path.parent)["git"] is None

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import socket
 import threading
@@ -56,10 +57,15 @@ def test_rank_0_that_does_not_come_is_named():
     assert said == {f"nothing was heard of worker 0 ({places[0].addresses[0]}) within 1 s"}
 
 
+def connected(place):
+    """A connection to rank 0."""
+    host, _, port = place.addresses[0].rpartition(":")
+    return socket.create_connection((host, int(port)))
+
+
 def hello(rank, place):
     """A connection to rank 0 that says it is of this rank."""
-    host, _, port = place.addresses[0].rpartition(":")
-    connection = socket.create_connection((host, int(port)))
+    connection = connected(place)
     connection.sendall(json.dumps({"rank": rank, "addresses": place.addresses}).encode() + b"\n")
     return connection
 
@@ -116,3 +122,29 @@ def test_a_taken_port_is_refused():
     with socket.create_server(("", int(place.addresses[0].rpartition(":")[2]))):
         (error,) = wait_in_each([place])
     assert str(error) == f"worker 0 ({place.addresses[0]}) cannot listen at its port: Address already in use"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"[" * 65_000, b"[" * 70_000, b'{"rank": 1}', b'{"rank": true, "addresses": []}', b'{"rank": 1, "addresses": 2}'],
+    ids=["nested", "long", "bare", "bool", "number"],
+)
+def test_whatever_else_speaks_to_the_port_is_no_worker(leader, line):
+    with connected(leader) as stranger:
+        stranger.sendall(line + b"\n")
+        assert wait_in_each([Place(rank, 3, leader.addresses) for rank in (1, 2)]) == [None, None]
+
+
+def test_one_that_speaks_slowly_keeps_nobody_waiting(leader):
+    come = threading.Event()
+
+    def speak():
+        with connected(leader) as stranger, contextlib.suppress(OSError):
+            while not come.wait(0.05):
+                stranger.sendall(b" ")
+
+    slow = threading.Thread(target=speak)
+    slow.start()
+    assert wait_in_each([Place(rank, 3, leader.addresses) for rank in (1, 2)]) == [None, None]
+    come.set()
+    slow.join()
