@@ -30,7 +30,7 @@ def test_more_processes_than_the_machine_can_start_are_told_in_one_sentence():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
     try:
-        with pytest.raises(WorkersError, match=r"--workers 99999: this machine cannot start so many processes: .* open"):
+        with pytest.raises(WorkersError, match=r"--workers 99999: this machine cannot start so many processes: .*open"):
             begin_workers("99999")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
