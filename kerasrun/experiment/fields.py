@@ -1,7 +1,8 @@
 """Values → the classes of `schema.py` and of the kinds of data and model; pydantic's errors in our words."""
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -345,6 +346,11 @@ def _put(values: Any, path: Path, value: str) -> None:
 
 def _types(annotation: Any) -> set[object]:
     """Return every type in an annotation, without keys of mappings, choices of a `Literal` and marks."""
+    return _types_in(annotation)
+
+
+@functools.cache
+def _types_in(annotation: Hashable) -> set[object]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return {type(choice) for choice in arguments}

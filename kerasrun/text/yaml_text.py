@@ -181,7 +181,7 @@ class _Builder:
             if not isinstance(key, yaml.ScalarNode):
                 self.problem(key, path, "a key that is a list or a mapping", "expected a name, then ':'")
             elif key.tag == _PLAIN and key.value == "<<":
-                merged = self.merged(value, path, above) | merged
+                self.merge(value, path, above, merged)
             elif key.value in found:
                 first = found[key.value].key
                 assert first is not None
@@ -197,18 +197,17 @@ class _Builder:
                 found[key.value] = child
         return found | {key: value for key, value in merged.items() if key not in found}
 
-    def merged(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...]) -> dict[str, Node]:
-        """The mapping, or the mappings, behind `<<`; the first one counts."""
-        found: dict[str, Node] = {}
+    def merge(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...], found: dict[str, Node]) -> None:
+        """Add what the mapping, or the mappings, behind `<<` have; the first one counts."""
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(source, yaml.MappingNode):
                 merged = self.build(source, path, above).value
-                found = (merged if isinstance(merged, dict) else {}) | found
+                for key, value in merged.items() if isinstance(merged, dict) else ():
+                    found.setdefault(key, value)
             else:
                 self.problem(
                     source, path, "a merge (<<) of what is no mapping", "expected an alias of a mapping: <<: *name"
                 )
-        return found
 
     def place(self, node: yaml.Node) -> Place:
         return self.text.place(node.start_mark.line + 1, node.start_mark.column + 1)

@@ -13,10 +13,12 @@ The format is kerasrun's own; `kerasrun/workers/parent.py` reads it. It is neith
 
 import json
 import os
+import stat
 import threading
 import time
 
-from kerasrun.errors import LostWorkerError
+from kerasrun.errors import LostWorkerError, WorkersError
+from kerasrun.text.problems import shown
 
 VARIABLE = "KERASRUN_CHANNEL"
 """The environment variable with the number of the descriptor to write to."""
@@ -48,11 +50,19 @@ class Channel:
         process asks once.
 
         Raises:
-            ValueError: if the variable is not a number.
-            OSError: if the descriptor is not open.
+            WorkersError: if the variable does not name a pipe.
         """
-        descriptor = os.environ.pop(VARIABLE, None)
-        return None if descriptor is None else cls(int(descriptor))
+        written = os.environ.pop(VARIABLE, None)
+        if written is None:
+            return None
+        try:
+            descriptor = int(written)
+            is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        except (ValueError, OverflowError, OSError):
+            is_pipe = False
+        if not is_pipe:
+            raise WorkersError(f"{VARIABLE}={shown(written)} names no open pipe; unset it: --workers sets it")
+        return cls(descriptor)
 
     def tell(self, **message: bool | int | str) -> None:
         """Write a message; any thread may. Where the parent is gone, the process ends here."""
