@@ -85,11 +85,12 @@ def _devices(file: Path, changes: list[str], *, is_needed: bool) -> tuple[int, .
     """
     from kerasrun.regular_files import read_bytes
 
-    try:
-        names_some = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
-    except (OSError, ValueError):
-        names_some = True  # who reads the experiment tells why it cannot be read
-    if not names_some and not is_needed:
+    if not is_needed:
+        try:
+            is_needed = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
+        except (OSError, ValueError):
+            return ()  # who reads the experiment tells it
+    if not is_needed:
         return ()
     from kerasrun.experiment.load import load
 
