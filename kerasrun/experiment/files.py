@@ -161,6 +161,8 @@ class _Chain:
         # As it is shown in messages; pathlib's `expanduser` raises where there is no such user.
         file = FilePath(above[-1].parent, os.path.expanduser(str(node.value)))  # noqa: PTH111
         own = os.path.realpath(file)
+        tidy = os.path.normpath(file)  # another file where a folder before '..' is a link
+        file = FilePath(tidy) if os.path.realpath(tidy) == own else file
         if own in map(os.path.realpath, above):
             circle = " → ".join(map(str, [*above, file]))
             self._refuse(node, path, f"a circle of files: {circle}", "expected files that do not build on themselves")

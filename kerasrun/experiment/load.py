@@ -90,7 +90,9 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = (), *, alon
     found += rules.problems(experiment, facts, places)
     # The checks of Keras's components and the rules say more than pydantic about what they hold.
     reported = sorted(f"{problem.key_path}." for problem in found)
-    problems += found + [one for one in typed if not _begins_one(f"{one.key_path}.", reported)]
+    found += [one for one in typed if not _begins_one(f"{one.key_path}.", reported)]
+    told = {one.place for one in problems}  # such as that of a variable without a value
+    problems += [one for one in found if one.place not in told]
     if problems or experiment is None:
         raise experiment_error(problems)
     return Loaded(experiment, document, content, bases)

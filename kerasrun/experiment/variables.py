@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from kerasrun.components import PlacedText
-from kerasrun.text.problems import Problem, Suggestion, dotted, nearest, shown
+from kerasrun.text.problems import Problem, dotted, shown
 from kerasrun.text.yaml_text import NOT_TEXT, Node, Path, read_scalar, walk
 
 _MOST_CHARACTERS = 2**24
@@ -34,7 +34,7 @@ def fill(root: Node, environment: Mapping[str, str] | None, path: Path = ()) -> 
         filled += sum(map(len, values))
         fault = next((words for one in found if (words := _fault(one, environment))), None)
         if fault is None and filled > _MOST_CHARACTERS:
-            fault = "very much text from the environment", f"expected at most {_MOST_CHARACTERS:,} characters", None
+            fault = "very much text from the environment", f"expected at most {_MOST_CHARACTERS:,} characters"
         if fault:
             wrong.append((node, Problem(node.place, dotted(at), *fault)))
             continue
@@ -59,22 +59,18 @@ def _value(found: re.Match[str], environment: Mapping[str, str] | None) -> str:
     return found[0] if name is None or environment is None else environment.get(name) or default or ""
 
 
-def _fault(found: re.Match[str], environment: Mapping[str, str] | None) -> tuple[str, str, Suggestion] | None:
-    """Return what was received, what was expected, and the nearest right name, if no value is to be had."""
+def _fault(found: re.Match[str], environment: Mapping[str, str] | None) -> tuple[str, str] | None:
+    """Return what was received and what was expected, if no value is to be had."""
     name, default = found.groups()
     if found[0] == "$${" or environment is None:
         return None
     if name is None:
         rest = found.string[found.start() :].partition("}")
         expected = "expected ${NAME}, or ${NAME:-default} without braces in the default; $${ stands for ${"
-        return f"received {shown(rest[0] + rest[1])}", expected, None
+        return f"received {shown(rest[0] + rest[1])}", expected
     value = environment.get(name)
     if value is None and default is None:
-        return (
-            f"no environment variable {name}",
-            f"expected it, or a default: ${{{name}:-default}}",
-            nearest(name, environment),
-        )
+        return f"no environment variable {name}", f"expected it, or a default: ${{{name}:-default}}"
     if strange := NOT_TEXT.search(value or ""):
-        return f"the character U+{ord(strange[0]):04X} in the environment variable {name}", "expected text", None
+        return f"the character U+{ord(strange[0]):04X} in the environment variable {name}", "expected text"
     return None
