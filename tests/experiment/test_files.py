@@ -148,6 +148,16 @@ def test_a_path_is_relative_to_the_file_that_says_it(tmp_path, monkeypatch):
     assert load("mine/e.yaml", ["data.folder.path=z"]).experiment.data.path == tmp_path / "z"
 
 
+def test_a_plugin_of_a_base_is_found_beside_it(tmp_path):
+    (tmp_path / "common").mkdir()
+    decorator = "@keras.saving.register_keras_serializable()\n"
+    (tmp_path / "common" / "own.py").write_text(
+        f"import keras\n{decorator}def own_loss(y_true, y_pred): return y_pred\n"
+    )
+    write(tmp_path, common__a=SMALLEST + "plugins: [own.py]\n", e="base: common/a.yaml\ncompile: {loss: own_loss}\n")
+    assert load("e.yaml").experiment.plugins == (tmp_path / "common" / "own.py",)
+
+
 def test_each_of_three_files_is_named_for_its_own_mistake(tmp_path):
     write(
         tmp_path,
