@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from kerasrun.components import Kind, as_component, family_of, is_written_beside, kinds
 from kerasrun.experiment import where
+from kerasrun.experiment.files import BASE
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment, Section
@@ -247,6 +248,7 @@ class _Reader(Generic[Model]):
         if detail["type"] == "extra_forbidden":
             section = self.at(detail["loc"][:-1])[0]
             fields = list(section.model_fields) if section else []
+            fields = [BASE, *fields] if section is Experiment else fields
             expected = f"expected {listed(fields)}" if fields else "expected no keys"
             usual = where.usual_name(str(key))
             family = str(path[0]) if path[0] in _FAMILIES else None

@@ -74,6 +74,8 @@ class RunDirectory:
     last_model = _Entry(RunFile.LAST_MODEL)
     plugins = _Entry(RunFile.PLUGINS)
     """The folder of the plugins as they were when the run began."""
+    bases = _Entry(RunFile.BASES)
+    """The folder of the files on which the experiment builds, each under its number and its name."""
     plots = _Entry(RunFile.PLOTS)
     exports = _Entry(RunFile.EXPORTS)
     """The folder of what `export` writes."""

@@ -152,6 +152,8 @@ class RunRecord(_Always, _From, total=False):
     working_directory: str
     file: str
     """The experiment file, as an absolute path."""
+    bases: dict[FileName, str]
+    """The files on which it builds, as absolute paths, by the names of the run's copies."""
     versions: dict[str, str | None]
     platform: str
     libc: str | None

@@ -22,7 +22,7 @@ MOST_VALUES = 100_000
 """More than any experiment has; aliases of aliases reach it before they fill the memory."""
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DIGITS = r"(?:0|[1-9][0-9]{0,2}(?:_[0-9]{3})+|[1-9][0-9]*)"
 _INTEGER = re.compile(rf"[-+]?{_DIGITS}")
 _FLOAT = re.compile(
@@ -40,11 +40,13 @@ class Node:
     key: Place | None = None
     written: str | None = None
     """An unquoted scalar as it was written: `1.10`, for where text is wanted."""
+    variables: tuple[str, ...] = ()
+    """The environment variables of which it has its value."""
 
 
 def parse(content: str, text: Text, problems: list[Problem], path: Path = ()) -> Node | None:
     """Read one YAML document, the value at `path`; None where what is added to `problems` leaves nothing to read."""
-    strange = _NOT_TEXT.search(content)
+    strange = NOT_TEXT.search(content)
     if strange:
         place = place_of(content, strange.start(), text)
         received = f"the character U+{ord(strange.group()):04X}"

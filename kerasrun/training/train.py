@@ -27,6 +27,7 @@ from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
 from kerasrun.reading.data import Split
 from kerasrun.regular_files import read_bytes
+from kerasrun.run_files import RunFile, name_of_runs
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
@@ -81,6 +82,9 @@ def train(
         status.is_mine = True
         channel.tell(run=str(run))
         atomic.write_text(run.experiment_file, loaded.text)
+        bases = {f"{number}-{name_of_runs(one.path.name)}": one for number, one in enumerate(loaded.bases, 1)}
+        for name, base in bases.items():
+            atomic.write_text(run.bases / name, base.text)
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
         known_plugins.remember(plugins.checksums())
@@ -89,8 +93,8 @@ def train(
             atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
-        where = {"file": str(Path(file).absolute()), "error": None}
-        run.update_run(**said, **where, **begun_with, **trusted, jit_compile=job.model.jit_compile)
+        where = {"file": str(Path(file).absolute()), "bases": {name: str(base.path) for name, base in bases.items()}}
+        run.update_run(**said, **where, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
         with _placed(loaded):
@@ -132,10 +136,10 @@ def resume(
         checkpoint = checkpoints.newest(run)
         for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
             logger.warning("%s", note)
-        loaded = load(run.resolved_file, overrides)
+        loaded = load(run.resolved_file, overrides, alone=True)
         recorded: Mapping[str, Any] = {"shards": 1, **described(run.read_run(), run.run_file)}
-        _say_what_was_edited(run, recorded.get("file"))
-        before = load(run.resolved_file).experiment if overrides else loaded.experiment
+        _say_what_was_edited(run, recorded)
+        before = load(run.resolved_file, alone=True).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
         best = best_model(run, loaded.experiment, checkpoint)
@@ -211,10 +215,13 @@ def shards_of(recorded: Mapping[str, Any], place: Place) -> int:
 def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *, trust: bool) -> None:
     recorded = described(run.read_run(), run.run_file)
     device = start_device(
-        load(run.resolved_file).experiment, recorded["device"]["threads"], recorded["variables"], place=place
+        load(run.resolved_file, alone=True).experiment,
+        recorded["device"]["threads"],
+        recorded["variables"],
+        place=place,
     )
     # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
-    prepared = prepare(load(run.resolved_file, overrides), trust=trust, place=place)
+    prepared = prepare(load(run.resolved_file, overrides, alone=True), trust=trust, place=place)
     plugins.require_of_run(run.root, trust=trust)
     _leads(build(prepared, device, shards=shards_of(recorded, place)))
 
@@ -313,19 +320,23 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
     return loop.TrainingLoop(run, job, limit)
 
 
-def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
-    """Say that the experiment file is not what the run began with, since the run keeps its own copy."""
-    try:
-        if file is None or read_bytes(Path(file)) == read_bytes(run.experiment_file):
-            return
-    except (OSError, ValueError):  # moved or removed since, or no name of a file: nobody expects it to count
+def _say_what_was_edited(run: RunDirectory, recorded: Mapping[str, Any]) -> None:
+    """Say which files of the experiment are not what the run began with, since the run keeps its own copies."""
+    if (file := recorded.get("file")) is None:
         return
-    # Its content is not shown: a run of someone else may name any file of this machine.
-    logger.warning(
-        "%s was edited after this run began, which does not change it: the run goes on with its own copy. "
-        "What differs: diff %s %s\nTo train what the file says now: kerasrun train %s",
-        *(file, shlex.quote(str(run.experiment_file)), *[shlex.quote(str(file))] * 2),
-    )
+    copies = {run.below(RunFile.BASES, name): path for name, path in recorded.get("bases", {}).items()}
+    for copy, path in {run.experiment_file: file, **copies}.items():
+        try:
+            if read_bytes(Path(path)) == read_bytes(copy):
+                continue
+        except (OSError, ValueError):  # moved or removed since, or no name of a file: nobody expects it to count
+            continue
+        # Its content is not shown: a run of someone else may name any file of this machine.
+        logger.warning(
+            "%s was edited after this run began, which does not change it: the run goes on with its own copy. "
+            "What differs: diff %s %s\nTo train what the file says now: kerasrun train %s",
+            *(path, *(shlex.quote(str(one)) for one in (copy, path, file))),
+        )
 
 
 def _to_its_end(run: RunDirectory, job: Job, loop: "TrainingLoop", begin: Callable[[], None]) -> None:

@@ -121,7 +121,7 @@ def verify(
         for note in record.notes:
             logger.warning("%s; kerasrun resume %s puts it back", note, run)
         recorded = record.content
-        experiment = parse(record.resolved, run.resolved_file, overrides).experiment
+        experiment = parse(record.resolved, run.resolved_file, overrides, alone=True).experiment
         plugins.require_of_run(run.root, trust=trust)
     else:
         experiment = load(path, overrides).experiment
