@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from kerasrun.errors import UsageError
 from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, place_here
+from kerasrun.workers.worker import gpu_of
 
 Workers = Annotated[
     str | None,
@@ -50,28 +51,14 @@ def begin_workers(
         devices: the numbers of the GPUs that the experiment names.
 
     Raises:
-        UsageError: if `workers` is neither a number nor `slurm`, does not divide the shards, or this is Windows.
-        WorkersError: if Slurm has started nothing.
+        UsageError: as `workers_to_begin`.
+        WorkersError: as `workers_to_begin`.
     """
     if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
         workers = str(len(devices))
-    if workers is None:
-        return
-    if workers == "slurm":
-        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
-        return
-    if not workers.isdecimal() or not int(workers):
-        raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
-    count = int(workers)
+    count = workers_to_begin(workers, shards)
     if count == 1:
         return
-    if sys.platform == "win32":
-        raise UsageError(
-            "--workers N: Windows cannot pass a pipe on to the processes that are to tell how far they are; train in "
-            "one process, or set TF_CONFIG for each"
-        )
-    if (shards or count) % count:
-        raise UsageError(f"--workers {count}: cannot share {shards} shards evenly; take a divisor of {shards}")
     from kerasrun.workers import parent
 
     arguments = _without_workers(sys.argv[1:])
@@ -87,11 +74,42 @@ def begin_workers(
         command,
         count,
         addresses=free_addresses,
-        environment=lambda rank, of: {**_gpu_of(rank, devices), STARTED_BY_US: "1"},
+        environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1"},
         smaller=smaller if elastic else None,
         restarts=restarts,
     )
     sys.exit(code)
+
+
+def workers_to_begin(workers: str | None, shards: int = 0) -> int:
+    """Return how many processes this one is to begin: 1 where it does everything itself, or srun has begun the others.
+
+    Args:
+        workers: as given.
+        shards: into how many parts each batch is cut, 0 for as many as workers.
+
+    Raises:
+        UsageError: if `workers` is neither a number nor `slurm`, does not divide the shards, or this is Windows.
+        WorkersError: if Slurm has started nothing.
+    """
+    if workers is None:
+        return 1
+    if workers == "slurm":
+        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
+        return 1
+    if not workers.isdecimal() or not int(workers):
+        raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
+    count = int(workers)
+    if count == 1:
+        return count
+    if sys.platform == "win32":
+        raise UsageError(
+            "--workers N: Windows cannot pass a pipe on to the processes that are to tell how far they are; train in "
+            "one process, or set TF_CONFIG for each"
+        )
+    if (shards or count) % count:
+        raise UsageError(f"--workers {count}: cannot share {shards} shards evenly; take a divisor of {shards}")
+    return count
 
 
 def place_of_worker() -> Place:
@@ -110,11 +128,3 @@ def _without_workers(arguments: Sequence[str]) -> list[str]:
         elif argument not in _ALONE and not argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
             kept.append(argument)
     return kept
-
-
-def _gpu_of(rank: int, devices: Sequence[int]) -> Mapping[str, str]:
-    """Return the variable that leaves a process one GPU: of those that the experiment names, or that this one sees."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = seen.split(",") if seen else [str(number) for number in range(max(rank, *devices, 0) + 1)]
-    number = devices[rank] if rank < len(devices) else rank
-    return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else "-1"}

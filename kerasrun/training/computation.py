@@ -43,7 +43,6 @@ class Computation:
         self.model = job.model
         self.labels = job.targets.task.training_labels(job.train, job.targets)
         self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
-        self.fused_steps = FusedSteps
         self.frozen: FrozenPart | None = None
         """The layers that are computed once in this stage."""
         self.budget = 0
@@ -199,7 +198,7 @@ class Computation:
         return not self._of_array and is_array(self._train.inputs)
 
     def _take(self, network: Any) -> None:
-        self.fused = self._sharded(network, self.team.share) if self.team.share else self.fused_steps(network)
+        self.fused = self._sharded(network, self.team.share) if self.team.share else FusedSteps(network)
         self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
 
     def _sharded(self, network: Any, share: Share) -> FusedSteps:

@@ -72,7 +72,7 @@ def train(
     begun, place = time.monotonic(), place_here()
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
-    if not _leads(job):
+    if not leads(job):
         return None
     with job.team.led(), owned(directory.create(Path(output), job.experiment.name)) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
@@ -138,7 +138,7 @@ def resume(
         check_epochs(before, loaded.experiment, checkpoint.progress)
         best = best_model(run, loaded.experiment, checkpoint)
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
-        shards = shards_of(recorded, place)
+        shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         prepared = prepare(loaded, trust=trust, place=place)
@@ -152,7 +152,7 @@ def resume(
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         plugins.require_of_run(run.root, trust=trust)
         job = build(prepared, device, shards=shards)
-        _leads(job)
+        leads(job)
         led.enter_context(job.team.led())
         loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
@@ -192,7 +192,7 @@ def dry_run(
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
-    if not _leads(job):
+    if not leads(job):
         return
     with job.team.led(), atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
@@ -200,9 +200,9 @@ def dry_run(
             loop.try_one_batch()
 
 
-def shards_of(recorded: Mapping[str, Any], place: Place) -> int:
+def shards_of(recorded: Mapping[str, Any], workers: int) -> int:
     """Return into how many parts the batches of a run are cut: as before, if the processes can share those."""
-    workers, shards = place.count, recorded.get("shards", 1)
+    shards: int = recorded.get("shards", 1)
     return workers if shards % workers else shards
 
 
@@ -214,10 +214,10 @@ def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *
     # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
     prepared = prepare(load(run.resolved_file, overrides), trust=trust, place=place)
     plugins.require_of_run(run.root, trust=trust)
-    _leads(build(prepared, device, shards=shards_of(recorded, place)))
+    leads(build(prepared, device, shards=shards_of(recorded, place.count)))
 
 
-def _leads(job: Job) -> bool:
+def leads(job: Job) -> bool:
     """Return whether this process trains the run; else do what the one says that does, until its end.
 
     Raises:
