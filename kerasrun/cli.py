@@ -133,7 +133,9 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except LostWorkerError as error:
-        if not channel.is_open():  # a parent tells who was lost
+        if channel.is_open():  # a parent tells who was lost
+            channel.tell(missed=str(error))
+        else:
             print(f"{_prefix(error)}{error}", file=sys.stderr)
         # TensorFlow would wait for the others as it ends. A cluster that starts jobs again does so after a signal.
         os._exit(error.exit_code if channel.is_open() else signals.exit_code(signal.SIGTERM))

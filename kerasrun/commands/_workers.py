@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from kerasrun.errors import UsageError
-from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, place_here
+from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, free_addresses, from_slurm, place_here
+from kerasrun.workers.group import SECONDS_TO_MOVE, Timeouts
 from kerasrun.workers.worker import gpu_of
 
 Workers = Annotated[
@@ -34,14 +35,35 @@ Restarts = Annotated[
     int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again so often.")
 ]
 Elastic = Annotated[bool, typer.Option("--elastic", help="After a loss, go on with the workers that are left.")]
+StartTimeout = Annotated[
+    int,
+    typer.Option("--start-timeout", min=1, max=10**6, metavar="SECONDS", help="How long to wait for a worker to come."),
+]
+CollectiveTimeout = Annotated[
+    int,
+    typer.Option(
+        "--collective-timeout",
+        min=1,
+        max=10**6,
+        metavar="SECONDS",
+        help="Start the workers of --workers N again if none takes a step for so long.",
+    ),
+]
 
 STARTED_BY_US = "KERASRUN_WORKER"
 """The environment variable that says that TF_CONFIG is meant for this command, and not for a training beside it."""
-_WITH_VALUE, _ALONE = ("--workers", "--restarts"), ("--elastic",)
+_WITH_VALUE, _ALONE = ("--workers", "--restarts", "--collective-timeout"), ("--elastic",)
 
 
 def begin_workers(
-    workers: str | None, *, shards: int = 0, restarts: int = 0, elastic: bool = False, devices: Sequence[int] = ()
+    workers: str | None,
+    *,
+    shards: int = 0,
+    restarts: int = 0,
+    elastic: bool = False,
+    devices: Sequence[int] = (),
+    start_timeout: int = SECONDS_TO_COME,
+    collective_timeout: int = SECONDS_TO_MOVE,
 ) -> None:
     """Have several processes do this command, and end with their exit code; return where this process does it.
 
@@ -64,8 +86,10 @@ def begin_workers(
     arguments = _without_workers(sys.argv[1:])
 
     def command(attempt: int, run: str | None) -> list[str]:
+        if run is None:
+            return [sys.executable, "-m", "kerasrun", *arguments]
         trust = ["--trust"] if "--trust" in arguments else []
-        return [sys.executable, "-m", "kerasrun", *(arguments if run is None else ["resume", run, *trust])]
+        return [sys.executable, "-m", "kerasrun", "resume", run, f"--start-timeout={start_timeout}", *trust]
 
     def smaller(of: int) -> int | None:
         return next((one for one in range(of - 1, 0, -1) if (shards or count) % one == 0), None)
@@ -77,6 +101,7 @@ def begin_workers(
         environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1"},
         smaller=smaller if elastic else None,
         restarts=restarts,
+        timeouts=Timeouts(start=start_timeout, collective=collective_timeout),
     )
     sys.exit(code)
 

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
-from kerasrun.commands._workers import Elastic, Restarts, Workers, begin_workers
+from kerasrun.commands._workers import CollectiveTimeout, Elastic, Restarts, StartTimeout, Workers, begin_workers
+from kerasrun.workers.cluster import SECONDS_TO_COME
+from kerasrun.workers.group import SECONDS_TO_MOVE
 
 GROUP, ORDER = "Train it", 50
 
@@ -25,6 +27,8 @@ def resume(
     workers: Workers = None,
     restarts: Restarts = 3,
     elastic: Elastic = False,
+    start_timeout: StartTimeout = SECONDS_TO_COME,
+    collective_timeout: CollectiveTimeout = SECONDS_TO_MOVE,
 ) -> None:
     """Resume an interrupted run, which ends with the same bits as without the interruption.
 
@@ -37,8 +41,17 @@ def resume(
 
     found = find_run(run, output) if run else newest_unfinished(output)
     shards = found.read_run().get("shards", 1) if workers else 1
-    begin_workers(workers, shards=shards, restarts=restarts, elastic=elastic)
-    resumed = resume_training(found, overrides=overrides or (), accept_changes=accept_changes, trust=trust)
+    begin_workers(
+        workers,
+        shards=shards,
+        restarts=restarts,
+        elastic=elastic,
+        start_timeout=start_timeout,
+        collective_timeout=collective_timeout,
+    )
+    resumed = resume_training(
+        found, overrides=overrides or (), accept_changes=accept_changes, trust=trust, start_timeout=start_timeout
+    )
     if resumed is not None:
         with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
             typer.echo(resumed)

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
-from kerasrun.commands._workers import Elastic, Restarts, Shards, Workers, begin_workers
+from kerasrun.commands._workers import (
+    CollectiveTimeout,
+    Elastic,
+    Restarts,
+    Shards,
+    StartTimeout,
+    Workers,
+    begin_workers,
+)
 from kerasrun.errors import UsageError
+from kerasrun.workers.cluster import SECONDS_TO_COME
+from kerasrun.workers.group import SECONDS_TO_MOVE
 
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
@@ -50,6 +60,8 @@ def train(
     shards: Shards = None,
     restarts: Restarts = 3,
     elastic: Elastic = False,
+    start_timeout: StartTimeout = SECONDS_TO_COME,
+    collective_timeout: CollectiveTimeout = SECONDS_TO_MOVE,
 ) -> None:
     """Train an experiment into a new run directory.
 
@@ -61,7 +73,15 @@ def train(
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
     devices = _devices(file, changes)
     again = 0 if dry_run else restarts
-    begin_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=devices)
+    begin_workers(
+        workers,
+        shards=shards or 0,
+        restarts=again,
+        elastic=elastic,
+        devices=devices,
+        start_timeout=start_timeout,
+        collective_timeout=collective_timeout,
+    )
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
@@ -69,9 +89,25 @@ def train(
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     if dry_run:
-        try_out(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
+        try_out(
+            file,
+            overrides=changes,
+            output=output,
+            branch=branch,
+            trust=trust,
+            shards=shards,
+            start_timeout=start_timeout,
+        )
     else:
-        run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
+        run = run_training(
+            file,
+            overrides=changes,
+            output=output,
+            branch=branch,
+            trust=trust,
+            shards=shards,
+            start_timeout=start_timeout,
+        )
         if run is not None:
             with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
                 typer.echo(run)

@@ -39,7 +39,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
-from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
+from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
@@ -55,6 +55,7 @@ def train(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
     """Train the experiment in `file` and return its new run; None in a process that follows another one.
 
@@ -65,11 +66,12 @@ def train(
         trust: run code that a model file brings; `run.json` says so.
         shards: into how many parts each batch is cut, for several processes to share; by default one for each process
             that `TF_CONFIG` names.
+        start_timeout: for how many seconds these processes wait for each other.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
-    begun, place = time.monotonic(), place_here()
+    begun, place = time.monotonic(), place_here(start_timeout)
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not leads(job):
@@ -102,6 +104,7 @@ def resume(
     overrides: Sequence[str] = (),
     accept_changes: bool = False,
     trust: bool = False,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
@@ -112,13 +115,14 @@ def resume(
         accept_changes: go on although the data, the versions or the machine are not what they were when the run began,
             so that it will not end with the same bits; `run.json` says so.
         trust: run code that the run brings.
+        start_timeout: as for `train`.
 
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
     """
     begun = time.monotonic()
     run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    place = place_here()
+    place = place_here(start_timeout)
     if not place.leads:
         _follow_resumed(run, overrides, place, trust=trust)
         return None
@@ -182,13 +186,14 @@ def dry_run(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> None:
     """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it.
 
     Arguments as for `train`.
     """
     loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    place = place_here()
+    place = place_here(start_timeout)
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))

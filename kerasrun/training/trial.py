@@ -64,7 +64,9 @@ def main(folder: Path, trials: list[str]) -> None:
     except Interrupted as interruption:
         sys.exit(interruption.exit_code)
     except LostWorkerError as error:
-        if not channel.is_open():  # a parent tells who was lost
+        if channel.is_open():  # a parent tells who was lost
+            channel.tell(missed=str(error))
+        else:
             _write_down(folder, error)
         os._exit(error.exit_code)  # TensorFlow would wait for the others as it ends
     except KerasrunError as error:

@@ -26,29 +26,24 @@ from kerasrun.workers.cluster import Place
 
 logger = logging.getLogger("kerasrun")
 
-SECONDS = 300.0
-"""How long to wait: machines fetch images of containers, and read their data, some minutes faster or slower."""
 _SECONDS_UNTIL_TOLD = 10.0
 _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BETWEEN_TRIALS = 0.2
 _LONGEST_LINE = 2**16
 
 
-def wait_for_all(place: Place, seconds: float = SECONDS) -> None:
+def wait_for_all(place: Place) -> None:
     """Return when every process has come, with the same list of addresses, and rank 0 reaches each at its own.
 
-    Args:
-        seconds: how long rank 0 waits for the others, and they for rank 0.
-
     Raises:
-        LostWorkerError: if one has not come by then; every one that has raises the same.
+        LostWorkerError: if one has not come in time; every one that has raises the same.
         WorkersError: if the address of this process is taken, two processes have one rank, or their lists differ.
     """
     with _listening(place) as listener:
         if place.leads:
-            _Arrivals(place, listener, seconds).wait()
+            _Arrivals(place, listener).wait()
         else:
-            _come(place, seconds)
+            _come(place)
 
 
 @contextlib.contextmanager
@@ -68,10 +63,9 @@ def _listening(place: Place) -> Iterator[socket.socket]:
 class _Arrivals:
     """The connections to rank 0 of those that have come."""
 
-    def __init__(self, place: Place, listener: socket.socket, seconds: float) -> None:
+    def __init__(self, place: Place, listener: socket.socket) -> None:
         self._place = place
         self._listener = listener
-        self._seconds = seconds
         self._came: dict[int, socket.socket] = {}
 
     def wait(self) -> None:
@@ -92,8 +86,8 @@ class _Arrivals:
         self._listener.settimeout(_SECONDS_BETWEEN_TRIALS)
         while missing := self._missing():
             waited = time.monotonic() - begun
-            if waited >= self._seconds:
-                raise _not_come(self._place, missing, self._seconds)
+            if waited >= self._place.seconds_to_come:
+                raise _not_come(self._place, missing)
             if waited >= _SECONDS_UNTIL_TOLD and not told:
                 logger.info("waiting for %s", _listed(self._place, missing))
                 told = True
@@ -143,16 +137,16 @@ class _Arrivals:
             _tell(connection, message)
 
 
-def _come(place: Place, seconds: float) -> None:
+def _come(place: Place) -> None:
     """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt."""
     begun, told = time.monotonic(), False
-    while (waited := time.monotonic() - begun) < seconds:
+    while (waited := time.monotonic() - begun) < place.seconds_to_come:
         if waited >= _SECONDS_UNTIL_TOLD and not told:
             logger.info("waiting for %s", place.named(0))
             told = True
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
             _tell(leader, {"rank": place.rank, "addresses": place.addresses})
-            said = _line(leader, seconds + _SECONDS_TO_ANSWER)
+            said = _line(leader, place.seconds_to_come + _SECONDS_TO_ANSWER)
             if "begin" in said:
                 return
             if "wrong" in said:
@@ -160,7 +154,7 @@ def _come(place: Place, seconds: float) -> None:
             if "lost" in said:
                 raise LostWorkerError(said["lost"])
         time.sleep(_SECONDS_BETWEEN_TRIALS)
-    raise _not_come(place, [0], seconds)
+    raise _not_come(place, [0])
 
 
 def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
@@ -196,8 +190,8 @@ def _target(place: Place, rank: int) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _not_come(place: Place, ranks: list[int], seconds: float) -> LostWorkerError:
-    return LostWorkerError(f"nothing was heard of {_listed(place, ranks)} within {seconds:.0f} s")
+def _not_come(place: Place, ranks: list[int]) -> LostWorkerError:
+    return LostWorkerError(f"nothing was heard of {_listed(place, ranks)} within {place.seconds_to_come:.0f} s")
 
 
 def _listed(place: Place, ranks: list[int]) -> str:

@@ -2,6 +2,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +17,7 @@ def wait_in_each(places, seconds=20.0):
 
     def wait(number, place):
         try:
-            wait_for_all(place, seconds)
+            wait_for_all(replace(place, seconds_to_come=seconds))
         except (LostWorkerError, WorkersError) as error:
             ends[number] = error
 

@@ -222,8 +222,9 @@ forever()
 
 
 def test_a_worker_that_misses_another_one_is_the_loss_if_none_shows(caplog):
-    assert started("attempt == 0 and (rank == 1 and sys.exit(75), forever())", timeouts=Timeouts(cause=0.5)) == 0
-    assert said(caplog)[0] == f"worker 1 on {HOST} ended with exit code 75, before its first step"
+    script = "attempt == 0 and (rank == 1 and (tell(missed='no worker 2'), sys.exit(75)), forever())"
+    assert started(script, timeouts=Timeouts(cause=0.5)) == 0
+    assert said(caplog)[0] == f"worker 1 on {HOST} ended with exit code 75, before its first step: no worker 2"
 
 
 def test_a_crash_at_the_very_end_is_no_loss(caplog):
@@ -276,13 +277,20 @@ if attempt == 0:
     )
 
 
-def test_saving_may_take_any_time(caplog):
-    assert (
-        started(
-            "tell(phase='training')\nrank or tell(phase='saving')\ntime.sleep(1)", timeouts=Timeouts(collective=0.2)
-        )
-        == 0
+@pytest.mark.parametrize("phase", ["validating", "freezing"])
+def test_what_is_computed_together_is_watched_as_training_is(phase, caplog):
+    script = f"rank or tell(phase='{phase}')\nattempt or forever()"
+    assert started(script, count=2, timeouts=Timeouts(collective=1)) == 0
+    assert said(caplog)[0] == (
+        f"nothing has moved for N s: worker 0 is {phase} before its first step, worker 1 is starting before its first "
+        "step"
     )
+
+
+@pytest.mark.parametrize("phase", ["starting", "saving"])
+def test_what_rank_0_does_alone_may_take_any_time(phase, caplog):
+    script = f"tell(phase='training')\nrank or tell(phase='{phase}')\ntime.sleep(1)"
+    assert started(script, timeouts=Timeouts(collective=0.2)) == 0
     assert said(caplog) == []
 
 
