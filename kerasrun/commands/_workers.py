@@ -85,7 +85,7 @@ def begin_workers(
 
     arguments = _without_workers(sys.argv[1:])
 
-    def command(attempt: int, run: str | None) -> list[str]:
+    def command(run: str | None) -> list[str]:
         if run is None:
             return [sys.executable, "-m", "kerasrun", *arguments]
         trust = ["--trust"] if "--trust" in arguments else []

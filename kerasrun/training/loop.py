@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from kerasrun.callbacks import CallbackState, build_callbacks, closed_if_interrupted
+from kerasrun.child_processes import exit_code
 from kerasrun.engine import stages, state
 from kerasrun.engine.chunks import TARGET_SECONDS, ChunkSize
 from kerasrun.engine.errors import not_finite
@@ -457,7 +458,7 @@ class TrainingLoop:
         number = self.stop.signal
         if number is None:
             return Paused(f"paused after {place}: the time limit of {self.limit} is near; {saved}")
-        return Interrupted(f"stopped by {signals.name(number)} after {place}; {saved}", signals.exit_code(number))
+        return Interrupted(f"stopped by {signals.name(number)} after {place}; {saved}", exit_code(number))
 
     def _examples_seen(self) -> int:
         """Return the number of examples that trained in this epoch."""

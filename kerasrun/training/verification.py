@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kerasrun import errors, plugins
-from kerasrun.engine.child_processes import deaf_children
+from kerasrun.child_processes import deaf_children
 from kerasrun.errors import KerasrunError, OutOfMemoryError
 from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml

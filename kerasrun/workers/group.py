@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+from kerasrun.child_processes import SIGNALS, exit_code
 from kerasrun.errors import LostWorkerError
 from kerasrun.workers.cluster import SECONDS_TO_COME, Place
 from kerasrun.workers.worker import BLOCK, Worker
@@ -32,12 +33,6 @@ LONGEST_LOOK = 1.0
 SECONDS_TO_MOVE = 600
 WAITS_FOR_NOBODY = ("starting", "saving")
 """The phases of rank 0 in which it may take any time."""
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-
-
-def exit_code(number: int) -> int:
-    """Return 130 for Ctrl-C and 143 for other signals, as everywhere in kerasrun."""
-    return INTERRUPTED if number == signal.SIGINT else TERMINATED
 
 
 @dataclass(frozen=True)
@@ -239,7 +234,7 @@ class Group:
     def _stop(self, worker: Worker) -> int | None:
         """Return the exit code of a worker that ended because a signal asked it to; None for all others."""
         code = worker.exit_code
-        if code in (INTERRUPTED, TERMINATED):
+        if code in [exit_code(number) for number in SIGNALS]:
             return code
         # By the signal itself, where it came before the worker listened.
         return exit_code(-code) if code is not None and -code in self._asked else None

@@ -1,6 +1,7 @@
 """Starting, watching and restarting: small scripts are the workers, and the tests say what each of them does."""
 
 import io
+import itertools
 import os
 import re
 import signal
@@ -49,8 +50,9 @@ def in_a_folder(tmp_path, monkeypatch):
 
 
 def started(script, count=3, before="", **options):
+    attempts = itertools.count()
     return run(
-        lambda attempt, run: [sys.executable, "-c", before + BEGIN + script, str(attempt), run or ""],
+        lambda run: [sys.executable, "-c", before + BEGIN + script, str(next(attempts)), run or ""],
         count,
         addresses=lambda count: [f"127.0.0.1:{9000 + rank}" for rank in range(count)],
         environment=lambda rank, count: {"THREADS": f"{rank} of {count}"},
@@ -261,7 +263,7 @@ def test_a_worker_that_never_comes_is_named(caplog):
     # It never imports the channel, which would say that it is alive.
     commands = [[sys.executable, "-c", "import time; time.sleep(60)"], [sys.executable, "-c", ""]]
     options = {"addresses": lambda count: ["127.0.0.1:9000"], "environment": lambda rank, count: {}}
-    assert run(lambda attempt, run: commands[attempt], 1, timeouts=Timeouts(start=0.5), **options) == 0
+    assert run(lambda run: commands.pop(0), 1, timeouts=Timeouts(start=0.5), **options) == 0
     assert said(caplog)[0] == f"worker 0 on {HOST} has not come: nothing was heard of it for N s"
 
 
@@ -393,7 +395,7 @@ linux = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="asks Linux w
 PARENT = """
 import sys
 from kerasrun.workers.parent import run
-run(lambda attempt, run: [sys.executable, "-c", sys.argv[1], "0", ""], 2,
+run(lambda run: [sys.executable, "-c", sys.argv[1], "0", ""], 2,
     addresses=lambda count: ["127.0.0.1:9000", "127.0.0.1:9001"], environment=lambda rank, count: {})
 """
 
