@@ -7,7 +7,8 @@ import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
 from kerasrun.commands._workers import CollectiveTimeout, Elastic, Restarts, StartTimeout, Workers, begin_workers
-from kerasrun.workers.cluster import SECONDS_TO_COME
+from kerasrun.workers.arrival import failure_told
+from kerasrun.workers.cluster import SECONDS_TO_COME, place_here
 from kerasrun.workers.group import SECONDS_TO_MOVE
 
 GROUP, ORDER = "Train it", 50
@@ -39,7 +40,8 @@ def resume(
     from kerasrun.runs.listing import find_run, newest_unfinished
     from kerasrun.training.train import resume as resume_training
 
-    found = find_run(run, output) if run else newest_unfinished(output)
+    with failure_told(place_here(start_timeout)):
+        found = find_run(run, output) if run else newest_unfinished(output)
     shards = found.read_run().get("shards", 1) if workers else 1
     begin_workers(
         workers,

@@ -39,6 +39,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
+from kerasrun.workers.arrival import failure_told
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ def train(
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun, place = time.monotonic(), place_here(start_timeout)
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    with failure_told(place):
+        loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+        job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not leads(job):
         return None
     with job.team.led(), owned(directory.create(Path(output), job.experiment.name)) as status:
@@ -120,13 +122,13 @@ def resume(
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
     """
-    begun = time.monotonic()
-    run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    place = place_here(start_timeout)
-    if not place.leads:
-        _follow_resumed(run, overrides, place, trust=trust)
-        return None
-    with owned(run) as status, contextlib.ExitStack() as led:
+    begun, place = time.monotonic(), place_here(start_timeout)
+    with failure_told(place):
+        run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
+        if not place.leads:
+            _follow_resumed(run, overrides, place, trust=trust)
+            return None
+    with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -192,9 +194,10 @@ def dry_run(
 
     Arguments as for `train`.
     """
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
     place = place_here(start_timeout)
-    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    with failure_told(place):
+        loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+        job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
     if not leads(job):
