@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,7 +74,7 @@ def begin_workers(
         devices: the numbers of the GPUs that the experiment names.
 
     Raises:
-        UsageError: as `workers_to_begin`.
+        UsageError: as `workers_to_begin`, or if the experiment names fewer GPUs than there are to be workers.
         WorkersError: as `workers_to_begin`.
     """
     if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
@@ -81,6 +82,8 @@ def begin_workers(
     count = workers_to_begin(workers, shards)
     if count == 1:
         return
+    if 0 < len(devices) < count:
+        raise UsageError(f"--workers {count}: each has a GPU, and the experiment names only {len(devices)}: set device")
     from kerasrun.workers import parent
 
     arguments = _without_workers(sys.argv[1:])
@@ -135,6 +138,22 @@ def workers_to_begin(workers: str | None, shards: int = 0) -> int:
     if (shards or count) % count:
         raise UsageError(f"--workers {count}: cannot share {shards} shards evenly; take a divisor of {shards}")
     return count
+
+
+def named_gpus(file: Path, changes: Sequence[str]) -> tuple[int, ...]:
+    """Return the GPUs that an experiment names; it is read for that only where it may name some."""
+    from kerasrun.regular_files import read_bytes
+
+    try:
+        names_some = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
+    except (OSError, ValueError):
+        return ()  # who reads the experiment tells it
+    if not names_some:
+        return ()
+    from kerasrun.experiment.load import load
+
+    device = load(file, changes).experiment.device
+    return device if isinstance(device, tuple) else ()
 
 
 def place_of_worker() -> Place:

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
-from kerasrun.commands._workers import CollectiveTimeout, Elastic, Restarts, StartTimeout, Workers, begin_workers
+from kerasrun.commands._workers import (
+    CollectiveTimeout,
+    Elastic,
+    Restarts,
+    StartTimeout,
+    Workers,
+    begin_workers,
+    named_gpus,
+)
 from kerasrun.workers.arrival import failure_told
 from kerasrun.workers.cluster import SECONDS_TO_COME, place_here
 from kerasrun.workers.group import SECONDS_TO_MOVE
@@ -43,11 +51,13 @@ def resume(
     with failure_told(place_here(start_timeout)):
         found = find_run(run, output) if run else newest_unfinished(output)
     shards = found.read_run().get("shards", 1) if workers else 1
+    devices = named_gpus(found.resolved_file, overrides or ()) if workers else ()
     begin_workers(
         workers,
         shards=shards,
         restarts=restarts,
         elastic=elastic,
+        devices=devices,
         start_timeout=start_timeout,
         collective_timeout=collective_timeout,
     )

@@ -17,6 +17,7 @@ from kerasrun.commands._workers import (
     StartTimeout,
     Workers,
     begin_workers,
+    named_gpus,
 )
 from kerasrun.errors import UsageError
 from kerasrun.workers.cluster import SECONDS_TO_COME
@@ -71,7 +72,7 @@ def train(
     """
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
-    devices = _devices(file, changes)
+    devices = named_gpus(file, changes)
     again = 0 if dry_run else restarts
     begin_workers(
         workers,
@@ -111,22 +112,6 @@ def train(
         if run is not None:
             with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
                 typer.echo(run)
-
-
-def _devices(file: Path, changes: list[str]) -> tuple[int, ...]:
-    """Return the GPUs that an experiment names; it is read for that only where it may name some."""
-    from kerasrun.regular_files import read_bytes
-
-    try:
-        names_some = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
-    except (OSError, ValueError):
-        return ()  # who reads the experiment tells it
-    if not names_some:
-        return ()
-    from kerasrun.experiment.load import load
-
-    device = load(file, changes).experiment.device
-    return device if isinstance(device, tuple) else ()
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

@@ -121,7 +121,8 @@ class Worker:
 
 def gpu_of(rank: int, devices: Sequence[int]) -> Mapping[str, str]:
     """Return the variable that leaves a process one GPU: of those that the experiment names, or that this one sees."""
+    numbers = devices or range(rank + 1)
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = seen.split(",") if seen else [str(number) for number in range(max(rank, *devices, 0) + 1)]
-    number = devices[rank] if rank < len(devices) else rank
+    visible = seen.split(",") if seen else [str(number) for number in range(max(numbers) + 1)]
+    number = numbers[rank] if rank < len(numbers) else len(visible)
     return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else "-1"}
