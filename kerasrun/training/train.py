@@ -30,6 +30,7 @@ from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
+from kerasrun.sources.plugin import kind_names as plugin_sources
 from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
@@ -147,6 +148,8 @@ def resume(
         shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
+        if loaded.experiment.data.kind in plugin_sources():
+            plugins.require_of_run(run.root, trust=trust)  # to open the data is to run it
         prepared = prepare(loaded, trust=trust, place=place)
         device = start_device(
             prepared.experiment, recorded["device"]["threads"], recorded["variables"], place=place, shards=shards
@@ -220,8 +223,9 @@ def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *
         load(run.resolved_file).experiment, recorded["device"]["threads"], recorded["variables"], place=place
     )
     # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
-    prepared = prepare(load(run.resolved_file, overrides), trust=trust, place=place)
+    loaded = load(run.resolved_file, overrides)
     plugins.require_of_run(run.root, trust=trust)
+    prepared = prepare(loaded, trust=trust, place=place)
     leads(build(prepared, device, shards=shards_of(recorded, place.count)))
 
 
