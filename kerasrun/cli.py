@@ -24,6 +24,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from kerasrun import commands, stderr
+from kerasrun.child_processes import exit_code
 from kerasrun.commands._spellings import Command, command_meant
 from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, within_memory
 from kerasrun.families import members
@@ -133,10 +134,12 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except LostWorkerError as error:
-        if not channel.is_open():  # a parent tells who was lost
+        if channel.is_open():  # a parent tells who was lost
+            channel.tell(missed=str(error))
+        else:
             print(f"{_prefix(error)}{error}", file=sys.stderr)
         # TensorFlow would wait for the others as it ends. A cluster that starts jobs again does so after a signal.
-        os._exit(error.exit_code if channel.is_open() else signals.exit_code(signal.SIGTERM))
+        os._exit(error.exit_code if channel.is_open() else exit_code(signal.SIGTERM))
     except KerasrunError as error:
         print(f"{_prefix(error)}{error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -209,7 +212,7 @@ def _behind(end: SystemExit) -> KeyboardInterrupt | None:
 def _interrupted(interruption: KeyboardInterrupt) -> int:
     number = signals.number_of(interruption)
     print(signals.Stopped(number), file=sys.stderr)
-    return signals.exit_code(number)
+    return exit_code(number)
 
 
 def _bug_report(error: Exception) -> str:

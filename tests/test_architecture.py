@@ -18,6 +18,7 @@ ORDER = (
         "errors",
         "regular_files",
         "stderr",
+        "child_processes",
         "collector",
         "run_files",
         "families",

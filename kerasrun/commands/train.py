@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
-from kerasrun.commands._workers import Elastic, Restarts, Shards, Workers, begin_workers
+from kerasrun.commands._workers import (
+    CollectiveTimeout,
+    Elastic,
+    Restarts,
+    Shards,
+    StartTimeout,
+    Workers,
+    begin_workers,
+    named_gpus,
+)
 from kerasrun.errors import UsageError
+from kerasrun.workers.cluster import SECONDS_TO_COME
+from kerasrun.workers.group import SECONDS_TO_MOVE
 
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
@@ -50,6 +61,8 @@ def train(
     shards: Shards = None,
     restarts: Restarts = 3,
     elastic: Elastic = False,
+    start_timeout: StartTimeout = SECONDS_TO_COME,
+    collective_timeout: CollectiveTimeout = SECONDS_TO_MOVE,
 ) -> None:
     """Train an experiment into a new run directory.
 
@@ -59,9 +72,17 @@ def train(
     """
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
-    named = _devices(file, changes, is_needed=workers is not None)
+    devices = named_gpus(file, changes, is_needed=workers is not None)
     again = 0 if dry_run else restarts
-    begin_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=named)
+    begin_workers(
+        workers,
+        shards=shards or 0,
+        restarts=again,
+        elastic=elastic,
+        devices=devices,
+        start_timeout=start_timeout,
+        collective_timeout=collective_timeout,
+    )
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
@@ -69,33 +90,28 @@ def train(
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     if dry_run:
-        try_out(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
+        try_out(
+            file,
+            overrides=changes,
+            output=output,
+            branch=branch,
+            trust=trust,
+            shards=shards,
+            start_timeout=start_timeout,
+        )
     else:
-        run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
+        run = run_training(
+            file,
+            overrides=changes,
+            output=output,
+            branch=branch,
+            trust=trust,
+            shards=shards,
+            start_timeout=start_timeout,
+        )
         if run is not None:
             with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
                 typer.echo(run)
-
-
-def _devices(file: Path, changes: list[str], *, is_needed: bool) -> tuple[int, ...]:
-    """Return the GPUs that an experiment names; it is read for that only where it may name some.
-
-    Args:
-        is_needed: read it in any case: its mistakes are to be told before processes begin.
-    """
-    from kerasrun.regular_files import read_bytes
-
-    if not is_needed:
-        try:
-            is_needed = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
-        except (OSError, ValueError):
-            return ()  # who reads the experiment tells it
-    if not is_needed:
-        return ()
-    from kerasrun.experiment.load import load
-
-    device = load(file, changes).experiment.device
-    return device if isinstance(device, tuple) else ()
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from kerasrun.child_processes import deaf_children
 from kerasrun.collector import uncollected
-from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import MORE_MEMORY, DeviceError, OutOfMemoryError, within_memory
 from kerasrun.reading.inputs import usable_cores
 from kerasrun.reading.memory import addresses_left

@@ -31,6 +31,7 @@ from kerasrun.run_files import RunFile, name_of_runs
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
+from kerasrun.sources.plugin import kind_names as plugin_sources
 from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
@@ -40,7 +41,8 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
-from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
+from kerasrun.workers.arrival import failure_told
+from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
@@ -57,6 +59,7 @@ def train(
     trust: bool = False,
     shards: int | None = None,
     number: int | None = None,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
     """Train the experiment in `file` and return its new run; None in a process that follows another one.
 
@@ -68,14 +71,16 @@ def train(
         shards: into how many parts each batch is cut, for several processes to share; by default one for each process
             that `TF_CONFIG` names.
         number: the number of the new run; by default the next one of its name.
+        start_timeout: for how many seconds these processes wait for each other.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
-    begun, place = time.monotonic(), place_here()
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
-    if not _leads(job):
+    begun, place = time.monotonic(), place_here(start_timeout)
+    with failure_told(place):
+        loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+        job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    if not leads(job):
         return None
     with job.team.led(), owned(directory.create(Path(output), job.experiment.name, number)) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
@@ -108,6 +113,7 @@ def resume(
     overrides: Sequence[str] = (),
     accept_changes: bool = False,
     trust: bool = False,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
@@ -118,17 +124,18 @@ def resume(
         accept_changes: go on although the data, the versions or the machine are not what they were when the run began,
             so that it will not end with the same bits; `run.json` says so.
         trust: run code that the run brings.
+        start_timeout: as for `train`.
 
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
     """
-    begun = time.monotonic()
-    run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    place = place_here()
-    if not place.leads:
-        _follow_resumed(run, overrides, place, trust=trust)
-        return None
-    with owned(run) as status, contextlib.ExitStack() as led:
+    begun, place = time.monotonic(), place_here(start_timeout)
+    with failure_told(place):
+        run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
+        if not place.leads:
+            _follow_resumed(run, overrides, place, trust=trust)
+            return None
+    with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -144,9 +151,11 @@ def resume(
         check_epochs(before, loaded.experiment, checkpoint.progress)
         best = best_model(run, loaded.experiment, checkpoint)
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
-        shards = shards_of(recorded, place)
+        shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
+        if loaded.experiment.data.kind in plugin_sources():
+            plugins.require_of_run(run.root, trust=trust)  # to open the data is to run it
         prepared = prepare(loaded, trust=trust, place=place)
         device = start_device(
             prepared.experiment, recorded["device"]["threads"], recorded["variables"], place=place, shards=shards
@@ -158,7 +167,7 @@ def resume(
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         plugins.require_of_run(run.root, trust=trust)
         job = build(prepared, device, shards=shards)
-        _leads(job)
+        leads(job)
         led.enter_context(job.team.led())
         loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
@@ -188,17 +197,19 @@ def dry_run(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> None:
     """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it.
 
     Arguments as for `train`.
     """
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    place = place_here()
-    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    place = place_here(start_timeout)
+    with failure_told(place):
+        loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+        job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
-    if not _leads(job):
+    if not leads(job):
         return
     with job.team.led(), atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
@@ -206,9 +217,9 @@ def dry_run(
             loop.try_one_batch()
 
 
-def shards_of(recorded: Mapping[str, Any], place: Place) -> int:
+def shards_of(recorded: Mapping[str, Any], workers: int) -> int:
     """Return into how many parts the batches of a run are cut: as before, if the processes can share those."""
-    workers, shards = place.count, recorded.get("shards", 1)
+    shards: int = recorded.get("shards", 1)
     return workers if shards % workers else shards
 
 
@@ -221,12 +232,13 @@ def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *
         place=place,
     )
     # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
-    prepared = prepare(load(run.resolved_file, overrides, alone=True), trust=trust, place=place)
+    loaded = load(run.resolved_file, overrides, alone=True)
     plugins.require_of_run(run.root, trust=trust)
-    _leads(build(prepared, device, shards=shards_of(recorded, place)))
+    prepared = prepare(loaded, trust=trust, place=place)
+    leads(build(prepared, device, shards=shards_of(recorded, place.count)))
 
 
-def _leads(job: Job) -> bool:
+def leads(job: Job) -> bool:
     """Return whether this process trains the run; else do what the one says that does, until its end.
 
     Raises:

@@ -8,7 +8,8 @@ is kerasrun's own format:
 | message | by |
 | --- | --- |
 | `{"rank": 1, "addresses": ["host:port", …]}` | a process that has come |
-| `{"begin": true}` | rank 0, when all have |
+| the same with `"failed": "…"` | one that comes to say why it cannot train |
+| `{"begin": true}` | rank 0, when all have come |
 | `{"lost": "…"}` or `{"wrong": "…"}` | rank 0, which then ends for this reason, as all do |
 """
 
@@ -23,35 +24,62 @@ from collections.abc import Iterator
 from typing import Any
 
 from kerasrun.errors import KerasrunError, LostWorkerError, WorkersError
+from kerasrun.stderr import plain
 from kerasrun.text import json_text
 from kerasrun.text.problems import shown
+from kerasrun.workers import channel
 from kerasrun.workers.cluster import Place
 
 logger = logging.getLogger("kerasrun")
 
-SECONDS = 300.0
-"""How long to wait: machines fetch images of containers, and read their data, some minutes faster or slower."""
 _SECONDS_UNTIL_TOLD = 10.0
 _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BETWEEN_TRIALS = 0.2
 _LONGEST_LINE = 2**16
+_LONGEST_FAILURE = 500
+_SECONDS_UNTIL_A_FAILURE_IS_SAID = 1.0
+
+_came_at: set[str] = set()
+"""The addresses at which this process has come, so that the others notice when it ends."""
 
 
-def wait_for_all(place: Place, seconds: float = SECONDS) -> None:
+def wait_for_all(place: Place) -> None:
     """Return when every process has come, with the same list of addresses, and rank 0 reaches each at its own.
 
-    Args:
-        seconds: how long rank 0 waits for the others, and they for rank 0.
-
     Raises:
-        LostWorkerError: if one has not come by then; every one that has raises the same.
+        LostWorkerError: if one has not come in time; every one that has raises the same.
         WorkersError: if the address of this process is taken, two processes have one rank, or their lists differ.
     """
+    _came_at.add(place.addresses[place.rank])
     with _listening(place) as listener:
         if place.leads:
-            _Arrivals(place, listener, seconds).wait()
+            _Arrivals(place, listener).wait()
         else:
-            _come(place, seconds)
+            _come(place)
+
+
+@contextlib.contextmanager
+def failure_told(place: Place) -> Iterator[None]:
+    """Have all processes end, where this one fails in the block before it has come; those of a parent it ends itself.
+
+    Who has failed waits for the others, as one that has come does.
+    """
+    try:
+        yield
+    except Exception as error:
+        if place.count > 1 and place.addresses[place.rank] not in _came_at and not channel.is_open():
+            # How the telling ends adds nothing: the error at hand says what is to be mended.
+            with contextlib.suppress(LostWorkerError, WorkersError):
+                _tell_failure(place, plain(" ".join(str(error).split())[:_LONGEST_FAILURE]))
+        raise
+
+
+def _tell_failure(place: Place, why: str) -> None:
+    if place.leads:
+        with _listening(place) as listener:
+            _Arrivals(place, listener, why).wait()
+    else:
+        _come(place, why)
 
 
 @contextlib.contextmanager
@@ -71,13 +99,21 @@ def _listening(place: Place) -> Iterator[socket.socket]:
 class _Arrivals:
     """The connections to rank 0 of those that have come."""
 
-    def __init__(self, place: Place, listener: socket.socket, seconds: float) -> None:
+    def __init__(self, place: Place, listener: socket.socket, failed: str = "") -> None:
+        """
+        Args:
+            failed: why rank 0 itself cannot train.
+        """
         self._place = place
         self._listener = listener
-        self._seconds = seconds
         self._came: dict[int, socket.socket] = {}
         self._new: list[_Line] = []
         """Those that have not said yet who they are."""
+        self._own_failure = failed
+        self._failure = f"{place.named(0)} has failed: {failed}" if failed else ""
+        """The first failure, of whichever process."""
+        self._told: set[int] = set()
+        """Who was told of it, and has ended."""
 
     def wait(self) -> None:
         """Wait for all, and tell those that have come how it went on."""
@@ -93,26 +129,37 @@ class _Arrivals:
                 connection.close()
 
     def _wait(self) -> None:
-        begun, told = time.monotonic(), False
+        begun, waiting = time.monotonic(), _Waiting()
         self._listener.settimeout(_SECONDS_BETWEEN_TRIALS)
         while missing := self._missing():
             waited = time.monotonic() - begun
-            if waited >= self._seconds:
-                raise _not_come(self._place, missing, self._seconds)
-            if waited >= _SECONDS_UNTIL_TOLD and not told:
-                logger.info("waiting for %s", _listed(self._place, missing))
-                told = True
+            if waited >= self._place.seconds_to_come and not self._failure:
+                raise _not_come(self._place, missing)
+            if waited >= self._place.seconds_to_come:
+                break
+            waiting.say(waited, self._place, missing, self._own_failure or self._failure)
             with contextlib.suppress(TimeoutError):
                 self._new.append(_Line(self._listener.accept()[0], _SECONDS_TO_ANSWER))
             for line in [line for line in self._new if line.is_over()]:
                 self._new.remove(line)
                 self._take(line.connection, line.message())
+            self._end_those_that_came()
+        if self._failure:
+            raise WorkersError(self._failure)
+
+    def _end_those_that_came(self) -> None:
+        """Tell them of a failure at once; rank 0 stays for those that are still to come."""
+        if self._failure:
+            self._tell_all({"wrong": self._failure})
+            self._told |= self._came.keys()
+            while self._came:
+                self._came.popitem()[1].close()
 
     def _missing(self) -> list[int]:
         """Return who has not come, or has gone again since."""
         for rank in [rank for rank, connection in self._came.items() if _is_closed(connection)]:
             self._came.pop(rank).close()
-        return [rank for rank in range(1, self._place.count) if rank not in self._came]
+        return [rank for rank in range(1, self._place.count) if rank not in self._came and rank not in self._told]
 
     def _take(self, connection: socket.socket, said: dict[str, Any]) -> None:
         rank, addresses = said.get("rank"), said.get("addresses")
@@ -129,6 +176,9 @@ class _Arrivals:
         if addresses != list(self._place.addresses):
             other = shown(", ".join(map(str, addresses)))
             raise WorkersError(f"{self._place.named(rank)} has another list of addresses than rank 0: {other}")
+        if "failed" in said and not self._failure:
+            why = plain(str(said["failed"])[:_LONGEST_FAILURE])
+            self._failure = f"{self._place.named(rank)} has failed: {why}"
 
     def _reach_all(self) -> None:
         """
@@ -149,16 +199,19 @@ class _Arrivals:
             _tell(connection, message)
 
 
-def _come(place: Place, seconds: float) -> None:
-    """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt."""
-    begun, told = time.monotonic(), False
-    while (waited := time.monotonic() - begun) < seconds:
-        if waited >= _SECONDS_UNTIL_TOLD and not told:
-            logger.info("waiting for %s", place.named(0))
-            told = True
+def _come(place: Place, failed: str = "") -> None:
+    """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt.
+
+    Args:
+        failed: why this process cannot train, to be told to all.
+    """
+    message = {"rank": place.rank, "addresses": place.addresses, **({"failed": failed} if failed else {})}
+    begun, waiting = time.monotonic(), _Waiting()
+    while (waited := time.monotonic() - begun) < place.seconds_to_come:
+        waiting.say(waited, place, [0], failed)
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
-            _tell(leader, {"rank": place.rank, "addresses": place.addresses})
-            line = _Line(leader, seconds + _SECONDS_TO_ANSWER)
+            _tell(leader, message)
+            line = _Line(leader, place.seconds_to_come + _SECONDS_TO_ANSWER)
             while not line.is_over():
                 select.select([leader], [], [], _SECONDS_BETWEEN_TRIALS)
             said = line.message()
@@ -169,7 +222,21 @@ def _come(place: Place, seconds: float) -> None:
             if "lost" in said:
                 raise LostWorkerError(str(said["lost"]))
         time.sleep(_SECONDS_BETWEEN_TRIALS)
-    raise _not_come(place, [0], seconds)
+    raise _not_come(place, [0])
+
+
+class _Waiting:
+    """Says once whom this process waits for, if that takes long; and what it has to tell them."""
+
+    def __init__(self) -> None:
+        self._is_said = False
+
+    def say(self, waited: float, place: Place, ranks: list[int], failure: str) -> None:
+        """Say it, if `waited` seconds are long."""
+        if self._is_said or waited < (_SECONDS_UNTIL_A_FAILURE_IS_SAID if failure else _SECONDS_UNTIL_TOLD):
+            return
+        logger.info("waiting for %s%s", _listed(place, ranks), f" to say so: {failure}" if failure else "")
+        self._is_said = True
 
 
 def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
@@ -224,8 +291,8 @@ def _target(place: Place, rank: int) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _not_come(place: Place, ranks: list[int], seconds: float) -> LostWorkerError:
-    return LostWorkerError(f"nothing was heard of {_listed(place, ranks)} within {seconds:.0f} s")
+def _not_come(place: Place, ranks: list[int]) -> LostWorkerError:
+    return LostWorkerError(f"nothing was heard of {_listed(place, ranks)} within {place.seconds_to_come:.0f} s")
 
 
 def _listed(place: Place, ranks: list[int]) -> str:

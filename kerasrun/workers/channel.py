@@ -3,8 +3,12 @@
 | message | when |
 | --- | --- |
 | `{"alive": true}` | at once, and then every second, from a thread |
-| `{"phase": "starting"}`, `"training"`, `"validating"`, `"saving"`, `"ending"` | when it begins |
+| `{"phase": "training"}`, `"validating"` | before each chunk of batches |
+| `{"phase": "freezing"}` | the same, where frozen layers are computed once |
+| `{"phase": "saving"}` | by rank 0, when it begins to do alone what the others wait for |
+| `{"phase": "ending"}` | by the others, when rank 0 has no more for them to do |
 | `{"step": 120, "epoch": 3}` | after each chunk of steps |
+| `{"missed": "…"}` | before it ends because it misses another one: how it noticed that |
 | `{"run": "runs/x-1"}` | by rank 0, as soon as the run directory is its own |
 | `{"saved": 120}` | by rank 0, when a checkpoint is on disk, and for the one at which a resume begins |
 

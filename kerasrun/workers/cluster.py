@@ -12,7 +12,7 @@ import re
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasrun.errors import WorkersError
@@ -34,6 +34,10 @@ PORTS_OF_A_JOB = 64
 
 MOST_PROCESSES = 2**16
 """More are a mistake: "n[0-999999999]" would fill the memory before anything shows it."""
+SECONDS_TO_COME = 300
+"""How long to wait for a process: machines fetch images of containers, and read their data, some minutes faster or
+slower."""
+
 BLOCKS = "start the tasks by `srun --distribution=block`"
 
 
@@ -45,11 +49,13 @@ class Place:
         rank: its number, from 0.
         count: how many processes there are.
         addresses: "host:port" of every process, in the order of ranks.
+        seconds_to_come: how long the processes wait for each other before they train.
     """
 
     rank: int
     count: int
     addresses: tuple[str, ...]
+    seconds_to_come: float = SECONDS_TO_COME
 
     @property
     def leads(self) -> bool:
@@ -79,13 +85,13 @@ ONE_PROCESS = Place(0, 1, ("",))
 """The place of a process that trains without others."""
 
 
-def place_here() -> Place:
+def place_here(seconds_to_come: float = SECONDS_TO_COME) -> Place:
     """Return the place of this process by its environment: TF_CONFIG, and without it that of a process alone.
 
     Raises:
         WorkersError: as `from_tf_config`.
     """
-    return from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    return replace(from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS, seconds_to_come=seconds_to_come)
 
 
 def _host(address: str) -> str:

@@ -2,13 +2,17 @@
 
 import resource
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from kerasrun.commands._workers import begin_workers
+from kerasrun.commands.resume import resume
 from kerasrun.commands.train import train
 from kerasrun.errors import ExperimentError, UsageError, WorkersError
+from kerasrun.runs import listing
 from kerasrun.workers import parent
+from kerasrun.workers.worker import gpu_of
 
 
 @pytest.mark.parametrize(
@@ -52,3 +56,39 @@ def test_windows_has_no_parent_of_workers(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(UsageError, match="Windows cannot pass a pipe on"):
         begin_workers("2", shards=0)
+
+
+@pytest.mark.parametrize(
+    ("seen", "devices", "given"),
+    [
+        (None, (), ["0", "1", "2"]),
+        (None, (2, 3), ["2", "3", "-1"]),
+        ("5,6", (), ["5", "6", "-1"]),
+        ("5,6,7,8", (2, 3), ["7", "8", "-1"]),
+        ("5,6", (1, 2), ["6", "-1", "-1"]),
+    ],
+)
+def test_each_worker_sees_one_gpu_of_those_that_are_named(monkeypatch, seen, devices, given):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if seen:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+    assert [gpu_of(rank, devices)["CUDA_VISIBLE_DEVICES"] for rank in range(3)] == given
+
+
+@pytest.mark.parametrize(("overrides", "given"), [([], ["2", "3"]), (["device=[4,1]"], ["4", "1"])])
+def test_a_resume_has_the_gpus_that_its_experiment_names(monkeypatch, tmp_path, overrides, given):
+    resolved = tmp_path / "resolved.yaml"
+    resolved.write_text("data: {npz: {path: a.npz}}\nmodel: LeNet\ndevice: [2, 3]\n", encoding="utf-8")
+    run = SimpleNamespace(resolved_file=resolved, read_run=lambda: {"shards": 2})
+    started = []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(listing, "find_run", lambda *_: run)
+    monkeypatch.setattr(parent, "run", lambda *_, environment, **__: started.append(environment))
+    with pytest.raises(SystemExit):
+        resume("x-1", overrides=overrides, workers="2")
+    assert [started[0](rank, 2)["CUDA_VISIBLE_DEVICES"] for rank in range(2)] == given
+
+
+def test_more_workers_than_gpus_that_are_named_are_refused():
+    with pytest.raises(UsageError, match="--workers 4: each has a GPU, and the experiment names only 2"):
+        begin_workers("4", devices=[2, 3])

@@ -3,22 +3,30 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from kerasrun.errors import LostWorkerError, WorkersError
-from kerasrun.workers.arrival import wait_for_all
+from kerasrun.errors import DataError, LostWorkerError, WorkersError
+from kerasrun.workers.arrival import failure_told, wait_for_all
 from kerasrun.workers.cluster import Place, free_addresses
 
 
-def wait_in_each(places, seconds=20.0):
-    """What each process that waits ends with: None or an error, in order."""
+def wait_in_each(places, seconds=20.0, failures=()):
+    """What each process that waits, or fails before it does, ends with: None or an error, in order.
+
+    `failures` has the message of each that fails, by rank.
+    """
     ends = [None] * len(places)
 
     def wait(number, place):
+        place = replace(place, seconds_to_come=seconds)
         try:
-            wait_for_all(place, seconds)
-        except (LostWorkerError, WorkersError) as error:
+            with failure_told(place):
+                if place.rank in failures:
+                    raise DataError(failures[place.rank])
+                wait_for_all(place)
+        except (DataError, LostWorkerError, WorkersError) as error:
             ends[number] = error
 
     threads = [threading.Thread(target=wait, args=(number, place)) for number, place in enumerate(places)]
@@ -55,6 +63,40 @@ def test_rank_0_that_does_not_come_is_named():
     places = cluster(3)
     said = {str(error) for error in wait_in_each(places[1:], seconds=1)}
     assert said == {f"nothing was heard of worker 0 ({places[0].addresses[0]}) within 1 s"}
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_all_end_at_once_where_one_fails_before_it_has_come(failing):
+    places, message = cluster(3), "a.npz:\x1b[2J\nnone" + "x" * 10_000
+    begin = time.monotonic()
+    ends = wait_in_each(places, failures={failing: message})
+    assert time.monotonic() - begin < 10
+    assert str(ends.pop(failing)) == message
+    for end in ends:
+        assert type(end) is WorkersError
+        said = f"worker {failing} ({places[failing].addresses[failing]}) has failed: a.npz:\\x1b[2J nonexxx"
+        assert str(end).startswith(said)
+        assert len(str(end)) < 600
+
+
+def test_where_all_fail_each_says_why_itself():
+    assert [str(end) for end in wait_in_each(cluster(3), failures={0: "a", 1: "b", 2: "c"})] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_who_fails_waits_for_the_others_no_longer_than_they_would(rank):
+    (end,) = wait_in_each([cluster(2)[rank]], seconds=1, failures={rank: "a"})
+    assert (type(end), str(end)) == (DataError, "a")
+
+
+def test_those_that_come_after_a_failure_are_told_too():
+    places = cluster(3)
+    first = threading.Thread(target=wait_in_each, args=(places[:2],), kwargs={"failures": {1: "a"}})
+    first.start()
+    time.sleep(1)
+    (end,) = wait_in_each(places[2:])
+    first.join()
+    assert str(end) == f"worker 1 ({places[1].addresses[1]}) has failed: a"
 
 
 def connected(place):

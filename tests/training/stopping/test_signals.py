@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kerasrun.engine.child_processes import SIGNALS, deaf_children
+from kerasrun.child_processes import SIGNALS, deaf_children
 from kerasrun.training.stopping.signals import StopRequest
 
 # Some minutes in C, during which no line of Python runs in the main thread.
