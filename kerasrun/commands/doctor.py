@@ -28,6 +28,10 @@ def doctor(
 
     Example: kerasrun doctor configs/lenet_directory.yaml --workers 2
     """
+    if file is not None and workers is not None:
+        from kerasrun.experiment.load import load
+
+        load(file, overrides or ())  # its mistakes are told before processes begin
     begin_workers(workers)
     from kerasrun.training.doctor import doctor as examine
 

@@ -27,6 +27,7 @@ from kerasrun.report.plain import text_table, to_json
 from kerasrun.runs.environment import environment, packages
 from kerasrun.stderr import plain
 from kerasrun.training.description import same_in_all, same_machine
+from kerasrun.training.stopping import signals
 from kerasrun.training.train import build
 from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
 from kerasrun.workers.network import LARGE, SMALL, Network, sum_seconds
@@ -333,6 +334,7 @@ def _step_seconds(job: Job) -> float:
         count = chunks.next(10**6)
         with chunks.measured(count):
             computation.train(batches, count)
+        signals.raise_if_interrupted()
         if chunks.seconds_per_step is not None:  # of the first one, which traces, nothing is known
             found.append(chunks.seconds_per_step)
     return statistics.median(found)
