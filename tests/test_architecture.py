@@ -102,7 +102,14 @@ print(sorted({{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)))
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["export", "--help"], ["validate", "configs/cnn_layers.yaml"], ["runs"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["export", "--help"],
+        ["doctor", "--help"],
+        ["validate", "configs/cnn_layers.yaml"],
+        ["runs"],
+    ],
 )
 def test_light_commands_load_neither_tensorflow_nor_keras(arguments):
     code = f"""

@@ -238,9 +238,14 @@ def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) 
 def _models(tf: Any, device: Device) -> tuple[str, ...]:
     if device.kind == "cpu":
         return ()
+    models = gpu_models(tf)
+    return tuple(models[int(name.removeprefix("GPU:"))] for name in device.names)
+
+
+def gpu_models(tf: Any) -> tuple[str, ...]:
+    """Return the model of each GPU that TensorFlow sees, in the order of their numbers."""
     gpus = tf.config.list_physical_devices("GPU")
-    chosen = [gpus[int(name.removeprefix("GPU:"))] for name in device.names]
-    return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in chosen)
+    return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in gpus)
 
 
 _has_joined = False

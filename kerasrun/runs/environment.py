@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ VARIABLES = (
 _PLAIN = re.compile(r"[\w.,:+-]*")
 _FLAGS = re.compile(r"\s*(--?\w+(=[\w.,:+-]*)?\s*)*")
 _GIT_SECONDS = 5.0
+_PACKAGE = Path(__file__).parents[1]
+_TESTED = "constraints.txt"
+"""The versions that kerasrun was tested with, as pip reads them; `setup.py` puts the file into the package."""
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 """Where Linux tells of the caches."""
 
@@ -92,6 +95,33 @@ def _versions() -> dict[str, str | None]:
         "numpy": _version("numpy"),
         "pillow": _version("pillow"),
     }
+
+
+def packages() -> dict[str, dict[str, str | None]]:
+    """Return for each package that kerasrun needs the version that is installed, and the one that was tested.
+
+    Empty where kerasrun itself was not installed, so that nothing says what it needs.
+    """
+    try:
+        needed = [re.match(r"[\w.-]+", one) for one in requires("kerasrun") or () if "extra ==" not in one]
+    except PackageNotFoundError:
+        return {}
+    names, tested, common = [_normal(one[0]) for one in needed if one], _tested(), _versions()
+    return {name: {"installed": common.get(name, _version(name)), "tested": tested.get(name)} for name in names}
+
+
+def _tested() -> dict[str, str]:
+    file = next(file for file in (_PACKAGE / _TESTED, _PACKAGE.parent / _TESTED) if file.is_file())
+    pairs = (line.split("==") for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return {_normal(name): tested for name, tested in pairs}
+
+
+def _normal(package: str) -> str:
+    """Return a name as packages are compared by.
+
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+    """
+    return re.sub("[-_.]+", "-", package).lower()
 
 
 def _version(package: str) -> str | None:

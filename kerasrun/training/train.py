@@ -249,7 +249,7 @@ def leads(job: Job) -> bool:
     from kerasrun.training.follower import follow
 
     with job.team.losses_explained():
-        job.team.require_equal(same_in_all(job))
+        job.team.require_equal(same_in_all(job, job.device))
     if not job.team.leads:
         with explained(job), job.team.losses_explained():
             code = follow(job)

@@ -2,14 +2,16 @@
 
 TensorFlow's own waiting has no end, says nothing, and keeps Python from running meanwhile: no signal would be heard.
 
-Rank 0 listens where TensorFlow will listen later. The others connect to it, and each side says one line of JSON, which
-is kerasrun's own format:
+Each listens where TensorFlow will listen later. The others connect to rank 0, and the two sides say lines of JSON in
+turn, which is kerasrun's own format:
 
 | message | by |
 | --- | --- |
 | `{"rank": 1, "addresses": ["host:port", …]}` | a process that has come |
 | the same with `"failed": "…"` | one that comes to say why it cannot train |
-| `{"begin": true}` | rank 0, when all have come |
+| `{"reach": true}` | rank 0, when all have, and it has reached each |
+| `{"unreached": "…"}` or `{"unreached": null}` | the process, when it has tried to reach the others |
+| `{"begin": true}` | rank 0, when all have reached all |
 | `{"lost": "…"}` or `{"wrong": "…"}` | rank 0, which then ends for this reason, as all do |
 """
 
@@ -44,11 +46,12 @@ _came_at: set[str] = set()
 
 
 def wait_for_all(place: Place) -> None:
-    """Return when every process has come, with the same list of addresses, and rank 0 reaches each at its own.
+    """Return when every process has come, with the same list of addresses, and each reaches all at these.
 
     Raises:
         LostWorkerError: if one has not come in time; every one that has raises the same.
-        WorkersError: if the address of this process is taken, two processes have one rank, or their lists differ.
+        WorkersError: if the address of this process is taken, two processes have one rank, their lists differ, or one
+            does not reach another.
     """
     _came_at.add(place.addresses[place.rank])
     with _listening(place) as listener:
@@ -183,16 +186,18 @@ class _Arrivals:
     def _reach_all(self) -> None:
         """
         Raises:
-            WorkersError: if one cannot be reached at its address, as TensorFlow must.
+            WorkersError: if one does not reach another, as TensorFlow must.
+            LostWorkerError: if one does not say whether it does.
         """
-        for rank in range(1, self._place.count):
-            try:
-                socket.create_connection(_target(self._place, rank), _SECONDS_TO_ANSWER).close()
-            except OSError as error:
-                raise WorkersError(
-                    f"{self._place.named(rank)} has come, but rank 0 does not reach it at this address: "
-                    f"{_reason(error)}"
-                ) from error
+        if unreached := _unreached(self._place):
+            raise WorkersError(unreached)
+        self._tell_all({"reach": True})
+        for rank, connection in self._came.items():
+            said = _heard(connection, _SECONDS_TO_ANSWER * self._place.count)
+            if "unreached" not in said:
+                raise LostWorkerError(f"{self._place.named(rank)} has come, but nothing was heard of it since")
+            if said["unreached"]:
+                raise WorkersError(str(said["unreached"]))
 
     def _tell_all(self, message: dict[str, Any]) -> None:
         for connection in self._came.values():
@@ -211,10 +216,10 @@ def _come(place: Place, failed: str = "") -> None:
         waiting.say(waited, place, [0], failed)
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
             _tell(leader, message)
-            line = _Line(leader, place.seconds_to_come + _SECONDS_TO_ANSWER)
-            while not line.is_over():
-                select.select([leader], [], [], _SECONDS_BETWEEN_TRIALS)
-            said = line.message()
+            said = _heard(leader, place.seconds_to_come + _SECONDS_TO_ANSWER)
+            if "reach" in said:
+                _tell(leader, {"unreached": _unreached(place)})
+                said = _heard(leader, _SECONDS_TO_ANSWER * (place.count + 1))
             if "begin" in said:
                 return
             if "wrong" in said:
@@ -239,9 +244,32 @@ class _Waiting:
         self._is_said = True
 
 
+def _unreached(place: Place) -> str | None:
+    """Return why this process does not reach another one that has come, None if it reaches all."""
+    for rank in range(1, place.count):  # those that have come have reached rank 0
+        if rank == place.rank:
+            continue
+        try:
+            socket.create_connection(_target(place, rank), _SECONDS_TO_ANSWER).close()
+        except OSError as error:
+            return (
+                f"{place.named(rank)} has come, but {place.named(place.rank)} does not reach it at this address: "
+                f"{_reason(error)}"
+            )
+    return None
+
+
 def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # the other side is gone: whoever waits for it learns that otherwise
         connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _heard(connection: socket.socket, seconds: float) -> dict[str, Any]:
+    """Wait for what the other side says, and return it."""
+    line = _Line(connection, seconds)
+    while not line.is_over():
+        select.select([connection], [], [], _SECONDS_BETWEEN_TRIALS)
+    return line.message()
 
 
 class _Line:

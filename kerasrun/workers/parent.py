@@ -90,7 +90,8 @@ class _Known:
         if self._left:
             return None
         later = "" if self.run is None else f"; kerasrun resume {self.run} goes on from step {self._saved}"
-        return f"{self._restarts} restarts brought no newer checkpoint{later}"
+        tried = f"{self._restarts} restarts brought no newer checkpoint" if self._restarts else "not started again"
+        return tried + later
 
     def begin(self) -> str:
         """Use one of the restarts, and return what to say of it."""

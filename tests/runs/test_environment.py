@@ -4,11 +4,14 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from kerasrun.runs import environment as module
 from kerasrun.runs.environment import environment
+
+ROOT = Path(__file__).parents[2]
 
 
 def git(folder, *arguments):
@@ -110,3 +113,13 @@ def test_the_runs_package_is_light_to_import():
 
 
 HEAVY = ["tensorflow", "keras", "numpy", "h5py", "PIL", "pydantic", "yaml"]
+
+
+def test_what_kerasrun_needs_is_told_with_the_versions_that_were_tested():
+    found = module.packages()
+    assert {"tensorflow", "keras", "numpy", "pyyaml", "h5py"} <= found.keys()
+    assert not {"pytest", "torch", "onnx"} & found.keys()
+    tested = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert f"PyYAML=={found['pyyaml']['tested']}" in tested
+    assert f"numpy=={found['numpy']['tested']}" in tested
+    assert found["numpy"]["installed"] == version("numpy")

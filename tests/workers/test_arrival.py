@@ -1,8 +1,10 @@
 import contextlib
+import errno
 import json
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -29,7 +31,10 @@ def wait_in_each(places, seconds=20.0, failures=()):
         except (DataError, LostWorkerError, WorkersError) as error:
             ends[number] = error
 
-    threads = [threading.Thread(target=wait, args=(number, place)) for number, place in enumerate(places)]
+    threads = [
+        threading.Thread(target=wait, args=(number, place), name=f"rank {place.rank}")
+        for number, place in enumerate(places)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -148,8 +153,41 @@ def test_one_that_does_not_answer_at_its_address_is_refused(leader):
     with hello(1, leader) as first, hello(2, leader), first.makefile() as file:
         said = json.loads(file.readline())
     assert said["wrong"] == (
-        f"worker 1 ({leader.addresses[1]}) has come, but rank 0 does not reach it at this address: Connection refused"
+        f"worker 1 ({leader.addresses[1]}) has come, but worker 0 ({leader.addresses[0]}) does not reach it at this "
+        "address: Connection refused"
     )
+
+
+def test_two_that_do_not_reach_each_other_are_named_though_rank_0_reaches_both(monkeypatch):
+    places, connect = cluster(3), socket.create_connection
+
+    def refused(target, timeout):
+        if threading.current_thread().name == "rank 2" and f"127.0.0.1:{target[1]}" == places[1].addresses[1]:
+            raise TimeoutError(errno.ETIMEDOUT, "")
+        return connect(target, timeout)
+
+    monkeypatch.setattr(socket, "create_connection", refused)
+    (said,) = {str(error) for error in wait_in_each(places)}
+    first, second = places[0].addresses[1:]
+    assert said == (
+        f"worker 1 ({first}) has come, but worker 2 ({second}) does not reach it at this address: Connection timed out"
+    )
+
+
+def test_one_that_goes_while_all_try_to_reach_each_other_is_lost(leader):
+    with ExitStack() as stack:
+        files = []
+        for rank in (1, 2):
+            port = int(leader.addresses[rank].rpartition(":")[2])
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            files.append(stack.enter_context(hello(rank, leader)).makefile("rw"))
+        assert [json.loads(file.readline()) for file in files] == [{"reach": True}] * 2
+        files[1].write('{"unreached": null}\n')
+        files[1].flush()
+        files[0].write("\n")
+        files[0].flush()
+        said = json.loads(files[1].readline())
+    assert said == {"lost": f"worker 1 ({leader.addresses[1]}) has come, but nothing was heard of it since"}
 
 
 def test_one_that_was_killed_while_it_waited_may_come_again(leader):
