@@ -8,6 +8,7 @@ Not run on a GPU yet.
 """
 
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Protocol
@@ -30,6 +31,8 @@ def join(place: Place) -> None:
 
     It takes a moment, in which Python stands still. If another process is lost in this moment, TensorFlow would wait
     for ever, deaf to every signal that Python handles; so the system ends this process after a minute, by SIGALRM.
+
+    The handlers of signals are those of before: TensorFlow would take SIGTERM for itself, and do nothing about it.
     """
     cluster = tf.train.ClusterSpec({"worker": list(place.addresses)})
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type="worker", task_id=place.rank)
@@ -38,6 +41,8 @@ def join(place: Place) -> None:
         tf.distribute.MultiWorkerMirroredStrategy(resolver)
     finally:
         signal.alarm(0)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def is_loss(error: BaseException) -> bool:
