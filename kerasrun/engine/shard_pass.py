@@ -78,10 +78,9 @@ class ShardPass:
 
     def outputs(self, inputs: Sequence[Any]) -> list[tf.Tensor]:
         """Compute the outputs of each shard."""
-        network = getattr(self.network, "rest", self.network)
-        if any(map(_is_synchronized, network.layers)):
-            return self._together(network, inputs)
-        if any(map(_is_synchronized, network._flatten_layers())):
+        if any(map(_is_synchronized, self.network.layers)):
+            return self._together(inputs)
+        if any(map(_is_synchronized, self.network._flatten_layers())):
             raise ModelError(
                 "BatchNormalization: synchronized: true works among the layers that the experiment lists, not within "
                 "another layer"
@@ -113,10 +112,10 @@ class ShardPass:
         with self.scopes[number], as_in_the_whole_batch(self.cuts[number]):
             return operation(*args, **kwargs)
 
-    def _together(self, network: Any, inputs: Sequence[Any]) -> list[tf.Tensor]:
+    def _together(self, inputs: Sequence[Any]) -> list[tf.Tensor]:
         """Go through the layers one by one, each on all shards: normalization needs the means of all."""
         each = [_Each(values) for values in zip(*map(tf.nest.flatten, inputs), strict=True)]
-        found = network._run_through_graph(each, operation_fn=lambda operation: self._on_each(operation))
+        found = self.network._run_through_graph(each, operation_fn=lambda operation: self._on_each(operation))
         return list(keras.tree.flatten(found)[0].values)
 
     def _on_each(self, operation: Any) -> Callable[..., Any]:

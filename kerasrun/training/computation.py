@@ -67,15 +67,15 @@ class Computation:
     def train(self, batches: Batches, steps: int) -> int | None:
         """Train on the next `steps` batches; return as `FusedSteps`."""
         channel.tell(phase="training")
-        self.team.say(Order.TRAIN, steps)
-        bad = self.fused(batches, steps)
+        with self.team.together(Order.TRAIN, steps):
+            bad = self.fused(batches, steps)
         self.team.step += steps
         return bad
 
     def share_state(self) -> None:
         """Give every process the state of rank 0."""
-        self.team.say(Order.SHARE_STATE)
-        arrays = self.team.of_leader(state.model_arrays(self.model))
+        with self.team.together(Order.SHARE_STATE):
+            arrays = self.team.of_leader(state.model_arrays(self.model))
         if not self.team.leads:
             state.restore_model(self.model, arrays)
 
@@ -103,8 +103,8 @@ class Computation:
     ) -> dict[str, float] | None:
         """Evaluate the examples that validate; arguments and result as of `Evaluator.evaluate`."""
         assert self.evaluator is not None
-        self.team.say(Order.EVALUATE)
-        return self.evaluator.evaluate(_telling("validating", stop), see)
+        with self.team.together(Order.EVALUATE):
+            return self.evaluator.evaluate(_telling("validating", stop), see)
 
     def run_on_examples(self) -> None:
         """Make everything again that was traced with an earlier optimizer and its metrics."""
@@ -140,22 +140,21 @@ class Computation:
         """Compute the frozen layers once, if there are any, and then run on the rest; False if `stop` returned true."""
         if self.frozen is None:
             return True
-        self.team.say(Order.COMPUTE_FROZEN_PART)
         examples = sum(map(len, self.job.splits))
         logger.info(
             "the layers up to %s are frozen: computing them once for %d examples, %.1f MB (-s cache.features=false "
             "computes them in each epoch)",
             *(self.frozen.last, examples, examples * self.frozen.example_bytes / 1e6),
         )
-        kept = []
-        stop = _telling("freezing", stop)
-        for split in self.job.splits:
-            others = tuple(split.others.values())
-            computed = features(self.frozen, split.inputs, self.job.experiment.fit.batch_size, stop, others, self.team)
-            if computed is None:
-                return False
-            beside = {name: split.others[name] for name in self.frozen.beside}
-            kept.append(replace(split, inputs=computed, others=beside))
+        kept, size, stop = [], self.job.experiment.fit.batch_size, _telling("freezing", stop)
+        with self.team.together(Order.COMPUTE_FROZEN_PART):
+            for split in self.job.splits:
+                others = tuple(split.others.values())
+                computed = features(self.frozen, split.inputs, size, stop, others, self.team)
+                if computed is None:
+                    return False
+                beside = {name: split.others[name] for name in self.frozen.beside}
+                kept.append(replace(split, inputs=computed, others=beside))
         self._train = kept[0]
         self._take(OnFeatures(self.model, self.frozen))
         self.evaluator = self._evaluator(kept[-1] if self.job.validation else None, network=self.frozen.rest)
@@ -204,8 +203,9 @@ class Computation:
     def _sharded(self, network: Any, share: Share) -> FusedSteps:
         from kerasrun.engine.sharded_steps import ShardedSteps  # a tenth of a second, which one process does without
 
+        rest = network.part.rest if isinstance(network, OnFeatures) else network
         size = self.job.experiment.fit.batch_size
-        return ShardedSteps(network, self.model, share, self.team.collectives, size)
+        return ShardedSteps(rest, self.model, share, self.team.collectives, size)
 
     def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
         if validation is None:

@@ -353,6 +353,7 @@ class TrainingLoop:
         training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
         callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
+        self.computation.share_changes()
         metrics = self.computation.validate(gives_up, see=lambda outputs: self.progress.validated(len(outputs)))
         if metrics is None:  # the state as it was before is saved: a resume validates from the beginning
             for callback in self.callbacks:

@@ -32,18 +32,17 @@ def join(place: Place) -> None:
     It takes a moment, in which Python stands still. If another process is lost in this moment, TensorFlow would wait
     for ever, deaf to every signal that Python handles; so the system ends this process after a minute, by SIGALRM.
 
-    TensorFlow takes SIGTERM for itself meanwhile, and passes it on to nobody here: its handler is put back.
+    The handlers of signals are those of before: TensorFlow would take SIGTERM for itself, and do nothing about it.
     """
     cluster = tf.train.ClusterSpec({"worker": list(place.addresses)})
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type="worker", task_id=place.rank)
-    heard = signal.getsignal(signal.SIGTERM)
     signal.alarm(_SECONDS_TO_JOIN)
     try:
         tf.distribute.MultiWorkerMirroredStrategy(resolver)
     finally:
         signal.alarm(0)
-    if heard is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, heard)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # set in C again
 
 
 def is_loss(error: BaseException) -> bool:

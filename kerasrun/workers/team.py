@@ -73,6 +73,7 @@ class Team:
         """What asks this process to stop: on rank 0 it hears of the signals of all."""
         self.step = 0
         """How many steps this process has done, those before a resume included."""
+        self._others_hear = True
 
     @property
     def collectives(self) -> Collectives:
@@ -91,6 +92,14 @@ class Team:
         """Have the other processes do something, with up to two numbers; rank 0 does it itself. Others say nothing."""
         if self.processes and self.leads:
             self._exchanged([order, first, second])
+
+    @contextmanager
+    def together(self, order: Order, first: float = 0, second: float = 0) -> Iterator[None]:
+        """Say an order, for the block that does what every process takes part in: until it ends, no other is heard."""
+        self.say(order, first, second)
+        self._others_hear = False
+        yield
+        self._others_hear = True  # not after an error: they still wait for this process
 
     def next_order(self) -> tuple[Order, float, float]:
         """Wait for what rank 0 says next."""
@@ -200,7 +209,12 @@ class Team:
             self.say(Order.END)
 
     def _end(self, code: int) -> None:
-        """Have the others end for an error of this process, which counts whoever hears of it."""
+        """Have the others end for an error of this process, which counts whoever hears of it.
+
+        Where they wait for what it has not done, they end when it is gone.
+        """
+        if not self._others_hear:
+            return
         with contextlib.suppress(LostWorkerError), self.losses_explained():
             self.say(Order.END, code)
 

@@ -9,10 +9,22 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tests.torture.cells import Cell, cells, write_data
-from tests.torture.harness import AtPoint, Kill, Tortured, Whole, leave_alone, planned_kills, random_kills, torture
+from tests.torture.harness import (
+    AtPoint,
+    Kill,
+    Tortured,
+    Whole,
+    leave_alone,
+    planned_kills,
+    planned_signals,
+    random_kills,
+    random_signals,
+    torture,
+)
 
 MOST_KILLS_IN_A_RUN = 8
 
@@ -20,7 +32,9 @@ MOST_KILLS_IN_A_RUN = 8
 def main() -> int:
     """Torture the chosen cells in turn until there were enough kills."""
     options = _options()
-    chosen = [cell for cell in cells() if not options.cells or cell.number in options.cells]
+    chosen = [
+        replace(cell, workers=options.workers) for cell in cells() if not options.cells or cell.number in options.cells
+    ]
     folder = Path(options.folder or tempfile.mkdtemp(prefix="torture-")).absolute()
     data = write_data(folder / "data")
     with ThreadPoolExecutor(options.processes) as pool:
@@ -28,6 +42,8 @@ def main() -> int:
         results = _until_enough(options.kills, options.seed, folder, data, wholes, pool, options.processes)
     failed = [result for result in results if result.differences]
     print(_table(chosen, results))
+    if options.workers > 1:
+        print(_signals(results))
     for result in failed:
         print(f"\n{result.cell.name} after {', '.join(map(str, result.killed))}:", *result.differences[:20], sep="\n  ")
     if failed:
@@ -40,6 +56,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="how many kills in all, at least (200)")
+    parser.add_argument("--workers", type=int, default=1, help="how many processes train together (1)")
     parser.add_argument("--seed", type=int, default=1, help="decides every kill (1)")
     parser.add_argument("--cells", type=int, nargs="+", help="numbers of the cells; by default all")
     parser.add_argument("--folder", help="an empty or new folder to work in; by default a temporary one")
@@ -84,6 +101,10 @@ def _until_enough(
 
 
 def _kills(cell: Cell, turn: int, count: int, seed: str) -> list[Kill]:
+    if cell.workers > 1:
+        return (
+            planned_signals(cell, count, seed) if turn == 1 else [*itertools.islice(random_signals(cell, seed), count)]
+        )
     return planned_kills(cell, count, seed) if turn == 1 else list(itertools.islice(random_kills(seed), count))
 
 
@@ -109,6 +130,14 @@ def _table(chosen: Sequence[Cell], results: Sequence[Tortured]) -> str:
     all_equal = "no" if any(result.differences for result in results) else "yes"
     lines.append(f"| all | | {' | '.join(str(total[name]) for name in counts)} | {all_equal} |")
     return "\n".join(lines)
+
+
+def _signals(results: Sequence[Tortured]) -> str:
+    kills = [kill for result in results for kill in result.killed if isinstance(kill, AtPoint)]
+    counts = Counter(f"{kill.number.name} to worker {kill.rank}" for kill in kills)
+    return f"\n{len({kill.name for kill in kills})} points; " + ", ".join(
+        f"{count} {name}" for name, count in sorted(counts.items())
+    )
 
 
 def _progress(line: str) -> None:

@@ -77,6 +77,9 @@ class Cell:
 
     number: int
     choices: tuple[tuple[str, str], ...]
+    workers: int = 1
+    """How many processes train it, each a shard. What has no augmentation begins with a frozen layer then, so that
+    features are shared out too; every other BatchNormalization is synchronized."""
 
     @property
     def name(self) -> str:
@@ -120,11 +123,17 @@ class Cell:
             "precision": self["precision"],
         }
 
+    @property
+    def has_features(self) -> bool:
+        """Whether a frozen layer is computed once for all epochs."""
+        return self.workers > 1 and self["augmentation"] == NONE
+
     def _layers(self) -> Iterator[object]:
         normalized = self["BatchNormalization"] == "yes"
-        yield {"Conv2D": {"filters": 4, "kernel_size": 5, "strides": 3, "use_bias": not normalized}}
+        frozen = {"trainable": False} if self.has_features else {}
+        yield {"Conv2D": {"filters": 4, "kernel_size": 5, "strides": 3, "use_bias": not normalized, **frozen}}
         if normalized:
-            yield "BatchNormalization"
+            yield {"BatchNormalization": {"synchronized": self.workers > 1 and self.number % 2 == 1}}
         yield "ReLU"
         if self["dropout"] == "SpatialDropout2D":
             yield {"SpatialDropout2D": {"rate": 0.2}}

@@ -1,7 +1,11 @@
 """`python -m tests.torture.child KILL STEPS train FILE`: kerasrun's command, in a process that may kill itself.
 
-KILL is `-`, or `<name of POINTS>:<n>`: the process gets SIGKILL the n-th time it comes to that point. How many steps
-each call of the fused function took is appended to the file STEPS. Everything else is `python -m kerasrun train FILE`.
+KILL is `-`, or `<name of POINTS>:<n>:<signal>:<rank>`: the n-th time the process comes to that point, the worker of
+this rank gets this signal, such as 9; a process alone has rank 0. How many steps each call of the fused function took
+is appended to the file STEPS. Everything else is `python -m kerasrun train FILE`.
+
+With `--workers N`, KILL is several of these, joined by commas, one for each time that the parent starts its workers.
+Each signal is noted in SENT before it is sent, which for a process that is killed is the only trace.
 """
 
 import gc
@@ -12,50 +16,127 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from kerasrun.workers.cluster import place_here
+
+SENT = "sent.txt"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The signal that is sent when a process has come to a point."""
+
+    number: int = signal.SIGKILL
+    rank: int = 0
+    """Who gets it."""
+    own_rank: int = 0
+    """Who comes to the point."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the process that comes to the point does nothing after it."""
+        return self.rank == self.own_rank and self.number != signal.SIGTERM
+
+    def send(self) -> None:
+        pid = os.getpid() if self.rank == self.own_rank else int(_pid_file(self.rank).read_text(encoding="ascii"))
+        with Path(SENT).open("a", encoding="ascii") as sent:
+            sent.write(f"{self.number} {self.rank}\n")
+        os.kill(pid, self.number)
+
+
+Arm = Callable[[int, Shot], None]
+"""Has the n-th coming to a point send the signal."""
 
 
 def main() -> None:
     """Run kerasrun with the point armed once TensorFlow has started, which is then as it always is."""
     gc.disable()  # while TensorFlow is imported there is nothing to collect, and looking takes a seventh of the time
     kill, steps, *arguments = sys.argv[1:]
+    if "--workers" in arguments:
+        _arm_the_workers(kill.split(","), steps)
+    else:
+        _arm(kill, Path(steps), place_here().rank)
+    sys.argv = ["kerasrun", *arguments]
+    runpy.run_module("kerasrun", run_name="__main__")
+
+
+def _arm_the_workers(kills: list[str], steps: str) -> None:
+    """Have this process, a parent, start workers that are armed, those of each attempt for the next kill."""
+    parent: Any = importlib.import_module("kerasrun.workers.parent")
+    run = parent.run
+
+    def armed(command: Callable[[int, str | None], list[str]], *given: Any, **named: Any) -> int:
+        def child(attempt: int, name: str | None) -> list[str]:
+            python, _, _, *arguments = command(attempt, name)
+            kill = kills[attempt] if attempt < len(kills) else "-"
+            return [python, "-m", "tests.torture.child", kill, steps, *arguments]
+
+        return int(run(child, *given, **named))
+
+    parent.run = armed
+
+
+def _arm(kill: str, steps: Path, own_rank: int) -> None:
+    _pid_file(own_rank).write_text(str(os.getpid()), encoding="ascii")
     training: Any = importlib.import_module("kerasrun.training.train")
     build = training.build
+    arm, nth, shot = _shot(kill, own_rank)
+    if arm is not None and kill.startswith(BEFORE_TENSORFLOW):
+        arm(nth, shot)
 
     def armed(*given: Any, **named: Any) -> Any:
         gc.enable()
-        _count_steps(Path(steps))
-        if kill != "-":
-            name, _, nth = kill.partition(":")
-            POINTS[name](int(nth))
+        if own_rank == 0:
+            _count_steps(steps)
+        if arm is not None and not kill.startswith(BEFORE_TENSORFLOW):
+            arm(nth, shot)
         return build(*given, **named)
 
     training.build = armed
-    sys.argv = ["kerasrun", *arguments]
-    runpy.run_module("kerasrun", run_name="__main__")
+
+
+def _shot(kill: str, own_rank: int) -> tuple[Arm | None, int, Shot]:
+    """What this process does for a kill, where it is the one to do it."""
+    if kill == "-":
+        return None, 0, Shot()
+    name, nth, number, rank = kill.split(":")
+    does_it = own_rank == (int(rank) if name in (*OF_EACH, *OF_OTHERS) else 0)
+    return POINTS_OF_WORKERS[name] if does_it else None, int(nth), Shot(int(number), int(rank), own_rank)
+
+
+def _pid_file(rank: int) -> Path:
+    return Path(f"worker-{rank}.pid")
 
 
 def _at(
     place: str,
     when: Literal["before", "after"] = "before",
     matches: Callable[..., bool] = lambda *given, **named: True,
-) -> Callable[[int], None]:
-    """Die before or after the n-th call of `place` (`module:name` or `module:Class.name`) that matches."""
+) -> Arm:
+    """Send it before or after the n-th call of `place` (`module:name` or `module:Class.name`) that matches."""
 
     def dies(real: Callable[..., Any], *given: Any, **named: Any) -> None:
         if when == "after":
             real(*given, **named)
 
-    return _instead_of(place, dies, matches)
+    return _instead_of(place, dies, matches, when)
 
 
 def _instead_of(
-    place: str, last: Callable[..., object], matches: Callable[..., bool] = lambda *given, **named: True
-) -> Callable[[int], None]:
-    """In the n-th matching call of `place`, call `last` with the real function and its arguments, then die."""
+    place: str,
+    last: Callable[..., object],
+    matches: Callable[..., bool] = lambda *given, **named: True,
+    when: Literal["before", "after"] = "before",
+) -> Arm:
+    """In the n-th matching call of `place`, call `last` with the real function and its arguments, then die.
 
-    def arm(nth: int) -> None:
+    A process that goes on after the signal makes the call itself, `when` says whether before or after it.
+    """
+
+    def arm(nth: int, shot: Shot) -> None:
         module, _, path = place.partition(":")
         *owners, name = path.split(".")
         owner = importlib.import_module(module)
@@ -67,18 +148,25 @@ def _instead_of(
 
         def counted(*given: Any, **named: Any) -> Any:
             nonlocal seen
-            seen += matches(*given, **named)
-            if seen == nth:
+            matching = matches(*given, **named)
+            seen += matching
+            is_it = matching and seen == nth
+            if is_it and shot.is_last:
                 last(real, *given, **named)
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*given, **named)
+                shot.send()
+            if is_it and when == "before":
+                shot.send()
+            done = real(*given, **named)
+            if is_it and when == "after":
+                shot.send()
+            return done
 
         setattr(owner, name, counted)
 
     return arm
 
 
-def _half_written(name: str) -> Callable[[int], None]:
+def _half_written(name: str) -> Arm:
     """Die when half of the file's bytes are on the disk."""
 
     def half(real: Callable[[Path, bytes], None], path: Path, data: bytes) -> None:
@@ -87,7 +175,7 @@ def _half_written(name: str) -> Callable[[int], None]:
     return _instead_of("kerasrun.runs.atomic:_write", half, lambda path, data: path.name.endswith(name))
 
 
-def _half_model(name: str) -> Callable[[int], None]:
+def _half_model(name: str) -> Arm:
     """The same for a model, which Keras writes."""
 
     def half(real: Callable[..., None], model: Any, info: Any, path: Path) -> None:
@@ -97,7 +185,7 @@ def _half_model(name: str) -> Callable[[int], None]:
     return _instead_of("kerasrun.model_file:save", half, lambda model, info, path: path.name.endswith(name))
 
 
-def _step_while_saving(nth: int) -> None:
+def _step_while_saving(nth: int, shot: Shot) -> None:
     """Die in a step that began when half of the n-th state.h5, or of a later one, was on the disk.
 
     The thread that writes it waits so long for a step; where none follows, it writes the whole and goes on.
@@ -124,7 +212,7 @@ def _step_while_saving(nth: int) -> None:
         if half_written.is_set():
             step_begun.set()
             _half_of_the_chunk(train, fused, iterator, chunk)
-            os.kill(os.getpid(), signal.SIGKILL)
+            shot.send()
         return train(fused, iterator, chunk)
 
     atomic._write, steps.FusedSteps.__call__ = waits, trains
@@ -152,11 +240,12 @@ def _says_finished(run: Any, **fields: Any) -> bool:
     return fields.get("status") == "finished"
 
 
-_FUSED = "kerasrun.engine.steps:FusedSteps.__call__"
+_STEPS = "kerasrun.engine.steps"
+_FUSED = f"{_STEPS}:FusedSteps.__call__"
 _WRITER = "kerasrun.training.writer:RunWriter"
 _KERAS = "keras.callbacks"
 
-POINTS: Mapping[str, Callable[[int], None]] = {
+POINTS: Mapping[str, Arm] = {
     # Steps. Checkpoints and best.keras reach their places in a thread, while training goes on.
     "before the first checkpoint": _at(f"{_WRITER}.save_checkpoint"),
     "in a step": _instead_of(_FUSED, _half_of_the_chunk),
@@ -204,6 +293,20 @@ IN_A_RESUME = (
 """Points that no other process comes to."""
 AT_THE_END = ("after on_train_end", "half of last.keras", "after last.keras", "after the run is finished")
 """Points after which nothing is left to train."""
+OF_EACH = {
+    "before a frozen part is computed": _at("kerasrun.training.computation:features"),
+    # The start.
+    "before it has come": _at("kerasrun.engine.devices:wait_for_all"),
+    "when all have come": _at("kerasrun.engine.devices:wait_for_all", "after"),
+    "before the network is built": _at("kerasrun.engine.building:build_job"),
+    "outputs of some batches": _at(f"{_STEPS}:Inference.__call__", "after"),
+    **{name: POINTS[name] for name in ("in a step", "after a step")},
+}
+"""Points that each of several workers comes to; to the others of POINTS rank 0 alone does."""
+BEFORE_TENSORFLOW = ("before it has come", "when all have come")
+OF_OTHERS = {"after the last order": _at("kerasrun.training.follower:follow", "after")}
+"""Points that all workers but rank 0 come to."""
+POINTS_OF_WORKERS: Mapping[str, Arm] = {**OF_EACH, **POINTS, **OF_OTHERS}
 
 
 def _count_steps(file: Path) -> None:

@@ -8,32 +8,42 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from kerasrun.runs.directory import RunDirectory
 from tests.forked import Forked
 from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
-from tests.torture.child import AT_THE_END, IN_A_RESUME, POINTS
+from tests.torture.child import AT_THE_END, IN_A_RESUME, OF_OTHERS, POINTS, POINTS_OF_WORKERS, SENT
 from tests.torture.evidence import differences, evidence
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
 _TRAINS = " CPU, "
 """What a child says when TensorFlow has started and training is about to begin."""
 
 
 @dataclass(frozen=True)
 class AtPoint:
-    """Death the n-th time that the process comes to a point of `child.POINTS`."""
+    """Death the n-th time that the process comes to a point of `child.POINTS`; or another signal to one of several."""
 
     name: str
     nth: int = 1
+    number: signal.Signals = signal.SIGKILL
+    rank: int | None = None
+    """Which of several workers gets it."""
 
     def __str__(self) -> str:
-        return self.name if self.nth == 1 else f"{self.name} ({self.nth})"
+        place = self.name if self.nth == 1 else f"{self.name} ({self.nth})"
+        return place if self.rank is None else f"{place}: {self.number.name} to worker {self.rank}"
+
+    @property
+    def argument(self) -> str:
+        """As `child` takes it."""
+        return f"{self.name}:{self.nth}:{self.number.value}:{self.rank or 0}"
 
 
 @dataclass(frozen=True)
@@ -77,11 +87,11 @@ class Tortured:
 
 
 def leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
-    """Train the cell with `python -m kerasrun train`, as a user would."""
+    """Train the cell with `python -m kerasrun train`, as a user would; one process computes all shards."""
     folder.mkdir(parents=True)
     file = cell.write(folder, data)
     begin = time.monotonic()
-    process = start_child(folder, ["-m", "kerasrun", "train", file.name])
+    process = start_child(folder, ["-m", "kerasrun", "train", file.name, "--shards", str(cell.workers)])
     starting = wait_until_it_trains(folder, process) - begin
     code = process.wait(TIMEOUT_SECONDS)
     assert code == 0, _said(folder)
@@ -99,16 +109,17 @@ def torture(
     """
     folder.mkdir(parents=True)
     cell.write(folder, data)
-    result = Tortured(cell)
-    for kill in (*kills, None):
-        code = _one_process(cell, folder, whole, kill, result, start or start_child)
+    result, left = Tortured(cell), list(kills)
+    command = _one_process if cell.workers == 1 else _one_parent
+    while True:
+        code, came = command(cell, folder, whole, left, result, start or start_child)
+        result.killed += left[:came]
+        del left[:came]
         if code == 0:
             break
-        if code != -signal.SIGKILL:
+        if not came or code not in _allowed_codes(result.killed[-1], folder):
             result.differences.append(f"exit code {code}: {_said(folder)}")
             return result
-        assert kill is not None, "killed by somebody else"
-        result.killed.append(kill)
     result.differences += differences(whole.evidence, evidence(_run(cell, folder)))
     result.steps_twice = _steps(folder) - whole.steps
     return result
@@ -151,16 +162,92 @@ def _moment(draw: random.Random, *, starting: bool) -> AtMoment:
     return AtMoment(draw.random() * (1 if starting else 0.4), starting)
 
 
-def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, result: Tortured, start: Start) -> int:
-    """One child from its start to its death or its end; its exit code, negative for a signal."""
-    before, taken = _newest_checkpoint(cell, folder), _steps(folder)
-    if before is None and (folder / "runs").exists():
+def planned_signals(cell: Cell, kills: int, seed: int | str) -> list[Kill]:
+    """The same for a cell of several workers: each kill is one of three signals, to one of the ranks."""
+    draw = random.Random(f"{seed} signals")
+    training = [name for name in POINTS_OF_WORKERS if name not in (*IN_A_RESUME, *AT_THE_END, *OF_OTHERS)]
+    turn = cell.number - 1
+    first, last = training[turn % len(training)], [*AT_THE_END, *OF_OTHERS][turn % (len(AT_THE_END) + len(OF_OTHERS))]
+    if first == "half of a ModelCheckpoint" and cell["ModelCheckpoint"] == NONE:
+        first = "after the callbacks"
+    if first == "before a frozen part is computed" and not cell.has_features:
+        first = "outputs of some batches"
+    names = [first, "between epochs", IN_A_RESUME[turn % len(IN_A_RESUME)]]
+    surely = [_signal(AtPoint(name), cell, draw) for name in names]
+    return [*surely, *islice(random_signals(cell, seed), max(kills - 4, 0)), _signal(AtPoint(last), cell, draw)][:kills]
+
+
+def random_signals(cell: Cell, seed: int | str) -> Iterator[Kill]:
+    """Signals to ranks at points without end."""
+    draw = random.Random(seed)
+    while True:
+        yield _signal(AtPoint(draw.choice(list(POINTS_OF_WORKERS)), draw.randint(1, 2)), cell, draw)
+
+
+def _signal(point: AtPoint, cell: Cell, draw: random.Random) -> AtPoint:
+    number, rank = draw.choice(SIGNALS), draw.randrange(point.name in OF_OTHERS, cell.workers)
+    if point.name == "in a step while a checkpoint is written":
+        # Rank 0 comes there, and does not go on.
+        number, rank = draw.choice((signal.SIGKILL, signal.SIGSTOP)), 0
+    return replace(point, number=number, rank=rank)
+
+
+def _allowed_codes(kill: Kill, folder: Path) -> tuple[int, ...]:
+    """With what a command may end after a kill, beside 0."""
+    if not isinstance(kill, AtPoint) or kill.rank is None:
+        return (-signal.SIGKILL,)
+    if kill.number == signal.SIGTERM:
+        return (128 + signal.SIGTERM,)
+    return (1,) if "nothing can be resumed; train again" in _said(folder) else ()
+
+
+def _command(cell: Cell, folder: Path, before: int | None, result: Tortured) -> list[str]:
+    """What goes on with the run, of which `before` is the newest checkpoint; without one training begins anew."""
+    if before is not None:
+        result.resumes += 1
+        return ["resume", f"runs/{cell.name}-1"]
+    if (folder / "runs").exists():
         _check_the_refusal(cell, folder, result)
         shutil.rmtree(folder / "runs")
         result.restarts += 1
-    command = ["train", f"{cell.name}.yaml"] if before is None else ["resume", f"runs/{cell.name}-1"]
-    result.resumes += before is not None
-    point = f"{kill.name}:{kill.nth}" if isinstance(kill, AtPoint) else "-"
+    return ["train", f"{cell.name}.yaml"]
+
+
+def _one_parent(
+    cell: Cell, folder: Path, whole: Whole, left: Sequence[Kill], result: Tortured, start: Start
+) -> tuple[int, int]:
+    """The same with workers, whose parent starts them again: several kills may come before it ends."""
+    before, taken, sent = _newest_checkpoint(cell, folder), _steps(folder), _sent(folder)
+    command = _command(cell, folder, before, result)
+    kills = ",".join(kill.argument for kill in left if isinstance(kill, AtPoint)) or "-"
+    more = ["--workers", str(cell.workers), "--restarts", str(len(left))]
+    process = start(folder, ["-m", "tests.torture.child", kills, "steps.txt", *command, *more])
+    code = process.wait(TIMEOUT_SECONDS * (len(left) + 1))
+    came = _sent(folder) - sent
+    _check_what_is_lost(cell, folder, (before or 0) + _steps(folder) - taken, result, max(came, 1))
+    if before is not None:
+        result.differences += _resumed_elsewhere(folder, before)
+    if (begun := len(re.findall("^(?:going on|starting again) .*with [0-9]+ worker", _said(folder), re.M))) > came:
+        result.differences.append(f"{came} signals, and the workers were started again {begun} times: {_said(folder)}")
+    for file in folder.glob("worker-*.pid"):
+        if Path("/proc", file.read_text(encoding="ascii")).exists():
+            result.differences.append(f"the process of {file.stem} was left")
+    return code, came
+
+
+def _sent(folder: Path) -> int:
+    file = folder / SENT
+    return len(file.read_text(encoding="ascii").splitlines()) if file.exists() else 0
+
+
+def _one_process(
+    cell: Cell, folder: Path, whole: Whole, left: Sequence[Kill], result: Tortured, start: Start
+) -> tuple[int, int]:
+    """One child from its start to its death or its end; its exit code, negative for a signal, and how many kills."""
+    before, taken = _newest_checkpoint(cell, folder), _steps(folder)
+    command = _command(cell, folder, before, result)
+    kill = left[0] if left else None
+    point = kill.argument if isinstance(kill, AtPoint) else "-"
     process = start(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
     if isinstance(kill, AtMoment):
         if kill.starting:
@@ -170,12 +257,16 @@ def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, resu
             _sleep(kill.share * whole.training_seconds, process)
         process.kill()
     code = process.wait(TIMEOUT_SECONDS)
-    lost = (before or 0) + _steps(folder) - taken - (_newest_checkpoint(cell, folder) or 0)
-    if lost > cell.most_steps_lost:
-        result.differences.append(f"a kill lost {lost} steps, more than {cell.most_steps_lost}")
+    _check_what_is_lost(cell, folder, (before or 0) + _steps(folder) - taken, result)
     if before is not None:
         result.differences += _resumed_elsewhere(folder, before)
-    return code
+    return code, int(code != 0 and kill is not None)
+
+
+def _check_what_is_lost(cell: Cell, folder: Path, done: int, result: Tortured, kills: int = 1) -> None:
+    lost = done - (_newest_checkpoint(cell, folder) or 0)
+    if lost > cell.most_steps_lost * kills:
+        result.differences.append(f"{kills} kills lost {lost} steps, more than {cell.most_steps_lost} each")
 
 
 def _check_the_refusal(cell: Cell, folder: Path, result: Tortured) -> None:

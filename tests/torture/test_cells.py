@@ -3,14 +3,15 @@
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kerasrun.experiment.load import load
 from tests.torture.cells import FACTORS, cells, pairs, write_data
-from tests.torture.child import POINTS
-from tests.torture.harness import AtPoint, planned_kills
+from tests.torture.child import POINTS, POINTS_OF_WORKERS
+from tests.torture.harness import SIGNALS, AtPoint, planned_kills, planned_signals
 
 
 def test_every_pair_of_choices_meets_in_some_cell():
@@ -29,10 +30,18 @@ def test_the_first_round_of_the_long_version_has_every_point_and_kills_every_cel
     assert all(isinstance(kills[0], AtPoint) and kills[0].nth == 1 for kills in planned.values())
 
 
+def test_with_workers_the_first_round_has_every_point_and_every_signal_to_each_of_them():
+    planned = [kill for cell in cells() for kill in planned_signals(replace(cell, workers=2), 4, cell.number)]
+    assert {kill.name for kill in planned} == set(POINTS_OF_WORKERS)
+    assert {(kill.number, kill.rank) for kill in planned} == set(itertools.product(SIGNALS, range(2)))
+
+
 @pytest.mark.tensorflow
 def test_a_process_can_come_to_every_point():
     """What is renamed or no longer called where it was would let every process live."""
-    code = "from tests.torture.child import POINTS\nfor arm in POINTS.values(): arm(1)"
+    code = (
+        "from tests.torture.child import POINTS_OF_WORKERS, Shot\nfor arm in POINTS_OF_WORKERS.values(): arm(1, Shot())"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[2])
 
 

@@ -1,6 +1,9 @@
 """The short version: the kill points that differ most, and some random moments, over a few cells of the matrix."""
 
+import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -75,3 +78,18 @@ def test_only_a_kill_before_the_first_checkpoint_begins_anew(tortured):
 def test_steps_are_run_twice_where_a_kill_came_between_checkpoints(tortured):
     """How many at most, the harness holds each kill to."""
     assert sum(result.steps_twice for result in tortured.values()) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness looks for what is left in /proc")
+def test_two_workers_of_which_one_is_stopped_and_one_is_killed_end_with_the_bits_of_one_process(tmp_path):
+    # Features of a frozen layer, SwapEMAWeights, Dropout, weights of some classes, EarlyStopping, directory.
+    cell = replace(cells()[7], workers=2)
+    data = write_data(tmp_path / "data")
+    kills = [
+        AtPoint("before the network is built", 1, signal.SIGTERM, 1),
+        AtPoint("in a step while a checkpoint is written", 1, signal.SIGKILL, 0),
+    ]
+    whole = leave_alone(cell, tmp_path / "whole", data)
+    result = torture(cell, tmp_path / "killed", data, whole, kills, fork_child)
+    assert (result.differences, result.killed) == ([], kills)
+    assert (result.resumes, result.restarts) == (0, 0)  # after the second one the parent alone starts them again

@@ -177,7 +177,7 @@ def fail_later(x):
 @keras.saving.register_keras_serializable()
 class Failing(keras.layers.Layer):
     def call(self, x):
-        if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 1:
+        if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == RANK:
             return tf.ensure_shape(tf.py_function(fail_later, [x], x.dtype), x.shape)
         return x
 """
@@ -188,15 +188,16 @@ def test_a_dry_run_in_two_processes_tries_a_batch_and_leaves_nothing(folder, tog
     assert not (folder / "dry").exists()
 
 
-def test_an_error_in_one_worker_alone_ends_all_with_one_message(folder):
-    (folder / "failing.py").write_text(PLUGIN, encoding="utf-8")
+@pytest.mark.parametrize(("rank", "prefix"), [(0, ""), (1, "worker 1: ")])
+def test_an_error_in_a_step_of_one_alone_ends_all_with_one_message(folder, rank, prefix):
+    (folder / "failing.py").write_text(PLUGIN.replace("RANK", str(rank)), encoding="utf-8")
     model = "model: {layers: [Flatten, Failing, {Dense: {units: 10, activation: softmax}}]}\nplugins: [failing.py]"
     text = EXPERIMENT.replace("model: {MLP: {units: [16], dropout: 0.2}}", model)
     (folder / "failing.yaml").write_text(text, encoding="utf-8")
     with started(folder, "-q", "train", "failing.yaml", "--workers", 2, "-o", "failed") as parent:
         _, said = parent.communicate(timeout=120)
     assert parent.returncode == 1, said
-    assert said.startswith("worker 1: error: ")
+    assert said.startswith(f"{prefix}error: ")
     assert said.count("error: ") == 1
 
 
