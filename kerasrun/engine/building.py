@@ -20,7 +20,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
-from kerasrun.engine.shard_pass import check_augmentation, differences
+from kerasrun.engine.shard_pass import differences
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError, within_memory
@@ -60,7 +60,6 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: i
     team = Team(device.place, shards or device.place.count, device.names[0])
     if team.share:
         team.share.check(len(prepared.train), experiment.fit.batch_size)
-        check_augmentation(experiment)
     _set_up(experiment)
     with weights_within():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained, team.shards)

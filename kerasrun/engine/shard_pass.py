@@ -17,18 +17,6 @@ from kerasrun.workers.draws import as_in_the_whole_batch
 from kerasrun.workers.shares import Cut, Share
 
 
-def check_augmentation(experiment: Experiment) -> None:
-    """
-    Raises:
-        ModelError: if a layer that augments images works only on batches of a size that its graph knows.
-    """
-    # Keras 3.15 then puts the first image of the batch in the place of all that it distorts.
-    for number, name in enumerate(_augmenting(experiment)):
-        if name == "RandomElasticTransform":
-            message = f"augmentation: {name} distorts whole batches only, not the shards of workers: leave it out"
-            raise ModelError(message, ("augmentation", number))
-
-
 def differences(model: Any, experiment: Experiment) -> list[str]:
     """Return a line for each reason why shards train otherwise than a whole batch, by more than rounding of 32 bits."""
     found = []

@@ -130,7 +130,7 @@ class Changed:
 
 
 CHANGES = {
-    **{name: arguments for name, arguments in AUGMENTATIONS.items() if name != "RandomElasticTransform"},  # refused
+    **AUGMENTATIONS,
     "RandAugment": {"factor": 0.6, "num_ops": 1},  # each operation traces all of its layers
     "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.4},
     "AutoContrast": {},
