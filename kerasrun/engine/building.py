@@ -20,7 +20,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
-from kerasrun.engine.shard_pass import differences
+from kerasrun.engine.shard_pass import cannot_synchronize, differences
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError, within_memory
@@ -63,6 +63,14 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: i
     _set_up(experiment)
     with weights_within():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained, team.shards)
+    if team.share and (layer := cannot_synchronize(model, experiment)):
+        kind = type(layer).__name__
+        raise ModelError(
+            f"{kind} '{layer.name}': a BatchNormalization within it cannot have synchronized: true with shards; "
+            "take it out (it may be a layer of the network, of a network within it, or of TimeDistributed), or set "
+            "synchronized: false",
+            _place_of(layer, model, experiment),
+        )
     if team.share and team.leads:
         for difference in differences(model, experiment):
             logger.info("%s", difference)

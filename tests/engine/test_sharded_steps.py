@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -279,8 +280,49 @@ SYNCHRONIZED = layers(
 )
 
 
-def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train):
-    require_equal(train(SYNCHRONIZED, None), train(SYNCHRONIZED, SHARDS), logs=1e-5)
+NORMALIZED = "BatchNormalization: {synchronized: true}"
+WITHIN = {
+    "listed": SYNCHRONIZED,
+    "steps left out": layers(
+        f"Embedding: {{input_dim: 9, output_dim: 4, mask_zero: true}}, {NORMALIZED}, Dense: {{units: 4}}",
+        data("tokens", ", labels: masks"),
+    ),
+    "TimeDistributed": layers(
+        f"Masking: {{mask_value: 0.0}}, TimeDistributed: {{layer: {{{NORMALIZED}}}}}, GlobalAveragePooling1D",
+        data("sequences", ", examples: sequences"),
+    ),
+    "a network within a network": data("pictures") + "model: {saved: {path: nested.json, weights: null}}\n" + SGD,
+}
+
+
+@pytest.mark.parametrize("text", WITHIN.values(), ids=WITHIN)
+def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train, folder, text):
+    own = keras.layers
+    branch = keras.Sequential([own.Input((6, 6, 4)), own.BatchNormalization(synchronized=True), own.Dropout(0.2)])
+    nested = keras.Sequential([own.Input((8, 8, 1)), own.Conv2D(4, 3), branch, own.Flatten(), own.Dense(3, "softmax")])
+    (folder / "nested.json").write_text(nested.to_json())
+    require_equal(train(text, None), train(text, SHARDS), logs=1e-5)
+
+
+BLOCK = """
+import keras
+
+@keras.saving.register_keras_serializable()
+class Block(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.normalization = keras.layers.BatchNormalization(synchronized=True)
+
+    def call(self, x, training=None):
+        return self.normalization(x, training=training)
+"""
+
+
+def test_normalization_out_of_reach_is_refused_with_its_layer(folder):
+    (folder / "block.py").write_text(BLOCK)
+    with pytest.raises(ModelError, match="Block 'block': a BatchNormalization within it cannot") as refused:
+        begin(folder, f"{layers('Flatten, Block')}plugins: [block.py]", SHARDS)
+    assert refused.value.layer == ("model", 1)
 
 
 def test_plain_normalization_moves_by_the_mean_over_shards(train, folder):
