@@ -17,6 +17,7 @@ from kerasrun.components import Component, snake_case
 from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
+from kerasrun.engine.own_draws import own_draws
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
@@ -75,6 +76,14 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: i
         for difference in differences(model, experiment):
             logger.info("%s", difference)
     augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
+    if team.share and plugins.in_use():
+        for place in own_draws(model, augmentation):
+            if team.leads:
+                logger.warning(
+                    "%s: draws for each shard by itself: other numbers with other shards, and by tf.random with other "
+                    "workers too; keras.random draws for the whole batch, but for a shuffle of its examples",
+                    place,
+                )
     return Job(
         **vars(prepared),
         device=device,

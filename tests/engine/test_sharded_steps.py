@@ -401,6 +401,30 @@ class Energy(keras.layers.Layer):
 """
 
 
+NOISE = """
+import keras
+import tensorflow as tf
+
+@keras.saving.register_keras_serializable()
+class Noise(keras.layers.Layer):
+    def call(self, x, training=None):
+        if training:
+            x += keras.random.normal(keras.ops.shape(x), stddev=0.1, seed=1)
+            x += tf.random.normal(tf.shape(x), stddev=0.1)
+            x += tf.random.stateless_uniform([64], [1, 2])
+            x = keras.random.dropout(x, 0.2, seed=2) + keras.random.shuffle(x, axis=1, seed=3)
+            x = tf.map_fn(lambda row: row + tf.random.uniform([]), x)
+            x += keras.random.shuffle(x, seed=4)
+        return x
+"""
+
+
+def test_a_line_that_draws_for_a_shard_by_itself_is_named_at_the_start(folder, caplog):
+    (folder / "noise.py").write_text(NOISE)
+    found = said(folder, f"{DENSE.replace('Flatten', 'Flatten, Noise')}plugins: [noise.py]", caplog)
+    assert re.findall(r"noise\.py:(\d+): draws for each shard by itself", found) == ["10", "13", "14"]
+
+
 @pytest.mark.parametrize(
     ("text", "shards"),
     [
