@@ -205,8 +205,9 @@ class Computation:
     def _sharded(self, network: Any, share: Share) -> FusedSteps:
         from kerasrun.engine.sharded_steps import ShardedSteps  # a tenth of a second, which one process does without
 
-        size = self.job.experiment.fit.batch_size
-        return ShardedSteps(network, self.model, share, self.team.collectives, size)
+        experiment = self.job.experiment
+        of_batch = (experiment.fit.batch_size, experiment.compress or "float32")
+        return ShardedSteps(network, self.model, share, self.team.collectives, *of_batch)
 
     def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
         if validation is None:

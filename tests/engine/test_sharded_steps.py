@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerasrun.engine import devices, state
@@ -21,6 +22,7 @@ from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.training.computation import Computation
 from kerasrun.training.train import build
+from kerasrun.workers.collectives import Alone
 
 pytestmark = pytest.mark.tensorflow
 
@@ -340,6 +342,17 @@ def test_plain_normalization_moves_by_the_mean_over_shards(train, folder):
     (moving_variance,) = (array for name, array in moved.items() if name.endswith("moving_variance"))
     np.testing.assert_allclose(moving_mean, 0.1 * mean, atol=1e-6)
     np.testing.assert_allclose(moving_variance, 0.9 + 0.1 * variance, atol=1e-6)
+
+
+# From 2048 on float16 has every 2nd number and bfloat16 every 16th, which has every 512th from 65536 on. 1e-8 is
+# 171.8 / 128 × 2 ** -27; float16 ends at 2 ** -24.
+ROUNDED = {"float16": [2048 + 4, np.inf, 0], "bfloat16": [2048, 65536 + 9 * 512, 2 * 172 / 128 * 2**-27]}
+
+
+@pytest.mark.parametrize(("sent_as", "expected"), ROUNDED.items())
+def test_what_is_sent_is_rounded_and_added_in_32_bits(sent_as, expected):
+    rows = tf.constant([[2049.0, 70000.0, 1e-8], [3.0, 0.0, 1e-8]])
+    np.testing.assert_array_equal(Alone().sum_in_order(rows, sent_as), np.float32(expected))
 
 
 STAGES = (
