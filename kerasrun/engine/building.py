@@ -77,7 +77,7 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: i
             logger.info("%s", difference)
     augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
     if team.share and plugins.in_use():
-        for place in own_draws(model, augmentation):
+        for place in own_draws(model, augmentation, prepared.train.inputs.example_shape):
             if team.leads:
                 logger.warning(
                     "%s: draws for each shard by itself: other numbers with other shards, and by tf.random with other "

@@ -17,8 +17,12 @@ from kerasrun.workers.shares import Share
 _DRAWS = re.compile("Random|Multinomial|TruncatedNormal|^Stateful|^RngReadAndSkip")
 
 
-def own_draws(model: Any, augmentation: Augmentation | None) -> list[str]:
-    """Trace the first of two shards, and return the file and the line of each draw that is not Keras's."""
+def own_draws(model: Any, augmentation: Augmentation | None, example_shape: Sequence[int]) -> list[str]:
+    """Trace the first of two shards, and return the file and the line of each draw that is not Keras's.
+
+    Args:
+        example_shape: that of what is augmented.
+    """
     found: dict[str, None] = {}
 
     def see(op_type: str, _inputs: Any, _attrs: Any, outputs: Sequence[tf.Tensor], **_: Any) -> None:
@@ -28,18 +32,17 @@ def own_draws(model: Any, augmentation: Augmentation | None) -> list[str]:
             place = plugins.place_in_plugin("".join(traceback.format_stack()))
             found.update({place: None} if place else {})
 
-    def shard(inputs: Any) -> None:
-        first = tf.nest.flatten(inputs)[0]
-        with as_in_the_whole_batch(Share(2).cuts(tf.shape(first)[0])[0]):
+    def shard(inputs: Any, examples: tf.Tensor) -> None:
+        with as_in_the_whole_batch(Share(2).cuts(tf.shape(examples)[0])[0]):
             model(inputs, training=True)
             model._clear_losses()
             if augmentation:
-                augmentation(tf.cast(first, tf.float32), tf.constant(0, tf.int64))
+                augmentation(examples, tf.constant(0, tf.int64))
 
     specs = keras.tree.map_structure(lambda one: tf.TensorSpec([None, *one.shape[1:]], one.dtype), model.input)
     op_callbacks.add_op_callback(see)
     try:
-        tf.function(shard, autograph=False).get_concrete_function(specs)
+        tf.function(shard, autograph=False).get_concrete_function(specs, tf.TensorSpec([None, *example_shape]))
     finally:
         op_callbacks.remove_op_callback(see)
     return list(found)
