@@ -265,7 +265,7 @@ def errors_explained() -> Iterator[None]:
     except (Exception, SystemExit) as error:  # to end the process is an error as well: nobody would know why
         if isinstance(error, KerasrunError) and not isinstance(error, ModelError):
             raise
-        place = _place_in_plugin(traceback.format_exc())
+        place = place_in_plugin(traceback.format_exc())
         if place is None:
             raise
         raise PluginError(f"{place}: {_sentence(error)}") from error
@@ -293,8 +293,8 @@ def _import(path: Path, content: bytes) -> None:
         raise PluginError(f"{place}: the plugin cannot be imported: {_sentence(error)}{text}") from error
 
 
-def _place_in_plugin(text: str) -> str | None:
-    """The innermost line of a plugin in a traceback, or in what TensorFlow tells of one."""
+def place_in_plugin(text: str) -> str | None:
+    """Return the innermost line of a plugin in a traceback, or in what TensorFlow tells of one: `file.py:12`."""
     paths = "|".join(re.escape(str(plugin.path)) for plugin in _in_use)
     found = re.findall(rf'File "({paths})", line (\d+)', text) if paths else []
     return ":".join(found[-1]) if found else None

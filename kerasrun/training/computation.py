@@ -204,8 +204,9 @@ class Computation:
         from kerasrun.engine.sharded_steps import ShardedSteps  # a tenth of a second, which one process does without
 
         rest = network.part.rest if isinstance(network, OnFeatures) else network
-        size = self.job.experiment.fit.batch_size
-        return ShardedSteps(rest, self.model, share, self.team.collectives, size)
+        experiment = self.job.experiment
+        of_batch = (experiment.fit.batch_size, experiment.compress or "float32")
+        return ShardedSteps(rest, self.model, share, self.team.collectives, *of_batch)
 
     def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
         if validation is None:

@@ -269,12 +269,8 @@ def _at_home(find: Callable[[], Path]) -> str | None:
 
 
 def _work(loaded: Loaded, prepared: Prepared, device: Device, sums: Mapping[int, float]) -> Work:
-    from kerasrun.engine.shard_pass import check_augmentation
-
     place = device.place
     try:
-        if place.count > 1:
-            check_augmentation(prepared.experiment)
         job = build(prepared, replace(device, place=ONE_PROCESS))
     except ModelError as error:
         raise loaded.with_place(error) from error
@@ -282,7 +278,8 @@ def _work(loaded: Loaded, prepared: Prepared, device: Device, sums: Mapping[int,
     with explained(job):
         step = _step_seconds(job)
     size = job.experiment.fit.batch_size
-    gradients = sum(4 * weight.value.shape.num_elements() for weight in job.model.trainable_weights)
+    width = 2 if job.experiment.compress else 4
+    gradients = sum(width * weight.value.shape.num_elements() for weight in job.model.trainable_weights)
     networks = [Network.measured(sums[SMALL], sums[LARGE], place.count)] if sums else [*map(Network.on_paper, ON_PAPER)]
     counts = _counts(place.count, len(job.train), size)
     gains = tuple(Gain.of(network, count, step, gradients) for network in networks for count in counts)

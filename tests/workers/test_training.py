@@ -135,6 +135,16 @@ def test_two_workers_of_which_one_is_killed_end_with_the_bits_of_one_process(fol
     np.testing.assert_allclose(rows(run), rows(folder / "one" / "small-1"), rtol=0, atol=1e-6)
 
 
+def test_compressed_gradients_are_the_same_bits_whoever_computes_them_and_nearly_those_of_whole_ones(folder, together):
+    command = ["train", "small.yaml", "-s", "compress=float16", "-o"]
+    done = forked.run(["-m", "kerasrun", *command, "rounded", "--shards", 2], folder)
+    assert done.returncode == 0, done.stderr
+    together([*command, "together"], [*command, "together"])
+    run = folder / "rounded" / "small-1"
+    assert bits(run) == bits(folder / "together" / "small-1") != bits(folder / "sharded" / "small-1")
+    np.testing.assert_allclose(rows(run), rows(folder / "sharded" / "small-1"), rtol=0, atol=1e-3)
+
+
 def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_without_writing(folder, together):
     with started(folder, "train", "small.yaml", "--workers", 2, "-o", "stopped") as parent:
         wait_for_checkpoint(folder / "stopped")
