@@ -38,7 +38,8 @@ VARIABLES = (
 """Those that change the bits of a result; a resume sets them again as they were."""
 # A path could name a program that runs, or a file that is written: compilers and dumps of XLA.
 _PLAIN = re.compile(r"[\w.,:+-]*")
-_FLAGS = re.compile(r"\s*(--?\w+(=[\w.,:+-]*)?\s*)*")
+_FLAG = r"--?\w++(?:=[\w.,:+-]*+)?"
+_FLAGS = re.compile(rf"\s*+(?:{_FLAG}(?:\s++{_FLAG})*+)?\s*+")
 _GIT_SECONDS = 5.0
 _PACKAGE = Path(__file__).parents[1]
 _TESTED = "constraints.txt"

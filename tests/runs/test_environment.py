@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import environment as module
-from kerasrun.runs.environment import environment
+from kerasrun.runs.environment import check_variables, environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,3 +124,11 @@ def test_what_kerasrun_needs_is_told_with_the_versions_that_were_tested():
     assert f"PyYAML=={found['pyyaml']['tested']}" in tested
     assert f"numpy=={found['numpy']['tested']}" in tested
     assert found["numpy"]["installed"] == version("numpy")
+
+
+def test_flags_that_no_pattern_has_are_refused_soon(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    check_variables({"XLA_FLAGS": " --xla_a=1 --xla_b  -c=x,y "})
+    for value in (40 * "-a=-b" + "!", "--xla_dump_to=/tmp", 10_000 * " -a" + "/"):
+        with pytest.raises(RunDirectoryError, match="XLA_FLAGS"):
+            check_variables({"XLA_FLAGS": value})
