@@ -1,5 +1,6 @@
 """`--workers`: several processes that train one run, on this machine or where a cluster has started them."""
 
+import itertools
 import os
 import re
 import sys
@@ -90,12 +91,11 @@ def begin_workers(
     arguments = _without_workers(sys.argv[1:])
 
     def command(run: str | None) -> list[str]:
-        if run is None:
-            return [sys.executable, "-m", "kerasrun", *arguments]
+        for_all = itertools.takewhile(lambda one: one.startswith("-"), arguments)
         trust = ["--trust"] if "--trust" in arguments else []
-        again = arguments if run is None else ["resume", run, f"--start-timeout={start_timeout}", *trust]
+        again = [*for_all, "resume", f"--start-timeout={start_timeout}", *trust, "--", run or ""]
         # -P: a typing.py in the working directory is the user's, not Python's.
-        return [sys.executable, "-P", "-m", "kerasrun", *again]
+        return [sys.executable, "-P", "-m", "kerasrun", *(arguments if run is None else again)]
 
     def smaller(of: int) -> int | None:
         return next((one for one in range(of - 1, 0, -1) if (shards or count) % one == 0), None)

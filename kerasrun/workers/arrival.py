@@ -21,8 +21,10 @@ import logging
 import os
 import select
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import KerasrunError, LostWorkerError, WorkersError
@@ -88,15 +90,32 @@ def _tell_failure(place: Place, why: str) -> None:
 @contextlib.contextmanager
 def _listening(place: Place) -> Iterator[socket.socket]:
     """Hold the port of this process, so that it can be reached there; TensorFlow takes it over."""
-    port = _target(place, place.rank)[1]
-    both = socket.has_dualstack_ipv6()
+    own, port = _target(place, place.rank)
+    host, both = (own, False) if place.is_on_one_machine else ("", socket.has_dualstack_ipv6())
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
-        listener = socket.create_server(("", port), family=family, backlog=place.count, dualstack_ipv6=both)
+        listener = socket.create_server((host, port), family=family, backlog=place.count, dualstack_ipv6=both)
     except OSError as error:
         raise WorkersError(f"{place.named(place.rank)} cannot listen at its port: {_reason(error)}") from error
     with listener:
         yield listener
+
+
+def hear_this_machine_alone(port: int) -> None:
+    """Have what listens at a port in this process hear nobody but processes of this machine, where that can be had.
+
+    TensorFlow's server listens to every network, and does whatever it is asked, reading and writing files included.
+    """
+    for opened in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
+        try:
+            listener = socket.socket(fileno=os.dup(int(opened.name)))
+        except OSError:  # it is no socket, or was the descriptor of the list itself
+            continue
+        with listener:
+            is_inet = listener.family in (socket.AF_INET, socket.AF_INET6)
+            listens = is_inet and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            if listens and listener.getsockname()[1] == port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
 
 
 class _Arrivals:

@@ -32,6 +32,7 @@ SLURM_PORTS = range(12000, 30000)
 PORTS_OF_A_JOB = 64
 """How many ports lie between the first one of a job and that of the next job."""
 
+LOOPBACK = "127.0.0.1"
 MOST_PROCESSES = 2**16
 """More are a mistake: "n[0-999999999]" would fill the memory before anything shows it."""
 SECONDS_TO_COME = 300
@@ -66,6 +67,11 @@ class Place:
     def host(self) -> str:
         """Return the host of this process, as it is written in its address."""
         return _host(self.addresses[self.rank])
+
+    @property
+    def is_on_one_machine(self) -> bool:
+        """Return whether all processes are called by the address that nobody else reaches."""
+        return all(_host(address) == LOOPBACK for address in self.addresses)
 
     @property
     def count_on_host(self) -> int:
@@ -336,5 +342,5 @@ def free_addresses(count: int) -> tuple[str, ...]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
+            one.bind((LOOPBACK, 0))
+        return tuple(f"{LOOPBACK}:{one.getsockname()[1]}" for one in sockets)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasrun.workers.arrival import hear_this_machine_alone
 from kerasrun.workers.cluster import Place
 
 _SECONDS_TO_JOIN = 60
@@ -43,6 +44,8 @@ def join(place: Place) -> None:
         signal.alarm(0)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # set in C again
+    if place.is_on_one_machine:
+        hear_this_machine_alone(int(place.addresses[place.rank].rpartition(":")[2]))
 
 
 def is_loss(error: BaseException) -> bool:

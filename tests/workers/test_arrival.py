@@ -2,6 +2,7 @@ import contextlib
 import errno
 import json
 import socket
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from kerasrun.errors import DataError, LostWorkerError, WorkersError
-from kerasrun.workers.arrival import failure_told, wait_for_all
+from kerasrun.workers.arrival import failure_told, hear_this_machine_alone, wait_for_all
 from kerasrun.workers.cluster import Place, free_addresses
 
 
@@ -228,3 +229,13 @@ def test_one_that_speaks_slowly_keeps_nobody_waiting(leader):
     assert wait_in_each([Place(rank, 3, leader.addresses) for rank in (1, 2)]) == [None, None]
     come.set()
     slow.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a device for this machine alone")
+def test_what_listens_for_this_machine_hears_nobody_else():
+    with socket.create_server(("", 0)) as listener, socket.create_server(("", 0)) as other:
+        port = listener.getsockname()[1]
+        hear_this_machine_alone(port)
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).startswith(b"lo\0")
+        assert not other.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).strip(b"\0")
+        socket.create_connection(("127.0.0.1", port), 5).close()
