@@ -26,7 +26,7 @@ from typer.core import TyperGroup
 from kerasrun import commands, stderr
 from kerasrun.child_processes import exit_code
 from kerasrun.commands._spellings import Command, command_meant
-from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, within_memory
+from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, UsageError, within_memory
 from kerasrun.families import members
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
@@ -116,6 +116,18 @@ def kerasrun(
             handler.setLevel(logging.WARNING)  # not the logger's own: log.txt is never quiet
 
 
+def _explain_missing_folder(error: Exception) -> None:
+    """
+    Raises:
+        UsageError: if the working directory is gone, which every relative path begins with.
+    """
+    if isinstance(error, FileNotFoundError):
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise UsageError("the working directory was removed; change to another one with cd") from error
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _open_missing_streams()
@@ -128,8 +140,9 @@ def main() -> None:
         try:
             with within_memory(" ".join(["kerasrun", *sys.argv[1:3]]), MORE_MEMORY):
                 app()
-        except Exception:
+        except Exception as error:
             signals.raise_if_interrupted()
+            _explain_missing_folder(error)
             raise
         finally:
             sys.stdout.flush()
