@@ -185,9 +185,10 @@ class _Chain:
         elif self._values > MOST_VALUES:
             self._refuse(node, path, "very many values", f"expected at most {MOST_VALUES:,} in all files")
         else:
+            folder = file.parent.absolute()
             for _, one in walk(root):
                 if isinstance(one.value, str):
-                    one.value = PlacedText(one.value, file.parent.absolute())
+                    one.value = PlacedText(one.value, folder)
             self.add(root, file, above)
             self.bases.append(Base(file.absolute(), content))
 

@@ -9,6 +9,8 @@ from kerasrun.text.yaml_text import NOT_TEXT, Node, Path, read_scalar, walk
 
 _MOST_CHARACTERS = 2**24
 """How many one text may have filled in; a variable may be long, and be named very often."""
+_MOST_IN_ONE = 1000
+"""How many variables one value may name."""
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")
 
 
@@ -28,6 +30,10 @@ def fill(root: Node, environment: Mapping[str, str] | None, path: Path = ()) -> 
     for at, node in walk(root, path):
         written = node.value
         if not isinstance(written, str) or "${" not in written:
+            continue
+        if written.count("${") > _MOST_IN_ONE:
+            expected = f"expected at most {_MOST_IN_ONE:,}"
+            wrong.append((node, Problem(node.place, dotted(at), "very many '${' in one value", expected)))
             continue
         found = list(_VARIABLE.finditer(written))
         values = [_value(one, environment) for one in found]

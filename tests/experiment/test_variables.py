@@ -79,6 +79,8 @@ def test_the_environment_is_not_repeated_without_an_end():
         "e.yaml:17:3: 16: very much text from the environment; expected at most 16,777,216 characters\n"
     )
     assert len(problems) == 4
+    _, problems = filled(f"a: {'${N}' * 1001}")
+    assert problems[0].startswith("e.yaml:1:4: a: very many '${' in one value; expected at most 1,000\n")
 
 
 def test_a_number_of_the_environment_keeps_its_spelling_where_text_is_wanted(monkeypatch):
@@ -91,8 +93,11 @@ def test_what_the_command_line_replaces_needs_no_variable(monkeypatch):
     monkeypatch.delenv("NONE_OF_IT", raising=False)
     content = SMALLEST + "fit:\n  epochs: ${NONE_OF_IT}\n"
     assert parse(content, "e.yaml", ["fit.epochs=3"]).experiment.fit.epochs == 3
-    with pytest.raises(ExperimentError, match=r"e\.yaml:4:11: fit\.epochs: no environment variable NONE_OF_IT"):
+    with pytest.raises(
+        ExperimentError, match=r"e\.yaml:4:11: fit\.epochs: no environment variable NONE_OF_IT"
+    ) as error:
         parse(content, "e.yaml")
+    assert str(error.value).count("e.yaml:") == 1
 
 
 def test_the_command_line_may_name_one(monkeypatch):
