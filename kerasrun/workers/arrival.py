@@ -9,7 +9,8 @@ is kerasrun's own format:
 | --- | --- |
 | `{"rank": 1, "addresses": ["host:port", …]}` | a process that has come |
 | the same with `"failed": "…"` | one that comes to say why it cannot train |
-| `{"begin": true}` | rank 0, when all have come |
+| the same with `"resumes": true` | one that comes for the run that rank 0 has, and will come again to train |
+| `{"begin": true}`, or with the run in place of `true` | rank 0, when all have come |
 | `{"lost": "…"}` or `{"wrong": "…"}` | rank 0, which then ends for this reason, as all do |
 """
 
@@ -19,7 +20,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kerasrun.errors import KerasrunError, LostWorkerError, WorkersError
@@ -32,7 +33,7 @@ logger = logging.getLogger("kerasrun")
 _SECONDS_UNTIL_TOLD = 10.0
 _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BETWEEN_TRIALS = 0.2
-_LONGEST_LINE = 2**16
+_LONGEST_LINE, _LONGEST_RUN = 2**16, 2**24
 _LONGEST_FAILURE = 500
 _SECONDS_UNTIL_A_FAILURE_IS_SAID = 1.0
 
@@ -53,6 +54,22 @@ def wait_for_all(place: Place) -> None:
             _Arrivals(place, listener).wait()
         else:
             _come(place)
+
+
+def run_of_leader(place: Place, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the run that is resumed, in all processes: plain values, which rank 0 gives, and no other one.
+
+    Raises:
+        LostWorkerError: as `wait_for_all`, or if one process resumes and another one does not.
+        WorkersError: as `wait_for_all`.
+    """
+    with _listening(place) as listener:
+        if not place.leads:
+            found: dict[str, Any] = _come(place, resumes=True)
+            return found
+        assert run is not None
+        _Arrivals(place, listener, run=run).wait()
+        return dict(run)
 
 
 @contextlib.contextmanager
@@ -96,11 +113,15 @@ def _listening(place: Place) -> Iterator[socket.socket]:
 class _Arrivals:
     """The connections to rank 0 of those that have come."""
 
-    def __init__(self, place: Place, listener: socket.socket, failed: str = "") -> None:
+    def __init__(
+        self, place: Place, listener: socket.socket, failed: str = "", run: Mapping[str, Any] | None = None
+    ) -> None:
         """
         Args:
             failed: why rank 0 itself cannot train.
+            run: what rank 0 gives to the others, where it resumes.
         """
+        self._run = run
         self._place = place
         self._listener = listener
         self._came: dict[int, socket.socket] = {}
@@ -115,7 +136,7 @@ class _Arrivals:
         try:
             self._wait()
             self._reach_all()
-            self._tell_all({"begin": True})
+            self._tell_all({"begin": self._run or True})
         except KerasrunError as error:
             self._tell_all({"lost" if isinstance(error, LostWorkerError) else "wrong": str(error)})
             raise
@@ -170,6 +191,12 @@ class _Arrivals:
             raise WorkersError(
                 f"{self._place.named(rank)} has another list of addresses than rank 0: {said['addresses']}"
             )
+        resumes = "resumes" in said
+        if resumes != (self._run is not None) and not (self._failure or "failed" in said):
+            raise LostWorkerError(
+                f"{self._place.named(rank)} {'resumes' if resumes else 'trains'} a run, and rank 0 "
+                f"{'trains' if resumes else 'resumes'} one: start all with the same command"
+            )
         if "failed" in said and not self._failure:
             why = plain(str(said["failed"])[:_LONGEST_FAILURE])
             self._failure = f"{self._place.named(rank)} has failed: {why}"
@@ -193,21 +220,27 @@ class _Arrivals:
             _tell(connection, message)
 
 
-def _come(place: Place, failed: str = "") -> None:
+def _come(place: Place, failed: str = "", *, resumes: bool = False) -> Any:
     """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt.
+
+    Returns:
+        what rank 0 gives, True where that is nothing.
+
 
     Args:
         failed: why this process cannot train, to be told to all.
+        resumes: whether it comes for a run.
     """
-    message = {"rank": place.rank, "addresses": place.addresses, **({"failed": failed} if failed else {})}
+    message: dict[str, Any] = {"rank": place.rank, "addresses": place.addresses}
+    message |= {"failed": failed} if failed else {"resumes": True} if resumes else {}
     begun, waiting = time.monotonic(), _Waiting()
     while (waited := time.monotonic() - begun) < place.seconds_to_come:
         waiting.say(waited, place, [0], failed)
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
             _tell(leader, message)
-            said = _line(leader, place.seconds_to_come + _SECONDS_TO_ANSWER)
+            said = _line(leader, place.seconds_to_come + _SECONDS_TO_ANSWER, _LONGEST_RUN)
             if "begin" in said:
-                return
+                return said["begin"]
             if "wrong" in said:
                 raise WorkersError(said["wrong"])
             if "lost" in said:
@@ -235,12 +268,12 @@ def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _line(connection: socket.socket, seconds: float) -> dict[str, Any]:
+def _line(connection: socket.socket, seconds: float, longest: int = _LONGEST_LINE) -> dict[str, Any]:
     """Return what the other side says, and nothing where it does not speak this language."""
     connection.settimeout(seconds)
     try:
         with connection.makefile("rb") as file:
-            said = json.loads(file.readline(_LONGEST_LINE))
+            said = json.loads(file.readline(longest))
     except (OSError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}
