@@ -14,6 +14,7 @@ from kerasrun.commands._workers import (
     Workers,
     begin_workers,
     named_gpus,
+    workers_to_begin,
 )
 from kerasrun.workers.arrival import failure_told
 from kerasrun.workers.cluster import SECONDS_TO_COME, place_here
@@ -48,7 +49,13 @@ def resume(
     from kerasrun.runs.listing import find_run, newest_unfinished
     from kerasrun.training.train import resume as resume_training
 
-    with failure_told(place_here(start_timeout)):
+    if workers == "slurm":
+        workers_to_begin(workers)
+    place = place_here(start_timeout)
+    if not place.leads and workers in (None, "slurm"):  # rank 0 has the run
+        resume_training(output, overrides=overrides or (), trust=trust, start_timeout=start_timeout)
+        return
+    with failure_told(place):
         found = find_run(run, output) if run else newest_unfinished(output)
     shards = found.read_run().get("shards", 1) if workers else 1
     devices = named_gpus(found.resolved_file, overrides or (), is_needed=False, alone=True) if workers else ()

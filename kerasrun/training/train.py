@@ -3,12 +3,14 @@
 Light to import: everything in the file is checked before TensorFlow is loaded.
 """
 
+import base64
 import contextlib
 import csv
 import io
 import logging
 import math
 import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +22,9 @@ from kerasrun.engine.devices import Device
 from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
-from kerasrun.errors import CheckpointError, DeviceError, ModelError
+from kerasrun.errors import CheckpointError, DeviceError, ModelError, WorkersError
 from kerasrun.experiment.changes import check_changes
-from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.load import Loaded, load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
 from kerasrun.reading.data import Split
@@ -32,6 +34,7 @@ from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
 from kerasrun.sources.plugin import kind_names as plugin_sources
+from kerasrun.stderr import plain
 from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
@@ -41,7 +44,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
-from kerasrun.workers.arrival import failure_told
+from kerasrun.workers.arrival import failure_told, run_of_leader
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 
 if TYPE_CHECKING:
@@ -80,6 +83,8 @@ def train(
     with failure_told(place):
         loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
         job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    if not place.leads:  # on a machine of its own: this user has named them there too
+        known_plugins.remember(plugins.checksums())
     if not leads(job):
         return None
     with job.team.led(), owned(directory.create(Path(output), job.experiment.name, number)) as status:
@@ -117,7 +122,8 @@ def resume(
 ) -> RunDirectory | None:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
-    A process that follows another one reads the run directory, never writes there, and returns None.
+    A process that follows another one is given what it needs by rank 0, which alone has the run directory; it returns
+    None.
 
     Args:
         overrides: as for `train`, but only what leaves the finished steps true may change.
@@ -131,10 +137,10 @@ def resume(
     """
     begun, place = time.monotonic(), place_here(start_timeout)
     with failure_told(place):
-        run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
         if not place.leads:
-            _follow_resumed(run, overrides, place, trust=trust)
+            _follow_resumed(overrides, place, trust=trust)
             return None
+        run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
@@ -154,6 +160,8 @@ def resume(
         shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
+        if place.count > 1:
+            run_of_leader(place, _given(loaded, recorded, shards))
         if loaded.experiment.data.kind in plugin_sources():
             plugins.require_of_run(run.root, trust=trust)  # to open the data is to run it
         prepared = prepare(loaded, trust=trust, place=place)
@@ -223,19 +231,34 @@ def shards_of(recorded: Mapping[str, Any], workers: int) -> int:
     return workers if shards % workers else shards
 
 
-def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *, trust: bool) -> None:
-    recorded = described(run.read_run(), run.run_file)
-    device = start_device(
-        load(run.resolved_file, alone=True).experiment,
-        recorded["device"]["threads"],
-        recorded["variables"],
-        place=place,
-    )
-    # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
-    loaded = load(run.resolved_file, overrides, alone=True)
-    plugins.require_of_run(run.root, trust=trust)
+def _given(loaded: Loaded, recorded: Mapping[str, Any], shards: int) -> dict[str, Any]:
+    """Return what the other processes need of a run to go on with it, as plain values."""
+    return {
+        "resolved": loaded.text,
+        "plugins": {one.path.name: base64.b64encode(one.content).decode() for one in plugins.in_use()},
+        "threads": recorded["device"]["threads"],
+        "variables": recorded["variables"],
+        "shards": shards,
+    }
+
+
+def _follow_resumed(overrides: Sequence[str], place: Place, *, trust: bool) -> None:
+    given = run_of_leader(place)
+    # Code that came through the network is code of a run: it is only run where this user has begun that, or trusts it.
+    with tempfile.TemporaryDirectory(prefix="kerasrun-of-rank-0-") as private:
+        received = RunDirectory(Path(private).resolve())
+        received.plugins.mkdir()
+        for name, content in given["plugins"].items():
+            if Path(name).name != name:
+                raise WorkersError(f"rank 0 gives a plugin called {plain(name)}, which is no name of a file alone")
+            (received.plugins / name).write_bytes(base64.b64decode(content))
+        loaded = parse(given["resolved"], received.resolved_file, overrides, alone=True)
+        plugins.require_of_run(received.root, trust=trust)  # here, so that who is asked can read the file
     prepared = prepare(loaded, trust=trust, place=place)
-    leads(build(prepared, device, shards=shards_of(recorded, place.count)))
+    device = start_device(
+        prepared.experiment, given["threads"], given["variables"], place=place, shards=given["shards"]
+    )
+    leads(build(prepared, device, shards=given["shards"]))
 
 
 def leads(job: Job) -> bool:

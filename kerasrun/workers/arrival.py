@@ -9,9 +9,10 @@ turn, which is kerasrun's own format:
 | --- | --- |
 | `{"rank": 1, "addresses": ["host:port", …]}` | a process that has come |
 | the same with `"failed": "…"` | one that comes to say why it cannot train |
+| the same with `"resumes": true` | one that comes for the run that rank 0 has, and will come again to train |
 | `{"reach": true}` | rank 0, when all have, and it has reached each |
 | `{"unreached": "…"}` or `{"unreached": null}` | the process, when it has tried to reach the others |
-| `{"begin": true}` | rank 0, when all have reached all |
+| `{"begin": true}`, or with the run in place of `true` | rank 0, when all have reached all |
 | `{"lost": "…"}` or `{"wrong": "…"}` | rank 0, which then ends for this reason, as all do |
 """
 
@@ -23,7 +24,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ logger = logging.getLogger("kerasrun")
 _SECONDS_UNTIL_TOLD = 10.0
 _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BETWEEN_TRIALS = 0.2
-_LONGEST_LINE = 2**16
+_LONGEST_LINE, _LONGEST_RUN = 2**16, 2**24
 _LONGEST_FAILURE = 500
 _SECONDS_UNTIL_A_FAILURE_IS_SAID = 1.0
 
@@ -61,6 +62,22 @@ def wait_for_all(place: Place) -> None:
             _Arrivals(place, listener).wait()
         else:
             _come(place)
+
+
+def run_of_leader(place: Place, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the run that is resumed, in all processes: plain values, which rank 0 gives, and no other one.
+
+    Raises:
+        LostWorkerError: as `wait_for_all`, or if one process resumes and another one does not.
+        WorkersError: as `wait_for_all`.
+    """
+    with _listening(place) as listener:
+        if not place.leads:
+            found: dict[str, Any] = _come(place, resumes=True)
+            return found
+        assert run is not None
+        _Arrivals(place, listener, run=run).wait()
+        return dict(run)
 
 
 @contextlib.contextmanager
@@ -121,11 +138,15 @@ def hear_this_machine_alone(port: int) -> None:
 class _Arrivals:
     """The connections to rank 0 of those that have come."""
 
-    def __init__(self, place: Place, listener: socket.socket, failed: str = "") -> None:
+    def __init__(
+        self, place: Place, listener: socket.socket, failed: str = "", run: Mapping[str, Any] | None = None
+    ) -> None:
         """
         Args:
             failed: why rank 0 itself cannot train.
+            run: what rank 0 gives to the others, where it resumes.
         """
+        self._run = run
         self._place = place
         self._listener = listener
         self._came: dict[int, socket.socket] = {}
@@ -142,7 +163,7 @@ class _Arrivals:
         try:
             self._wait()
             self._reach_all()
-            self._tell_all({"begin": True})
+            self._tell_all({"begin": self._run or True})
         except KerasrunError as error:
             self._tell_all({"lost" if isinstance(error, LostWorkerError) else "wrong": str(error)})
             raise
@@ -198,6 +219,12 @@ class _Arrivals:
         if addresses != list(self._place.addresses):
             other = shown(", ".join(map(str, addresses)))
             raise WorkersError(f"{self._place.named(rank)} has another list of addresses than rank 0: {other}")
+        resumes = "resumes" in said
+        if resumes != (self._run is not None) and not (self._failure or "failed" in said):
+            raise LostWorkerError(
+                f"{self._place.named(rank)} {'resumes' if resumes else 'trains'} a run, and rank 0 "
+                f"{'trains' if resumes else 'resumes'} one: start all with the same command"
+            )
         if "failed" in said and not self._failure:
             why = plain(str(said["failed"])[:_LONGEST_FAILURE])
             self._failure = f"{self._place.named(rank)} has failed: {why}"
@@ -225,24 +252,30 @@ class _Arrivals:
             _tell(connection, message)
 
 
-def _come(place: Place, failed: str = "") -> None:
+def _come(place: Place, failed: str = "", *, resumes: bool = False) -> Any:
     """Connect to rank 0, and wait for what it says; as often as it is not there, or is that of an earlier attempt.
+
+    Returns:
+        what rank 0 gives, True where that is nothing.
+
 
     Args:
         failed: why this process cannot train, to be told to all.
+        resumes: whether it comes for a run.
     """
-    message = {"rank": place.rank, "addresses": place.addresses, **({"failed": failed} if failed else {})}
+    message: dict[str, Any] = {"rank": place.rank, "addresses": place.addresses}
+    message |= {"failed": failed} if failed else {"resumes": True} if resumes else {}
     begun, waiting = time.monotonic(), _Waiting()
     while (waited := time.monotonic() - begun) < place.seconds_to_come:
         waiting.say(waited, place, [0], failed)
         with contextlib.suppress(OSError), socket.create_connection(_target(place, 0), _SECONDS_TO_ANSWER) as leader:
             _tell(leader, message)
-            said = _heard(leader, place.seconds_to_come + _SECONDS_TO_ANSWER)
+            said = _heard(leader, place.seconds_to_come + _SECONDS_TO_ANSWER, _LONGEST_RUN)
             if "reach" in said:
                 _tell(leader, {"unreached": _unreached(place)})
-                said = _heard(leader, _SECONDS_TO_ANSWER * (place.count + 1))
+                said = _heard(leader, _SECONDS_TO_ANSWER * (place.count + 1), _LONGEST_RUN)
             if "begin" in said:
-                return
+                return said["begin"]
             if "wrong" in said:
                 raise WorkersError(str(said["wrong"]))
             if "lost" in said:
@@ -285,9 +318,9 @@ def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
-def _heard(connection: socket.socket, seconds: float) -> dict[str, Any]:
+def _heard(connection: socket.socket, seconds: float, longest: int = _LONGEST_LINE) -> dict[str, Any]:
     """Wait for what the other side says, and return it."""
-    line = _Line(connection, seconds)
+    line = _Line(connection, seconds, longest)
     while not line.is_over():
         select.select([connection], [], [], _SECONDS_BETWEEN_TRIALS)
     return line.message()
@@ -296,11 +329,12 @@ def _heard(connection: socket.socket, seconds: float) -> dict[str, Any]:
 class _Line:
     """What the other side says, as it comes: nobody waits for it, and it has an end."""
 
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
+    def __init__(self, connection: socket.socket, seconds: float, longest: int = _LONGEST_LINE) -> None:
         connection.setblocking(False)
         self.connection = connection
+        self._longest = longest
         self._until = time.monotonic() + seconds
-        self._said = b""
+        self._said = bytearray()
 
     def is_over(self) -> bool:
         """Read on, and return whether nothing more is to come: the line is whole, or too long, or too late."""
@@ -311,13 +345,13 @@ class _Line:
         except OSError:
             return True
         self._said += more
-        return not more or b"\n" in more or len(self._said) > _LONGEST_LINE or time.monotonic() >= self._until
+        return not more or b"\n" in more or len(self._said) > self._longest or time.monotonic() >= self._until
 
     def message(self) -> dict[str, Any]:
         """Return what was said, and nothing where the other side does not speak this language."""
         self.connection.setblocking(True)
         try:
-            said = json_text.parse(self._said.partition(b"\n")[0])
+            said = json_text.parse(bytes(self._said.partition(b"\n")[0]))
         except ValueError:
             return {}
         return said if isinstance(said, dict) else {}

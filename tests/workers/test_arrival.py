@@ -6,13 +6,14 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 
 from kerasrun.errors import DataError, LostWorkerError, WorkersError
-from kerasrun.workers.arrival import failure_told, hear_this_machine_alone, wait_for_all
+from kerasrun.workers.arrival import failure_told, hear_this_machine_alone, run_of_leader, wait_for_all
 from kerasrun.workers.cluster import Place, free_addresses
 
 
@@ -104,6 +105,29 @@ def test_those_that_come_after_a_failure_are_told_too():
     (end,) = wait_in_each(places[2:])
     first.join()
     assert str(end) == f"worker 1 ({places[1].addresses[1]}) has failed: a"
+
+
+def test_all_have_the_run_of_rank_0():
+    places, run = cluster(3), {"resolved": "seed: 1\n", "plugins": {"own.py": "x" * 10**6}}
+    with ThreadPoolExecutor() as threads:
+        found = list(threads.map(run_of_leader, places, [run, None, None]))
+    assert found == [run] * 3
+
+
+@pytest.mark.parametrize("given", [{"seed": 1}, None])
+def test_to_resume_and_to_train_do_not_go_together(given):
+    places = [replace(place, seconds_to_come=5) for place in cluster(2)]
+    calls = [run_of_leader, wait_for_all] if given else [wait_for_all, run_of_leader]
+    with ThreadPoolExecutor() as threads:
+        ends = [
+            threads.submit(call, *args)
+            for call, args in zip(calls, [(places[0], *([given] if given else [])), (places[1],)], strict=True)
+        ]
+    said = {str(end.exception()) for end in ends}
+    does, leader = ("trains", "resumes") if given else ("resumes", "trains")
+    assert said == {
+        f"worker 1 ({places[1].addresses[1]}) {does} a run, and rank 0 {leader} one: start all with the same command"
+    }
 
 
 def connected(place):
