@@ -36,7 +36,9 @@ _OPTIONS = {
         ("-c", "--config", "--cfg", "--yaml", "--file", "--experiment"),
         "the experiment is an argument: kerasrun {command} FILE",
     ),
-    **dict.fromkeys(("--resume", "--continue"), "to go on with a run: kerasrun resume [RUN]"),
+    **dict.fromkeys(
+        ("--resume", "--continue"), "to go on with a run: kerasrun resume [RUN], or kerasrun train FILE --resume"
+    ),
     "--gpu": "-s device=gpu, or -s 'device=[0]' for the first one",
     "--gpus": "-s device=gpu, or -s 'device=[0]' for the first one",
     "--cpu": "-s device=cpu",

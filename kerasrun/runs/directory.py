@@ -167,10 +167,13 @@ def _read(path: Path) -> bytes:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def create(output: Path, name: str) -> RunDirectory:
+def create(output: Path, name: str, **fields: Any) -> RunDirectory:
     """Make `<output>/<name>-<n>` with the next free number, status `running`, and point `latest` at it.
 
     Two processes that call this at once get two runs.
+
+    Args:
+        fields: what `run.json` is to say from its first moment on.
 
     Raises:
         RunDirectoryError: if the name is no file name or the folder cannot be written; nothing is left behind.
@@ -186,7 +189,7 @@ def create(output: Path, name: str) -> RunDirectory:
             atomic.flush_folder(output)
         started = datetime.now(UTC).isoformat(timespec="microseconds")
         first = {"format_version": RUN_FORMAT, "name": run.name, "status": "running", "reason": None}
-        run.write_run(first | {"started": started})
+        run.write_run(first | {"started": started, **fields})
         _point_latest_at(run)
     except BaseException:
         with suppress(RunDirectoryError):  # the failure itself is on its way up
@@ -195,9 +198,13 @@ def create(output: Path, name: str) -> RunDirectory:
     return run
 
 
+def is_named_after(run: str, experiment: str) -> re.Match[str] | None:
+    """Match the name of a run with `<experiment>-<n>`; the first group is the number."""
+    return re.fullmatch(re.escape(experiment) + r"-(\d+)", run)
+
+
 def _make_next(output: Path, name: str) -> RunDirectory:
-    pattern = re.compile(re.escape(name) + r"-(\d+)")
-    matches = (pattern.fullmatch(entry.name) for entry in output.iterdir())
+    matches = (is_named_after(entry.name, name) for entry in output.iterdir())
     number = max((int(match[1]) for match in matches if match), default=0)
     while True:
         number += 1

@@ -21,8 +21,8 @@ from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import CheckpointError, DeviceError, ModelError
-from kerasrun.experiment.changes import check_changes
-from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.changes import allowed_changes, check_changes
+from kerasrun.experiment.load import Loaded, load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
 from kerasrun.reading.data import Split
@@ -33,7 +33,7 @@ from kerasrun.runs.records import described
 from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
-from kerasrun.training.resuming import branching, compatibility, fingerprint
+from kerasrun.training.resuming import branching, compatibility, fingerprint, same_experiment
 from kerasrun.training.resuming.branching import Branch, Origin
 from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
@@ -55,8 +55,9 @@ def train(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    resume: bool = False,
 ) -> RunDirectory | None:
-    """Train the experiment in `file` and return its new run; None in a process that follows another one.
+    """Train the experiment in `file` and return its run; None in a process that follows another one.
 
     Args:
         overrides: `key.path=value`, as after `--set`.
@@ -65,16 +66,23 @@ def train(
         trust: run code that a model file brings; `run.json` says so.
         shards: into how many parts each batch is cut, for several processes to share; by default one for each process
             that `TF_CONFIG` names.
+        resume: go on with the newest run of this experiment in `output`, leave it as it is if it is finished, and begin
+            a new one only where there is none.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun, place = time.monotonic(), place_here()
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+    loaded = load(file, overrides)
+    asked = same_experiment.asked(loaded.experiment, branch)
+    if resume and (earlier := same_experiment.find(loaded.experiment, asked, Path(output), place, shards)):
+        return _gone_on(earlier, loaded, place, trust=trust)
+    origin = branching.find(branch, trust=trust) if branch else None
     job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not _leads(job):
         return None
-    with job.team.led(), owned(directory.create(Path(output), job.experiment.name)) as status:
+    new = directory.create(Path(output), job.experiment.name, **{same_experiment.KEY: asked})
+    with job.team.led(), owned(new) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
@@ -94,6 +102,18 @@ def train(
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
+
+
+def _gone_on(earlier: RunDirectory, loaded: Loaded, place: Place, *, trust: bool) -> RunDirectory | None:
+    """Go on with a run of the experiment, with what a resume may change as the file says it now."""
+    record = recovery.read(earlier)
+    content = record.content
+    changes = allowed_changes(parse(record.resolved, earlier.resolved_file).experiment, loaded.experiment)
+    if content["status"] != "finished" or any("epochs=" in change for change in changes):
+        return resume(earlier, overrides=changes, trust=trust)
+    if place.leads:
+        logger.info("%s is finished: %s; nothing to do", earlier, content["reason"])
+    return earlier if place.leads else None
 
 
 def resume(

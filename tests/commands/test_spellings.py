@@ -53,7 +53,7 @@ def test_what_is_offered_for_a_command_exists():
         (["--gpu", "0"], "-s device=gpu"),
         (["-c", "y.yaml"], "kerasrun train FILE"),
         (["--config", "y.yaml"], "kerasrun train FILE"),
-        (["--resume"], "kerasrun resume"),
+        (["--continue"], "kerasrun train FILE --resume"),
         (["--batch_size", "3"], "did you mean --batch-size?"),
         (["--validation-split", "0.1"], "-s fit.validation_split=VALUE"),
         (["--image-size", "32"], "-s data.directory.image_size=VALUE"),

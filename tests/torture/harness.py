@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.directory import RunDirectory, run_names
 from tests.forked import Forked
 from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
 from tests.torture.child import AT_THE_END, IN_A_RESUME, POINTS
@@ -74,6 +74,8 @@ class Tortured:
     """Kills before the first checkpoint: nothing was trained yet, and training begins anew."""
     steps_twice: int = 0
     differences: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    """The names of the runs that are there at the end."""
 
 
 def leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
@@ -110,6 +112,7 @@ def torture(
         assert kill is not None, "killed by somebody else"
         result.killed.append(kill)
     result.differences += differences(whole.evidence, evidence(_run(cell, folder)))
+    result.runs = run_names(folder / "runs")
     result.steps_twice = _steps(folder) - whole.steps
     return result
 
@@ -156,9 +159,12 @@ def _one_process(cell: Cell, folder: Path, whole: Whole, kill: Kill | None, resu
     before, taken = _newest_checkpoint(cell, folder), _steps(folder)
     if before is None and (folder / "runs").exists():
         _check_the_refusal(cell, folder, result)
-        shutil.rmtree(folder / "runs")
+        if not cell.by_one_command or not _run(cell, folder).run_file.exists():
+            shutil.rmtree(folder / "runs")
         result.restarts += 1
-    command = ["train", f"{cell.name}.yaml"] if before is None else ["resume", f"runs/{cell.name}-1"]
+    command = ["resume", f"runs/{cell.name}-1"]
+    if before is None or cell.by_one_command:
+        command = ["train", f"{cell.name}.yaml", *["--resume"] * cell.by_one_command]
     result.resumes += before is not None
     point = f"{kill.name}:{kill.nth}" if isinstance(kill, AtPoint) else "-"
     process = start(folder, ["-m", "tests.torture.child", point, "steps.txt", *command])
