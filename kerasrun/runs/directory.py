@@ -314,9 +314,10 @@ def run_names(folder: Path) -> list[str]:
         return []
     with _readable(folder):
         entries = [entry for entry in folder.iterdir() if entry.name != LATEST and not entry.name.startswith(".")]
-        return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=_natural)
+        return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=in_natural_order)
 
 
-def _natural(name: str) -> tuple[str, int]:
+def in_natural_order(name: str) -> tuple[str, int]:
+    """Return what sorts names by their numbers: lenet-2 before lenet-10."""
     stem, _, number = name.rpartition("-")
     return (stem, int(number)) if number.isdecimal() else (name, 0)
