@@ -27,7 +27,7 @@ COMMANDS = {
     **{"compare": "kerasrun runs", "list": "kerasrun runs", "ls": "kerasrun runs", "status": "kerasrun runs"},
     **{"history": "kerasrun runs", "draw": "kerasrun plot", "graph": "kerasrun plot", "curves": "kerasrun plot"},
     **{"version": "kerasrun --version", "help": "kerasrun --help"},
-    **dict.fromkeys(("delete", "rm", "remove", "clean"), "rm -r runs/NAME, since a run is a folder"),
+    **dict.fromkeys(("delete", "remove", "clean", "prune"), "kerasrun rm RUN"),
 }
 """The commands of other tools, and what to type for them."""
 

@@ -226,7 +226,7 @@ def sizes(path: Path) -> dict[Path, int]:
 
 
 def size_of_folder(path: Path) -> int:
-    """Return the bytes of all files below a folder, without following links; what goes away meanwhile counts nothing.
+    """Return the bytes of all files below a folder, without following links; what is not there counts nothing.
 
     Raises:
         RunDirectoryError: if a folder cannot be read.

@@ -190,7 +190,7 @@ def create(output: Path, name: str, **fields: Any) -> RunDirectory:
         started = datetime.now(UTC).isoformat(timespec="microseconds")
         first = {"format_version": RUN_FORMAT, "name": run.name, "status": "running", "reason": None}
         run.write_run(first | {"started": started, **fields})
-        _point_latest_at(run)
+        point_latest_at(run)
     except BaseException:
         with suppress(RunDirectoryError):  # the failure itself is on its way up
             atomic.remove_folder(run.root)
@@ -214,7 +214,8 @@ def _make_next(output: Path, name: str) -> RunDirectory:
             return run
 
 
-def _point_latest_at(run: RunDirectory) -> None:
+def point_latest_at(run: RunDirectory) -> None:
+    """Have `latest` lead to a run."""
     latest = run.root.parent / LATEST
     if latest.is_dir() and not latest.is_symlink():
         logger.warning("%s is a folder, not a link, and stays one: it does not lead to %s", latest, run.name)

@@ -98,7 +98,7 @@ def newest_unfinished(output: Path) -> RunDirectory:
 
 def list_runs(output: Path) -> list[RunSummary]:
     """Every run in `output` in the order of names and numbers; one that cannot be read is listed as `damaged`."""
-    return [_summary(run) for run in _runs(output)]
+    return [summary_of(run) for run in _runs(output)]
 
 
 def _runs(output: Path) -> list[RunDirectory]:
@@ -122,7 +122,8 @@ def _latest(output: Path) -> RunDirectory:
     return open_run(target)
 
 
-def _summary(run: RunDirectory) -> RunSummary:
+def summary_of(run: RunDirectory) -> RunSummary:
+    """Return a run as a line of a table."""
     try:
         content = run.read_run()
         status = _status(run, content)

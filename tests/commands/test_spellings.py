@@ -27,7 +27,7 @@ def said(*arguments):
         ("test", "kerasrun evaluate"),
         ("compare", "kerasrun runs"),
         ("list", "kerasrun runs"),
-        ("delete", "rm -r runs/NAME"),
+        ("delete", "kerasrun rm RUN"),
         ("version", "kerasrun --version"),
         ("help", "kerasrun --help"),
         ("trian", "did you mean: kerasrun train"),

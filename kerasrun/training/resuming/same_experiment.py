@@ -54,8 +54,8 @@ def find(
 ) -> RunDirectory | None:
     """Return the newest run of this experiment in a folder; None where a new one is to begin.
 
-    Newest is the one with the highest number. One that ended before its first checkpoint is removed by rank 0: nothing
-    was trained, and the new one takes its place. Where runs of this name are all of other experiments, the newest of
+    Newest is the one with the highest number. One that ended before its first checkpoint is removed by rank 0: it holds
+    nothing, and the new one takes its place. Where runs of this name are all of other experiments, the newest of
     them is named.
 
     Args:
@@ -74,7 +74,7 @@ def find(
     for run in (RunDirectory((output / name).absolute()) for name in reversed(names)):
         if different := _differences(experiment, asked, _content(run), place, shards):
             others.append(f"{run} is of another experiment, it differs in {listed(different, 'and')}")
-        elif checkpoints.any_saved(run):
+        elif not _holds_nothing(run):
             return run
         else:
             if place.leads:
@@ -110,8 +110,13 @@ def _fingerprint(experiment: Experiment, place: Place) -> str:
     return with_test_split(open_data(experiment, place), experiment.fit, experiment.seed).fingerprint
 
 
+def _holds_nothing(run: RunDirectory) -> bool:
+    """Return whether nothing was trained; checkpoints alone may have been removed to free their space."""
+    return not (checkpoints.any_saved(run) or run.metrics_file.exists() or run.best_model.exists())
+
+
 def _remove(run: RunDirectory) -> None:
     with lock(run):
-        if not checkpoints.any_saved(run):
+        if _holds_nothing(run):
             logger.info("%s ended before its first checkpoint: it is begun again", run)
             atomic.remove_folder(run.root)

@@ -124,6 +124,12 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_again_under_
         assert run_names(tmp_path / "runs") == []
 
 
+def test_a_run_whose_checkpoints_alone_are_gone_is_never_removed(begun, found):
+    run = begun(saved=False)
+    run.best_model.touch()
+    assert found() == run
+
+
 def test_a_run_that_another_process_has_just_begun_is_not_begun_again(begun, found):
     run = begun(saved=False)
     with lock(run), pytest.raises(RunBusyError, match="is being written by process"):
