@@ -19,6 +19,7 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 _CALLS = {
     "Branch": "kerasrun.training.resuming.branching",
+    "diff": "kerasrun.results.run_diff",
     "dry_run": "kerasrun.training.train",
     "evaluate": "kerasrun.results.evaluation",
     "export": "kerasrun.results.export",

@@ -24,7 +24,12 @@ COMMANDS = {
         "describe": "kerasrun summary",
         "info": "kerasrun summary",
     },
-    **{"compare": "kerasrun runs", "list": "kerasrun runs", "ls": "kerasrun runs", "status": "kerasrun runs"},
+    **{
+        "compare": "kerasrun diff RUN RUN",
+        "list": "kerasrun runs",
+        "ls": "kerasrun runs",
+        "status": "kerasrun runs",
+    },
     **{"history": "kerasrun runs", "draw": "kerasrun plot", "graph": "kerasrun plot", "curves": "kerasrun plot"},
     **{"version": "kerasrun --version", "help": "kerasrun --help"},
     **dict.fromkeys(("delete", "remove", "clean", "prune"), "kerasrun rm RUN"),

@@ -25,7 +25,7 @@ def said(*arguments):
         ("x.yaml", "kerasrun train x.yaml"),
         ("fit", "kerasrun train FILE"),
         ("test", "kerasrun evaluate"),
-        ("compare", "kerasrun runs"),
+        ("compare", "kerasrun diff RUN RUN"),
         ("list", "kerasrun runs"),
         ("delete", "kerasrun rm RUN"),
         ("version", "kerasrun --version"),
