@@ -24,6 +24,7 @@ _CALLS = {
     "evaluate": "kerasrun.results.evaluation",
     "export": "kerasrun.results.export",
     "inspect": "kerasrun.inspection.inspection",
+    "list_runs": "kerasrun.runs.listing",
     "load": "kerasrun.experiment.load",
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kerasrun.errors import DamagedFileError, UsageError
 from kerasrun.experiment.resolved import flow_yaml
@@ -20,6 +20,9 @@ from kerasrun.runs.listing import RunSummary, summary_of
 from kerasrun.stderr import plain as printable
 from kerasrun.text import yaml_text
 from kerasrun.text.problems import Problem, Text
+
+if TYPE_CHECKING:
+    from kerasrun.results.changed_predictions import ChangedClasses, ChangedNumbers
 
 _SECTIONS: Final = {
     **dict.fromkeys(("from",), "experiment"),
@@ -60,6 +63,8 @@ class RunsDiff:
     differences: tuple[Difference, ...]
     metrics: Mapping[str, tuple[float | None, ...]]
     """The value of each run: of the best epoch, on the test split, and how long it took."""
+    predictions: "ChangedClasses | ChangedNumbers | None" = None
+    """How their predictions differ, where that was asked for."""
 
     @property
     def names(self) -> list[str]:
@@ -73,6 +78,7 @@ class RunsDiff:
             "runs": [str(run.run) for run in self.runs],
             "differences": [{**vars(one), "values": list(one.values)} for one in self.differences],
             "metrics": {name: list(values) for name, values in self.metrics.items()},
+            **({"predictions": self.predictions.as_dict()} if self.predictions else {}),
         }
 
     def to_json(self) -> str:
@@ -84,13 +90,17 @@ class RunsDiff:
         for section, of_section in self._by_section().items():
             rows += [[f"{section}:", *[""] * len(self.runs)], *([f"  {one[0]}", *one[1:]] for one in of_section)]
         differences = plain.text_table(["", *self.names], rows) if rows else self._nothing()
-        return "\n\n".join([differences, plain.text_table(*self._metrics())])
+        return "\n\n".join([differences, plain.text_table(*self._metrics()), *self._changed()])
 
     def to_markdown(self) -> str:
         """Return the same tables in Markdown."""
         rows = [[section, *one] for section, of_section in self._by_section().items() for one in of_section]
         differences = _markdown(["", "", *self.names], rows) if rows else self._nothing()
-        return "\n\n".join([differences, _markdown(*self._metrics())])
+        changed = ("\n".join(f"- {_escaped(line)}" for line in text.splitlines()) for text in self._changed())
+        return "\n\n".join([differences, _markdown(*self._metrics()), *changed])
+
+    def _changed(self) -> list[str]:
+        return [self.predictions.to_text()] if self.predictions else []
 
     def _by_section(self) -> dict[str, list[list[str]]]:
         found: dict[str, list[list[str]]] = {}
@@ -112,12 +122,20 @@ class RunsDiff:
         return header, rows
 
 
-def diff(*runs: RunDirectory | str | Path) -> RunsDiff:
+def diff(
+    *runs: RunDirectory | str | Path, predictions: bool = False, split: str | None = None, trust: bool = False
+) -> RunsDiff:
     """Compare two runs or more.
 
+    Args:
+        predictions: have the best models of two runs predict the same examples, and compare that.
+        split: of which split they are; by default `test` where there is one, else `validation`.
+        trust: with `predictions`: run code that the models or the runs bring.
+
     Raises:
-        UsageError: if there are not two different ones.
+        UsageError: if there are not two different ones, or more than two whose predictions are asked for.
         RunDirectoryError: if what a run records cannot be read.
+        KerasrunError: if the predictions cannot be compared.
     """
     found = [run if isinstance(run, RunDirectory) else open_run(run) for run in runs]
     if len(found) < 2 or len(set(found)) < len(found):
@@ -134,7 +152,14 @@ def diff(*runs: RunDirectory | str | Path) -> RunsDiff:
     summaries = [summary_of(run) for run in found]
     if problem := next((one.problem for one in summaries if one.problem), None):
         raise DamagedFileError(problem)
-    return RunsDiff(tuple(summaries), tuple(differences), _metrics_of(summaries))
+    changed = None
+    if predictions:
+        if len(found) > 2:
+            raise UsageError("the predictions of two runs are compared; name two")
+        from kerasrun.results.changed_predictions import changed_predictions
+
+        changed = changed_predictions(found[0], found[1], split, trust=trust)
+    return RunsDiff(tuple(summaries), tuple(differences), _metrics_of(summaries), changed)
 
 
 def _plain(resolved: str, run: RunDirectory) -> Any:
@@ -199,5 +224,8 @@ def _shown(value: Any) -> str:
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    cells = ([printable(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return printable(text).replace("\\", "\\\\").replace("|", "\\|")

@@ -96,9 +96,9 @@ def newest_unfinished(output: Path) -> RunDirectory:
     return waiting[max(waiting)] if waiting else _latest(output)
 
 
-def list_runs(output: Path) -> list[RunSummary]:
+def list_runs(output: str | Path = Path("runs")) -> list[RunSummary]:
     """Every run in `output` in the order of names and numbers; one that cannot be read is listed as `damaged`."""
-    return [summary_of(run) for run in _runs(output)]
+    return [summary_of(run) for run in _runs(Path(output))]
 
 
 def _runs(output: Path) -> list[RunDirectory]:
