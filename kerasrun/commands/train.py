@@ -55,6 +55,9 @@ def train(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Short for -s name=NAME.", show_default=False)
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run of this experiment, if there is one that can.")
+    ] = False,
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
     workers: Workers = None,
@@ -66,10 +69,13 @@ def train(
 ) -> None:
     """Train an experiment into a new run directory.
 
-    The path of the directory is printed.
+    The path of the directory is printed. With --resume, the same command begins a run, goes on with it however it was
+    ended, and does nothing once it is finished.
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """
+    if resume and dry_run:
+        raise UsageError("--dry-run keeps no run, so there is none for --resume to go on with; give one of them")
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
     devices = named_gpus(file, changes, is_needed=workers is not None)
@@ -107,6 +113,7 @@ def train(
             branch=branch,
             trust=trust,
             shards=shards,
+            resume=resume,
             start_timeout=start_timeout,
         )
         if run is not None:

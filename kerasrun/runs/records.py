@@ -144,6 +144,8 @@ _From = TypedDict("_From", {"from": OriginRecord}, total=False)
 class RunRecord(_Always, _From, total=False):
     """What `run.json` says, without its checksum; a run that was killed early has the first fields alone."""
 
+    asked_sha256: dict[str, str]
+    """sha256 of each part of the experiment as it was asked for, without what a resume may change."""
     resolved_sha256: list[str]
     """sha256 of `resolved.yaml`; of the old text and the new while a resume replaces it."""
     error: str | None

@@ -23,7 +23,7 @@ from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import CheckpointError, DeviceError, ModelError, WorkersError
-from kerasrun.experiment.changes import check_changes
+from kerasrun.experiment.changes import allowed_changes, check_changes
 from kerasrun.experiment.load import Loaded, load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
@@ -38,7 +38,7 @@ from kerasrun.stderr import plain
 from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
-from kerasrun.training.resuming import branching, compatibility, fingerprint
+from kerasrun.training.resuming import branching, compatibility, fingerprint, same_experiment
 from kerasrun.training.resuming.branching import Branch, Origin
 from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("kerasrun")
 
+_NEW, _FINISHED = {"new": True}, {"finished": True}
+"""What rank 0 gives in place of a run, where `train --resume` begins one, or has nothing left to do."""
+
 
 def train(
     file: str | Path,
@@ -62,9 +65,10 @@ def train(
     trust: bool = False,
     shards: int | None = None,
     number: int | None = None,
+    resume: bool = False,
     start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
-    """Train the experiment in `file` and return its new run; None in a process that follows another one.
+    """Train the experiment in `file` and return its run; None in a process that follows another one.
 
     Args:
         overrides: `key.path=value`, as after `--set`.
@@ -74,20 +78,37 @@ def train(
         shards: into how many parts each batch is cut, for several processes to share; by default one for each process
             that `TF_CONFIG` names.
         number: the number of the new run; by default the next one of its name.
+        resume: go on with the newest run of this experiment in `output`, leave it as it is if it is finished, and begin
+            a new one only where there is none.
         start_timeout: for how many seconds these processes wait for each other.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
     begun, place = time.monotonic(), place_here(start_timeout)
+    earlier: RunDirectory | None = None
+    given: Mapping[str, Any] = _NEW
     with failure_told(place):
-        loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+        loaded = load(file, overrides)
+        asked = same_experiment.asked(loaded.experiment, branch)
+        if resume and place.leads:
+            earlier = same_experiment.find(loaded.experiment, asked, Path(output), place, shards)
+        if resume and place.count > 1 and earlier is None:
+            given = run_of_leader(place, _NEW if place.leads else None)
+    if earlier is not None:
+        return _gone_on(earlier, loaded, place, trust=trust, start_timeout=start_timeout)
+    with failure_told(place):
+        if given != _NEW:
+            _follow_resumed(given, place, trust=trust)
+            return None
+        origin = branching.find(branch, trust=trust) if branch else None
         job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if not place.leads:  # on a machine of its own: this user has named them there too
         known_plugins.remember(plugins.checksums())
     if not leads(job):
         return None
-    with job.team.led(), owned(directory.create(Path(output), job.experiment.name, number)) as status:
+    new = directory.create(Path(output), job.experiment.name, number, **{same_experiment.KEY: asked})
+    with job.team.led(), owned(new) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
@@ -110,6 +131,21 @@ def train(
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
+
+
+def _gone_on(
+    earlier: RunDirectory, loaded: Loaded, place: Place, *, trust: bool, start_timeout: float
+) -> RunDirectory | None:
+    """Go on with a run of the experiment, with what a resume may change as the file says it now."""
+    record = recovery.read(earlier)
+    content = record.content
+    changes = allowed_changes(parse(record.resolved, earlier.resolved_file).experiment, loaded.experiment)
+    if content["status"] != "finished" or any("epochs=" in change for change in changes):
+        return resume(earlier, overrides=changes, trust=trust, start_timeout=start_timeout)
+    if place.count > 1:
+        run_of_leader(place, _FINISHED)
+    logger.info("%s is finished: %s; nothing to do", earlier, content["reason"])
+    return earlier
 
 
 def resume(
@@ -138,7 +174,7 @@ def resume(
     begun, place = time.monotonic(), place_here(start_timeout)
     with failure_told(place):
         if not place.leads:
-            _follow_resumed(overrides, place, trust=trust)
+            _follow_resumed(run_of_leader(place), place, trust=trust)
             return None
         run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
@@ -161,7 +197,7 @@ def resume(
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
         if place.count > 1:
-            run_of_leader(place, _given(loaded, recorded, shards))
+            run_of_leader(place, _given(loaded, recorded, shards, overrides))
         if loaded.experiment.data.kind in plugin_sources():
             plugins.require_of_run(run.root, trust=trust)  # to open the data is to run it
         prepared = prepare(loaded, trust=trust, place=place)
@@ -231,10 +267,11 @@ def shards_of(recorded: Mapping[str, Any], workers: int) -> int:
     return workers if shards % workers else shards
 
 
-def _given(loaded: Loaded, recorded: Mapping[str, Any], shards: int) -> dict[str, Any]:
+def _given(loaded: Loaded, recorded: Mapping[str, Any], shards: int, overrides: Sequence[str]) -> dict[str, Any]:
     """Return what the other processes need of a run to go on with it, as plain values."""
     return {
         "resolved": loaded.text,
+        "overrides": [*overrides],
         "plugins": {one.path.name: base64.b64encode(one.content).decode() for one in plugins.in_use()},
         "threads": recorded["device"]["threads"],
         "variables": recorded["variables"],
@@ -242,8 +279,10 @@ def _given(loaded: Loaded, recorded: Mapping[str, Any], shards: int) -> dict[str
     }
 
 
-def _follow_resumed(overrides: Sequence[str], place: Place, *, trust: bool) -> None:
-    given = run_of_leader(place)
+def _follow_resumed(given: Mapping[str, Any], place: Place, *, trust: bool) -> None:
+    """Train what rank 0 has given, by `_given`, unless it has nothing left to train."""
+    if given == _FINISHED:
+        return
     # Code that came through the network is code of a run: it is only run where this user has begun that, or trusts it.
     with tempfile.TemporaryDirectory(prefix="kerasrun-of-rank-0-") as private:
         received = RunDirectory(Path(private).resolve())
@@ -252,7 +291,7 @@ def _follow_resumed(overrides: Sequence[str], place: Place, *, trust: bool) -> N
             if Path(name).name != name:
                 raise WorkersError(f"rank 0 gives a plugin called {plain(name)}, which is no name of a file alone")
             (received.plugins / name).write_bytes(base64.b64decode(content))
-        loaded = parse(given["resolved"], received.resolved_file, overrides, alone=True)
+        loaded = parse(given["resolved"], received.resolved_file, given["overrides"], alone=True)
         plugins.require_of_run(received.root, trust=trust)  # here, so that who is asked can read the file
     prepared = prepare(loaded, trust=trust, place=place)
     device = start_device(
