@@ -24,13 +24,13 @@ import typer.main
 from typer.core import TyperGroup
 
 from kerasrun import commands, stderr
-from kerasrun.child_processes import exit_code
 from kerasrun.commands._spellings import Command, command_meant
 from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, UsageError, within_memory
 from kerasrun.families import members
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
 from kerasrun.workers import channel
+from kerasrun.workers.child_processes import exit_code
 
 BUG = 3
 

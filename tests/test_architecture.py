@@ -18,7 +18,6 @@ ORDER = (
         "errors",
         "regular_files",
         "stderr",
-        "child_processes",
         "collector",
         "run_files",
         "families",

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from kerasrun.child_processes import deaf_children
 from kerasrun.collector import uncollected
 from kerasrun.errors import MORE_MEMORY, DeviceError, OutOfMemoryError, within_memory
 from kerasrun.reading.inputs import usable_cores
@@ -22,6 +21,7 @@ from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
 from kerasrun.workers.arrival import wait_for_all
+from kerasrun.workers.child_processes import deaf_children
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 
 from kerasrun.callbacks import CallbackState, build_callbacks, closed_if_interrupted
-from kerasrun.child_processes import exit_code
 from kerasrun.engine import stages, state
 from kerasrun.engine.chunks import TARGET_SECONDS, ChunkSize
 from kerasrun.engine.errors import not_finite
@@ -38,6 +37,7 @@ from kerasrun.training.stopping.signals import StopRequest
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 from kerasrun.workers import channel
+from kerasrun.workers.child_processes import exit_code
 
 logger = logging.getLogger("kerasrun")
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from kerasrun import errors, plugins
-from kerasrun.child_processes import deaf_children
 from kerasrun.errors import KerasrunError, OutOfMemoryError
 from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml
@@ -26,6 +25,7 @@ from kerasrun.report import plain
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
 from kerasrun.training.train import shards_of
+from kerasrun.workers.child_processes import deaf_children
 from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
 
 logger = logging.getLogger("kerasrun")

@@ -22,8 +22,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from kerasrun.child_processes import SIGNALS, exit_code
 from kerasrun.errors import LostWorkerError
+from kerasrun.workers.child_processes import SIGNALS, exit_code
 from kerasrun.workers.cluster import SECONDS_TO_COME, Place
 from kerasrun.workers.worker import BLOCK, Worker
 

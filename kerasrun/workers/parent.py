@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kerasrun import stderr
-from kerasrun.child_processes import SIGNALS, exit_code
 from kerasrun.errors import KerasrunError
+from kerasrun.workers.child_processes import SIGNALS, exit_code
 from kerasrun.workers.group import Group, Timeouts
 from kerasrun.workers.worker import Worker
 

@@ -12,8 +12,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from kerasrun.child_processes import SIGNALS, exit_code
 from kerasrun.workers import channel
+from kerasrun.workers.child_processes import SIGNALS, exit_code
 
 if TYPE_CHECKING:  # every command imports this module, and training alone listens
     import socket
