@@ -192,8 +192,10 @@ class _Arrivals:
         if unreached := _unreached(self._place):
             raise WorkersError(unreached)
         self._tell_all({"reach": True})
-        for rank, connection in self._came.items():
-            said = _heard(connection, _SECONDS_TO_ANSWER * self._place.count)
+        # All answers are taken before the first one is judged: the sides speak in turn, and one line is read at a time.
+        limit = _SECONDS_TO_ANSWER * self._place.count
+        answers = {rank: _heard(connection, limit) for rank, connection in sorted(self._came.items())}
+        for rank, said in answers.items():
             if "unreached" not in said:
                 raise LostWorkerError(f"{self._place.named(rank)} has come, but nothing was heard of it since")
             if said["unreached"]:

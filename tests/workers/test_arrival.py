@@ -1,6 +1,7 @@
 import contextlib
 import errno
 import json
+import select
 import socket
 import threading
 import time
@@ -159,18 +160,24 @@ def test_one_that_does_not_answer_at_its_address_is_refused(leader):
 
 
 def test_two_that_do_not_reach_each_other_are_named_though_rank_0_reaches_both(monkeypatch):
-    places, connect = cluster(3), socket.create_connection
+    places, connect, wait = cluster(3), socket.create_connection, select.select
 
     def refused(target, timeout):
-        if threading.current_thread().name == "rank 2" and f"127.0.0.1:{target[1]}" == places[1].addresses[1]:
+        if threading.current_thread().name == "rank 1" and f"127.0.0.1:{target[1]}" == places[2].addresses[2]:
             raise TimeoutError(errno.ETIMEDOUT, "")
         return connect(target, timeout)
 
+    def late(*arguments):
+        if threading.current_thread().name == "rank 2":
+            time.sleep(1)  # worker 1 has answered long before this one reads what it is asked
+        return wait(*arguments)
+
     monkeypatch.setattr(socket, "create_connection", refused)
+    monkeypatch.setattr(select, "select", late)
     (said,) = {str(error) for error in wait_in_each(places)}
     first, second = places[0].addresses[1:]
     assert said == (
-        f"worker 1 ({first}) has come, but worker 2 ({second}) does not reach it at this address: Connection timed out"
+        f"worker 2 ({second}) has come, but worker 1 ({first}) does not reach it at this address: Connection timed out"
     )
 
 
