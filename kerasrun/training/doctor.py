@@ -127,7 +127,7 @@ class Work:
     step: float
     """Seconds of a step of one process, as measured."""
     gradients: int
-    """Bytes of them in a step: four for each number that learns."""
+    """Bytes of them in a step: four for each number that learns, or two as `compress` says."""
     gains: tuple[Gain, ...]
     """None where the smallest batch has fewer examples than there would be workers."""
 
