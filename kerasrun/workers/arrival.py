@@ -22,6 +22,7 @@ import logging
 import os
 import select
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -124,11 +125,14 @@ def hear_this_machine_alone(port: int) -> None:
     TensorFlow's server listens to every network, and does whatever it is asked, reading and writing files included.
     """
     for opened in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
+        descriptor = int(opened.name)
         try:
-            listener = socket.socket(fileno=os.dup(int(opened.name)))
-        except OSError:  # it is no socket, or was the descriptor of the list itself
+            is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        except OSError:  # that of the list itself
             continue
-        with listener:
+        if not is_socket:
+            continue
+        with socket.socket(fileno=os.dup(descriptor)) as listener:
             is_inet = listener.family in (socket.AF_INET, socket.AF_INET6)
             listens = is_inet and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             if listens and listener.getsockname()[1] == port:

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -265,8 +266,9 @@ def test_one_that_speaks_slowly_keeps_nobody_waiting(leader):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a device for this machine alone")
 def test_what_listens_for_this_machine_hears_nobody_else():
     with socket.create_server(("", 0)) as listener, socket.create_server(("", 0)) as other:
-        port = listener.getsockname()[1]
+        port, opened = listener.getsockname()[1], len(list(Path("/proc/self/fd").iterdir()))
         hear_this_machine_alone(port)
+        assert len(list(Path("/proc/self/fd").iterdir())) == opened
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).startswith(b"lo\0")
         assert not other.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).strip(b"\0")
         socket.create_connection(("127.0.0.1", port), 5).close()
