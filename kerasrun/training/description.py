@@ -53,6 +53,8 @@ def same_in_all(prepared: Prepared, device: Device) -> dict[str, Any]:
     return {
         "experiment": resolved_yaml(prepared.experiment),
         "data": [list(prepared.data.classes), len(train), list(train.inputs.example_shape), str(train.inputs.dtype)],
+        # Of what is read later, when that was: see `Computation.check_state`.
+        "content of the data": prepared.data.contents if isinstance(prepared.data.contents, str) else None,
         "plugin": plugins.checksums(),
         **same_machine(device),
     }
