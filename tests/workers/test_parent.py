@@ -260,10 +260,20 @@ def test_a_terminal_shows_its_cursor_again_after_a_kill(monkeypatch):
 
 
 def test_a_worker_that_never_comes_is_named(caplog):
-    # It never imports the channel, which would say that it is alive.
+    # It never imports the channel, which would say that it is alive. The next one has nothing to say in time either, or
+    # ends at once.
     commands = [[sys.executable, "-c", "import time; time.sleep(60)"], [sys.executable, "-c", ""]]
     options = {"addresses": lambda count: ["127.0.0.1:9000"], "environment": lambda rank, count: {}}
-    assert run(lambda run: commands.pop(0), 1, timeouts=Timeouts(start=0.5), **options) == 0
+    assert (
+        run(
+            lambda run: commands.pop(0) if commands[1:] else commands[0],
+            1,
+            timeouts=Timeouts(start=0.5),
+            restarts=100,
+            **options,
+        )
+        == 0
+    )
     assert said(caplog)[0] == f"worker 0 on {HOST} has not come: nothing was heard of it for N s"
 
 
