@@ -1,5 +1,6 @@
 """`kerasrun rm`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +33,7 @@ def rm(
     from kerasrun.runs.listing import find_run
     from kerasrun.runs.removal import remove, require_removable, size
 
-    found = list(dict.fromkeys(find_run(run, output) for run in runs))
+    found = list({os.path.normpath(run.root): run for run in (find_run(one, output) for one in runs)}.values())
     require_removable(found, keep_best=keep == "best", force=force)
     sizes = {run: size(run, keep_best=keep == "best") for run in found}
     what = "all but the best model and the numbers of " if keep else ""

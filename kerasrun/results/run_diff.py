@@ -228,4 +228,4 @@ def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return printable(text).replace("\\", "\\\\").replace("|", "\\|")
+    return re.sub(r"[\\|&<\[`*_~!]", r"\\\g<0>", printable(text))

@@ -67,8 +67,6 @@ def parse(text: str) -> list[Condition]:
 
 def number_of(value: Any) -> float | None:
     """Return a number, or text that is one, as a number; None for anything else."""
-    if isinstance(value, int | float):
-        return float(value)
     try:
         return float(value)
     except (TypeError, ValueError):

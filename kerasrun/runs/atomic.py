@@ -335,7 +335,10 @@ def _remove(entry: Path) -> None:
         return
     with _at(entry) as (name, folder):
         if stat.S_ISDIR(kind.st_mode):
-            shutil.rmtree(name, dir_fd=folder)
+            try:
+                shutil.rmtree(name, dir_fd=folder)
+            except RecursionError:
+                raise OSError(errno.ELOOP, "its folders are nested too deeply; remove it by hand", str(entry)) from None
         else:
             os.unlink(name, dir_fd=folder)
 

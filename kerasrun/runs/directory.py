@@ -331,7 +331,8 @@ def run_names(folder: Path) -> list[str]:
         return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=in_natural_order)
 
 
-def in_natural_order(name: str) -> tuple[str, int]:
+def in_natural_order(name: str) -> tuple[str, int, str]:
     """Return what sorts names by their numbers: lenet-2 before lenet-10."""
     stem, _, number = name.rpartition("-")
-    return (stem, int(number)) if number.isdecimal() else (name, 0)
+    digits = number.lstrip("0")  # not as a number: there may be thousands
+    return (stem, len(digits), digits) if number.isdecimal() else (name, 0, "")

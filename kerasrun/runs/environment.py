@@ -170,14 +170,14 @@ def _cpuinfo() -> dict[str, str]:
 def _git(folder: Path) -> dict[str, Any] | None:
     """Commit and whether tracked files differ from it; None without git, outside a repository, or before a commit."""
     commit = _git_output(folder, "rev-parse", "--verify", "HEAD")
+    if commit is None:  # also where git waits for something that the repository names
+        return None
     filters = _git_output(folder, "config", "--name-only", "-z", "--get-regexp", "^filter\\.")
     changes = _git_output(
         folder,
         *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"),
         without=(filters or "").split("\0"),
     )
-    if commit is None:
-        return None
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
@@ -201,10 +201,9 @@ def _git_output(folder: Path, *arguments: str, without: Sequence[str] = ()) -> s
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
             timeout=_GIT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else None

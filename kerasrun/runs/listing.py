@@ -157,7 +157,8 @@ def _test(run: RunDirectory) -> dict[str, Cell]:
     try:
         report = json_text.parse(read_bytes(file))
         measured = report.get("metrics") if isinstance(report, dict) else None
-        return json_text.checked(dict[str, Cell], measured)
+        found: dict[str, Cell] = json_text.checked(dict[str, float | None], measured)
+        return found
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

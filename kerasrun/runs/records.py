@@ -166,7 +166,7 @@ class RunRecord(_Always, _From, total=False):
     git: dict[str, Any] | None
     overrides: list[str]
     experiment: str
-    seed: int
+    seed: Count
     epochs: Count
     """How many were asked for."""
     device: DeviceRecord

@@ -11,6 +11,7 @@ from kerasrun.engine.prepared import open_data
 from kerasrun.errors import DamagedFileError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.results.run_diff import _escaped
 from kerasrun.runs.directory import create
 from kerasrun.runs.environment import environment
 from kerasrun.runs.metrics import Table
@@ -109,7 +110,7 @@ def test_programs_and_pages_get_the_same(made, capsys):
     assert read["metrics"]["accuracy"] == [0.5, 0.5]
     page = printed("--md")
     assert "| experiment | seed | 1 | 2 |\n" in page
-    assert "| data | class_weight | - | {a\\|b: 1.0} |\n" in page
+    assert "| data | class\\_weight | - | {a\\|b: 1.0} |\n" in page
 
 
 def test_curves_are_drawn_over_each_other(made, tmp_path, capsys):
@@ -132,3 +133,8 @@ def test_a_damaged_run_is_named(made):
     second.metrics_file.write_text("epoch,loss\n1,x\n")
     with pytest.raises(DamagedFileError, match=r"small-2/metrics\.csv:2"):
         kerasrun.diff(first, second)
+
+
+def test_markdown_shows_what_a_run_says_and_does_nothing_with_it():
+    hostile = "<img src=x onerror=alert(1)> ![a](http://e/x.png) `|` \\ &lt;"
+    assert _escaped(hostile) == (r"\<img src=x onerror=alert(1)> \!\[a](http://e/x.png) \`\|\` \\ \&lt;")

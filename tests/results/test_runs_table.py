@@ -8,7 +8,7 @@ from kerasrun.errors import UsageError
 from kerasrun.experiment.units import amount
 from kerasrun.results.runs_condition import parse
 from kerasrun.results.runs_table import default_columns, selected, to_csv, to_json, to_text
-from kerasrun.runs.directory import create
+from kerasrun.runs.directory import create, in_natural_order
 from kerasrun.runs.listing import list_runs
 from kerasrun.runs.metrics import Table
 
@@ -149,3 +149,8 @@ def test_names_without_an_end_make_no_table_without_one(runs):
 )
 def test_sizes_are_told_in_two_or_three_digits(size, text):
     assert amount(size) == text
+
+
+def test_names_with_very_many_digits_are_sorted():
+    names = ["a-10", "a-" + 5_000 * "9", "a-9", "a-010"]
+    assert sorted(names, key=in_natural_order) == ["a-9", "a-10", "a-010", "a-" + 5_000 * "9"]

@@ -132,3 +132,12 @@ def test_flags_that_no_pattern_has_are_refused_soon(monkeypatch):
     for value in (40 * "-a=-b" + "!", "--xla_dump_to=/tmp", 10_000 * " -a" + "/"):
         with pytest.raises(RunDirectoryError, match="XLA_FLAGS"):
             check_variables({"XLA_FLAGS": value})
+
+
+def test_what_git_says_may_be_any_bytes(tmp_path, repository):
+    with (repository / ".git/config").open("ab") as config:
+        config.write(b'[filter "\xff"]\n\tclean = touch ran; cat\n')
+    (repository / ".git/info/attributes").write_bytes(b"* filter=\xff")
+    (repository / "lenet.yaml").write_text("seed: 9\n")
+    assert environment(repository)["git"]["dirty"] is True
+    assert not (repository / "ran").exists()

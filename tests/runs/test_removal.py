@@ -1,6 +1,7 @@
 """`rm`: what is removed, what is not, and where `latest` leads afterwards."""
 
 import io
+import subprocess
 import sys
 from pathlib import Path
 
@@ -136,3 +137,17 @@ def test_where_nobody_can_be_asked_nothing_is_removed(runs, monkeypatch):
     with pytest.raises(UsageError, match="give --yes"):
         rm("lenet-1")
     assert len(left()) == 3
+
+
+def test_folders_nested_too_deeply_are_told_in_words(runs):
+    subprocess.run(["mkdir", "-p", str(runs[0].root / (1_200 * "a/"))], check=True)
+    try:
+        with pytest.raises(RunDirectoryError, match=r"nested too deeply|Too many open files"):
+            remove(runs[0], keep_best=False, force=False)
+    finally:  # pytest could not
+        subprocess.run(["rm", "-rf", str(runs[0].root.parent)], check=True)
+
+
+def test_a_run_by_two_paths_is_one(runs, capsys):
+    rm("runs/lenet-1", "runs/../runs/lenet-1", "--yes")
+    assert left() == ["lenet-2", "lenet-3"]
