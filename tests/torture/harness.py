@@ -162,26 +162,21 @@ def _moment(draw: random.Random, *, starting: bool) -> AtMoment:
     return AtMoment(draw.random() * (1 if starting else 0.4), starting)
 
 
-def planned_signals(cell: Cell, kills: int, seed: int | str) -> list[Kill]:
-    """The same for a cell of several workers: each kill is one of three signals, to one of the ranks."""
-    draw = random.Random(f"{seed} signals")
-    training = [name for name in POINTS_OF_WORKERS if name not in (*IN_A_RESUME, *AT_THE_END, *OF_OTHERS)]
-    turn = cell.number - 1
-    first, last = training[turn % len(training)], [*AT_THE_END, *OF_OTHERS][turn % (len(AT_THE_END) + len(OF_OTHERS))]
+def planned_signals(cell: Cell, kills: int, seed: int | str, turn: int = 1) -> list[Kill]:
+    """The same for a cell of several workers, others in each turn: each is one of three signals, to one of them."""
+    draw = random.Random(seed)
+    end = (*AT_THE_END, *OF_OTHERS)
+    before_the_end = [name for name in POINTS_OF_WORKERS if name not in end]
+    training = [name for name in before_the_end if name not in IN_A_RESUME]
+    place = cell.number - 1 + 7 * (turn - 1)
+    first, resuming, last = (names[place % len(names)] for names in (training, IN_A_RESUME, end))
     if first == "half of a ModelCheckpoint" and cell["ModelCheckpoint"] == NONE:
         first = "after the callbacks"
     if first == "before a frozen part is computed" and not cell.has_features:
         first = "outputs of some batches"
-    names = [first, "between epochs", IN_A_RESUME[turn % len(IN_A_RESUME)]]
-    surely = [_signal(AtPoint(name), cell, draw) for name in names]
-    return [*surely, *islice(random_signals(cell, seed), max(kills - 4, 0)), _signal(AtPoint(last), cell, draw)][:kills]
-
-
-def random_signals(cell: Cell, seed: int | str) -> Iterator[Kill]:
-    """Signals to ranks at points without end."""
-    draw = random.Random(seed)
-    while True:
-        yield _signal(AtPoint(draw.choice(list(POINTS_OF_WORKERS)), draw.randint(1, 2)), cell, draw)
+    more = [AtPoint(draw.choice(before_the_end), draw.randint(1, 2)) for _ in range(kills - 4)]
+    points = [AtPoint(first), AtPoint("between epochs"), AtPoint(resuming), *more, AtPoint(last)]
+    return [_signal(point, cell, draw) for point in points[:kills]]
 
 
 def _signal(point: AtPoint, cell: Cell, draw: random.Random) -> AtPoint:
