@@ -36,13 +36,14 @@ def join(place: Place) -> None:
     """
     cluster = tf.train.ClusterSpec({"worker": list(place.addresses)})
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type="worker", task_id=place.rank)
+    handler = signal.getsignal(signal.SIGTERM)  # None: one that is not Python's, and cannot be set here
     signal.alarm(_SECONDS_TO_JOIN)
     try:
         tf.distribute.MultiWorkerMirroredStrategy(resolver)
     finally:
         signal.alarm(0)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def is_loss(error: BaseException) -> bool:
