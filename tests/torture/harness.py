@@ -16,7 +16,7 @@ from pathlib import Path
 from kerasrun.runs.directory import RunDirectory
 from tests.forked import Forked
 from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
-from tests.torture.child import AT_THE_END, IN_A_RESUME, OF_OTHERS, POINTS, POINTS_OF_WORKERS, SENT
+from tests.torture.child import AT_THE_END, AT_THE_START, IN_A_RESUME, OF_OTHERS, POINTS, POINTS_OF_WORKERS, SENT
 from tests.torture.evidence import differences, evidence
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +211,7 @@ def _command(cell: Cell, folder: Path, before: int | None, result: Tortured) -> 
 def _one_parent(
     cell: Cell, folder: Path, whole: Whole, left: Sequence[Kill], result: Tortured, start: Start
 ) -> tuple[int, int]:
-    """The same with workers, whose parent starts them again: several kills may come before it ends."""
+    """A parent of workers from its start to its end; its exit code, and how many kills came: it starts them again."""
     before, taken, sent = _newest_checkpoint(cell, folder), _steps(folder), _sent(folder)
     command = _command(cell, folder, before, result)
     kills = ",".join(kill.argument for kill in left if isinstance(kill, AtPoint)) or "-"
@@ -224,10 +224,23 @@ def _one_parent(
         result.differences += _resumed_elsewhere(folder, before)
     if (begun := len(re.findall("^(?:going on|starting again) .*with [0-9]+ worker", _said(folder), re.M))) > came:
         result.differences.append(f"{came} signals, and the workers were started again {begun} times: {_said(folder)}")
-    for file in folder.glob("worker-*.pid"):
-        if Path("/proc", file.read_text(encoding="ascii")).exists():
-            result.differences.append(f"the process of {file.stem} was left")
+    result.differences += [
+        f"{kill} did not stop the run"
+        for place, kill in enumerate(left[:came], start=1)
+        if isinstance(kill, AtPoint) and kill.number == signal.SIGTERM
+        if place < came or (code == 0 and kill.name in AT_THE_START)
+    ]
+    left_behind = [file.stem for file in folder.glob("worker-*.pid") if _is_there(file.read_text(encoding="ascii"))]
+    result.differences += [f"the process of {name} was left" for name in left_behind]
     return code, came
+
+
+def _is_there(pid: str) -> bool:
+    """Whether it is still that process, and not another one that has got its number."""
+    try:
+        return b"tests.torture.child" in Path("/proc", pid, "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _sent(folder: Path) -> int:
