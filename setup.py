@@ -1,4 +1,5 @@
-"""The example experiments go into the package that is built, so that `kerasrun init` finds them where it is installed.
+"""The example experiments and the versions that were tested go into the package that is built, so that `kerasrun init`
+and `kerasrun doctor` find them where it is installed.
 
 Everything else is in pyproject.toml.
 """
@@ -10,7 +11,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithConfigs(build_py):
-    """Copies `configs/` to `kerasrun/configs/`; a checkout has them beside the package."""
+    """Copies `configs/` and `constraints.txt` into `kerasrun/`; a checkout has them beside the package."""
 
     def run(self) -> None:
         super().run()
@@ -23,6 +24,7 @@ class BuildWithConfigs(build_py):
         self.mkpath(str(target))
         for file in files:
             self.copy_file(str(file), str(target / file.name))
+        self.copy_file("constraints.txt", str(target.parent))
 
 
 setup(cmdclass={"build_py": BuildWithConfigs})

@@ -19,10 +19,13 @@ os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 _CALLS = {
     "Branch": "kerasrun.training.resuming.branching",
+    "diff": "kerasrun.results.run_diff",
+    "doctor": "kerasrun.training.doctor",
     "dry_run": "kerasrun.training.train",
     "evaluate": "kerasrun.results.evaluation",
     "export": "kerasrun.results.export",
     "inspect": "kerasrun.inspection.inspection",
+    "list_runs": "kerasrun.runs.listing",
     "load": "kerasrun.experiment.load",
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",

@@ -25,11 +25,12 @@ from typer.core import TyperGroup
 
 from kerasrun import commands, stderr
 from kerasrun.commands._spellings import Command, command_meant
-from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, within_memory
+from kerasrun.errors import MORE_MEMORY, KerasrunError, LostWorkerError, StdoutError, UsageError, within_memory
 from kerasrun.families import members
 from kerasrun.training.stopping import signals
 from kerasrun.version import VERSION
 from kerasrun.workers import channel
+from kerasrun.workers.child_processes import exit_code
 
 BUG = 3
 
@@ -115,6 +116,18 @@ def kerasrun(
             handler.setLevel(logging.WARNING)  # not the logger's own: log.txt is never quiet
 
 
+def _explain_missing_folder(error: Exception) -> None:
+    """
+    Raises:
+        UsageError: if the working directory is gone, which every relative path begins with.
+    """
+    if isinstance(error, FileNotFoundError):
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise UsageError("the working directory was removed; change to another one with cd") from error
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _open_missing_streams()
@@ -127,16 +140,19 @@ def main() -> None:
         try:
             with within_memory(" ".join(["kerasrun", *sys.argv[1:3]]), MORE_MEMORY):
                 app()
-        except Exception:
+        except Exception as error:
             signals.raise_if_interrupted()
+            _explain_missing_folder(error)
             raise
         finally:
             sys.stdout.flush()
     except LostWorkerError as error:
-        if not channel.is_open():  # a parent tells who was lost
+        if channel.is_open():  # a parent tells who was lost
+            channel.tell(missed=str(error))
+        else:
             print(f"{_prefix(error)}{error}", file=sys.stderr)
         # TensorFlow would wait for the others as it ends. A cluster that starts jobs again does so after a signal.
-        os._exit(error.exit_code if channel.is_open() else signals.exit_code(signal.SIGTERM))
+        os._exit(error.exit_code if channel.is_open() else exit_code(signal.SIGTERM))
     except KerasrunError as error:
         print(f"{_prefix(error)}{error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -209,7 +225,7 @@ def _behind(end: SystemExit) -> KeyboardInterrupt | None:
 def _interrupted(interruption: KeyboardInterrupt) -> int:
     number = signals.number_of(interruption)
     print(signals.Stopped(number), file=sys.stderr)
-    return signals.exit_code(number)
+    return exit_code(number)
 
 
 def _bug_report(error: Exception) -> str:

@@ -62,17 +62,28 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", split).lower()
 
 
-class CommandLineText(str):
-    """Text given with `--set`: as a path it is relative to the working directory, not to the experiment file."""
+class PlacedText(str):
+    """Text that is not in the experiment file itself: as a path it is relative to `folder`, not to that file.
 
-    __slots__ = ()
+    That is the working directory for what `--set` gives, and the file's own folder for what a `base` says.
+    """
+
+    folder: Path
+
+    def __new__(cls, text: str, folder: Path) -> "PlacedText":
+        placed = super().__new__(cls, text)
+        placed.folder = folder
+        return placed
+
+    def __getnewargs__(self) -> tuple[str, Path]:  # type: ignore[override]  # to be copied
+        return str(self), self.folder
 
 
 def absolute(path: str | Path, folder: Path) -> Path:
     """Return a path of an experiment in `folder` as an absolute one."""
     # Pathlib's `expanduser` raises where there is no such user; what stays as it is does not exist.
     expanded = os.path.expanduser(path)  # noqa: PTH111
-    return Path(Path.cwd() if isinstance(path, CommandLineText) else folder, expanded).absolute()
+    return Path(path.folder if isinstance(path, PlacedText) else folder, expanded).absolute()
 
 
 _LONGEST_NAME = 255

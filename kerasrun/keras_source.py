@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _added: dict[str, ast.Module] = {}
+MOST_LEVELS = 100
+"""How deep the syntax of a file of someone else may be nested: what looks at it follows it by recursion."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,30 @@ def add_file(module: str, content: bytes, path: Path) -> None:
     """Have the classes of a file found under a module's name.
 
     Raises:
-        UnicodeDecodeError, SyntaxError: if its content is not Python.
+        ValueError, SyntaxError: if its content is not Python, or is nested too deeply.
     """
-    _added[module] = ast.parse(content, filename=str(path))
+    tree = parsed(content, str(path))
+    assert isinstance(tree, ast.Module)
+    _added[module] = tree
+
+
+def parsed(content: bytes | str, filename: str = "", mode: str = "exec") -> ast.AST:
+    """Return the tree of what someone else wrote.
+
+    Raises:
+        ValueError, SyntaxError: if it is not Python, or is nested too deeply.
+    """
+    too_deep = f"nested in more than {MOST_LEVELS} levels"
+    try:
+        tree = ast.parse(content, filename, mode)
+    except (RecursionError, MemoryError) as error:  # of Python's parser, whose stack is smaller than the memory
+        raise ValueError(too_deep) from error
+    inner: list[ast.AST] = [tree]
+    for _ in range(MOST_LEVELS):
+        inner = [child for node in inner for child in ast.iter_child_nodes(node)]
+    if inner:
+        raise ValueError(too_deep)
+    return tree
 
 
 @functools.cache
@@ -50,23 +73,41 @@ def source_of(module: str) -> ast.Module | None:
 
 def find(module: str, name: str) -> Place | None:
     """The definition of `module.name`, through re-exports; None if it is neither in Keras nor in what was added."""
-    tree = source_of(module)
-    bound = bindings(tree).get(name) if tree else None
-    if isinstance(bound, str):
-        return None if bound == f"{module}.{name}" else _find_dotted(bound)
-    return None if bound is None else Place(module, bound)
+    seen = set()
+    while (module, name) not in seen:  # each of two files may say that it has the name from the other
+        seen.add((module, name))
+        tree = source_of(module)
+        bound = bindings(tree).get(name) if tree else None
+        if not isinstance(bound, str):
+            return None if bound is None else Place(module, bound)
+        module, name = _parts(bound)
+    return None
 
 
+@functools.cache
 def ancestors(place: Place) -> list[Place]:
     """The class and its bases in the order in which `__init__` is looked up."""
-    order: list[Place] = [place]
+    # A base that is reached twice comes after everything that derives from it: depth first, from the end.
+    found: dict[Place, None] = {}
+    seen, waiting = {place}, [(place, iter(_bases(place)))]
+    while waiting:
+        one, bases = waiting[-1]
+        base = next((base for base in bases if base not in seen), None)
+        if base is None:
+            found[one] = None
+            waiting.pop()
+        else:
+            seen.add(base)
+            waiting.append((base, iter(_bases(base))))
+    return [*reversed(found)]
+
+
+@functools.cache
+def _bases(place: Place) -> list[Place]:
+    """Return the bases of a class that are classes too, the last one first."""
     assert isinstance(place.node, ast.ClassDef)
-    for base in place.node.bases:
-        found = _base(place.module, base)
-        if found is not None and isinstance(found.node, ast.ClassDef):
-            order += ancestors(found)
-    # A base that is reached twice comes after everything that derives from it.
-    return [entry for index, entry in enumerate(order) if entry not in order[index + 1 :]]
+    found = (_base(place.module, base) for base in reversed(place.node.bases))
+    return [one for one in found if one is not None and isinstance(one.node, ast.ClassDef)]
 
 
 def imported_bases(place: Place) -> set[str]:
@@ -104,9 +145,10 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield node
 
 
-def _find_dotted(name: str) -> Place | None:
+def _parts(name: str) -> tuple[str, str]:
+    """Return the module and the name of a dotted name."""
     module, _, own = name.removeprefix("tensorflow.").rpartition(".")
-    return find(module, own)
+    return module, own
 
 
 def dotted_name(module: str, expression: ast.expr) -> str | None:
@@ -115,10 +157,16 @@ def dotted_name(module: str, expression: ast.expr) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def mentions(annotation: ast.expr, name: str) -> bool:
+    """Return whether a name of which this is a part stands anywhere in an annotation."""
+    words = ((getattr(node, key, "") for key in ("id", "attr", "value")) for node in ast.walk(annotation))
+    return any(isinstance(word, str) and name in word for of_node in words for word in of_node)
+
+
 def _base(module: str, expression: ast.expr) -> Place | None:
     """The class that an expression such as `Layer`, `layers.Layer` or `keras.layers.Layer` names."""
     found = _resolved(module, expression)
-    return _find_dotted(found) if isinstance(found, str) else found
+    return find(*_parts(found)) if isinstance(found, str) else found
 
 
 def _resolved(module: str, expression: ast.expr) -> Place | str | None:

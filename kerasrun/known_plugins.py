@@ -32,7 +32,7 @@ def remember(plugins: Mapping[str, str]) -> None:
     if not lines:
         return
     try:
-        file = _file()
+        file = list_file()
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -65,14 +65,15 @@ def require(path: Path, sha256: str, *, trust: bool) -> None:
 
 def _known() -> set[str]:
     try:
-        text = read_bytes(_file())
+        text = read_bytes(list_file())
     except OSError:  # it vouches for nothing then
         return set()
     return {line.split()[0] for line in text.decode(errors="replace").splitlines() if line.strip()}
 
 
-def _file() -> Path:
-    """
+def list_file() -> Path:
+    """Return where the list is, or will be.
+
     Raises:
         FileNotFoundError: if no place for it is known.
     """

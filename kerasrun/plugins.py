@@ -19,12 +19,14 @@ from typing import Any
 from kerasrun import keras_catalogue, known_plugins
 from kerasrun.errors import KerasrunError, ModelError, ModelFileError, PluginError
 from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, SOURCES, Added, added, added_objects
-from kerasrun.keras_source import add_file, ancestors
+from kerasrun.keras_source import add_file, ancestors, bindings, source_of
 from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import RunFile
 
 FOLDER = RunFile.PLUGINS
 """Where a run directory keeps its plugins."""
+MOST_NAMES = 1_000
+"""How many functions, classes and arguments a plugin may have: each is looked at whenever a name is."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def read(path: Path) -> Plugin:
     except (SyntaxError, ValueError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise PluginError(f"no Python{line}: {error.msg if isinstance(error, SyntaxError) else error}") from None
+    if _named_in(module_of(path)) > MOST_NAMES:
+        raise PluginError(f"more than {MOST_NAMES:,} functions, classes and arguments")
     objects = added_objects(module_of(path))
     if not objects:
         raise PluginError(
@@ -80,6 +84,13 @@ def read(path: Path) -> Plugin:
             "from kerasrun.sources.Source, or a function of (y_true, y_pred), of (epoch), of (x) or of (split)"
         )
     return Plugin(path, content, objects)
+
+
+def _named_in(module: str) -> int:
+    tree = source_of(module)
+    assert tree is not None
+    found = [one for one in bindings(tree).values() if not isinstance(one, str)]
+    return len(found) + sum(isinstance(inner, ast.arg) for one in found for inner in ast.walk(one))
 
 
 def use(plugins: Sequence[Plugin]) -> None:
@@ -159,7 +170,7 @@ def place_of_source(name: str) -> str:
 def import_of_keras(source: str) -> str | None:
     """Return where the plugin with this function for data imports Keras or TensorFlow; None if it does not."""
     plugin = with_source(source)
-    for node in ast.walk(ast.parse(plugin.content)):
+    for node in ast.walk(source_of(plugin.module) or ast.Module([], [])):
         match node:
             case ast.Import():
                 names = [one.name for one in node.names]
@@ -254,7 +265,7 @@ def errors_explained() -> Iterator[None]:
     except (Exception, SystemExit) as error:  # to end the process is an error as well: nobody would know why
         if isinstance(error, KerasrunError) and not isinstance(error, ModelError):
             raise
-        place = _place_in_plugin(traceback.format_exc())
+        place = place_in_plugin(traceback.format_exc())
         if place is None:
             raise
         raise PluginError(f"{place}: {_sentence(error)}") from error
@@ -282,8 +293,8 @@ def _import(path: Path, content: bytes) -> None:
         raise PluginError(f"{place}: the plugin cannot be imported: {_sentence(error)}{text}") from error
 
 
-def _place_in_plugin(text: str) -> str | None:
-    """The innermost line of a plugin in a traceback, or in what TensorFlow tells of one."""
+def place_in_plugin(text: str) -> str | None:
+    """Return the innermost line of a plugin in a traceback, or in what TensorFlow tells of one: `file.py:12`."""
     paths = "|".join(re.escape(str(plugin.path)) for plugin in _in_use)
     found = re.findall(rf'File "({paths})", line (\d+)', text) if paths else []
     return ":".join(found[-1]) if found else None
@@ -324,7 +335,7 @@ def _says_stateless(one: Added) -> bool:
 
 def _is_registered(node: ast.ClassDef | ast.FunctionDef) -> bool:
     names = (one.func if isinstance(one, ast.Call) else one for one in node.decorator_list)
-    return any(ast.unparse(name).rpartition(".")[2] == "register_keras_serializable" for name in names)
+    return any("register_keras_serializable" in (getattr(one, "attr", ""), getattr(one, "id", "")) for one in names)
 
 
 def _takes(one: Added, argument: str) -> bool:

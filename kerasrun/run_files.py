@@ -20,6 +20,7 @@ class RunFile(StrEnum):
     LAST_MODEL = "last.keras"
     CHECKPOINTS = "checkpoints"
     PLUGINS = "plugins"
+    BASES = "bases"
     EVALUATION = "evaluation"
     PLOTS = "plots"
     EXPORTS = "exports"

@@ -46,6 +46,7 @@ ORDER = (
         "callbacks",
     ),
     *("experiment", "runs", "workers", "pipeline", "inspection", "engine", "training", "exports", "results"),
+    "many",
     *("commands", "cli", "__main__"),
 )
 LIGHT = (
@@ -100,7 +101,14 @@ print(sorted({{"tensorflow", "keras", "matplotlib"}} & set(sys.modules)))
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["export", "--help"], ["validate", "configs/cnn_layers.yaml"], ["runs"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["export", "--help"],
+        ["doctor", "--help"],
+        ["validate", "configs/cnn_layers.yaml"],
+        ["runs"],
+    ],
 )
 def test_light_commands_load_neither_tensorflow_nor_keras(arguments):
     code = f"""

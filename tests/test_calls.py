@@ -27,6 +27,13 @@ def test_one_setting_is_not_a_list_of_letters():
     assert kerasrun.load(CONFIG, overrides="fit.epochs=3").experiment.fit.epochs == 3
 
 
+def test_runs_are_listed_as_records(tmp_path):
+    run = kerasrun.runs.directory.create(tmp_path, "small")
+    run.update_run(status="finished", best={"monitor": "loss", "value": 0.5, "epoch": 1}, overrides=["seed=2"])
+    (found,) = kerasrun.list_runs(str(tmp_path))
+    assert (found.name, found.status, found.best_value, found.overrides) == ("small-1", "finished", 0.5, {"seed": "2"})
+
+
 def test_an_error_is_one_line_in_a_notebook():
     with pytest.raises(ExperimentError) as error:
         kerasrun.load("none.yaml")

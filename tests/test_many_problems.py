@@ -28,6 +28,8 @@ MANY = {
     "callbacks": lambda n: f"callbacks: [{', '.join(f'Early{i}' for i in range(n))}]\n",
     "stages": lambda n: f"stages: [{', '.join(['{epoch: 1}'] * n)}]\n",
     "generator": lambda n: f"augmentation: {{ImageDataGenerator: {{{keys(n)}}}}}\n",
+    "merges": lambda n: f"fit: {{<<: [{', '.join(f'{{k{i}: 1}}' for i in range(n))}]}}\n",
+    "lines of merges": lambda n: "fit:\n" + "".join(f"  <<: {{k{i}: 1}}\n" for i in range(n)),
     "class weights": lambda n: f"fit: {{class_weight: {{{keys(n)}}}}}\n",
 }
 

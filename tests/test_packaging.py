@@ -63,6 +63,7 @@ def test_a_built_package_has_the_examples_and_copies_them(wheel, installed, tmp_
     examples = {file.name for file in (ROOT / "configs").iterdir() if file.is_file()}
     with zipfile.ZipFile(wheel) as archive:
         packed = [Path(name) for name in archive.namelist()]
+    assert Path("kerasrun", "constraints.txt") in packed
     assert {file.name for file in packed if file.parent == Path("kerasrun", "configs")} == examples
     assert run(installed / "kerasrun", "init", "lenet_idx", cwd=tmp_path) == "lenet_idx.yaml\n"
     copy = (tmp_path / "lenet_idx.yaml").read_text(encoding="utf-8")

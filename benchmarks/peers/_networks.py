@@ -1,20 +1,22 @@
 """The networks of the measurements, by hand; kerasrun builds the same from its experiment files."""
 
+from typing import Any
+
 import keras
-from keras import layers
 
 
-def build(network: str) -> keras.Model:
-    """`lenet` or `mlp` for MNIST, compiled as in benchmarks/experiments/."""
+def build(network: str, keras: Any = keras) -> Any:
+    """`lenet` or `mlp` for MNIST, compiled as in benchmarks/experiments/, by Keras or by tf_keras."""
     model, optimizer = {
-        "lenet": lambda: (_lenet(), keras.optimizers.SGD(0.01)),
-        "mlp": lambda: (_mlp(), keras.optimizers.RMSprop(1e-3)),
+        "lenet": lambda: (_lenet(keras), keras.optimizers.SGD(0.01)),
+        "mlp": lambda: (_mlp(keras), keras.optimizers.RMSprop(1e-3)),
     }[network]()
     model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def _lenet() -> keras.Model:
+def _lenet(keras: Any) -> Any:
+    layers = keras.layers
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -30,7 +32,8 @@ def _lenet() -> keras.Model:
     )
 
 
-def _mlp() -> keras.Model:
+def _mlp(keras: Any) -> Any:
+    layers = keras.layers
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),

@@ -27,18 +27,24 @@ def mlp() -> nn.Module:
     )
 
 
+NETWORKS = {"lenet": lenet, "mlp": mlp}
+
+
+def optimizer_for(network: str, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of benchmarks/experiments/."""
+    if network == "lenet":
+        return torch.optim.SGD(model.parameters(), lr=0.01)
+    return torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
+
+
 if __name__ == "__main__":
     given = arguments(__doc__)
     torch.manual_seed(1)
     images, labels = read_mnist(given.data, "train")
     x = torch.tensor(images[:, None], dtype=torch.float32) / 255
     y = torch.tensor(labels, dtype=torch.int64)
-    if given.network == "lenet":
-        model = lenet()
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    else:
-        model = mlp()
-        optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
+    model = NETWORKS[given.network]()
+    optimizer = optimizer_for(given.network, model)
     loss_function = nn.CrossEntropyLoss()
     for _ in range(given.epochs):
         _turn.wait()

@@ -181,7 +181,7 @@ class Adapter:
 
     def writes(self) -> list[Path]:
         """Return the files that Keras writes for it by their paths, with `*` for what varies; none may be a link."""
-        return [Path(re.sub(r"{[^}]*}", "*", str(getattr(self.callback, self.file))))] if self.file else []
+        return [Path(re.sub(r"{[^{}]*}", "*", str(getattr(self.callback, self.file))))] if self.file else []
 
     def keep_files(self, *, begun: bool) -> None:
         """Have it append to the files that are there; called before it gets the model.

@@ -24,10 +24,15 @@ COMMANDS = {
         "describe": "kerasrun summary",
         "info": "kerasrun summary",
     },
-    **{"compare": "kerasrun runs", "list": "kerasrun runs", "ls": "kerasrun runs", "status": "kerasrun runs"},
+    **{
+        "compare": "kerasrun diff RUN RUN",
+        "list": "kerasrun runs",
+        "ls": "kerasrun runs",
+        "status": "kerasrun runs",
+    },
     **{"history": "kerasrun runs", "draw": "kerasrun plot", "graph": "kerasrun plot", "curves": "kerasrun plot"},
     **{"version": "kerasrun --version", "help": "kerasrun --help"},
-    **dict.fromkeys(("delete", "rm", "remove", "clean"), "rm -r runs/NAME, since a run is a folder"),
+    **dict.fromkeys(("delete", "remove", "clean", "prune"), "kerasrun rm RUN"),
 }
 """The commands of other tools, and what to type for them."""
 
@@ -36,7 +41,9 @@ _OPTIONS = {
         ("-c", "--config", "--cfg", "--yaml", "--file", "--experiment"),
         "the experiment is an argument: kerasrun {command} FILE",
     ),
-    **dict.fromkeys(("--resume", "--continue"), "to go on with a run: kerasrun resume [RUN]"),
+    **dict.fromkeys(
+        ("--resume", "--continue"), "to go on with a run: kerasrun resume [RUN], or kerasrun train FILE --resume"
+    ),
     "--gpu": "-s device=gpu, or -s 'device=[0]' for the first one",
     "--gpus": "-s device=gpu, or -s 'device=[0]' for the first one",
     "--cpu": "-s device=cpu",

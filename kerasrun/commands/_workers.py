@@ -1,14 +1,19 @@
 """`--workers`: several processes that train one run, on this machine or where a cluster has started them."""
 
+import itertools
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kerasrun.errors import UsageError
-from kerasrun.workers.cluster import ONE_PROCESS, Place, free_addresses, from_slurm, place_here
+from kerasrun.errors import UsageError, WorkersError
+from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, free_addresses, from_slurm, place_here
+from kerasrun.workers.group import SECONDS_TO_MOVE, Timeouts
+from kerasrun.workers.worker import gpu_of
 
 Workers = Annotated[
     str | None,
@@ -33,14 +38,35 @@ Restarts = Annotated[
     int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again so often.")
 ]
 Elastic = Annotated[bool, typer.Option("--elastic", help="After a loss, go on with the workers that are left.")]
+StartTimeout = Annotated[
+    int,
+    typer.Option("--start-timeout", min=1, max=10**6, metavar="SECONDS", help="How long to wait for a worker to come."),
+]
+CollectiveTimeout = Annotated[
+    int,
+    typer.Option(
+        "--collective-timeout",
+        min=1,
+        max=10**6,
+        metavar="SECONDS",
+        help="Start the workers of --workers N again if none takes a step for so long.",
+    ),
+]
 
 STARTED_BY_US = "KERASRUN_WORKER"
 """The environment variable that says that TF_CONFIG is meant for this command, and not for a training beside it."""
-_WITH_VALUE, _ALONE = ("--workers", "--restarts"), ("--elastic",)
+_WITH_VALUE, _ALONE = ("--workers", "--restarts", "--collective-timeout"), ("--elastic",)
 
 
 def begin_workers(
-    workers: str | None, *, shards: int = 0, restarts: int = 0, elastic: bool = False, devices: Sequence[int] = ()
+    workers: str | None,
+    *,
+    shards: int = 0,
+    restarts: int = 0,
+    elastic: bool = False,
+    devices: Sequence[int] = (),
+    start_timeout: int = SECONDS_TO_COME,
+    collective_timeout: int = SECONDS_TO_MOVE,
 ) -> None:
     """Have several processes do this command, and end with their exit code; return where this process does it.
 
@@ -50,21 +76,66 @@ def begin_workers(
         devices: the numbers of the GPUs that the experiment names.
 
     Raises:
-        UsageError: if `workers` is neither a number nor `slurm`, does not divide the shards, or this is Windows.
-        WorkersError: if Slurm has started nothing.
+        UsageError: as `workers_to_begin`, or if the experiment names fewer GPUs than there are to be workers.
+        WorkersError: as `workers_to_begin`, or if this machine cannot start so many.
     """
     if workers is None and len(devices) > 1 and "TF_CONFIG" not in os.environ:
         workers = str(len(devices))
-    if workers is None:
+    count = workers_to_begin(workers, shards)
+    if count == 1:
         return
+    if 0 < len(devices) < count:
+        raise UsageError(f"--workers {count}: each has a GPU, and the experiment names only {len(devices)}: set device")
+    from kerasrun.workers import parent
+
+    arguments = _without_workers(sys.argv[1:])
+
+    def command(run: str | None) -> list[str]:
+        for_all = itertools.takewhile(lambda one: one.startswith("-"), arguments)
+        trust = ["--trust"] if "--trust" in arguments else []
+        again = [*for_all, "resume", f"--start-timeout={start_timeout}", *trust, "--", run or ""]
+        # -P: a typing.py in the working directory is the user's, not Python's.
+        return [sys.executable, "-P", "-m", "kerasrun", *(arguments if run is None else again)]
+
+    def smaller(of: int) -> int | None:
+        return next((one for one in range(of - 1, 0, -1) if (shards or count) % one == 0), None)
+
+    try:
+        code = parent.run(
+            command,
+            count,
+            addresses=free_addresses,
+            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1"},
+            smaller=smaller if elastic else None,
+            restarts=restarts,
+            timeouts=Timeouts(start=start_timeout, collective=collective_timeout),
+        )
+    except OSError as error:
+        raise WorkersError(f"--workers {count}: this machine cannot start so many processes: {error}") from error
+    sys.exit(code)
+
+
+def workers_to_begin(workers: str | None, shards: int = 0) -> int:
+    """Return how many processes this one is to begin: 1 where it does everything itself, or srun has begun the others.
+
+    Args:
+        workers: as given.
+        shards: into how many parts each batch is cut, 0 for as many as workers.
+
+    Raises:
+        UsageError: if `workers` is neither a number nor `slurm`, does not divide the shards, or this is Windows.
+        WorkersError: if Slurm has started nothing.
+    """
+    if workers is None:
+        return 1
     if workers == "slurm":
         os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
-        return
-    if not workers.isdecimal() or not int(workers):
+        return 1
+    if not re.fullmatch("[1-9][0-9]{0,5}", workers):
         raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
     count = int(workers)
     if count == 1:
-        return
+        return count
     if sys.platform == "win32":
         raise UsageError(
             "--workers N: Windows cannot pass a pipe on to the processes that are to tell how far they are; train in "
@@ -72,26 +143,30 @@ def begin_workers(
         )
     if (shards or count) % count:
         raise UsageError(f"--workers {count}: cannot share {shards} shards evenly; take a divisor of {shards}")
-    from kerasrun.workers import parent
+    return count
 
-    arguments = _without_workers(sys.argv[1:])
 
-    def command(attempt: int, run: str | None) -> list[str]:
-        trust = ["--trust"] if "--trust" in arguments else []
-        return [sys.executable, "-m", "kerasrun", *(arguments if run is None else ["resume", run, *trust])]
+def named_gpus(file: Path, changes: Sequence[str], *, is_needed: bool, alone: bool = False) -> tuple[int, ...]:
+    """Return the GPUs that an experiment names; it is read for that only where it may name some.
 
-    def smaller(of: int) -> int | None:
-        return next((one for one in range(of - 1, 0, -1) if (shards or count) % one == 0), None)
+    Args:
+        is_needed: read it in any case: its mistakes are to be told before processes begin.
+        alone: as for `kerasrun.experiment.load.load`.
+    """
+    from kerasrun.regular_files import read_bytes
 
-    code = parent.run(
-        command,
-        count,
-        addresses=free_addresses,
-        environment=lambda rank, of: {**_gpu_of(rank, devices), STARTED_BY_US: "1"},
-        smaller=smaller if elastic else None,
-        restarts=restarts,
-    )
-    sys.exit(code)
+    if not is_needed:
+        try:
+            text = read_bytes(file)
+        except (OSError, ValueError):
+            return ()  # who reads the experiment tells it
+        is_needed = b"device" in text or b"base" in text or any(change.startswith("device") for change in changes)
+    if not is_needed:
+        return ()
+    from kerasrun.experiment.load import load
+
+    device = load(file, changes, alone=alone).experiment.device
+    return device if isinstance(device, tuple) else ()
 
 
 def place_of_worker() -> Place:
@@ -110,11 +185,3 @@ def _without_workers(arguments: Sequence[str]) -> list[str]:
         elif argument not in _ALONE and not argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
             kept.append(argument)
     return kept
-
-
-def _gpu_of(rank: int, devices: Sequence[int]) -> Mapping[str, str]:
-    """Return the variable that leaves a process one GPU: of those that the experiment names, or that this one sees."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = seen.split(",") if seen else [str(number) for number in range(max(rank, *devices, 0) + 1)]
-    number = devices[rank] if rank < len(devices) else rank
-    return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else "-1"}

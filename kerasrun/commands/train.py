@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
-from kerasrun.commands._workers import Elastic, Restarts, Shards, Workers, begin_workers
+from kerasrun.commands._workers import (
+    CollectiveTimeout,
+    Elastic,
+    Restarts,
+    Shards,
+    StartTimeout,
+    Workers,
+    begin_workers,
+    named_gpus,
+)
 from kerasrun.errors import UsageError
+from kerasrun.workers.cluster import SECONDS_TO_COME
+from kerasrun.workers.group import SECONDS_TO_MOVE
 
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
@@ -44,24 +55,40 @@ def train(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Short for -s name=NAME.", show_default=False)
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run of this experiment, if there is one that can.")
+    ] = False,
     trust: Trust = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try everything on one batch, then remove it.")] = False,
     workers: Workers = None,
     shards: Shards = None,
     restarts: Restarts = 3,
     elastic: Elastic = False,
+    start_timeout: StartTimeout = SECONDS_TO_COME,
+    collective_timeout: CollectiveTimeout = SECONDS_TO_MOVE,
 ) -> None:
     """Train an experiment into a new run directory.
 
-    The path of the directory is printed.
+    The path of the directory is printed. With --resume, the same command begins a run, goes on with it however it was
+    ended, and does nothing once it is finished.
 
     Example: kerasrun train configs/lenet_directory.yaml -s fit.epochs=3
     """
+    if resume and dry_run:
+        raise UsageError("--dry-run keeps no run, so there is none for --resume to go on with; give one of them")
     short = {"fit.epochs": epochs, "fit.batch_size": batch_size, "seed": seed, "name": name}
     changes = [*(f"{key}={value}" for key, value in short.items() if value is not None), *(overrides or ())]
-    devices = _devices(file, changes)
+    devices = named_gpus(file, changes, is_needed=workers is not None)
     again = 0 if dry_run else restarts
-    begin_workers(workers, shards=shards or 0, restarts=again, elastic=elastic, devices=devices)
+    begin_workers(
+        workers,
+        shards=shards or 0,
+        restarts=again,
+        elastic=elastic,
+        devices=devices,
+        start_timeout=start_timeout,
+        collective_timeout=collective_timeout,
+    )
     if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
         logger.info("reading %s", file)
     from kerasrun.training.train import dry_run as try_out
@@ -69,28 +96,29 @@ def train(
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     if dry_run:
-        try_out(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
+        try_out(
+            file,
+            overrides=changes,
+            output=output,
+            branch=branch,
+            trust=trust,
+            shards=shards,
+            start_timeout=start_timeout,
+        )
     else:
-        run = run_training(file, overrides=changes, output=output, branch=branch, trust=trust, shards=shards)
+        run = run_training(
+            file,
+            overrides=changes,
+            output=output,
+            branch=branch,
+            trust=trust,
+            shards=shards,
+            resume=resume,
+            start_timeout=start_timeout,
+        )
         if run is not None:
             with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
                 typer.echo(run)
-
-
-def _devices(file: Path, changes: list[str]) -> tuple[int, ...]:
-    """Return the GPUs that an experiment names; it is read for that only where it may name some."""
-    from kerasrun.regular_files import read_bytes
-
-    try:
-        names_some = b"device" in read_bytes(file) or any(change.startswith("device") for change in changes)
-    except (OSError, ValueError):
-        return ()  # who reads the experiment tells it
-    if not names_some:
-        return ()
-    from kerasrun.experiment.load import load
-
-    device = load(file, changes).experiment.device
-    return device if isinstance(device, tuple) else ()
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":

@@ -16,6 +16,7 @@ def validate(
     overrides: Overrides = None,
     trust: Trust = False,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print it with every default filled in.")] = False,
+    origins: Annotated[bool, typer.Option("--origins", help="Print it so, each value with its origin.")] = False,
 ) -> None:
     """Check an experiment file, and report every mistake with its place.
 
@@ -33,7 +34,11 @@ def validate(
             loaded.settled(trust=trust)
         except ModelError as error:
             raise ExperimentError(str(error)) from error
-    if resolved:
+    if origins:
+        from kerasrun.experiment.origins import with_origins
+
+        typer.echo(with_origins(loaded), nl=False)
+    elif resolved:
         from kerasrun.experiment.resolved import resolved_yaml
 
         typer.echo(resolved_yaml(experiment), nl=False)

@@ -17,10 +17,11 @@ from kerasrun.components import Component, snake_case
 from kerasrun.engine.columns import Columns
 from kerasrun.engine.devices import Device
 from kerasrun.engine.job import Job
+from kerasrun.engine.own_draws import own_draws
 from kerasrun.engine.prepared import Prepared
 from kerasrun.engine.scaled_arrays import scaled_as
 from kerasrun.engine.scaled_targets import in_units, scaled_loss
-from kerasrun.engine.shard_pass import check_augmentation, differences
+from kerasrun.engine.shard_pass import cannot_synchronize, differences
 from kerasrun.engine.stages import check_trainable, choose_trainable, experiment_of
 from kerasrun.engine.standardization import are_pixels, chunks, is_adapted, standardize, statistics
 from kerasrun.errors import KerasrunError, ModelError, within_memory
@@ -60,14 +61,29 @@ def build_job(prepared: Prepared, device: Device, *, pretrained: bool, shards: i
     team = Team(device.place, shards or device.place.count, device.names[0])
     if team.share:
         team.share.check(len(prepared.train), experiment.fit.batch_size)
-        check_augmentation(experiment)
     _set_up(experiment)
     with weights_within():
         model, targets, layers = _build(experiment, prepared.data, prepared.train, pretrained, team.shards)
+    if team.share and (layer := cannot_synchronize(model, experiment)):
+        kind = type(layer).__name__
+        raise ModelError(
+            f"{kind} '{layer.name}': a BatchNormalization within it cannot have synchronized: true with shards; "
+            "take it out (it may be a layer of the network, of a network within it, or of TimeDistributed), or set "
+            "synchronized: false",
+            _place_of(layer, model, experiment),
+        )
     if team.share and team.leads:
         for difference in differences(model, experiment):
             logger.info("%s", difference)
     augmentation = augmentation_of(experiment, prepared.train, blends=targets.task.blends)
+    if team.share and plugins.in_use():
+        for place in own_draws(model, augmentation, prepared.train.inputs.example_shape):
+            if team.leads:
+                logger.warning(
+                    "%s: draws for each shard by itself: other numbers with other shards, and by tf.random with other "
+                    "workers too; keras.random draws for the whole batch, but for a shuffle of its examples",
+                    place,
+                )
     return Job(
         **vars(prepared),
         device=device,

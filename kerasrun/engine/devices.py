@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.collector import uncollected
-from kerasrun.engine.child_processes import deaf_children
 from kerasrun.errors import MORE_MEMORY, DeviceError, OutOfMemoryError, within_memory
 from kerasrun.reading.inputs import usable_cores
 from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
 from kerasrun.workers.arrival import wait_for_all
+from kerasrun.workers.child_processes import deaf_children
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 # What TensorFlow says where nobody set the number of threads: it takes one for each usable core.
@@ -238,9 +238,14 @@ def choose(gpus: list[Any], request: DeviceRequest, threads: Mapping[str, int]) 
 def _models(tf: Any, device: Device) -> tuple[str, ...]:
     if device.kind == "cpu":
         return ()
+    models = gpu_models(tf)
+    return tuple(models[int(name.removeprefix("GPU:"))] for name in device.names)
+
+
+def gpu_models(tf: Any) -> tuple[str, ...]:
+    """Return the model of each GPU that TensorFlow sees, in the order of their numbers."""
     gpus = tf.config.list_physical_devices("GPU")
-    chosen = [gpus[int(name.removeprefix("GPU:"))] for name in device.names]
-    return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in chosen)
+    return tuple(tf.config.experimental.get_device_details(gpu).get("device_name", "unknown") for gpu in gpus)
 
 
 _has_joined = False

@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import keras
 import tensorflow as tf
+from keras.src.models.functional import Functional
 
 from kerasrun import plugins
 from kerasrun.errors import ModelError
@@ -15,18 +16,6 @@ from kerasrun.experiment.schema import Experiment
 from kerasrun.workers.collectives import Collectives
 from kerasrun.workers.draws import as_in_the_whole_batch
 from kerasrun.workers.shares import Cut, Share
-
-
-def check_augmentation(experiment: Experiment) -> None:
-    """
-    Raises:
-        ModelError: if a layer that augments images works only on batches of a size that its graph knows.
-    """
-    # Keras 3.15 then puts the first image of the batch in the place of all that it distorts.
-    for number, name in enumerate(_augmenting(experiment)):
-        if name == "RandomElasticTransform":
-            message = f"augmentation: {name} distorts whole batches only, not the shards of workers: leave it out"
-            raise ModelError(message, ("augmentation", number))
 
 
 def differences(model: Any, experiment: Experiment) -> list[str]:
@@ -40,6 +29,8 @@ def differences(model: Any, experiment: Experiment) -> list[str]:
         )
     if experiment.precision != "float32":
         found.append(f"precision: {experiment.precision} rounds the gradient of each shard before they are added")
+    if experiment.compress:
+        found.append(f"compress: {experiment.compress} rounds the gradient of each shard, and their sum")
     if equalizing := [one for one in _augmenting(experiment) if one in ("Equalization", "RandAugment")]:
         found.append(
             f"augmentation: {equalizing[0]} evens out the pixels of each shard by itself, and without shards those of "
@@ -52,6 +43,24 @@ def differences(model: Any, experiment: Experiment) -> list[str]:
         if b"add_loss" in plugin.content
     ]
     return found
+
+
+def cannot_synchronize(network: Any, experiment: Experiment) -> Any:
+    """Return the first layer within which a synchronized BatchNormalization is out of reach; None if there is none.
+
+    The code of another layer computes a shard from its input to its output, and does not wait in between.
+    """
+
+    def fails(layer: Any) -> bool:
+        within = [one for one in layer._flatten_layers(include_self=False) if _asks_for_it(one)]
+        if not any(one.trainable or experiment.stages for one in within):
+            return False
+        if isinstance(layer, keras.layers.TimeDistributed):
+            return fails(layer.layer)
+        graph = _graph(layer)
+        return graph is None or any(map(fails, graph.layers))
+
+    return next(filter(fails, network.layers), None)
 
 
 class ShardPass:
@@ -78,13 +87,8 @@ class ShardPass:
 
     def outputs(self, inputs: Sequence[Any]) -> list[tf.Tensor]:
         """Compute the outputs of each shard."""
-        if any(map(_is_synchronized, self.network.layers)):
-            return self._together(inputs)
-        if any(map(_is_synchronized, self.network._flatten_layers())):
-            raise ModelError(
-                "BatchNormalization: synchronized: true works among the layers that the experiment lists, not within "
-                "another layer"
-            )
+        if _synchronizes(self.network):
+            return self._together(self.network, inputs)
         return [self._of_one(number, self.network, x, training=True) for number, x in enumerate(inputs)]
 
     def added_losses(self) -> list[tf.Tensor]:
@@ -112,18 +116,27 @@ class ShardPass:
         with self.scopes[number], as_in_the_whole_batch(self.cuts[number]):
             return operation(*args, **kwargs)
 
-    def _together(self, inputs: Sequence[Any]) -> list[tf.Tensor]:
+    def _together(self, network: Any, inputs: Sequence[Any]) -> list[tf.Tensor]:
         """Go through the layers one by one, each on all shards: normalization needs the means of all."""
         each = [_Each(values) for values in zip(*map(tf.nest.flatten, inputs), strict=True)]
-        found = self.network._run_through_graph(each, operation_fn=lambda operation: self._on_each(operation))
+        found = network._run_through_graph(each, operation_fn=self._on_each)
         return list(keras.tree.flatten(found)[0].values)
 
     def _on_each(self, operation: Any) -> Callable[..., Any]:
+        synchronizes = _synchronizes(operation)
+
         def apply(*args: Any, **kwargs: Any) -> Any:
+            if synchronizes and isinstance(kwargs.get("mask"), _Each):
+                for x, mask in zip(args[0].values, kwargs["mask"].values, strict=True):
+                    _leave_out(x, mask)
+            if synchronizes and not _is_synchronized(operation):
+                graph = _graph(operation)
+                if graph is None:
+                    return self._step_by_step(operation.layer, args[0])
+                return graph._run_through_graph(args[0], operation_fn=self._on_each)
             if getattr(operation, "_call_has_training_arg", False):
                 kwargs["training"] = True
             shards = [_picked((args, kwargs), number) for number in range(len(self.cuts))]
-            synchronizes = _is_synchronized(operation)
             moments = self._moments(operation, [args[0] for args, _ in shards]) if synchronizes else None
             found = []
             for number, (own_args, own_kwargs) in enumerate(shards):
@@ -134,6 +147,23 @@ class ShardPass:
 
         return apply
 
+    def _step_by_step(self, layer: Any, x: "_Each") -> "_Each":
+        """Apply a layer to each step of sequences by itself, as `TimeDistributed` does."""
+        apply, masks = self._on_each(layer), [_mask(one) for one in x.values]
+        found = []
+        steps = x.values[0].shape[1]
+        if steps is None:
+            raise ModelError("TimeDistributed: synchronized: true within it needs sequences of a length that is known")
+        for number in range(steps):
+            step = _Each([one[:, number] for one in x.values])
+            for one, mask in zip(step.values, masks, strict=True):
+                _leave_out(one, None if mask is None else mask[:, number])
+            found.append(apply(step).values)
+        joined = [tf.stack(values, 1) for values in zip(*found, strict=True)]
+        for one, mask in zip(joined, masks, strict=True):
+            _leave_out(one, mask)
+        return _Each(joined)
+
     def _moments(self, layer: Any, shards: Sequence[tf.Tensor]) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """Return mean and variance over the whole batch, for each shard those that its gradient goes back through.
 
@@ -142,21 +172,25 @@ class ShardPass:
         """
         rows = []
         for x in shards:
-            if getattr(x, "_keras_mask", None) is not None:
-                raise ModelError(f"{layer.name}: synchronized: true does not leave out steps (mask_zero, Masking) yet")
-            x = tf.cast(x, tf.float32)
-            mean = tf.reduce_mean(x, layer._reduction_axes, keepdims=True)
-            squares = tf.reduce_sum(tf.math.squared_difference(x, tf.stop_gradient(mean)), layer._reduction_axes)
-            channels = squares.shape[0]
-            count = tf.fill([channels], tf.cast(tf.size(x) // channels, tf.float32))
+            mask, x, axes = _mask(x), tf.cast(x, tf.float32), layer._reduction_axes
+            channels = x.shape[layer.axis]
+            if mask is None:
+                count = tf.fill([channels], tf.cast(tf.size(x) // channels, tf.float32))
+                mean = tf.reduce_mean(x, axes, keepdims=True)
+            else:
+                counts = tf.broadcast_to(tf.cast(mask, tf.bool)[..., None], tf.shape(x))
+                count = tf.reduce_sum(tf.cast(counts, tf.float32), axes)
+                mean = tf.math.divide_no_nan(tf.reduce_sum(tf.where(counts, x, 0), axes, keepdims=True), count)
+                x = tf.where(counts, x, mean)
+            squares = tf.reduce_sum(tf.math.squared_difference(x, tf.stop_gradient(mean)), axes)
             rows.append(tf.stack([count, tf.reshape(mean, [channels]), squares]))
         found = []
         for of_all in self._known_to_all(tf.stack(rows)):
             count, mean, squares = tf.unstack(of_all, axis=1)
             total = tf.add_n(tf.unstack(count))
-            whole = tf.add_n(tf.unstack(count * mean)) / total
+            whole = tf.math.divide_no_nan(tf.add_n(tf.unstack(count * mean)), total)
             parts = squares + count * tf.math.squared_difference(mean, whole)
-            found.append((whole, tf.add_n(tf.unstack(parts)) / total))
+            found.append((whole, tf.math.divide_no_nan(tf.add_n(tf.unstack(parts)), total)))
         return found
 
     def _known_to_all(self, rows: tf.Tensor) -> list[tf.Tensor]:
@@ -197,9 +231,32 @@ def _normalizations(network: Any) -> list[Any]:
     return [one for one in network._flatten_layers() if isinstance(one, keras.layers.BatchNormalization)]
 
 
+def _synchronizes(operation: Any) -> bool:
+    """Return whether it is a layer that needs the means of all shards, or has one within it."""
+    return isinstance(operation, keras.layers.Layer) and any(map(_is_synchronized, operation._flatten_layers()))
+
+
 def _is_synchronized(layer: Any) -> bool:
-    is_normalization = isinstance(layer, keras.layers.BatchNormalization)
-    return is_normalization and layer.synchronized and layer.trainable
+    return _asks_for_it(layer) and layer.trainable
+
+
+def _asks_for_it(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized
+
+
+def _graph(layer: Any) -> Any:
+    """Return the graph of a network that is a layer of another; None of any other layer."""
+    return layer._functional if type(layer) is keras.Sequential else layer if type(layer) is Functional else None
+
+
+def _mask(x: tf.Tensor) -> tf.Tensor | None:
+    """Return which steps count: Keras's layers leave it on the tensor."""
+    return getattr(x, "_keras_mask", None)
+
+
+def _leave_out(x: tf.Tensor, mask: tf.Tensor | None) -> None:
+    if mask is not None:
+        x._keras_mask = mask
 
 
 @contextmanager

@@ -24,16 +24,26 @@ _BUCKET = 2**20
 class ShardedSteps(FusedSteps):
     """`FusedSteps` on the shards of a process."""
 
-    def __init__(self, network: Any, model: Any, share: Share, collectives: Collectives, batch_size: int) -> None:
+    def __init__(
+        self,
+        network: Any,
+        model: Any,
+        share: Share,
+        collectives: Collectives,
+        batch_size: int,
+        sent_as: str = "float32",
+    ) -> None:
         """
         Args:
             network: what computes outputs of the inputs: the model, or the rest of it behind its frozen layers.
             model: the compiled model.
+            sent_as: what gradients are rounded to before they are added, and their sum after that.
         """
         super().__init__(model)
         self.network = network
         self.share = share
         self.collectives = collectives
+        self.sent_as = sent_as
         self.largest = -(-batch_size // share.shards)
         """The number of examples in the largest shard."""
 
@@ -94,31 +104,33 @@ class ShardedSteps(FusedSteps):
 
     def _added(self, of_shards: Sequence[Sequence[Any]], of_penalties: Sequence[Any]) -> list[Any]:
         """Return the gradient by each weight: the sum over the shards, and what penalties on weights add."""
-        summed = self._sums(of_shards)
+        summed = self._sums(of_shards, self.sent_as)
         return [
             one if penalty is None else tf.convert_to_tensor(penalty) if one is None else one + penalty
             for one, penalty in zip(summed, of_penalties, strict=True)
         ]
 
-    def _sums(self, of_shards: Sequence[Sequence[Any]]) -> list[Any]:
+    def _sums(self, of_shards: Sequence[Sequence[Any]], sent_as: str = "float32") -> list[Any]:
         """Return the sum of each tensor over all shards, None where it is None; the last ones first, in buckets."""
         summed: list[Any] = [None] * len(of_shards[0])
         bucket: list[int] = []
         for place in reversed([place for place, one in enumerate(of_shards[0]) if one is not None]):
             bucket.append(place)
             if sum(of_shards[0][one].shape.num_elements() for one in bucket) >= _BUCKET:
-                self._sum_bucket(of_shards, bucket, summed)
+                self._sum_bucket(of_shards, bucket, summed, sent_as)
                 bucket = []
         if bucket:
-            self._sum_bucket(of_shards, bucket, summed)
+            self._sum_bucket(of_shards, bucket, summed, sent_as)
         return summed
 
-    def _sum_bucket(self, of_shards: Sequence[Sequence[Any]], bucket: Sequence[int], summed: list[Any]) -> None:
+    def _sum_bucket(
+        self, of_shards: Sequence[Sequence[Any]], bucket: Sequence[int], summed: list[Any], sent_as: str
+    ) -> None:
         flat = tf.stack(
             [tf.concat([tf.cast(tf.reshape(one[place], [-1]), tf.float32) for place in bucket], 0) for one in of_shards]
         )
         like = [of_shards[0][place] for place in bucket]
-        parts = tf.split(self.collectives.sum_in_order(flat), [one.shape.num_elements() for one in like])
+        parts = tf.split(self.collectives.sum_in_order(flat, sent_as), [one.shape.num_elements() for one in like])
         for place, one, part in zip(bucket, like, parts, strict=True):
             summed[place] = tf.cast(tf.reshape(part, one.shape), one.dtype)
 

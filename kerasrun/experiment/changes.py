@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrun.errors import UsageError
-from kerasrun.experiment.resolved import as_plain
+from kerasrun.experiment.resolved import as_plain, flow_yaml
 from kerasrun.experiment.schema import Experiment
 
 # Another device is refused, unless accepted, where it is compared: `kerasrun/training/resuming/compatibility.py`.
@@ -34,6 +34,46 @@ def check_changes(before: Experiment, after: Experiment) -> None:
             f"It may change {', '.join(ALLOWED)} and paths of the data; for the rest start a new run with "
             "kerasrun train"
         )
+
+
+def what_stays(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment in plain form without what a resume may change."""
+    plain = as_plain(experiment)
+    for key in list(_leaves(plain, "")):
+        if _is_allowed(key, experiment):
+            _taken(plain, key)
+    if experiment.stages:
+        del plain["stages"][-1]["epochs"]
+    return plain
+
+
+def allowed_changes(before: Experiment, after: Experiment) -> list[str]:
+    """Return what differs and a resume may change, as `key.path=value` of `after`."""
+    new = as_plain(after)
+    keys = [key for key in _differences(as_plain(before), new, "") if _is_allowed(key, after)]
+    changes = [f"{key}={flow_yaml(_taken(new, key))}" for key in keys]
+    if before.stages and after.stages and before.stages[-1].epochs != after.stages[-1].epochs:
+        changes.append(f"stages.{len(after.stages) - 1}.epochs={after.stages[-1].epochs}")
+    return changes
+
+
+def data_paths(experiment: Experiment) -> dict[str, str]:
+    """Return the paths that the section `data` names, by key."""
+    return {name: str(value) for name, value in vars(experiment.data).items() if isinstance(value, Path)}
+
+
+def _taken(plain: dict[str, Any], key: str) -> Any:
+    """Take the value at a key path out of nested mappings, and return it."""
+    *outer, last = key.split(".")
+    for name in outer:
+        plain = plain[name]
+    return plain.pop(last)
+
+
+def _leaves(plain: Mapping[str, Any], key: str) -> Iterator[str]:
+    for name, value in plain.items():
+        path = f"{key}.{name}" if key else name
+        yield from _leaves(value, path) if isinstance(value, Mapping) else (path,)
 
 
 def _with_last_epochs_of(before: Experiment, after: Experiment) -> Experiment:

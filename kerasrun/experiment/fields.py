@@ -1,7 +1,8 @@
 """Values → the classes of `schema.py` and of the kinds of data and model; pydantic's errors in our words."""
 
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -11,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from kerasrun.components import Kind, as_component, family_of, is_written_beside, kinds
 from kerasrun.experiment import where
+from kerasrun.experiment.files import BASE
 from kerasrun.experiment.image_data_generator import NONE, NOT_TAKEN, ImageDataGenerator
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.schema import Experiment, Section
@@ -246,6 +248,7 @@ class _Reader(Generic[Model]):
         if detail["type"] == "extra_forbidden":
             section = self.at(detail["loc"][:-1])[0]
             fields = list(section.model_fields) if section else []
+            fields = [BASE, *fields] if section is Experiment else fields
             expected = f"expected {listed(fields)}" if fields else "expected no keys"
             usual = where.usual_name(str(key))
             family = str(path[0]) if path[0] in _FAMILIES else None
@@ -345,6 +348,11 @@ def _put(values: Any, path: Path, value: str) -> None:
 
 def _types(annotation: Any) -> set[object]:
     """Return every type in an annotation, without keys of mappings, choices of a `Literal` and marks."""
+    return _types_in(annotation)
+
+
+@functools.cache
+def _types_in(annotation: Hashable) -> set[object]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return {type(choice) for choice in arguments}

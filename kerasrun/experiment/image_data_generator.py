@@ -30,7 +30,7 @@ NOT_TAKEN: Mapping[str, tuple[tuple[Any, ...], str]] = {
 }
 """Arguments of the original that are said elsewhere, or have one value here: what changes nothing, and the remedy."""
 
-_TUPLE = re.compile(r"\(\s*([^()]*?)\s*,?\s*\)")
+_TUPLE = re.compile(r"\(([^()]*)\)")
 _QUOTIENT = re.compile(r"\s*([\d.]+)\s*/\s*([\d.]+)\s*")
 
 
@@ -52,8 +52,9 @@ def _list(value: Any) -> Any:
     found = _TUPLE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return value
+    items = found[1].strip().removesuffix(",").split(",")
     try:
-        return tuple(int(item) if re.fullmatch(r"\s*-?\d+\s*", item) else float(item) for item in found[1].split(","))
+        return tuple(int(item) if re.fullmatch(r"\s*-?\d+\s*", item) else float(item) for item in items)
     except ValueError:
         raise ValueError("expected a list of numbers: [0.8, 1.2]") from None
 

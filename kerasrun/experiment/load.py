@@ -1,25 +1,23 @@
 """An experiment file → a frozen `Experiment`, or every problem at once. Nothing heavy is imported."""
 
+import os
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrun import plugins
 from kerasrun.components import absolute
-from kerasrun.errors import ExperimentError, ModelError, PluginError
+from kerasrun.errors import ModelError, PluginError
 from kerasrun.experiment import fields, keras_checks, overrides, sequences, tutorial_forms
+from kerasrun.experiment.files import BASE, Base, no_sections, on_its_bases, parse_text, read_text
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.slots import layer_paths
-from kerasrun.regular_files import open_regular
-from kerasrun.text import yaml_text
-from kerasrun.text.document import Document, accept_class_name_form, written_list
-from kerasrun.text.problems import Problem, Text, closest, dotted, experiment_error, shown
-from kerasrun.text.yaml_text import Node
-
-_LARGEST = 2**24
-"""How many bytes are read before a file is taken for something else, such as data."""
+from kerasrun.experiment.variables import fill
+from kerasrun.text.document import Document, written_list
+from kerasrun.text.problems import Problem, dotted, experiment_error
+from kerasrun.text.yaml_text import Node, walk
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,8 @@ class Loaded:
     document: Document
     text: str
     """The text of the file, without what the command line changes."""
+    bases: tuple[Base, ...]
+    """The files on which it builds, in the order in which later ones win."""
 
     def settled(self, *, trust: bool = False) -> Experiment:
         """Return the experiment with a network that needs no other file but for weights; `trust` as in `Network`.
@@ -51,28 +51,33 @@ class Loaded:
         return ModelError(str(self.document.problem(place, str(error))))
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:
+def load(path: str | Path, overrides: Sequence[str] = (), *, alone: bool = False) -> Loaded:
     """Read an experiment file; each override is `key.path=value`.
+
+    Args:
+        alone: the file of a run, which says everything itself: it may name no base, and `${NAME}` is text.
 
     Raises:
         ExperimentError: if anything is wrong; the message lists every problem with its place.
     """
-    return parse(_read(Path(path)), path, overrides)
+    return parse(read_text(Path(path)), path, overrides, alone=alone)
 
 
-def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Loaded:
+def parse(content: str, file: str | Path, overrides: Sequence[str] = (), *, alone: bool = False) -> Loaded:
     """Read an experiment from its text; `file` names it in messages, and paths are relative to its folder.
+
+    Args:
+        alone: as for `load`.
 
     Raises:
         ExperimentError: if anything is wrong; the message lists every problem with its place.
     """
     problems: list[Problem] = []
-    yaml = content.removeprefix("\ufeff")
-    text = Text(str(file), yaml_text.split_lines(yaml))
-    root = yaml_text.parse(yaml, text, problems)
+    root = parse_text(content, str(file), problems)
     if root is None:
         raise experiment_error(problems)
-    document = _changed(root, overrides, problems)
+    root, bases = (root, ()) if alone else on_its_bases(root, Path(file), problems)
+    document = _changed(root, overrides, problems, environment=None if alone else os.environ)
     folder = Path(file).parent.absolute()
     problems += _use_plugins(document, folder)
     tutorial_forms.accept(document)
@@ -85,10 +90,12 @@ def parse(content: str, file: str | Path, overrides: Sequence[str] = ()) -> Load
     found += rules.problems(experiment, facts, places)
     # The checks of Keras's components and the rules say more than pydantic about what they hold.
     reported = sorted(f"{problem.key_path}." for problem in found)
-    problems += found + [one for one in typed if not _begins_one(f"{one.key_path}.", reported)]
+    found += [one for one in typed if not _begins_one(f"{one.key_path}.", reported)]
+    told = {one.place for one in problems}  # such as that of a variable without a value
+    problems += [one for one in found if one.place not in told]
     if problems or experiment is None:
         raise experiment_error(problems)
-    return Loaded(experiment, document, content)
+    return Loaded(experiment, document, content, bases)
 
 
 def _begins_one(text: str, texts: list[str]) -> bool:
@@ -97,52 +104,21 @@ def _begins_one(text: str, texts: list[str]) -> bool:
     return place < len(texts) and texts[place].startswith(text)
 
 
-def _read(path: Path) -> str:
-    try:
-        with open_regular(path) as file:
-            content = file.read(_LARGEST + 1)
-    except IsADirectoryError:
-        raise ExperimentError(f"{path}: a folder; expected an experiment file{_offered(path)}") from None
-    except FileNotFoundError:
-        offered = _offered(path.parent, path)
-        raise ExperimentError(f"{path}: no such file; expected an experiment file{offered}") from None
-    except OSError as error:
-        raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > _LARGEST:
-        raise ExperimentError(f"{path}:1:1: has more than {_LARGEST:,} bytes; expected an experiment file")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        before = yaml_text.split_lines(content[: error.start].decode())
-        place = f"{path}:{len(before)}:{len(before[-1]) + 1}"
-        hint = "it is UTF-16; " if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
-        raise ExperimentError(f"{place}: not UTF-8 text; {hint}expected a YAML file saved as UTF-8") from None
-
-
-def _offered(folder: Path, wanted: Path | None = None) -> str:
-    """Return what else the folder holds: the file that was probably meant, or the first few."""
-    if not folder.is_dir():
-        return f" (there is no folder {folder})"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))
-    meant = closest(wanted.name, names) if wanted else None
-    if meant:
-        return f"; did you mean '{folder / meant}'?"
-    return f"; {folder} has {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else ""
-
-
-def _changed(root: Node, settings: Sequence[str], problems: list[Problem]) -> Document:
-    """Return the document with what the command line sets."""
+def _changed(
+    root: Node, settings: Sequence[str], problems: list[Problem], environment: Mapping[str, str] | None
+) -> Document:
+    """Return the document with what the environment and the command line say."""
     if root.value is None and settings:
         root.value = {}
     if not isinstance(root.value, dict):
-        received, expected = f"{shown(root.value)} at the top", "expected sections: 'data:', 'model:', …"
-        if root.value is None:
-            received, expected = "an empty experiment", "expected at least the sections 'data' and 'model'"
-        elif isinstance(root.value, str):
-            received = shown(root.value)
-        raise experiment_error([*problems, Problem(root.place, "", received, expected)])
-    accept_class_name_form(root)
+        raise experiment_error([*problems, no_sections(root)])
+    wrong = fill(root, environment)
     overrides.apply(root, settings, problems)
+    if base := root.value.pop(BASE, None):
+        expected = "expected it in an experiment file, and neither in the resolved.yaml of a run nor after --set"
+        problems.append(Problem(base.key or base.place, BASE, f"'{BASE}' in this place", expected))
+    needed = {id(node) for _, node in walk(root)} if wrong else set()
+    problems += [problem for node, problem in wrong if id(node) in needed]
     return Document(root)
 
 

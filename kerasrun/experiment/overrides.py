@@ -1,10 +1,13 @@
 """`--set key.path=value`: what the command line changes in an experiment before it is checked."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path as FilePath
 
-from kerasrun.components import CommandLineText
+from kerasrun.components import PlacedText
 from kerasrun.experiment import where
 from kerasrun.experiment.slots import EXPERIMENT, Slot, kind_beside
+from kerasrun.experiment.variables import fill
 from kerasrun.text import yaml_text
 from kerasrun.text.document import Document, accept_class_name_form
 from kerasrun.text.problems import Place, Problem, Text, closest, dotted, shown
@@ -49,12 +52,14 @@ class _Override:
         return None
 
     def read_value(self) -> Node | None:
-        node = yaml_text.parse(self.value, self.text, self.problems, tuple(self.key_path.split(".")))
+        path = tuple(self.key_path.split("."))
+        node = yaml_text.parse(self.value, self.text, self.problems, path)
         if node is None:
             return None
         for _, below in yaml_text.walk(node):
             if isinstance(below.value, str):
-                below.value = CommandLineText(below.value)
+                below.value = PlacedText(below.value, FilePath.cwd())
+        self.problems += [problem for _, problem in fill(node, os.environ, path)]
         accept_class_name_form(node)
         return node
 

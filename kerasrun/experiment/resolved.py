@@ -15,12 +15,12 @@ from kerasrun.text.yaml_text import read_scalar
 
 def resolved_yaml(experiment: Experiment) -> str:
     """The experiment file that leaves nothing to defaults."""
-    return yaml.dump(as_plain(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(_escaped(as_plain(experiment)), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def flow_yaml(value: Any) -> str:
     """A value on one line, as it may stand behind a key, also between braces."""
-    text = yaml.dump({"key": value}, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
+    text = yaml.dump({"key": _escaped(value)}, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
     return str(text.strip().removeprefix("{key: ").removesuffix("}"))
 
 
@@ -30,6 +30,18 @@ def as_plain(experiment: Experiment) -> dict[str, Any]:
     if experiment.stages:
         del plain["fit"]["epochs"]  # follows from the stages, of which the last may be changed
     return plain
+
+
+def _escaped(value: Any) -> Any:
+    """Return plain values in which no text names an environment variable; keys do not anyway."""
+    match value:
+        case dict():
+            return {key: _escaped(item) for key, item in value.items()}
+        case list():
+            return [_escaped(item) for item in value]
+        case str():
+            return value.replace("${", "$${")
+    return value
 
 
 def _plain(value: Any) -> Any:

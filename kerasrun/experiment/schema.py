@@ -167,6 +167,10 @@ class Experiment(Section):
     """Compute with TensorFlow's deterministic operations; without them a resumed run may end with other bits."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     """The `keras.dtype_policies` name under which the network is built."""
+    compress: Literal["float16", "bfloat16"] | None = None
+    """How gradients of shards travel between workers: rounded to half as many bytes, where they are not null. In
+    `float16` a number beyond 65504 becomes infinite, which ends training, and one below 3e-8 zero; `bfloat16` reaches
+    as far as `float32`, with two to three digits."""
 
     def preprocessing_of(self, name: str) -> Sequence[tuple[int, Component]] | None:
         """Return the layers in front of an input, with their places in `preprocessing_layers`; None for the default."""

@@ -6,12 +6,13 @@ from typing import Any
 
 from kerasrun.experiment.slots import components
 from kerasrun.keras_catalogue import Parameter, canonical, signature
+from kerasrun.keras_source import parsed
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Place
 from kerasrun.text.yaml_text import Node, read_scalar, walk
 
 _NUMBER = r"[-+]?[0-9.]+"
-_TUPLE = re.compile(rf"\(\s*{_NUMBER}\s*(?:,\s*{_NUMBER}\s*)*,?\s*\)")
+_TUPLE = re.compile(rf"\(\s*+{_NUMBER}\s*+(?:,\s*+{_NUMBER}\s*+)*+(?:,\s*+)?\)")
 
 
 def accept(document: Document) -> None:
@@ -48,17 +49,18 @@ def _may_be(value: object, parameter: Parameter) -> bool:
 def _accept_call(node: Node, family: str) -> None:
     """Turn `Dense(64, activation='relu')` into `{Dense: {units: 64, activation: relu}}`."""
     try:
-        call = ast.parse(str(node.value), mode="eval").body
+        tree = parsed(str(node.value), mode="eval")
+        call = tree.body if isinstance(tree, ast.Expression) else tree
         assert isinstance(call, ast.Call)
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         names = [parameter.name for parameter in _parameters(family, name)]
         given = zip(names, call.args, strict=False)
         named = ((one.arg, one.value) for one in call.keywords)
-        arguments = {str(key): ast.literal_eval(value) for key, value in (*given, *named)}
-    except (AssertionError, SyntaxError, ValueError):
+        arguments = _node({str(key): ast.literal_eval(value) for key, value in (*given, *named)}, node.place)
+    except (AssertionError, SyntaxError, ValueError, TypeError):
         return
     if names and len(call.args) <= len(names):
-        node.value = {name: _node(arguments, node.place)}
+        node.value = {name: arguments}
 
 
 def _parameters(family: str, name: str) -> list[Parameter]:
@@ -71,8 +73,21 @@ def _parameters(family: str, name: str) -> list[Parameter]:
 
 
 def _node(value: Any, place: Place) -> Node:
+    """
+    Raises:
+        ValueError: if YAML has no such value.
+    """
     if isinstance(value, dict):
-        return Node({str(key): _node(one, place) for key, one in value.items()}, place)
+        return Node({_checked(str(key)): _node(one, place) for key, one in value.items()}, place)
     if isinstance(value, list | tuple):
         return Node([_node(one, place) for one in value], place)
-    return Node(value, place)
+    return Node(_checked(value), place)
+
+
+def _checked(value: Any) -> Any:
+    if isinstance(value, str):
+        value.encode()  # not with half of a pair of UTF-16
+    is_right = "\0" not in value if isinstance(value, str) else isinstance(value, bool | float | None)
+    if not is_right and not (isinstance(value, int) and abs(value) < 10**99):
+        raise ValueError(value)
+    return value

@@ -21,6 +21,7 @@ from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
 from kerasrun.reading.data import Split
+from kerasrun.workers.draws import own_rows
 
 # It chooses its layers with Python's own random numbers, once for all steps of a graph.
 NOT_REPEATABLE = ("AugMix",)
@@ -184,14 +185,16 @@ class LayerAugmentation:
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         given = [images] if masks is None else [images, masks]
 
-        def one(number: tf.Tensor) -> list[tf.Tensor]:
-            own = tf.random.experimental.stateless_fold_in(key, number)
-            image, *mask = (tf.ensure_shape(some[number : number + 1], [1, *some.shape[1:]]) for some in given)
+        def one(numbers: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
+            row, in_batch = numbers
+            own = tf.random.experimental.stateless_fold_in(key, in_batch)
+            image, *mask = (tf.ensure_shape(some[row : row + 1], [1, *some.shape[1:]]) for some in given)
             changed = self._transform(layer, image, own, mask[0] if mask else None)
             return [some[0] for some in changed if some is not None]
 
         form = [tf.TensorSpec(some.shape[1:], some.dtype) for some in given]
-        changed = tf.map_fn(one, tf.range(tf.shape(images)[0]), fn_output_signature=form)
+        rows = tf.shape(images)[0]
+        changed = tf.map_fn(one, (tf.range(rows), own_rows(tf.range, rows)), fn_output_signature=form)
         return changed[0], changed[1] if masks is not None else None
 
     def _moved(self, layer: Any, masks: tf.Tensor, transformation: Any) -> tf.Tensor:

@@ -102,7 +102,7 @@ def evaluate(
     recorded = read_recorded(run, overrides, trust=trust)
     if folder is None:
         opened = recorded.open_data()
-        examples = _chosen(opened.splits, split)
+        examples = chosen(opened.splits, split)
     else:
         opened, examples = None, _outside(recorded.experiment, info, path, folder)
     trained = recorded.open_model(path, trust=trust, place=place)
@@ -113,7 +113,12 @@ def evaluate(
     return _report(run, recorded.experiment, trained, examples, split_name, threshold, place)
 
 
-def _chosen(splits: Mapping[str, Split], name: str | None) -> Split:
+def chosen(splits: Mapping[str, Split], name: str | None) -> Split:
+    """Return the split of a name, by default the test split, else the one that validates.
+
+    Raises:
+        DataError: if there is none.
+    """
     if name is None:
         name = next((candidate for candidate in ("test", "validation") if candidate in splits), None)
         if name is None:

@@ -2,22 +2,22 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from kerasrun.engine.errors import network_explained
-from kerasrun.errors import MissingProgramError, RunDirectoryError
+from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.model_file import TrainedModel
-from kerasrun.report.plain import draw
+from kerasrun.report.plain import curve_label, draw
 from kerasrun.results.model import open_model, untrained
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
-from kerasrun.runs.metrics import Table
+from kerasrun.runs.metrics import Cell, Table
 
 logger = logging.getLogger("kerasrun")
 
@@ -63,23 +63,61 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
             f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume {run} "
             "puts back"
         )
-    names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]
-    if len(names) > MOST_CURVES:
-        raise RunDirectoryError(f"{run.metrics_file} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
-    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
-    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+    figure, panels = _panels(run.metrics_file, [name for name in rows[0] if name != "epoch"])
+    for name, axes in panels.items():
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in rows[0]:
-                known = [(row["epoch"], value) for row in rows if (value := row[column]) is not None]
-                points = [(epoch, value) for epoch, value in known if not abs(value) >= _LARGEST]
-                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
-        axes.set(title=name[:_LONGEST], xlabel="epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
+                axes.plot(*_points(rows, column), marker="o", markersize=3, label=label)
         if f"val_{name}" in rows[0]:
             axes.legend()
     figure.suptitle(run.name)
     return save(figure, run.plots / f"curves.{file_format}")
+
+
+def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
+    """Draw the curves of runs over each other, training dashed and validation drawn through, into a file.
+
+    Raises:
+        UsageError: if the file has another ending than .png or .svg.
+        RunDirectoryError: if no run has an epoch.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise UsageError(f"{path}: expected a file that ends in .png or .svg")
+    tables = {run: rows for run in runs if (rows := Table(run.metrics_file).rows())}
+    if not tables:
+        raise RunDirectoryError(f"{' and '.join(map(str, runs))} have no curves: no epoch is done")
+    columns = dict.fromkeys(column for rows in tables.values() for column in rows[0] if column != "epoch")
+    figure, panels = _panels(next(iter(tables)).metrics_file, list(columns))
+    for name, axes in panels.items():
+        for number, (run, rows) in enumerate(tables.items()):
+            color, label = f"C{number % 10}", curve_label(str(run)[-_LONGEST:])
+            if f"val_{name}" in rows[0]:
+                axes.plot(*_points(rows, f"val_{name}"), color=color, label=label)
+                label = "_nolegend_"
+            if name in rows[0]:
+                axes.plot(*_points(rows, name), color=color, linestyle="--", linewidth=1, label=label)
+    next(iter(panels.values())).legend()
+    return save(figure, path.absolute())
+
+
+def _panels(table: Path, columns: Sequence[str]) -> tuple[Figure, dict[str, Any]]:
+    """Return a picture with a panel for each column of training."""
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
+    if len(names) > MOST_CURVES:
+        raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
+    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    panels = dict(zip(names, np.atleast_1d(figure.subplots(1, len(names))), strict=True))
+    for name, axes in panels.items():
+        axes.set(title=name[:_LONGEST], xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    return figure, panels
+
+
+def _points(rows: Sequence[Mapping[str, Cell]], column: str) -> tuple[list[Cell], list[Cell]]:
+    """Return the epochs at which a column has a value that can be drawn, and these values."""
+    known = [(row["epoch"], value) for row in rows if (value := row[column]) is not None and not abs(value) >= _LARGEST]
+    return [epoch for epoch, _ in known], [value for _, value in known]
 
 
 def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> Path:

@@ -79,9 +79,9 @@ def read_recorded(run: RunDirectory, overrides: Sequence[str] = (), *, trust: bo
     recorded = recovery.read(run)
     for note in recorded.notes:
         logger.warning("%s; kerasrun resume %s puts it back", note, run)
-    experiment = parse(recorded.resolved, run.resolved_file, overrides).experiment
+    experiment = parse(recorded.resolved, run.resolved_file, overrides, alone=True).experiment
     if overrides:
-        check_changes(parse(recorded.resolved, run.resolved_file).experiment, experiment)
+        check_changes(parse(recorded.resolved, run.resolved_file, alone=True).experiment, experiment)
     plugins.require_of_run(run.root, trust=trust)
     of_run = described(recorded.content, run.run_file)
     return Recorded(experiment, of_run["data_fingerprint"], of_run["device"]["threads"], of_run["variables"])

@@ -225,6 +225,24 @@ def sizes(path: Path) -> dict[Path, int]:
         return {one: kind.st_size for one, kind in kinds.items() if kind is not None and stat.S_ISREG(kind.st_mode)}
 
 
+def size_of_folder(path: Path) -> int:
+    """Return the bytes of all files below a folder, without following links; what is not there counts nothing.
+
+    Raises:
+        RunDirectoryError: if a folder cannot be read.
+    """
+    total, folders = 0, [str(path)]
+    with explained(path):
+        while folders:
+            with contextlib.suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
 def require_files(pattern: Path) -> None:
     """Check the files that a library is about to write by their paths; `*` in a pattern is for what varies.
 

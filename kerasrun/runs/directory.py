@@ -74,6 +74,8 @@ class RunDirectory:
     last_model = _Entry(RunFile.LAST_MODEL)
     plugins = _Entry(RunFile.PLUGINS)
     """The folder of the plugins as they were when the run began."""
+    bases = _Entry(RunFile.BASES)
+    """The folder of the files on which the experiment builds, each under its number and its name."""
     plots = _Entry(RunFile.PLOTS)
     exports = _Entry(RunFile.EXPORTS)
     """The folder of what `export` writes."""
@@ -167,27 +169,32 @@ def _read(path: Path) -> bytes:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def create(output: Path, name: str) -> RunDirectory:
-    """Make `<output>/<name>-<n>` with the next free number, status `running`, and point `latest` at it.
+def create(output: Path, name: str, number: int | None = None, **fields: Any) -> RunDirectory:
+    """Make `<output>/<name>-<n>`, status `running`, and point `latest` at it.
 
     Two processes that call this at once get two runs.
 
+    Args:
+        number: `n`; by default the next free one.
+        fields: what `run.json` is to say from its first moment on.
+
     Raises:
-        RunDirectoryError: if the name is no file name or the folder cannot be written; nothing is left behind.
+        RunDirectoryError: if the name is no file name, or the folder cannot be written or is there already; nothing is
+            left behind.
     """
     if not can_name_runs(name):
         raise RunDirectoryError(f"{name!r} cannot name a run: a run's folder is called after it, expected a file name")
     output = output.absolute()
     with atomic.explained(output):
         output.mkdir(parents=True, exist_ok=True)
-        run = _make_next(output, name)
+        run = _make_next(output, name) if number is None else _make(output, name, number)
     try:
         with atomic.explained(output):
             atomic.flush_folder(output)
         started = datetime.now(UTC).isoformat(timespec="microseconds")
         first = {"format_version": RUN_FORMAT, "name": run.name, "status": "running", "reason": None}
-        run.write_run(first | {"started": started})
-        _point_latest_at(run)
+        run.write_run(first | {"started": started, **fields})
+        point_latest_at(run)
     except BaseException:
         with suppress(RunDirectoryError):  # the failure itself is on its way up
             atomic.remove_folder(run.root)
@@ -195,19 +202,33 @@ def create(output: Path, name: str) -> RunDirectory:
     return run
 
 
+def is_named_after(run: str, experiment: str) -> re.Match[str] | None:
+    """Match the name of a run with `<experiment>-<n>`; the first group is the number."""
+    return re.fullmatch(re.escape(experiment) + r"-(\d+)", run)
+
+
 def _make_next(output: Path, name: str) -> RunDirectory:
-    pattern = re.compile(re.escape(name) + r"-(\d+)")
-    matches = (pattern.fullmatch(entry.name) for entry in output.iterdir())
-    number = max((int(match[1]) for match in matches if match), default=0)
+    number = max(numbers_in(output, name), default=0)
     while True:
         number += 1
-        run = RunDirectory(output / f"{name}-{number}")
         with suppress(FileExistsError):  # another process took this number in the meantime
-            run.root.mkdir()
-            return run
+            return _make(output, name, number)
 
 
-def _point_latest_at(run: RunDirectory) -> None:
+def _make(output: Path, name: str, number: int) -> RunDirectory:
+    run = RunDirectory(output / f"{name}-{number}")
+    run.root.mkdir()
+    return run
+
+
+def numbers_in(folder: Path, name: str) -> list[int]:
+    """Return the numbers `n` of what is called `<name>-<n>` in a folder, sorted."""
+    matches = (is_named_after(entry.name, name) for entry in folder.iterdir())
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def point_latest_at(run: RunDirectory) -> None:
+    """Have `latest` lead to a run."""
     latest = run.root.parent / LATEST
     if latest.is_dir() and not latest.is_symlink():
         logger.warning("%s is a folder, not a link, and stays one: it does not lead to %s", latest, run.name)
@@ -307,9 +328,10 @@ def run_names(folder: Path) -> list[str]:
         return []
     with _readable(folder):
         entries = [entry for entry in folder.iterdir() if entry.name != LATEST and not entry.name.startswith(".")]
-        return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=_natural)
+        return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=in_natural_order)
 
 
-def _natural(name: str) -> tuple[str, int]:
+def in_natural_order(name: str) -> tuple[str, int]:
+    """Return what sorts names by their numbers: lenet-2 before lenet-10."""
     stem, _, number = name.rpartition("-")
     return (stem, int(number)) if number.isdecimal() else (name, 0)

@@ -7,8 +7,8 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,12 @@ VARIABLES = (
 """Those that change the bits of a result; a resume sets them again as they were."""
 # A path could name a program that runs, or a file that is written: compilers and dumps of XLA.
 _PLAIN = re.compile(r"[\w.,:+-]*")
-_FLAGS = re.compile(r"\s*(--?\w+(=[\w.,:+-]*)?\s*)*")
+_FLAG = r"--?\w++(?:=[\w.,:+-]*+)?"
+_FLAGS = re.compile(rf"\s*+(?:{_FLAG}(?:\s++{_FLAG})*+)?\s*+")
 _GIT_SECONDS = 5.0
+_PACKAGE = Path(__file__).parents[1]
+_TESTED = "constraints.txt"
+"""The versions that kerasrun was tested with, as pip reads them; `setup.py` puts the file into the package."""
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 """Where Linux tells of the caches."""
 
@@ -94,6 +98,33 @@ def _versions() -> dict[str, str | None]:
     }
 
 
+def packages() -> dict[str, dict[str, str | None]]:
+    """Return for each package that kerasrun needs the version that is installed, and the one that was tested.
+
+    Empty where kerasrun itself was not installed, so that nothing says what it needs.
+    """
+    try:
+        needed = [re.match(r"[\w.-]+", one) for one in requires("kerasrun") or () if "extra ==" not in one]
+    except PackageNotFoundError:
+        return {}
+    names, tested, common = [_normal(one[0]) for one in needed if one], _tested(), _versions()
+    return {name: {"installed": common.get(name, _version(name)), "tested": tested.get(name)} for name in names}
+
+
+def _tested() -> dict[str, str]:
+    file = next(file for file in (_PACKAGE / _TESTED, _PACKAGE.parent / _TESTED) if file.is_file())
+    pairs = (line.split("==") for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return {_normal(name): tested for name, tested in pairs}
+
+
+def _normal(package: str) -> str:
+    """Return a name as packages are compared by.
+
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+    """
+    return re.sub("[-_.]+", "-", package).lower()
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -139,18 +170,40 @@ def _cpuinfo() -> dict[str, str]:
 def _git(folder: Path) -> dict[str, Any] | None:
     """Commit and whether tracked files differ from it; None without git, outside a repository, or before a commit."""
     commit = _git_output(folder, "rev-parse", "--verify", "HEAD")
-    changes = _git_output(folder, "status", "--porcelain", "--untracked-files=no")
+    filters = _git_output(folder, "config", "--name-only", "-z", "--get-regexp", "^filter\\.")
+    changes = _git_output(
+        folder,
+        *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"),
+        without=(filters or "").split("\0"),
+    )
     if commit is None:
         return None
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
-def _git_output(folder: Path, *arguments: str) -> str | None:
-    # A repository may name a program to be run on `status`; and asking must not write to it.
-    command = ["git", "-C", str(folder), "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
+def _git_output(folder: Path, *arguments: str, without: Sequence[str] = ()) -> str | None:
+    """Return what git says; None if it fails.
+
+    A repository of someone else may name programs that `status` would run: to look for changes, to compare files, and
+    to fetch what it lacks. None of them is. And asking must not write to it.
+
+    Args:
+        without: keys of filters in the configuration that do not count.
+    """
+    values = {key: "false" if key.endswith(".required") else "" for key in without if key}
+    variables = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_CONFIG_COUNT": str(len(values) + 1)}
+    # Not by -c, which ends a key at its first equals sign.
+    for number, (key, value) in enumerate({**values, "core.fsmonitor": "false"}.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+            ["git", "-C", str(folder), "--no-optional-locks", *arguments],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

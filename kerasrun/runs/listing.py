@@ -1,16 +1,19 @@
 """Which runs there are, and which one a command means."""
 
+import functools
 import math
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from kerasrun.errors import NotFiniteError, RunDirectoryError
-from kerasrun.runs import checkpoints
+from kerasrun.regular_files import read_bytes
+from kerasrun.runs import atomic, checkpoints
 from kerasrun.runs.directory import LATEST, RunDirectory, follow_latest, open_run, run_names
 from kerasrun.runs.lock import owner
-from kerasrun.runs.metrics import Table
+from kerasrun.runs.metrics import Cell, Table
 from kerasrun.runs.records import RunRecord, Seconds, Status
 from kerasrun.text import json_text
 
@@ -29,16 +32,32 @@ class RunSummary:
     """How many were asked for."""
     best_name: str | None = None
     best_value: float | None = None
+    best_epoch: int | None = None
+    """Counted from one."""
     started: str | None = None
     """ISO 8601, UTC."""
     seconds: float | None = None
     """Of training, summed over the epochs."""
+    experiment: str | None = None
+    """The name of the experiment."""
+    seed: int | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """What `-s` changed, by key path, as it was typed."""
+    metrics: Mapping[str, Cell] = field(default_factory=dict)
+    """The row of `metrics.csv` of the best epoch, else of the last one."""
+    test: Mapping[str, Cell] = field(default_factory=dict)
+    """Loss and metrics of the last evaluation on the test split; empty where there was none."""
     problem: str | None = None
     """Why it is `damaged`."""
 
     @property
     def name(self) -> str:
         return self.run.name
+
+    @functools.cached_property
+    def bytes(self) -> int:
+        """The bytes of all files of the run; counted when it is asked for."""
+        return atomic.size_of_folder(self.run.root)
 
 
 def find_run(argument: Path | None, output: Path) -> RunDirectory:
@@ -77,9 +96,9 @@ def newest_unfinished(output: Path) -> RunDirectory:
     return waiting[max(waiting)] if waiting else _latest(output)
 
 
-def list_runs(output: Path) -> list[RunSummary]:
+def list_runs(output: str | Path = Path("runs")) -> list[RunSummary]:
     """Every run in `output` in the order of names and numbers; one that cannot be read is listed as `damaged`."""
-    return [_summary(run) for run in _runs(output)]
+    return [summary_of(run) for run in _runs(Path(output))]
 
 
 def _runs(output: Path) -> list[RunDirectory]:
@@ -103,30 +122,51 @@ def _latest(output: Path) -> RunDirectory:
     return open_run(target)
 
 
-def _summary(run: RunDirectory) -> RunSummary:
+def summary_of(run: RunDirectory) -> RunSummary:
+    """Return a run as a line of a table."""
     try:
         content = run.read_run()
         status = _status(run, content)
-        epochs_done = len(Table(run.metrics_file).rows())
+        best = content.get("best")
+        done, metrics = Table(run.metrics_file).of_epoch(best["epoch"] if best else None)
         seconds = math.fsum(_seconds(Table(run.timings_file)))
+        test = _test(run)
     except RunDirectoryError as error:
         return RunSummary(run, "damaged", problem=str(error))
-    best = content.get("best")
     return RunSummary(
         run=run,
         status=status,
-        epochs_done=epochs_done,
+        epochs_done=done,
         epochs=content.get("epochs"),
         best_name=best["monitor"] if best else None,
         best_value=best["value"] if best else None,
+        best_epoch=best["epoch"] if best else None,
         started=content.get("started"),
         seconds=seconds,
+        experiment=content.get("experiment"),
+        seed=content.get("seed"),
+        overrides={key: value for key, _, value in (one.partition("=") for one in content.get("overrides", ()))},
+        metrics={name: value for name, value in metrics.items() if name != "epoch"},
+        test=test,
     )
+
+
+def _test(run: RunDirectory) -> dict[str, Cell]:
+    """Return what the last evaluation on the test split measured."""
+    file = run.evaluation("test")
+    try:
+        report = json_text.parse(read_bytes(file))
+        measured = report.get("metrics") if isinstance(report, dict) else None
+        return json_text.checked(dict[str, Cell], measured)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{file} is damaged: {error}; kerasrun evaluate {run} writes it again") from error
 
 
 def _seconds(table: Table) -> list[float]:
     try:
-        return json_text.checked(list[Seconds], [row.get("seconds") or 0.0 for row in table.rows()])
+        return json_text.checked(list[Seconds], [float(cell or 0) for cell in table.column("seconds")])
     except ValueError as error:
         raise RunDirectoryError(f"{table.path} is damaged: row {error}") from error
 

@@ -35,16 +35,46 @@ class Table:
         Raises:
             RunDirectoryError: if it cannot be read, a line has a wrong number of cells, or a cell is not a number.
         """
+        header, lines = self._read()
+        return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
+
+    def of_epoch(self, epoch: int | None) -> tuple[int, dict[str, Cell]]:
+        """Return how many rows there are, and the one of an epoch, else the last; the others are not looked at.
+
+        Raises:
+            RunDirectoryError: as `rows`.
+        """
+        header, lines = self._read()
+        place = next((place for place, cells in enumerate(lines) if cells[:1] == [str(epoch)]), len(lines) - 1)
+        return len(lines), self._row(place + 2, header, lines[place]) if lines else {}
+
+    def column(self, name: str) -> list[str]:
+        """Return the text of each cell of a column; empty where there is none.
+
+        Raises:
+            RunDirectoryError: if the file cannot be read, or a line has too few cells.
+        """
+        header, lines = self._read()
+        if name not in header:
+            return []
+        place = header.index(name)
+        for number, cells in enumerate(lines, start=2):
+            if len(cells) <= place:
+                raise RunDirectoryError(f"{self.path}:{number}: no {name}; {_CHANGED}")
+        return [cells[place] for cells in lines]
+
+    def _read(self) -> tuple[list[str], list[list[str]]]:
+        """Return the names of the columns and the cells of each line."""
         text = self.text()
         if not text:
-            return []
+            return [], []
         try:
             header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
         except csv.Error as error:
             raise RunDirectoryError(f"{self.path}: {error}; {_CHANGED}") from error
         if header[:1] != ["epoch"] or len(set(header)) < len(header):
             raise RunDirectoryError(f"{self.path}:1: no columns, expected 'epoch' and others; {_CHANGED}")
-        return [self._row(number, header, cells) for number, cells in enumerate(lines, start=2)]
+        return header, lines
 
     def text(self) -> str:
         """Return the whole file; empty where there is none."""

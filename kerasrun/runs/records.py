@@ -144,6 +144,8 @@ _From = TypedDict("_From", {"from": OriginRecord}, total=False)
 class RunRecord(_Always, _From, total=False):
     """What `run.json` says, without its checksum; a run that was killed early has the first fields alone."""
 
+    asked_sha256: dict[str, str]
+    """sha256 of each part of the experiment as it was asked for, without what a resume may change."""
     resolved_sha256: list[str]
     """sha256 of `resolved.yaml`; of the old text and the new while a resume replaces it."""
     error: str | None
@@ -152,6 +154,8 @@ class RunRecord(_Always, _From, total=False):
     working_directory: str
     file: str
     """The experiment file, as an absolute path."""
+    bases: dict[FileName, str]
+    """The files on which it builds, as absolute paths, by the names of the run's copies."""
     versions: dict[str, str | None]
     platform: str
     libc: str | None

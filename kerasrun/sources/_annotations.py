@@ -2,19 +2,48 @@
 
 import ast
 import builtins
-import importlib
-from types import EllipsisType
+import collections.abc
+import typing
+from collections.abc import Mapping
+from types import EllipsisType, ModuleType
 from typing import Annotated, Any, Literal, Union
 
+import pydantic
 from pydantic import Field, TypeAdapter
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaError
 
+from kerasrun import components
 from kerasrun.components import ExperimentPath
-from kerasrun.keras_source import dotted_name
+from kerasrun.keras_source import dotted_name, mentions, parsed
 
-_BUILTINS = ("bool", "dict", "float", "int", "list", "str", "tuple")
-_MODULES = ("collections.abc", "kerasrun.components", "pydantic", "typing")
+_SIGNS = ("Positive", "Negative", "NonPositive", "NonNegative")
+_KNOWN: Mapping[str, tuple[ModuleType, tuple[str, ...]]] = {
+    "": (builtins, ("bool", "dict", "float", "int", "list", "str", "tuple")),
+    "collections.abc": (collections.abc, ("Collection", "Iterable", "Mapping", "Sequence")),
+    "kerasrun.components": (components, ("Component", "ExperimentPath")),
+    "pydantic": (
+        pydantic,
+        (
+            *(f"{sign}{kind}" for sign in _SIGNS for kind in ("Int", "Float")),
+            *("FiniteFloat", "StrictBool", "StrictFloat", "StrictInt", "StrictStr"),
+        ),
+    ),
+    "typing": (
+        typing,
+        (
+            *("Annotated", "Any", "Collection", "Dict", "Iterable", "List", "Literal", "Mapping", "Optional"),
+            *("Sequence", "Tuple", "Union"),
+        ),
+    ),
+}
+"""Module → what an annotation may name of it: pydantic has types that import what a value names."""
+_FIELD = (
+    *("allow_inf_nan", "default", "description", "ge", "gt", "le", "lt", "max_length", "min_length", "multiple_of"),
+    *("pattern", "strict", "title"),
+)
+"""The arguments of `Field` that say which values there may be."""
 
 
 class UnreadableError(Exception):
@@ -37,7 +66,12 @@ def field_of(annotation: ast.expr | None, default: ast.expr | None, module: str)
         field = given if isinstance(given, FieldInfo) else FieldInfo(default=given, description=_MEANING)
     try:
         TypeAdapter[Any](Annotated[found, field])  # type: ignore[arg-type]
-    except (PydanticUserError, TypeError):  # what pydantic refuses is told with the line when the file is imported
+    except (
+        PydanticUserError,
+        SchemaError,
+        TypeError,
+        RecursionError,
+    ):  # what pydantic refuses is told with the line when the file is imported
         return Any, FieldInfo(default=... if default is None else None, description=_MEANING)
     return found, field
 
@@ -51,20 +85,30 @@ def _type(annotation: ast.expr | None, module: str) -> Any:
     try:
         return _value(annotation, module)
     except (UnreadableError, TypeError):
-        return ExperimentPath if "Path" in ast.unparse(annotation) else Any
+        return ExperimentPath if mentions(annotation, "Path") else Any
 
 
 def _default(node: ast.expr, module: str) -> Any:
     """Return a plain value, or what `Field` gives."""
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        pass
     match node:
         case ast.Call(func=function, args=given, keywords=named) if dotted_name(module, function) == "pydantic.Field":
-            keywords = {str(one.arg): _default(one.value, module) for one in named}
-            return Field(*(_default(one, module) for one in given), **keywords)
-    raise UnreadableError
+            keywords = {str(one.arg): _literal(one.value) for one in named if one.arg in _FIELD}
+            if len(keywords) < len(named):
+                raise UnreadableError
+            try:
+                return Field(*map(_literal, given), **keywords)
+            except (PydanticUserError, TypeError) as error:
+                raise UnreadableError from error
+    return _literal(node)
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        value = ast.literal_eval(node)
+        repr(value)  # a number of very many digits cannot be written down
+    except (ValueError, TypeError) as error:
+        raise UnreadableError from error
+    return value
 
 
 def _value(node: ast.expr, module: str) -> Any:
@@ -74,7 +118,7 @@ def _value(node: ast.expr, module: str) -> Any:
         case ast.Constant(value=None | EllipsisType() as value):
             return value
         case ast.Name() | ast.Attribute():
-            return _named(dotted_name(module, node) or ast.unparse(node))
+            return _named(dotted_name(module, node) or str(getattr(node, "id", "")))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _either([left, right], module)
         case ast.Subscript(value=of, slice=inside):
@@ -84,29 +128,27 @@ def _value(node: ast.expr, module: str) -> Any:
 
 def _parsed(text: str) -> ast.expr:
     try:
-        return ast.parse(text, mode="eval").body
+        tree = parsed(text, mode="eval")
     except (SyntaxError, ValueError) as error:
         raise UnreadableError from error
+    assert isinstance(tree, ast.Expression)
+    return tree.body
 
 
 def _named(name: str) -> Any:
     module, _, own = name.rpartition(".")
-    if name in _BUILTINS:
-        return getattr(builtins, name)
     if module == "pathlib" and own.endswith("Path"):
         return ExperimentPath
-    if module not in _MODULES or not hasattr(importlib.import_module(module), own):
+    here, names = _KNOWN.get(module, (builtins, ()))
+    if own not in names:
         raise UnreadableError
-    return getattr(importlib.import_module(module), own)
+    return getattr(here, own)
 
 
 def _subscript(of: Any, inside: ast.expr, module: str) -> Any:
     parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
     if of is Literal:
-        try:
-            return Literal[tuple(map(ast.literal_eval, parts))]
-        except ValueError as error:
-            raise UnreadableError from error
+        return Literal[tuple(map(_literal, parts))]
     if of is Union:
         return _either(parts, module)
     if of is Annotated:

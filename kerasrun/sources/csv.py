@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 WHITESPACE = "whitespace"
 AUTO = "auto"
-_SNIFFED = 30
+_SNIFFED, _SNIFFED_OF_LINE = 30, 300
+"""How many lines, and characters of each, Python's Sniffer gets: it takes minutes for a line of many quotes."""
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 2**23
 """How many characters are looked at."""
@@ -170,8 +171,9 @@ def delimiter_of(path: Path, encoding: str, decimal: str) -> str:
         raise unreadable(path, error, "a text file of rows") from error
     if decimal == "." and _divides(lines, ","):
         return ","  # whatever else there is
+    sample = "\n".join(line[:_SNIFFED_OF_LINE].rstrip("\r\n") for line in lines[:_SNIFFED])
     try:
-        sniffed = csv.Sniffer().sniff("".join(lines[:_SNIFFED]), _DELIMITERS).delimiter
+        sniffed = csv.Sniffer().sniff(sample, _DELIMITERS).delimiter
     except csv.Error:
         sniffed = _DELIMITERS[0]
     found = (one for one in (sniffed, *_DELIMITERS) if _divides(lines, one))

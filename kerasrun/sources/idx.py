@@ -31,6 +31,8 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
 
 DIMENSIONS = {"images": 3, "labels": 1}
 _AT_ONCE = 2**20
+_PACKED = 2**15
+"""How many bytes of a gzip file are read at once: what follows a stream is copied once for each that ends."""
 _MORE = 2**16
 """How many trailing bytes are counted."""
 
@@ -187,7 +189,7 @@ class _Unpacked:
 
 def _members(file: _Readable) -> Iterator[bytes]:
     """Give what a gzip file holds, which may be several streams, with zeros behind each."""
-    packed = file.read(_AT_ONCE)
+    packed = file.read(_PACKED)
     while packed:
         stream = zlib.decompressobj(wbits=31)
         while not stream.eof:
@@ -195,13 +197,13 @@ def _members(file: _Readable) -> Iterator[bytes]:
             if not (chunk or packed or stream.eof):
                 raise EOFError("it ends within a stream")
             yield chunk
-            packed = stream.unconsumed_tail or (b"" if stream.eof else file.read(_AT_ONCE))
-        packed, zeros = (stream.unused_data or file.read(_AT_ONCE)), 0
+            packed = stream.unconsumed_tail or (b"" if stream.eof else file.read(_PACKED))
+        packed, zeros = (stream.unused_data or file.read(_PACKED)), 0
         while packed and not (rest := packed.lstrip(b"\0")):
             zeros += len(packed)
             if zeros > _AT_ONCE:
                 raise EOFError(f"more than {_AT_ONCE:,} zeros follow")
-            packed = file.read(_AT_ONCE)
+            packed = file.read(_PACKED)
         packed = rest if packed else b""
 
 

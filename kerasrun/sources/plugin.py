@@ -11,7 +11,7 @@ from pydantic import ValidationError, create_model
 from kerasrun import plugins
 from kerasrun.errors import DataError, KerasrunError, PluginError
 from kerasrun.keras_catalogue import SOURCES, Added, identifiers
-from kerasrun.keras_source import ancestors
+from kerasrun.keras_source import ancestors, mentions
 from kerasrun.reading.data import SPELLINGS, Data
 from kerasrun.sources._array_source import AnyArrays
 
@@ -104,7 +104,7 @@ def keys_of(one: Added) -> dict[str, tuple[ast.expr | None, ast.expr | None, str
         for statement in place.node.body:
             match statement:
                 case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=default):
-                    if "ClassVar" not in ast.unparse(annotation):
+                    if not mentions(annotation, "ClassVar"):
                         found[name] = (annotation, default, place.module)
     return found
 

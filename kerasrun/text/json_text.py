@@ -24,7 +24,7 @@ def parse(content: bytes | str) -> Any:
     text = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
     if len(text) > LARGEST_TEXT:
         raise ValueError(f"has more than {LARGEST_TEXT:,} bytes")
-    if text.count(b"{") + text.count(b"[") > MOST_COLLECTIONS:
+    if (collections := text.count(b"{") + text.count(b"[")) > MOST_COLLECTIONS:
         raise ValueError(f"has more than {MOST_COLLECTIONS:,} lists and objects")
     try:
         value = json.loads(text)
@@ -32,7 +32,7 @@ def parse(content: bytes | str) -> Any:
         raise ValueError("is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"is not JSON ({error})") from error
-    inner, levels = [value], 0
+    inner, levels = [value] if collections > MOST_LEVELS else [], 0
     while inner := [one for outer in inner for one in _within(outer) if isinstance(one, dict | list)]:
         levels += 1
         if levels > MOST_LEVELS:

@@ -19,12 +19,12 @@ _LONGEST_SENTENCE = 4000
 
 @dataclass(frozen=True, eq=False)  # to hash every line would take long
 class Text:
-    """A text that was read: the experiment file, or one `--set key.path=value`."""
+    """A text that was read: an experiment file, or one `--set key.path=value`."""
 
     name: str
     lines: tuple[str, ...]
     order: int = 0
-    """0 for the file; 1, 2, … for what the command line sets."""
+    """0 for the file; -1, -2, … for those that it builds on; 1, 2, … for what the command line sets."""
     before: int = 0
     """How many characters of the first line stand before the YAML."""
 
@@ -42,7 +42,7 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        if self.text.order:
+        if self.text.order > 0:
             return f"{self.text.name}: column {self.column}"
         return f"{self.text.name}:{self.line}:{self.column}"
 

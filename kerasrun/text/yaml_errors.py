@@ -24,6 +24,10 @@ def syntax_problem(error: yaml.MarkedYAMLError, lines: tuple[str, ...], text: Te
             return Problem(place, "", "a tab in the indentation", "expected spaces: YAML does not indent with tabs")
     if "mapping values are not allowed" in problem and ":" not in lines[line - 1][: column - 1]:
         return _misplaced_key(line, lines, text)
+    at = error.problem_mark
+    if at is not None and at.line < len(lines) and lines[at.line][max(0, at.column - 1) :].startswith("${"):
+        place = text.place(at.line + 1, at.column)
+        return Problem(place, "", "'${' inside of braces or brackets", 'expected quotes around it: "${NAME}"')
     if "did not find expected key" in problem and lines[line - 1][column - 1 : column] == ",":
         return Problem(text.place(line, column), "", "a comma after a value", "expected the end of the line")
     for words, (received, expected) in _EXPLAINED.items():

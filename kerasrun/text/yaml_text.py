@@ -22,7 +22,7 @@ MOST_VALUES = 100_000
 """More than any experiment has; aliases of aliases reach it before they fill the memory."""
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DIGITS = r"(?:0|[1-9][0-9]{0,2}(?:_[0-9]{3})+|[1-9][0-9]*)"
 _INTEGER = re.compile(rf"[-+]?{_DIGITS}")
 _FLOAT = re.compile(
@@ -40,11 +40,13 @@ class Node:
     key: Place | None = None
     written: str | None = None
     """An unquoted scalar as it was written: `1.10`, for where text is wanted."""
+    variables: tuple[str, ...] = ()
+    """The environment variables of which it has its value."""
 
 
 def parse(content: str, text: Text, problems: list[Problem], path: Path = ()) -> Node | None:
     """Read one YAML document, the value at `path`; None where what is added to `problems` leaves nothing to read."""
-    strange = _NOT_TEXT.search(content)
+    strange = NOT_TEXT.search(content)
     if strange:
         place = place_of(content, strange.start(), text)
         received = f"the character U+{ord(strange.group()):04X}"
@@ -181,7 +183,7 @@ class _Builder:
             if not isinstance(key, yaml.ScalarNode):
                 self.problem(key, path, "a key that is a list or a mapping", "expected a name, then ':'")
             elif key.tag == _PLAIN and key.value == "<<":
-                merged = self.merged(value, path, above) | merged
+                self.merge(value, path, above, merged)
             elif key.value in found:
                 first = found[key.value].key
                 assert first is not None
@@ -197,18 +199,17 @@ class _Builder:
                 found[key.value] = child
         return found | {key: value for key, value in merged.items() if key not in found}
 
-    def merged(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...]) -> dict[str, Node]:
-        """The mapping, or the mappings, behind `<<`; the first one counts."""
-        found: dict[str, Node] = {}
+    def merge(self, node: yaml.Node, path: Path, above: tuple[yaml.Node, ...], found: dict[str, Node]) -> None:
+        """Add what the mapping, or the mappings, behind `<<` have; the first one counts."""
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(source, yaml.MappingNode):
                 merged = self.build(source, path, above).value
-                found = (merged if isinstance(merged, dict) else {}) | found
+                for key, value in merged.items() if isinstance(merged, dict) else ():
+                    found.setdefault(key, value)
             else:
                 self.problem(
                     source, path, "a merge (<<) of what is no mapping", "expected an alias of a mapping: <<: *name"
                 )
-        return found
 
     def place(self, node: yaml.Node) -> Place:
         return self.text.place(node.start_mark.line + 1, node.start_mark.column + 1)

@@ -43,7 +43,6 @@ class Computation:
         self.model = job.model
         self.labels = job.targets.task.training_labels(job.train, job.targets)
         self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
-        self.fused_steps = FusedSteps
         self.frozen: FrozenPart | None = None
         """The layers that are computed once in this stage."""
         self.budget = 0
@@ -62,12 +61,12 @@ class Computation:
 
     def begin_epoch(self) -> None:
         """Forget what the metrics have counted."""
-        channel.tell(phase="training")
         self.team.say(Order.BEGIN_EPOCH)
         self.model.reset_metrics()
 
     def train(self, batches: Batches, steps: int) -> int | None:
         """Train on the next `steps` batches; return as `FusedSteps`."""
+        channel.tell(phase="training")
         with self.team.together(Order.TRAIN, steps):
             bad = self.fused(batches, steps)
         self.team.step += steps
@@ -104,9 +103,8 @@ class Computation:
     ) -> dict[str, float] | None:
         """Evaluate the examples that validate; arguments and result as of `Evaluator.evaluate`."""
         assert self.evaluator is not None
-        channel.tell(phase="validating")
         with self.team.together(Order.EVALUATE):
-            return self.evaluator.evaluate(stop, see)
+            return self.evaluator.evaluate(_telling("validating", stop), see)
 
     def run_on_examples(self) -> None:
         """Make everything again that was traced with an earlier optimizer and its metrics."""
@@ -148,7 +146,7 @@ class Computation:
             "computes them in each epoch)",
             *(self.frozen.last, examples, examples * self.frozen.example_bytes / 1e6),
         )
-        kept, size = [], self.job.experiment.fit.batch_size
+        kept, size, stop = [], self.job.experiment.fit.batch_size, _telling("freezing", stop)
         with self.team.together(Order.COMPUTE_FROZEN_PART):
             for split in self.job.splits:
                 others = tuple(split.others.values())
@@ -199,18 +197,29 @@ class Computation:
         return not self._of_array and is_array(self._train.inputs)
 
     def _take(self, network: Any) -> None:
-        self.fused = self._sharded(network, self.team.share) if self.team.share else self.fused_steps(network)
+        self.fused = self._sharded(network, self.team.share) if self.team.share else FusedSteps(network)
         self.model.train_function = self.fused.function  # where TensorBoard looks for the graph
 
     def _sharded(self, network: Any, share: Share) -> FusedSteps:
         from kerasrun.engine.sharded_steps import ShardedSteps  # a tenth of a second, which one process does without
 
         rest = network.part.rest if isinstance(network, OnFeatures) else network
-        size = self.job.experiment.fit.batch_size
-        return ShardedSteps(rest, self.model, share, self.team.collectives, size)
+        experiment = self.job.experiment
+        of_batch = (experiment.fit.batch_size, experiment.compress or "float32")
+        return ShardedSteps(rest, self.model, share, self.team.collectives, *of_batch)
 
     def _evaluator(self, validation: Split | None, **on_features: Any) -> Evaluator | None:
         if validation is None:
             return None
         size = self.job.experiment.fit.batch_size
         return Evaluator(self.model, validation, self.job.targets, size, team=self.team, **on_features)
+
+
+def _telling(phase: str, stop: Callable[[], bool]) -> Callable[[], bool]:
+    """Return what is asked between two chunks of batches, so that it tells the parent that they move."""
+
+    def asked() -> bool:
+        channel.tell(phase=phase)
+        return stop()
+
+    return asked

@@ -6,7 +6,6 @@ from typing import Any
 
 from kerasrun import plugins
 from kerasrun.engine.devices import Device
-from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.runs.environment import environment
@@ -48,16 +47,23 @@ def description(
     }
 
 
-def same_in_all(job: Job) -> dict[str, Any]:
+def same_in_all(prepared: Prepared, device: Device) -> dict[str, Any]:
     """Return what must be the same in all processes that train together, by what to call it."""
-    here = environment(Path.cwd())
-    train = job.train
+    train = prepared.train
     return {
-        "experiment": resolved_yaml(job.experiment),
-        "data": [list(job.data.classes), len(train), list(train.inputs.example_shape), str(train.inputs.dtype)],
-        "version of a package": {name: here["versions"][name] for name in ("kerasrun", "keras", "tensorflow", "numpy")},
-        "kind of processor": {name: here["processor"][name] for name in ("architecture", "instruction_sets")},
+        "experiment": resolved_yaml(prepared.experiment),
+        "data": [list(prepared.data.classes), len(train), list(train.inputs.example_shape), str(train.inputs.dtype)],
         "plugin": plugins.checksums(),
-        "kind of device": job.device.kind,
-        "number of threads": dict(job.device.threads),
+        **same_machine(device),
+    }
+
+
+def same_machine(device: Device) -> dict[str, Any]:
+    """Return what must be the same whatever is trained, by what to call it."""
+    here = environment(Path.cwd())
+    return {
+        **{f"version of {name}": here["versions"][name] for name in ("kerasrun", "keras", "tensorflow", "numpy")},
+        "kind of processor": {name: here["processor"][name] for name in ("architecture", "instruction_sets")},
+        "kind of device": device.kind,
+        "number of threads": dict(device.threads),
     }

@@ -21,6 +21,7 @@ def follow(job: Job) -> int:
             order, first, second = job.team.next_order()
             match order:
                 case Order.END:
+                    channel.tell(phase="ending")
                     return int(first)
                 case Order.SHARE_STATE:
                     computation.share_state()

@@ -37,6 +37,7 @@ from kerasrun.training.stopping.signals import StopRequest
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
 from kerasrun.workers import channel
+from kerasrun.workers.child_processes import exit_code
 
 logger = logging.getLogger("kerasrun")
 
@@ -271,6 +272,7 @@ class TrainingLoop:
                 self._save()
                 if self.stop or pause:
                     raise self._stopped()
+        channel.tell(phase="saving")  # and what else it does alone at the end of an epoch
         self.fingerprint.require()
         self.computation.check_state(self._global_step())
         ending = time.perf_counter()
@@ -317,6 +319,7 @@ class TrainingLoop:
         logs["learning_rate"] = self._learning_rate()
         # An epoch that does not validate has no value to compare.
         is_best = self.best.monitor in logs and self.best.improves(epoch, logs[self.best.monitor])
+        channel.tell(phase="saving")
         if is_best:
             self.writer.save_model(self.run.best_model, epoch + 1, logs)
         return is_best
@@ -405,6 +408,7 @@ class TrainingLoop:
         self.writer.save_model(self.run.last_model, self.position.epoch, self.writer.logs_of(self.position.epoch))
 
     def _save(self, callback_values: list[dict[str, Any]] | None = None) -> None:
+        channel.tell(phase="saving")
         if self.has_stepped:
             self.fingerprint.require()
         self.writer.wait_for_checkpoint()
@@ -455,7 +459,7 @@ class TrainingLoop:
         number = self.stop.signal
         if number is None:
             return Paused(f"paused after {place}: the time limit of {self.limit} is near; {saved}")
-        return Interrupted(f"stopped by {signals.name(number)} after {place}; {saved}", signals.exit_code(number))
+        return Interrupted(f"stopped by {signals.name(number)} after {place}; {saved}", exit_code(number))
 
     def _examples_seen(self) -> int:
         """Return the number of examples that trained in this epoch."""

@@ -3,12 +3,14 @@
 Light to import: everything in the file is checked before TensorFlow is loaded.
 """
 
+import base64
 import contextlib
 import csv
 import io
 import logging
 import math
 import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,31 +22,38 @@ from kerasrun.engine.devices import Device
 from kerasrun.engine.errors import explained
 from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
-from kerasrun.errors import CheckpointError, DeviceError, ModelError
-from kerasrun.experiment.changes import check_changes
-from kerasrun.experiment.load import Loaded, load
+from kerasrun.errors import CheckpointError, DeviceError, ModelError, WorkersError
+from kerasrun.experiment.changes import allowed_changes, check_changes
+from kerasrun.experiment.load import Loaded, load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
 from kerasrun.reading.data import Split
 from kerasrun.regular_files import read_bytes
+from kerasrun.run_files import RunFile, name_of_runs
 from kerasrun.runs import atomic, checkpoints, directory, recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
+from kerasrun.sources.plugin import kind_names as plugin_sources
+from kerasrun.stderr import plain
 from kerasrun.training.description import description, same_in_all
 from kerasrun.training.overview import overview
 from kerasrun.training.ownership import owned
-from kerasrun.training.resuming import branching, compatibility, fingerprint
+from kerasrun.training.resuming import branching, compatibility, fingerprint, same_experiment
 from kerasrun.training.resuming.branching import Branch, Origin
 from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
-from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
+from kerasrun.workers.arrival import failure_told, run_of_leader
+from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop
 
 logger = logging.getLogger("kerasrun")
+
+_NEW, _FINISHED = {"new": True}, {"finished": True}
+"""What rank 0 gives in place of a run, where `train --resume` begins one, or has nothing left to do."""
 
 
 def train(
@@ -55,8 +64,11 @@ def train(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    number: int | None = None,
+    resume: bool = False,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
-    """Train the experiment in `file` and return its new run; None in a process that follows another one.
+    """Train the experiment in `file` and return its run; None in a process that follows another one.
 
     Args:
         overrides: `key.path=value`, as after `--set`.
@@ -65,20 +77,45 @@ def train(
         trust: run code that a model file brings; `run.json` says so.
         shards: into how many parts each batch is cut, for several processes to share; by default one for each process
             that `TF_CONFIG` names.
+        number: the number of the new run; by default the next one of its name.
+        resume: go on with the newest run of this experiment in `output`, leave it as it is if it is finished, and begin
+            a new one only where there is none.
+        start_timeout: for how many seconds these processes wait for each other.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
     """
-    begun, place = time.monotonic(), place_here()
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
-    if not _leads(job):
+    begun, place = time.monotonic(), place_here(start_timeout)
+    earlier: RunDirectory | None = None
+    given: Mapping[str, Any] = _NEW
+    with failure_told(place):
+        loaded = load(file, overrides)
+        asked = same_experiment.asked(loaded.experiment, branch)
+        if resume and place.leads:
+            earlier = same_experiment.find(loaded.experiment, asked, Path(output), place, shards)
+        if resume and place.count > 1 and earlier is None:
+            given = run_of_leader(place, _NEW if place.leads else None)
+    if earlier is not None:
+        return _gone_on(earlier, loaded, place, trust=trust, start_timeout=start_timeout)
+    with failure_told(place):
+        if given != _NEW:
+            _follow_resumed(given, place, trust=trust)
+            return None
+        origin = branching.find(branch, trust=trust) if branch else None
+        job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    if not place.leads:  # on a machine of its own: this user has named them there too
+        known_plugins.remember(plugins.checksums())
+    if not leads(job):
         return None
-    with job.team.led(), owned(directory.create(Path(output), job.experiment.name)) as status:
+    new = directory.create(Path(output), job.experiment.name, number, **{same_experiment.KEY: asked})
+    with job.team.led(), owned(new) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
         atomic.write_text(run.experiment_file, loaded.text)
+        bases = {f"{number}-{name_of_runs(one.path.name)}": one for number, one in enumerate(loaded.bases, 1)}
+        for name, base in bases.items():
+            atomic.write_text(run.bases / name, base.text)
         for plugin in plugins.in_use():
             atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
         known_plugins.remember(plugins.checksums())
@@ -87,13 +124,28 @@ def train(
             atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
-        where = {"file": str(Path(file).absolute()), "error": None}
-        run.update_run(**said, **where, **begun_with, **trusted, jit_compile=job.model.jit_compile)
+        where = {"file": str(Path(file).absolute()), "bases": {name: str(base.path) for name, base in bases.items()}}
+        run.update_run(**said, **where, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
+
+
+def _gone_on(
+    earlier: RunDirectory, loaded: Loaded, place: Place, *, trust: bool, start_timeout: float
+) -> RunDirectory | None:
+    """Go on with a run of the experiment, with what a resume may change as the file says it now."""
+    record = recovery.read(earlier)
+    content = record.content
+    changes = allowed_changes(parse(record.resolved, earlier.resolved_file).experiment, loaded.experiment)
+    if content["status"] != "finished" or any("epochs=" in change for change in changes):
+        return resume(earlier, overrides=changes, trust=trust, start_timeout=start_timeout)
+    if place.count > 1:
+        run_of_leader(place, _FINISHED)
+    logger.info("%s is finished: %s; nothing to do", earlier, content["reason"])
+    return earlier
 
 
 def resume(
@@ -102,27 +154,30 @@ def resume(
     overrides: Sequence[str] = (),
     accept_changes: bool = False,
     trust: bool = False,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> RunDirectory | None:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
-    A process that follows another one reads the run directory, never writes there, and returns None.
+    A process that follows another one is given what it needs by rank 0, which alone has the run directory; it returns
+    None.
 
     Args:
         overrides: as for `train`, but only what leaves the finished steps true may change.
         accept_changes: go on although the data, the versions or the machine are not what they were when the run began,
             so that it will not end with the same bits; `run.json` says so.
         trust: run code that the run brings.
+        start_timeout: as for `train`.
 
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
     """
-    begun = time.monotonic()
-    run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    place = place_here()
-    if not place.leads:
-        _follow_resumed(run, overrides, place, trust=trust)
-        return None
-    with owned(run) as status, contextlib.ExitStack() as led:
+    begun, place = time.monotonic(), place_here(start_timeout)
+    with failure_told(place):
+        if not place.leads:
+            _follow_resumed(run_of_leader(place), place, trust=trust)
+            return None
+        run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
+    with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -130,17 +185,21 @@ def resume(
         checkpoint = checkpoints.newest(run)
         for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
             logger.warning("%s", note)
-        loaded = load(run.resolved_file, overrides)
+        loaded = load(run.resolved_file, overrides, alone=True)
         recorded: Mapping[str, Any] = {"shards": 1, **described(run.read_run(), run.run_file)}
-        _say_what_was_edited(run, recorded.get("file"))
-        before = load(run.resolved_file).experiment if overrides else loaded.experiment
+        _say_what_was_edited(run, recorded)
+        before = load(run.resolved_file, alone=True).experiment if overrides else loaded.experiment
         check_changes(before, loaded.experiment)
         check_epochs(before, loaded.experiment, checkpoint.progress)
         best = best_model(run, loaded.experiment, checkpoint)
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
-        shards = shards_of(recorded, place)
+        shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
             return run
+        if place.count > 1:
+            run_of_leader(place, _given(loaded, recorded, shards, overrides))
+        if loaded.experiment.data.kind in plugin_sources():
+            plugins.require_of_run(run.root, trust=trust)  # to open the data is to run it
         prepared = prepare(loaded, trust=trust, place=place)
         device = start_device(
             prepared.experiment, recorded["device"]["threads"], recorded["variables"], place=place, shards=shards
@@ -152,7 +211,7 @@ def resume(
         accepted = compatibility.check(run, recorded, now, accept=accept_changes, step=checkpoint.step, lost=best.lost)
         plugins.require_of_run(run.root, trust=trust)
         job = build(prepared, device, shards=shards)
-        _leads(job)
+        leads(job)
         led.enter_context(job.team.led())
         loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun))
         if overrides:
@@ -182,17 +241,19 @@ def dry_run(
     branch: Branch | None = None,
     trust: bool = False,
     shards: int | None = None,
+    start_timeout: float = SECONDS_TO_COME,
 ) -> None:
     """Do all that an epoch does, on one batch to train and one to validate, a save and a restore; then remove it.
 
     Arguments as for `train`.
     """
-    loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
-    place = place_here()
-    job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
+    place = place_here(start_timeout)
+    with failure_told(place):
+        loaded, origin = load(file, overrides), branching.find(branch, trust=trust) if branch else None
+        job = _new_job(loaded, origin, trust=trust, place=place, shards=shards)
     if job.validation is not None:
         job = replace(job, validation=first(job.validation, job.experiment.fit.batch_size))
-    if not _leads(job):
+    if not leads(job):
         return
     with job.team.led(), atomic.temporary_folder(Path(output), ".dry-run-") as private:
         loop = loop_for(directory.create(private, job.experiment.name), job)
@@ -200,24 +261,46 @@ def dry_run(
             loop.try_one_batch()
 
 
-def shards_of(recorded: Mapping[str, Any], place: Place) -> int:
+def shards_of(recorded: Mapping[str, Any], workers: int) -> int:
     """Return into how many parts the batches of a run are cut: as before, if the processes can share those."""
-    workers, shards = place.count, recorded.get("shards", 1)
+    shards: int = recorded.get("shards", 1)
     return workers if shards % workers else shards
 
 
-def _follow_resumed(run: RunDirectory, overrides: Sequence[str], place: Place, *, trust: bool) -> None:
-    recorded = described(run.read_run(), run.run_file)
+def _given(loaded: Loaded, recorded: Mapping[str, Any], shards: int, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return what the other processes need of a run to go on with it, as plain values."""
+    return {
+        "resolved": loaded.text,
+        "overrides": [*overrides],
+        "plugins": {one.path.name: base64.b64encode(one.content).decode() for one in plugins.in_use()},
+        "threads": recorded["device"]["threads"],
+        "variables": recorded["variables"],
+        "shards": shards,
+    }
+
+
+def _follow_resumed(given: Mapping[str, Any], place: Place, *, trust: bool) -> None:
+    """Train what rank 0 has given, by `_given`, unless it has nothing left to train."""
+    if given == _FINISHED:
+        return
+    # Code that came through the network is code of a run: it is only run where this user has begun that, or trusts it.
+    with tempfile.TemporaryDirectory(prefix="kerasrun-of-rank-0-") as private:
+        received = RunDirectory(Path(private).resolve())
+        received.plugins.mkdir()
+        for name, content in given["plugins"].items():
+            if Path(name).name != name:
+                raise WorkersError(f"rank 0 gives a plugin called {plain(name)}, which is no name of a file alone")
+            (received.plugins / name).write_bytes(base64.b64decode(content))
+        loaded = parse(given["resolved"], received.resolved_file, given["overrides"], alone=True)
+        plugins.require_of_run(received.root, trust=trust)  # here, so that who is asked can read the file
+    prepared = prepare(loaded, trust=trust, place=place)
     device = start_device(
-        load(run.resolved_file).experiment, recorded["device"]["threads"], recorded["variables"], place=place
+        prepared.experiment, given["threads"], given["variables"], place=place, shards=given["shards"]
     )
-    # Rank 0, which has joined by now, may have put the file back as it was at the checkpoint.
-    prepared = prepare(load(run.resolved_file, overrides), trust=trust, place=place)
-    plugins.require_of_run(run.root, trust=trust)
-    _leads(build(prepared, device, shards=shards_of(recorded, place)))
+    leads(build(prepared, device, shards=given["shards"]))
 
 
-def _leads(job: Job) -> bool:
+def leads(job: Job) -> bool:
     """Return whether this process trains the run; else do what the one says that does, until its end.
 
     Raises:
@@ -228,7 +311,7 @@ def _leads(job: Job) -> bool:
     from kerasrun.training.follower import follow
 
     with job.team.losses_explained():
-        job.team.require_equal(same_in_all(job))
+        job.team.require_equal(same_in_all(job, job.device))
     if not job.team.leads:
         with explained(job), job.team.losses_explained():
             code = follow(job)
@@ -311,19 +394,23 @@ def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "Tr
     return loop.TrainingLoop(run, job, limit)
 
 
-def _say_what_was_edited(run: RunDirectory, file: str | None) -> None:
-    """Say that the experiment file is not what the run began with, since the run keeps its own copy."""
-    try:
-        if file is None or read_bytes(Path(file)) == read_bytes(run.experiment_file):
-            return
-    except (OSError, ValueError):  # moved or removed since, or no name of a file: nobody expects it to count
+def _say_what_was_edited(run: RunDirectory, recorded: Mapping[str, Any]) -> None:
+    """Say which files of the experiment are not what the run began with, since the run keeps its own copies."""
+    if (file := recorded.get("file")) is None:
         return
-    # Its content is not shown: a run of someone else may name any file of this machine.
-    logger.warning(
-        "%s was edited after this run began, which does not change it: the run goes on with its own copy. "
-        "What differs: diff %s %s\nTo train what the file says now: kerasrun train %s",
-        *(file, shlex.quote(str(run.experiment_file)), *[shlex.quote(str(file))] * 2),
-    )
+    copies = {run.below(RunFile.BASES, name): path for name, path in recorded.get("bases", {}).items()}
+    for copy, path in {run.experiment_file: file, **copies}.items():
+        try:
+            if read_bytes(Path(path)) == read_bytes(copy):
+                continue
+        except (OSError, ValueError):  # moved or removed since, or no name of a file: nobody expects it to count
+            continue
+        # Its content is not shown: a run of someone else may name any file of this machine.
+        logger.warning(
+            "%s was edited after this run began, which does not change it: the run goes on with its own copy. "
+            "What differs: diff %s %s\nTo train what the file says now: kerasrun train %s",
+            *(path, *(shlex.quote(str(one)) for one in (copy, path, file))),
+        )
 
 
 def _to_its_end(run: RunDirectory, job: Job, loop: "TrainingLoop", begin: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Check whether this machine gives the same bits: some steps of an experiment, trained twice and once cut and resumed.
+"""Check whether machines give the same bits: some steps of an experiment, trained twice and once cut and resumed.
 
 Light to import: the training is done by processes of their own (`kerasrun.training.trial`), as a resume is one.
 """
@@ -17,20 +17,24 @@ from typing import Any
 import numpy as np
 
 from kerasrun import errors, plugins
-from kerasrun.engine.child_processes import deaf_children
-from kerasrun.errors import OutOfMemoryError
+from kerasrun.errors import KerasrunError, OutOfMemoryError
 from kerasrun.experiment.load import load, parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.experiment.units import duration
 from kerasrun.report import plain
 from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, open_run
+from kerasrun.training.train import shards_of
+from kerasrun.workers.child_processes import deaf_children
+from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
 
 logger = logging.getLogger("kerasrun")
 
 EXPERIMENT, SETTINGS, ERROR = "experiment.yaml", "settings.json", "error.json"
 """The names of the files that this process and those that train leave for each other."""
 METRICS = "metrics.csv"
+ALONE = "alone"
+"""The trial that one process does where several do the others."""
 
 Digests = Mapping[str, str]
 """sha256 of every variable, by name."""
@@ -55,6 +59,9 @@ class Verification:
 
     device: str
     deterministic: bool
+    workers: int
+    shards: int
+    """Into how many parts each batch was cut."""
     steps: int
     cut: int
     """After how many steps one training was cut."""
@@ -70,9 +77,14 @@ class Verification:
 
     def to_text(self) -> str:
         if self.exact:
+            twice, cut = f"{self.steps} steps trained twice", f"once cut after step {self.cut} and resumed"
+            how, shards = f"{twice}, and {cut},", ""
+            if self.workers > 1:
+                how = f"{twice} by {self.workers} workers, {cut}, and once by one process,"
+                shards = f"{self.shards} shards, "
             return (
-                f"this machine keeps the promise: {self.steps} steps trained twice, and once cut after step {self.cut} "
-                f"and resumed, gave the same bits ({self.variables} variables, {self.device})"
+                f"this machine keeps the promise: {how} gave the same bits "
+                f"({shards}{self.variables} variables, {self.device})"
             )
         return "\n".join(
             f"{one.training}: {one.variable} differs first, {one.when}"
@@ -98,17 +110,25 @@ def verify(
     steps: int = 20,
     trust: bool = False,
     output: str | Path = Path("runs"),
-) -> Verification:
+    workers: int = 1,
+    shards: int | None = None,
+) -> Verification | None:
     """Train at least `steps` steps of an experiment twice, and once cut and resumed, and compare every variable.
 
     The steps are taken in short epochs on as many of the training examples as they need, so that the end of an epoch,
     validation and callbacks are tried as well.
+
+    Of several processes that TF_CONFIG names each takes its part; rank 0 compares, and the others return None.
 
     Args:
         target: an experiment file, or a run, which is left as it is: its threads and environment variables count.
         overrides: `key.path=value`, as after `--set`.
         trust: run code that a model file or a run brings.
         output: the folder of runs; beside it lies what is written meanwhile.
+        workers: how many processes to begin for each training, by default one for each of several GPUs that the
+            experiment names. Where several train, one process trains too, which must give the same bits.
+        shards: into how many parts each batch is cut; by default as a run's, if the workers can share those, or else
+            one for each worker.
 
     Raises:
         KerasrunError: if the experiment cannot be trained, or a callback ends it before so many steps.
@@ -121,21 +141,33 @@ def verify(
         for note in record.notes:
             logger.warning("%s; kerasrun resume %s puts it back", note, run)
         recorded = record.content
-        experiment = parse(record.resolved, run.resolved_file, overrides).experiment
+        experiment = parse(record.resolved, run.resolved_file, overrides, alone=True).experiment
         plugins.require_of_run(run.root, trust=trust)
     else:
         experiment = load(path, overrides).experiment
-    logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)
+    place = place_here() if workers == 1 else ONE_PROCESS
+    devices = experiment.device if isinstance(experiment.device, tuple) else ()
+    if place.count == workers == 1 < len(devices):
+        workers = len(devices)
+    together = max(workers, place.count)
+    shards = shards or shards_of(recorded, together)
+    trainings = [(("once", "again"), "trained twice"), (("cut",), "cut"), (("resumed",), "resumed")]
+    if together == 1:
+        logger.info("training some %d steps twice, and once cut: TensorFlow starts three times", steps)
+    else:
+        logger.info("training some %d steps by %d workers, twice and once cut, and then by one", steps, together)
+        if place.leads:
+            trainings.append(((ALONE,), "trained by one process"))
     with atomic.temporary_folder(Path(output), ".verify-") as folder:
         atomic.write_text(folder / EXPERIMENT, resolved_yaml(experiment))
         threads, variables = recorded.get("device", {}).get("threads"), recorded.get("variables")
         settings = {"steps": steps, "trust": trust, "threads": threads, "variables": variables}
-        atomic.write_json(folder / SETTINGS, settings)
-        for trials, done in ((("once", "again"), "trained twice"), (("cut",), "cut"), (("resumed",), "resumed")):
+        atomic.write_json(folder / SETTINGS, {**settings, "workers": workers, "shards": shards, "devices": devices})
+        for trials, done in trainings:
             begin = time.perf_counter()
-            _train(folder, trials)
+            _train(folder, trials, place)
             logger.info("%s in %s", done, duration(time.perf_counter() - begin))
-        return compared(folder)
+        return compared(folder) if place.leads else None
 
 
 def first_difference(reference: Records, other: Records) -> tuple[str, str] | None:
@@ -149,7 +181,7 @@ def first_difference(reference: Records, other: Records) -> tuple[str, str] | No
     return None
 
 
-def _train(folder: Path, trials: Sequence[str]) -> None:
+def _train(folder: Path, trials: Sequence[str], place: Place) -> None:
     """
     Raises:
         KerasrunError: the one that ended training in that process.
@@ -180,17 +212,21 @@ def _train(folder: Path, trials: Sequence[str]) -> None:
         raise OutOfMemoryError(
             "the system ended the process that trained, most likely for want of memory: try a smaller fit.batch_size"
         )
+    if process.returncode and not place.leads:
+        raise KerasrunError(said or f"{place.named(0)} has failed, and says there why")
     if process.returncode:
         raise RuntimeError(f"the process that trained ended with {process.returncode}:\n{said}")
 
 
 def compared(folder: Path) -> Verification:
-    """Compare what the four trials in a folder have written down."""
+    """Compare what the trials in a folder have written down."""
     once, again, cut, resumed = (_result(folder, trial) for trial in ("once", "again", "cut", "resumed"))
     trainings = {
         "trained again": ("again", again["records"]),
         f"cut after step {cut['steps']} and resumed": ("resumed", [*cut["records"], *resumed["records"]]),
     }
+    if once["workers"] > 1:
+        trainings["trained by one process"] = (ALONE, _result(folder, ALONE)["records"])
     differences = [
         Difference(training, variable, when, _largest_difference(folder, trial, variable))
         for training, (trial, records) in trainings.items()
@@ -202,6 +238,8 @@ def compared(folder: Path) -> Verification:
     return Verification(
         device=once["device"],
         deterministic=once["deterministic"],
+        workers=once["workers"],
+        shards=once["shards"],
         steps=once["steps"],
         cut=cut["steps"],
         variables=len(once["records"][0][1]),

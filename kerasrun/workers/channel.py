@@ -3,8 +3,12 @@
 | message | when |
 | --- | --- |
 | `{"alive": true}` | at once, and then every second, from a thread |
-| `{"phase": "starting"}`, `"training"`, `"validating"`, `"saving"`, `"ending"` | when it begins |
+| `{"phase": "training"}`, `"validating"` | before each chunk of batches |
+| `{"phase": "freezing"}` | the same, where frozen layers are computed once |
+| `{"phase": "saving"}` | by rank 0, when it begins to do alone what the others wait for |
+| `{"phase": "ending"}` | by the others, when rank 0 has no more for them to do |
 | `{"step": 120, "epoch": 3}` | after each chunk of steps |
+| `{"missed": "…"}` | before it ends because it misses another one: how it noticed that |
 | `{"run": "runs/x-1"}` | by rank 0, as soon as the run directory is its own |
 | `{"saved": 120}` | by rank 0, when a checkpoint is on disk, and for the one at which a resume begins |
 
@@ -13,10 +17,12 @@ The format is kerasrun's own; `kerasrun/workers/parent.py` reads it. It is neith
 
 import json
 import os
+import stat
 import threading
 import time
 
-from kerasrun.errors import LostWorkerError
+from kerasrun.errors import LostWorkerError, WorkersError
+from kerasrun.text.problems import shown
 
 VARIABLE = "KERASRUN_CHANNEL"
 """The environment variable with the number of the descriptor to write to."""
@@ -48,11 +54,19 @@ class Channel:
         process asks once.
 
         Raises:
-            ValueError: if the variable is not a number.
-            OSError: if the descriptor is not open.
+            WorkersError: if the variable does not name a pipe.
         """
-        descriptor = os.environ.pop(VARIABLE, None)
-        return None if descriptor is None else cls(int(descriptor))
+        written = os.environ.pop(VARIABLE, None)
+        if written is None:
+            return None
+        try:
+            descriptor = int(written)
+            is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        except (ValueError, OverflowError, OSError):
+            is_pipe = False
+        if not is_pipe:
+            raise WorkersError(f"{VARIABLE}={shown(written)} names no open pipe; unset it: --workers sets it")
+        return cls(descriptor)
 
     def tell(self, **message: bool | int | str) -> None:
         """Write a message; any thread may. Where the parent is gone, the process ends here."""

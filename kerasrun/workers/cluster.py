@@ -12,10 +12,11 @@ import re
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasrun.errors import WorkersError
+from kerasrun.text.problems import shown
 
 ADDRESS = re.compile(
     r"(?P<host>\[[^\[\]\s]+\]|[^\[\]\s:/]+):(?P<port>[0-9]{1,9})"
@@ -31,6 +32,13 @@ SLURM_PORTS = range(12000, 30000)
 PORTS_OF_A_JOB = 64
 """How many ports lie between the first one of a job and that of the next job."""
 
+LOOPBACK = "127.0.0.1"
+MOST_PROCESSES = 2**16
+"""More are a mistake: "n[0-999999999]" would fill the memory before anything shows it."""
+SECONDS_TO_COME = 300
+"""How long to wait for a process: machines fetch images of containers, and read their data, some minutes faster or
+slower."""
+
 BLOCKS = "start the tasks by `srun --distribution=block`"
 
 
@@ -42,11 +50,13 @@ class Place:
         rank: its number, from 0.
         count: how many processes there are.
         addresses: "host:port" of every process, in the order of ranks.
+        seconds_to_come: how long the processes wait for each other before they train.
     """
 
     rank: int
     count: int
     addresses: tuple[str, ...]
+    seconds_to_come: float = SECONDS_TO_COME
 
     @property
     def leads(self) -> bool:
@@ -57,6 +67,11 @@ class Place:
     def host(self) -> str:
         """Return the host of this process, as it is written in its address."""
         return _host(self.addresses[self.rank])
+
+    @property
+    def is_on_one_machine(self) -> bool:
+        """Return whether all processes are called by the address that nobody else reaches."""
+        return all(_host(address) == LOOPBACK for address in self.addresses)
 
     @property
     def count_on_host(self) -> int:
@@ -76,17 +91,26 @@ ONE_PROCESS = Place(0, 1, ("",))
 """The place of a process that trains without others."""
 
 
-def place_here() -> Place:
+def place_here(seconds_to_come: float = SECONDS_TO_COME) -> Place:
     """Return the place of this process by its environment: TF_CONFIG, and without it that of a process alone.
 
     Raises:
         WorkersError: as `from_tf_config`.
     """
-    return from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS
+    return replace(from_tf_config(os.environ.get("TF_CONFIG")) or ONE_PROCESS, seconds_to_come=seconds_to_come)
 
 
 def _host(address: str) -> str:
     return address.rpartition(":")[0]
+
+
+def _is_name(host: str) -> bool:
+    """Return whether a host of this name can be looked for: its parts have 1 to 63 characters that can be written."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def from_tf_config(text: str | None) -> Place | None:
@@ -146,6 +170,8 @@ def _address(job: str, index: int, address: Any) -> str:
     match = ADDRESS.fullmatch(address) if isinstance(address, str) else None
     if match is None:
         raise _tf_config_error(f'has the address {address!r} for {job} {index}, which must be "host:port"')
+    if not _is_name(match["host"]):
+        raise _tf_config_error(f"has the address {address!r} for {job} {index}, whose host is no name")
     if not 1 <= int(match["port"]) <= 65535:
         raise _tf_config_error(f"has the port {match['port']} for {job} {index}, which must be in 1 to 65535")
     return match[0]
@@ -189,6 +215,8 @@ def from_slurm(environment: Mapping[str, str]) -> Place:
     )
     own_node = _variable(environment, "SLURMD_NODENAME")
     nodes, counts = _nodes(environment, count)
+    if unknown := [node for node in nodes if not _is_name(node)]:
+        raise _slurm_error(f"SLURM_STEP_NODELIST names {unknown[0]!r}, which is no host")
     if rank >= count:
         raise _slurm_error(f"SLURM_PROCID is {rank}, SLURM_STEP_NUM_TASKS is {count}")
     _check_distribution(environment.get("SLURM_DISTRIBUTION", ""), counts)
@@ -238,36 +266,44 @@ def _hosts(listed: str) -> list[str]:
     The format is that of `scontrol show hostnames` (https://slurm.schedmd.com/scontrol.html#OPT_hostnames). Of several
     brackets in a name the last one runs fastest.
     """
-    names = re.findall(r"((?:[^\[\],]|\[[^\[\]]*\])+)(?:,|$)", listed)
-    if ",".join(names) != listed:
-        raise _slurm_error(f"SLURM_STEP_NODELIST is {listed!r}, which is no list of nodes")
-    hosts = []
-    for name in names:
-        parts = re.split(r"[\[\]]", name)  # what is in brackets has an odd position
+    name = r"(?:[^\[\],]|\[[^\[\]]*+\])++"
+    if not re.fullmatch(f"{name}(?:,{name})*+", listed):
+        raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, which is no list of nodes")
+    hosts: list[str] = []
+    for one in re.findall(name, listed):
+        parts = re.split(r"[\[\]]", one)  # what is in brackets has an odd position
         choices = [_numerals(part, listed) if at % 2 else [part] for at, part in enumerate(parts)]
-        hosts += ["".join(chosen) for chosen in itertools.product(*choices)]
+        hosts += map("".join, itertools.islice(itertools.product(*choices), MOST_PROCESSES + 1))
+        if len(hosts) > MOST_PROCESSES:
+            raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, more than {MOST_PROCESSES:,} nodes")
     return hosts
 
 
 def _numerals(ranges: str, listed: str) -> list[str]:
     """Return what stands for brackets: "08-10,2" are 08, 09, 10, 2."""
-    numerals = []
+    numerals: list[str] = []
     for one in ranges.split(","):
         match = re.fullmatch("([0-9]{1,9})(?:-([0-9]{1,9}))?", one)
         if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise _slurm_error(f"SLURM_STEP_NODELIST is {listed!r}, in which {one!r} is no range")
+            raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, in which {shown(one)} is no range")
         first, last = match[1], match[2] or match[1]
+        if len(numerals) + int(last) - int(first) >= MOST_PROCESSES:
+            raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, more than {MOST_PROCESSES:,} nodes")
         numerals += [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
     return numerals
 
 
 def _tasks_per_node(text: str) -> list[int]:
     """Return the number of tasks of each node: "2(x3),1" are 2, 2, 2, 1."""
-    counts = []
+    counts: list[int] = []
     for one in text.split(","):
         match = re.fullmatch(r"([0-9]{1,9})(?:\(x([0-9]{1,9})\))?", one)
         if match is None:
-            raise _slurm_error(f"SLURM_STEP_TASKS_PER_NODE is {text!r}, in which {one!r} is no number of tasks")
+            raise _slurm_error(
+                f"SLURM_STEP_TASKS_PER_NODE is {shown(text)}, in which {shown(one)} is no number of tasks"
+            )
+        if len(counts) + int(match[2] or 1) > MOST_PROCESSES:
+            raise _slurm_error(f"SLURM_STEP_TASKS_PER_NODE is {shown(text)}, more than {MOST_PROCESSES:,} nodes")
         counts += [int(match[1])] * int(match[2] or 1)
     return counts
 
@@ -306,5 +342,5 @@ def free_addresses(count: int) -> tuple[str, ...]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(f"127.0.0.1:{one.getsockname()[1]}" for one in sockets)
+            one.bind((LOOPBACK, 0))
+        return tuple(f"{LOOPBACK}:{one.getsockname()[1]}" for one in sockets)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasrun.workers.arrival import hear_this_machine_alone
 from kerasrun.workers.cluster import Place
 
 _SECONDS_TO_JOIN = 60
@@ -36,14 +37,15 @@ def join(place: Place) -> None:
     """
     cluster = tf.train.ClusterSpec({"worker": list(place.addresses)})
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, task_type="worker", task_id=place.rank)
-    handler = signal.getsignal(signal.SIGTERM)  # None: one that is not Python's, and cannot be set here
     signal.alarm(_SECONDS_TO_JOIN)
     try:
         tf.distribute.MultiWorkerMirroredStrategy(resolver)
     finally:
         signal.alarm(0)
-        if handler is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # set in C again
+    if place.is_on_one_machine:
+        hear_this_machine_alone(int(place.addresses[place.rank].rpartition(":")[2]))
 
 
 def is_loss(error: BaseException) -> bool:
@@ -63,10 +65,14 @@ class Collectives(Protocol):
     def gather(self, rows: tf.Tensor) -> tf.Tensor:
         """Return the rows of all processes in the order of ranks; the tensor of each has the same shape."""
 
-    def sum_in_order(self, rows: tf.Tensor) -> tf.Tensor:
+    def sum_in_order(self, rows: tf.Tensor, sent_as: str = "float32") -> tf.Tensor:
         """Return the sum of the rows of all processes, (numbers,) of (shards of this process, numbers).
 
         They are added in the order of the shards, so that the bits do not depend on who has which.
+
+        Args:
+            rows: float32, as which they are added.
+            sent_as: what rows and sum are rounded to, also where nothing is sent.
         """
 
 
@@ -76,8 +82,9 @@ class Alone:
     def gather(self, rows: tf.Tensor) -> tf.Tensor:
         return rows
 
-    def sum_in_order(self, rows: tf.Tensor) -> tf.Tensor:
-        return tf.add_n(tf.unstack(rows))
+    def sum_in_order(self, rows: tf.Tensor, sent_as: str = "float32") -> tf.Tensor:
+        added = tf.add_n(tf.unstack(_received(tf.cast(rows, sent_as))))
+        return _received(tf.cast(added, sent_as))
 
 
 class Processes:
@@ -90,20 +97,22 @@ class Processes:
         self._functions: dict[Any, Any] = {}
 
     def gather(self, rows: tf.Tensor) -> tf.Tensor:
+        # TensorFlow gathers no bfloat16.
+        sent = tf.bitcast(rows, tf.float16) if rows.dtype == tf.bfloat16 else rows
         with tf.device(self.device):
-            of_all = tf.raw_ops.CollectiveGatherV2(input=rows, **self._arguments())
-        return tf.ensure_shape(of_all, [self.workers * rows.shape[0], *rows.shape[1:]])
+            of_all = tf.raw_ops.CollectiveGatherV2(input=sent, **self._arguments())
+        return tf.bitcast(tf.ensure_shape(of_all, [self.workers * rows.shape[0], *rows.shape[1:]]), rows.dtype)
 
-    def sum_in_order(self, rows: tf.Tensor) -> tf.Tensor:
+    def sum_in_order(self, rows: tf.Tensor, sent_as: str = "float32") -> tf.Tensor:
         # Each process adds up a part of the numbers of all shards, and tells the others: as many bytes as a ring.
         own, numbers = rows.shape
         each = -(-numbers // self.workers)
-        padded = tf.pad(rows, [[0, 0], [0, each * self.workers - numbers]])
+        padded = tf.pad(tf.cast(rows, sent_as), [[0, 0], [0, each * self.workers - numbers]])
         parts = tf.transpose(tf.reshape(padded, [own, self.workers, each]), [1, 0, 2])
         with tf.device(self.device):
             of_all = tf.raw_ops.CollectiveAllToAllV2(input=parts, **self._arguments())
-        added = tf.add_n(tf.unstack(tf.reshape(of_all, [self.workers * own, each])))
-        return self.gather(added)[:numbers]
+        added = tf.add_n(tf.unstack(_received(tf.reshape(of_all, [self.workers * own, each]))))
+        return _received(self.gather(tf.cast(added, sent_as)))[:numbers]
 
     def largest(self, numbers: Sequence[float]) -> NDArray[np.float64]:
         """Return the largest of each number among all processes, now; all of them ask."""
@@ -143,3 +152,7 @@ class Processes:
             "communication_hint": "auto",
             "timeout_seconds": _ALLOWED_SECONDS,
         }
+
+
+def _received(numbers: tf.Tensor) -> tf.Tensor:
+    return tf.cast(numbers, tf.float32)

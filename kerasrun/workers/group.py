@@ -23,32 +23,30 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from kerasrun.errors import LostWorkerError
-from kerasrun.workers.cluster import Place
+from kerasrun.workers.child_processes import SIGNALS, exit_code
+from kerasrun.workers.cluster import SECONDS_TO_COME, Place
 from kerasrun.workers.worker import BLOCK, Worker
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LONGEST_LOOK = 1.0
 """Seconds that count between two looks: while this process itself was stopped (Ctrl-Z), nobody could be heard."""
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-
-
-def exit_code(number: int) -> int:
-    """Return 130 for Ctrl-C and 143 for other signals, as everywhere in kerasrun."""
-    return INTERRUPTED if number == signal.SIGINT else TERMINATED
+SECONDS_TO_MOVE = 600
+WAITS_FOR_NOBODY = ("starting", "saving")
+"""The phases of rank 0 in which it may take any time."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """How many seconds to wait."""
 
-    start: float = 120.0
+    start: float = SECONDS_TO_COME
     """For a worker's first message."""
     stall: float = 19.0
     """For a sign of life of a worker that has spoken before, of which there is one each second: told within 20 s."""
     suspicion: float = 5.0
     """The same, once another worker has ended with a `LostWorkerError`."""
-    collective: float = 600.0
-    """For any of them to do a step, while they train."""
+    collective: float = SECONDS_TO_MOVE
+    """For any of them to do a step, while they train, or a batch, while they compute something else together."""
     cause: float = 10.0
     """For the reason why a worker ended with a `LostWorkerError`, or for rank 0 to fail as another one has."""
     ending: float = 20.0
@@ -105,6 +103,8 @@ class Group:
             OSError: if one cannot be started.
         """
         for rank in range(len(addresses)):
+            if self._asked and rank:
+                return  # those that are there are stopped, and wait for no others
             place = Place(rank, len(addresses), tuple(addresses))
             more = {**environment(rank, len(addresses)), "TF_CONFIG": place.tf_config()}
             worker = Worker(rank, command, {**os.environ, **more})
@@ -212,7 +212,8 @@ class Group:
                 return End(worker.exit_code, f"worker {worker.rank}: {worker.printed}")
         if waits or any(self._stop(worker) is not None for worker in self._workers):
             return None
-        return _loss(failed[0], f"ended with exit code {failed[0].exit_code}, {failed[0].when}")
+        why = f": {failed[0].told['missed']}" if "missed" in failed[0].told else ""
+        return _loss(failed[0], f"ended with exit code {failed[0].exit_code}, {failed[0].when}{why}")
 
     def _stopped(self) -> End | None:
         """One was stopped by a signal to it alone, and rank 0 does not follow, as it does while they train."""
@@ -226,13 +227,9 @@ class Group:
         return None
 
     def _stuck(self) -> End | None:
-        """None moves, though one at least trains, and the others train or validate.
-
-        The time that one takes to save has no limit.
-        """
-        phases = {worker.phase for worker in self._running}
+        """None moves, though rank 0 computes with the others, and so waits for them."""
         still = self._now - max(worker.moved_at or 0.0 for worker in self._workers)
-        if "training" not in phases or phases - {"training", "validating"} or still < self._timeouts.collective:
+        if self.leader.phase in WAITS_FOR_NOBODY or still < self._timeouts.collective:
             return None
         each = ", ".join(f"worker {worker.rank} is {worker.phase} {worker.when}" for worker in self._workers)
         return End(None, f"nothing has moved for {still:.0f} s: {each}")
@@ -240,7 +237,7 @@ class Group:
     def _stop(self, worker: Worker) -> int | None:
         """Return the exit code of a worker that ended because a signal asked it to; None for all others."""
         code = worker.exit_code
-        if code in (INTERRUPTED, TERMINATED):
+        if code in [exit_code(number) for number in SIGNALS]:
             return code
         # By the signal itself, where it came before the worker listened.
         return exit_code(-code) if code is not None and -code in self._asked else None

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from kerasrun import stderr
 from kerasrun.errors import KerasrunError
-from kerasrun.workers.group import Group, Timeouts, exit_code
+from kerasrun.workers.child_processes import SIGNALS, exit_code
+from kerasrun.workers.group import Group, Timeouts
 from kerasrun.workers.worker import Worker
 
 logger = logging.getLogger("kerasrun")
 
 
 def run(
-    command: Callable[[int, str | None], Sequence[str]],
+    command: Callable[[str | None], Sequence[str]],
     count: int,
     *,
     addresses: Callable[[int], Sequence[str]],
@@ -33,8 +34,7 @@ def run(
     has the others end, however long that takes. The second one kills all.
 
     Args:
-        command: gives the command line of every process, for the number of the attempt, from 0, and the run directory
-            that rank 0 has named, or None.
+        command: gives the command line of every process, for the run directory that rank 0 has named, or None.
         count: how many processes.
         addresses: gives "host:port" for each of so many processes, in the order of ranks; asked before each attempt.
         environment: gives the environment variables to add for a rank and a count.
@@ -46,11 +46,11 @@ def run(
     Raises:
         OSError: if a process cannot be started; none is left then.
     """
-    attempt, known = 0, _Known(restarts)
+    known = _Known(restarts)
     with _signals() as asked:
         while not asked:
             with Group(timeouts or Timeouts(), asked) as group:
-                group.start(command(attempt, known.run), addresses(count), environment)
+                group.start(command(known.run), addresses(count), environment)
                 end = group.watch()
             _leave_the_live_line()
             if end.message:
@@ -63,7 +63,7 @@ def run(
             if reason := known.why_not_again():
                 logger.error("%s", reason)
                 return KerasrunError.exit_code
-            attempt, count = attempt + 1, (smaller and smaller(count)) or count
+            count = (smaller and smaller(count)) or count
             logger.warning("%s with %d worker%s", known.begin(), count, "s" * (count > 1))
         return exit_code(asked[-1])
 
@@ -90,7 +90,8 @@ class _Known:
         if self._left:
             return None
         later = "" if self.run is None else f"; kerasrun resume {self.run} goes on from step {self._saved}"
-        return f"{self._restarts} restarts brought no newer checkpoint{later}"
+        tried = f"{self._restarts} restarts brought no newer checkpoint" if self._restarts else "not started again"
+        return tried + later
 
     def begin(self) -> str:
         """Use one of the restarts, and return what to say of it."""
@@ -103,8 +104,7 @@ def _signals() -> Iterator[list[int]]:
     """Collect the signals that ask this process to stop, in their order."""
     asked: list[int] = []
     # Who began this process with a signal ignored (nohup, a job in the background) wants it ignored.
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, lambda number, frame: asked.append(number)) for number in heard}
     try:
         yield asked

@@ -117,3 +117,12 @@ class Worker:
 
     def _keep(self, data: bytes, now: float) -> None:
         self._printed = (self._printed + data)[-KEPT_BYTES:]
+
+
+def gpu_of(rank: int, devices: Sequence[int]) -> Mapping[str, str]:
+    """Return the variable that leaves a process one GPU: of those that the experiment names, or that this one sees."""
+    numbers = devices or range(rank + 1)
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = seen.split(",") if seen else [str(number) for number in range(max(numbers) + 1)]
+    number = numbers[rank] if rank < len(numbers) else len(visible)
+    return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else "-1"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import _workers, finetune, photos, scaling, training
+from benchmarks import _workers, finetune, photos, scaling, training, workers
 from benchmarks._commands import Finished
 from benchmarks._mnist import write_mnist
 
@@ -73,3 +73,20 @@ def test_the_first_step_is_told_with_and_without_what_no_start_can_do_without(re
     table = rows(capsys.readouterr().out)
     assert table["1 PNG files"] == ["3.00", "3.00–3.00", "0.50", "2.50", "2.50–2.50"]
     assert [name for name in table if name.endswith(" images")] == ["10 images", "100 images", "1,000 images"]
+
+
+def test_a_step_of_several_processes_has_its_milliseconds_and_the_bytes_sent(tmp_path, monkeypatch, capsys):
+    sent = iter(range(0, 10**9, 4_000_000))  # of the 4 epochs of 10 steps
+    (tmp_path / "timings.csv").write_text("seconds\n9\n0.02\n0.02\n0.02\n")
+    told = "".join(f'epoch: {{"seconds": {seconds}}}\n' for seconds in (9, 0.04, 0.04, 0.04))
+    monkeypatch.setattr(workers, "_leave_the_network", lambda: None)
+    monkeypatch.setattr(workers, "_sent", lambda: next(sent))
+    monkeypatch.setattr(workers, "is_installed", lambda module: module == "torch")
+    monkeypatch.setattr(
+        workers, "run", lambda command: Finished(told if "peers" in " ".join(command) else f"{tmp_path}\n", 0, 0)
+    )
+    workers.main(["--images", "1280", "--rounds", "1", "--network", "mlp"])
+    table = rows(capsys.readouterr().out)
+    assert table["2 workers"] == ["2.0", "2.0–2.0", "1.00", "1.00–1.00", "100"]
+    assert table["PyTorch DDP, gloo, 4"] == ["4.0", "4.0–4.0", "2.00", "2.00–2.00", "100"]
+    assert not [name for name in table if "Strategy" in name]

@@ -132,3 +132,16 @@ def test_the_exit_code_is_right_where_nothing_can_be_said(arguments, code, broke
             check=False,
         )
     assert done.returncode == code
+
+
+def test_a_working_directory_that_was_removed_is_told(tmp_path):
+    file = tmp_path / "e.yaml"
+    file.write_text("data: {npz: {path: a.npz}}\nmodel: LeNet\n")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -P -m kerasrun validate {file}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "the working directory was removed; change to another one with cd\n",
+    )

@@ -26,17 +26,11 @@ def job(tmp_path):
     return run
 
 
-def test_a_job_that_was_warned_is_put_back_and_goes_on(job, tmp_path):
-    assert job(143) == ["kerasrun train experiment.yaml -o runs/7", "scontrol requeue 7"]
-    (tmp_path / "runs" / "7" / "experiment-1" / "checkpoints" / "00000000").mkdir(parents=True)
-    assert job(143) == ["kerasrun resume -o runs/7", "scontrol requeue 7"]
-    assert job(0) == ["kerasrun resume -o runs/7"]
-
-
-def test_a_job_that_was_warned_before_its_first_checkpoint_begins_again(job, tmp_path):
-    (tmp_path / "runs" / "7" / "experiment-1").mkdir(parents=True)
-    assert job(0) == ["kerasrun train experiment.yaml -o runs/7"]
+def test_a_job_that_was_warned_is_put_back_to_be_given_again(job):
+    train = "kerasrun train experiment.yaml --resume"
+    assert job(143) == [train, "scontrol requeue 7"]
+    assert job(0) == [train]
 
 
 def test_a_job_that_failed_is_not_put_back(job):
-    assert job(1) == ["kerasrun train experiment.yaml -o runs/7"]
+    assert job(1) == ["kerasrun train experiment.yaml --resume"]

@@ -39,16 +39,13 @@ def run(tmp_path):
     return run
 
 
-def test_a_job_of_slurm_is_put_back_after_a_loss_and_goes_on(run, tmp_path):
+def test_a_job_of_slurm_is_put_back_after_a_loss(run):
     of_slurm = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "8"}
     srun, requeue = "srun --distribution=block --kill-on-bad-exit=0", "scontrol requeue 7"
-    train = "kerasrun train experiment.yaml --shards 4 -o runs/7 --workers slurm "
+    train = "kerasrun train experiment.yaml --resume --shards 4 --workers slurm "
     assert run(marked("slurm"), 143, **of_slurm) == [srun, train, requeue]
     assert run(marked("slurm"), 1, **of_slurm) == [srun, train]
-    (tmp_path / "runs" / "7" / "experiment-1" / "checkpoints" / "00000000").mkdir(parents=True)
-    resume = "kerasrun resume -o runs/7 --workers slurm "
-    assert run(marked("slurm"), 143, **of_slurm) == [srun, resume, requeue]
-    assert run(marked("slurm"), 143, **of_slurm, SLURM_RESTART_COUNT="20") == [srun, resume]
+    assert run(marked("slurm"), 143, **of_slurm, SLURM_RESTART_COUNT="20") == [srun, train]
 
 
 def test_every_pod_of_the_job_for_kubernetes_knows_its_place(run, tmp_path):
@@ -67,12 +64,11 @@ def test_every_pod_of_the_job_for_kubernetes_knows_its_place(run, tmp_path):
     # The name of a pod: https://kubernetes.io/docs/tasks/job/job-with-pod-to-pod-communication/
     addresses = tuple(f"{name}-{index}.{pods['subdomain']}:12345" for index in range(count))
     script = container["args"][0].replace("/runs", str(tmp_path))
-    for command in (f"train /data/experiment.yaml --shards 4 -o {tmp_path}", f"resume -o {tmp_path}"):
-        for rank in range(count):
-            said = " ".join(run(script, WORKERS="4", JOB_COMPLETION_INDEX=str(rank)))
-            assert said.startswith(f"kerasrun {command} {{")
-            assert from_tf_config(said.removeprefix(f"kerasrun {command} ")) == Place(rank, count, addresses)
-        (tmp_path / "experiment-1" / "checkpoints" / "00000000").mkdir(parents=True, exist_ok=True)
+    command = f"train /data/experiment.yaml --resume --shards 4 -o {tmp_path}"
+    for rank in range(count):
+        said = " ".join(run(script, WORKERS="4", JOB_COMPLETION_INDEX=str(rank)))
+        assert said.startswith(f"kerasrun {command} {{")
+        assert from_tf_config(said.removeprefix(f"kerasrun {command} ")) == Place(rank, count, addresses)
 
 
 def test_two_machines_have_two_places_in_one_cluster():

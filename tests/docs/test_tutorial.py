@@ -77,7 +77,7 @@ def test_what_the_commands_print_is_what_the_page_shows(done):
     assert "confusion matrix" in printed["kerasrun evaluate --split validation"]
     assert printed["kerasrun plot"].startswith("runs/photos-1/plots/curves.png\n")
     runs = printed["kerasrun runs"].splitlines()
-    assert [row.split()[:2] for row in runs[1:]] == [["photos-1", "finished"], ["photos-2", "finished"]]
+    assert [row.split()[:2] for row in runs[1:]] == [["photos-2", "finished"], ["photos-1", "finished"]]
 
 
 @pytest.mark.tensorflow

@@ -9,8 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerasrun.engine import devices, state
@@ -20,6 +22,7 @@ from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import epoch_order
 from kerasrun.training.computation import Computation
 from kerasrun.training.train import build
+from kerasrun.workers.collectives import Alone
 
 pytestmark = pytest.mark.tensorflow
 
@@ -187,7 +190,7 @@ DRAWS = {
     "augmentation layers": DENSE
     + SGD
     + "augmentation: [RandomTranslation: {height_factor: 0.1, width_factor: 0.1}, RandomRotation: {factor: 0.05}, "
-    "RandomContrast: {factor: 0.2}]",
+    "RandomContrast: {factor: 0.2}, RandomElasticTransform: {factor: 1.0}]",
 }
 
 
@@ -279,8 +282,49 @@ SYNCHRONIZED = layers(
 )
 
 
-def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train):
-    require_equal(train(SYNCHRONIZED, None), train(SYNCHRONIZED, SHARDS), logs=1e-5)
+NORMALIZED = "BatchNormalization: {synchronized: true}"
+WITHIN = {
+    "listed": SYNCHRONIZED,
+    "steps left out": layers(
+        f"Embedding: {{input_dim: 9, output_dim: 4, mask_zero: true}}, {NORMALIZED}, Dense: {{units: 4}}",
+        data("tokens", ", labels: masks"),
+    ),
+    "TimeDistributed": layers(
+        f"Masking: {{mask_value: 0.0}}, TimeDistributed: {{layer: {{{NORMALIZED}}}}}, GlobalAveragePooling1D",
+        data("sequences", ", examples: sequences"),
+    ),
+    "a network within a network": data("pictures") + "model: {saved: {path: nested.json, weights: null}}\n" + SGD,
+}
+
+
+@pytest.mark.parametrize("text", WITHIN.values(), ids=WITHIN)
+def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train, folder, text):
+    own = keras.layers
+    branch = keras.Sequential([own.Input((6, 6, 4)), own.BatchNormalization(synchronized=True), own.Dropout(0.2)])
+    nested = keras.Sequential([own.Input((8, 8, 1)), own.Conv2D(4, 3), branch, own.Flatten(), own.Dense(3, "softmax")])
+    (folder / "nested.json").write_text(nested.to_json())
+    require_equal(train(text, None), train(text, SHARDS), logs=1e-5)
+
+
+BLOCK = """
+import keras
+
+@keras.saving.register_keras_serializable()
+class Block(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.normalization = keras.layers.BatchNormalization(synchronized=True)
+
+    def call(self, x, training=None):
+        return self.normalization(x, training=training)
+"""
+
+
+def test_normalization_out_of_reach_is_refused_with_its_layer(folder):
+    (folder / "block.py").write_text(BLOCK)
+    with pytest.raises(ModelError, match="Block 'block': a BatchNormalization within it cannot") as refused:
+        begin(folder, f"{layers('Flatten, Block')}plugins: [block.py]", SHARDS)
+    assert refused.value.layer == ("model", 1)
 
 
 def test_plain_normalization_moves_by_the_mean_over_shards(train, folder):
@@ -298,6 +342,17 @@ def test_plain_normalization_moves_by_the_mean_over_shards(train, folder):
     (moving_variance,) = (array for name, array in moved.items() if name.endswith("moving_variance"))
     np.testing.assert_allclose(moving_mean, 0.1 * mean, atol=1e-6)
     np.testing.assert_allclose(moving_variance, 0.9 + 0.1 * variance, atol=1e-6)
+
+
+# From 2048 on float16 has every 2nd number and bfloat16 every 16th, which has every 512th from 65536 on. 1e-8 is
+# 171.8 / 128 × 2 ** -27; float16 ends at 2 ** -24.
+ROUNDED = {"float16": [2048 + 4, np.inf, 0], "bfloat16": [2048, 65536 + 9 * 512, 2 * 172 / 128 * 2**-27]}
+
+
+@pytest.mark.parametrize(("sent_as", "expected"), ROUNDED.items())
+def test_what_is_sent_is_rounded_and_added_in_32_bits(sent_as, expected):
+    rows = tf.constant([[2049.0, 70000.0, 1e-8], [3.0, 0.0, 1e-8]])
+    np.testing.assert_array_equal(Alone().sum_in_order(rows, sent_as), np.float32(expected))
 
 
 STAGES = (
@@ -363,6 +418,30 @@ class Energy(keras.layers.Layer):
 """
 
 
+NOISE = """
+import keras
+import tensorflow as tf
+
+@keras.saving.register_keras_serializable()
+class Noise(keras.layers.Layer):
+    def call(self, x, training=None):
+        if training:
+            x += keras.random.normal(keras.ops.shape(x), stddev=0.1, seed=1)
+            x += tf.random.normal(tf.shape(x), stddev=0.1)
+            x += tf.random.stateless_uniform([64], [1, 2])
+            x = keras.random.dropout(x, 0.2, seed=2) + keras.random.shuffle(x, axis=1, seed=3)
+            x = tf.map_fn(lambda row: row + tf.random.uniform([]), x)
+            x += keras.random.shuffle(x, seed=4)
+        return x
+"""
+
+
+def test_a_line_that_draws_for_a_shard_by_itself_is_named_at_the_start(folder, caplog):
+    (folder / "noise.py").write_text(NOISE)
+    found = said(folder, f"{DENSE.replace('Flatten', 'Flatten, Noise')}plugins: [noise.py]", caplog)
+    assert re.findall(r"noise\.py:(\d+): draws for each shard by itself", found) == ["10", "13", "14"]
+
+
 @pytest.mark.parametrize(
     ("text", "shards"),
     [
@@ -374,11 +453,6 @@ class Energy(keras.layers.Layer):
 )
 def test_nothing_is_said_where_shards_are_equal_to_the_batch(folder, caplog, text, shards):
     assert not re.search("each shard|averaged", said(folder, text, caplog, shards))
-
-
-def test_a_layer_that_takes_whole_batches_alone_is_refused(folder):
-    with pytest.raises(ModelError, match="RandomElasticTransform distorts whole batches only"):
-        begin(folder, f"{DENSE}augmentation: [RandomFlip, RandomElasticTransform]", SHARDS)
 
 
 def test_xla_is_refused_with_shards(folder):

@@ -1,6 +1,6 @@
 import pytest
 
-from kerasrun.components import CommandLineText, Component
+from kerasrun.components import Component, PlacedText
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment import overrides
 from kerasrun.experiment.load import parse
@@ -232,9 +232,9 @@ def test_a_setting_that_cannot_be_made_is_told_at_its_column(content, setting, t
 
 def test_text_is_marked_as_the_command_lines():
     value, _ = changed("a: x", "b=[y, {c: z}]")
-    assert not isinstance(value["a"], CommandLineText)
-    assert isinstance(value["b"][0], CommandLineText)
-    assert isinstance(value["b"][1]["c"], CommandLineText)
+    assert not isinstance(value["a"], PlacedText)
+    assert isinstance(value["b"][0], PlacedText)
+    assert isinstance(value["b"][1]["c"], PlacedText)
 
 
 def test_paths_are_relative_to_the_working_directory(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The long version, `python -m tests.fuzz experiments --count 20000`; exit code 1 if there was a fault.
 
 `experiments` are mutated experiment files, which `kerasrun validate` must accept, or refuse with line and column;
+`bases` are three such files that build on each other and ask the environment, of which the same is true;
 `data` are mutated images, arrays and tables, which their source must read, or refuse with the name of the file;
 `training` are mutated experiment files that `validate` accepts, which `train --dry-run` must try, or refuse in words;
 `runs` are run directories that were tampered with, of which every command must make sense, or refuse them in words;
@@ -17,7 +18,7 @@ from tests.fuzz.harness import run
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("part", choices=("experiments", "data", "training", "runs", "models"))
+    parser.add_argument("part", choices=("experiments", "bases", "data", "training", "runs", "models"))
     parser.add_argument("--count", type=int, default=2000, help="how many cases (2000)")
     parser.add_argument("--seed", type=int, default=1, help="decides every case (1)")
     parser.add_argument("--first", type=int, default=0, metavar="NUMBER", help="the number of the first case (0)")

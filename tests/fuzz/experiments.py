@@ -94,7 +94,7 @@ class Case:
 
 def prepare() -> None:
     """Import and look up what every case needs."""
-    _corpus()
+    corpus()
     for family in keras_catalogue.FAMILIES:
         for name in keras_catalogue.names(family):
             _arguments(family, name)
@@ -102,19 +102,19 @@ def prepare() -> None:
 
 def make(rng: random.Random, folder: Path) -> Case:
     shutil.copy(PLUGIN, folder)
-    root = rng.choice(_corpus())
-    root = _grafted(rng, _copy(root)) if rng.random() < 0.2 else _copy(root)
+    root = rng.choice(corpus())
+    root = _grafted(rng, copied(root)) if rng.random() < 0.2 else copied(root)
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3, 8))):
-        _mutate(rng, root)
-    text = _written(rng, root)
+        mutate(rng, root)
+    text = written(rng, root)
     if rng.random() < 0.3:
-        text = _mutated_text(rng, text)
+        text = mutated_text(rng, text)
     content = text.encode("utf-8", "surrogatepass")
     if rng.random() < 0.1:
         content = mutated_bytes(rng, content)
     file = folder / "case.yaml"
     file.write_bytes(content)
-    overrides = tuple(_override(rng, root) for _ in range(rng.choice((1, 1, 2)))) if rng.random() < 0.1 else ()
+    overrides = tuple(override(rng, root) for _ in range(rng.choice((1, 1, 2)))) if rng.random() < 0.1 else ()
     if overrides:
         (folder / "overrides.txt").write_text("\n".join(map(repr, overrides)))
     return Case(file, overrides)
@@ -137,14 +137,18 @@ def what_is_wrong_with(error: KerasrunError, case: Case) -> str | None:
     place = re.match(re.escape(str(case.file)) + r":(\d+):(\d+): ", first)
     if place is None:
         return None if re.match(r"--set .*: column \d+", str(error), re.DOTALL) else "a refusal without a place"
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", case.file.read_bytes().decode("utf-8", "replace"))
-    line, column = map(int, place.groups())
+    return what_is_wrong_with_place(case.file, *map(int, place.groups()))
+
+
+def what_is_wrong_with_place(file: Path, line: int, column: int) -> str | None:
+    """Say if a file has no such place."""
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", file.read_bytes().decode("utf-8", "replace"))
     is_there = 1 <= line <= len(lines) and 1 <= column <= len(lines[line - 1]) + 2
     return None if is_there else "a refusal with a place that is not in the file"
 
 
 @cache
-def _corpus() -> tuple[Node, ...]:
+def corpus() -> tuple[Node, ...]:
     files = sorted((ROOT / "configs").glob("*.yaml"))
     texts = [file.read_text(encoding="utf-8") for file in files]
     assert len(texts) > 10
@@ -171,17 +175,17 @@ def _node(node: yaml.Node) -> Node:
     return node.value if node.style is None and node.value else f"'{quoted}'"
 
 
-def _copy(node: Node) -> Node:
-    return node if isinstance(node, str) else [_copy(one) if isinstance(one, list) else one for one in node]
+def copied(node: Node) -> Node:
+    return node if isinstance(node, str) else [copied(one) if isinstance(one, list) else one for one in node]
 
 
 def _grafted(rng: random.Random, root: Node) -> Node:
-    fragment = _copy(rng.choice(_fragments()))
+    fragment = copied(rng.choice(_fragments()))
     keys = [key for key, _ in fragment[1:]]
     return ["map", *(pair for pair in root[1:] if pair[0] not in keys), *fragment[1:]]
 
 
-def _slots(node: Node, above: tuple[str, ...] = ()) -> Iterator[tuple[list, int, tuple[str, ...]]]:
+def slots_of(node: Node, above: tuple[str, ...] = ()) -> Iterator[tuple[list, int, tuple[str, ...]]]:
     """Give every place of a value: the list that holds it, its index there, and the keys above it."""
     if isinstance(node, str):
         return
@@ -189,11 +193,11 @@ def _slots(node: Node, above: tuple[str, ...] = ()) -> Iterator[tuple[list, int,
         holder, place = (node[index], 1) if node[0] == "map" else (node, index)
         keys = (*above, str(node[index][0])) if node[0] == "map" else above
         yield holder, place, keys
-        yield from _slots(holder[place], keys)
+        yield from slots_of(holder[place], keys)
 
 
-def _mutate(rng: random.Random, root: Node) -> None:
-    slots = list(_slots(root))
+def mutate(rng: random.Random, root: Node) -> None:
+    slots = list(slots_of(root))
     if not slots:
         root.append(["a", rng.choice(ODD)])
         return
@@ -211,13 +215,13 @@ def _mutate(rng: random.Random, root: Node) -> None:
         case 5 if len(chosen) > 1:  # a key or an item is dropped
             del chosen[rng.randrange(1, len(chosen))]
         case 6 if len(chosen) > 1:  # or is there twice
-            chosen.insert(rng.randrange(1, len(chosen) + 1), _copy(rng.choice(chosen[1:])))
+            chosen.insert(rng.randrange(1, len(chosen) + 1), copied(rng.choice(chosen[1:])))
         case 7:  # or is where it does not belong
             other, at, _ = rng.choice(slots)
-            other[at], holder[place] = _copy(holder[place]), _copy(other[at])
+            other[at], holder[place] = copied(holder[place]), copied(other[at])
         case 8:
             target = rng.choice(maps)
-            target.append([rng.choice(keys or ("a",)), _copy(holder[place])])
+            target.append([rng.choice(keys or ("a",)), copied(holder[place])])
         case 9:  # a key is called otherwise
             pairs = [pair for one in maps for pair in one[1:]]
             if pairs:
@@ -230,7 +234,7 @@ def _mutate(rng: random.Random, root: Node) -> None:
             if isinstance(inner, list) and len(inner) > 1:
                 holder[place] = inner[1][1] if inner[0] == "map" else inner[1]
         case 12 if len(chosen) > 1:  # a long list
-            chosen += [_copy(chosen[-1]) for _ in range(rng.choice((3, 100, 1000)))]
+            chosen += [copied(chosen[-1]) for _ in range(rng.choice((3, 100, 1000)))]
         case 13:  # deep
             for _ in range(rng.choice((3, 30, 120))):
                 holder[place] = ["seq", holder[place]] if rng.random() < 0.5 else ["map", ["layer", holder[place]]]
@@ -292,7 +296,7 @@ def _field(rng: random.Random) -> list:
     return [key, _value(rng, key)]
 
 
-def _written(rng: random.Random, root: Node) -> str:
+def written(rng: random.Random, root: Node) -> str:
     """Return the text, in block style down to some level."""
     return _block(root, 0, rng.choice((1, 2, 3, 9))) + "\n"
 
@@ -340,7 +344,7 @@ _INSERTED = (
 )
 
 
-def _mutated_text(rng: random.Random, text: str) -> str:
+def mutated_text(rng: random.Random, text: str) -> str:
     lines = text.split("\n")
     at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     match rng.randrange(8):
@@ -392,8 +396,8 @@ def mutated_bytes(rng: random.Random, content: bytes) -> bytes:
     return bytes(found)
 
 
-def _override(rng: random.Random, root: Node) -> str:
-    slots = list(_slots(root)) or [([], 0, ("a",))]
+def override(rng: random.Random, root: Node) -> str:
+    slots = list(slots_of(root)) or [([], 0, ("a",))]
     keys = [key.strip("'") for key in rng.choice(slots)[2]]
     if rng.random() < 0.3:
         keys.append(rng.choice((*_names(), "0", "1", "99999999999", "", " ", "-1", "²", "é", ".")))

@@ -37,8 +37,8 @@ COMMANDS = (
     *(("resume", "RUN"), ("resume", "RUN", "--accept-changes"), ("resume", "RUN", "-s", "fit.epochs=3"), ("resume",)),
     *(("evaluate", "RUN"), ("evaluate", "RUN", "--last", "--json"), ("export", "RUN", "-f", "weights")),
     *([("predict", "RUN", "EXAMPLES"), ("summary", "RUN"), ("plot", "RUN"), ("verify", "RUN")] * 2),
-    *(("runs", "--json"), ("train", "EXPERIMENT", "--dry-run", "--from", "RUN")),
-    ("train", "EXPERIMENT", "--dry-run", "--from", "RUN", "--epoch", "1"),
+    *(("runs", "--json"), ("runs", "--sort", "val_loss", "--where", "val_loss > 0")),
+    *(("train", "EXPERIMENT", "--dry-run", "--from", "RUN", *more) for more in ((), ("--epoch", "1"))),
 )
 
 

@@ -4,11 +4,11 @@ import pytest
 
 from tests.fuzz.harness import run
 
-COUNTS = {"experiments": 300, "data": 100, "runs": 15, "models": 40}
-PARTS = ["experiments", "data", *(pytest.param(one, marks=pytest.mark.tensorflow) for one in ("runs", "models"))]
+COUNTS = {"experiments": 300, "bases": 150, "data": 100, "runs": 15, "models": 40}
+HEAVY = (pytest.param(part, marks=pytest.mark.tensorflow) for part in ("runs", "models"))
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["experiments", "bases", "data", *HEAVY])
 def test_whatever_is_in_a_file_is_read_or_refused_in_words(part, tmp_path):
     result = run(part, 1, range(COUNTS[part]), tmp_path)
     assert [f"{fault.number}: {fault.details}" for fault in result.faults] == []

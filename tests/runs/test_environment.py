@@ -4,11 +4,15 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from kerasrun.errors import RunDirectoryError
 from kerasrun.runs import environment as module
-from kerasrun.runs.environment import environment
+from kerasrun.runs.environment import check_variables, environment
+
+ROOT = Path(__file__).parents[2]
 
 
 def git(folder, *arguments):
@@ -70,6 +74,19 @@ def test_git_tells_commit_and_changes(repository):
     assert environment(repository)["git"] == {"commit": clean["commit"], "dirty": True}
 
 
+@pytest.mark.parametrize("name", ["x", "a=b.c"])
+def test_no_program_runs_that_a_repository_names(tmp_path, repository, name):
+    told = tmp_path / "ran"
+    for key in ("clean", "process"):
+        git(repository, "config", f"filter.{name}.{key}", f"touch {told}; cat")
+    git(repository, "config", f"filter.{name}.required", "true")
+    git(repository, "config", "core.fsmonitor", f"touch {told}")
+    (repository / ".git/info/attributes").write_text(f"* filter={name}")
+    (repository / "lenet.yaml").write_text("seed: 9\n")  # as long as before, so git has to compare the content
+    assert environment(repository)["git"]["dirty"] is True
+    assert not told.exists()
+
+
 def test_outside_a_repository_or_without_git_there_is_none(tmp_path, monkeypatch, repository):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository.parent))
     assert environment(tmp_path.parent)["git"] is None
@@ -97,3 +114,21 @@ def test_the_runs_package_is_light_to_import():
 
 
 HEAVY = ["tensorflow", "keras", "numpy", "h5py", "PIL", "pydantic", "yaml"]
+
+
+def test_what_kerasrun_needs_is_told_with_the_versions_that_were_tested():
+    found = module.packages()
+    assert {"tensorflow", "keras", "numpy", "pyyaml", "h5py"} <= found.keys()
+    assert not {"pytest", "torch", "onnx"} & found.keys()
+    tested = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert f"PyYAML=={found['pyyaml']['tested']}" in tested
+    assert f"numpy=={found['numpy']['tested']}" in tested
+    assert found["numpy"]["installed"] == version("numpy")
+
+
+def test_flags_that_no_pattern_has_are_refused_soon(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    check_variables({"XLA_FLAGS": " --xla_a=1 --xla_b  -c=x,y "})
+    for value in (40 * "-a=-b" + "!", "--xla_dump_to=/tmp", 10_000 * " -a" + "/"):
+        with pytest.raises(RunDirectoryError, match="XLA_FLAGS"):
+            check_variables({"XLA_FLAGS": value})

@@ -1,3 +1,4 @@
+import csv
 import hashlib
 import itertools
 from datetime import date
@@ -12,7 +13,7 @@ from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.reading.data import Feature, RowFormat
 from kerasrun.sources._rows import LABEL_KINDS
-from kerasrun.sources.csv import Csv
+from kerasrun.sources.csv import Csv, delimiter_of
 from tests.sources.pixels import pixels
 
 DATA = Path(__file__).parents[2] / "data"
@@ -350,3 +351,13 @@ def test_times_may_be_dates_of_a_country(opened, fails):
         "x,when,species\n1,2026-02-28,a\n2,01.12.2025,b\n",
         {"label": "species", "time": "when"},
     )
+
+
+def test_the_sniffer_gets_little_of_long_lines(tmp_path, monkeypatch):
+    # Its time grows with the square of the quotes in a line.
+    samples, sniff = [], csv.Sniffer.sniff
+    monkeypatch.setattr(csv.Sniffer, "sniff", lambda self, *given: samples.append(given[0]) or sniff(self, *given))
+    file = tmp_path / "quotes.csv"
+    file.write_text(40 * (20_000 * ';"a' + "\n"))
+    delimiter_of(file, "utf-8", ".")
+    assert [len(line) for line in samples[0].split("\n")] == 30 * [300]

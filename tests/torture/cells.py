@@ -85,6 +85,11 @@ class Cell:
     def name(self) -> str:
         return f"cell{self.number:02d}"
 
+    @property
+    def by_one_command(self) -> bool:
+        """Whether it is trained and resumed by `train FILE --resume`, and not by `train` and `resume`."""
+        return self.number % 2 == 0
+
     def __str__(self) -> str:
         """What it has, in the order of the factors."""
         words = (factor if choice == "yes" else _word(factor, choice) for factor, choice in self.choices)

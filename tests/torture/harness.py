@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.directory import RunDirectory, run_names
 from tests.forked import Forked
 from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
 from tests.torture.child import AT_THE_END, AT_THE_START, IN_A_RESUME, OF_OTHERS, POINTS, POINTS_OF_WORKERS, SENT
@@ -84,6 +84,8 @@ class Tortured:
     """Kills before the first checkpoint: nothing was trained yet, and training begins anew."""
     steps_twice: int = 0
     differences: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    """The names of the runs that are there at the end."""
 
 
 def leave_alone(cell: Cell, folder: Path, data: Path) -> Whole:
@@ -121,6 +123,7 @@ def torture(
             result.differences.append(f"exit code {code}: {_said(folder)}")
             return result
     result.differences += differences(whole.evidence, evidence(_run(cell, folder)))
+    result.runs = run_names(folder / "runs")
     result.steps_twice = _steps(folder) - whole.steps
     return result
 
@@ -200,12 +203,14 @@ def _command(cell: Cell, folder: Path, before: int | None, result: Tortured) -> 
     """What goes on with the run, of which `before` is the newest checkpoint; without one training begins anew."""
     if before is not None:
         result.resumes += 1
-        return ["resume", f"runs/{cell.name}-1"]
-    if (folder / "runs").exists():
+        if not cell.by_one_command:
+            return ["resume", f"runs/{cell.name}-1"]
+    elif (folder / "runs").exists():
         _check_the_refusal(cell, folder, result)
-        shutil.rmtree(folder / "runs")
+        if not cell.by_one_command or not _run(cell, folder).run_file.exists():
+            shutil.rmtree(folder / "runs")
         result.restarts += 1
-    return ["train", f"{cell.name}.yaml"]
+    return ["train", f"{cell.name}.yaml", *["--resume"] * cell.by_one_command]
 
 
 def _one_parent(

@@ -35,7 +35,7 @@ AT_POINTS = {
     ),
 }
 # At the end of a run, so that one that comes too late, when the process has ended, takes nothing from the rest.
-AT_MOMENTS = {2: 2, 13: 1}
+AT_MOMENTS = {2: 3, 13: 1}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,12 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(tortured, 
 def test_each_kill_came_where_it_was_meant_to(tortured, number):
     at_points = [kill.name for kill in tortured[number].killed if isinstance(kill, AtPoint)]
     assert at_points == list(AT_POINTS[number])
+
+
+def test_one_command_given_again_after_each_kill_makes_one_run(tortured):
+    """`train FILE --resume`, by which cells of even numbers are trained; the first kill comes before a checkpoint."""
+    assert {number: tortured[number].runs for number in (2, 8)} == {2: ["cell02-1"], 8: ["cell08-1"]}
+    assert sum(len(tortured[number].killed) for number in (2, 8)) >= 12
 
 
 def test_random_moments_killed_as_well(tortured):

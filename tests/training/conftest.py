@@ -37,8 +37,13 @@ def write_digits(folder):
 
 def train_small(folder, text="", *overrides):
     """The same in a folder with the digits."""
+    return kerasrun.train(write_small(folder, text), overrides=overrides, output=folder / "runs")
+
+
+def write_small(folder, text=""):
+    """Write its file."""
     sections = {"data": "{npz: {path: digits.npz}}", "model": "{MLP: {units: [8]}}"}
     missing = "".join(f"{key}: {value}\n" for key, value in sections.items() if not re.search(f"^{key}:", text, re.M))
     file = folder / "small.yaml"
     file.write_text(missing + text, encoding="utf-8")
-    return kerasrun.train(file, overrides=overrides, output=folder / "runs")
+    return file

@@ -92,6 +92,21 @@ def test_an_unknown_plugin_of_a_run_is_refused_without_a_terminal(stranger, comm
     assert not (stranger.plugins / "own.imported").exists()
 
 
+def test_a_plugin_that_gives_the_data_is_not_run_before_it_is_asked_about(tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasrun.known_plugins._allowed", set())
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    code = "import numpy\ndef mine(split):\n    return numpy.eye(4), [0, 1, 0, 1]\n"
+    (tmp_path / "own.py").write_text(code + MARK)
+    (tmp_path / "run.yaml").write_text("plugins: [own.py]\ndata: mine\nmodel: {MLP: {units: [2]}}\nfit: {epochs: 1}\n")
+    run = kerasrun.train(tmp_path / "run.yaml", output=tmp_path / "runs")
+    (tmp_path / "own.imported").unlink()
+    monkeypatch.setattr("kerasrun.known_plugins._allowed", set())
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    with pytest.raises(PluginError, match="give --trust"):
+        COMMANDS["resume"](run)
+    assert not (run.plugins / "own.imported").exists()
+
+
 @pytest.mark.parametrize("command", ["evaluate", "--from", "predict"])
 def test_trust_or_a_run_of_ones_own_is_not_asked_about(stranger, made, command, monkeypatch):
     COMMANDS[command](stranger, trust=True)

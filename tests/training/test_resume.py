@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.tensorflow
 
 
 SHORT = "fit: {epochs: 2, validation_data: test}"
+RATE = '\ncompile: {optimizer: {SGD: {learning_rate: "${A_RATE}"}}}'
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,28 @@ def test_an_edited_experiment_file_is_said_and_does_not_change_the_run(train, tm
     assert "the run goes on with its own copy" in line
     assert f"diff {run.experiment_file} {file}\n" in line
     assert "0.5" not in caplog.text, "a run of somebody else may name any file of this machine"
+
+
+def test_a_run_keeps_every_file_of_its_experiment_and_says_which_was_edited(train, tmp_path, caplog, monkeypatch):
+    folders = [tmp_path / name for name in ("one", "two")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        (folder / "a b.yaml").write_text(f"# {folder.name}\nseed: {number}\n")
+    monkeypatch.setenv("A_RATE", "0.125")
+    run = train("base: [one/a b.yaml, two/a b.yaml]\n" + SHORT + RATE)
+    kept = {"1-a_b.yaml": folders[0] / "a b.yaml", "2-a_b.yaml": folders[1] / "a b.yaml"}
+    assert {name: Path(path) for name, path in run.read_run()["bases"].items()} == kept
+    assert all((run.bases / name).read_bytes() == path.read_bytes() for name, path in kept.items())
+    resolved = kerasrun.load(run.resolved_file).experiment
+    assert (resolved.seed, resolved.compile.optimizer.arguments) == (1, {"learning_rate": 0.125})
+    monkeypatch.delenv("A_RATE")
+    (folders[0] / "a b.yaml").unlink()
+    (folders[1] / "a b.yaml").write_text("seed: 5\n")
+    kerasrun.resume(run, overrides=["fit.epochs=3"])
+    (line,) = [line for line in caplog.messages if "was edited" in line]
+    assert f"diff {run.bases / '2-a_b.yaml'} '{folders[1] / 'a b.yaml'}'\n" in line
+    assert line.endswith(f"kerasrun train {tmp_path / 'small.yaml'}")
+    assert kerasrun.load(run.resolved_file).experiment.compile == resolved.compile
 
 
 def test_a_run_that_names_no_file_as_its_experiment_resumes(train):

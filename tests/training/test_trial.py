@@ -1,6 +1,7 @@
 """What `verify` has trained, all in this process; tests/commands/test_verify.py starts one for each."""
 
 import json
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from kerasrun.errors import TooFewStepsError
 from kerasrun.runs import atomic
 from kerasrun.training import trial
-from kerasrun.training.verification import ERROR, EXPERIMENT, SETTINGS, compared
+from kerasrun.training.verification import ALONE, ERROR, EXPERIMENT, SETTINGS, compared
+from kerasrun.workers.cluster import Place, free_addresses
+from tests.forked import Forked
 
 pytestmark = pytest.mark.tensorflow
 
@@ -24,13 +27,14 @@ callbacks: [{EarlyStopping: {patience: PATIENCE, min_delta: 1000}}]
 """
 
 
-def prepare(folder, steps, patience):
+def prepare(folder, steps, patience, shards=1):
     """What `verify` leaves for the processes that train."""
     rng = np.random.default_rng(1)
     x, y = rng.integers(0, 256, (40, 4, 4), np.uint8), np.arange(40) % 4
     np.savez(folder / "data.npz", x_train=x, y_train=y, x_validation=x, y_validation=y)
     (folder / EXPERIMENT).write_text(SMALL.replace("PATIENCE", str(patience)))
-    atomic.write_json(folder / SETTINGS, {"steps": steps, "trust": False, "threads": None, "variables": {}})
+    settings = {"steps": steps, "trust": False, "threads": None, "variables": {}}
+    atomic.write_json(folder / SETTINGS, {**settings, "workers": 1, "shards": shards, "devices": []})
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +72,23 @@ def test_a_training_that_ends_before_the_cut_is_no_yes(tmp_path, capsys):
     error = json.loads((tmp_path / ERROR).read_text())
     assert error["kind"] == TooFewStepsError.__name__
     assert "4 steps are fewer than the 8 that were to be compared: stopped early by EarlyStopping" in error["message"]
+
+
+def test_two_processes_give_the_bits_of_one(tmp_path, monkeypatch):
+    prepare(tmp_path, 8, patience=20, shards=2)
+    addresses = free_addresses(2)
+    code = "import sys; from pathlib import Path; from kerasrun.training.trial import main; main(Path(), sys.argv[1:])"
+    with ExitStack() as stack:
+        processes = []
+        for rank, trials in (
+            (1, ["once", "again", "cut", "resumed"]),
+            (0, ["once", "again", "cut", "resumed"]),
+            (0, [ALONE]),
+        ):
+            monkeypatch.setenv("TF_CONFIG", Place(rank, 2, addresses).tf_config())
+            processes.append(Forked(["-c", code, *trials], tmp_path))
+            stack.callback(processes[-1].kill)
+        ends = [(process.communicate()[1], process.wait()) for process in processes]
+    assert [code for _, code in ends] == [0, 0, 0], ends
+    found = compared(tmp_path)
+    assert (found.exact, found.workers, found.shards, found.steps) == (True, 2, 2, 8)

@@ -40,13 +40,19 @@ def test_the_amount_is_the_largest_difference_at_the_end(tmp_path):
     assert _largest_difference(tmp_path, "again", "metrics.csv") is None
 
 
-EXACT = Verification("CPU, 2 threads", True, 20, 11, 36, ())
+EXACT = Verification(
+    "CPU, 2 threads", deterministic=True, workers=1, shards=1, steps=20, cut=11, variables=36, differences=()
+)
 PARTED = replace(EXACT, differences=(Difference("trained again", "model/kernel", "after step 4", 2.5e-7),))
 
 
 def test_the_report_says_what_was_compared_or_what_differs():
     assert EXACT.to_text().startswith(
         "this machine keeps the promise: 20 steps trained twice, and once cut after step 11"
+    )
+    assert replace(EXACT, workers=2, shards=4).to_text() == (
+        "this machine keeps the promise: 20 steps trained twice by 2 workers, once cut after step 11 and resumed, and "
+        "once by one process, gave the same bits (4 shards, 36 variables, CPU, 2 threads)"
     )
     assert PARTED.to_text() == "trained again: model/kernel differs first, after step 4; at the end by up to 2.5e-07"
     assert [json.loads(one.to_json())["exact"] for one in (EXACT, PARTED)] == [True, False]
@@ -63,10 +69,11 @@ def test_the_advice_suits_what_was_asked_for(changes, advice):
     assert advice in replace(PARTED, **changes).advice()
 
 
-def test_what_ends_training_is_told_as_train_would(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_ends_training_is_told_as_train_would(tmp_path, workers):
     (tmp_path / "a.yaml").write_text("data: {npz: {path: none.npz}}\nmodel: LeNet\n")
     with pytest.raises(DataError, match=r"none\.npz"):
-        kerasrun.verify(tmp_path / "a.yaml", output=tmp_path / "runs")
+        kerasrun.verify(tmp_path / "a.yaml", output=tmp_path / "runs", workers=workers)
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
 
 

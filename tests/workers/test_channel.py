@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from kerasrun.errors import WorkersError
 from kerasrun.workers.channel import VARIABLE, Channel
 
 
@@ -87,3 +89,11 @@ def test_messages_of_threads_do_not_mix(speaking):
         told = [json.loads(line) for line in pipe]
     assert process.wait() == 0
     assert sorted(message["run"][0] for message in told if "run" in message) == ["a"] * 20 + ["b"] * 20
+
+
+@pytest.mark.parametrize("written", ["", "abc", "99", "-1", 20 * "9", "a file"])
+def test_a_number_that_is_no_pipe_is_refused(monkeypatch, written):
+    with Path(os.devnull).open() as file:
+        monkeypatch.setenv(VARIABLE, str(file.fileno()) if written == "a file" else written)
+        with pytest.raises(WorkersError, match="names no open pipe"):
+            Channel.from_environment()

@@ -58,6 +58,24 @@ def test_every_distribution_gives_a_shard_its_rows(draw):
     require_rows(lambda x: draw(keras.ops.shape(x)))
 
 
+OF_EXAMPLES = {
+    "beta": lambda x: random.beta(keras.ops.shape(x), x + 2, x + 3, seed=SEED),
+    "binomial": lambda x: random.binomial(keras.ops.shape(x), x + 9, x + 0.5, seed=SEED),
+    "gamma": lambda x: random.gamma(keras.ops.shape(x), alpha=x + 2, seed=SEED),
+    "normal": lambda x: random.normal(keras.ops.shape(x), mean=x[:, :1], seed=SEED),
+    "categorical": lambda x: random.categorical(tf.concat([x, x], 1), 3, seed=SEED),
+}
+
+
+@pytest.mark.parametrize("draw", OF_EXAMPLES.values(), ids=OF_EXAMPLES)
+def test_a_distribution_that_each_example_has_for_itself_gives_a_shard_its_rows(draw):
+    require_rows(draw)
+
+
+def test_an_order_of_what_is_not_the_batch_is_that_of_the_batch():
+    require_rows(lambda x: random.shuffle(random.uniform(keras.ops.shape(x), seed=SEED), axis=1, seed=SEED))
+
+
 @pytest.mark.parametrize("noise_shape", [None, (None, 1)])
 def test_dropout_keeps_of_a_shard_what_it_keeps_of_the_batch(noise_shape):
     require_rows(lambda x: random.dropout(x + 1, 0.5, noise_shape=noise_shape, seed=SEED))
@@ -130,7 +148,7 @@ class Changed:
 
 
 CHANGES = {
-    **{name: arguments for name, arguments in AUGMENTATIONS.items() if name != "RandomElasticTransform"},  # refused
+    **AUGMENTATIONS,
     "RandAugment": {"factor": 0.6, "num_ops": 1},  # each operation traces all of its layers
     "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.4},
     "AutoContrast": {},

@@ -1,6 +1,7 @@
 """Starting, watching and restarting: small scripts are the workers, and the tests say what each of them does."""
 
 import io
+import itertools
 import os
 import re
 import signal
@@ -49,8 +50,9 @@ def in_a_folder(tmp_path, monkeypatch):
 
 
 def started(script, count=3, before="", **options):
+    attempts = itertools.count()
     return run(
-        lambda attempt, run: [sys.executable, "-c", before + BEGIN + script, str(attempt), run or ""],
+        lambda run: [sys.executable, "-c", before + BEGIN + script, str(next(attempts)), run or ""],
         count,
         addresses=lambda count: [f"127.0.0.1:{9000 + rank}" for rank in range(count)],
         environment=lambda rank, count: {"THREADS": f"{rank} of {count}"},
@@ -222,8 +224,9 @@ forever()
 
 
 def test_a_worker_that_misses_another_one_is_the_loss_if_none_shows(caplog):
-    assert started("attempt == 0 and (rank == 1 and sys.exit(75), forever())", timeouts=Timeouts(cause=0.5)) == 0
-    assert said(caplog)[0] == f"worker 1 on {HOST} ended with exit code 75, before its first step"
+    script = "attempt == 0 and (rank == 1 and (tell(missed='no worker 2'), sys.exit(75)), forever())"
+    assert started(script, timeouts=Timeouts(cause=0.5)) == 0
+    assert said(caplog)[0] == f"worker 1 on {HOST} ended with exit code 75, before its first step: no worker 2"
 
 
 def test_a_crash_at_the_very_end_is_no_loss(caplog):
@@ -260,7 +263,7 @@ def test_a_worker_that_never_comes_is_named(caplog):
     # It never imports the channel, which would say that it is alive.
     commands = [[sys.executable, "-c", "import time; time.sleep(60)"], [sys.executable, "-c", ""]]
     options = {"addresses": lambda count: ["127.0.0.1:9000"], "environment": lambda rank, count: {}}
-    assert run(lambda attempt, run: commands[attempt], 1, timeouts=Timeouts(start=0.5), **options) == 0
+    assert run(lambda run: commands.pop(0), 1, timeouts=Timeouts(start=0.5), **options) == 0
     assert said(caplog)[0] == f"worker 0 on {HOST} has not come: nothing was heard of it for N s"
 
 
@@ -276,13 +279,20 @@ if attempt == 0:
     )
 
 
-def test_saving_may_take_any_time(caplog):
-    assert (
-        started(
-            "tell(phase='training')\nrank or tell(phase='saving')\ntime.sleep(1)", timeouts=Timeouts(collective=0.2)
-        )
-        == 0
+@pytest.mark.parametrize("phase", ["validating", "freezing"])
+def test_what_is_computed_together_is_watched_as_training_is(phase, caplog):
+    script = f"rank or tell(phase='{phase}')\nattempt or forever()"
+    assert started(script, count=2, timeouts=Timeouts(collective=1)) == 0
+    assert said(caplog)[0] == (
+        f"nothing has moved for N s: worker 0 is {phase} before its first step, worker 1 is starting before its first "
+        "step"
     )
+
+
+@pytest.mark.parametrize("phase", ["starting", "saving"])
+def test_what_rank_0_does_alone_may_take_any_time(phase, caplog):
+    script = f"tell(phase='training')\nrank or tell(phase='{phase}')\ntime.sleep(1)"
+    assert started(script, timeouts=Timeouts(collective=0.2)) == 0
     assert said(caplog) == []
 
 
@@ -386,7 +396,7 @@ linux = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="asks Linux w
 PARENT = """
 import sys
 from kerasrun.workers.parent import run
-run(lambda attempt, run: [sys.executable, "-c", sys.argv[1], "0", ""], 2,
+run(lambda run: [sys.executable, "-c", sys.argv[1], "0", ""], 2,
     addresses=lambda count: ["127.0.0.1:9000", "127.0.0.1:9001"], environment=lambda rank, count: {})
 """
 

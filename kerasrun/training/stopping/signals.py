@@ -12,8 +12,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from kerasrun.engine.child_processes import SIGNALS
 from kerasrun.workers import channel
+from kerasrun.workers.child_processes import SIGNALS, exit_code
 
 if TYPE_CHECKING:  # every command imports this module, and training alone listens
     import socket
@@ -41,11 +41,6 @@ def number_of(interruption: KeyboardInterrupt) -> int:
 def name(number: int) -> str:
     """Return the name that users know."""
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-
-
-def exit_code(number: int) -> int:
-    """Return 130 for Ctrl-C; 143 for the others, so that a job script need not know which of them came."""
-    return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
 
 
 def interrupt_on_signals() -> None:

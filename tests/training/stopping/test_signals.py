@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from kerasrun.engine.child_processes import SIGNALS, deaf_children
 from kerasrun.training.stopping.signals import StopRequest
+from kerasrun.workers.child_processes import SIGNALS, deaf_children
 
 # Some minutes in C, during which no line of Python runs in the main thread.
 BUSY = """

@@ -12,6 +12,11 @@ else:
 SIGNALS = (signal.SIGINT, *PREEMPTION)
 
 
+def exit_code(number: int) -> int:
+    """Return 130 for Ctrl-C; 143 for the others, so that a job script need not know which of them came."""
+    return 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+
+
 @contextmanager
 def deaf_children() -> Iterator[None]:
     """Keep `SIGNALS` from processes that are started in the block; for this one they wait until the block ends.

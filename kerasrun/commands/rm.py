@@ -1,0 +1,52 @@
+"""`kerasrun rm`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kerasrun.commands._options import RUNS, Output
+from kerasrun.errors import RunDirectoryError, UsageError
+
+GROUP, ORDER = "Look at runs and networks", 105
+
+
+def rm(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or their names.")],
+    keep: Annotated[
+        Literal["best"] | None,
+        typer.Option(metavar="best", help="Keep the best model and the numbers, so that no resume is possible."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Also runs that are not finished, or that a process writes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    output: Output = RUNS,
+) -> None:
+    """Remove finished runs, and say what that frees.
+
+    Example: kerasrun rm lenet-1 lenet-2 --keep best
+    """
+    from kerasrun.experiment.units import amount
+    from kerasrun.runs.listing import find_run
+    from kerasrun.runs.removal import remove, require_removable, size
+
+    found = list(dict.fromkeys(find_run(run, output) for run in runs))
+    require_removable(found, keep_best=keep == "best", force=force)
+    sizes = {run: size(run, keep_best=keep == "best") for run in found}
+    what = "all but the best model and the numbers of " if keep else ""
+    _confirm(f"{what}{', '.join(map(str, found))}: {amount(sum(sizes.values()))}", yes=yes)
+    for run, freed in sizes.items():
+        remove(run, keep_best=keep == "best", force=force)
+        typer.echo(f"{run}: {amount(freed)} freed")
+
+
+def _confirm(what: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"nobody can be asked here whether to remove {what}; give --yes")
+    typer.echo(f"remove {what}? [y/N] ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise RunDirectoryError("nothing was removed")

@@ -1,0 +1,88 @@
+"""A folder of runs that belong together, such as those of `kerasrun repeat`.
+
+`group.json` says for which experiment it was made, so that the same command finds it again and goes on there. Each
+member is a run of its own: killed, resumed and looked at like every other.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrun.regular_files import read_bytes
+from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs.directory import RunDirectory, numbers_in
+from kerasrun.runs.lock import lock
+from kerasrun.text import json_text
+from kerasrun.training.train import resume, train
+
+_FILE = "group.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """The folder; its members are in it."""
+
+    root: Path
+
+    def member(self, name: str, number: int) -> RunDirectory:
+        """Return the run of a name and a number, which may not be there yet."""
+        return RunDirectory(self.root / f"{name}-{number}")
+
+    def train(
+        self, file: str | Path, name: str, number: int, *, overrides: Sequence[str] = (), trust: bool = False
+    ) -> RunDirectory:
+        """Train a member, go on with it, or leave it as it is where it is finished.
+
+        Args:
+            file: the experiment for which the group was made.
+            overrides: `key.path=value`, what the member has of its own; they count where it begins.
+
+        Returns:
+            the member.
+
+        Raises:
+            KerasrunError: as `train` and `resume`.
+        """
+        run = self.member(name, number)
+        if run.root.exists() and not checkpoints.any_saved(run):  # it was killed before it came so far
+            with lock(run):
+                atomic.remove_folder(run.root)
+        if run.root.exists():
+            resume(run, trust=trust)
+        else:
+            train(file, overrides=[*overrides, f"name={name}"], output=self.root, number=number, trust=trust)
+        return run
+
+
+def find_or_make(output: Path, kind: str, name: str, experiment: str) -> Group:
+    """Return the newest group of a kind that was made for this experiment, or a new one.
+
+    Args:
+        kind: the command, such as `repeat`: the folder is `<output>/<name>-<kind>-<n>`.
+        experiment: the text of the resolved experiment, and of whatever else must be the same to go on.
+
+    Raises:
+        RunDirectoryError: if the folder cannot be read or written.
+    """
+    output, stem = output.absolute(), f"{name}-{kind}"
+    made_for = {"format_version": _FORMAT, "kind": kind, "sha256": hashlib.sha256(experiment.encode()).hexdigest()}
+    with atomic.explained(output):
+        output.mkdir(parents=True, exist_ok=True)
+        numbers = numbers_in(output, stem)
+        for number in reversed(numbers):
+            group = Group(output / f"{stem}-{number}")
+            with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+                if json_text.parse(read_bytes(group.root / _FILE)) == made_for:
+                    return group
+        group = Group(output / f"{stem}-{max(numbers, default=0) + 1}")
+        group.root.mkdir()
+        atomic.write_json(group.root / _FILE, made_for)
+    return group
+
+
+def is_group(folder: Path) -> bool:
+    """Return whether a folder is that of a group."""
+    return (folder / _FILE).is_file()

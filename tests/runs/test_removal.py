@@ -1,0 +1,138 @@
+"""`rm`: what is removed, what is not, and where `latest` leads afterwards."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from kerasrun import cli
+from kerasrun.errors import ModelFileError, RunBusyError, RunDirectoryError, UsageError
+from kerasrun.runs import checkpoints
+from kerasrun.runs.directory import create, run_names
+from kerasrun.runs.lock import lock
+from kerasrun.runs.removal import remove
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """Three finished runs, each with a checkpoint and two models of 1,000 bytes."""
+    monkeypatch.chdir(tmp_path)
+    made = [create(tmp_path / "runs", "lenet") for _ in range(3)]
+    for run in made:
+        checkpoints.save(run, 0, bytes(1000), {}, keep=1)
+        for file in (run.best_model, run.last_model):
+            file.write_bytes(bytes(1000))
+        run.metrics_file.write_text("epoch,loss\n1,0.5\n")
+        run.update_run(status="finished")
+    return made
+
+
+def rm(*arguments):
+    cli.app(["rm", *map(str, arguments)], standalone_mode=False)
+
+
+def left():
+    return run_names(Path("runs"))
+
+
+def test_runs_are_removed_and_what_is_free_is_said(runs, capsys):
+    rm("lenet-1", "runs/lenet-3", "lenet-1", "--yes")
+    assert left() == ["lenet-2"]
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in said] == ["runs/lenet-1", "runs/lenet-3"]
+    assert all(line.endswith(" kB freed") for line in said)
+
+
+def test_latest_leads_to_the_newest_that_is_left(runs):
+    rm("lenet-1", "-y")
+    latest = runs[0].root.parent / "latest"
+    assert latest.resolve().name == "lenet-3"
+    rm("latest", "-y")
+    assert latest.resolve().name == "lenet-2"
+    rm("lenet-2", "-y")
+    assert list(latest.parent.iterdir()) == []
+
+
+def test_the_best_model_and_the_numbers_can_be_kept(runs, capsys):
+    run = runs[0]
+    (run.root / "notes.txt").write_text("mine")
+    rm("lenet-1", "--keep", "best", "--yes")
+    assert sorted(path.name for path in run.root.iterdir()) == [
+        *(".lock", "best.keras", "metrics.csv", "notes.txt", "run.json")
+    ]
+    progress = 2000 < int(float(capsys.readouterr().out.split(": ")[1].split()[0]) * 1000) < 3000
+    assert progress, "the checkpoint and last.keras, 1,000 bytes each, and progress.json"
+    run.best_model.unlink()
+    with pytest.raises(ModelFileError, match="to be kept; nothing was removed"):
+        rm("lenet-1", "--keep", "best", "--yes")
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted", "failed", "paused"])
+def test_an_unfinished_run_stays_and_with_it_all_others_unless_forced(runs, status):
+    runs[1].update_run(status=status)
+    shown = "killed" if status == "running" else status
+    with pytest.raises(
+        RunDirectoryError, match=f"lenet-2 is not finished: it is {shown}\nnothing was removed; --force"
+    ):
+        rm("lenet-1", "lenet-2", "--yes")
+    assert len(left()) == 3
+    rm("lenet-1", "lenet-2", "--yes", "--force")
+    assert left() == ["lenet-3"]
+
+
+def test_a_run_that_a_process_writes_stays_unless_forced(runs):
+    with lock(runs[0]):
+        with pytest.raises(RunDirectoryError, match=r"lenet-1 is being written by process \d+"):
+            rm("lenet-1", "--yes")
+        with pytest.raises(RunBusyError):
+            remove(runs[0], keep_best=False, force=False)  # one that was begun after it was looked at
+        rm("lenet-1", "--yes", "--force")
+    assert left() == ["lenet-2", "lenet-3"]
+
+
+def test_no_link_is_followed(runs, tmp_path, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    runs[0].root.rename(elsewhere)
+    runs[0].root.symlink_to(elsewhere, target_is_directory=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.png").touch()
+    (runs[1].root / "exports").symlink_to(tmp_path / "mine", target_is_directory=True)
+    rm("lenet-2", "--keep", "best", "--yes")
+    rm("lenet-1", "lenet-2", "--yes")
+    assert left() == ["lenet-3"]
+    assert "runs/lenet-1: 0 B freed" in capsys.readouterr().out
+    assert (elsewhere / "run.json").exists()
+    assert (tmp_path / "mine" / "photo.png").exists()
+
+
+def test_what_is_no_run_is_never_removed(runs, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for folder in ("photos", "runs", ".", "none"):
+        with pytest.raises(RunDirectoryError):
+            rm(folder, "--yes", "--force")
+    assert (tmp_path / "photos").is_dir()
+
+
+@pytest.mark.parametrize(("answer", "count"), [("y\n", 2), ("\n", 3), ("n\n", 3), ("", 3)])
+def test_a_terminal_is_asked(runs, monkeypatch, capsys, answer, count):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    if count == 3:
+        with pytest.raises(RunDirectoryError, match="nothing was removed"):
+            rm("lenet-1")
+    else:
+        rm("lenet-1")
+    assert len(left()) == count
+    assert "remove runs/lenet-1: " in capsys.readouterr().err
+
+
+def test_where_nobody_can_be_asked_nothing_is_removed(runs, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match="give --yes"):
+        rm("lenet-1")
+    assert len(left()) == 3
