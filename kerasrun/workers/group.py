@@ -222,7 +222,8 @@ class Group:
             waited = self._now - worker.ended_at >= self._timeouts.ending
             stop = self._stop(worker)
             if stop is not None and (self.leader.exit_code is not None or (waited and is_alone)):
-                return End(stop)
+                said = worker.printed.splitlines()[-1:]  # nobody else says why all end
+                return End(stop, f"worker {worker.rank}: {said[0]}" if said else "")
         return None
 
     def _stuck(self) -> End | None:

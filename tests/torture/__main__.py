@@ -22,7 +22,6 @@ from tests.torture.harness import (
     planned_kills,
     planned_signals,
     random_kills,
-    random_signals,
     torture,
 )
 
@@ -102,9 +101,7 @@ def _until_enough(
 
 def _kills(cell: Cell, turn: int, count: int, seed: str) -> list[Kill]:
     if cell.workers > 1:
-        return (
-            planned_signals(cell, count, seed) if turn == 1 else [*itertools.islice(random_signals(cell, seed), count)]
-        )
+        return planned_signals(cell, count, seed, turn)
     return planned_kills(cell, count, seed) if turn == 1 else list(itertools.islice(random_kills(seed), count))
 
 

@@ -295,7 +295,6 @@ AT_THE_END = ("after on_train_end", "half of last.keras", "after last.keras", "a
 """Points after which nothing is left to train."""
 OF_EACH = {
     "before a frozen part is computed": _at("kerasrun.training.computation:features"),
-    # The start.
     "before it has come": _at("kerasrun.engine.devices:wait_for_all"),
     "when all have come": _at("kerasrun.engine.devices:wait_for_all", "after"),
     "before the network is built": _at("kerasrun.engine.building:build_job"),
@@ -304,6 +303,7 @@ OF_EACH = {
 }
 """Points that each of several workers comes to; to the others of POINTS rank 0 alone does."""
 BEFORE_TENSORFLOW = ("before it has come", "when all have come")
+AT_THE_START = (*BEFORE_TENSORFLOW, "before the network is built")
 OF_OTHERS = {"after the last order": _at("kerasrun.training.follower:follow", "after")}
 """Points that all workers but rank 0 come to."""
 POINTS_OF_WORKERS: Mapping[str, Arm] = {**OF_EACH, **POINTS, **OF_OTHERS}

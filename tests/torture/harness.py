@@ -16,7 +16,7 @@ from pathlib import Path
 from kerasrun.runs.directory import RunDirectory, run_names
 from tests.forked import Forked
 from tests.torture.cells import NONE, STEPS_PER_EPOCH, Cell
-from tests.torture.child import AT_THE_END, IN_A_RESUME, OF_OTHERS, POINTS, POINTS_OF_WORKERS, SENT
+from tests.torture.child import AT_THE_END, AT_THE_START, IN_A_RESUME, OF_OTHERS, POINTS, POINTS_OF_WORKERS, SENT
 from tests.torture.evidence import differences, evidence
 
 ROOT = Path(__file__).parents[2]
@@ -165,26 +165,21 @@ def _moment(draw: random.Random, *, starting: bool) -> AtMoment:
     return AtMoment(draw.random() * (1 if starting else 0.4), starting)
 
 
-def planned_signals(cell: Cell, kills: int, seed: int | str) -> list[Kill]:
-    """The same for a cell of several workers: each kill is one of three signals, to one of the ranks."""
-    draw = random.Random(f"{seed} signals")
-    training = [name for name in POINTS_OF_WORKERS if name not in (*IN_A_RESUME, *AT_THE_END, *OF_OTHERS)]
-    turn = cell.number - 1
-    first, last = training[turn % len(training)], [*AT_THE_END, *OF_OTHERS][turn % (len(AT_THE_END) + len(OF_OTHERS))]
+def planned_signals(cell: Cell, kills: int, seed: int | str, turn: int = 1) -> list[Kill]:
+    """The same for a cell of several workers, others in each turn: each is one of three signals, to one of them."""
+    draw = random.Random(seed)
+    end = (*AT_THE_END, *OF_OTHERS)
+    before_the_end = [name for name in POINTS_OF_WORKERS if name not in end]
+    training = [name for name in before_the_end if name not in IN_A_RESUME]
+    place = cell.number - 1 + 7 * (turn - 1)
+    first, resuming, last = (names[place % len(names)] for names in (training, IN_A_RESUME, end))
     if first == "half of a ModelCheckpoint" and cell["ModelCheckpoint"] == NONE:
         first = "after the callbacks"
     if first == "before a frozen part is computed" and not cell.has_features:
         first = "outputs of some batches"
-    names = [first, "between epochs", IN_A_RESUME[turn % len(IN_A_RESUME)]]
-    surely = [_signal(AtPoint(name), cell, draw) for name in names]
-    return [*surely, *islice(random_signals(cell, seed), max(kills - 4, 0)), _signal(AtPoint(last), cell, draw)][:kills]
-
-
-def random_signals(cell: Cell, seed: int | str) -> Iterator[Kill]:
-    """Signals to ranks at points without end."""
-    draw = random.Random(seed)
-    while True:
-        yield _signal(AtPoint(draw.choice(list(POINTS_OF_WORKERS)), draw.randint(1, 2)), cell, draw)
+    more = [AtPoint(draw.choice(before_the_end), draw.randint(1, 2)) for _ in range(kills - 4)]
+    points = [AtPoint(first), AtPoint("between epochs"), AtPoint(resuming), *more, AtPoint(last)]
+    return [_signal(point, cell, draw) for point in points[:kills]]
 
 
 def _signal(point: AtPoint, cell: Cell, draw: random.Random) -> AtPoint:
@@ -221,7 +216,7 @@ def _command(cell: Cell, folder: Path, before: int | None, result: Tortured) -> 
 def _one_parent(
     cell: Cell, folder: Path, whole: Whole, left: Sequence[Kill], result: Tortured, start: Start
 ) -> tuple[int, int]:
-    """The same with workers, whose parent starts them again: several kills may come before it ends."""
+    """A parent of workers from its start to its end; its exit code, and how many kills came: it starts them again."""
     before, taken, sent = _newest_checkpoint(cell, folder), _steps(folder), _sent(folder)
     command = _command(cell, folder, before, result)
     kills = ",".join(kill.argument for kill in left if isinstance(kill, AtPoint)) or "-"
@@ -234,10 +229,23 @@ def _one_parent(
         result.differences += _resumed_elsewhere(folder, before)
     if (begun := len(re.findall("^(?:going on|starting again) .*with [0-9]+ worker", _said(folder), re.M))) > came:
         result.differences.append(f"{came} signals, and the workers were started again {begun} times: {_said(folder)}")
-    for file in folder.glob("worker-*.pid"):
-        if Path("/proc", file.read_text(encoding="ascii")).exists():
-            result.differences.append(f"the process of {file.stem} was left")
+    result.differences += [
+        f"{kill} did not stop the run"
+        for place, kill in enumerate(left[:came], start=1)
+        if isinstance(kill, AtPoint) and kill.number == signal.SIGTERM
+        if place < came or (code == 0 and kill.name in AT_THE_START)
+    ]
+    left_behind = [file.stem for file in folder.glob("worker-*.pid") if _is_there(file.read_text(encoding="ascii"))]
+    result.differences += [f"the process of {name} was left" for name in left_behind]
     return code, came
+
+
+def _is_there(pid: str) -> bool:
+    """Whether it is still that process, and not another one that has got its number."""
+    try:
+        return b"tests.torture.child" in Path("/proc", pid, "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _sent(folder: Path) -> int:

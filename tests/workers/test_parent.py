@@ -374,8 +374,9 @@ forever()
 
 
 def test_a_worker_that_alone_was_stopped_before_training_ends_all(caplog):
-    assert started("rank == 1 and sys.exit(143)\nforever()", timeouts=Timeouts(ending=0.5)) == 143
-    assert said(caplog) == []
+    script = "rank == 1 and (print('reading'), print('stopped'), sys.exit(143))\nforever()"
+    assert started(script, timeouts=Timeouts(ending=0.5)) == 143
+    assert said(caplog) == ["worker 1: stopped"]
 
 
 def test_rank_0_may_save_for_long_after_another_one_was_stopped():

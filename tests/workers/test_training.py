@@ -68,9 +68,26 @@ def started(folder, *arguments):
         process.communicate()
 
 
+# Root may have everything read-only for one process alone, but a folder for temporary files.
+READ_ONLY = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+if os.geteuid() == 0 and libc.unshare(0x20000) == 0:  # CLONE_NEWNS
+    libc.mount(None, b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
+    with open("/proc/self/mounts", "rb") as mounts:
+        for line in mounts.readlines():
+            libc.mount(None, line.split()[1], None, 0x1021, None)  # MS_REMOUNT | MS_BIND | MS_RDONLY
+    libc.mount(b"tmpfs", b"/var/tmp", b"tmpfs", 0, None)
+    os.environ["TMPDIR"] = "/var/tmp"
+    assert not os.access(".", os.W_OK)
+from kerasrun.cli import main
+main()
+"""
+
+
 @pytest.fixture
 def together(folder, monkeypatch):
-    """Run a command for each rank, as where a cluster starts them, to the end of all."""
+    """Run a command for each rank, as where a cluster starts them, to the end of all; rank 0 alone can write."""
 
     def run(*commands):
         addresses = free_addresses(len(commands))
@@ -78,7 +95,8 @@ def together(folder, monkeypatch):
             processes = []
             for rank, command in enumerate(commands):
                 monkeypatch.setenv("TF_CONFIG", Place(rank, len(commands), addresses).tf_config())
-                processes.append(forked.Forked(["-m", "kerasrun", *command], folder))
+                program = ["-c", READ_ONLY] if rank else ["-m", "kerasrun"]
+                processes.append(forked.Forked([*program, *command], folder))
                 stack.callback(processes[-1].kill)
             ends = [(process.communicate(), process.wait()) for process in processes]
         assert {code for _, code in ends} == {0}, ends
