@@ -68,11 +68,13 @@ def _arm_the_workers(kills: list[str], steps: str) -> None:
     parent: Any = importlib.import_module("kerasrun.workers.parent")
     run = parent.run
 
-    def armed(command: Callable[[int, str | None], list[str]], *given: Any, **named: Any) -> int:
-        def child(attempt: int, name: str | None) -> list[str]:
-            python, _, _, *arguments = command(attempt, name)
-            kill = kills[attempt] if attempt < len(kills) else "-"
-            return [python, "-m", "tests.torture.child", kill, steps, *arguments]
+    def armed(command: Callable[[str | None], list[str]], *given: Any, **named: Any) -> int:
+        left = iter(kills)
+
+        def child(name: str | None) -> list[str]:
+            whole = command(name)
+            arguments = whole[whole.index("kerasrun") + 1 :]
+            return [whole[0], "-m", "tests.torture.child", next(left, "-"), steps, *arguments]
 
         return int(run(child, *given, **named))
 
