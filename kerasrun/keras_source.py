@@ -123,7 +123,7 @@ def bindings(tree: ast.Module) -> Mapping[str, ast.ClassDef | ast.FunctionDef | 
     Keras chooses its backend by `if`/`elif`; TensorFlow's branch is the first, so the first binding counts.
     """
     found: dict[str, ast.ClassDef | ast.FunctionDef | str] = {}
-    for node in _statements(tree.body):
+    for node in statements(tree.body):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             found.setdefault(node.name, node)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -136,11 +136,12 @@ def bindings(tree: ast.Module) -> Mapping[str, ast.ClassDef | ast.FunctionDef | 
     return found
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Give the statements of a module, those of an `if` included."""
     for node in body:
         if isinstance(node, ast.If):
-            yield from _statements(node.body)
-            yield from _statements(node.orelse)
+            yield from statements(node.body)
+            yield from statements(node.orelse)
         else:
             yield node
 

@@ -19,14 +19,14 @@ from typing import Any
 from kerasrun import keras_catalogue, known_plugins
 from kerasrun.errors import KerasrunError, ModelError, ModelFileError, PluginError
 from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, RATES, SOURCES, Added, added, added_objects
-from kerasrun.keras_source import add_file, ancestors, bindings, source_of
+from kerasrun.keras_source import add_file, ancestors, source_of, statements
 from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import RunFile
 
 FOLDER = RunFile.PLUGINS
 """Where a run directory keeps its plugins."""
 MOST_NAMES = 1_000
-"""How many functions, classes and arguments a plugin may have: each is looked at whenever a name is."""
+"""How many functions, arguments, classes, bases and annotated names a plugin may have: each is looked at for each."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read(path: Path) -> Plugin:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise PluginError(f"no Python{line}: {error.msg if isinstance(error, SyntaxError) else error}") from None
     if _named_in(module_of(path)) > MOST_NAMES:
-        raise PluginError(f"more than {MOST_NAMES:,} functions, classes and arguments")
+        raise PluginError(f"more than {MOST_NAMES:,} functions, arguments, classes, their bases and annotated names")
     objects = added_objects(module_of(path))
     if not objects:
         raise PluginError(
@@ -87,10 +87,16 @@ def read(path: Path) -> Plugin:
 
 
 def _named_in(module: str) -> int:
-    tree = source_of(module)
+    """Return how many functions, arguments, classes, bases and annotated names stand in a file but for its methods."""
+    tree, count = source_of(module), 0
     assert tree is not None
-    found = [one for one in bindings(tree).values() if not isinstance(one, str)]
-    return len(found) + sum(isinstance(inner, ast.arg) for one in found for inner in ast.walk(one))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            count += 1 + len(node.bases) + sum(isinstance(one, ast.AnnAssign) for one in node.body)
+    for node in statements(tree.body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            count += 1 + sum(isinstance(one, ast.arg) for one in ast.walk(node.args))
+    return count
 
 
 def use(plugins: Sequence[Plugin]) -> None:

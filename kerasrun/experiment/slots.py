@@ -136,7 +136,7 @@ def _slot(annotation: Any, marks: tuple[Any, ...] = ()) -> Slot:
         return functools.reduce(_either, map(_slot, inner))
     if keras := next((mark for mark in marks if isinstance(mark, Keras)), None):
         return Slot(keras=keras)
-    if origin is tuple:
+    if origin is tuple and inner:
         return Slot(items=_slot(inner[0]), needs_no_brackets=ONE_OR_SEVERAL in marks)
     if origin is Mapping and BY_INPUT in marks:
         return Slot(by_input=_slot(inner[1]))

@@ -3,13 +3,14 @@
 import ast
 import builtins
 import collections.abc
+import contextlib
 import typing
 from collections.abc import Mapping
 from types import EllipsisType, ModuleType
 from typing import Annotated, Any, Literal, Union
 
 import pydantic
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaError
@@ -46,6 +47,14 @@ _FIELD = (
 """The arguments of `Field` that say which values there may be."""
 
 
+_SAMPLES = (True, 1, 0.5, "1", [1], {"1": 1}, None)
+"""A value of each kind: some constraints fail only when a value comes that they are not for."""
+
+
+_REFUSALS = (PydanticUserError, SchemaError, TypeError, ValueError, AttributeError, RecursionError)
+"""How pydantic refuses a type, or a constraint that is not for it."""
+
+
 class UnreadableError(Exception):
     """The value of an expression is known only when the file is run."""
 
@@ -65,13 +74,11 @@ def field_of(annotation: ast.expr | None, default: ast.expr | None, module: str)
             given, found = None, found | None
         field = given if isinstance(given, FieldInfo) else FieldInfo(default=given, description=_MEANING)
     try:
-        TypeAdapter[Any](Annotated[found, field])  # type: ignore[arg-type]
-    except (
-        PydanticUserError,
-        SchemaError,
-        TypeError,
-        RecursionError,
-    ):  # what pydantic refuses is told with the line when the file is imported
+        adapter = TypeAdapter[Any](Annotated[found, field])  # type: ignore[arg-type]
+        for sample in _SAMPLES:
+            with contextlib.suppress(ValidationError):
+                adapter.validate_python(sample)
+    except _REFUSALS:  # they are told with the line when the file is imported
         return Any, FieldInfo(default=... if default is None else None, description=_MEANING)
     return found, field
 

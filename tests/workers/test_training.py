@@ -70,7 +70,7 @@ def started(folder, *arguments):
 
 # Root may have everything read-only for one process alone, but a folder for temporary files.
 READ_ONLY = """
-import ctypes, os
+import ctypes, tempfile, os
 libc = ctypes.CDLL(None)
 if os.geteuid() == 0 and libc.unshare(0x20000) == 0:  # CLONE_NEWNS
     libc.mount(None, b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
@@ -78,7 +78,7 @@ if os.geteuid() == 0 and libc.unshare(0x20000) == 0:  # CLONE_NEWNS
         for line in mounts.readlines():
             libc.mount(None, line.split()[1], None, 0x1021, None)  # MS_REMOUNT | MS_BIND | MS_RDONLY
     libc.mount(b"tmpfs", b"/var/tmp", b"tmpfs", 0, None)
-    os.environ["TMPDIR"] = "/var/tmp"
+    tempfile.tempdir = os.environ["TMPDIR"] = "/var/tmp"
     assert not os.access(".", os.W_OK)
 from kerasrun.cli import main
 main()
