@@ -29,6 +29,7 @@ def digits(argument):
         *("a: int = Field(1, 2)", "a: str = Field(regex='x')", "a: int = Field(1, default=2)"),
         "a: str = Field(pattern='(')",
         *("a: int = Field(1, max_length=-1)", "a: tuple[...] = 1", "a: ... = 1", "a: tuple[()] = ()"),
+        "a = Field(1, multiple_of=0)",
         *("a: int = Field(1, ge='x')", "a: int = Field(1, alias=2)", "a: int = Field(1, init=False, frozen=True)"),
         *("a: pydantic.BaseSettings = 1", "a: pydantic.EmailStr = 1", "a: pydantic.create_model = 1"),
         *("a: typing.TYPE_CHECKING = 1", "a: typing.__builtins__ = 1", "a: typing.__dict__[int] = 1", "a: int[5] = 1"),

@@ -51,7 +51,7 @@ _SAMPLES = (True, 1, 0.5, "1", [1], {"1": 1}, None)
 """A value of each kind: some constraints fail only when a value comes that they are not for."""
 
 
-_REFUSALS = (PydanticUserError, SchemaError, TypeError, ValueError, AttributeError, RecursionError)
+_REFUSALS = (PydanticUserError, SchemaError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError)
 """How pydantic refuses a type, or a constraint that is not for it."""
 
 
