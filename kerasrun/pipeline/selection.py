@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Fit
-from kerasrun.pipeline.order import SPLIT_STREAM, TEST_STREAM, grouped_split, split_by_time, stratified_split
+from kerasrun.pipeline.order import (
+    SPLIT_STREAM,
+    TEST_STREAM,
+    folds_by_time,
+    grouped_folds,
+    grouped_split,
+    split_by_time,
+    stratified_folds,
+    stratified_split,
+)
 from kerasrun.reading.data import Data, Inputs, Split
 
 
@@ -69,13 +78,15 @@ def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) ->
         DataError: if the named split is not in the data, or a share of it would hold no example.
     """
     train, validation_split, validation_data = splits["train"], fit.validation_split, fit.validation_data
+    key, value = ("split", validation_split) if fit.fold is None else ("fold", fit.validation_fold)
+    if value is not None and "validation" in splits:
+        raise DataError(
+            f"fit.validation_{key}: {value}, but the data have {len(splits['validation'])} validation examples of "
+            f"their own: leave out fit.validation_{key} to validate on these, or take them out of the data"
+        )
+    if fit.fold is not None:
+        return _without_fold(train, *fit.fold, seed)
     if validation_split is not None:
-        if "validation" in splits:
-            raise DataError(
-                f"fit.validation_split: {validation_split}, but the data have {len(splits['validation'])} validation "
-                "examples of their own: leave out fit.validation_split to validate on these, or take them out of the "
-                "data"
-            )
         return _divided(train, "validation", validation_split, seed, SPLIT_STREAM)
     if validation_data is not None and validation_data not in splits:
         raise DataError(
@@ -103,6 +114,24 @@ def _divided(train: Split, name: str, share: float, seed: int, stream: int) -> t
         other = "set fit.validation_data" if name == "validation" else "bring test examples of their own"
         raise DataError(f"fit.{name}_split: {why}: set a larger share, or {other}")
     return _select(train, kept, "train"), _select(train, aside, name)
+
+
+def _without_fold(train: Split, number: int, folds: int, seed: int) -> tuple[Split, Split]:
+    """Set a fold of the training examples aside for validation; groups and time decide where there are any."""
+    if train.times is not None:
+        assigned, has = folds_by_time(train.times, folds), f"are of {len(np.unique(train.times))} times"
+    elif train.groups is not None:
+        assigned = grouped_folds(_strata(train, grouped=True), train.groups, folds, seed)
+        has = f"are of {len(np.unique(train.groups))} groups"
+    else:
+        assigned, has = stratified_folds(_strata(train), folds, seed), f"are {len(train)}"
+    aside = assigned == number
+    kept = assigned < number if train.times is not None else ~aside
+    if not aside.any() or not kept.any():
+        raise DataError(
+            f"fit.validation_fold: {number}/{folds}: the training examples {has}, too few for {folds} folds: set fewer"
+        )
+    return _select(train, np.flatnonzero(kept), "train"), _select(train, np.flatnonzero(aside), "validation")
 
 
 def places_of(aside: Split) -> list[int]:
