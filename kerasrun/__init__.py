@@ -27,6 +27,7 @@ _CALLS = {
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",
     "preview": "kerasrun.results.preview",
+    "repeat": "kerasrun.many.repeat",
     "resume": "kerasrun.training.train",
     "train": "kerasrun.training.train",
     "verify": "kerasrun.training.verification",

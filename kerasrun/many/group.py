@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints
-from kerasrun.runs.directory import RunDirectory, numbers_in
+from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
 from kerasrun.runs.lock import lock
 from kerasrun.text import json_text
 from kerasrun.training.train import resume, train
@@ -30,6 +30,12 @@ class Group:
     def member(self, name: str, number: int) -> RunDirectory:
         """Return the run of a name and a number, which may not be there yet."""
         return RunDirectory(self.root / f"{name}-{number}")
+
+    def finished(self) -> list[RunDirectory]:
+        """Return the members that are finished and have a best model, by name and number."""
+        runs = [RunDirectory(self.root / name) for name in run_names(self.root)]
+        records = [(run, run.read_run()) for run in runs]
+        return [run for run, record in records if record["status"] == "finished" and run.best_model.exists()]
 
     def train(
         self, file: str | Path, name: str, number: int, *, overrides: Sequence[str] = (), trust: bool = False

@@ -136,8 +136,12 @@ def _without_fold(train: Split, number: int, folds: int, seed: int) -> tuple[Spl
 
 def places_of(aside: Split) -> list[int]:
     """Return the places, from 0, that examples which were set aside have among those that were read."""
-    places: list[int] = aside.inputs.indices.tolist() if isinstance(aside.inputs, SelectedInputs) else []
-    return places
+    inputs: Any = aside.inputs
+    places = np.arange(len(aside))
+    while isinstance(inputs, SelectedInputs):
+        inputs, places = inputs.inputs, inputs.indices[places]
+    found: list[int] = places.tolist()
+    return found
 
 
 def spread(split: Split, examples: int) -> Split:
