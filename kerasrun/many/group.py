@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrun.errors import RunDirectoryError
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints
 from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
@@ -87,6 +88,23 @@ def find_or_make(output: Path, kind: str, name: str, experiment: str) -> Group:
         group.root.mkdir()
         atomic.write_json(group.root / _FILE, made_for)
     return group
+
+
+def named_group(argument: str | Path | None, output: Path) -> Group | None:
+    """Return the group that an argument names, its folder or its name in `output`; None if it names no group."""
+    folders = [] if argument is None else [Path(argument), output / argument]
+    return next((Group(folder.absolute()) for folder in folders if is_group(folder)), None)
+
+
+def open_group(folder: Path) -> Group:
+    """Return the group in a folder.
+
+    Raises:
+        RunDirectoryError: if there is none.
+    """
+    if not is_group(folder):
+        raise RunDirectoryError(f"{folder} is not a group of runs: it has no {_FILE}; expected what repeat made")
+    return Group(folder.absolute())
 
 
 def is_group(folder: Path) -> bool:
