@@ -127,7 +127,7 @@ def _without_fold(train: Split, number: int, folds: int, seed: int) -> tuple[Spl
         assigned, has = stratified_folds(_strata(train), folds, seed), f"are {len(train)}"
     aside = assigned == number
     kept = assigned < number if train.times is not None else ~aside
-    if not aside.any() or not kept.any():
+    if len(np.unique(assigned[assigned > 0])) < folds or not kept.any():  # for every fold alike
         raise DataError(
             f"fit.validation_fold: {number}/{folds}: the training examples {has}, too few for {folds} folds: set fewer"
         )
