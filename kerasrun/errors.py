@@ -18,6 +18,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── OutOfMemoryError             what was read, built or computed does not fit into memory
 ├── NotFiniteError               the loss became NaN or infinite
 ├── TooFewStepsError             training ended before there was enough to compare
+├── FailedRunsError              of several runs that belong together, some are not finished
 ├── NotExactError                training again, or going on after a cut, did not give the same bits
 ├── LostWorkerError              exit code 75: another process that trains this run is lost, not this one's fault
 ├── Interrupted                  exit code 130 or 143: stopped by a signal, after the state was saved
@@ -156,6 +157,10 @@ class NotFiniteError(KerasrunError):
 
 class TooFewStepsError(KerasrunError):
     """Training ended before there was enough to compare."""
+
+
+class FailedRunsError(KerasrunError):
+    """Some runs of a group are not finished; the others are."""
 
 
 class NotExactError(KerasrunError):

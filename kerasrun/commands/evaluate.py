@@ -31,7 +31,7 @@ def evaluate(
     output: Output = RUNS,
     workers: Workers = None,
 ) -> None:
-    """Measure how good a run's best model is.
+    """Measure how good a run's best model is, or the mean of those of a group that `repeat` made.
 
     The measures are loss, metrics, and what suits the labels: precision, recall, F1 and a confusion matrix for
     classes, the overlap of areas for masks, errors for numbers.
@@ -39,12 +39,21 @@ def evaluate(
     Example: kerasrun evaluate runs/lenet-1 --split validation
     """
     begin_workers(workers)
+    from kerasrun.many.ensemble import evaluate_group
+    from kerasrun.many.group import named_group
     from kerasrun.results.evaluation import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
+    split = "validation" if split in ("val", "valid") else split
+    if group := named_group(run, output):
+        of_group = evaluate_group(
+            group, split=split, data=data, last=last, threshold=threshold, overrides=overrides or (), trust=trust
+        )
+        typer.echo(of_group.to_json() if as_json else of_group.to_text())
+        return
     report = evaluate_run(
         find_run(run, output),
-        split="validation" if split in ("val", "valid") else split,
+        split=split,
         data=data,
         last=last,
         threshold=threshold,

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -57,6 +57,8 @@ def predict(
     Example: kerasrun predict data/digits/png/test/7 --top 3
     """
     begin_workers(workers)
+    from kerasrun.many.ensemble import predict_group
+    from kerasrun.many.group import named_group
     from kerasrun.model_file import read_info
     from kerasrun.report.predictions import Unreadable, to_csv, to_json, to_text
     from kerasrun.results.prediction import predict as predict_examples
@@ -67,23 +69,20 @@ def predict(
         raise UsageError("--run and --model both name a model; give one of them")
     if as_json and as_csv:
         raise UsageError("--json and --csv are two forms of the same output; give one of them")
-    if run is None and model is None and len(examples) > 1 and is_run(Path(examples[0]), output):
+    is_first = run is None and model is None and len(examples) > 1
+    if is_first and (is_run(Path(examples[0]), output) or named_group(examples[0], output)):
         run, examples = Path(examples[0]), examples[1:]
-    path, place = model or model_of(find_run(run, output), last=last), place_of_worker()
-    if run is None and model is None:
-        logger.info("predicting with %s, epoch %d", path, read_info(path).epoch)
-    predictions = predict_examples(
-        examples,
-        model=path,
-        top=top,
-        every=every,
-        threshold=threshold,
-        masks=masks,
-        mask_size=mask_size,
-        trust=trust,
-        plugins=plugin or (),
-        place=place,
-    )
+    place = place_of_worker()
+    asked: dict[str, Any] = {"top": top, "every": every, "threshold": threshold, "masks": masks, "trust": trust}
+    if group := named_group(run, output):
+        predictions = predict_group(examples, group, mask_size=mask_size, last=last, **asked)
+    else:
+        path = model or model_of(find_run(run, output), last=last)
+        if run is None and model is None:
+            logger.info("predicting with %s, epoch %d", path, read_info(path).epoch)
+        predictions = predict_examples(
+            examples, model=path, mask_size=mask_size, plugins=plugin or (), place=place, **asked
+        )
     if not place.leads:
         return
     typer.echo((to_json if as_json else to_csv if as_csv else to_text)(predictions))

@@ -130,6 +130,7 @@ def start(
         keras.config.set_epsilon(1e-7)
 
         tf.get_logger().setLevel(logging.WARNING)
+        tf.get_logger().addFilter(_is_no_retracing)
         chosen = dict(threads or _threads(usable_cores(), place, shards or place.count))
         _set_threads(tf, chosen)
         gpus = tf.config.list_physical_devices("GPU")
@@ -142,6 +143,11 @@ def start(
     with _held_back_stderr(first_start):
         _prepare(tf, device, joins=joins)
     return replace(device, models=_models(tf, device))
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Leave out TensorFlow's warning that a function is traced often: each model of a process has its own graphs."""
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 def _threads(cores: int, place: Place, shards: int) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """The experiment file as classes: a section is a class, a key is a field, its docstring is its documentation."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -24,6 +25,17 @@ BY_INPUT = "by input"
 """The mark of a mapping whose keys are the names of inputs."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 EveryEpoch = Annotated[int, Field(ge=1)]
+
+
+def _fold(value: Any) -> Any:
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value) if isinstance(value, str) else None
+    if value is not None and not (found and int(found[2]) >= 2 and 1 <= int(found[1]) <= int(found[2])):
+        raise ValueError("expected a fold and how many there are, such as 1/5 for the first of five")
+    return value
+
+
+Fold = Annotated[str, BeforeValidator(_fold)]
+"""`2/5` is the second of five."""
 
 
 class Section(BaseModel):
@@ -65,6 +77,9 @@ class Fit(Section):
     validation_split: float | None = Field(None, gt=0, lt=1)
     """Share of the training examples kept for validation: seeded, the same share of every class; with `group` of the
     data no group is divided, with `time` the latest validate."""
+    validation_fold: Fold | None = None
+    """The fold that validates, `2/5` for the second of five, while the others train: seeded, the same share of every
+    class in each; with `group` of the data no group is divided, with `time` the examples before the fold train."""
     test_split: float | None = Field(None, gt=0, lt=1)
     """Share of the training examples kept for testing, chosen like that and before it, for data that came in one piece;
     `test_examples.csv` in the run lists them."""
@@ -85,6 +100,14 @@ class Fit(Section):
         if isinstance(self.validation_freq, int):
             return epoch % self.validation_freq == 0
         return epoch in self.validation_freq
+
+    @property
+    def fold(self) -> tuple[int, int] | None:
+        """The number of the fold that validates, from one, and how many there are."""
+        if self.validation_fold is None:
+            return None
+        number, _, count = self.validation_fold.partition("/")
+        return int(number), int(count)
 
 
 class Stage(Section):

@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrun.errors import RunDirectoryError
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints
-from kerasrun.runs.directory import RunDirectory, numbers_in
+from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
 from kerasrun.runs.lock import lock
 from kerasrun.text import json_text
 from kerasrun.training.train import resume, train
@@ -30,6 +31,12 @@ class Group:
     def member(self, name: str, number: int) -> RunDirectory:
         """Return the run of a name and a number, which may not be there yet."""
         return RunDirectory(self.root / f"{name}-{number}")
+
+    def finished(self) -> list[RunDirectory]:
+        """Return the members that are finished and have a best model, by name and number."""
+        runs = [RunDirectory(self.root / name) for name in run_names(self.root)]
+        records = [(run, run.read_run()) for run in runs]
+        return [run for run, record in records if record["status"] == "finished" and run.best_model.exists()]
 
     def train(
         self, file: str | Path, name: str, number: int, *, overrides: Sequence[str] = (), trust: bool = False
@@ -81,6 +88,23 @@ def find_or_make(output: Path, kind: str, name: str, experiment: str) -> Group:
         group.root.mkdir()
         atomic.write_json(group.root / _FILE, made_for)
     return group
+
+
+def named_group(argument: str | Path | None, output: Path) -> Group | None:
+    """Return the group that an argument names, its folder or its name in `output`; None if it names no group."""
+    folders = [] if argument is None else [Path(argument), output / argument]
+    return next((Group(folder.absolute()) for folder in folders if is_group(folder)), None)
+
+
+def open_group(folder: Path) -> Group:
+    """Return the group in a folder.
+
+    Raises:
+        RunDirectoryError: if there is none.
+    """
+    if not is_group(folder):
+        raise RunDirectoryError(f"{folder} is not a group of runs: it has no {_FILE}; expected what repeat made")
+    return Group(folder.absolute())
 
 
 def is_group(folder: Path) -> bool:

@@ -67,6 +67,22 @@ def grouped_split(
     Returns:
         indices of the examples that are kept, and of those that are set aside, each sorted.
     """
+    groups, members, total = _members(labels, groups)
+    generator = np.random.default_rng([seed, stream])
+    best: tuple[float, list[int]] = (0, [])
+    for _ in range(max(1, min(_MOST_DRAWS, _GROUPS_DRAWN // len(members)))):
+        found = _set_aside(members, total, share, generator.permutation(len(members)).tolist())
+        best = min(best, found, key=lambda one: one[0])
+    if not best[1] and (nearest := _nearest(members, total, share)) is not None:
+        best = (0, [nearest])
+    chosen = np.isin(groups, best[1])
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _members(
+    labels: NDArray[Any], groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], list[list[tuple[int, int]]], list[int]]:
+    """Return each example's group, numbered from 0; the classes of each group with their counts; those of all."""
     examples = len(groups)
     groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
     if labels.ndim == 1:
@@ -80,15 +96,7 @@ def grouped_split(
     members: list[list[tuple[int, int]]] = [[] for _ in range(int(groups.max()) + 1)]
     for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
         members[pair // width].append((pair % width, count))
-    generator = np.random.default_rng([seed, stream])
-    best: tuple[float, list[int]] = (0, [])
-    for _ in range(max(1, min(_MOST_DRAWS, _GROUPS_DRAWN // len(members)))):
-        found = _set_aside(members, total, share, generator.permutation(len(members)).tolist())
-        best = min(best, found, key=lambda one: one[0])
-    if not best[1] and (nearest := _nearest(members, total, share)) is not None:
-        best = (0, [nearest])
-    chosen = np.isin(groups, best[1])
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+    return groups, members, total
 
 
 def _set_aside(
@@ -132,3 +140,57 @@ def split_by_time(times: NDArray[np.float64], share: float) -> tuple[NDArray[np.
         return np.arange(len(times)), np.arange(0)
     begin = moments[1 + np.abs(later[1:] - share * len(times)).argmin()]
     return np.flatnonzero(times < begin), np.flatnonzero(times >= begin)
+
+
+def stratified_folds(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each example, from 1: of every class, and in all, no fold has two more than another.
+
+    Args:
+        labels: class numbers, shape (examples,).
+    """
+    drawn = np.random.default_rng([seed, SPLIT_STREAM]).permutation(len(labels))
+    by_class = drawn[np.argsort(labels[drawn], kind="stable")]
+    assigned = np.empty(len(labels), np.int64)
+    assigned[by_class] = 1 + np.arange(len(labels)) % folds
+    return assigned
+
+
+def grouped_folds(labels: NDArray[Any], groups: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each example, from 1, so that no group is divided; the classes as even as the groups allow.
+
+    Greedy, as scikit-learn's StratifiedGroupKFold: the groups whose classes differ most come first, and each goes to
+    the fold that has the smallest shares of its classes.
+
+    Args:
+        labels: class numbers (examples,), or 0 and 1 for each label (examples, labels).
+        groups: the number of each example's group, (examples,).
+    """
+    groups, members, total = _members(labels, groups)
+    of_all = np.array(total, np.float64)
+    spread = np.empty((2, len(members)))
+    for group, counted in enumerate(members):
+        counts = np.array([count for _, count in counted], np.float64)
+        spread[:, group] = (counts**2).sum() / len(of_all) - (counts.sum() / len(of_all)) ** 2, counts.sum()
+    drawn = np.random.default_rng([seed, SPLIT_STREAM]).permutation(len(members))
+    shares, fold_of = np.zeros((folds, len(of_all))), np.empty(len(members), np.int64)
+    for group in drawn[np.lexsort(-spread[::-1, drawn])].tolist():
+        numbers = [number for number, _ in members[group]]
+        own = np.array([count for _, count in members[group]]) / of_all[numbers]
+        # What a group adds to the sum of the squares, least where the spread over the folds stays least.
+        fold = np.lexsort((shares @ of_all, (shares[:, numbers] @ own).round(12)))[0]
+        shares[fold, numbers] += own
+        fold_of[group] = 1 + fold
+    return fold_of[groups]
+
+
+def folds_by_time(times: NDArray[np.float64], folds: int) -> NDArray[np.int64]:
+    """Return the fold of each example, from 1, in the order of time; 0 for the earliest, which only train.
+
+    As scikit-learn's TimeSeriesSplit: the blocks are equally large, as far as equal times allow, which are not divided.
+    With fewer different times than blocks, some folds have no example.
+    """
+    moments, counts = np.unique(times, return_counts=True)
+    before = counts.cumsum() - counts
+    begins = len(times) - len(times) // (folds + 1) * np.arange(folds, 0, -1)
+    nearest = [int(np.abs(before - begin).argmin()) for begin in begins]
+    return np.searchsorted(moments[nearest], times, side="right")

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.schema import Fit
-from kerasrun.pipeline.order import SPLIT_STREAM, TEST_STREAM, grouped_split, split_by_time, stratified_split
+from kerasrun.pipeline.order import (
+    SPLIT_STREAM,
+    TEST_STREAM,
+    folds_by_time,
+    grouped_folds,
+    grouped_split,
+    split_by_time,
+    stratified_folds,
+    stratified_split,
+)
 from kerasrun.reading.data import Data, Inputs, Split
 
 
@@ -69,13 +78,15 @@ def training_and_validation(splits: Mapping[str, Split], fit: Fit, seed: int) ->
         DataError: if the named split is not in the data, or a share of it would hold no example.
     """
     train, validation_split, validation_data = splits["train"], fit.validation_split, fit.validation_data
+    key, value = ("split", validation_split) if fit.fold is None else ("fold", fit.validation_fold)
+    if value is not None and "validation" in splits:
+        raise DataError(
+            f"fit.validation_{key}: {value}, but the data have {len(splits['validation'])} validation examples of "
+            f"their own: leave out fit.validation_{key} to validate on these, or take them out of the data"
+        )
+    if fit.fold is not None:
+        return _without_fold(train, *fit.fold, seed)
     if validation_split is not None:
-        if "validation" in splits:
-            raise DataError(
-                f"fit.validation_split: {validation_split}, but the data have {len(splits['validation'])} validation "
-                "examples of their own: leave out fit.validation_split to validate on these, or take them out of the "
-                "data"
-            )
         return _divided(train, "validation", validation_split, seed, SPLIT_STREAM)
     if validation_data is not None and validation_data not in splits:
         raise DataError(
@@ -105,10 +116,32 @@ def _divided(train: Split, name: str, share: float, seed: int, stream: int) -> t
     return _select(train, kept, "train"), _select(train, aside, name)
 
 
+def _without_fold(train: Split, number: int, folds: int, seed: int) -> tuple[Split, Split]:
+    """Set a fold of the training examples aside for validation; groups and time decide where there are any."""
+    if train.times is not None:
+        assigned, has = folds_by_time(train.times, folds), f"are of {len(np.unique(train.times))} times"
+    elif train.groups is not None:
+        assigned = grouped_folds(_strata(train, grouped=True), train.groups, folds, seed)
+        has = f"are of {len(np.unique(train.groups))} groups"
+    else:
+        assigned, has = stratified_folds(_strata(train), folds, seed), f"are {len(train)}"
+    aside = assigned == number
+    kept = assigned < number if train.times is not None else ~aside
+    if len(np.unique(assigned[assigned > 0])) < folds or not kept.any():  # for every fold alike
+        raise DataError(
+            f"fit.validation_fold: {number}/{folds}: the training examples {has}, too few for {folds} folds: set fewer"
+        )
+    return _select(train, np.flatnonzero(kept), "train"), _select(train, np.flatnonzero(aside), "validation")
+
+
 def places_of(aside: Split) -> list[int]:
     """Return the places, from 0, that examples which were set aside have among those that were read."""
-    places: list[int] = aside.inputs.indices.tolist() if isinstance(aside.inputs, SelectedInputs) else []
-    return places
+    inputs: Any = aside.inputs
+    places = np.arange(len(aside))
+    while isinstance(inputs, SelectedInputs):
+        inputs, places = inputs.inputs, inputs.indices[places]
+    found: list[int] = places.tolist()
+    return found
 
 
 def spread(split: Split, examples: int) -> Split:

@@ -77,6 +77,24 @@ class Unreadable(Prediction):
         return {"error": self.error}
 
 
+@dataclass(frozen=True)
+class Beside(Prediction):
+    """A prediction, and more columns beside it."""
+
+    answer: Prediction
+    more: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.answer.as_dict(), **self.more}
+
+    def as_row(self) -> Mapping[str, Any]:
+        return row_of(self.answer.as_row(), self.more.items())
+
+    def as_cells(self) -> Mapping[str, str]:
+        cells = {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in self.more.items()}
+        return {**self.answer.as_cells(), **cells}
+
+
 def named(names: Sequence[str], values: Iterable[Any]) -> tuple[tuple[str, float], ...]:
     """Return every name with its number."""
     return tuple((name, float(value)) for name, value in zip(names, values, strict=True))

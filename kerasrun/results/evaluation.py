@@ -1,10 +1,10 @@
 """`evaluate`: loss and metrics of a run's model on a split, and what else suits its labels."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasrun import model_file
 from kerasrun.engine.errors import network_explained
@@ -22,6 +22,10 @@ from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.sources.directory import open_folder_with
 from kerasrun.workers.cluster import ONE_PROCESS, Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger("kerasrun")
 
@@ -93,6 +97,34 @@ def evaluate(
         KerasrunError: if the run has no model yet, or the data cannot be used.
     """
     run = run if isinstance(run, RunDirectory) else open_run(run)
+    report = measured(
+        *(run, split, data),
+        last=last,
+        threshold=threshold,
+        overrides=overrides,
+        trust=trust,
+        place=place,
+    )
+    return report and _kept(run, report)
+
+
+def measured(
+    run: RunDirectory,
+    split: str | None,
+    data: str | Path | None,
+    *,
+    last: bool = False,
+    threshold: float | None = None,
+    overrides: Sequence[str] = (),
+    trust: bool = False,
+    place: Place = ONE_PROCESS,
+    see: Callable[[Split, ModelInfo, "NDArray[np.float32]"], None] | None = None,
+) -> EvaluationReport | None:
+    """Evaluate as `evaluate`, and keep nothing.
+
+    Args:
+        see: gets the split, what the model file knows, and the outputs of every chunk, (examples, …), in order.
+    """
     folder = None if data is None else Path(data)
     path = model_of(run, last=last)
     if folder is not None and split is not None:
@@ -110,7 +142,7 @@ def evaluate(
         recorded.compare(opened)
         _require_same_columns(opened.row_format, info.row_format)
     split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
-    return _report(run, recorded.experiment, trained, examples, split_name, threshold, place)
+    return report_on(run, recorded.experiment, trained, examples, split_name, threshold, place, see)
 
 
 def chosen(splits: Mapping[str, Split], name: str | None) -> Split:
@@ -155,15 +187,17 @@ def _outside(experiment: Experiment, info: ModelInfo, path: Path, folder: Path) 
     return open_folder_with(info.image_format, info.classes, folder)
 
 
-def _report(
+def report_on(
     run: RunDirectory,
     experiment: Experiment,
     trained: TrainedModel,
     split: Split,
     split_name: str,
-    threshold: float | None,
-    place: Place,
+    threshold: float | None = None,
+    place: Place = ONE_PROCESS,
+    see: Callable[[Split, ModelInfo, "NDArray[np.float32]"], None] | None = None,
 ) -> EvaluationReport | None:
+    """Return how an open model does on a split; arguments as for `measured`."""
     from kerasrun.engine.building import compile_model, model_targets
     from kerasrun.engine.evaluator import Evaluator
     from kerasrun.workers.team import Team
@@ -174,12 +208,18 @@ def _report(
         compile_model(trained.model, experiment, targets)
         scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
         team = Team(place, place.count, "CPU:0")
+
+        def add(found: "NDArray[np.float32]") -> None:
+            scorer.add(found)
+            if see:
+                see(split, info, found)
+
         with team.losses_explained():
-            metrics = Evaluator(trained.model, split, targets, info.batch_size, team=team).evaluate(see=scorer.add)
+            metrics = Evaluator(trained.model, split, targets, info.batch_size, team=team).evaluate(see=add)
     if metrics is None:
         return None  # rank 0 has them
     model, examples = f"{run}/{trained.path.name}", len(split)
-    return _kept(run, EvaluationReport(str(run), model, info.epoch, split_name, examples, metrics, scorer.scores()))
+    return EvaluationReport(str(run), model, info.epoch, split_name, examples, metrics, scorer.scores())
 
 
 def _kept(run: RunDirectory, report: EvaluationReport) -> EvaluationReport:

@@ -1,15 +1,20 @@
 """`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import ModelFileError, UsageError
+from kerasrun.model_file import ModelInfo
 from kerasrun.report.predictions import Prediction, Question, Unreadable
-from kerasrun.results.examples import read_examples
+from kerasrun.results.examples import Examples, read_examples
 from kerasrun.results.model import check_threshold, open_model
 from kerasrun.runs import atomic
 from kerasrun.workers.cluster import ONE_PROCESS, Place
@@ -57,9 +62,37 @@ def predict(
     Raises:
         KerasrunError: if an example or the model cannot be read, or an option does not suit the model.
     """
-    model = Path(model)
-    examples = [examples] if isinstance(examples, str | Path) else examples
     plugin_files = [Path(file) for file in ([plugins] if isinstance(plugins, str | Path) else plugins)]
+    asked = ask(examples, Path(model), top, every=every, threshold=threshold, masks=masks, mask_size=mask_size)
+    chunks = outputs(asked, plugin_files, trust=trust, place=place)
+    if not place.leads:
+        collections.deque(chunks, maxlen=0)
+        return []
+    return answers(asked, chunks)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Examples that were read as a model wants them, with what is asked of its outputs."""
+
+    model: Path
+    info: ModelInfo
+    found: Examples
+    question: Question
+
+
+def ask(
+    examples: str | Path | Sequence[str | Path],
+    model: Path,
+    top: int | None,
+    *,
+    every: bool,
+    threshold: float | None,
+    masks: str | Path | None,
+    mask_size: MaskSize,
+) -> Asked:
+    """Read examples for a model; arguments and errors as for `predict`."""
+    examples = [examples] if isinstance(examples, str | Path) else examples
     info = model_file.read_info(model)
     if top is not None and every:
         raise UsageError("--top and --all both say how many classes to name; give one of them")
@@ -82,6 +115,14 @@ def predict(
         inputs=found.inputs,
         save=save_picture,
     )
+    return Asked(model, info, found, question)
+
+
+def outputs(
+    asked: Asked, plugin_files: Sequence[Path] = (), *, trust: bool, place: Place = ONE_PROCESS
+) -> Iterator[NDArray[np.float32]]:
+    """Yield what the model computes of chunk after chunk of the examples, (examples, …)."""
+    model, info, found = asked.model, asked.info, asked.found
     trained = open_model(model, deterministic=info.deterministic, plugin_files=plugin_files, trust=trust, place=place)
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.workers.team import Team
@@ -90,12 +131,13 @@ def predict(
     with network_explained(model), team.losses_explained():
         predictor = Predictor(trained.model, info.batch_size, team)
         batches = predictor.batches(found.inputs, tuple(found.others.values()))
-        outputs = (outputs for outputs, *_ in predictor.chunks_of(batches, len(found.paths)))
-        if not team.leads:
-            collections.deque(outputs, maxlen=0)
-            return []
-        predictions = info.task.predictions(outputs, question)
-    for number, error in sorted(found.unreadable.items()):
+        yield from (outputs for outputs, *_ in predictor.chunks_of(batches, len(found.paths)))
+
+
+def answers(asked: Asked, chunks: Iterable[NDArray[np.float32]]) -> list[Prediction]:
+    """Return the predictions that outputs stand for, and in their places the examples that cannot be read."""
+    predictions = asked.info.task.predictions(chunks, asked.question)
+    for number, error in sorted(asked.found.unreadable.items()):
         predictions.insert(number, Unreadable(str(error.path), error.reason))
     return predictions
 

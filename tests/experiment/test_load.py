@@ -72,8 +72,8 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      epochs: ten\n"
         "              ^\n"
         "e.yaml:9:3: fit.epoch: unknown key 'epoch'; "
-        "expected batch_size, epochs, steps_per_epoch, verbose, validation_split, test_split, validation_data, "
-        "validation_steps, validation_freq, class_weight or scale_targets; did you mean 'epochs'?\n"
+        "expected batch_size, epochs, steps_per_epoch, verbose, validation_split, validation_fold, test_split, "
+        "validation_data, validation_steps, validation_freq, class_weight or scale_targets; did you mean 'epochs'?\n"
         "      epoch: 3\n"
         "      ^\n"
         "e.yaml:11:30: callbacks.0.EarlyStopping.monitor: monitors 'val_los'; "
@@ -122,6 +122,11 @@ def test_every_problem_is_told_at_once_with_its_place():
             "fit: {validation_split: 0.1, validation_data: test}",
             "3:47: fit.validation_data: validation_data beside validation_split; expected one of them",
         ),
+        (
+            "fit: {validation_fold: 1/5, validation_split: 0.1}",
+            "3:24: fit.validation_fold: validation_fold beside validation_split; expected one of them",
+        ),
+        ("fit: {validation_fold: 6/5}", "3:24: fit.validation_fold: received '6/5'; expected a fold and how many"),
         (
             "compile: {jit_compile: true}",
             "3:24: compile.jit_compile: jit_compile beside deterministic operations, which XLA does not have; expected",

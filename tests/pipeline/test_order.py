@@ -6,9 +6,12 @@ import pytest
 from kerasrun.pipeline.order import (
     epoch_order,
     examples_before,
+    folds_by_time,
+    grouped_folds,
     grouped_split,
     split_by_time,
     steps_in_epoch,
+    stratified_folds,
     stratified_split,
 )
 
@@ -130,3 +133,49 @@ def test_the_past_is_kept_and_equal_times_are_not_divided():
     assert sorted(times[aside]) == [4, 4, 4, 4, 5, 9]
     assert split_by_time(np.ones(5), 0.5)[1].tolist() == []
     assert split_by_time(times, 0.01)[1].tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("folds", [2, 5, 7])
+def test_folds_have_the_sizes_and_the_classes_of_scikit_learns(seed, folds):
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = np.random.default_rng(seed).choice(4, 153, p=[0.5, 0.3, 0.15, 0.05])
+    assigned = stratified_folds(labels, folds, seed)
+    oracle = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+
+    def sizes(parts):
+        counts = np.array([np.bincount(labels[part], minlength=4) for part in parts])
+        return [sorted(column) for column in (*counts.T.tolist(), counts.sum(axis=1).tolist())]
+
+    assert sizes(assigned == fold for fold in range(1, folds + 1)) == sizes(aside for _, aside in oracle)
+    assert assigned.tolist() == stratified_folds(labels, folds, seed).tolist()
+    assert assigned.tolist() != stratified_folds(labels, folds, seed + 1).tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_folds_of_groups_are_as_even_as_scikit_learns(seed):
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    random = np.random.default_rng(seed)
+    groups = random.integers(0, 60, 500)
+    labels = random.choice(3, 60, p=[0.6, 0.3, 0.1])[groups]  # a patient has one diagnosis
+    assigned = grouped_folds(labels, groups, 5, seed)
+    assert all(len(np.unique(assigned[groups == group])) == 1 for group in np.unique(groups))
+
+    def unevenness(parts):
+        return np.std([np.bincount(labels[part], minlength=3) / np.bincount(labels) for part in parts], axis=0).mean()
+
+    oracle = [aside for _, aside in StratifiedGroupKFold(5).split(labels, labels, groups)]
+    assert unevenness([assigned == fold for fold in range(1, 6)]) < unevenness(oracle) + 0.01
+
+
+def test_folds_by_time_are_scikit_learns_and_equal_times_are_not_divided():
+    from sklearn.model_selection import TimeSeriesSplit
+
+    times = np.random.default_rng(1).permutation(23).astype(float)
+    assigned = folds_by_time(times, 4)
+    for fold, (kept, aside) in enumerate(TimeSeriesSplit(4).split(np.arange(23)), start=1):
+        assert sorted(times[assigned < fold]) == kept.tolist()
+        assert sorted(times[assigned == fold]) == aside.tolist()
+    assert folds_by_time(np.array([0.0, 1, 1, 1, 2, 2]), 2).tolist() == [0, 1, 1, 1, 2, 2]

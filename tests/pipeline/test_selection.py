@@ -121,3 +121,34 @@ def test_the_past_trains_then_comes_what_validates_then_what_tests():
     assert sorted(times[chosen(train)]) == list(range(72))
     with pytest.raises(DataError, match=r"fit\.validation_split: all training examples are of one time"):
         choose({"train": replace(split("train", 8), times=np.zeros(8))}, share=0.5)
+
+
+def test_each_example_validates_in_one_fold_beside_all_others_that_train():
+    train, times = split("train", 20), np.arange(20) % 10
+    parts = [
+        training_and_validation({"train": train}, Fit(validation_fold=f"{fold}/4"), seed=1) for fold in range(1, 5)
+    ]
+    assert sorted(number for _, aside in parts for number in chosen(aside)) == list(range(20))
+    for kept, aside in parts:
+        assert sorted(chosen(kept) + chosen(aside)) == list(range(20))
+        assert list(aside.names) == [f"train/{number}" for number in chosen(aside)]
+    _, aside = training_and_validation({"train": replace(train, groups=times)}, Fit(validation_fold="1/4"), seed=1)
+    assert set(chosen(aside)) == {number for number in range(20) if times[number] in times[chosen(aside)]}
+    kept, aside = training_and_validation({"train": replace(train, times=times)}, Fit(validation_fold="1/4"), seed=1)
+    assert times[chosen(kept)].max() < times[chosen(aside)].min()
+
+
+def test_the_golden_fold():
+    """If it changes, no run of a fold of an older kerasrun can be resumed exactly."""
+    _, aside = training_and_validation({"train": split("train", 20)}, Fit(validation_fold="2/5"), seed=1)
+    assert chosen(aside) == [0, 6, 9, 19]
+
+
+def test_a_fold_that_cannot_be_is_an_error():
+    fit = Fit(validation_fold="1/9")
+    with pytest.raises(DataError, match=r"validation_fold: 1/9, but the data have 2 validation examples of their own"):
+        training_and_validation({"train": split("train", 8), "validation": split("validation", 2)}, fit, seed=1)
+    groups = np.arange(8) // 4
+    for train, has in ((split("train", 2), "2"), (replace(split("train", 8), groups=groups), "of 2 groups")):
+        with pytest.raises(DataError, match=rf"validation_fold: 1/9: the training examples are {has}, too few for 9"):
+            training_and_validation({"train": train}, fit, seed=1)

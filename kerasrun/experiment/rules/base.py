@@ -17,6 +17,9 @@ from kerasrun.sources.base import Source
 from kerasrun.text.document import Document
 from kerasrun.text.problems import Problem, experiment_error
 
+WHAT_VALIDATES = ("validation_split", "validation_fold", "validation_data")
+"""The keys of `fit` that say which examples validate, one of which may be given."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -49,7 +52,7 @@ def facts_of_text(source: Source | None, places: Document) -> Facts:
         except (AttributeError, LookupError, StopIteration, TypeError, ValueError):
             return None  # a key that it needs could not be read
 
-    given = (places.node(("fit", key)) for key in ("validation_split", "validation_data"))
+    given = (places.node(("fit", key)) for key in WHAT_VALIDATES)
     validates = True if any(node is not None and node.value is not None for node in given) else None
     kind, classes, columns, shape = map(said, ("label_kind", "listed_classes", "label_columns", "example_shape"))
     return Facts(kind, classes, columns, shape, validates, inputs=said("input_names") or (INPUT,))

@@ -4,7 +4,7 @@ import re
 
 from kerasrun.callbacks import callback_problems
 from kerasrun.experiment.image_data_generator import NONE, STANDARDIZATION, ImageDataGenerator
-from kerasrun.experiment.rules.base import Facts
+from kerasrun.experiment.rules.base import WHAT_VALIDATES, Facts
 from kerasrun.experiment.schema import Experiment
 from kerasrun.run_files import can_name_runs
 from kerasrun.text.document import Document
@@ -27,15 +27,17 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
         received = "received" if name else "runs cannot be named after the file"
         expected = "expected a 'name' of at most 200 bytes, without ':' and '/'"
         problems.append(places.problem(("name",), f"{received} {shown(experiment.name)}", expected))
-    if value("fit", "validation_split") is not None and value("fit", "validation_data") is not None:
-        received, expected = "validation_data beside validation_split", "expected one of them; set the other to null"
-        problems.append(places.problem(("fit", "validation_data"), received, expected))
-    for split in ("validation", "test"):
-        share = value("fit", f"{split}_split")
-        if share is not None and experiment is not None and getattr(experiment.data, split, None) is not None:
-            received = f"{split}_split beside {split} of data.{experiment.data.kind}"
+    first, *others = [key for key in WHAT_VALIDATES if value("fit", key) is not None] or [""]
+    for key in others:
+        received, expected = f"{key} beside {first}", "expected one of them; set the other to null"
+        problems.append(places.problem(("fit", key), received, expected))
+    for key in ("validation_split", "validation_fold", "test_split"):
+        split = key.partition("_")[0]
+        given = value("fit", key) is not None
+        if given and experiment is not None and getattr(experiment.data, split, None) is not None:
+            received = f"{key} beside {split} of data.{experiment.data.kind}"
             expected = "expected one of them: data in one piece have no such examples of their own"
-            problems.append(places.problem(("fit", f"{split}_split"), received, expected))
+            problems.append(places.problem(("fit", key), received, expected))
     for key in STANDARDIZATION if value("preprocessing") is not None else ():
         path = ("augmentation", ImageDataGenerator.kind, key)
         if value(*path) not in (None, NONE, False):

@@ -1,0 +1,50 @@
+"""The mean of the models of a group, and how far they are apart."""
+
+import numpy as np
+import pytest
+
+import kerasrun
+from kerasrun.errors import ModelFileError, RunDirectoryError, UsageError
+from kerasrun.many.ensemble import evaluate_group, predict_group
+from kerasrun.many.group import find_or_make, named_group
+from kerasrun.many.repeat import repeat
+from tests.training.conftest import write_digits, write_small
+
+
+def test_a_group_is_named_by_its_folder_or_its_name_there(tmp_path):
+    group = find_or_make(tmp_path, "repeat", "iris", "text")
+    assert named_group("iris-repeat-1", tmp_path) == named_group(group.root, tmp_path / "other") == group
+    assert named_group(tmp_path, tmp_path) is named_group(None, tmp_path) is None
+    with pytest.raises(ModelFileError, match=r"no run in .*iris-repeat-1 is finished"):
+        evaluate_group(group)
+    with pytest.raises(RunDirectoryError, match="not a group of runs"):
+        predict_group("image.png", tmp_path)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("logits", [False, True])
+def test_probabilities_are_averaged_and_their_deviation_is_told(tmp_path, logits):
+    arrays = write_digits(tmp_path)
+    np.save(tmp_path / "x.npy", arrays["x_test"])
+    loss = "compile: {loss: {CategoricalCrossentropy: {from_logits: true}}}\n" if logits else ""
+    file = write_small(tmp_path, f"{loss}fit: {{epochs: 1, validation_split: 0.2}}")
+    group = repeat(file, seeds=2, output=tmp_path / "runs").group
+    alone = [
+        {one["class"]: one["probability"] for one in answer.as_dict()["top"]}
+        for run in group.finished()
+        for answer in kerasrun.predict(tmp_path / "x.npy", model=run.best_model, every=True)
+    ]
+    both = np.array([[answer[name] for name in sorted(answer)] for answer in alone]).reshape(2, 60, 10)
+    answers = [answer.as_row() for answer in predict_group(tmp_path / "x.npy", group)]
+    called = both.mean(axis=0).argmax(axis=1)
+    assert [int(answer["class"]) for answer in answers] == called.tolist()
+    rows = np.arange(60)
+    assert [answer["probability"] for answer in answers] == pytest.approx(both.mean(axis=0)[rows, called], abs=1e-6)
+    deviation = both.std(axis=0, ddof=1)[rows, called]
+    assert [answer["spread"] for answer in answers] == pytest.approx(deviation, abs=1e-6)
+    report = evaluate_group(group)
+    assert report.scores.headline["accuracy"] == np.mean(called == arrays["y_test"])
+    of_runs = (both.argmax(axis=2) == arrays["y_test"]).mean(axis=1)
+    assert report.metrics["accuracy"].mean == pytest.approx(of_runs.mean())
+    with pytest.raises(UsageError, match=r"the validation examples of .*seed-2 are not those of .*seed-1"):
+        evaluate_group(group, split="validation")

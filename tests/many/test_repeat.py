@@ -1,0 +1,79 @@
+"""`repeat`: several seeds, or the folds of the data, as runs of one folder."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import kerasrun
+from kerasrun.commands.repeat import _seeds
+from kerasrun.errors import DataError, ExperimentError, UsageError
+from kerasrun.many.repeat import repeat
+from tests.training.conftest import write_digits, write_small
+
+
+@pytest.mark.parametrize(("text", "seeds"), [(None, None), ("5", 5), ("1,2,7", [1, 2, 7]), ("7,7", [7, 7])])
+def test_seeds_are_a_number_or_a_list(text, seeds):
+    assert _seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "a", "1,", "1,b", "", "4294967296"])
+def test_other_seeds_are_refused(text):
+    with pytest.raises(UsageError, match="expected how many seeds"):
+        _seeds(text)
+
+
+def test_mistakes_are_told_before_there_is_a_folder(tmp_path):
+    file = write_small(tmp_path, "fit: {epochs: 1}")
+    with pytest.raises(UsageError, match="needs seeds or folds"):
+        repeat(file, output=tmp_path / "runs")
+    with pytest.raises(ExperimentError, match=r"fit\.batch_size"):
+        repeat(file, seeds=2, overrides=["fit.batch_size=0"], output=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(DataError):  # of every member alike
+        repeat(file, seeds=2, overrides=["data.npz.path=none.npz"], output=tmp_path / "runs")
+
+
+@pytest.mark.tensorflow
+def test_a_member_is_the_run_trained_alone_and_one_that_fails_stops_no_other(tmp_path):
+    write_digits(tmp_path)
+    file = write_small(tmp_path, "fit: {epochs: 2, validation_data: test}")
+    summary = repeat(file, seeds=[1, 7], output=tmp_path / "runs")
+    root = tmp_path / "runs" / "small-repeat-1"
+    for seed in (1, 7):
+        alone = kerasrun.train(file, overrides=[f"seed={seed}"], output=tmp_path / "alone")
+        assert alone.metrics_file.read_bytes() == (root / f"seed-{seed}" / "metrics.csv").read_bytes()
+    known = [member.metrics["val_accuracy"] for member in summary.members]
+    assert (summary.metrics["val_accuracy"].mean, summary.metrics["val_accuracy"].std) == (
+        np.mean(known),
+        np.std(known, ddof=1),
+    )
+    more = repeat(file, seeds=[2], output=tmp_path / "runs")  # the same folder, and all that is in it
+    assert [member.run for member in more.members] == ["seed-1", "seed-2", "seed-7"]
+    endless = ["compile.optimizer={SGD: {learning_rate: 1e30}}"]
+    failed = repeat(file, seeds=2, overrides=endless, output=tmp_path / "runs")
+    assert list(failed.failed) == ["seed-1", "seed-2"]
+    assert "NaN" in failed.failed["seed-2"] or "finite" in failed.failed["seed-2"]
+
+
+@pytest.mark.tensorflow
+def test_each_example_is_predicted_by_a_run_that_did_not_train_on_it(tmp_path):
+    from sklearn.metrics import accuracy_score, confusion_matrix
+
+    arrays = write_digits(tmp_path)
+    file = write_small(tmp_path, "fit: {epochs: 2, validation_split: 0.2}")
+    summary = repeat(file, folds=3, output=tmp_path / "runs")
+    root = tmp_path / "runs" / "small-repeat-1"
+    with (root / "out_of_fold.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert sorted(int(row["path"]) for row in rows) == list(range(200))
+    labels = [row["label"] for row in rows]
+    assert labels == [str(arrays["y_train"][int(row["path"])]) for row in rows]
+    told = json.loads((root / "summary.json").read_text())["out_of_fold"]
+    predicted = [row["class"] for row in rows]
+    assert told["accuracy"] == accuracy_score(labels, predicted)
+    assert told["confusion_matrix"] == confusion_matrix(labels, predicted).tolist()
+    of_folds = [sum(row["label"] == row["class"] for row in rows if row["fold"] == f"{fold}/3") for fold in (1, 2, 3)]
+    assert sum(of_folds) == round(told["accuracy"] * 200)
+    assert "test_accuracy" in summary.metrics
