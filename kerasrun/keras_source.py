@@ -7,6 +7,7 @@ import ast
 import functools
 import importlib.util
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ def parsed(content: bytes | str, filename: str = "", mode: str = "exec") -> ast.
     """
     too_deep = f"nested in more than {MOST_LEVELS} levels"
     try:
-        tree = ast.parse(content, filename, mode)
+        with warnings.catch_warnings(action="ignore"):  # whoever runs it hears of what Python would write otherwise
+            tree = ast.parse(content, filename, mode)
     except (RecursionError, MemoryError) as error:  # of Python's parser, whose stack is smaller than the memory
         raise ValueError(too_deep) from error
     inner: list[ast.AST] = [tree]

@@ -11,6 +11,8 @@ from kerasrun.text.document import Document
 from kerasrun.text.problems import Place
 from kerasrun.text.yaml_text import Node, read_scalar, walk
 
+_LONGEST_CALL = 2_000
+"""How many characters a call may have: its values are not among those that YAML counts."""
 _NUMBER = r"[-+]?[0-9.]+"
 _TUPLE = re.compile(rf"\(\s*+{_NUMBER}\s*+(?:,\s*+{_NUMBER}\s*+)*+(?:,\s*+)?\)")
 
@@ -48,6 +50,8 @@ def _may_be(value: object, parameter: Parameter) -> bool:
 
 def _accept_call(node: Node, family: str) -> None:
     """Turn `Dense(64, activation='relu')` into `{Dense: {units: 64, activation: relu}}`."""
+    if len(str(node.value)) > _LONGEST_CALL:
+        return
     try:
         tree = parsed(str(node.value), mode="eval")
         call = tree.body if isinstance(tree, ast.Expression) else tree

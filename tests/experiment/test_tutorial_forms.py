@@ -14,6 +14,7 @@ SMALLEST = "data: {folder: {path: a}}\nmodel: {layers: [Flatten, %r]}\n"
     [
         *("Dense(units={[1]})", "Dense(units={1})", "Dense(4, use_bias=1j)", "Dense(4, name=b'x')", "Dense(...)"),
         *("Dense(4, name='\\ud800')", "Dense({'\\ud800': 1})", "Dense(4, name='\\0')"),
+        *("Dense(0x1for x in y)", "Reshape([" + 1_000 * "1," + "])"),
         *("Dense(0x" + 100 * "f" + ")", "Dropout(rate=" + 4_200 * "9" + ")"),
         *("Dense(1" + 5_000 * "+1" + ")", "a" + 5_000 * ".b" + "(1)", "Dense(" + 50_000 * "-" + "1)"),
     ],
