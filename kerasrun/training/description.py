@@ -49,12 +49,14 @@ def description(
 
 def same_in_all(prepared: Prepared, device: Device) -> dict[str, Any]:
     """Return what must be the same in all processes that train together, by what to call it."""
-    train = prepared.train
+    data, inputs = prepared.data, prepared.train.inputs
     return {
         "experiment": resolved_yaml(prepared.experiment),
-        "data": [list(prepared.data.classes), len(train), list(train.inputs.example_shape), str(train.inputs.dtype)],
-        # Of what is read later, when that was: see `Computation.check_state`.
-        "content of the data": prepared.data.contents if isinstance(prepared.data.contents, str) else None,
+        "list of classes": list(data.classes),
+        "number of examples": list(map(len, prepared.splits)),
+        "form of examples": [list(inputs.example_shape), str(inputs.dtype)],
+        # What is read later is compared before anything is saved (`FingerprintCheck`).
+        "content of the data": data.contents if isinstance(data.contents, str) else None,
         "plugin": plugins.checksums(),
         **same_machine(device),
     }

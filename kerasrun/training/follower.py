@@ -27,6 +27,8 @@ def follow(job: Job) -> int:
                     computation.share_state()
                 case Order.CHECK_STATE:
                     computation.check_state(int(first))
+                case Order.CHECK_DATA:
+                    job.team.require_same_data(job.data.fingerprint)
                 case Order.ENTER_STAGE:
                     computation.enter_stage(int(first), int(second))
                 case Order.KEEP_FROZEN_PART:

@@ -269,6 +269,8 @@ class TrainingLoop:
             if self.stop or pause or self._checkpoint_is_due():
                 self.epoch_seconds += time.perf_counter() - begin
                 begin = time.perf_counter()
+                if not self.chunks.fixed:  # else that was done, before callbacks changed what this process has
+                    self.computation.check_state(self._global_step())
                 self._save()
                 if self.stop or pause:
                     raise self._stopped()

@@ -262,7 +262,6 @@ def _come(place: Place, failed: str = "", *, resumes: bool = False) -> Any:
     Returns:
         what rank 0 gives, True where that is nothing.
 
-
     Args:
         failed: why this process cannot train, to be told to all.
         resumes: whether it comes for a run.

@@ -33,6 +33,7 @@ class Order(IntEnum):
     """End with an exit code."""
     SHARE_STATE = auto()
     CHECK_STATE = auto()
+    CHECK_DATA = auto()
     ENTER_STAGE = auto()
     KEEP_FROZEN_PART = auto()
     COMPUTE_FROZEN_PART = auto()
@@ -147,6 +148,14 @@ class Team:
         for rank in range(1, self.workers):
             if wrong := [name for name, same in zip(facts, numbers[rank] == numbers[0], strict=True) if not same]:
                 raise WorkersError(f"{self.place.named(rank)} has another {' and '.join(wrong)} than rank 0")
+
+    def require_same_data(self, fingerprint: str) -> None:
+        """
+        Raises:
+            WorkersError: if a process has read other data than rank 0.
+        """
+        with self.together(Order.CHECK_DATA):
+            self.require_equal({"content of the data": fingerprint})
 
     def require_equal_state(self, arrays: Mapping[str, NDArray[Any]], step: int) -> int:
         """Return a checksum of the state, which is that of every process.

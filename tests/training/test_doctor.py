@@ -65,11 +65,15 @@ def together(tmp_path, monkeypatch):
 COMMAND = ("-m", "kerasrun", "doctor", "small.yaml")
 
 # TensorFlow's cluster takes SIGTERM for itself, unless it is taken back.
-ANOTHER_SEED = """
+ANOTHER_EXPERIMENT = """
 import os, signal, sys, kerasrun
+import numpy as np
+arrays = dict(np.load("data.npz"))
+arrays["x_train"][7, 0, 0] ^= 1
+np.savez("other.npz", **arrays)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("SIGTERM was heard"))
 try:
-    kerasrun.doctor("small.yaml", overrides=["seed=2"])
+    kerasrun.doctor("small.yaml", overrides=["data.npz.path=other.npz"])
 except kerasrun.errors.WorkersError as error:
     print("error:", error, file=sys.stderr)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -93,9 +97,10 @@ def test_rank_0_tells_of_all_and_nothing_is_written(together, tmp_path):
 
 @pytest.mark.tensorflow
 def test_workers_that_do_not_agree_are_named_with_exit_code_1_and_hear_signals(together):
-    (leader, code), (other, _) = together(COMMAND, ["-c", ANOTHER_SEED])
+    (leader, code), (other, _) = together(COMMAND, ["-c", ANOTHER_EXPERIMENT])
     assert code == 1
+    wrong = r"^error: worker 1 \(127.0.0.1:\d+\) has another experiment and content of the data than rank 0$"
     for told, said in (leader, other):
         assert not told
-        assert re.search(r"^error: worker 1 \(127.0.0.1:\d+\) has another experiment than rank 0$", said, re.MULTILINE)
+        assert re.search(wrong, said, re.MULTILINE)
     assert other[1].endswith("SIGTERM was heard\n")

@@ -53,6 +53,7 @@ class FingerprintCheck:
         self._run = run
         self._data = job.data
         self._splits = job.splits
+        self._team = job.team
         self._writer = writer
         self._is_done = False
 
@@ -61,6 +62,7 @@ class FingerprintCheck:
 
         Raises:
             DataError: if a file cannot be used, or the data are others than those of the run.
+            WorkersError: if another process has other data.
         """
         if self._is_done:
             return
@@ -76,6 +78,7 @@ class FingerprintCheck:
                 f"files back as they were, or kerasrun resume {self._run} --accept-changes goes on, although the run "
                 "will then not end with the same bits"
             )
+        self._team.require_same_data(now)
         self._is_done = True
         self._say_copies()
 
@@ -94,6 +97,6 @@ class FingerprintCheck:
             )
 
     def look(self) -> None:
-        """Do as `require`, if every file was read by now."""
-        if self._data.is_read:
+        """Do as `require`, if every file was read by now, and there is nobody else who may still read."""
+        if self._data.is_read and self._team.workers == 1:
             self.require()
