@@ -41,6 +41,9 @@ class Timeouts:
 
     start: float = SECONDS_TO_COME
     """For a worker's first message."""
+    joining: float = 65.0
+    """For a sign of life before training: TensorFlow keeps Python still while it is imported, and up to 60 s while it
+    joins the others, on a busy machine."""
     stall: float = 19.0
     """For a sign of life of a worker that has spoken before, of which there is one each second: told within 20 s."""
     suspicion: float = 5.0
@@ -190,8 +193,9 @@ class Group:
         return None
 
     def _silent(self) -> End | None:
-        limit = self._timeouts.suspicion if self._someone_is_missed else self._timeouts.stall
         for worker in self._running:
+            usual = self._timeouts.joining if worker.phase == "starting" else self._timeouts.stall
+            limit = self._timeouts.suspicion if self._someone_is_missed else usual
             if worker.heard_at is None and self._now >= self._timeouts.start:
                 return _loss(worker, f"has not come: nothing was heard of it for {self._now:.0f} s")
             if worker.heard_at is not None and (silence := self._now - worker.heard_at) >= limit:

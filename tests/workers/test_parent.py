@@ -117,7 +117,7 @@ rank or done(f"resumed {{Path(run).name}} {{count}}")
 )
 def test_a_lost_worker_is_told_in_one_sentence_and_all_go_on_from_the_newest_checkpoint(loss, how, caplog):
     begin = time.monotonic()
-    assert started(LOSS.format(loss=loss), timeouts=Timeouts(stall=2)) == 0
+    assert started(LOSS.format(loss=loss), timeouts=Timeouts(stall=2, joining=2)) == 0
     assert time.monotonic() - begin < 10
     assert said(caplog) == [
         f"worker 2 on {HOST} {how}, after step 119",
@@ -442,7 +442,7 @@ sys.exit(3)
 
 def test_a_stopped_parent_calls_nobody_silent():
     script = "rank or done('here')\ntime.sleep(3.5)"
-    code = f"sys.exit(started({script!r}, restarts=0, timeouts=Timeouts(stall=2)))"
+    code = f"sys.exit(started({script!r}, restarts=0, timeouts=Timeouts(stall=2, joining=2)))"
     parent = subprocess.Popen([sys.executable, "-c", f"from tests.workers.test_parent import *\n{code}"])
     wait_for("here")
     parent.send_signal(signal.SIGSTOP)
