@@ -35,7 +35,7 @@ _OWN: Final = frozenset(
     (
         *("format_version", "name", "status", "reason", "error", "started", "command", "working_directory", "file"),
         *("resolved_sha256", "asked_sha256", "overrides", "experiment", "seed", "epochs", "best", "data_files"),
-        *("checkpoint_seconds", "workers", "bases"),
+        *("checkpoint_seconds", "workers", "resumes", "bases"),
     )
 )
 """Keys of `run.json` that are each run's own, or that the resolved experiment has too."""

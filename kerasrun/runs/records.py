@@ -174,6 +174,8 @@ class RunRecord(_Always, _From, total=False):
     """Into how many parts each batch is cut, of which the gradients are computed apart."""
     workers: list[str]
     """The addresses of the processes that train together; none where there is one."""
+    resumes: Count
+    """How often the run was gone on with, by whoever: a restart of workers counts too."""
     label_kind: str
     classes: list[str]
     class_weight: dict[str, float] | None

@@ -223,6 +223,7 @@ def resume(
         channel.tell(run=str(run), saved=checkpoint.step)
         going_on = {
             **{"epochs": prepared.experiment.fit.epochs, "workers": now["workers"]},
+            "resumes": recorded.get("resumes", 0) + 1,
             **{fingerprint.FILES_KEY: prepared.data.files, **accepted},
         }
         run.update_run(status="running", reason=None, error=None, **going_on)
