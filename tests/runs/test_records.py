@@ -109,6 +109,6 @@ def test_the_records_name_every_field_that_a_run_has(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_digits(tmp_path)
     run = train_small(tmp_path, "fit: {epochs: 1}")
-    optional = {"from", "trust", "accepted_changes"}
+    optional = {"from", "trust", "accepted_changes", "resumes"}
     assert set(run.read_run()) == RunRecord.__required_keys__ | RunRecord.__optional_keys__ - optional
     assert set(checkpoints.newest(run).progress) == SavedProgress.__required_keys__
