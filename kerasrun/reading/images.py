@@ -57,6 +57,11 @@ _UPRIGHT = {
 _LARGEST = 2**30
 """More bytes than those of the largest image that is read, of 16 bits and without compression."""
 _SMALL = 2**22
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_LONGEST_SIDE = 65_535
+"""As in JPEG: Pillow takes 8 bytes for each row, however short it is."""
+_SCAN, _MOST_SCANS = b"\xff\xda", 500
+"""A progressive JPEG goes over all of its pixels in each scan, of which 15 bytes can ask for one."""
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 0x0106
 
@@ -138,6 +143,13 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=_READERS)
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    if Image.MAX_IMAGE_PIXELS and tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0) > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError
+    if max(image.size) > _LONGEST_SIDE:
+        raise UnreadableImageError(path, f"has a side of more than {_LONGEST_SIDE:,} pixels; cut it into several")
+    if image.format == "JPEG" and content.count(_SCAN) > _MOST_SCANS:
+        raise UnreadableImageError(path, f"has more than {_MOST_SCANS} scans; save it again as a baseline JPEG")
     _check_extension(image, path)
     image.load()
     if (

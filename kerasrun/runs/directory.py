@@ -248,7 +248,10 @@ def follow_latest(path: Path) -> Path:
     if path.name != LATEST:
         return path
     if path.is_symlink():
-        return path.parent / path.readlink()
+        target = path.readlink()
+        if target.name != str(target):
+            raise RunDirectoryError(f"{path} leads to another folder, {target}; name the run itself")
+        return path.parent / target
     if path.is_file():
         name = read_bytes(path).decode(errors="replace").strip()
         if re.fullmatch(r"[^\x00/\\]+", name):

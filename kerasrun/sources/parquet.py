@@ -220,7 +220,7 @@ def _explained(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pyarrow.ArrowException) as error:  # a date beyond the year 9999
         reason = str(error).strip().splitlines()
         raise DataError(
             f"{path}: is not a Parquet file, or is damaged or truncated: {reason[0] if reason else error!r}"

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from kerasrun import model_file
-from kerasrun.errors import DataError, KerasrunError, ModelError, ModelFileError
+from kerasrun.errors import DataError, KerasrunError, ModelError, ModelFileError, UnreadableImageError
 from kerasrun.experiment.draft import draft_experiment
 from kerasrun.models._architecture import read_architecture
 from kerasrun.reading import memory
+from kerasrun.reading.images import read_image
 from kerasrun.results.examples import _array
 from kerasrun.sources.csv import Csv
 from kerasrun.sources.directory import Directory
@@ -312,6 +313,28 @@ def test_images_of_too_many_pixels_are_not_decoded(tmp_path, content, suffix):
         (masks / f"images/1{suffix}").unlink()
     with pytest.raises(DataError, match=rf"masks/1\{suffix}: is larger than 89,478,485 pixels"):
         ImageMasks(path=masks, image_size=(4, 4)).open()
+
+
+def test_an_image_that_is_long_and_narrow_takes_no_memory(tmp_path):
+    with pytest.raises(UnreadableImageError, match="has a side of more than 65,535 pixels"):
+        read_image(png(1, 80_000_000), "grayscale")
+
+
+def test_a_tile_that_is_larger_than_its_image_takes_no_memory():
+    # Width, height, bits, deflate, black is zero, width and height of a tile, its offset and length.
+    fields = {256: 4, 257: 4, 258: 8, 259: 8, 262: 1, 322: 2**20, 323: 2**10, 324: 8, 325: 4}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items())
+    with pytest.raises(UnreadableImageError, match="is larger than 89,478,485 pixels"):
+        read_image(b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + bytes(4), "grayscale")
+
+
+def test_a_progressive_image_of_very_many_scans_is_not_decoded():
+    file = io.BytesIO()
+    Image.new("L", (64, 64)).save(file, "JPEG", progressive=True)
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x01\x05\x00\x00"
+    assert read_image(file.getvalue(), "grayscale").size == (64, 64)
+    with pytest.raises(UnreadableImageError, match="has more than 500 scans"):
+        read_image(file.getvalue()[:-2] + 600 * scan + b"\xff\xd9", "grayscale")
 
 
 def test_an_image_of_holes_is_not_walked_through(tmp_path):

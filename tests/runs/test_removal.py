@@ -151,3 +151,14 @@ def test_folders_nested_too_deeply_are_told_in_words(runs):
 def test_a_run_by_two_paths_is_one(runs, capsys):
     rm("runs/lenet-1", "runs/../runs/lenet-1", "--yes")
     assert left() == ["lenet-2", "lenet-3"]
+
+
+def test_latest_leads_nowhere_but_to_its_own_folder(runs, tmp_path):
+    elsewhere = create(tmp_path / "elsewhere", "mine")
+    elsewhere.update_run(status="finished")
+    latest = runs[0].root.parent / "latest"
+    latest.unlink()
+    latest.symlink_to(elsewhere.root)
+    with pytest.raises(RunDirectoryError, match="leads to another folder"):
+        rm("latest", "--yes")
+    assert elsewhere.is_run()

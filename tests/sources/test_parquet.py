@@ -215,3 +215,13 @@ def test_numbers_in_a_dictionary_are_numbers(opened):
     data = opened({"x": numbers, "y": ["a", "b", "a", "b"]}, label="y")
     assert np.isnan(rows(data)[1][0])
     assert [row[0] for row in rows(data)[::2]] == [1.5, 1.5]
+
+
+def test_dates_beyond_those_of_python_are_refused(tmp_path):
+    import pyarrow
+    from pyarrow import parquet as files
+
+    times = pyarrow.array([2**62, 5], pyarrow.timestamp("us"))
+    files.write_table(pyarrow.table({"a": times, "y": ["a", "b"]}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="x.parquet: is not a Parquet file, or is damaged"):
+        Parquet(train=tmp_path / "x.parquet", label="y").open()
