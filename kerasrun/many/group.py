@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints
@@ -16,6 +17,9 @@ from kerasrun.runs.directory import RunDirectory, numbers_in
 from kerasrun.runs.lock import lock
 from kerasrun.text import json_text
 from kerasrun.training.train import resume, train
+
+if TYPE_CHECKING:
+    from kerasrun.training.loop import Watch
 
 _FILE = "group.json"
 _FORMAT = 1
@@ -32,13 +36,21 @@ class Group:
         return RunDirectory(self.root / f"{name}-{number}")
 
     def train(
-        self, file: str | Path, name: str, number: int, *, overrides: Sequence[str] = (), trust: bool = False
+        self,
+        file: str | Path,
+        name: str,
+        number: int,
+        *,
+        overrides: Sequence[str] = (),
+        trust: bool = False,
+        watch: "Watch | None" = None,
     ) -> RunDirectory:
         """Train a member, go on with it, or leave it as it is where it is finished.
 
         Args:
             file: the experiment for which the group was made.
             overrides: `key.path=value`, what the member has of its own; they count where it begins.
+            watch: as for `train`.
 
         Returns:
             the member.
@@ -51,9 +63,10 @@ class Group:
             with lock(run):
                 atomic.remove_folder(run.root)
         if run.root.exists():
-            resume(run, trust=trust)
+            resume(run, trust=trust, watch=watch)
         else:
-            train(file, overrides=[*overrides, f"name={name}"], output=self.root, number=number, trust=trust)
+            own = [*overrides, f"name={name}"]
+            train(file, overrides=own, output=self.root, number=number, trust=trust, watch=watch)
         return run
 
 
