@@ -31,6 +31,7 @@ _CALLS = {
     "predict": "kerasrun.results.prediction",
     "preview": "kerasrun.results.preview",
     "resume": "kerasrun.training.train",
+    "sweep": "kerasrun.many.sweep",
     "train": "kerasrun.training.train",
     "verify": "kerasrun.training.verification",
 }

@@ -66,7 +66,7 @@ class Study:
             sampler = optuna.samplers.RandomSampler(self.seed)
             self.study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=self._pruner)
         except KeyError as error:
-            raise StorageError(f"there is no sweep of this experiment yet ({name}); begin it without --best") from error
+            raise StorageError(f"the storage has no sweep of this experiment ({name})") from error
         self._id = storage.get_study_id_from_name(name)
 
     def trials(self) -> list[FrozenTrial]:

@@ -386,7 +386,8 @@ class TrainingLoop:
             self.stopped_by = self._who_stopped(epoch)
         self.limit.progressed()
         # Before the checkpoint: an epoch that a resume does not repeat was told.
-        pruned = self.watch(epoch + 1, logs) if self.watch and not last else None
+        why = self.watch(epoch + 1, logs) if self.watch else None
+        pruned = None if last else why
         pause = not last and not self._has_time_to_go_on()
         if over or self.stop or pause or pruned or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
             self._save()
