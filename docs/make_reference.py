@@ -24,7 +24,7 @@ from kerasrun.experiment.image_data_generator import ImageDataGenerator
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.meanings import meaning
 from kerasrun.experiment.refused import refusal
-from kerasrun.experiment.schema import Experiment, Section
+from kerasrun.experiment.schema import Experiment, Parameter, Section, Sweep
 from kerasrun.experiment.units import Duration, Memory
 from kerasrun.exports.base import formats
 from kerasrun.keras_catalogue import FAMILIES, names
@@ -73,6 +73,7 @@ def pages() -> dict[Path, str]:
             "refused names": _refused_names,
         },
         "docs/export.md": {"formats": _formats},
+        "docs/sweep.md": {"sweep": lambda: _fields_table(Sweep), "parameter": lambda: _fields_table(Parameter)},
     }
     return {ROOT / page: with_made_parts(ROOT / page, of_page) for page, of_page in parts.items()}
 
@@ -263,6 +264,8 @@ def _in_words(annotation: Any, limits: Iterable[Any] = ()) -> str:
     if origin is Literal:
         *front, last = (f"`{value}`" for value in arguments)
         return f"{', '.join(front)} or {last}" if front else last
+    if origin is Mapping and arguments[1] is Parameter:
+        return "by key path: keys, see below"
     if origin is Mapping:
         what = "weights" if float in get_args(arguments[1]) else "those"
         return f"{what} by name: {{{_in_words(arguments[0])}: {_in_words(arguments[1])}}}"
@@ -282,6 +285,8 @@ _WORDS: Mapping[Any, str] = {
     str: "text",
     bool: "`true` or `false`",
     type(None): "`null`",
+    Any: "any value",
+    Component: "name, or name with its arguments",
     Path: "path",
     Source: "one of the kinds of `data` below",
     Network: "one of the kinds of `model` below",

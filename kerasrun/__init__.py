@@ -34,6 +34,7 @@ _CALLS = {
     "preview": "kerasrun.results.preview",
     "repeat": "kerasrun.many.repeat",
     "resume": "kerasrun.training.train",
+    "sweep": "kerasrun.many.sweep",
     "train": "kerasrun.training.train",
     "verify": "kerasrun.training.verification",
 }

@@ -13,6 +13,7 @@ KerasrunError                    exit code 1: the run failed for a reason that t
 ├── PluginError                  a plugin cannot be read, or its code fails
 ├── ModelFileError               a model file that kerasrun cannot use
 ├── ExportError                  a model cannot be written in a form, or computes something else in it
+├── StorageError                 the storage of a sweep cannot be used
 ├── DeviceError                  a device that was asked for is not there, or cannot do what was asked for
 ├── WorkersError                 the processes that are to train together are described wrongly
 ├── OutOfMemoryError             what was read, built or computed does not fit into memory
@@ -51,6 +52,9 @@ class UsageError(KerasrunError):
 
 class ExperimentError(UsageError):
     """The experiment file is wrong; the message lists every problem with its place."""
+
+    sentences: tuple[str, ...] = ()
+    """The problems without their places and lines."""
 
 
 class DataError(KerasrunError):
@@ -104,6 +108,10 @@ class ModelFileError(KerasrunError):
 
 class ExportError(KerasrunError):
     """A model cannot be written in another form, or what was written does not compute what the model does."""
+
+
+class StorageError(KerasrunError):
+    """The storage of a sweep cannot be reached, or has no such sweep."""
 
 
 class DeviceError(KerasrunError):

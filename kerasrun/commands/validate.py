@@ -34,6 +34,10 @@ def validate(
             loaded.settled(trust=trust)
         except ModelError as error:
             raise ExperimentError(str(error)) from error
+    if experiment.sweep:
+        from kerasrun.experiment.search import check_values
+
+        check_values(loaded, file, overrides or ())
     if origins:
         from kerasrun.experiment.origins import with_origins
 

@@ -39,6 +39,7 @@ def check_changes(before: Experiment, after: Experiment) -> None:
 def what_stays(experiment: Experiment) -> dict[str, Any]:
     """Return the experiment in plain form without what a resume may change."""
     plain = as_plain(experiment)
+    del plain["sweep"]  # training leaves it aside
     for key in list(_leaves(plain, "")):
         if _is_allowed(key, experiment):
             _taken(plain, key)

@@ -147,6 +147,38 @@ class Cache(Section):
     """Compute frozen layers once for each example where that changes nothing but the last bits, and train the rest."""
 
 
+class Parameter(Section):
+    """The values that a key may take in a sweep: `choice`, or all from `low` to `high`."""
+
+    low: int | float | None = None
+    """The smallest value; whole numbers are searched where all bounds are whole."""
+    high: int | float | None = None
+    """The largest value."""
+    log: bool = False
+    """Whether each power of ten is searched alike, as for learning rates."""
+    step: int | float | None = Field(None, gt=0)
+    """Only every so many values from `low` on."""
+    choice: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
+    """The values to choose from; each may be a list, or a component with its arguments."""
+
+
+class Sweep(Section):
+    """What `kerasrun sweep` searches for; `train` leaves it aside."""
+
+    trials: int = Field(ge=1)
+    """How many trials there are in all, over all workers."""
+    monitor: str | None = None
+    """The value whose best epoch is a trial's result; by default that of `checkpoint`. It decides `best.keras` too."""
+    mode: Literal["auto", "min", "max"] = "auto"
+    """Whether the best value is the smallest or the largest; `auto` asks the metric."""
+    sampler: Annotated[Component, _COMPONENT] = Component("TPE")
+    """Any sampler of `optuna.samplers`, without `Sampler` in its name: `TPE`, `Random`, `Grid`, `QMC`, `CmaEs`."""
+    pruner: Annotated[Component, _COMPONENT] | None = None
+    """Any pruner of `optuna.pruners`, without `Pruner` in its name: it ends a trial that does badly so far."""
+    parameters: Annotated[Mapping[str, Parameter], Field(min_length=1)]
+    """The keys to search, as paths such as `fit.batch_size`, each with its values."""
+
+
 class Experiment(Section):
     """A whole experiment: data, model, training."""
 
@@ -194,6 +226,8 @@ class Experiment(Section):
     """How gradients of shards travel between workers: rounded to half as many bytes, where they are not null. In
     `float16` a number beyond 65504 becomes infinite, which ends training, and one below 3e-8 zero; `bfloat16` reaches
     as far as `float32`, with two to three digits."""
+    sweep: Sweep | None = None
+    """A search over values of this experiment, for `kerasrun sweep`; docs/sweep.md has its keys."""
 
     def preprocessing_of(self, name: str) -> Sequence[tuple[int, Component]] | None:
         """Return the layers in front of an input, with their places in `preprocessing_layers`; None for the default."""

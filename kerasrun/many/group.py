@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasrun.errors import RunDirectoryError
 from kerasrun.regular_files import read_bytes
@@ -17,6 +18,9 @@ from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
 from kerasrun.runs.lock import lock
 from kerasrun.text import json_text
 from kerasrun.training.train import resume, train
+
+if TYPE_CHECKING:
+    from kerasrun.training.loop import Watch
 
 _FILE = "group.json"
 _FORMAT = 1
@@ -39,13 +43,21 @@ class Group:
         return [run for run, record in records if record["status"] == "finished" and run.best_model.exists()]
 
     def train(
-        self, file: str | Path, name: str, number: int, *, overrides: Sequence[str] = (), trust: bool = False
+        self,
+        file: str | Path,
+        name: str,
+        number: int,
+        *,
+        overrides: Sequence[str] = (),
+        trust: bool = False,
+        watch: "Watch | None" = None,
     ) -> RunDirectory:
         """Train a member, go on with it, or leave it as it is where it is finished.
 
         Args:
             file: the experiment for which the group was made.
             overrides: `key.path=value`, what the member has of its own; they count where it begins.
+            watch: as for `train`.
 
         Returns:
             the member.
@@ -58,9 +70,10 @@ class Group:
             with lock(run):
                 atomic.remove_folder(run.root)
         if run.root.exists():
-            resume(run, trust=trust)
+            resume(run, trust=trust, watch=watch)
         else:
-            train(file, overrides=[*overrides, f"name={name}"], output=self.root, number=number, trust=trust)
+            own = [*overrides, f"name={name}"]
+            train(file, overrides=own, output=self.root, number=number, trust=trust, watch=watch)
         return run
 
 

@@ -24,7 +24,7 @@ RUN_FORMAT = 2
 """The format of `run.json` that is written."""
 CHECKPOINT_FORMAT = 3
 """The format of `progress.json` that is written."""
-Status = Literal["running", "finished", "interrupted", "failed", "paused"]
+Status = Literal["running", "finished", "interrupted", "failed", "paused", "pruned"]
 
 
 @dataclass(frozen=True)

@@ -76,11 +76,16 @@ class Problem:
     suggestion: "Suggestion" = field(default=None, compare=False)
 
     def __str__(self) -> str:
+        heading = f"{self.place}: {self.sentence}"
+        return "\n".join(part for part in (heading, self.place.excerpt) if part)
+
+    @property
+    def sentence(self) -> str:
+        """The key path and what is wrong, without the place."""
         suggestion = self.suggestion() if callable(self.suggestion) else self.suggestion
         parts = [self.received, self.expected, f"did you mean '{suggestion}'?" if suggestion else ""]
         sentence = _within("; ".join(part for part in parts if part), _LONGEST_SENTENCE)
-        heading = ": ".join(part for part in (str(self.place), _within(self.key_path, _LONGEST), sentence) if part)
-        return "\n".join(part for part in (heading, self.place.excerpt) if part)
+        return ": ".join(part for part in (_within(self.key_path, _LONGEST), sentence) if part)
 
 
 def experiment_error(problems: Iterable[Problem]) -> ExperimentError:
@@ -91,7 +96,9 @@ def experiment_error(problems: Iterable[Problem]) -> ExperimentError:
     if len(found) > 1:
         more = f"and {len(found) - MOST:,} more: " if found[MOST:] else ""
         lines.append(f"{more}{len(found):,} problems")
-    return ExperimentError("\n".join(lines))
+    error = ExperimentError("\n".join(lines))
+    error.sentences = tuple(problem.sentence for problem in found[:MOST])
+    return error
 
 
 Suggestion = str | None | Callable[[], str | None]

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from kerasrun.training.computation import Batches, Computation
 from kerasrun.training.progress import TrainingProgress
 from kerasrun.training.resuming.fingerprint import FingerprintCheck
 from kerasrun.training.stopping import signals
+from kerasrun.training.stopping.pruned import Pruned
 from kerasrun.training.stopping.signals import StopRequest
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.writer import RunWriter
@@ -42,6 +44,8 @@ from kerasrun.workers.child_processes import exit_code
 logger = logging.getLogger("kerasrun")
 
 Logs = dict[str, float]
+Watch = Callable[[int, Mapping[str, float]], str | None]
+"""Is given an epoch, counted from one, and its logs; returns why the run is to end there, if it is."""
 
 
 @dataclass
@@ -69,8 +73,9 @@ def check_parts(job: Job) -> None:
 class TrainingLoop:
     """Trains a run from its position to its end. Everything that changes meanwhile is here or in the model."""
 
-    def __init__(self, run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> None:
+    def __init__(self, run: RunDirectory, job: Job, limit: TimeLimit | None = None, watch: Watch | None = None) -> None:
         self.run = run
+        self.watch = watch
         self.job = job
         self.experiment = experiment = job.experiment
         self.model = job.model
@@ -382,9 +387,15 @@ class TrainingLoop:
         elif self.model.stop_training:
             self.stopped_by = self._who_stopped(epoch)
         self.limit.progressed()
+        # Before the checkpoint: an epoch that a resume does not repeat was told.
+        why = self.watch(epoch + 1, logs) if self.watch else None
+        pruned = None if last else why
         pause = not last and not self._has_time_to_go_on()
-        if over or self.stop or pause or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
+        if over or self.stop or pause or pruned or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
             self._save()
+        if pruned:
+            self.writer.finish()
+            raise Pruned(pruned)
         if not last and (self.stop or pause):
             raise self._stopped()
 

@@ -42,13 +42,14 @@ from kerasrun.training.resuming import branching, compatibility, fingerprint, sa
 from kerasrun.training.resuming.branching import Branch, Origin
 from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
+from kerasrun.training.stopping.pruned import Pruned
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.workers import channel
 from kerasrun.workers.arrival import failure_told, run_of_leader
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 
 if TYPE_CHECKING:
-    from kerasrun.training.loop import TrainingLoop
+    from kerasrun.training.loop import TrainingLoop, Watch
 
 logger = logging.getLogger("kerasrun")
 
@@ -67,6 +68,7 @@ def train(
     number: int | None = None,
     resume: bool = False,
     start_timeout: float = SECONDS_TO_COME,
+    watch: "Watch | None" = None,
 ) -> RunDirectory | None:
     """Train the experiment in `file` and return its run; None in a process that follows another one.
 
@@ -81,6 +83,8 @@ def train(
         resume: go on with the newest run of this experiment in `output`, leave it as it is if it is finished, and begin
             a new one only where there is none.
         start_timeout: for how many seconds these processes wait for each other.
+        watch: is given each epoch, counted from one, and its logs; what it returns, unless None, is why the run ends
+            there, with the status `pruned`.
 
     Raises:
         KerasrunError: for everything that the user can mend; the run, if there is one, keeps its last good state.
@@ -90,6 +94,8 @@ def train(
     given: Mapping[str, Any] = _NEW
     with failure_told(place):
         loaded = load(file, overrides)
+        if loaded.experiment.sweep:
+            logger.info("the section sweep is left aside; to search: kerasrun sweep %s", file)
         asked = same_experiment.asked(loaded.experiment, branch)
         if resume and place.leads:
             earlier = same_experiment.find(loaded.experiment, asked, Path(output), place, shards)
@@ -127,7 +133,7 @@ def train(
         where = {"file": str(Path(file).absolute()), "bases": {name: str(base.path) for name, base in bases.items()}}
         run.update_run(**said, **where, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
-        loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun))
+        loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun), watch)
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
@@ -155,6 +161,7 @@ def resume(
     accept_changes: bool = False,
     trust: bool = False,
     start_timeout: float = SECONDS_TO_COME,
+    watch: "Watch | None" = None,
 ) -> RunDirectory | None:
     """Go on with a run from its newest readable checkpoint; a finished run is left as it is.
 
@@ -167,6 +174,7 @@ def resume(
             so that it will not end with the same bits; `run.json` says so.
         trust: run code that the run brings.
         start_timeout: as for `train`.
+        watch: as for `train`.
 
     Raises:
         KerasrunError: as `train`; above all if something has changed since, or no checkpoint can be read.
@@ -213,7 +221,7 @@ def resume(
         job = build(prepared, device, shards=shards)
         leads(job)
         led.enter_context(job.team.led())
-        loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun))
+        loop = loop_for(run, job, TimeLimit(prepared.experiment.time_limit, begun), watch)
         if overrides:
             run.write_resolved(resolved_yaml(prepared.experiment))
         status.is_mine = True
@@ -389,10 +397,12 @@ def _listed(split: Split) -> str:
     return text.getvalue()
 
 
-def loop_for(run: RunDirectory, job: Job, limit: TimeLimit | None = None) -> "TrainingLoop":
+def loop_for(
+    run: RunDirectory, job: Job, limit: TimeLimit | None = None, watch: "Watch | None" = None
+) -> "TrainingLoop":
     from kerasrun.training import loop
 
-    return loop.TrainingLoop(run, job, limit)
+    return loop.TrainingLoop(run, job, limit, watch)
 
 
 def _say_what_was_edited(run: RunDirectory, recorded: Mapping[str, Any]) -> None:
@@ -422,6 +432,9 @@ def _to_its_end(run: RunDirectory, job: Job, loop: "TrainingLoop", begin: Callab
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))
         logger.info("%s", pause)
+    except Pruned as pruned:
+        run.update_run(status="pruned", reason=str(pruned), best=loop.best.state())
+        logger.info("%s", pruned)
     else:
         _finished(run, job, loop)
 

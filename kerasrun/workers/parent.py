@@ -47,7 +47,7 @@ def run(
         OSError: if a process cannot be started; none is left then.
     """
     known = _Known(restarts)
-    with _signals() as asked:
+    with signals_collected() as asked:
         while not asked:
             with Group(timeouts or Timeouts(), asked) as group:
                 group.start(command(known.run), addresses(count), environment)
@@ -100,7 +100,7 @@ class _Known:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals_collected() -> Iterator[list[int]]:
     """Collect the signals that ask this process to stop, in their order."""
     asked: list[int] = []
     # Who began this process with a signal ignored (nohup, a job in the background) wants it ignored.

@@ -12,7 +12,14 @@ from kerasrun.experiment.schema import Experiment
 from tests.docs.conftest import ROOT, blocks
 from tests.seeds import moved
 
-PAGES = ("docs/experiment.md", "docs/commands.md", "docs/exact-resume.md", "docs/export.md", "README.md")
+PAGES = (
+    "docs/experiment.md",
+    "docs/commands.md",
+    "docs/exact-resume.md",
+    "docs/export.md",
+    "docs/sweep.md",
+    "README.md",
+)
 
 
 def part(reference, page, name):

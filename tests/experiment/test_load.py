@@ -82,7 +82,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "                                 ^\n"
         "e.yaml:12:1: seeed: unknown key 'seeed'; expected base, name, seed, plugins, data, preprocessing, "
         "augmentation, augment, model, compile, fit, stages, callbacks, checkpoint, cache, time_limit, device, "
-        "deterministic, precision or compress; did you mean 'seed'?\n"
+        "deterministic, precision, compress or sweep; did you mean 'seed'?\n"
         "    seeed: 1\n"
         "    ^\n"
         "8 problems"

@@ -223,5 +223,5 @@ def test_dates_beyond_those_of_python_are_refused(tmp_path):
 
     times = pyarrow.array([2**62, 5], pyarrow.timestamp("us"))
     files.write_table(pyarrow.table({"a": times, "y": ["a", "b"]}), tmp_path / "x.parquet")
-    with pytest.raises(DataError, match="x.parquet: is not a Parquet file, or is damaged"):
+    with pytest.raises(DataError, match=r"x\.parquet: is not a Parquet file, or is damaged"):
         Parquet(train=tmp_path / "x.parquet", label="y").open()

@@ -24,12 +24,13 @@ def check(experiment: Experiment | None, facts: Facts, places: Document) -> list
     if metrics is None:
         return []
     check = _Check(metrics, facts.validates)
-    node = places.node(("checkpoint", "monitor"))
-    # A number is the text as which it was written.
-    monitor = None if node is None or node.value is None else node.written or node.value
-    if node is not None and isinstance(monitor, str):
-        found = Problem(node.place, "checkpoint.monitor", f"monitors {shown(monitor)}")
-        check.monitor(monitor, places.node(("checkpoint", "mode")), found)
+    for section in ("checkpoint", "sweep"):
+        node = places.node((section, "monitor"))
+        # A number is the text as which it was written.
+        monitor = None if node is None or node.value is None else node.written or node.value
+        if node is not None and isinstance(monitor, str):
+            found = Problem(node.place, f"{section}.monitor", f"monitors {shown(monitor)}")
+            check.monitor(monitor, places.node((section, "mode")), found)
     for callback in written_callbacks(places):
         check.callback(callback)
     return check.problems

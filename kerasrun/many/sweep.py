@@ -1,0 +1,386 @@
+"""`sweep`: search values of an experiment. Each trial is a run, so that one that was killed goes on exactly.
+
+Light to import: everything in the file is checked before TensorFlow is loaded.
+"""
+
+import contextlib
+import gc
+import hashlib
+import importlib.util
+import logging
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrun.engine.prepared import prepare
+from kerasrun.errors import (
+    DataError,
+    ExperimentError,
+    Interrupted,
+    KerasrunError,
+    MissingProgramError,
+    ModelError,
+    NotFiniteError,
+    OutOfMemoryError,
+    PluginError,
+    RunBusyError,
+    UsageError,
+)
+from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.logs import metrics_of
+from kerasrun.experiment.resolved import flow_yaml, resolved_yaml
+from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.search import WITHOUT, check_values
+from kerasrun.keras_catalogue import direction
+from kerasrun.many.group import Group, find_or_make
+from kerasrun.reading.inputs import usable_cores
+from kerasrun.runs.directory import RunDirectory
+from kerasrun.runs.lock import lock
+from kerasrun.workers import channel
+from kerasrun.workers.cluster import place_here
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from kerasrun.many.study import Direction, Study
+
+logger = logging.getLogger("kerasrun")
+
+_OF_A_TRIAL = (ExperimentError, DataError, ModelError, PluginError, OutOfMemoryError, NotFiniteError)
+"""What a trial's own values may be to blame for; everything else would end the others too."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a sweep has found so far."""
+
+    group: Group
+    counts: Mapping[str, int]
+    """How many trials are `finished`, `pruned`, `failed` and `running`, over all workers."""
+    best: str | None
+    """The run directory of the best trial, as its worker named it; None before one is finished."""
+    value: float | None
+    """The monitored value of its best epoch."""
+    overrides: tuple[str, ...]
+    """What makes the experiment the winner: `key.path=value`."""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{number} {name}" for name, number in self.counts.items() if number) or "no trials"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep that was checked, with its folder and its study."""
+
+    file: Path
+    overrides: tuple[str, ...]
+    loaded: Loaded
+    group: Group
+    study: "Study"
+    trust: bool
+
+    def result(self) -> Result:
+        """Return what was found so far."""
+        from optuna.trial import TrialState
+
+        named = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+        named |= {"failed": TrialState.FAIL, "running": TrialState.RUNNING}
+        states = [trial.state for trial in self.study.trials()]
+        best = self.study.best()
+        return Result(
+            self.group,
+            {name: states.count(state) for name, state in named.items()},
+            None if best is None else best.user_attrs["run"],
+            None if best is None else best.value,
+            () if best is None else _settings({key: best.params[key] for key in self.study.space}),
+        )
+
+
+def plan(
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    output: str | Path = Path("runs"),
+    storage: str | None = None,
+    trust: bool = False,
+) -> Plan:
+    """Check an experiment with every value of its section `sweep`, and make or find the sweep's folder and study.
+
+    Args:
+        overrides: `key.path=value`, as after `--set`.
+        output: the folder in which the sweep has its own, `<name>-sweep-<n>`.
+        storage: the URL of a storage that several machines share, as Optuna takes it, or `grpc://host:port`; by default
+            a file in the sweep's folder.
+        trust: run code that a model file brings.
+
+    Raises:
+        KerasrunError: if anything of it cannot be used; above all for values that the experiment refuses.
+    """
+    if place_here().count > 1:
+        raise UsageError("sweep trains each trial in one process, but TF_CONFIG names several: leave it out")
+    loaded = load(file, overrides)
+    sweep = loaded.experiment.sweep
+    if sweep is None:
+        raise loaded.document.error(("sweep",), "'sweep' is missing", "expected trials and parameters")
+    if importlib.util.find_spec("optuna") is None:
+        raise MissingProgramError("sweep needs Optuna: pip install 'kerasrun[sweep]'")
+    from kerasrun.many.study import Study, open_storage
+
+    is_worker = channel.is_open()
+    way: Direction | None = None
+    if not is_worker:  # else the process that began this one has looked at it all
+        check_values(loaded, file, overrides)
+        way = _direction(loaded, trust=trust)
+    alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1})})
+    text = resolved_yaml(alike)
+    group = find_or_make(Path(output), "sweep", alike.name, text)
+    name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    study = Study(loaded, open_storage(storage, group.root), name, way)
+    return Plan(Path(file), tuple(overrides), loaded, group, study, trust)
+
+
+def sweep(
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    output: str | Path = Path("runs"),
+    storage: str | None = None,
+    trust: bool = False,
+) -> Result:
+    """Search the values that the section `sweep` of an experiment names; the same call goes on after a kill.
+
+    Arguments and errors as for `plan`. A trial that its values make impossible, or whose loss is not finite, or that
+    finds no memory, has failed, and the search goes on.
+
+    Returns:
+        what was found by all workers.
+    """
+    planned = plan(file, overrides=overrides, output=output, storage=storage, trust=trust)
+    work(planned)
+    return planned.result()
+
+
+def work(planned: Plan) -> None:
+    """Train trials until there are as many as were asked for, and none is left behind by a worker that is gone.
+
+    Raises:
+        KerasrunError: for what ends all trials; the same call goes on.
+    """
+    with _place_of_its_own(planned.group) as place:
+        worker = _Worker(planned, place)
+        while worker.goes_on() or worker.begins():
+            gc.collect()  # a model of Keras is a circle of references
+
+
+class _Worker:
+    """A process that trains one trial after the other."""
+
+    def __init__(self, planned: Plan, place: RunDirectory) -> None:
+        self.planned = planned
+        self.study = planned.study
+        self.group = planned.group
+        self.place = place
+        experiment = planned.loaded.experiment
+        assert experiment.sweep is not None
+        self.limit = experiment.sweep.trials
+        settings = {"monitor": experiment.sweep.monitor, "mode": experiment.sweep.mode}
+        checkpoint = [f"checkpoint.{key}={flow_yaml(value)}" for key, value in settings.items()]
+        self.settings = [WITHOUT, "fit.verbose=0", *(checkpoint if experiment.sweep.monitor else [])]
+
+    def goes_on(self) -> bool:
+        """Go on with a trial that was left behind in this folder; return False where there is none."""
+        for trial in self._running():
+            with contextlib.ExitStack() as held:
+                left_by = trial.user_attrs["worker"]
+                if left_by != self.place.name:
+                    try:
+                        held.enter_context(lock(RunDirectory(self.group.root / left_by)))
+                    except RunBusyError:
+                        continue
+                if any(one.number == trial.number for one in self._running()):
+                    self._train(trial.number)
+                    return True
+        return False
+
+    def begins(self) -> bool:
+        """Begin another trial; return False where there are enough."""
+        from optuna.trial import TrialState
+
+        from kerasrun.many.study import lock_of
+
+        deciding = lock_of(str(self.group.root / "trials"))
+        deciding.acquire()
+        try:
+            if len(self.study.trials()) >= self.limit:
+                return False
+            number = self.study.begin(group=str(self.group.root), worker=self.place.name)
+        finally:
+            deciding.release()
+        if number >= self.limit:  # another machine was faster
+            self.study.end(number, TrialState.FAIL, reason="one more than were asked for")
+            return False
+        self._train(number)
+        return True
+
+    def _running(self) -> "list[FrozenTrial]":
+        """Return the trials of this folder that are not at their end."""
+        own = str(self.group.root)
+        trials = self.study.trials()
+        return [one for one in trials if not one.state.is_finished() and one.user_attrs.get("group") == own]
+
+    def _train(self, number: int) -> None:
+        from optuna.trial import TrialState
+
+        values = self.study.suggested(number)
+        told = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in _short(values).items())
+        if (twin := self._twin(number, values)) is not None:
+            logger.info("trial %d: %s: as trial %d, not trained again", number, told, twin.number)
+            notes = {"run": twin.user_attrs["run"], "same_as": str(twin.number)}
+            self.study.end(number, twin.state, twin.value, **notes)
+            return
+        run = self.group.member("trial", number)
+        try:
+            value = self._value(run, number, values)
+        except _OF_A_TRIAL as error:
+            logger.warning("trial %d: %s: failed: %s", number, told, error)
+            self.study.end(number, TrialState.FAIL, run=str(run.root), reason=str(error))
+            return
+        record = run.read_run()
+        reason = str(record["reason"])
+        if record["status"] == "pruned":
+            logger.info("trial %d: %s: %s", number, told, reason)
+            self.study.end(number, TrialState.PRUNED, value, run=str(run.root), reason=reason)
+        else:
+            best = record["best"]
+            logger.info("trial %d: %s: %s %.4g at epoch %s", number, told, best["monitor"], value, best["epoch"])
+            self.study.end(number, TrialState.COMPLETE, value, run=str(run.root), reason=reason)
+
+    def _value(self, run: RunDirectory, number: int, values: Mapping[str, Any]) -> float:
+        """Train a trial to its end, or go on with it, and return the value of its best epoch.
+
+        Raises:
+            NotFiniteError: if it has none.
+            Interrupted: if a signal or its time ended it before.
+        """
+        before = run.read_run() if run.run_file.exists() else None
+        if before is None or before["status"] != "pruned":
+            if before is not None and "device" in before:
+                self._check_threads(run, before["device"]["threads"]["intra_op"])
+            overrides = [*self.planned.overrides, *self.settings, *_settings(values)]
+            watch = _Watch(self.study, number, self.planned.loaded.experiment)
+            try:
+                with _quiet():
+                    self.group.train(
+                        self.planned.file,
+                        *("trial", number),
+                        overrides=overrides,
+                        trust=self.planned.trust,
+                        watch=watch,
+                    )
+            except Interrupted as stop:
+                raise Interrupted(
+                    f"stopped in trial {number}; everything is saved, and the same command goes on", stop.exit_code
+                ) from stop
+        record = run.read_run()
+        if record["status"] == "paused":
+            raise Interrupted(f"trial {number} is {record['reason']}", KerasrunError.exit_code)
+        best = record["best"]
+        if best["value"] is None or not math.isfinite(best["value"]):
+            raise NotFiniteError(f"no epoch had a finite {best['monitor']}")
+        return best["value"]
+
+    def _twin(self, number: int, values: Mapping[str, Any]) -> "FrozenTrial | None":
+        """Return a trial with the same values that is at its end and did not fail."""
+        trials = self.study.trials()
+        ended = [one for one in trials if one.number != number and one.state.name in ("COMPLETE", "PRUNED")]
+        return next((one for one in ended if one.params == values), None)
+
+    def _check_threads(self, run: RunDirectory, threads: int) -> None:
+        if threads != usable_cores():
+            raise UsageError(
+                f"{run} was begun with {threads} threads and goes on with as many alone, but here each worker has "
+                f"{usable_cores()}: give --jobs as before"
+            )
+
+
+class _Watch:
+    """Tells Optuna the value of each epoch of a trial."""
+
+    def __init__(self, study: "Study", number: int, experiment: Experiment) -> None:
+        self.study, self.number = study, number
+        assert experiment.sweep is not None
+        self.pruner = experiment.sweep.pruner
+        self.monitor = experiment.sweep.monitor or experiment.checkpoint.monitor
+
+    def __call__(self, epoch: int, logs: Mapping[str, float]) -> str | None:
+        """Return why the trial is to end after this epoch, if it is."""
+        monitor = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
+        if monitor not in logs or not self.study.report(self.number, epoch, logs[monitor]):
+            return None
+        assert self.pruner is not None
+        return f"pruned by {self.pruner.name} after epoch {epoch}, {monitor} {logs[monitor]:.4g}"
+
+
+@contextlib.contextmanager
+def _place_of_its_own(group: Group) -> Iterator[RunDirectory]:
+    """Hold the first place of a worker that is free: what a killed one has left there is then this one's."""
+    number = 0
+    while True:
+        number += 1
+        place = RunDirectory(group.root / f".worker-{number}")
+        place.root.mkdir(exist_ok=True)
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(lock(place))
+            except RunBusyError:
+                continue
+            yield place
+            return
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Show warnings alone: what a trial says is in its log.txt, and there are many."""
+    handlers = [(handler, handler.level) for handler in logger.handlers]
+    for handler, level in handlers:
+        handler.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        for handler, level in handlers:
+            handler.setLevel(level)
+
+
+def _settings(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return values as overrides; those of a choice are YAML already."""
+    return tuple(f"{key}={value if isinstance(value, str) else flow_yaml(value)}" for key, value in values.items())
+
+
+def _short(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
+
+
+def _direction(loaded: Loaded, *, trust: bool) -> "Direction":
+    """Return `minimize` or `maximize`, after a look at the data, which decide what is monitored.
+
+    Raises:
+        KerasrunError: if the data cannot be used.
+    """
+    prepared = prepare(loaded, trust=trust)
+    experiment = prepared.experiment
+    assert experiment.sweep is not None
+    own = experiment.sweep if experiment.sweep.monitor else experiment.checkpoint
+    monitor = own.monitor or "loss"
+    if own.mode != "auto":
+        return "minimize" if own.mode == "min" else "maximize"
+    metric = metrics_of(experiment).get(monitor.removeprefix("val_"))
+    return "maximize" if metric is not None and direction(metric.name) == "up" else "minimize"
+
+
+def command(result: Result, file: str | Path, overrides: Sequence[str] = ()) -> str:
+    """Return the command that trains the winner."""
+    settings = " ".join(f"-s {shlex.quote(one)}" for one in [*overrides, *result.overrides])
+    return f"kerasrun train {shlex.quote(str(file))} {settings}"

@@ -1,0 +1,170 @@
+"""A search: its section is checked before the first trial, and a kill changes nothing of what comes out."""
+
+import hashlib
+import subprocess
+import sys
+import time
+
+import pytest
+from optuna.trial import TrialState
+
+import kerasrun
+from kerasrun.errors import ExperimentError, Interrupted
+from kerasrun.experiment.load import load
+from kerasrun.experiment.search import check_values
+from kerasrun.many.group import Group
+from kerasrun.many.study import Study, lock_of, open_storage
+from kerasrun.many.sweep import Plan, work
+from tests.forked import Forked
+from tests.training.conftest import write_digits, write_small
+
+SECTION = """
+fit: {epochs: 2, batch_size: 50, validation_data: test}
+sweep:
+  trials: 5
+  monitor: val_accuracy
+  parameters:
+    compile.optimizer.Adam.learning_rate: {low: 1e-4, high: 1e-1, log: true}
+    model.MLP.units: {choice: [[4], [8, 8]]}
+"""
+
+
+def refused(tmp_path, old, new):
+    file = write_small(tmp_path, SECTION.replace(old, new))
+    with pytest.raises(ExperimentError) as caught:
+        check_values(load(file), file, ())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "told"),
+    [
+        ("learning_rate", "lerning_rate", "9:5", "did you mean 'learning_rate'"),
+        ("[8, 8]", "[8, 0]", "10:37", "[8, 0] is not taken; model.MLP.units.1: received 0"),
+        ("low: 1e-4", "low: 0", "9:5", "log: true with low: 0; expected low above 0"),
+        ("{choice: [[4], [8, 8]]}", "{}", "10:5", "no values"),
+        ("val_accuracy", "val_acuracy", "7:12", "did you mean 'val_accuracy'"),
+        ("model.MLP.units: {choice: [[4], [8, 8]]}", "device: {choice: [cpu]}", "10:5", "it cannot be searched"),
+    ],
+)
+def test_a_value_that_the_experiment_refuses_is_told_with_its_place(tmp_path, old, new, place, told):
+    message = refused(tmp_path, old, new)
+    assert f"small.yaml:{place}: " in message
+    assert told in message
+
+
+def study_of(tmp_path, sampler="TPE", name="s"):
+    loaded = load(write_small(tmp_path, f"{SECTION}  sampler: {sampler}\n"))
+    return Study(loaded, open_storage(None, tmp_path), name, "maximize")
+
+
+def suggested(study, count):
+    """The values of each trial; every other one has an end."""
+    found = []
+    for _ in range(count):
+        number = study.begin()
+        found.append(dict(study.suggested(number)))
+        study.end(number, TrialState.COMPLETE, number % 3)
+    return found
+
+
+@pytest.mark.parametrize("sampler", ["TPE", "Random", "QMC", "CmaEs", "{TPE: {n_startup_trials: 2}}"])
+def test_what_is_suggested_follows_from_the_seed_whatever_was_killed(tmp_path, sampler):
+    whole = suggested(study_of(tmp_path, sampler, "whole"), 6)
+    cut = suggested(study_of(tmp_path, sampler, "cut"), 4)
+    killed = study_of(tmp_path, sampler, "cut")
+    number = killed.begin()  # and nothing more
+    again = study_of(tmp_path, sampler, "cut")
+    cut.append(dict(again.suggested(number)))
+    again.end(number, TrialState.COMPLETE, number % 3)
+    assert [*cut, *suggested(again, 1)] == whole
+    assert len({str(values) for values in whole}) == 6
+
+
+def test_a_grid_has_every_combination_once(tmp_path):
+    text = SECTION.replace("low: 1e-4, high: 1e-1, log: true", "choice: [0.1, 0.01, 0.001]")
+    loaded = load(write_small(tmp_path, f"{text}  sampler: Grid\n"))
+    values = suggested(Study(loaded, open_storage(None, tmp_path), "s", "maximize"), 6)
+    assert len({str(one) for one in values}) == 3 * 2
+
+
+def test_a_sampler_that_optuna_has_not_is_told_with_its_place(tmp_path):
+    with pytest.raises(ExperimentError, match=r"small.yaml:11:12: sweep.sampler: unknown sampler 'TPEE'.*'TPE'"):
+        study_of(tmp_path, "TPEE")
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    code = f"from kerasrun.many.study import lock_of; lock_of({str(tmp_path / 'x')!r}).acquire(); print(1, flush=True)"
+    with subprocess.Popen([sys.executable, "-c", f"{code}; input()"], stdin=-1, stdout=-1) as holder:
+        assert holder.stdout.readline() == b"1\n"
+        holder.kill()
+    lock = lock_of(str(tmp_path / "x"))
+    begin = time.monotonic()
+    assert lock.acquire()
+    lock.release()
+    assert time.monotonic() - begin < 10
+
+
+def planned(tmp_path, train, trials=2):
+    """A search whose trials do what `train` does in place of training."""
+
+    class Untrained(Group):
+        def train(self, file, name, number, **options):
+            return train(self.member(name, number), options)
+
+    file = write_small(tmp_path, SECTION)
+    loaded = load(file, [f"sweep.trials={trials}"])
+    study = Study(loaded, open_storage(None, tmp_path), "s", "maximize")
+    return Plan(file, (), loaded, Untrained(tmp_path), study, False)
+
+
+def test_a_trial_that_fails_is_noted_with_its_reason_and_the_search_goes_on(tmp_path):
+    def train(run, options):
+        raise kerasrun.errors.OutOfMemoryError("a batch of 50: there is not enough memory")
+
+    plan = planned(tmp_path, train)
+    work(plan)
+    assert plan.result().counts == {"finished": 0, "pruned": 0, "failed": 2, "running": 0}
+    assert "not enough memory" in plan.study.trial(1).user_attrs["reason"]
+
+
+def test_an_interrupted_trial_is_the_first_to_go_on(tmp_path):
+    seen = []
+
+    def train(run, options):
+        seen.append((run.name, options["overrides"]))
+        raise Interrupted("stopped", 130)
+
+    for _ in range(2):
+        with pytest.raises(Interrupted, match="stopped in trial 0; everything is saved"):
+            work(planned(tmp_path, train))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == "trial-0"
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.tensorflow
+def test_a_search_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path):
+    write_digits(tmp_path)
+    file = write_small(tmp_path, SECTION + "  pruner: Median\n")
+    command = ["-m", "kerasrun", "sweep", file]
+    Forked([*command, "-o", "whole"], tmp_path).communicate()
+    whole, cut = (tmp_path / name / "small-sweep-1" for name in ("whole", "cut"))
+    for reached in ("trial-0/checkpoints", "trial-1/metrics.csv", "trial-3/run.json"):
+        process = Forked([*command, "-o", "cut"], tmp_path)
+        while process.poll() is None and not (cut / reached).exists():
+            time.sleep(0.005)
+        process.kill()
+        process.communicate()
+    stdout, stderr = Forked([*command, "-o", "cut"], tmp_path).communicate()
+    assert "5 finished" in stderr, stderr
+    storages = [open_storage(None, group) for group in (whole, cut)]
+    trials = [one.get_all_trials(one.get_all_studies()[0]._study_id) for one in storages]
+    assert [one.params for one in trials[1]] == [one.params for one in trials[0]]
+    for number in range(5):
+        assert sha256(cut / f"trial-{number}" / "metrics.csv") == sha256(whole / f"trial-{number}" / "metrics.csv")
+    best = max(trials[1], key=lambda one: one.value)
+    assert stdout.strip() == best.user_attrs["run"] == str(cut / f"trial-{best.number}")
