@@ -9,6 +9,7 @@ import typer
 
 from kerasrun.commands._options import RUNS, Output
 from kerasrun.errors import RunDirectoryError, UsageError
+from kerasrun.stderr import plain
 
 GROUP, ORDER = "Look at runs and networks", 105
 
@@ -37,10 +38,10 @@ def rm(
     require_removable(found, keep_best=keep == "best", force=force)
     sizes = {run: size(run, keep_best=keep == "best") for run in found}
     what = "all but the best model and the numbers of " if keep else ""
-    _confirm(f"{what}{', '.join(map(str, found))}: {amount(sum(sizes.values()))}", yes=yes)
+    _confirm(f"{what}{', '.join(plain(str(run)) for run in found)}: {amount(sum(sizes.values()))}", yes=yes)
     for run, freed in sizes.items():
         remove(run, keep_best=keep == "best", force=force)
-        typer.echo(f"{run}: {amount(freed)} freed")
+        typer.echo(f"{plain(str(run))}: {amount(freed)} freed")
 
 
 def _confirm(what: str, *, yes: bool) -> None:

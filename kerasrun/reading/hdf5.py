@@ -107,6 +107,9 @@ def check(source: Path | BinaryIO) -> int:
 def _items(group: Any) -> Iterator[tuple[str, Any]]:
     """Give what a group holds by name: what is there, or why a link is not followed; links within the file are left."""
     for name in group:
+        if isinstance(name, bytes):  # as h5py gives one that is not UTF-8
+            yield name.decode("utf-8", "backslashreplace"), "its name is not UTF-8"
+            continue
         kind = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
         if kind == h5py.h5l.TYPE_HARD:
             yield name, group[name]

@@ -105,9 +105,8 @@ def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
         begin += part.columns
     if not info.parts:
         lines.append(f"classes: {', '.join(info.classes)}")
-    lines.append(
-        f"trained: {info.epoch} epochs of {info.experiment}" if info.epoch else f"not trained: {info.experiment}"
-    )
+    experiment = stderr.plain(info.experiment)
+    lines.append(f"trained: {info.epoch} epochs of {experiment}" if info.epoch else f"not trained: {experiment}")
     return "\n".join([*lines, *(map(_shown, trained.model.weights) if weights else ())])
 
 

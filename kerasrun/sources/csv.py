@@ -229,6 +229,8 @@ def _rows(path: Path) -> tuple[list[list[str]], dict[str, Any]]:
                 f"{path}: row {number} has {len(row)} values, the first one {len(rows[0])}, split at {delimiter!r}; "
                 "expected rows of one length"
             )
+    if len(rows) < 2:
+        raise DataError(f"{path}: row 2 goes on over {len(lines) - 1} lines; is a quote not closed?")
     if len(rows[0]) < 2:
         raise DataError(f"{path}: a single column; expected features, and labels beside them")
     keys = {"delimiter": delimiter} if delimiter != "," else {}

@@ -169,3 +169,10 @@ def test_nothing_else_opens_hdf5_files_for_reading():
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("h5py.File"):
                 found.append((str(file.relative_to(package)), ast.unparse(node.args[0])))
     assert sorted(found) == [("engine/state.py", "buffer"), ("reading/hdf5.py", "source")]
+
+
+def test_a_name_that_is_not_utf_8_is_shown(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file[b"\xff\xfe"] = np.zeros(3)
+    with pytest.raises(DataError, match=r"no array 'x_train'; it has \\xff\\xfe"):
+        Hdf5(path=tmp_path / "x.h5").open()

@@ -361,3 +361,10 @@ def test_the_sniffer_gets_little_of_long_lines(tmp_path, monkeypatch):
     file.write_text(40 * (20_000 * ';"a' + "\n"))
     delimiter_of(file, "utf-8", ".")
     assert [len(line) for line in samples[0].split("\n")] == 30 * [300]
+
+
+def test_a_quote_that_is_never_closed_is_told(tmp_path):
+    file = tmp_path / "open.csv"
+    file.write_text('a,x\n"' + 5_000 * "1,2\n")
+    with pytest.raises(DataError, match="is a quote not closed"):
+        Csv.first_rows(file)
