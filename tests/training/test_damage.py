@@ -156,7 +156,8 @@ def before_outputs(run, monkeypatch, model="best.keras", overrides=()):
             return model_file.TrainedModel(checked.path, None, checked.info)
 
         patch.setattr(results_model.model_file, "build", built)
-        patch.setattr(evaluation, "_report", lambda _, experiment, trained, *rest, **__: (experiment, trained.info))
+        patch.setattr(evaluation, "report_on", lambda _, experiment, trained, *rest, **__: (experiment, trained.info))
+        patch.setattr(evaluation, "_kept", lambda run, report: report)
         return kerasrun.evaluate(run.root, last=model == "last.keras", overrides=overrides)
 
 

@@ -94,7 +94,7 @@ def replayed(whole, monkeypatch):
 
     monkeypatch.setattr(environment, "_git", lambda folder: None)  # a process of its own, with pipes that it closes
     monkeypatch.setattr(training, "build", lambda prepared, *_, **__: job_of(prepared))
-    monkeypatch.setattr(training, "loop_for", lambda run, job, limit: Loop(run, job.experiment))
+    monkeypatch.setattr(training, "loop_for", lambda run, job, *_: Loop(run, job.experiment))
     monkeypatch.setattr(writing.model_file, "save", save)
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
 
@@ -185,7 +185,7 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
 
     monkeypatch.setattr(training, "build", build)
     monkeypatch.setattr(training, "overview", lambda *about: "")
-    monkeypatch.setattr(training, "loop_for", lambda run, job, limit: Loop(run, job))
+    monkeypatch.setattr(training, "loop_for", lambda run, job, *_: Loop(run, job))
     monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
     disk = FailingDisk(monkeypatch)
     output = tmp_path / "first"

@@ -136,7 +136,7 @@ def test_the_command_line_says_how_to_go_on_and_ends_with_0(train, tmp_path, cap
     assert "the time limit of 0.1 s is near; everything is saved" in caplog.text
     assert f"Go on with: kerasrun resume {runs / 'small-2'}" in caplog.text
     listed = CliRunner().invoke(app, ["runs", "-o", str(runs)]).stdout
-    assert listed.splitlines()[2].split()[:3] == ["small-2", "paused", "0/2"]
+    assert listed.splitlines()[1].split()[:3] == ["small-2", "paused", "0/2"]
     resumed = CliRunner().invoke(app, ["resume", "-o", str(runs), "-s", "time_limit=1h"])
     assert (resumed.exit_code, resumed.stdout) == (0, f"{runs / 'small-2'}\n")
     first, second = (kerasrun.open_run(runs / name) for name in ("small-1", "small-2"))
