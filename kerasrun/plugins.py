@@ -176,7 +176,9 @@ def place_of_source(name: str) -> str:
 def import_of_keras(source: str) -> str | None:
     """Return where the plugin with this function for data imports Keras or TensorFlow; None if it does not."""
     plugin = with_source(source)
-    for node in ast.walk(source_of(plugin.module) or ast.Module([], [])):
+    tree = source_of(plugin.module)
+    assert tree is not None, "it was read"
+    for node in ast.walk(tree):
         match node:
             case ast.Import():
                 names = [one.name for one in node.names]

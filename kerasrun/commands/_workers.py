@@ -49,7 +49,7 @@ CollectiveTimeout = Annotated[
         min=1,
         max=10**6,
         metavar="SECONDS",
-        help="Start the workers of --workers N again if none takes a step for so long.",
+        help="Start the workers of --workers N again if none takes a step for this long.",
     ),
 ]
 

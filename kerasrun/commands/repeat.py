@@ -18,7 +18,12 @@ def repeat(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(min=2, metavar="K", help="Let each of so many parts validate in turn.", show_default=False),
+        typer.Option(
+            min=2,
+            metavar="K",
+            help="Divide the training examples into K parts, each of which validates in turn.",
+            show_default=False,
+        ),
     ] = None,
     overrides: Overrides = None,
     trust: Trust = False,

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,30 +96,19 @@ def train(
     from kerasrun.training.train import train as run_training
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
-    if dry_run:
-        try_out(
-            file,
-            overrides=changes,
-            output=output,
-            branch=branch,
-            trust=trust,
-            shards=shards,
-            start_timeout=start_timeout,
-        )
-    else:
-        run = run_training(
-            file,
-            overrides=changes,
-            output=output,
-            branch=branch,
-            trust=trust,
-            shards=shards,
-            resume=resume,
-            start_timeout=start_timeout,
-        )
-        if run is not None:
-            with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
-                typer.echo(run)
+    do = try_out if dry_run else partial(run_training, resume=resume)
+    run = do(
+        file,
+        overrides=changes,
+        output=output,
+        branch=branch,
+        trust=trust,
+        shards=shards,
+        start_timeout=start_timeout,
+    )
+    if run is not None:
+        with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code tells of the training
+            typer.echo(run)
 
 
 def _branch(run: Path | None, output: Path, *, best: bool, last: bool, epoch: int | None) -> "Branch | None":
