@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kerasrun.errors import RunDirectoryError
 from kerasrun.regular_files import read_bytes
+from kerasrun.run_files import GROUP_FILE
 from kerasrun.runs import atomic, checkpoints
 from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
 from kerasrun.runs.lock import lock
@@ -22,7 +23,6 @@ from kerasrun.training.train import resume, train
 if TYPE_CHECKING:
     from kerasrun.training.loop import Watch
 
-_FILE = "group.json"
 _FORMAT = 1
 
 
@@ -95,11 +95,11 @@ def find_or_make(output: Path, kind: str, name: str, experiment: str) -> Group:
         for number in reversed(numbers):
             group = Group(output / f"{stem}-{number}")
             with suppress(FileNotFoundError, NotADirectoryError, ValueError):
-                if json_text.parse(read_bytes(group.root / _FILE)) == made_for:
+                if json_text.parse(read_bytes(group.root / GROUP_FILE)) == made_for:
                     return group
         group = Group(output / f"{stem}-{max(numbers, default=0) + 1}")
         group.root.mkdir()
-        atomic.write_json(group.root / _FILE, made_for)
+        atomic.write_json(group.root / GROUP_FILE, made_for)
     return group
 
 
@@ -116,10 +116,10 @@ def open_group(folder: Path) -> Group:
         RunDirectoryError: if there is none.
     """
     if not is_group(folder):
-        raise RunDirectoryError(f"{folder} is not a group of runs: it has no {_FILE}; expected what repeat made")
+        raise RunDirectoryError(f"{folder} is not a group of runs: it has no {GROUP_FILE}; expected what repeat made")
     return Group(folder.absolute())
 
 
 def is_group(folder: Path) -> bool:
     """Return whether a folder is that of a group."""
-    return (folder / _FILE).is_file()
+    return (folder / GROUP_FILE).is_file()

@@ -134,7 +134,7 @@ def plan(
     if not is_worker:  # else the process that began this one has looked at it all
         check_values(loaded, file, overrides)
         way = _direction(loaded, trust=trust)
-    alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1})})
+    alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1}), "track": ()})
     text = resolved_yaml(alike)
     group = find_or_make(Path(output), "sweep", alike.name, text)
     name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -44,6 +44,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.pruned import Pruned
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
+from kerasrun.training.tracking import Tracking, require_packages
 from kerasrun.workers import channel
 from kerasrun.workers.arrival import failure_told, run_of_leader
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
@@ -114,7 +115,7 @@ def train(
     if not leads(job):
         return None
     new = directory.create(Path(output), job.experiment.name, number, **{same_experiment.KEY: asked})
-    with job.team.led(), owned(new) as status:
+    with Tracking(new) as tracking, job.team.led(), owned(new) as status:
         run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
@@ -134,6 +135,7 @@ def train(
         run.update_run(**said, **where, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile)
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun), watch)
+        tracking.begin(job.experiment.track)
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
@@ -185,7 +187,7 @@ def resume(
             _follow_resumed(run_of_leader(place), place, trust=trust)
             return None
         run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
+    with failure_told(place), Tracking(run) as tracking, owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -203,6 +205,7 @@ def resume(
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
         shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
+            tracking.begin(loaded.experiment.track)
             return run
         if place.count > 1:
             run_of_leader(place, _given(loaded, recorded, shards, overrides))
@@ -237,6 +240,7 @@ def resume(
         run.update_run(status="running", reason=None, error=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
+        tracking.begin(prepared.experiment.track)
         with _placed(loaded):
             _to_its_end(run, job, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
@@ -332,6 +336,8 @@ def leads(job: Job) -> bool:
 def _new_job(
     loaded: Loaded, origin: Origin | None, *, trust: bool, place: Place = ONE_PROCESS, shards: int | None = None
 ) -> Job:
+    if place.leads:
+        require_packages(loaded)
     prepared = prepare(loaded, trust=trust, place=place)
     device = prepared.experiment.device
     if place.count == 1 and isinstance(device, tuple) and len(device) > 1:
