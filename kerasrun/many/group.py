@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrun.errors import RunDirectoryError
+from kerasrun.experiment.load import Given
 from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import GROUP_FILE
 from kerasrun.runs import atomic, checkpoints
@@ -44,7 +45,7 @@ class Group:
 
     def train(
         self,
-        file: str | Path,
+        file: Given,
         name: str,
         number: int,
         *,

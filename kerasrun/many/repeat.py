@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import Interrupted, KerasrunError, UsageError
-from kerasrun.experiment.load import load
+from kerasrun.experiment.load import Given, load
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.many import statistics
 from kerasrun.many.group import Group, find_or_make
@@ -81,7 +81,7 @@ class Summary:
 
 
 def repeat(
-    file: str | Path,
+    file: Given,
     *,
     seeds: int | Sequence[int] | None = None,
     folds: int | None = None,

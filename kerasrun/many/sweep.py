@@ -29,7 +29,7 @@ from kerasrun.errors import (
     RunBusyError,
     UsageError,
 )
-from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.load import Given, Loaded, load
 from kerasrun.experiment.logs import metrics_of
 from kerasrun.experiment.resolved import flow_yaml, resolved_yaml
 from kerasrun.experiment.schema import Experiment
@@ -75,7 +75,7 @@ class Result:
 class Plan:
     """A sweep that was checked, with its folder and its study."""
 
-    file: Path
+    file: Given
     overrides: tuple[str, ...]
     loaded: Loaded
     group: Group
@@ -100,7 +100,7 @@ class Plan:
 
 
 def plan(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
@@ -139,11 +139,11 @@ def plan(
     group = find_or_make(Path(output), "sweep", alike.name, text)
     name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     study = Study(loaded, open_storage(storage, group.root), name, way)
-    return Plan(Path(file), tuple(overrides), loaded, group, study, trust)
+    return Plan(file, tuple(overrides), loaded, group, study, trust)
 
 
 def sweep(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),

@@ -24,7 +24,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import CheckpointError, DeviceError, ModelError, WorkersError
 from kerasrun.experiment.changes import allowed_changes, check_changes
-from kerasrun.experiment.load import Loaded, load, parse
+from kerasrun.experiment.load import Given, Loaded, load, parse, path_of
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
 from kerasrun.reading.data import Split
@@ -59,7 +59,7 @@ _NEW, _FINISHED = {"new": True}, {"finished": True}
 
 
 def train(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
@@ -71,9 +71,10 @@ def train(
     start_timeout: float = SECONDS_TO_COME,
     watch: "Watch | None" = None,
 ) -> RunDirectory | None:
-    """Train the experiment in `file` and return its run; None in a process that follows another one.
+    """Train an experiment and return its run; None in a process that follows another one.
 
     Args:
+        file: the experiment, or a mapping that says what its file would.
         overrides: `key.path=value`, as after `--set`.
         output: the folder in which the run directory is made.
         branch: the run whose weights the new one begins with.
@@ -96,7 +97,7 @@ def train(
     with failure_told(place):
         loaded = load(file, overrides)
         if loaded.experiment.sweep:
-            logger.info("the section sweep is left aside; to search: kerasrun sweep %s", file)
+            logger.info("the section sweep is left aside; to search: kerasrun sweep %s", path_of(file))
         asked = same_experiment.asked(loaded.experiment, branch)
         if resume and place.leads:
             earlier = same_experiment.find(loaded.experiment, asked, Path(output), place, shards)
@@ -116,7 +117,7 @@ def train(
         return None
     new = directory.create(Path(output), job.experiment.name, number, **{same_experiment.KEY: asked})
     with Tracking(new) as tracking, job.team.led(), owned(new) as status:
-        run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
+        run, said = status.run, description(path_of(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
         atomic.write_text(run.experiment_file, loaded.text)
@@ -131,8 +132,11 @@ def train(
             atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
-        where = {"file": str(Path(file).absolute()), "bases": {name: str(base.path) for name, base in bases.items()}}
-        run.update_run(**said, **where, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile)
+        where = {} if isinstance(file, Mapping) else {"file": str(Path(file).absolute())}
+        below = {name: str(base.path) for name, base in bases.items()}
+        run.update_run(
+            **said, **where, bases=below, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile
+        )
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun), watch)
         tracking.begin(job.experiment.track)
@@ -247,7 +251,7 @@ def resume(
 
 
 def dry_run(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
