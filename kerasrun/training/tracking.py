@@ -202,7 +202,7 @@ class Following:
             yield
         except Exception as error:  # noqa: BLE001  whatever a library raises
             self.tracker = None
-            words = f"{' '.join(f'{type(error).__name__}: {error}'.split())[:300]}; {advice}"
+            words = f"{' '.join(f'{type(error).__name__}: {error}'.split())[:200]}; {advice}"
             if words != self._told:
                 logger.warning("%s is not told of %s: %s", self.name, self.run, words)
             self._told = words

@@ -204,6 +204,13 @@ def test_a_package_that_is_not_installed_is_told_with_its_place_and_the_command(
         require_packages(kerasrun.load(file))
 
 
+def test_a_resume_without_the_package_goes_on_with_a_warning(run, fake, monkeypatch, caplog):
+    monkeypatch.setattr(tracking, "lacking", lambda name: "fake not installed; pip install 'kerasrun[fake]'")
+    follow(run).catch_up()
+    assert "fake not installed; pip install 'kerasrun[fake]'; after the next epoch it is tried again" in caplog.text
+    assert fake.store == []
+
+
 def test_a_resume_may_change_what_tracks(tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(SMALL)
