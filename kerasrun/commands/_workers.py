@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.errors import UsageError, WorkersError
+from kerasrun.runs.environment import STARTED_AS
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, free_addresses, from_slurm, place_here
 from kerasrun.workers.group import SECONDS_TO_MOVE, Timeouts
 from kerasrun.workers.worker import gpu_of
@@ -53,8 +55,6 @@ CollectiveTimeout = Annotated[
     ),
 ]
 
-STARTED_BY_US = "KERASRUN_WORKER"
-"""The environment variable that says that TF_CONFIG is meant for this command, and not for a training beside it."""
 _WITH_VALUE, _ALONE = ("--workers", "--restarts", "--collective-timeout"), ("--elastic",)
 
 
@@ -105,7 +105,7 @@ def begin_workers(
             command,
             count,
             addresses=free_addresses,
-            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1"},
+            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_AS: shlex.join(sys.argv)},
             smaller=smaller if elastic else None,
             restarts=restarts,
             timeouts=Timeouts(start=start_timeout, collective=collective_timeout),
@@ -129,7 +129,7 @@ def workers_to_begin(workers: str | None, shards: int = 0) -> int:
     if workers is None:
         return 1
     if workers == "slurm":
-        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
+        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_AS: shlex.join(sys.argv)})
         return 1
     if not re.fullmatch("[1-9][0-9]{0,5}", workers):
         raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
@@ -171,7 +171,7 @@ def named_gpus(file: Path, changes: Sequence[str], *, is_needed: bool, alone: bo
 
 def place_of_worker() -> Place:
     """Return which of several processes this one is that `--workers` has begun, or srun; it may be the only one."""
-    return place_here() if os.environ.get(STARTED_BY_US) else ONE_PROCESS
+    return place_here() if os.environ.get(STARTED_AS) else ONE_PROCESS
 
 
 def _without_workers(arguments: Sequence[str]) -> list[str]:
