@@ -32,17 +32,19 @@ Shards = Annotated[
         "--shards",
         min=1,
         metavar="S",
-        help="Cut each batch into S parts, a multiple of any number of workers to come; as many as workers by default.",
+        help="Cut each batch into S parts, a multiple of each number of workers to use; by default as many as workers.",
         show_default=False,
     ),
 ]
 Restarts = Annotated[
-    int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again so often.")
+    int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again, up to N times.")
 ]
 Elastic = Annotated[bool, typer.Option("--elastic", help="After a loss, go on with the workers that are left.")]
 StartTimeout = Annotated[
     int,
-    typer.Option("--start-timeout", min=1, max=10**6, metavar="SECONDS", help="How long to wait for a worker to come."),
+    typer.Option(
+        "--start-timeout", min=1, max=10**6, metavar="SECONDS", help="How long to wait for a worker to start."
+    ),
 ]
 CollectiveTimeout = Annotated[
     int,
