@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,9 @@ def begin_workers(
     if 0 < len(devices) < count:
         raise UsageError(f"--workers {count}: each has a GPU, and the experiment names only {len(devices)}: set device")
     from kerasrun.workers import parent
+    from kerasrun.workers.arrival import JOB
 
+    job = os.environ.get(JOB) or secrets.token_hex(16)
     arguments = _without_workers(sys.argv[1:])
 
     def command(run: str | None) -> list[str]:
@@ -105,7 +108,7 @@ def begin_workers(
             command,
             count,
             addresses=free_addresses,
-            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1"},
+            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1", JOB: job},
             smaller=smaller if elastic else None,
             restarts=restarts,
             timeouts=Timeouts(start=start_timeout, collective=collective_timeout),
