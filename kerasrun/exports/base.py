@@ -73,10 +73,9 @@ def formats() -> Mapping[str, Export]:
 def model_outputs(model: Any, batch_size: int, examples: Split) -> NDArray[np.float32]:
     """Return the outputs that `evaluate` and `predict` see."""
     from kerasrun.engine.evaluator import Predictor
-    from kerasrun.pipeline.batches import padded_batches
 
-    batches = padded_batches(examples.inputs, batch_size=batch_size, others=tuple(examples.others.values()))
-    return Predictor(model, batch_size).predict(batches, len(examples))
+    predictor = Predictor(model, batch_size)
+    return predictor.predict(predictor.batches(examples.inputs, tuple(examples.others.values())), len(examples))
 
 
 def batches(examples: Split, batch_size: int) -> Iterator[list[NDArray[np.float32]]]:
