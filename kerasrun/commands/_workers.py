@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import secrets
 import shlex
 import sys
 from collections.abc import Sequence
@@ -89,7 +90,9 @@ def begin_workers(
     if 0 < len(devices) < count:
         raise UsageError(f"--workers {count}: each has a GPU, and the experiment names only {len(devices)}: set device")
     from kerasrun.workers import parent
+    from kerasrun.workers.arrival import JOB
 
+    job = os.environ.get(JOB) or secrets.token_hex(16)
     arguments = _without_workers(sys.argv[1:])
 
     def command(run: str | None) -> list[str]:
@@ -107,7 +110,7 @@ def begin_workers(
             command,
             count,
             addresses=free_addresses,
-            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_AS: shlex.join(sys.argv)},
+            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_AS: shlex.join(sys.argv), JOB: job},
             smaller=smaller if elastic else None,
             restarts=restarts,
             timeouts=Timeouts(start=start_timeout, collective=collective_timeout),

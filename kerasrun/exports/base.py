@@ -89,7 +89,8 @@ def in_order(names: Sequence[str], trained: TrainedModel) -> list[int]:
     own = [one.name for one in trained.model.inputs]
     if len(own) == 1:
         return [0]
-    return [next(place for place, name in enumerate(own) if re.search(rf"(^|\W|_){name}(\W|$)", one)) for one in names]
+    patterns = [re.compile(rf"(^|\W|_){re.escape(name)}(\W|$)") for name in own]
+    return [next(place for place, pattern in enumerate(patterns) if pattern.search(one)) for one in names]
 
 
 def from_architecture(text: str, trained: TrainedModel) -> Any:
