@@ -1,6 +1,7 @@
 """Images in class folders."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _LONGEST_PATTERN = 1000
 _LARGEST_PATTERN = 2**18
 """Bytes of what RE2 makes of a pattern: how long a name takes grows with them."""
+_OF_ASCII = re.compile(r"\\[wWbB]")
+"""What RE2, unlike Python, knows of ASCII's letters alone."""
 
 LabelledFiles = Sequence[tuple[Path, int]]
 
@@ -129,7 +132,13 @@ class Directory(ImageSource):
             return None
         groups, without, pattern = [], [], _pattern(self.group)
         for path, number in files:
-            if found := pattern.search(os.fsencode(str(path).removeprefix(f"{folders[number]}{os.sep}"))):
+            name = str(path).removeprefix(f"{folders[number]}{os.sep}")
+            if not name.isascii() and (of_ascii := _OF_ASCII.search(self.group)):
+                raise DataError(
+                    f"{path}: {self.group!r}, the `group`, has {of_ascii[0]}, which knows letters of ASCII alone; this "
+                    "name has others: [\\pL\\pN_] is a letter, number or _ of any writing"
+                )
+            if found := pattern.search(os.fsencode(name)):
                 groups.append(os.fsdecode(found[pattern.groups and 1] or b""))
             else:
                 without.append(path)

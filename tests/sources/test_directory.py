@@ -432,6 +432,16 @@ def test_no_pattern_takes_longer_than_its_length_times_that_of_the_names(tmp_pat
     assert time.process_time() - began < 2
 
 
+def test_letters_beyond_ascii_are_in_no_group_by_oversight(tmp_path, write_image):
+    for name in ("Žofie_1", "Žofie_2", "Petr_1", "Петр_1"):
+        write_image(tmp_path / "train/a" / f"{name}.png")
+    write_image(tmp_path / "train/b/Anna_1.png")
+    with pytest.raises(DataError, match=r"has \\w, which knows letters of ASCII alone.*\[\\pL\\pN_\]"):
+        Directory(path=tmp_path, group=r"^(\w+)_\d").open()
+    data = Directory(path=tmp_path, group=r"^(\pL+)_\d").open()
+    assert data.splits["train"].groups.tolist() == [1, 2, 2, 3, 0]  # by name: Anna, Petr, Žofie, Петр
+
+
 @pytest.mark.parametrize("group", ["p" * 1001, r"\pL{1000}", "(?:(?:p{1000}){1000}){1000}"])
 def test_enormous_patterns_are_refused(tmp_path, group):
     with pytest.raises(ValidationError, match="expected a regular expression"):
