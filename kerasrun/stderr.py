@@ -30,6 +30,12 @@ def plain(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in encoded)
 
 
+def say_before_waiting(text: str) -> None:
+    """Say what takes a while, where somebody sits before a terminal; a log need not have it."""
+    if sys.stderr.isatty():
+        LOGGER.info("%s", text)
+
+
 class Shown(io.TextIOWrapper):
     """A stream that writes nothing but harmless text, also where its encoding lacks a character."""
 

@@ -30,7 +30,7 @@ class Adapter:
     name: ClassVar[str]
     """The name in `keras.callbacks`."""
     state: ClassVar[tuple[str, ...]]
-    """The attributes that change while it trains; empty where there are none.
+    """The attributes that change while it trains, numbers, texts and lists; empty where there are none.
 
     Named one by one: a sweep over attributes would also save `min_delta`, which every `_set_monitor_op` negates again.
     """

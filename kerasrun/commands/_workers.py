@@ -3,6 +3,8 @@
 import itertools
 import os
 import re
+import secrets
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.errors import UsageError, WorkersError
+from kerasrun.runs.environment import STARTED_AS
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, free_addresses, from_slurm, place_here
 from kerasrun.workers.group import SECONDS_TO_MOVE, Timeouts
 from kerasrun.workers.worker import gpu_of
@@ -30,17 +33,19 @@ Shards = Annotated[
         "--shards",
         min=1,
         metavar="S",
-        help="Cut each batch into S parts, a multiple of any number of workers to come; as many as workers by default.",
+        help="Cut each batch into S parts, a multiple of each number of workers to use; by default as many as workers.",
         show_default=False,
     ),
 ]
 Restarts = Annotated[
-    int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again so often.")
+    int, typer.Option("--restarts", min=0, metavar="N", help="After a loss, start the workers again, up to N times.")
 ]
 Elastic = Annotated[bool, typer.Option("--elastic", help="After a loss, go on with the workers that are left.")]
 StartTimeout = Annotated[
     int,
-    typer.Option("--start-timeout", min=1, max=10**6, metavar="SECONDS", help="How long to wait for a worker to come."),
+    typer.Option(
+        "--start-timeout", min=1, max=10**6, metavar="SECONDS", help="How long to wait for a worker to start."
+    ),
 ]
 CollectiveTimeout = Annotated[
     int,
@@ -53,8 +58,6 @@ CollectiveTimeout = Annotated[
     ),
 ]
 
-STARTED_BY_US = "KERASRUN_WORKER"
-"""The environment variable that says that TF_CONFIG is meant for this command, and not for a training beside it."""
 _WITH_VALUE, _ALONE = ("--workers", "--restarts", "--collective-timeout"), ("--elastic",)
 
 
@@ -87,7 +90,9 @@ def begin_workers(
     if 0 < len(devices) < count:
         raise UsageError(f"--workers {count}: each has a GPU, and the experiment names only {len(devices)}: set device")
     from kerasrun.workers import parent
+    from kerasrun.workers.arrival import JOB
 
+    job = os.environ.get(JOB) or secrets.token_hex(16)
     arguments = _without_workers(sys.argv[1:])
 
     def command(run: str | None) -> list[str]:
@@ -105,7 +110,7 @@ def begin_workers(
             command,
             count,
             addresses=free_addresses,
-            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_BY_US: "1"},
+            environment=lambda rank, of: {**gpu_of(rank, devices), STARTED_AS: shlex.join(sys.argv), JOB: job},
             smaller=smaller if elastic else None,
             restarts=restarts,
             timeouts=Timeouts(start=start_timeout, collective=collective_timeout),
@@ -129,7 +134,7 @@ def workers_to_begin(workers: str | None, shards: int = 0) -> int:
     if workers is None:
         return 1
     if workers == "slurm":
-        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_BY_US: "1"})
+        os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_AS: shlex.join(sys.argv)})
         return 1
     if not re.fullmatch("[1-9][0-9]{0,5}", workers):
         raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
@@ -171,7 +176,7 @@ def named_gpus(file: Path, changes: Sequence[str], *, is_needed: bool, alone: bo
 
 def place_of_worker() -> Place:
     """Return which of several processes this one is that `--workers` has begun, or srun; it may be the only one."""
-    return place_here() if os.environ.get(STARTED_BY_US) else ONE_PROCESS
+    return place_here() if os.environ.get(STARTED_AS) else ONE_PROCESS
 
 
 def _without_workers(arguments: Sequence[str]) -> list[str]:

@@ -18,7 +18,8 @@ def diff(
         typer.Option("--plot", metavar="FILE.png", help="Draw their curves over each other.", show_default=False),
     ] = None,
     predictions: Annotated[
-        bool, typer.Option("--predictions", help="Also what the models of two runs say of the same examples.")
+        bool,
+        typer.Option("--predictions", help="Also compare what the models of two runs predict for the same examples."),
     ] = False,
     split: Annotated[
         str | None,
@@ -33,7 +34,7 @@ def diff(
 ) -> None:
     """Show what differs between runs, and what came of it.
 
-    Compared are experiment, data, code of plugins, versions and machine; metrics stand side by side.
+    It compares experiment, data, code of plugins, versions and machine, and shows the metrics side by side.
 
     Example: kerasrun diff lenet-1 lenet-2
     """

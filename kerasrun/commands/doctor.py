@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust
-from kerasrun.commands._workers import Workers, begin_workers
+from kerasrun.commands._workers import StartTimeout, Workers, begin_workers, named_gpus
+from kerasrun.workers.cluster import SECONDS_TO_COME
 
 GROUP, ORDER = "Train it", 65
 
@@ -21,6 +22,7 @@ def doctor(
     as_json: Json = False,
     output: Output = RUNS,
     workers: Workers = None,
+    start_timeout: StartTimeout = SECONDS_TO_COME,
 ) -> None:
     """Say what this machine is, whether several work together, and what they would gain.
 
@@ -28,13 +30,10 @@ def doctor(
 
     Example: kerasrun doctor configs/lenet_directory.yaml --workers 2
     """
-    if file is not None and workers is not None:
-        from kerasrun.experiment.load import load
-
-        load(file, overrides or ())  # its mistakes are told before processes begin
-    begin_workers(workers)
+    devices = () if file is None else named_gpus(file, overrides or (), is_needed=workers is not None)
+    begin_workers(workers, devices=devices, start_timeout=start_timeout)
     from kerasrun.training.doctor import doctor as examine
 
-    diagnosis = examine(file, overrides=overrides or (), output=output, trust=trust)
+    diagnosis = examine(file, overrides=overrides or (), output=output, trust=trust, start_timeout=start_timeout)
     if diagnosis:
         typer.echo(diagnosis.to_json() if as_json else diagnosis.to_text())

@@ -28,7 +28,7 @@ def init(
         str | None,
         typer.Option(
             metavar="SHARES",
-            help="What of your data trains, validates and tests, such as 80/10/10.",
+            help="The shares of your data for training, validation and test: 80/10/10.",
             show_default=False,
         ),
     ] = None,

@@ -28,7 +28,7 @@ def inspect(
 ) -> None:
     """Look at data before training: what there is of each class, and what is wrong with it.
 
-    Found are copies and pictures that look alike, within and across splits; damaged files and files that are passed
+    It finds copies and pictures that look alike, within and across splits; damaged files and files that are passed
     over; blank pictures, columns with one value, columns that give the label away, and classes of a few examples.
 
     Example: kerasrun inspect data/photos --html photos.html

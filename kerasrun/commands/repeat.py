@@ -31,8 +31,8 @@ def repeat(
 ) -> None:
     """Train an experiment with several seeds, or on the folds of its data.
 
-    Each is a run of one folder; mean, deviation and interval of the metrics are printed. Killed, the same command goes
-    on.
+    All runs are in one folder; mean, deviation and interval of the metrics are printed. If it is killed, the same
+    command goes on.
 
     Example: kerasrun repeat configs/table_csv.yaml --folds 5
     """

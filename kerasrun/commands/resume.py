@@ -42,7 +42,7 @@ def resume(
 ) -> None:
     """Resume an interrupted run, which ends with the same bits as without the interruption.
 
-    By default it is the newest unfinished one.
+    Without a name, the newest unfinished one is resumed.
 
     Example: kerasrun resume runs/lenet-1
     """

@@ -21,7 +21,7 @@ def rm(
         typer.Option(metavar="best", help="Keep the best model and the numbers, so that no resume is possible."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", "-f", help="Also runs that are not finished, or that a process writes.")
+        bool, typer.Option("--force", "-f", help="Also remove runs that are not finished, or that a process writes.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: Output = RUNS,

@@ -1,8 +1,6 @@
 """`kerasrun train`."""
 
 import contextlib
-import logging
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +19,7 @@ from kerasrun.commands._workers import (
     named_gpus,
 )
 from kerasrun.errors import UsageError
+from kerasrun.stderr import say_before_waiting
 from kerasrun.workers.cluster import SECONDS_TO_COME
 from kerasrun.workers.group import SECONDS_TO_MOVE
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch
 
 GROUP, ORDER = "Train it", 40
-
-logger = logging.getLogger("kerasrun")
 
 
 def train(
@@ -90,8 +87,7 @@ def train(
         start_timeout=start_timeout,
         collective_timeout=collective_timeout,
     )
-    if sys.stderr.isatty():  # who waits is told at once: what is imported now takes a second
-        logger.info("reading %s", file)
+    say_before_waiting(f"reading {file}")  # what is imported now takes a second
     from kerasrun.training.train import dry_run as try_out
     from kerasrun.training.train import train as run_training
 

@@ -16,7 +16,7 @@ def validate(
     overrides: Overrides = None,
     trust: Trust = False,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print it with every default filled in.")] = False,
-    origins: Annotated[bool, typer.Option("--origins", help="Print it so, each value with its origin.")] = False,
+    origins: Annotated[bool, typer.Option("--origins", help="Print the same, each value with its origin.")] = False,
 ) -> None:
     """Check an experiment file, and report every mistake with its place.
 

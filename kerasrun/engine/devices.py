@@ -20,6 +20,7 @@ from kerasrun.reading.inputs import usable_cores
 from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
+from kerasrun.stderr import say_before_waiting
 from kerasrun.workers.arrival import wait_for_all
 from kerasrun.workers.child_processes import deaf_children
 from kerasrun.workers.cluster import ONE_PROCESS, Place
@@ -116,6 +117,8 @@ def start(
             f"{left / 1e9:.1f} GB; raise it (ulimit -v)"
         )
     set_variables(variables, unless_set=unless_set)
+    if first_start:
+        say_before_waiting("loading TensorFlow")
     needless = NEEDLESS if first_start else ()
     stays = uncollected() if first_start else contextlib.nullcontext()
     enough = within_memory("starting TensorFlow", MORE_MEMORY)

@@ -12,7 +12,7 @@ from kerasrun.engine.chunks import ChunkSize
 from kerasrun.engine.steps import Inference, Scoring
 from kerasrun.errors import within_memory
 from kerasrun.network_size import counted, has_gpu, largest_output
-from kerasrun.pipeline.batches import padded_batches
+from kerasrun.pipeline.batches import PaddedInMemory, is_copied, padded_batches
 from kerasrun.pipeline.order import steps_in_epoch
 from kerasrun.reading.data import Inputs, Split
 from kerasrun.reading.memory import available_memory
@@ -87,7 +87,8 @@ class Predictor:
     def batches(self, inputs: Inputs, others: Sequence[Inputs] = ()) -> Any:
         """Make the padded batches that this process computes: every so many-th, where there are several."""
         size, place = self.inference.batch_size, self.team.place
-        return padded_batches(inputs, batch_size=size, others=others, first=place.rank, step=place.count)
+        make = PaddedInMemory if all(map(is_copied, (inputs, *others))) else padded_batches
+        return make(inputs, batch_size=size, others=others, first=place.rank, step=place.count)
 
     def predict(self, batches: Any, examples: int) -> NDArray[np.float32]:
         """Return the outputs for `examples` rows, (examples, …)."""
@@ -101,7 +102,8 @@ class Predictor:
         Args:
             batches: what `batches` returned.
         """
-        iterator, size = iter(batches), self.inference.batch_size * self.team.workers
+        iterator = batches.from_the_first() if isinstance(batches, PaddedInMemory) else iter(batches)
+        size = self.inference.batch_size * self.team.workers
         while examples > 0:
             count = int(self.team.agreed(0 if stop() else self.chunks.next(steps_in_epoch(examples, size))))
             if not count:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasrun.pipeline.batches import BatchesInMemory
+from kerasrun.pipeline.batches import BatchesInMemory, PaddedInMemory
 
 NEVER = -1
 
@@ -67,24 +67,27 @@ class Inference:
         self.model = model
         self.batch_size = batch_size
         self.mask_shape = _look(model, lambda output: getattr(_mask(output), "shape", None))
-        self.function = tf.function(
-            self._run,
-            autograph=False,
-            input_signature=[tf.data.IteratorSpec(_input_specs(model, batch_size)), tf.TensorSpec([], tf.int32)],
-        )
+        self.function = tf.function(self._run, autograph=False)
 
     def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[Any], ...]:
         """Return the outputs for the iterator's next `batches`, and their logits (or else the outputs again).
 
         Where the network leaves out steps (`mask_zero`, `Masking`), the steps that count follow, bool (rows, steps).
-        """
-        return tuple(one.numpy() for one in self.function(iterator, tf.constant(batches, tf.int32)))
 
-    def _run(self, iterator: Any, batches: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        Args:
+            iterator: over a pipeline of padded batches, or `PaddedInMemory`.
+        """
+        in_memory = iterator if isinstance(iterator, PaddedInMemory) else None
+        source = in_memory.next(batches) if in_memory else iterator
+        spec = in_memory.spec if in_memory else tf.data.IteratorSpec(_input_specs(self.model, self.batch_size))
+        graph = self.function.get_concrete_function(spec, tf.TensorSpec([], tf.int32), in_memory)
+        return tuple(one.numpy() for one in graph(source, tf.constant(batches), in_memory))
+
+    def _run(self, source: Any, batches: tf.Tensor, in_memory: PaddedInMemory | None = None) -> tuple[tf.Tensor, ...]:
         shape = [self.batch_size, *self.model.output.shape[1:]]
 
         def add_batch(number: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
-            output = self.model(next(iterator), training=False)
+            output = self.model(in_memory.batch(source, number) if in_memory else next(source), training=False)
             # Activity regularizers leave their loss on the layers; it belongs to this graph, not to that of Scoring.
             self.model._clear_losses()
             found = [tf.cast(output, tf.float32), tf.cast(_logits(output), tf.float32)]

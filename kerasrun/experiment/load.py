@@ -21,6 +21,7 @@ from kerasrun.text.document import Document, written_list
 from kerasrun.text.problems import Problem, dotted, experiment_error
 from kerasrun.text.yaml_text import Node, walk
 
+_MOST_MAPPINGS = 4000
 Given = str | Path | Mapping[str, Any]
 """An experiment file, or what one would say, whose paths are then relative to the working directory."""
 
@@ -128,9 +129,20 @@ def _changed(
     if base := root.value.pop(BASE, None):
         expected = "expected it in an experiment file, and neither in the resolved.yaml of a run nor after --set"
         problems.append(Problem(base.key or base.place, BASE, f"'{BASE}' in this place", expected))
+    _require_few(root, problems)
     needed = {id(node) for _, node in walk(root)} if wrong else set()
     problems += [problem for node, problem in wrong if id(node) in needed]
     return Document(root)
+
+
+def _require_few(root: Node, problems: list[Problem]) -> None:
+    """Refuse more than any experiment has: a component with its arguments takes a millisecond to be checked."""
+    count = 0
+    for path, node in walk(root):
+        count += isinstance(node.value, dict)
+        if count > _MOST_MAPPINGS:
+            expected = f"expected at most {_MOST_MAPPINGS:,} in all: two are a component with its arguments"
+            raise experiment_error([*problems, Problem(node.place, dotted(path), "very many mappings", expected)])
 
 
 def _use_plugins(document: Document, folder: Path) -> list[Problem]:

@@ -180,7 +180,7 @@ class Sweep(Section):
     """Any sampler of `optuna.samplers`, without `Sampler` in its name: `TPE`, `Random`, `Grid`, `QMC`, `CmaEs`."""
     pruner: Annotated[Component, _COMPONENT] | None = None
     """Any pruner of `optuna.pruners`, without `Pruner` in its name: it ends a trial that does badly so far."""
-    parameters: Annotated[Mapping[str, Parameter], Field(min_length=1)]
+    parameters: Annotated[Mapping[str, Parameter], Field(min_length=1, max_length=100)]
     """The keys to search, as paths such as `fit.batch_size`, each with its values."""
 
 

@@ -73,10 +73,9 @@ def formats() -> Mapping[str, Export]:
 def model_outputs(model: Any, batch_size: int, examples: Split) -> NDArray[np.float32]:
     """Return the outputs that `evaluate` and `predict` see."""
     from kerasrun.engine.evaluator import Predictor
-    from kerasrun.pipeline.batches import padded_batches
 
-    batches = padded_batches(examples.inputs, batch_size=batch_size, others=tuple(examples.others.values()))
-    return Predictor(model, batch_size).predict(batches, len(examples))
+    predictor = Predictor(model, batch_size)
+    return predictor.predict(predictor.batches(examples.inputs, tuple(examples.others.values())), len(examples))
 
 
 def batches(examples: Split, batch_size: int) -> Iterator[list[NDArray[np.float32]]]:
@@ -90,7 +89,8 @@ def in_order(names: Sequence[str], trained: TrainedModel) -> list[int]:
     own = [one.name for one in trained.model.inputs]
     if len(own) == 1:
         return [0]
-    return [next(place for place, name in enumerate(own) if re.search(rf"(^|\W|_){name}(\W|$)", one)) for one in names]
+    patterns = [re.compile(rf"(^|\W|_){re.escape(name)}(\W|$)") for name in own]
+    return [next(place for place, pattern in enumerate(patterns) if pattern.search(one)) for one in names]
 
 
 def from_architecture(text: str, trained: TrainedModel) -> Any:

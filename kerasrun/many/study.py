@@ -26,6 +26,7 @@ from kerasrun.errors import StorageError
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.schema import Parameter, Sweep
 from kerasrun.experiment.search import choices
+from kerasrun.regular_files import require_regular
 from kerasrun.text.problems import closest, listed
 
 _OF_STUDY = "kerasrun_study"
@@ -171,6 +172,12 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
     """
     if url is None:
         file = str(folder / "journal.log")
+        try:
+            require_regular(Path(file))
+        except FileNotFoundError:  # it is made
+            pass
+        except OSError as error:
+            raise StorageError(f"{file}: {error.strerror}") from error
         return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -13,6 +13,7 @@ The rules, in the order in which they are applied:
 
 import errno
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,14 @@ _LONGEST_SIDE = 65_535
 """As in JPEG: Pillow takes 8 bytes for each row, however short it is."""
 _SCAN, _MOST_SCANS = b"\xff\xda", 500
 """A progressive JPEG goes over all of its pixels in each scan, of which 15 bytes can ask for one."""
+_MOST_READS, _BYTES_OF_A_READ, _MOST_TIMES = 5000, 1024, 8
+"""How often an image is read from, besides once for so many bytes, and how many times all of its bytes."""
+_MOST_OF_WEBP = 64_000_000
+"""Pixels: its decoder has four copies of them, and 34 bytes are enough for any number of one colour."""
+_PLAIN, _MOST_NUMBERS, _MOST_COMMENTS = (b"P1", b"P2", b"P3"), 2**21, 1000
+"""How the text of PBM, PGM and PPM begins; Pillow's time grows with the numbers, and the square of the comments."""
+_MOST_PROFILES = 100
+"""A PNG has one, each of a thousand bytes is unpacked to a million, and Pillow unpacks all."""
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 0x0106
 
@@ -82,10 +91,37 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableImageError(path, f"cannot be read: {error.strerror}") from error
 
 
+class _Bounded(io.BufferedReader):
+    """A file for Pillow, which takes time for each part of it, such as a comment, however small; and reads some twice.
+
+    A file whose parts are that many more than its bytes are worth is refused.
+    """
+
+    def __init__(self, file: Any, size: int) -> None:
+        super().__init__(file)
+        self._reads, self._bytes = _MOST_READS + size // _BYTES_OF_A_READ, _MOST_TIMES * size + _BYTES_OF_A_READ
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self._reads -= 1
+        self._bytes -= len(found)
+        if self._reads < 0 or self._bytes < 0:
+            raise _TooManyPartsError
+        return found
+
+
+class _TooManyPartsError(Exception):
+    pass
+
+
 def look_at(path: Path) -> tuple[int, int, str]:
     """Return height, width and Pillow's mode by the header of an image file; raises anything if it is damaged."""
     _require_bytes(path)
-    with regular_files.open_regular(path) as file, Image.open(file, formats=_READERS) as image:
+    with (
+        regular_files.open_regular(path) as file,
+        _Bounded(file, path.stat().st_size) as bounded,
+        Image.open(bounded, formats=_READERS) as image,
+    ):
         return image.height, image.width, image.mode
 
 
@@ -117,6 +153,9 @@ def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
         raise
     except MemoryError as error:  # not a bad file, which may be left out: how much memory there is differs
         raise DataError(f"{path or 'image'}: does not fit into memory; scale it down") from error
+    except _TooManyPartsError as error:
+        reason = "has far more parts, such as comments, than its size is worth; save it again without metadata"
+        raise UnreadableImageError(path, reason) from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError(path, f"is not an image; it begins with {content[:12]!r}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -130,7 +169,7 @@ def _loaded(content: bytes, path: Path | None) -> Image.Image:
     """Load the pixels; where that fails, once more without what is not pixels."""
     try:
         return _upright(_pixels(content, path))
-    except (KerasrunError, MemoryError, Image.DecompressionBombError):
+    except (KerasrunError, MemoryError, Image.DecompressionBombError, _TooManyPartsError):
         raise
     except Exception:
         bare = without_metadata(content)
@@ -140,7 +179,10 @@ def _loaded(content: bytes, path: Path | None) -> Image.Image:
 
 
 def _pixels(content: bytes, path: Path | None) -> Image.Image:
-    image = Image.open(io.BytesIO(content), formats=_READERS)
+    is_plain = content[:2] in _PLAIN
+    if content.count(b"iCCP") > _MOST_PROFILES or (is_plain and content.count(b"#") > _MOST_COMMENTS):
+        raise _TooManyPartsError
+    image = Image.open(_Bounded(io.BytesIO(content), len(content)), formats=_READERS)
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
@@ -150,6 +192,10 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
         raise UnreadableImageError(path, f"has a side of more than {_LONGEST_SIDE:,} pixels; cut it into several")
     if image.format == "JPEG" and content.count(_SCAN) > _MOST_SCANS:
         raise UnreadableImageError(path, f"has more than {_MOST_SCANS} scans; save it again as a baseline JPEG")
+    if image.format == "WEBP" and image.width * image.height > _MOST_OF_WEBP:
+        raise UnreadableImageError(path, f"is larger than {_MOST_OF_WEBP:,} pixels; scale it down, or save it as PNG")
+    if is_plain and math.prod(image.size) * len(image.getbands()) > _MOST_NUMBERS:
+        raise UnreadableImageError(path, f"is text of more than {_MOST_NUMBERS:,} numbers; save it in the binary form")
     _check_extension(image, path)
     image.load()
     if (

@@ -1,23 +1,29 @@
 """Pictures of a run, its curves and the graph of its model; or of an experiment's network. Nothing opens a window."""
 
+import html
 import logging
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.model_file import TrainedModel
+from kerasrun.report.figures import empty
 from kerasrun.report.plain import curve_label, draw
 from kerasrun.results.model import open_model, untrained
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Cell, Table
+from kerasrun.stderr import plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger("kerasrun")
 
@@ -27,6 +33,9 @@ _LONGEST = 200
 """How many characters of a name are drawn: Matplotlib takes seconds for tens of thousands."""
 MOST_CURVES = 100
 """How many panels a picture has: matplotlib refuses wider ones."""
+
+_TAG = re.compile(r'(</?(?:table|tr|td|font|b)(?: [a-z-]+="\w+")*>)')
+"""What Keras writes into the labels of a graph besides names and shapes, which it takes as they are."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +109,12 @@ def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     return save(figure, path.absolute())
 
 
-def _panels(table: Path, columns: Sequence[str]) -> tuple[Figure, dict[str, Any]]:
+def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any]]":
     """Return a picture with a panel for each column of training."""
     names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
     if len(names) > MOST_CURVES:
         raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
-    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    figure = empty(5 * len(names), 4)
     panels = dict(zip(names, np.atleast_1d(figure.subplots(1, len(names))), strict=True))
     for name, axes in panels.items():
         axes.set(title=name[:_LONGEST], xlabel="epoch")
@@ -156,8 +165,10 @@ def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
 
     options = {key: value for key, value in vars(drawing).items() if key != "file_format"}
     with network_explained(trained.path), atomic.replacing(path) as private:
+        graph = keras.utils.model_to_dot(trained.model, show_layer_activations=True, **options)
+        _leave_no_markup(graph)
         try:
-            keras.utils.plot_model(trained.model, to_file=str(private), show_layer_activations=True, **options)
+            graph.write(str(private), format=drawing.file_format)
         except AssertionError as error:  # pydot's way to say that dot failed
             raise MissingProgramError(
                 f"Graphviz's dot cannot write {drawing.file_format.upper()}; if it is newly installed, configure it "
@@ -166,7 +177,24 @@ def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
     return path
 
 
-def save(figure: Figure, path: Path) -> Path:
+def _leave_no_markup(graph: Any) -> None:
+    """Show names in a model as text: as markup of Graphviz, they would draw any picture file."""
+    for node in graph.get_nodes():
+        if label := node.get("label"):
+            parts = _TAG.split(label[1:-1])
+            parts[::2] = map(_escaped, parts[::2])
+            node.set("label", f"<{''.join(parts)}>")
+    for nested in graph.get_subgraphs():
+        nested.set("label", _escaped(nested.get("label")))
+        nested.set_name(f"cluster_{id(nested.obj_dict)}")
+        _leave_no_markup(nested)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(plain(text)).replace("\\", "&#92;")
+
+
+def save(figure: "Figure", path: Path) -> Path:
     """Write a picture in the form that the name's suffix says."""
     with atomic.replacing(path) as private:
         draw(figure, private, dpi=120)

@@ -13,6 +13,7 @@ from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.reading.data import Data
+from kerasrun.report.figures import empty
 from kerasrun.report.plain import draw
 from kerasrun.runs import atomic
 from kerasrun.tasks.base import Masks, task_named
@@ -90,11 +91,9 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
 
 
 def _grid(images: NDArray[np.float32], labels: NDArray[Any], data: Data) -> "Figure":
-    from matplotlib.figure import Figure
-
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)
-    figure = Figure(figsize=(1.6 * columns, 1.9 * rows + 0.6), layout="constrained")
+    figure = empty(1.6 * columns, 1.9 * rows + 0.6)
     shown, task = _as_colours(images), task_named(data.label_kind)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:

@@ -40,6 +40,11 @@ VARIABLES = (
 _PLAIN = re.compile(r"[\w.,:+-]*")
 _FLAG = r"--?\w++(?:=[\w.,:+-]*+)?"
 _FLAGS = re.compile(rf"\s*+(?:{_FLAG}(?:\s++{_FLAG})*+)?\s*+")
+STARTED_AS = "KERASRUN_WORKER"
+"""The environment variable that has the command with which a user, or srun, began this process and others beside it.
+
+Where it is set, TF_CONFIG is meant for this command, and not for a training beside it.
+"""
 _GIT_SECONDS = 5.0
 _PACKAGE = Path(__file__).parents[1]
 _TESTED = "constraints.txt"
@@ -73,7 +78,7 @@ def environment(folder: Path) -> dict[str, Any]:
         folder: the experiment file's, whose git repository is asked for its commit.
     """
     return {
-        "command": shlex.join(sys.argv),
+        "command": os.environ.get(STARTED_AS) or shlex.join(sys.argv),
         "working_directory": str(Path.cwd()),
         "versions": _versions(),
         "platform": platform.platform(),

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import field_validator, model_validator
 
@@ -25,6 +25,12 @@ from kerasrun.sources.base import ClassLabels, ClassNames, OnBadFile, Recognized
 
 if TYPE_CHECKING:
     from kerasrun.reading.division import Marks
+
+_LONGEST_PATTERN = 1000
+_LARGEST_PATTERN = 2**18
+"""Bytes of what RE2 makes of a pattern: how long a name takes grows with them."""
+_OF_ASCII = re.compile(r"\\[wWbB]")
+"""What RE2, unlike Python, knows of ASCII's letters alone."""
 
 LabelledFiles = Sequence[tuple[Path, int]]
 
@@ -53,17 +59,16 @@ class Directory(ImageSource):
     classes: ClassNames | None = None
     """The class folders to use, in the order of the class numbers; by default all, sorted by name."""
     group: str | None = None
-    """A regular expression, searched in each file's path below its class folder: images for which it finds the same (in
-    its first group, if it has one) belong together, such as those of a patient. `patient(\\d+)`, for example.
-    `fit.validation_split` and `fit.test_split` do not divide them, and folders of splits must not."""
+    """A regular expression as [RE2](https://github.com/google/re2/wiki/Syntax) has them, searched in each file's path
+    below its class folder: images for which it finds the same (in its first group, if it has one) belong together, such
+    as those of a patient. `patient(\\d+)`, for example. `fit.validation_split` and `fit.test_split` do not divide them,
+    and folders of splits must not."""
 
     @field_validator("group")
     @classmethod
     def _is_pattern(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"expected a regular expression; {error}") from error
+        if value is not None:
+            _pattern(value)
         return value
 
     @model_validator(mode="after")
@@ -125,10 +130,16 @@ class Directory(ImageSource):
 
         if self.group is None:
             return None
-        groups, without = [], []
+        groups, without, pattern = [], [], _pattern(self.group)
         for path, number in files:
-            if found := re.search(self.group, str(path).removeprefix(f"{folders[number]}{os.sep}")):
-                groups.append(found[found.re.groups and 1] or "")
+            name = str(path).removeprefix(f"{folders[number]}{os.sep}")
+            if not name.isascii() and (of_ascii := _OF_ASCII.search(self.group)):
+                raise DataError(
+                    f"{path}: {self.group!r}, the `group`, has {of_ascii[0]}, which knows letters of ASCII alone; this "
+                    "name has others: [\\pL\\pN_] is a letter, number or _ of any writing"
+                )
+            if found := pattern.search(os.fsencode(name)):
+                groups.append(os.fsdecode(found[pattern.groups and 1] or b""))
             else:
                 without.append(path)
         if without:
@@ -161,6 +172,24 @@ class Directory(ImageSource):
             tests="test" in folders,
             keys=keys,
         )
+
+
+def _pattern(text: str) -> Any:
+    """Return RE2's pattern, for bytes: of a stranger's, Python's own may take longer than anybody waits.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    import re2
+
+    options = re2.Options()
+    options.log_errors, options.max_mem = False, _LARGEST_PATTERN
+    try:
+        if len(text) > _LONGEST_PATTERN:
+            raise re2.error(f"it has more than {_LONGEST_PATTERN:,} characters".encode())
+        return re2.compile(os.fsencode(text), options)
+    except re2.error as error:
+        raise ValueError(f"expected a regular expression; {os.fsdecode(error.args[0])}") from error
 
 
 def open_folder_with(

@@ -29,7 +29,7 @@ from kerasrun.stderr import plain
 from kerasrun.training.description import same_in_all, same_machine
 from kerasrun.training.stopping import signals
 from kerasrun.training.train import build
-from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
+from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
 from kerasrun.workers.network import LARGE, SMALL, Network, sum_seconds
 
 logger = logging.getLogger("kerasrun")
@@ -183,6 +183,7 @@ def doctor(
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
     trust: bool = False,
+    start_timeout: int = SECONDS_TO_COME,
 ) -> Diagnosis | None:
     """Look at this machine, at the processes that `TF_CONFIG` names, and at what these would gain; write nothing.
 
@@ -191,6 +192,7 @@ def doctor(
         overrides: `key.path=value`, as after `--set`.
         output: the folder of runs, whose disk is looked at.
         trust: run code that a model file brings.
+        start_timeout: the seconds in which each process has to come.
 
     Returns:
         what was found; None in a process other than rank 0.
@@ -203,7 +205,7 @@ def doctor(
     """
     if overrides and file is None:
         raise UsageError("--set changes an experiment: name its FILE")
-    place, loaded = place_here(), load(file, overrides) if file else None
+    place, loaded = place_here(start_timeout), load(file, overrides) if file else None
     prepared = prepare(loaded, trust=trust, place=place) if loaded else None
     device = _started(prepared, place)
     from kerasrun.workers.team import Team  # of TensorFlow, which `devices.start` imports without its noise

@@ -14,9 +14,13 @@ turn, which is kerasrun's own format:
 | `{"unreached": "…"}` or `{"unreached": null}` | the process, when it has tried to reach the others |
 | `{"begin": true}`, or with the run in place of `true` | rank 0, when all have reached all |
 | `{"lost": "…"}` or `{"wrong": "…"}` | rank 0, which then ends for this reason, as all do |
+| `{"wrong": "…"}` | rank 0, to one that has another list of addresses, which ends alone: it may be a stranger |
+
+Each has `"job": "…"` too, the environment variable `KERASRUN_JOB`, where it is set; who has another one is no worker.
 """
 
 import contextlib
+import hmac
 import json
 import logging
 import os
@@ -38,11 +42,15 @@ from kerasrun.workers.cluster import Place
 
 logger = logging.getLogger("kerasrun")
 
+JOB = "KERASRUN_JOB"
+"""The environment variable with a secret of all processes of a job; `--workers N` makes one."""
 _SECONDS_UNTIL_TOLD = 10.0
 _SECONDS_TO_ANSWER = 5.0
 _SECONDS_BETWEEN_TRIALS = 0.2
 _LONGEST_LINE, _LONGEST_RUN = 2**16, 2**24
 _LONGEST_FAILURE = 500
+_MOST_UNKNOWN = 100
+"""How many connections may be open at once whose other side has not said yet who it is."""
 _SECONDS_UNTIL_A_FAILURE_IS_SAID = 1.0
 
 _came_at: set[str] = set()
@@ -54,8 +62,8 @@ def wait_for_all(place: Place) -> None:
 
     Raises:
         LostWorkerError: if one has not come in time; every one that has raises the same.
-        WorkersError: if the address of this process is taken, two processes have one rank, their lists differ, or one
-            does not reach another.
+        WorkersError: if the address of this process is taken, two processes have one rank, the list of this one is not
+            that of rank 0, or one does not reach another.
     """
     _came_at.add(place.addresses[place.rank])
     with _listening(place) as listener:
@@ -156,6 +164,8 @@ class _Arrivals:
         self._came: dict[int, socket.socket] = {}
         self._new: list[_Line] = []
         """Those that have not said yet who they are."""
+        self._refused: dict[int, str] = {}
+        """Why one that says that it is of a rank was sent away."""
         self._own_failure = failed
         self._failure = f"{place.named(0)} has failed: {failed}" if failed else ""
         """The first failure, of whichever process."""
@@ -181,12 +191,14 @@ class _Arrivals:
         while missing := self._missing():
             waited = time.monotonic() - begun
             if waited >= self._place.seconds_to_come and not self._failure:
-                raise _not_come(self._place, missing)
+                raise _not_come(self._place, missing, *self._refused.values())
             if waited >= self._place.seconds_to_come:
                 break
             waiting.say(waited, self._place, missing, self._own_failure or self._failure)
             with contextlib.suppress(TimeoutError):
                 self._new.append(_Line(self._listener.accept()[0], _SECONDS_TO_ANSWER))
+            while len(self._new) > _MOST_UNKNOWN:
+                self._new.pop(0).connection.close()
             for line in [line for line in self._new if line.is_over()]:
                 self._new.remove(line)
                 self._take(line.connection, line.message())
@@ -213,6 +225,9 @@ class _Arrivals:
         if type(rank) is not int or not 0 <= rank < self._place.count or not isinstance(addresses, list):
             connection.close()  # no worker: whatever tries the ports of a network
             return
+        if addresses != list(self._place.addresses):
+            self._refuse(connection, rank, shown(", ".join(map(str, addresses))))
+            return
         self._missing()
         if rank in self._came or rank == 0:
             twice = f"two processes say that they are {self._place.named(rank)}: each task has an index of its own"
@@ -220,9 +235,6 @@ class _Arrivals:
                 _tell(connection, {"wrong": twice})
             raise WorkersError(twice)
         self._came[rank] = connection
-        if addresses != list(self._place.addresses):
-            other = shown(", ".join(map(str, addresses)))
-            raise WorkersError(f"{self._place.named(rank)} has another list of addresses than rank 0: {other}")
         resumes = "resumes" in said
         if resumes != (self._run is not None) and not (self._failure or "failed" in said):
             raise LostWorkerError(
@@ -232,6 +244,15 @@ class _Arrivals:
         if "failed" in said and not self._failure:
             why = plain(str(said["failed"])[:_LONGEST_FAILURE])
             self._failure = f"{self._place.named(rank)} has failed: {why}"
+
+    def _refuse(self, connection: socket.socket, rank: int, addresses: str) -> None:
+        """Send one away that has another list: if it is a stranger, the others go on; if it is none, they say why."""
+        why = f"{self._place.named(rank)} has another list of addresses than rank 0: {addresses}"
+        with connection:
+            _tell(connection, {"wrong": why})
+        if rank not in self._refused:
+            logger.warning("%s", why)
+        self._refused[rank] = why
 
     def _reach_all(self) -> None:
         """
@@ -318,7 +339,8 @@ def _unreached(place: Place) -> str | None:
 
 def _tell(connection: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # the other side is gone: whoever waits for it learns that otherwise
-        connection.sendall(json.dumps(message).encode() + b"\n")
+        job = {"job": _job()} if _job() else {}
+        connection.sendall(json.dumps({**message, **job}).encode() + b"\n")
 
 
 def _heard(connection: socket.socket, seconds: float, longest: int = _LONGEST_LINE) -> dict[str, Any]:
@@ -357,7 +379,12 @@ class _Line:
             said = json_text.parse(bytes(self._said.partition(b"\n")[0]))
         except ValueError:
             return {}
-        return said if isinstance(said, dict) else {}
+        is_of_job = isinstance(said, dict) and hmac.compare_digest(str(said.get("job", "")).encode(), _job().encode())
+        return said if is_of_job else {}
+
+
+def _job() -> str:
+    return os.environ.get(JOB, "")
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -377,8 +404,9 @@ def _target(place: Place, rank: int) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _not_come(place: Place, ranks: list[int]) -> LostWorkerError:
-    return LostWorkerError(f"nothing was heard of {_listed(place, ranks)} within {place.seconds_to_come:.0f} s")
+def _not_come(place: Place, ranks: list[int], *refused: str) -> LostWorkerError:
+    missing = f"nothing was heard of {_listed(place, ranks)} within {place.seconds_to_come:.0f} s"
+    return LostWorkerError("; ".join((missing, *refused)))
 
 
 def _listed(place: Place, ranks: list[int]) -> str:

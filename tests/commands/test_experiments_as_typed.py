@@ -102,7 +102,7 @@ def test_what_belongs_elsewhere_or_is_called_otherwise_is_said(text, words):
         ),
         (
             "data: {train: a.csv, label: y}",
-            "expected {csv: {train: …, label: …}}, {image_table: {train: …, label: …}} or {parquet: ",
+            "expected {csv: {train: …, label: …}}, {",  # and others, more as sources are added
         ),
         ("data: {directory: {path: ., image_size: (64, 64)}}", "expected several numbers in brackets: [64, 64]"),
         ("data: {directory: {path: ., image_size: 64x64}}", "expected [height, width], such as [64, 64]"),

@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from kerasrun.commands._workers import begin_workers
+from kerasrun.commands.doctor import doctor
 from kerasrun.commands.resume import resume
 from kerasrun.commands.train import train
 from kerasrun.errors import ExperimentError, UsageError, WorkersError
-from kerasrun.runs import listing
+from kerasrun.runs import environment, listing
 from kerasrun.workers import parent
+from kerasrun.workers.arrival import JOB
 from kerasrun.workers.worker import gpu_of
 
 
@@ -87,6 +89,42 @@ def test_a_resume_has_the_gpus_that_its_experiment_names(monkeypatch, tmp_path, 
     with pytest.raises(SystemExit):
         resume("x-1", overrides=overrides, workers="2")
     assert [started[0](rank, 2)["CUDA_VISIBLE_DEVICES"] for rank in range(2)] == given
+
+
+def test_a_diagnosis_has_the_gpus_that_its_experiment_names(monkeypatch, tmp_path):
+    file = tmp_path / "two.yaml"
+    file.write_text("data: {npz: {path: a.npz}}\nmodel: LeNet\ndevice: [4, 1]\n", encoding="utf-8")
+    started = []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(parent, "run", lambda *_, environment, timeouts, **__: started.append((environment, timeouts)))
+    with pytest.raises(SystemExit):
+        doctor(file, start_timeout=7)
+    given, timeouts = started[0]
+    assert [given(rank, 2)["CUDA_VISIBLE_DEVICES"] for rank in range(2)] == ["4", "1"]
+    assert timeouts.start == 7
+
+
+def test_a_run_of_workers_keeps_the_command_that_was_typed(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr(sys, "argv", ["kerasrun", "train", "a.yaml", "--workers", "2", "--elastic"])
+    monkeypatch.setattr(parent, "run", lambda *_, environment, **__: started.append(environment(0, 2)))
+    with pytest.raises(SystemExit):
+        begin_workers("2")
+    monkeypatch.setattr(sys, "argv", ["__main__.py", "train", "a.yaml"])
+    for name, value in started[0].items():
+        monkeypatch.setenv(name, value)
+    assert environment.environment(tmp_path)["command"] == "kerasrun train a.yaml --workers 2 --elastic"
+
+
+def test_workers_of_one_job_share_a_secret_that_other_jobs_have_not(monkeypatch):
+    started = []
+    monkeypatch.setattr(parent, "run", lambda *_, environment, **__: started.append(environment))
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            begin_workers("2")
+    (first, of_second), (other, _) = ([given(rank, 2)[JOB] for rank in range(2)] for given in started)
+    assert first == of_second != other
+    assert len(first) >= 32
 
 
 def test_more_workers_than_gpus_that_are_named_are_refused():

@@ -81,8 +81,8 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      - EarlyStopping: {monitor: val_los}\n"
         "                                 ^\n"
         "e.yaml:12:1: seeed: unknown key 'seeed'; expected base, name, seed, plugins, data, preprocessing, "
-        "augmentation, augment, model, compile, fit, stages, callbacks, checkpoint, cache, time_limit, device, "
-        "deterministic, precision, compress or sweep; did you mean 'seed'?\n"
+        "augmentation, augment, model, compile, fit, stages, callbacks, checkpoint, cache, track, time_limit, "
+        "device, deterministic, precision, compress or sweep; did you mean 'seed'?\n"
         "    seeed: 1\n"
         "    ^\n"
         "8 problems"
@@ -356,3 +356,16 @@ def test_a_file_after_which_no_run_can_be_named_needs_a_name(file):
 def test_a_name_is_not_longer_than_file_systems_have_it():
     with pytest.raises(ExperimentError, match=r"e\.yaml:3:7: name: received 'x.*; expected a 'name' of at most 200"):
         parse(f"data: {{folder: {{path: x}}}}\nmodel: Small\nname: {'x' * 300}\n", "e.yaml")
+
+
+def test_more_components_than_any_experiment_has_are_refused_before_they_are_checked():
+    text = "data: {directory: {path: a}}\nmodel:\n  layers:\n" + "    - Dense: {units: 3}\n" * 2000
+    with pytest.raises(ExperimentError, match=r"e\.yaml:2002:7: model\.layers\.1998: very many mappings; .* 4,000"):
+        parse(text, "e.yaml")
+
+
+def test_a_sweep_of_very_many_parameters_is_refused():
+    text = "data: {directory: {path: a}}\nmodel: {layers: [Flatten]}\nsweep:\n  trials: 1\n  parameters:\n"
+    text += "".join(f"    fit.x{number}: {{choice: [1]}}\n" for number in range(101))
+    with pytest.raises(ExperimentError, match=r"e\.yaml:6:5: sweep\.parameters: .* expected at most 100 values"):
+        parse(text, "e.yaml")

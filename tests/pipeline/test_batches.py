@@ -159,6 +159,37 @@ def test_evaluation_batches_all_have_one_size(images):
     assert not padded[-1][2:].any()
 
 
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (0, 2), (1, 2)])
+def test_padded_batches_that_a_graph_takes_are_those_of_the_pipeline(images, first, step):
+    from kerasrun.pipeline.batches import PaddedInMemory, padded_batches
+
+    inputs, share = ArrayInputs(images), {"batch_size": BATCH, "first": first, "step": step}
+    expected = [x.numpy() for x in padded_batches(inputs, **share)]
+    in_memory = PaddedInMemory(inputs, **share)
+    for chunks in ([1] * len(expected), [len(expected)]):  # how many are taken at once; each time from the first
+        in_memory.from_the_first()
+        begun = [(in_memory.next(count), count) for count in chunks]
+        found = [in_memory.batch(begin, number).numpy() for begin, count in begun for number in range(count)]
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("examples", [EXAMPLES, 3])
+def test_outputs_have_the_same_bits_from_files_and_from_memory(images, examples):
+    import keras
+
+    from kerasrun.engine.evaluator import Predictor
+
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 1))
+    y = keras.layers.Dense(5, activation="softmax")(keras.layers.Flatten()(keras.layers.Conv2D(7, 3)(x)))
+    predictor = Predictor(keras.Model(x, y), BATCH)
+    files, memory = (
+        predictor.predict(predictor.batches(kind(images[:examples])), examples) for kind in (FromFiles, ArrayInputs)
+    )
+    assert files.shape == (examples, 5)
+    assert np.array_equal(files, memory)
+
+
 def test_a_file_that_goes_bad_while_it_is_read_is_told_in_its_own_words(images):
     from kerasrun.errors import DataError
     from kerasrun.pipeline.batches import read_errors_as_they_were

@@ -1,6 +1,7 @@
 import io
 import random
 import struct
+import time
 import zlib
 from contextlib import suppress
 
@@ -249,3 +250,66 @@ def test_an_image_that_no_memory_holds_is_told_but_not_called_bad(tmp_path, monk
     with pytest.raises(DataError, match=r"a\.png: does not fit into memory") as error:
         decode_image(tmp_path / "a.png", ImageFormat(2, 2, "rgb"))
     assert not isinstance(error.value, UnreadableImageError)
+
+
+def chunk(kind, data=b""):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_parts(file_format, part, count, place):
+    content = encoded(noise(6, 8, 3), file_format)
+    return content[:place] + part * count + content[place:]
+
+
+SEGMENT = b"\xff\xe1\0\x08Exif\0\0"
+PROFILE = chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(10**6)))
+TOO_MANY_PARTS = {
+    "Exif of JPEG": with_parts("JPEG", SEGMENT, 50_000, 2),
+    "fill bytes of JPEG": with_parts("JPEG", b"\xff", 10**6, 2),
+    "text of PNG": with_parts("PNG", chunk(b"tEXt", b"a\0b"), 50_000, 33),
+    "unknown chunks of PNG": with_parts("PNG", chunk(b"prIv"), 50_000, 33),
+    "profiles of PNG": with_parts("PNG", PROFILE, 200, 33),
+    "comments of GIF": b"GIF89a\x08\0\x08\0\0\0\0" + b"!\xfe\x01x\0" * 100_000,
+    "comments of PPM's header": with_parts("PPM", b"#\n", 100_000, 3),
+    "comments of plain PPM": b"P3\n100 100\n255\n" + b"1 #\n" * 30_000,
+    "tags of TIFF": b"II*\0\x08\0\0\0"
+    + struct.pack("<H", 30_000)
+    + b"".join(struct.pack("<HHII", 9000 + n, 2, 5, 99) for n in range(30_000)),
+}
+
+
+@pytest.mark.parametrize("content", TOO_MANY_PARTS.values(), ids=TOO_MANY_PARTS)
+def test_files_of_very_many_parts_are_refused_in_time(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    began = time.process_time()
+    with pytest.raises(UnreadableImageError, match=r"a: has far more parts, such as comments, than its size is worth"):
+        decode_image(tmp_path / "a", RGB)
+    with suppress(Exception):
+        images.look_at(tmp_path / "a")
+    assert time.process_time() - began < 4
+
+
+def test_text_of_very_many_numbers_is_refused(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P2\n2000 2000\n9\n" + b"1 " * 4_000_000)
+    with pytest.raises(UnreadableImageError, match=r"a\.pgm: is text of more than 2,097,152 numbers"):
+        decode_image(tmp_path / "a.pgm", GREY)
+
+
+def test_webp_is_refused_before_its_copies_fill_the_memory(tmp_path):
+    content = bytearray(encoded(Image.new("RGB", (8, 8)), "WEBP", lossless=True))
+    place = content.index(b"VP8L") + 9  # behind the signature: width - 1 and height - 1, 14 bits each
+    content[place : place + 4] = (8000 | 7999 << 14 | content[place + 3] & 0xF0 << 24).to_bytes(4, "little")
+    (tmp_path / "a.webp").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=r"a\.webp: is larger than 64,000,000 pixels"):
+        decode_image(tmp_path / "a.webp", RGB)
+
+
+def test_a_large_mask_of_one_colour_is_read():
+    assert not decode_image(encoded(Image.new("L", (8000, 8000)), compress_level=1), GREY).any()
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "PPM", "BMP"])
+def test_large_photos_are_read(file_format):
+    """Noise is larger than any photo of so many pixels, and has metadata as large as a camera's."""
+    options = {"exif": b"Exif\0\0" + bytes(60_000)} if file_format in ("JPEG", "WEBP") else {}
+    assert decode_image(encoded(noise(1000, 1000, 3), file_format, **options), RGB).shape == (6, 8, 3)

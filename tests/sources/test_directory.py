@@ -1,4 +1,6 @@
+import contextlib
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -417,3 +419,30 @@ def test_a_pattern_says_which_files_belong_together(tmp_path, write_image):
     fails(tmp_path, "test/b/p3.png: the group 'p3' is in test, and in train as well", "train/b/p3_1.png", group=r"p\d")
     with pytest.raises(ValidationError, match="expected a regular expression"):
         Directory(path=tmp_path, group="p(")
+
+
+@pytest.mark.parametrize("group", [r"((p|p)+)+$", r"(.*_)*(.*_)*(.*_)*x|p", "((p?){100}){10}x|(p)"])
+def test_no_pattern_takes_longer_than_its_length_times_that_of_the_names(tmp_path, write_image, group):
+    """Python's own expressions go on with the first for longer than the sun will."""
+    for name in ("a/" + "p" * 200, "b/" + "p_" * 100):
+        write_image(tmp_path / "train" / f"{name}.png")
+    began = time.process_time()
+    with contextlib.suppress(DataError):
+        Directory(path=tmp_path, group=group).open()
+    assert time.process_time() - began < 2
+
+
+def test_letters_beyond_ascii_are_in_no_group_by_oversight(tmp_path, write_image):
+    for name in ("Žofie_1", "Žofie_2", "Petr_1", "Петр_1"):
+        write_image(tmp_path / "train/a" / f"{name}.png")
+    write_image(tmp_path / "train/b/Anna_1.png")
+    with pytest.raises(DataError, match=r"has \\w, which knows letters of ASCII alone.*\[\\pL\\pN_\]"):
+        Directory(path=tmp_path, group=r"^(\w+)_\d").open()
+    data = Directory(path=tmp_path, group=r"^(\pL+)_\d").open()
+    assert data.splits["train"].groups.tolist() == [1, 2, 2, 3, 0]  # by name: Anna, Petr, Žofie, Петр
+
+
+@pytest.mark.parametrize("group", ["p" * 1001, r"\pL{1000}", "(?:(?:p{1000}){1000}){1000}"])
+def test_enormous_patterns_are_refused(tmp_path, group):
+    with pytest.raises(ValidationError, match="expected a regular expression"):
+        Directory(path=tmp_path, group=group)

@@ -201,6 +201,7 @@ def test_a_terminal_is_told_what_is_trained_and_what_to_do_next(tmp_path):
     assert stdout == "runs/cnn_small-1\n"
     lines = stderr.replace("\r\n", "\n").replace("\r", "\n").splitlines()
     assert lines[0].startswith("reading ")
+    assert "loading TensorFlow" in lines[1:4]
     assert all(len(line) <= 60 for line in lines if "epoch" in line)
     assert any(re.match(r"epoch 2/2: loss \S+ +val_loss \S+ +\d\.\d s( best)?$", line) for line in lines)
     said = [re.sub(" +", " ", line) for line in lines]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kerasrun.errors import DataError, LostWorkerError, WorkersError
+from kerasrun.workers import arrival
 from kerasrun.workers.arrival import failure_told, hear_this_machine_alone, run_of_leader, wait_for_all
 from kerasrun.workers.cluster import Place, free_addresses
 
@@ -137,9 +138,17 @@ def connected(place):
     return socket.create_connection((host, int(port)))
 
 
-def hello(rank, place):
-    """A connection to rank 0 that says it is of this rank."""
-    connection = connected(place)
+def hello(rank, place, seconds=0.0):
+    """A connection to rank 0 that says it is of this rank; it may take seconds until rank 0 is there."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection = connected(place)
+            break
+        except ConnectionRefusedError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
     connection.sendall(json.dumps({"rank": rank, "addresses": place.addresses}).encode() + b"\n")
     return connection
 
@@ -150,14 +159,7 @@ def leader():
     place = cluster(3)[0]
     thread = threading.Thread(target=wait_in_each, args=([place],))
     thread.start()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            hello("no rank", place).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            break
+    hello("no rank", place, seconds=10).close()
     yield place
     thread.join()
 
@@ -169,11 +171,48 @@ def test_two_processes_of_one_rank_are_refused(leader):
     assert said["wrong"].startswith(f"two processes say that they are worker 1 ({leader.addresses[1]}): ")
 
 
-def test_one_with_another_list_of_addresses_is_refused(leader):
-    other = Place(0, 3, (leader.addresses[0], "a:1", "b:1"))
-    with hello(1, other) as connection, connection.makefile() as file:
-        said = json.loads(file.readline())
-    assert said["wrong"].startswith(f"worker 1 ({leader.addresses[1]}) has another list of addresses than rank 0: ")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_with_another_list_of_addresses_is_refused_alone(rank, caplog):
+    """Whoever reaches the port can say such a line, and must not end the others."""
+    places = cluster(2)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(wait_in_each, places[:1])
+        other = Place(0, 2, (places[0].addresses[0], "a:1"))
+        with hello(rank, other, seconds=10) as connection, connection.makefile() as file:
+            said = json.loads(file.readline())
+        assert wait_in_each(places[1:]) + first.result() == [None, None]
+    wrong = f"worker {rank} ({places[0].addresses[rank]}) has another list of addresses than rank 0: "
+    assert said["wrong"].startswith(wrong)
+    assert wrong in caplog.text
+
+
+def test_the_list_of_one_that_was_refused_is_told_where_none_comes_in_its_place():
+    place = cluster(2)[0]
+    with ThreadPoolExecutor() as threads:
+        end = threads.submit(wait_in_each, [place], seconds=1)
+        hello(1, Place(0, 2, (place.addresses[0], "a:1")), seconds=10).close()
+        assert "within 1 s; worker 1 " in str(end.result()[0])
+
+
+def test_who_does_not_know_the_secret_of_the_job_is_no_worker(monkeypatch):
+    places = cluster(2)
+    monkeypatch.setenv(arrival.JOB, "a")
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(wait_in_each, places[:1])
+        with hello(1, places[0], seconds=10) as connection:  # without a secret, but with the right list
+            assert connection.recv(1) == b""
+        assert wait_in_each(places[1:]) + first.result() == [None, None]
+
+
+def test_many_silent_connections_keep_no_worker_out(monkeypatch):
+    places = cluster(2)
+    monkeypatch.setattr(arrival, "_MOST_UNKNOWN", 1)
+    with ThreadPoolExecutor() as threads, ExitStack() as stack:
+        first = threads.submit(wait_in_each, places[:1])
+        hello("no rank", places[0], seconds=10).close()
+        silent = [stack.enter_context(connected(places[0])) for _ in range(3)]
+        assert silent[0].recv(1) == b""
+        assert wait_in_each(places[1:]) + first.result() == [None, None]
 
 
 def test_one_that_does_not_answer_at_its_address_is_refused(leader):
