@@ -31,9 +31,10 @@ class Fake:
     """A tracker with a store of its own that fails when it is told to."""
 
     packages, environment = (), {}
-    store, faults = [], []
+    store, faults, begun = [], [], []
 
     def begin(self, run, kept, keep):
+        self.begun.append(run)
         self._fail("begin")
         keep(id=kept.get("id", run.unique))
         return max((epoch for epoch, _ in self.store), default=0)
@@ -67,7 +68,7 @@ def run(tmp_path):
 @pytest.fixture
 def fake(monkeypatch, caplog):
     caplog.set_level(logging.WARNING, "kerasrun")
-    kind = type("Fake", (Fake,), {"store": [], "faults": []})
+    kind = type("Fake", (Fake,), {"store": [], "faults": [], "begun": []})
     monkeypatch.setattr(tracking, "tracker", lambda name: kind)
     monkeypatch.setattr(tracking, "lacking", lambda name: None)
     return kind
@@ -106,6 +107,7 @@ def test_a_tracker_that_fails_is_one_warning_and_has_every_epoch_once_when_it_wo
         train_epoch(run, epoch)
         following.catch_up()
         following.catch_up()  # nothing new: it is not asked again
+    assert len(fake.begun) <= 3
     assert [one.message.count(f"fake is not told of {run}: OSError") for one in caplog.records] == [1]
     fake.faults.clear()
     train_epoch(run, 4)
