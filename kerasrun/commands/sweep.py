@@ -53,5 +53,7 @@ def sweep(
     result = planned.result()
     logger.info("%s: %s", planned.group.root.name, result)
     if result.best is not None:
+        for picture in planned.draw():
+            logger.info("picture: %s", picture)
         logger.info("best: %.6g; to train it: %s", result.value, command(result, file, overrides or ()))
         typer.echo(result.best)

@@ -98,6 +98,15 @@ class Plan:
             () if best is None else _settings({key: best.params[key] for key in self.study.space}),
         )
 
+    def draw(self) -> list[Path]:
+        """Draw what was found so far, in `plots` of the sweep's folder."""
+        from kerasrun.many.pictures import draw
+
+        experiment = self.loaded.experiment
+        assert experiment.sweep is not None
+        monitor = experiment.sweep.monitor or experiment.checkpoint.monitor or "loss"
+        return draw(self.study, monitor, self.group.root / "plots")
+
 
 def plan(
     file: str | Path,
@@ -127,18 +136,19 @@ def plan(
         raise loaded.document.error(("sweep",), "'sweep' is missing", "expected trials and parameters")
     if importlib.util.find_spec("optuna") is None:
         raise MissingProgramError("sweep needs Optuna: pip install 'kerasrun[sweep]'")
-    from kerasrun.many.study import Study, open_storage
+    from kerasrun.many.study import Study, journal_in, open_storage, sampler_and_pruner
 
-    is_worker = channel.is_open()
+    sampler_and_pruner(loaded)
     way: Direction | None = None
-    if not is_worker:  # else the process that began this one has looked at it all
+    shared = None if storage is None else open_storage(storage)
+    if not channel.is_open():  # else the process that began this one has looked at it all
         check_values(loaded, file, overrides)
         way = _direction(loaded, trust=trust)
     alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1})})
     text = resolved_yaml(alike)
     group = find_or_make(Path(output), "sweep", alike.name, text)
     name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    study = Study(loaded, open_storage(storage, group.root), name, way)
+    study = Study(loaded, shared or journal_in(group.root), name, way)
     return Plan(Path(file), tuple(overrides), loaded, group, study, trust)
 
 
@@ -207,20 +217,8 @@ class _Worker:
 
     def begins(self) -> bool:
         """Begin another trial; return False where there are enough."""
-        from optuna.trial import TrialState
-
-        from kerasrun.many.study import lock_of
-
-        deciding = lock_of(str(self.group.root / "trials"))
-        deciding.acquire()
-        try:
-            if len(self.study.trials()) >= self.limit:
-                return False
-            number = self.study.begin(group=str(self.group.root), worker=self.place.name)
-        finally:
-            deciding.release()
-        if number >= self.limit:  # another machine was faster
-            self.study.end(number, TrialState.FAIL, reason="one more than were asked for")
+        number = self.study.begin(self.limit, group=str(self.group.root), worker=self.place.name)
+        if number is None:
             return False
         self._train(number)
         return True
