@@ -15,6 +15,7 @@ from kerasrun.experiment.search import check_values
 from kerasrun.many.group import Group
 from kerasrun.many.study import Study, journal_in, lock_of
 from kerasrun.many.sweep import Plan, sweep, work
+from kerasrun.runs import directory
 from tests.forked import Forked
 from tests.training.conftest import write_digits, write_small
 
@@ -220,3 +221,14 @@ def test_a_sampler_is_refused_before_there_is_a_folder(tmp_path):
     with pytest.raises(ExperimentError, match="TPEE"):
         sweep(write_small(tmp_path, SECTION), overrides=["sweep.sampler=TPEE"], output=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_trial_that_was_killed_before_it_was_saved_is_begun_again_with_other_threads(tmp_path):
+    def train(run, options):
+        assert not run.root.exists()
+        raise kerasrun.errors.NotFiniteError("no")
+
+    plan = planned(tmp_path, train, trials=1)
+    directory.create(tmp_path, "trial", 0).update_run(device={"threads": {"intra_op": 99}})
+    work(plan)
+    assert plan.result().counts["failed"] == 1
