@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from kerasrun.many.study import Study, short_names
+from kerasrun.report.figures import empty
 from kerasrun.report.plain import curve_label
 from kerasrun.results.plots import save
 
@@ -43,7 +44,8 @@ def draw(study: Study, monitor: str, folder: Path) -> list[Path]:
 
 def _history(trials: Sequence[FrozenTrial], study: Study, monitor: str) -> Figure:
     """Draw the value of each trial, and the best so far as a line."""
-    figure, axes = _figure(8, 4)
+    figure = empty(8, 4)
+    axes: Any = figure.subplots()
     for state, (label, marker, color) in _STATES.items():
         of_state = [one for one in trials if one.state == state]
         if of_state:
@@ -79,7 +81,8 @@ def _importances(study: Study) -> Mapping[str, float]:
 
 
 def _importances_drawn(shares: Mapping[str, float], monitor: str) -> Figure:
-    figure, axes = _figure(8, 1.2 + 0.4 * len(shares))
+    figure = empty(8, 1.2 + 0.4 * len(shares))
+    axes: Any = figure.subplots()
     names = map(_shown, short_names(shares).values())
     bars = axes.barh([*names], [*shares.values()], color="C0")
     axes.invert_yaxis()
@@ -103,7 +106,8 @@ def _parallel_coordinates(trials: Sequence[FrozenTrial], study: Study, monitor: 
         scale = _Scale(place)
         heights.append(np.array([scale(one.params[key]) for one in trials]))
         ticks.append([*scale.ticks()])
-    figure, axes = _figure(2.4 * len(heights) + 1, 5)
+    figure = empty(2.4 * len(heights) + 1, 5)
+    axes: Any = figure.subplots()
     lines = np.stack(heights, axis=1)
     colors = colormaps["Blues"](np.linspace(0.25, 1, len(trials)))
     for rank, trial in enumerate(order):
@@ -157,8 +161,3 @@ def _scaled(value: Any, low: float, high: float) -> Any:
 
 def _shown(name: str) -> str:
     return curve_label(name[-_MOST_CHARACTERS:])
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()

@@ -52,7 +52,7 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Draw counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
     count = len(classes)
     side = max(4.0, min(0.5 * count + 2, 20.0))
-    figure = _empty(side, side)
+    figure = empty(side, side)
     axes: Any = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -81,7 +81,7 @@ def ranking(curves: Mapping[str, RankingCurves]) -> dict[str, Figure]:
 
 
 def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:
-    figure = _empty(5, 5)
+    figure = empty(5, 5)
     axes: Any = figure.subplots()
     for name, curve in curves.items():
         axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=curve_label(f"{name}: area {curve.area:.3f}"))
@@ -96,7 +96,7 @@ def predicted(targets: Sequence[str], true: NDArray[np.float64], values: NDArray
     """Draw predicted against true numbers, a panel for each target, with the line on which they are equal."""
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
-    figure = _empty(4 * columns, 4 * rows)
+    figure = empty(4 * columns, 4 * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for column, (axes, name) in enumerate(zip(panels, targets, strict=False)):
         axes.scatter(true[:, column], values[:, column], s=8, alpha=0.5)
@@ -110,7 +110,7 @@ def predicted(targets: Sequence[str], true: NDArray[np.float64], values: NDArray
 
 def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
     """Draw a row for each example: the image, and over it the true and the predicted mask."""
-    figure = _empty(9, 3 * len(examples) + 0.6)
+    figure = empty(9, 3 * len(examples) + 0.6)
     colors = class_colors(len(classes))
     panels: Any = np.atleast_2d(figure.subplots(len(examples), 3))
     for row, example in zip(panels, examples, strict=True):
@@ -134,7 +134,7 @@ def reconstructions(examples: Sequence[Reconstruction]) -> Figure:
     """Draw a row for each example: what was given, wanted and made, as images; as lines where they are none."""
     columns = 2 + any(one.given is not None for one in examples)
     are_images = examples[0].true.ndim == 3
-    figure = _empty(3 * columns if are_images else 8, (3 if are_images else 2) * len(examples))
+    figure = empty(3 * columns if are_images else 8, (3 if are_images else 2) * len(examples))
     panels: Any = figure.subplots(len(examples), columns if are_images else 1, squeeze=False)
     for row, example in zip(panels, examples, strict=True):
         if not are_images:
@@ -166,7 +166,8 @@ def class_colors(classes: int) -> NDArray[np.uint8]:
     return colors.astype(np.uint8)
 
 
-def _empty(width: float, height: float) -> Figure:
+def empty(width: float, height: float) -> Figure:
+    """Return a picture of this size in inches, without axes."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

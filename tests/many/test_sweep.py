@@ -9,7 +9,8 @@ import pytest
 from optuna.trial import TrialState
 
 import kerasrun
-from kerasrun.errors import ExperimentError, Interrupted, StorageError
+from kerasrun.commands.sweep import sweep as command
+from kerasrun.errors import ExperimentError, FailedRunsError, Interrupted, StorageError
 from kerasrun.experiment.load import load
 from kerasrun.experiment.search import check_values
 from kerasrun.many.group import Group
@@ -232,3 +233,9 @@ def test_a_trial_that_was_killed_before_it_was_saved_is_begun_again_with_other_t
     directory.create(tmp_path, "trial", 0).update_run(device={"threads": {"intra_op": 99}})
     work(plan)
     assert plan.result().counts["failed"] == 1
+
+
+def test_where_no_trial_has_a_value_there_is_no_winner(tmp_path):
+    write_digits(tmp_path)
+    with pytest.raises(FailedRunsError, match="small-sweep-1: no trial has come to its end"):
+        command(write_small(tmp_path, SECTION), best=True, output=tmp_path / "runs")
