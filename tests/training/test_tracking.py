@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -56,6 +57,10 @@ class Fake:
 
 @pytest.fixture
 def run(tmp_path):
+    return begun_run(tmp_path)
+
+
+def begun_run(tmp_path):
     """A run that has begun, without an epoch."""
     run = create(tmp_path / "runs", "small", experiment="small", versions={"kerasrun": "1"}, seed=3)
     callbacks = [{"CSVLogger": {"filename": "a.csv"}}]
@@ -127,6 +132,25 @@ def test_what_a_killed_process_has_sent_is_not_sent_again(run, fake):
         train_epoch(run, epoch)
         resumed.catch_up()
     assert epochs(fake) == [1, 2, 3]
+
+
+def test_trackers_of_runs_beside_each_other_begin_one_after_the_other(tmp_path, fake, monkeypatch):
+    inside, seen = [], []
+
+    def begin(self, run, kept, keep):
+        inside.append(run)
+        seen.append(len(inside))
+        time.sleep(0.2)
+        inside.pop()
+        return 0
+
+    monkeypatch.setattr(fake, "begin", begin)
+    threads = [threading.Thread(target=follow(begun_run(tmp_path)).catch_up) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1, 1]
 
 
 def test_the_end_sends_what_is_left_and_says_how_the_run_ended(run, fake):
