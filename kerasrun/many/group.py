@@ -15,10 +15,10 @@ from kerasrun.errors import RunDirectoryError
 from kerasrun.experiment.load import Given
 from kerasrun.regular_files import read_bytes
 from kerasrun.run_files import GROUP_FILE
-from kerasrun.runs import atomic, checkpoints
+from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
-from kerasrun.runs.lock import lock
 from kerasrun.text import json_text
+from kerasrun.training.resuming.same_experiment import removed_if_empty
 from kerasrun.training.train import resume, train
 
 if TYPE_CHECKING:
@@ -67,10 +67,7 @@ class Group:
             KerasrunError: as `train` and `resume`.
         """
         run = self.member(name, number)
-        if run.root.exists() and not checkpoints.any_saved(run):  # it was killed before it came so far
-            with lock(run):
-                atomic.remove_folder(run.root)
-        if run.root.exists():
+        if run.root.exists() and not removed_if_empty(run):
             resume(run, trust=trust, watch=watch)
         else:
             own = [*overrides, f"name={name}"]
@@ -117,7 +114,9 @@ def open_group(folder: Path) -> Group:
         RunDirectoryError: if there is none.
     """
     if not is_group(folder):
-        raise RunDirectoryError(f"{folder} is not a group of runs: it has no {GROUP_FILE}; expected what repeat made")
+        raise RunDirectoryError(
+            f"{folder} is not a group of runs, as repeat and sweep make them: it has no {GROUP_FILE}"
+        )
     return Group(folder.absolute())
 
 

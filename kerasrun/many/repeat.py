@@ -113,9 +113,9 @@ def repeat(
     members = [member for seed in dict.fromkeys(chosen) for member in _members_of(seed, folds)]
     if not members or (seeds is None and folds is None):
         raise UsageError("repeat needs seeds or folds: --seeds 5, --seeds 1,2,7 or --folds 5")
-    experiments = [load(file, [*overrides, *own]).experiment for _, _, own in members]
+    first = load(file, [*overrides, *members[0][2]]).experiment
     # The others have another seed, or the next folds; what tracks them may change.
-    alike = experiments[0].model_copy(update={"seed": 1, "track": ()})
+    alike = first.model_copy(update={"seed": 1, "track": ()})
     group = find_or_make(Path(output), "repeat", alike.name, resolved_yaml(alike))
     failed: dict[str, str] = {}
     finished = group.finished()

@@ -436,8 +436,10 @@ def _say_what_was_edited(run: RunDirectory, recorded: Mapping[str, Any]) -> None
 
 def _to_its_end(run: RunDirectory, job: Job, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
     """Train until the experiment or its time is at an end."""
+    from kerasrun.engine.steps import gradients_forgotten
+
     try:
-        with explained(job), job.team.losses_explained():
+        with explained(job), job.team.losses_explained(), gradients_forgotten():
             begin()
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))
