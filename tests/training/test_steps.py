@@ -86,6 +86,8 @@ def test_labels_and_weights_of_steps_give_the_numbers_of_plain_keras(
     rows = run.metrics_file.read_text().splitlines()
     column = rows[0].split(",").index("loss")
     assert [float(row.split(",")[column]) for row in rows[1:]] == pytest.approx(losses, abs=1e-6)
+    if weight:
+        return  # they are of training examples; what follows has none
     report = kerasrun.evaluate(run, last=True)
     expected = model.evaluate(arrays["x_test"], true["test"], batch_size=5, verbose=0)
     assert report.metrics["loss"] == pytest.approx(expected, abs=1e-6)
