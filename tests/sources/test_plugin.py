@@ -46,7 +46,7 @@ def waves(split, file: Path, scale=1.0, how="array"):
 EXPERIMENT = """
 plugins: [own.py]
 data: {waves: {file: x.npz}}
-model: {layers: [Conv1D: {filters: 4, kernel_size: 3}, GRU: {units: 5}, Dropout: {rate: 0.2}]}
+model: {layers: [Conv1D: {filters: 4, kernel_size: 3}, GlobalMaxPooling1D, Dropout: {rate: 0.2}]}
 fit: {epochs: 3, batch_size: 25}
 """
 
