@@ -41,9 +41,9 @@ model:
 compile: {optimizer: {SGD: {learning_rate: 0.05}}}
 fit: {batch_size: 60, epochs: 4}
 """
-MOBILENET = """
+FROZEN = """
 data: {image_table: {train: rows.csv, folder: photos, image_size: 32, label: kind, features: [age, city]}}
-model: {MobileNetV2: {weights: null, alpha: 0.35, pooling: avg, head: [4]}}
+model: {VGG16: {weights: null, pooling: avg, head: [4]}}
 fit: {batch_size: 16, epochs: 3, validation_split: 0.2}
 """
 
@@ -178,7 +178,7 @@ def test_a_changed_value_beside_an_image_changes_the_fingerprint(run, folder, tm
 
 def test_frozen_convolutions_are_computed_once_beside_the_row(folder, tmp_path, caplog):
     caplog.set_level("INFO", logger="kerasrun")
-    train_whole_and_cut(tmp_path, in_folder(MOBILENET, folder))
+    train_whole_and_cut(tmp_path, in_folder(FROZEN, folder))
     assert "the layers up to global_average_pooling2d are frozen" in caplog.text
     cut, whole = kerasrun.resume(tmp_path / "cut" / "run-1"), open_run(tmp_path / "whole" / "run-1")
     assert cut.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
