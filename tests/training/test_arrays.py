@@ -339,7 +339,7 @@ def test_columns_of_a_table_can_be_their_own_targets(tmp_path):
 {data.replace("COLUMNS", "columns: {c: left_out}")}
 preprocessing: [Normalization]
 model: {{layers: [Dense: {{units: 1}}]}}
-fit: {{epochs: 30, batch_size: 10, validation_split: 0.2, test_split: 0.2}}
+fit: {{epochs: 4, batch_size: 10, validation_split: 0.2, test_split: 0.2}}
 compile: {{optimizer: {{Adam: {{learning_rate: 0.05}}}}}}
 """
     train_whole_and_cut(tmp_path, text)
