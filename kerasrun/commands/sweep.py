@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
+from kerasrun.stderr import plain
 from kerasrun.workers import channel
 
 GROUP, ORDER = "Train it", 56
@@ -54,4 +55,4 @@ def sweep(
     logger.info("%s: %s", planned.group.root.name, result)
     if result.best is not None:
         logger.info("best: %.6g; to train it: %s", result.value, command(result, file, overrides or ()))
-        typer.echo(result.best)
+        typer.echo(plain(result.best))

@@ -66,6 +66,7 @@ class Group:
             KerasrunError: as `train` and `resume`.
         """
         run = self.member(name, number)
+        atomic.require_files(run.root)
         if run.root.exists() and not checkpoints.any_saved(run):  # it was killed before it came so far
             with lock(run):
                 atomic.remove_folder(run.root)

@@ -6,11 +6,12 @@ a copy of the study in memory, where nothing is half written, by a sampler that 
 
 import hashlib
 import inspect
+import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +23,12 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, Jou
 from optuna.trial import FrozenTrial, TrialState
 
 from kerasrun.components import Component
-from kerasrun.errors import StorageError
+from kerasrun.errors import KerasrunError, StorageError, is_full_memory
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.schema import Parameter, Sweep
 from kerasrun.experiment.search import choices
 from kerasrun.regular_files import require_regular
+from kerasrun.runs import atomic
 from kerasrun.text.problems import closest, listed
 
 _OF_STUDY = "kerasrun_study"
@@ -34,6 +36,49 @@ _OF_STUDY = "kerasrun_study"
 Direction = Literal["minimize", "maximize"]
 _ONE_SEQUENCE = ("Grid", "QMC")
 """The samplers of which every trial takes its place in one sequence, which one seed gives."""
+_LARGEST_GRID = 100_000
+_LARGEST_ARGUMENT = 100_000
+"""Of a sampler or pruner: what it counts, it holds in memory."""
+_PICKLED = {
+    *(("cmaes._cma", "CMA"), ("cmaes._sepcma", "SepCMA"), ("cmaes._cmawm", "CMAwM"), ("numpy", "ndarray")),
+    *(("numpy", "dtype"), ("numpy._core.numeric", "_frombuffer")),
+    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+}
+"""What the sampler CmaEs pickles, which Optuna unpickles again from the storage."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Explain whatever is raised over a storage, which somebody else may have written, or whose disk or server is gone.
+
+    Raises:
+        StorageError: in its place.
+    """
+    try:
+        yield
+    except KerasrunError:
+        raise
+    except Exception as error:
+        if is_full_memory(error):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise StorageError(
+            "the storage of the sweep, its journal.log if --storage names no other, cannot be used, or holds what no "
+            f"sweep writes ({said})"
+        ) from error
+
+
+_is_asking = False
+
+
+def _refuse_pickled_code(event: str, arguments: tuple[Any, ...]) -> None:
+    if _is_asking and event == "pickle.find_class" and arguments not in _PICKLED:
+        name = ".".join(map(str, arguments))
+        raise StorageError(f"the storage of the sweep would have {name} called, which is no state of a sampler")
+
+
+# Whatever unpickles, by whatever name: Python tells every name that a pickle looks up.
+sys.addaudithook(_refuse_pickled_code)
 
 
 class Study:
@@ -50,34 +95,51 @@ class Study:
             StorageError: if there is no study of this name, and no direction to make one.
         """
         assert loaded.experiment.sweep is not None
+        self._loaded = loaded
         self.sweep: Sweep = loaded.experiment.sweep
         self.seed = loaded.experiment.seed
         self.space = {key: _distribution(one) for key, one in self.sweep.parameters.items()}
         self._storage = storage
+        self._require_small_grid()
         self._new_sampler = _maker(loaded, "sampler", self.sweep.sampler)
         self._sampler(0)
         pruner = self.sweep.pruner
         self._pruner = optuna.pruners.NopPruner() if pruner is None else _maker(loaded, "pruner", pruner)()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        if direction is not None:
-            with suppress(optuna.exceptions.DuplicatedStudyError):
-                optuna.create_study(storage=storage, study_name=name, direction=direction)
-        try:
-            # Its own sampler suggests nothing.
-            sampler = optuna.samplers.RandomSampler(self.seed)
-            self.study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=self._pruner)
-        except KeyError as error:
-            raise StorageError(f"the storage has no sweep of this experiment ({name})") from error
-        self._id = storage.get_study_id_from_name(name)
+        with explained():
+            if direction is not None:
+                with suppress(optuna.exceptions.DuplicatedStudyError):
+                    optuna.create_study(storage=storage, study_name=name, direction=direction)
+            try:
+                # Its own sampler suggests nothing.
+                sampler = optuna.samplers.RandomSampler(self.seed)
+                self.study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=self._pruner)
+            except KeyError as error:
+                raise StorageError(f"the storage has no sweep of this experiment ({name})") from error
+            self._id = storage.get_study_id_from_name(name)
 
+    @explained()
     def trials(self) -> list[FrozenTrial]:
         """Return all trials, by number."""
-        return self.study.get_trials(deepcopy=False)
+        return [self._checked(one) for one in self.study.get_trials(deepcopy=False)]
 
+    @explained()
     def trial(self, number: int) -> FrozenTrial:
         """Return a trial as the storage has it now."""
-        return self._storage.get_trial(self._trial_id(number))
+        return self._checked(self._storage.get_trial(self._trial_id(number)))
 
+    def _checked(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial that has values of the experiment, notes that are text, and a number as its result."""
+        for key, value in trial.params.items():
+            if trial.distributions[key] != self.space[key] or not _is_among(value, self.space[key]):
+                raise ValueError(f"trial {trial.number} has another {key} than the experiment searches")
+        if not all(isinstance(text, str) for text in trial.user_attrs.values()):
+            raise ValueError(f"trial {trial.number} has notes that are no text")
+        if not isinstance(trial.value, float | int | None):
+            raise ValueError(f"trial {trial.number} has a result that is no number")
+        return trial
+
+    @explained()
     def begin(self, **attributes: str) -> int:
         """Add a trial without values, and return its number.
 
@@ -87,6 +149,7 @@ class Study:
         empty = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=dict(attributes))
         return self._storage.get_trial_number_from_id(self._storage.create_new_trial(self._id, empty))
 
+    @explained()
     def suggested(self, number: int) -> Mapping[str, Any]:
         """Return the values of a trial, suggested now if they were not before, or not all of them."""
         known = self.trial(number)
@@ -101,12 +164,14 @@ class Study:
         params = self.trial(number).params
         return {key: params[key] for key in self.space}
 
+    @explained()
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Tell the value of an epoch, unless it was told before; return whether the pruner would end the trial."""
         if epoch not in self.trial(number).intermediate_values:
             self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
         return self._pruner.prune(self.study, self.trial(number))
 
+    @explained()
     def end(self, number: int, state: TrialState, value: float | None = None, **attributes: str) -> None:
         """Tell how a trial ended.
 
@@ -118,10 +183,11 @@ class Study:
             self._storage.set_trial_user_attr(self._trial_id(number), key, text)
         self._storage.set_trial_state_values(self._trial_id(number), state, None if value is None else [value])
 
+    @explained()
     def best(self) -> FrozenTrial | None:
         """Return the best trial that came to its end."""
         try:
-            return self.study.best_trial
+            return self._checked(self.study.best_trial)
         except ValueError:  # none did
             return None
 
@@ -145,10 +211,17 @@ class Study:
             noted |= trial.system_attrs.get(_OF_STUDY, {})
         for key, value in noted.items():
             memory.set_study_system_attr(study_id, key, value)
-        copy.ask(self.space)
+        with _without_pickled_code():
+            copy.ask(self.space)
         trial = copy.get_trials()[number]
         new = {key: value for key, value in memory.get_study_system_attrs(study_id).items() if noted.get(key) != value}
         return trial if not new else _with_note(trial, new)
+
+    def _require_small_grid(self) -> None:
+        count = math.prod(map(_count, self.space.values())) if self.sweep.sampler.name.startswith("Grid") else 0
+        if count > _LARGEST_GRID:
+            received, expected = "very many combinations", f"expected at most {_LARGEST_GRID:,} in a Grid"
+            raise self._loaded.document.error(("sweep", "parameters"), received, expected)
 
     def _sampler(self, number: int) -> Any:
         """Return a sampler for the trial of a number."""
@@ -157,6 +230,16 @@ class Study:
         seed = self.seed if name in _ONE_SEQUENCE else int.from_bytes(digest[:4])
         grid = {"search_space": {key: _all_values(one) for key, one in self.space.items()}} if name == "Grid" else {}
         return self._new_sampler(seed=seed, **grid)
+
+
+@contextmanager
+def _without_pickled_code() -> Iterator[None]:
+    global _is_asking
+    _is_asking = True
+    try:
+        yield
+    finally:
+        _is_asking = False
 
 
 def _with_note(trial: FrozenTrial, note: Mapping[str, Any]) -> FrozenTrial:
@@ -178,7 +261,10 @@ def open_storage(url: str | None, folder: Path) -> BaseStorage:
             pass
         except OSError as error:
             raise StorageError(f"{file}: {error.strerror}") from error
-        return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
+        if Path(file).is_symlink():
+            raise StorageError(f"{file}: it is a link, and nothing is written through one")
+        with explained():
+            return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -205,6 +291,10 @@ def _maker(loaded: Loaded, key: str, component: Component) -> Callable[..., Any]
 
     def make(**more: Any) -> Any:
         given = {**{name: value for name, value in more.items() if name in taken}, **component.arguments}
+        for name, value in component.arguments.items():
+            if name != "seed" and isinstance(value, int | float) and value > _LARGEST_ARGUMENT:
+                expected = f"expected at most {_LARGEST_ARGUMENT:,}"
+                raise loaded.document.error((*path, component.name, name), f"received {value}", expected)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -230,6 +320,24 @@ def _distribution(one: Parameter) -> BaseDistribution:
     return FloatDistribution(one.low, high, log=one.log, step=one.step)
 
 
+def _is_among(value: Any, place: BaseDistribution) -> bool:
+    if isinstance(place, CategoricalDistribution):
+        return value in place.choices
+    assert isinstance(place, IntDistribution | FloatDistribution)
+    return isinstance(value, int | float) and place.low <= value <= place.high
+
+
+def _count(one: BaseDistribution) -> int:
+    """Return how many values a grid has of a parameter; none where there is no end of them."""
+    if isinstance(one, FloatDistribution):
+        return (
+            0
+            if one.step is None
+            else int((Decimal(str(one.high)) - Decimal(str(one.low))) / Decimal(str(one.step))) + 1
+        )
+    return len(_all_values(one))
+
+
 def _all_values(one: BaseDistribution) -> Sequence[Any]:
     """Return every value for a grid; none where there is no end of them, which Optuna refuses."""
     if isinstance(one, CategoricalDistribution):
@@ -239,8 +347,7 @@ def _all_values(one: BaseDistribution) -> Sequence[Any]:
     assert isinstance(one, FloatDistribution)
     if one.step is None:
         return ()
-    steps = int((Decimal(str(one.high)) - Decimal(str(one.low))) / Decimal(str(one.step)))
-    return [float(Decimal(str(one.low)) + number * Decimal(str(one.step))) for number in range(steps + 1)]
+    return [float(Decimal(str(one.low)) + number * Decimal(str(one.step))) for number in range(_count(one))]
 
 
 def lock_of(file: str) -> Any:
@@ -258,8 +365,9 @@ class _KernelLock:
     def acquire(self) -> bool:
         import fcntl
 
-        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with atomic.explained(Path(self._file)):
+            self._descriptor = atomic.open_file(Path(self._file), os.O_RDWR | os.O_CREAT)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         return True
 
     def release(self) -> None:
