@@ -3,6 +3,7 @@ import random
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -287,6 +288,32 @@ def test_files_of_very_many_parts_are_refused_in_time(tmp_path, content):
     with suppress(Exception):
         images.look_at(tmp_path / "a")
     assert time.process_time() - began < 4
+
+
+@pytest.mark.parametrize("greatest", [15, 100, 4095])
+def test_binary_pgm_of_any_greatest_value_is_read(greatest):
+    """Pillow reads each of its pixels by itself."""
+    pixels = bytes(200 * 300 * (1 if greatest < 256 else 2))
+    assert not decode_image(b"P5 300 200 %d " % greatest + pixels, GREY).any()
+
+
+def test_threads_take_turns_with_large_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_LARGE", 10)
+    loading, at_once = [], []
+
+    def converted(image, mode):
+        loading.append(image)
+        time.sleep(0.05)
+        at_once.append(len(loading))
+        loading.pop()
+        return image
+
+    monkeypatch.setattr(images, "_converted", converted)
+    content = encoded(noise(6, 8, 3))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: images.read_image(content, "rgb"), range(8)))
+    assert at_once == [1] * 8
+    assert not images._of_one_thread.locked()
 
 
 def test_text_of_very_many_numbers_is_refused(tmp_path):
