@@ -67,7 +67,7 @@ _SCAN, _MOST_SCANS = b"\xff\xda", 500
 """A progressive JPEG goes over all of its pixels in each scan, of which 15 bytes can ask for one."""
 _MOST_READS, _BYTES_OF_A_READ, _MOST_TIMES = 5000, 1024, 8
 """How often an image is read from, besides once for so many bytes, and how many times all of its bytes."""
-_MOST_OF_WEBP = 64_000_000
+_MOST_OF_WEBP = 50_000_000
 """Pixels: its decoder has four copies of them, and 34 bytes are enough for any number of one colour."""
 _PLAIN, _MOST_NUMBERS, _MOST_COMMENTS = (b"P1", b"P2", b"P3"), 2**21, 1000
 """How the text of PBM, PGM and PPM begins; Pillow's time grows with the numbers, and the square of the comments."""
