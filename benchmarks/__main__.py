@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import evaluation, finetune, memory, photos, scaling, startup, training, unet, workers
+from benchmarks import evaluation, finetune, memory, photos, scaling, startup, sweep, training, unet, workers
 from benchmarks._commands import ROOT
 from benchmarks._table import print_machine
 
@@ -84,6 +84,7 @@ def _parts(given: argparse.Namespace) -> list[Part]:
         Part(evaluation, "mnist"),
         Part(scaling, None),
         Part(workers, None),
+        Part(sweep, None, ("--no-memory",)),
     ]
 
 

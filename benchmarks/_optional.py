@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-NAMES = {"torch": "PyTorch", "scipy": "SciPy", "tf_keras": "tf_keras"}
+NAMES = {"torch": "PyTorch", "scipy": "SciPy", "optuna": "Optuna", "tf_keras": "tf_keras"}
 
 
 def is_installed(module: str) -> bool:

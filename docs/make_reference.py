@@ -33,6 +33,7 @@ from kerasrun.models.applications import OWN_MEANINGS, FineTuned
 from kerasrun.models.base import Network
 from kerasrun.runs.environment import VARIABLES
 from kerasrun.sources.base import Source
+from kerasrun.trackers.base import NAMES, tracker
 from kerasrun.training.resuming.compatibility import FIELDS
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +74,7 @@ def pages() -> dict[Path, str]:
             "refused names": _refused_names,
         },
         "docs/export.md": {"formats": _formats},
+        "docs/tracking.md": {"trackers": _trackers},
         "docs/sweep.md": {"sweep": lambda: _fields_table(Sweep), "parameter": lambda: _fields_table(Parameter)},
     }
     return {ROOT / page: with_made_parts(ROOT / page, of_page) for page, of_page in parts.items()}
@@ -132,6 +134,21 @@ def _formats() -> str:
         for name, one in formats().items()
     ]
     return _table(["`--format`", "file", "needs", "holds", "allowed"], rows)
+
+
+# docs/tracking.md
+
+
+def _trackers() -> str:
+    rows = [
+        [
+            f"`{name}`",
+            " ".join(inspect.cleandoc(tracker(name).__doc__ or "").split()),
+            f"`pip install 'kerasrun[{name}]'`" if tracker(name).packages else "",
+        ]
+        for name in NAMES
+    ]
+    return _table(["`track`", "what it is", "needs"], rows)
 
 
 # docs/commands.md

@@ -6,7 +6,7 @@ Every command is one call in Python as well: `kerasrun.train("config.yaml")`.
 import functools
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasrun.version import VERSION
@@ -26,7 +26,7 @@ _CALLS = {
     "evaluate_group": "kerasrun.many.ensemble",
     "export": "kerasrun.results.export",
     "inspect": "kerasrun.inspection.inspection",
-    "list_runs": "kerasrun.runs.listing",
+    "list_runs": "kerasrun.results.runs_table",
     "load": "kerasrun.experiment.load",
     "open_run": "kerasrun.runs.directory",
     "predict": "kerasrun.results.prediction",
@@ -63,8 +63,13 @@ def _said(call: Callable[..., Any]) -> Callable[..., Any]:
         from kerasrun.training.stopping.signals import Stopped, number_of
 
         stderr.show_unless_configured()
-        if isinstance(options.get("overrides"), str):  # one of them, and not a list of letters
-            options["overrides"] = [options["overrides"]]
+        match options.get("overrides"):
+            case str() as one:  # and not a list of letters
+                options["overrides"] = [one]
+            case Mapping() as values:
+                from kerasrun.experiment.resolved import settings
+
+                options["overrides"] = settings(values)
         try:
             return call(*arguments, **options)
         except KeyboardInterrupt as interruption:

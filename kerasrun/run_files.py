@@ -24,6 +24,11 @@ class RunFile(StrEnum):
     EVALUATION = "evaluation"
     PLOTS = "plots"
     EXPORTS = "exports"
+    TRACKING = "tracking"
+
+
+GROUP_FILE = "group.json"
+"""The file that makes a folder of runs a group."""
 
 
 _LONGEST_NAME = 200

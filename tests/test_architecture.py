@@ -44,6 +44,7 @@ ORDER = (
         "models",
         "model_file",
         "callbacks",
+        "trackers",
     ),
     *("experiment", "runs", "workers", "pipeline", "inspection", "engine", "training", "exports", "results"),
     "many",
@@ -63,7 +64,7 @@ LIGHT = (
         "network_size",
         "report",
     ),
-    *("tasks", "sources", "models", "model_file", "callbacks", "experiment", "runs", "commands"),
+    *("tasks", "sources", "models", "model_file", "callbacks", "trackers", "experiment", "runs", "commands"),
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,14 +1,20 @@
 """kerasrun in Python: what a program or a notebook sees of a call. IPython shows what `_render_traceback_` returns."""
 
+import importlib.machinery
+import importlib.util
 import signal
+import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import ExperimentError
+from kerasrun.errors import ExperimentError, MissingProgramError
 from kerasrun.training.stopping.signals import Stopped
 from tests.forked import run
+from tests.training.conftest import write_digits
 
 CONFIG = Path(__file__).parents[1] / "configs" / "linear_regression.yaml"
 TRAIN = f"kerasrun.train({str(CONFIG)!r}, overrides=['fit.epochs=3', 'fit.verbose=2'])"
@@ -25,6 +31,51 @@ def test_the_calls_are_listed():
 
 def test_one_setting_is_not_a_list_of_letters():
     assert kerasrun.load(CONFIG, overrides="fit.epochs=3").experiment.fit.epochs == 3
+
+
+def test_settings_are_a_mapping_as_well_with_values_of_numpy_and_paths(tmp_path):
+    changes = {"compile.optimizer": {"SGD": {"learning_rate": np.float64(0.01)}}, "fit.epochs": np.int64(3)}
+    changes |= {"data.csv.train": tmp_path / "a b.csv", "data.csv.target": "${HOME}: {yes}", "track": ("wandb",)}
+    experiment = kerasrun.load(CONFIG, overrides=changes).experiment
+    assert experiment.compile.optimizer.arguments == {"learning_rate": 0.01}
+    assert (experiment.fit.epochs, experiment.data.train) == (3, tmp_path / "a b.csv")
+    assert (experiment.data.target, experiment.track) == ("${HOME}: {yes}", ("wandb",))
+
+
+def test_an_experiment_is_a_mapping_as_well_with_paths_from_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"data": {"npz": {"path": "digits.npz"}}, "model": {"MLP": {"units": (8,)}}, "fit": {"epochs": 2}}
+    experiment = kerasrun.load(given).experiment
+    assert (experiment.name, experiment.data.path, experiment.fit.epochs) == ("experiment", tmp_path / "digits.npz", 2)
+    with pytest.raises(ExperimentError, match=r"^experiment:8:3: fit.epoch: unknown key .*mean 'epochs'"):
+        kerasrun.load({**given, "fit": {"epoch": 2}})
+
+
+@pytest.mark.tensorflow
+def test_a_run_of_a_mapping_is_resumed_like_every_other(tmp_path, monkeypatch):
+    write_digits(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    given = {"data": {"npz": {"path": "digits.npz"}}, "model": {"MLP": {"units": [8]}}}
+    run = kerasrun.train(given, overrides={"fit.epochs": 1})
+    assert run.name == "experiment-1"
+    assert kerasrun.resume(run, overrides={"fit.epochs": 2}).read_run()["best"]["epoch"] == 2
+
+
+def test_records_of_runs_become_a_data_frame_where_pandas_is_installed(tmp_path, monkeypatch):
+    run = kerasrun.runs.directory.create(tmp_path, "small")
+    run.update_run(
+        status="finished", best={"monitor": "loss", "value": 0.5, "epoch": 1}, overrides=["fit.batch_size=2"]
+    )
+    found = kerasrun.list_runs(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingProgramError, match="pip install pandas"):
+        found.to_pandas()
+    monkeypatch.undo()
+    pandas = types.ModuleType("pandas", "with a DataFrame that is its rows")
+    pandas.__spec__, pandas.DataFrame = importlib.machinery.ModuleSpec("pandas", None), list
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    (row,) = found.to_pandas()
+    assert (row["run"], row["status"], row["loss"], row["fit.batch_size"]) == ("small-1", "finished", 0.5, "2")
 
 
 def test_runs_are_listed_as_records(tmp_path):

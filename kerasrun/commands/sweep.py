@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
+from kerasrun.errors import FailedRunsError
 from kerasrun.stderr import plain
 from kerasrun.workers import channel
 
@@ -53,6 +54,11 @@ def sweep(
         return
     result = planned.result()
     logger.info("%s: %s", planned.group.root.name, result)
-    if result.best is not None:
-        logger.info("best: %.6g; to train it: %s", result.value, command(result, file, overrides or ()))
-        typer.echo(plain(result.best))
+    if result.best is None:
+        if best or not result.counts["running"]:
+            raise FailedRunsError(f"{planned.group.root.name}: no trial has come to its end with a value")
+        return
+    for picture in planned.draw():
+        logger.info("picture: %s", picture)
+    logger.info("best: %.6g; to train it: %s", result.value, command(result, file, overrides or ()))
+    typer.echo(plain(result.best))

@@ -17,6 +17,7 @@ ALLOWED = (
     "checkpoint.keep",
     "cache.memory",
     "time_limit",
+    "track",
     "device",
 )
 

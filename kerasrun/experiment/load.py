@@ -5,12 +5,14 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kerasrun import plugins
 from kerasrun.components import absolute
 from kerasrun.errors import ModelError, PluginError
 from kerasrun.experiment import fields, keras_checks, overrides, sequences, tutorial_forms
 from kerasrun.experiment.files import BASE, Base, no_sections, on_its_bases, parse_text, read_text
+from kerasrun.experiment.resolved import written
 from kerasrun.experiment.rules import base as rules
 from kerasrun.experiment.schema import Experiment
 from kerasrun.experiment.slots import layer_paths
@@ -20,6 +22,13 @@ from kerasrun.text.problems import Problem, dotted, experiment_error
 from kerasrun.text.yaml_text import Node, walk
 
 _MOST_MAPPINGS = 4000
+Given = str | Path | Mapping[str, Any]
+"""An experiment file, or what one would say, whose paths are then relative to the working directory."""
+
+
+def path_of(given: Given) -> Path:
+    """Return the file of an experiment, or the one that it would be in."""
+    return Path("experiment") if isinstance(given, Mapping) else Path(given)
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,8 @@ class Loaded:
         return ModelError(str(self.document.problem(place, str(error))))
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), *, alone: bool = False) -> Loaded:
-    """Read an experiment file; each override is `key.path=value`.
+def load(given: Given, overrides: Sequence[str] = (), *, alone: bool = False) -> Loaded:
+    """Read an experiment; each override is `key.path=value`.
 
     Args:
         alone: the file of a run, which says everything itself: it may name no base, and `${NAME}` is text.
@@ -62,7 +71,8 @@ def load(path: str | Path, overrides: Sequence[str] = (), *, alone: bool = False
     Raises:
         ExperimentError: if anything is wrong; the message lists every problem with its place.
     """
-    return parse(read_text(Path(path)), path, overrides, alone=alone)
+    text = written(given) if isinstance(given, Mapping) else read_text(Path(given))
+    return parse(text, path_of(given), overrides, alone=alone)
 
 
 def parse(content: str, file: str | Path, overrides: Sequence[str] = (), *, alone: bool = False) -> Loaded:

@@ -24,6 +24,17 @@ def flow_yaml(value: Any) -> str:
     return str(text.strip().removeprefix("{key: ").removesuffix("}"))
 
 
+def written(mapping: Mapping[str, Any]) -> str:
+    """An experiment that a program has as a mapping, as the text of a file; nothing in it names a variable."""
+    plain = _escaped(_plain(mapping))
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def settings(values: Mapping[str, Any]) -> list[str]:
+    """Values by key paths, each as it may stand after `--set`."""
+    return [f"{key}={flow_yaml(_plain(value))}" for key, value in values.items()]
+
+
 def as_plain(experiment: Experiment) -> dict[str, Any]:
     """The experiment as mappings, lists and scalars, in the form in which a file would say it."""
     plain = {name: _plain(getattr(experiment, name)) for name in type(experiment).model_fields}
@@ -64,7 +75,7 @@ def _plain(value: Any) -> Any:
             return str(value)
         case str():
             return str(value)  # text from the command line is written like any other
-    return value
+    return value.tolist() if hasattr(value, "tolist") else value  # as a program may have of NumPy
 
 
 _TAGS = {type(None): "null", bool: "bool", int: "int", float: "float"}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from kerasrun.experiment.units import Duration, Memory
 from kerasrun.models.base import Network
 from kerasrun.reading.memory import DEFAULT_SHARE
 from kerasrun.sources.base import Source
+from kerasrun.trackers.base import NAMES
 
 _COMPONENT = BeforeValidator(as_component)
 Optimizer = Annotated[Component, Keras("optimizers"), _COMPONENT]
@@ -25,6 +26,10 @@ BY_INPUT = "by input"
 """The mark of a mapping whose keys are the names of inputs."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 EveryEpoch = Annotated[int, Field(ge=1)]
+if TYPE_CHECKING:
+    TrackerName = str
+else:
+    TrackerName = Literal[NAMES]
 
 
 def _fold(value: Any) -> Any:
@@ -214,6 +219,8 @@ class Experiment(Section):
     """When the state is saved."""
     cache: Cache = Cache()
     """What is kept in memory."""
+    track: Annotated[tuple[TrackerName, ...], ONE_OR_SEVERAL] = ()
+    """What is told of each epoch beside `metrics.csv`; docs/tracking.md says where, and what it needs."""
     time_limit: Duration | None = None
     """How long one `train` or `resume` may take: training ends in time, the run is `paused`, and `resume` goes on."""
     device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"

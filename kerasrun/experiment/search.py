@@ -1,10 +1,9 @@
 """The values that `sweep` searches: as they are set in an experiment, and whether it can have them. Light to import."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from kerasrun.errors import ExperimentError
-from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.load import Given, Loaded, load
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.experiment.schema import Parameter
 from kerasrun.text.problems import Problem, experiment_error
@@ -21,7 +20,7 @@ def choices(parameter: Parameter) -> list[str]:
     return [flow_yaml(value) for value in parameter.choice or ()]
 
 
-def check_values(loaded: Loaded, file: str | Path, overrides: Sequence[str]) -> None:
+def check_values(loaded: Loaded, file: Given, overrides: Sequence[str]) -> None:
     """Read the experiment once with each choice and each bound of each parameter, alone.
 
     Args:

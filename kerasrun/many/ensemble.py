@@ -141,7 +141,7 @@ def _finished(group: Group | str | Path) -> list[RunDirectory]:
         )
     runs = group.finished()
     if not runs:
-        raise ModelFileError(f"no run in {group.root} is finished; the same kerasrun repeat goes on with them")
+        raise ModelFileError(f"no run in {group.root} is finished; the command that made the group goes on with them")
     return runs
 
 

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrun.errors import RunDirectoryError
+from kerasrun.experiment.load import Given
 from kerasrun.regular_files import read_bytes
-from kerasrun.runs import atomic, checkpoints
+from kerasrun.run_files import GROUP_FILE
+from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
-from kerasrun.runs.lock import lock
 from kerasrun.text import json_text
+from kerasrun.training.resuming.same_experiment import removed_if_empty
 from kerasrun.training.train import resume, train
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import Watch
 
-_FILE = "group.json"
 _FORMAT = 1
 
 
@@ -44,7 +45,7 @@ class Group:
 
     def train(
         self,
-        file: str | Path,
+        file: Given,
         name: str,
         number: int,
         *,
@@ -67,10 +68,7 @@ class Group:
         """
         run = self.member(name, number)
         atomic.require_files(run.root)
-        if run.root.exists() and not checkpoints.any_saved(run):  # it was killed before it came so far
-            with lock(run):
-                atomic.remove_folder(run.root)
-        if run.root.exists():
+        if run.root.exists() and not removed_if_empty(run):
             resume(run, trust=trust, watch=watch)
         else:
             own = [*overrides, f"name={name}"]
@@ -96,11 +94,11 @@ def find_or_make(output: Path, kind: str, name: str, experiment: str) -> Group:
         for number in reversed(numbers):
             group = Group(output / f"{stem}-{number}")
             with suppress(FileNotFoundError, NotADirectoryError, ValueError):
-                if json_text.parse(read_bytes(group.root / _FILE)) == made_for:
+                if json_text.parse(read_bytes(group.root / GROUP_FILE)) == made_for:
                     return group
         group = Group(output / f"{stem}-{max(numbers, default=0) + 1}")
         group.root.mkdir()
-        atomic.write_json(group.root / _FILE, made_for)
+        atomic.write_json(group.root / GROUP_FILE, made_for)
     return group
 
 
@@ -117,10 +115,12 @@ def open_group(folder: Path) -> Group:
         RunDirectoryError: if there is none.
     """
     if not is_group(folder):
-        raise RunDirectoryError(f"{folder} is not a group of runs: it has no {_FILE}; expected what repeat made")
+        raise RunDirectoryError(
+            f"{folder} is not a group of runs, as repeat and sweep make them: it has no {GROUP_FILE}"
+        )
     return Group(folder.absolute())
 
 
 def is_group(folder: Path) -> bool:
     """Return whether a folder is that of a group."""
-    return (folder / _FILE).is_file()
+    return (folder / GROUP_FILE).is_file()

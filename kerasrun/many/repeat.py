@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import Interrupted, KerasrunError, UsageError
-from kerasrun.experiment.load import load
+from kerasrun.experiment.load import Given, load
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.many import statistics
 from kerasrun.many.group import Group, find_or_make
@@ -81,7 +81,7 @@ class Summary:
 
 
 def repeat(
-    file: str | Path,
+    file: Given,
     *,
     seeds: int | Sequence[int] | None = None,
     folds: int | None = None,
@@ -113,8 +113,9 @@ def repeat(
     members = [member for seed in dict.fromkeys(chosen) for member in _members_of(seed, folds)]
     if not members or (seeds is None and folds is None):
         raise UsageError("repeat needs seeds or folds: --seeds 5, --seeds 1,2,7 or --folds 5")
-    experiments = [load(file, [*overrides, *own]).experiment for _, _, own in members]
-    alike = experiments[0].model_copy(update={"seed": 1})  # the others have another seed, or the next folds
+    first = load(file, [*overrides, *members[0][2]]).experiment
+    # The others have another seed, or the next folds; what tracks them may change.
+    alike = first.model_copy(update={"seed": 1, "track": ()})
     group = find_or_make(Path(output), "repeat", alike.name, resolved_yaml(alike))
     failed: dict[str, str] = {}
     finished = group.finished()

@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from kerasrun.components import Component
 from kerasrun.errors import KerasrunError, StorageError, is_full_memory
@@ -33,6 +34,8 @@ from kerasrun.text.problems import closest, listed
 
 _OF_STUDY = "kerasrun_study"
 """The attribute of a trial that holds what its sampler noted for the whole study."""
+_SURPLUS = "kerasrun_surplus"
+"""The attribute of a trial that was begun when another machine had just begun the last one."""
 Direction = Literal["minimize", "maximize"]
 _ONE_SEQUENCE = ("Grid", "QMC")
 """The samplers of which every trial takes its place in one sequence, which one seed gives."""
@@ -48,24 +51,32 @@ _PICKLED = {
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Explain whatever is raised over a storage, which somebody else may have written, or whose disk or server is gone.
+def reached() -> Iterator[None]:
+    """Explain whatever is raised over a storage, which somebody else may have written.
 
     Raises:
-        StorageError: in its place.
+        StorageError: if the storage cannot be read or written, or holds what no sweep writes.
     """
     try:
         yield
     except KerasrunError:
         raise
+    except (OSError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+        raise StorageError(f"the storage of the sweep: {_one_line(error)}; the same command goes on") from error
     except Exception as error:
         if is_full_memory(error):
             raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise StorageError(
-            "the storage of the sweep, its journal.log if --storage names no other, cannot be used, or holds what no "
-            f"sweep writes ({said})"
-        ) from error
+        if type(error).__module__.partition(".")[0] != "grpc":  # which need not be installed
+            what = f"{type(error).__name__}: {_one_line(error)}"
+            raise StorageError(f"the storage of the sweep holds what no sweep writes ({what})") from error
+        told = getattr(error, "details", str)
+        raise StorageError(f"Optuna's proxy: {_one_line(told())}; the same command goes on") from error
+
+
+def _one_line(text: object) -> str:
+    if isinstance(text, OSError) and text.filename:
+        text = f"{text.filename}: {text.strerror}"
+    return " ".join(str(text).split())[:300]
 
 
 _is_asking = False
@@ -81,9 +92,20 @@ def _refuse_pickled_code(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_refuse_pickled_code)
 
 
+@contextmanager
+def _without_pickled_code() -> Iterator[None]:
+    global _is_asking
+    _is_asking = True
+    try:
+        yield
+    finally:
+        _is_asking = False
+
+
 class Study:
     """A study of Optuna that workers share; `number` counts trials from 0, as Optuna does."""
 
+    @reached()
     def __init__(self, loaded: Loaded, storage: BaseStorage, name: str, direction: Direction | None = None) -> None:
         """
         Args:
@@ -95,35 +117,29 @@ class Study:
             StorageError: if there is no study of this name, and no direction to make one.
         """
         assert loaded.experiment.sweep is not None
-        self._loaded = loaded
         self.sweep: Sweep = loaded.experiment.sweep
-        self.seed = loaded.experiment.seed
-        self.space = {key: _distribution(one) for key, one in self.sweep.parameters.items()}
+        self.space = _space(self.sweep)
         self._storage = storage
-        self._require_small_grid()
-        self._new_sampler = _maker(loaded, "sampler", self.sweep.sampler)
-        self._sampler(0)
-        pruner = self.sweep.pruner
-        self._pruner = optuna.pruners.NopPruner() if pruner is None else _maker(loaded, "pruner", pruner)()
+        self._sampler, self._pruner = sampler_and_pruner(loaded)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with explained():
-            if direction is not None:
-                with suppress(optuna.exceptions.DuplicatedStudyError):
-                    optuna.create_study(storage=storage, study_name=name, direction=direction)
-            try:
-                # Its own sampler suggests nothing.
-                sampler = optuna.samplers.RandomSampler(self.seed)
-                self.study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=self._pruner)
-            except KeyError as error:
-                raise StorageError(f"the storage has no sweep of this experiment ({name})") from error
-            self._id = storage.get_study_id_from_name(name)
+        if direction is not None:
+            with suppress(optuna.exceptions.DuplicatedStudyError):
+                optuna.create_study(storage=storage, study_name=name, direction=direction)
+        try:
+            # Its own sampler suggests nothing.
+            sampler = optuna.samplers.RandomSampler(0)
+            self.study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=self._pruner)
+        except KeyError as error:
+            raise StorageError(f"the storage has no sweep of this experiment ({name})") from error
+        self._id = storage.get_study_id_from_name(name)
 
-    @explained()
+    @reached()
     def trials(self) -> list[FrozenTrial]:
-        """Return all trials, by number."""
-        return [self._checked(one) for one in self.study.get_trials(deepcopy=False)]
+        """Return all trials but those that are surplus, by number."""
+        trials = map(self._checked, self.study.get_trials(deepcopy=False))
+        return [one for one in trials if _SURPLUS not in one.user_attrs]
 
-    @explained()
+    @reached()
     def trial(self, number: int) -> FrozenTrial:
         """Return a trial as the storage has it now."""
         return self._checked(self._storage.get_trial(self._trial_id(number)))
@@ -139,17 +155,24 @@ class Study:
             raise ValueError(f"trial {trial.number} has a result that is no number")
         return trial
 
-    @explained()
-    def begin(self, **attributes: str) -> int:
-        """Add a trial without values, and return its number.
+    @reached()
+    def begin(self, limit: int | None = None, **attributes: str) -> int | None:
+        """Add a trial without values, and return its number; None where there are enough.
 
         Args:
+            limit: how many are enough.
             attributes: what to note of it.
         """
+        if limit is not None and len(self.trials()) >= limit:
+            return None
         empty = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=dict(attributes))
-        return self._storage.get_trial_number_from_id(self._storage.create_new_trial(self._id, empty))
+        number = self._storage.get_trial_number_from_id(self._storage.create_new_trial(self._id, empty))
+        if limit is not None and sum(one.number < number for one in self.trials()) >= limit:
+            self.end(number, TrialState.FAIL, None, **{_SURPLUS: "another machine was faster"})
+            return None
+        return number
 
-    @explained()
+    @reached()
     def suggested(self, number: int) -> Mapping[str, Any]:
         """Return the values of a trial, suggested now if they were not before, or not all of them."""
         known = self.trial(number)
@@ -164,14 +187,14 @@ class Study:
         params = self.trial(number).params
         return {key: params[key] for key in self.space}
 
-    @explained()
+    @reached()
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Tell the value of an epoch, unless it was told before; return whether the pruner would end the trial."""
         if epoch not in self.trial(number).intermediate_values:
             self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
-        return self._pruner.prune(self.study, self.trial(number))
+        return bool(self._pruner.prune(self.study, self.trial(number)))
 
-    @explained()
+    @reached()
     def end(self, number: int, state: TrialState, value: float | None = None, **attributes: str) -> None:
         """Tell how a trial ended.
 
@@ -183,13 +206,19 @@ class Study:
             self._storage.set_trial_user_attr(self._trial_id(number), key, text)
         self._storage.set_trial_state_values(self._trial_id(number), state, None if value is None else [value])
 
-    @explained()
+    @reached()
     def best(self) -> FrozenTrial | None:
         """Return the best trial that came to its end."""
         try:
-            return self._checked(self.study.best_trial)
+            best = self.study.best_trial
         except ValueError:  # none did
             return None
+        return self._checked(best)
+
+    @property
+    def is_maximized(self) -> bool:
+        """Whether the largest value is the best."""
+        return self.study.direction is optuna.study.StudyDirection.MAXIMIZE
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
@@ -206,40 +235,16 @@ class Study:
         )
         study_id = memory.get_study_id_from_name(copy.study_name)
         noted: dict[str, Any] = {}
-        for trial in self.trials()[:number]:
+        for trial in (one for one in self.trials() if one.number < number):
             memory.create_new_trial(study_id, trial)
             noted |= trial.system_attrs.get(_OF_STUDY, {})
         for key, value in noted.items():
             memory.set_study_system_attr(study_id, key, value)
         with _without_pickled_code():
             copy.ask(self.space)
-        trial = copy.get_trials()[number]
+        trial = copy.get_trials()[-1]
         new = {key: value for key, value in memory.get_study_system_attrs(study_id).items() if noted.get(key) != value}
         return trial if not new else _with_note(trial, new)
-
-    def _require_small_grid(self) -> None:
-        count = math.prod(map(_count, self.space.values())) if self.sweep.sampler.name.startswith("Grid") else 0
-        if count > _LARGEST_GRID:
-            received, expected = "very many combinations", f"expected at most {_LARGEST_GRID:,} in a Grid"
-            raise self._loaded.document.error(("sweep", "parameters"), received, expected)
-
-    def _sampler(self, number: int) -> Any:
-        """Return a sampler for the trial of a number."""
-        name = self.sweep.sampler.name
-        digest = hashlib.sha256(f"{self.seed} {number}".encode()).digest()
-        seed = self.seed if name in _ONE_SEQUENCE else int.from_bytes(digest[:4])
-        grid = {"search_space": {key: _all_values(one) for key, one in self.space.items()}} if name == "Grid" else {}
-        return self._new_sampler(seed=seed, **grid)
-
-
-@contextmanager
-def _without_pickled_code() -> Iterator[None]:
-    global _is_asking
-    _is_asking = True
-    try:
-        yield
-    finally:
-        _is_asking = False
 
 
 def _with_note(trial: FrozenTrial, note: Mapping[str, Any]) -> FrozenTrial:
@@ -247,33 +252,65 @@ def _with_note(trial: FrozenTrial, note: Mapping[str, Any]) -> FrozenTrial:
     return trial
 
 
-def open_storage(url: str | None, folder: Path) -> BaseStorage:
-    """Return the storage at a URL as Optuna takes it, or `grpc://host:port`; by default a journal in a folder.
+@reached()
+def journal_in(folder: Path) -> BaseStorage:
+    """Return the storage of a search on one machine, a file in its folder.
+
+    Raises:
+        StorageError: if it is a pipe or a device, or cannot be read.
+    """
+    file = str(folder / "journal.log")
+    with suppress(FileNotFoundError):  # it is made
+        require_regular(Path(file))
+    if Path(file).is_symlink():
+        raise StorageError(f"{file}: it is a link, and nothing is written through one")
+    return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
+
+
+def open_storage(url: str) -> BaseStorage:
+    """Return the storage at a URL as Optuna takes it, or `grpc://host:port`.
 
     Raises:
         StorageError: if it cannot be reached, or its driver is not installed.
     """
-    if url is None:
-        file = str(folder / "journal.log")
-        try:
-            require_regular(Path(file))
-        except FileNotFoundError:  # it is made
-            pass
-        except OSError as error:
-            raise StorageError(f"{file}: {error.strerror}") from error
-        if Path(file).is_symlink():
-            raise StorageError(f"{file}: it is a link, and nothing is written through one")
-        with explained():
-            return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         if url.startswith("grpc://"):
             host, _, port = url.removeprefix("grpc://").rpartition(":")
-            return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+            if not (host and port.isdecimal()):
+                raise StorageError(f"--storage {url}: expected grpc://HOST:PORT")
+            with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+                return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
         return optuna.storages.get_storage(url)
     except (ImportError, ValueError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
-        raise StorageError(f"--storage {url}: {' '.join(str(error).split())[:300]}") from error
+        raise StorageError(f"--storage {url}: {_one_line(error)}") from error
+
+
+def sampler_and_pruner(loaded: Loaded) -> tuple[Callable[[int], Any], Any]:
+    """Return what makes a sampler for the trial of a number, and the pruner.
+
+    Raises:
+        ExperimentError: if Optuna has no such sampler or pruner, or refuses its arguments.
+    """
+    sweep, experiment_seed = loaded.experiment.sweep, loaded.experiment.seed
+    assert sweep is not None
+    name = sweep.sampler.name
+    if name.startswith("Grid") and math.prod(map(_count, _space(sweep).values())) > _LARGEST_GRID:
+        expected = f"expected at most {_LARGEST_GRID:,} in a Grid"
+        raise loaded.document.error(("sweep", "parameters"), "very many combinations", expected)
+    grid = {"search_space": {key: _all_values(one) for key, one in _space(sweep).items()}} if name == "Grid" else {}
+    make = _maker(loaded, "sampler", sweep.sampler)
+
+    def sampler(number: int) -> Any:
+        digest = hashlib.sha256(f"{experiment_seed} {number}".encode()).digest()
+        seed = experiment_seed if name in _ONE_SEQUENCE else int.from_bytes(digest[:4])
+        return make(seed=seed, **grid)
+
+    sampler(0)
+    return sampler, optuna.pruners.NopPruner() if sweep.pruner is None else _maker(loaded, "pruner", sweep.pruner)()
+
+
+def _space(sweep: Sweep) -> dict[str, BaseDistribution]:
+    return {key: _distribution(one) for key, one in sweep.parameters.items()}
 
 
 def _maker(loaded: Loaded, key: str, component: Component) -> Callable[..., Any]:
@@ -296,13 +333,24 @@ def _maker(loaded: Loaded, key: str, component: Component) -> Callable[..., Any]
                 expected = f"expected at most {_LARGEST_ARGUMENT:,}"
                 raise loaded.document.error((*path, component.name, name), f"received {value}", expected)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
                 return kind(**given)
         except (TypeError, ValueError, ImportError) as error:
-            raise loaded.document.error(path, f"optuna refuses it: {' '.join(str(error).split())}") from error
+            raise loaded.document.error(path, f"optuna refuses it: {_one_line(error)}") from error
 
     return make
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Return for each key path its shortest end that is not the end of another one."""
+    paths = {key: f".{key}" for key in keys}
+    names = {}
+    for key in paths:
+        ends = [key, *(key.split(".", count)[-1] for count in range(1, key.count(".") + 1))]
+        names[key] = next(
+            (end for end in reversed(ends) if sum(path.endswith(f".{end}") for path in paths.values()) == 1), key
+        )
+    return names
 
 
 def _distribution(one: Parameter) -> BaseDistribution:
@@ -311,13 +359,11 @@ def _distribution(one: Parameter) -> BaseDistribution:
         return CategoricalDistribution(choices(one))
     assert one.low is not None
     assert one.high is not None
-    high = one.high
-    if one.step is not None:  # Optuna wants the last value that is reached
-        low, step = Decimal(str(one.low)), Decimal(str(one.step))
-        high = type(one.high)(low + (Decimal(str(one.high)) - low) // step * step)
-    if all(isinstance(value, int) for value in (one.low, one.high, one.step or 1)):
-        return IntDistribution(int(one.low), int(high), log=one.log, step=int(one.step or 1))
-    return FloatDistribution(one.low, high, log=one.log, step=one.step)
+    are_whole = all(isinstance(value, int) for value in (one.low, one.high, one.step or 1))
+    with warnings.catch_warnings(action="ignore"):  # that the last step does not end at `high`
+        if are_whole:
+            return IntDistribution(int(one.low), int(one.high), log=one.log, step=int(one.step or 1))
+        return FloatDistribution(one.low, one.high, log=one.log, step=one.step)
 
 
 def _is_among(value: Any, place: BaseDistribution) -> bool:
@@ -329,13 +375,11 @@ def _is_among(value: Any, place: BaseDistribution) -> bool:
 
 def _count(one: BaseDistribution) -> int:
     """Return how many values a grid has of a parameter; none where there is no end of them."""
-    if isinstance(one, FloatDistribution):
-        return (
-            0
-            if one.step is None
-            else int((Decimal(str(one.high)) - Decimal(str(one.low))) / Decimal(str(one.step))) + 1
-        )
-    return len(_all_values(one))
+    if not isinstance(one, FloatDistribution):
+        return len(_all_values(one))
+    if one.step is None:
+        return 0
+    return int((Decimal(str(one.high)) - Decimal(str(one.low))) / Decimal(str(one.step))) + 1
 
 
 def _all_values(one: BaseDistribution) -> Sequence[Any]:
@@ -352,11 +396,14 @@ def _all_values(one: BaseDistribution) -> Sequence[Any]:
 
 def lock_of(file: str) -> Any:
     """Return a lock beside a file, for one process at a time; it waits for the others."""
-    return JournalFileOpenLock(file) if sys.platform == "win32" else _KernelLock(f"{file}.lock")
+    return JournalFileOpenLock(file) if sys.platform == "win32" else _KernelLock(file)
 
 
 class _KernelLock:
-    """A lock of one process at a time that ends with its process; Optuna's own stay for 30 s after a kill."""
+    """A lock of one process at a time that ends with its process; Optuna's own stay for 30 s after a kill.
+
+    Who has it finds only whole lines in the file: one that a full disk has cut would spoil the next.
+    """
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -366,8 +413,12 @@ class _KernelLock:
         import fcntl
 
         with atomic.explained(Path(self._file)):
-            self._descriptor = atomic.open_file(Path(self._file), os.O_RDWR | os.O_CREAT)
+            self._descriptor = atomic.open_file(Path(f"{self._file}.lock"), os.O_RDWR | os.O_CREAT)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError), os.fdopen(atomic.open_file(Path(self._file), os.O_RDWR), "r+b") as file:
+            if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
         return True
 
     def release(self) -> None:

@@ -31,7 +31,7 @@ from kerasrun.errors import (
     StorageError,
     UsageError,
 )
-from kerasrun.experiment.load import Loaded, load
+from kerasrun.experiment.load import Given, Loaded, load
 from kerasrun.experiment.logs import metrics_of
 from kerasrun.experiment.resolved import flow_yaml, resolved_yaml
 from kerasrun.experiment.schema import Experiment
@@ -43,6 +43,7 @@ from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
 from kerasrun.text.problems import shown
+from kerasrun.training.resuming.same_experiment import removed_if_empty
 from kerasrun.workers import channel
 from kerasrun.workers.cluster import place_here
 
@@ -79,7 +80,7 @@ class Result:
 class Plan:
     """A sweep that was checked, with its folder and its study."""
 
-    file: Path
+    file: Given
     overrides: tuple[str, ...]
     loaded: Loaded
     group: Group
@@ -90,13 +91,13 @@ class Plan:
         """Return what was found so far."""
         from optuna.trial import TrialState
 
-        from kerasrun.many.study import explained
+        from kerasrun.many.study import reached
 
         named = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         named |= {"failed": TrialState.FAIL, "running": TrialState.RUNNING}
         states = [trial.state for trial in self.study.trials()]
         best = self.study.best()
-        with explained():
+        with reached():
             return Result(
                 self.group,
                 {name: states.count(state) for name, state in named.items()},
@@ -105,9 +106,17 @@ class Plan:
                 () if best is None else _settings({key: best.params[key] for key in self.study.space}),
             )
 
+    def draw(self) -> list[Path]:
+        """Draw what was found so far, in `plots` of the sweep's folder."""
+        from kerasrun.many.pictures import draw
+
+        atomic.require_files(self.group.root / "plots")
+        monitor = self.study.sweep.monitor or self.loaded.experiment.checkpoint.monitor or "loss"
+        return draw(self.study, monitor, self.group.root / "plots")
+
 
 def plan(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
@@ -134,23 +143,24 @@ def plan(
         raise loaded.document.error(("sweep",), "'sweep' is missing", "expected trials and parameters")
     if importlib.util.find_spec("optuna") is None:
         raise MissingProgramError("sweep needs Optuna: pip install 'kerasrun[sweep]'")
-    from kerasrun.many.study import Study, open_storage
+    from kerasrun.many.study import Study, journal_in, open_storage, sampler_and_pruner
 
-    is_worker = channel.is_open()
+    sampler_and_pruner(loaded)
     way: Direction | None = None
-    if not is_worker:  # else the process that began this one has looked at it all
+    shared = None if storage is None else open_storage(storage)
+    if not channel.is_open():  # else the process that began this one has looked at it all
         check_values(loaded, file, overrides)
         way = _direction(loaded, trust=trust)
-    alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1})})
+    alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1}), "track": ()})
     text = resolved_yaml(alike)
     group = find_or_make(Path(output), "sweep", alike.name, text)
     name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    study = Study(loaded, open_storage(storage, group.root), name, way)
-    return Plan(Path(file), tuple(overrides), loaded, group, study, trust)
+    study = Study(loaded, shared or journal_in(group.root), name, way)
+    return Plan(file, tuple(overrides), loaded, group, study, trust)
 
 
 def sweep(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
@@ -190,12 +200,9 @@ class _Worker:
         self.study = planned.study
         self.group = planned.group
         self.place = place
-        experiment = planned.loaded.experiment
-        assert experiment.sweep is not None
-        self.limit = experiment.sweep.trials
-        settings = {"monitor": experiment.sweep.monitor, "mode": experiment.sweep.mode}
-        checkpoint = [f"checkpoint.{key}={flow_yaml(value)}" for key, value in settings.items()]
-        self.settings = [WITHOUT, "fit.verbose=0", *(checkpoint if experiment.sweep.monitor else [])]
+        self.settings = [WITHOUT, "fit.verbose=0"]
+        if (sweep := self.study.sweep).monitor:
+            self.settings += [f"checkpoint.monitor={flow_yaml(sweep.monitor)}", f"checkpoint.mode={sweep.mode}"]
 
     def goes_on(self) -> bool:
         """Go on with a trial that was left behind in this folder; return False where there is none."""
@@ -214,20 +221,8 @@ class _Worker:
 
     def begins(self) -> bool:
         """Begin another trial; return False where there are enough."""
-        from optuna.trial import TrialState
-
-        from kerasrun.many.study import lock_of
-
-        deciding = lock_of(str(self.group.root / "trials"))
-        deciding.acquire()
-        try:
-            if len(self.study.trials()) >= self.limit:
-                return False
-            number = self.study.begin(group=str(self.group.root), worker=self.place.name)
-        finally:
-            deciding.release()
-        if number >= self.limit:  # another machine was faster
-            self.study.end(number, TrialState.FAIL, reason="one more than were asked for")
+        number = self.study.begin(self.study.sweep.trials, group=str(self.group.root), worker=self.place.name)
+        if number is None:
             return False
         self._train(number)
         return True
@@ -242,7 +237,7 @@ class _Worker:
         from optuna.trial import TrialState
 
         values = self.study.suggested(number)
-        told = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in _short(values).items())
+        told = _told(values)
         if (twin := self._twin(number, values)) is not None:
             logger.info("trial %d: %s: as trial %d, not trained again", number, told, twin.number)
             notes = {"run": twin.user_attrs.get("run", ""), "same_as": str(twin.number)}
@@ -256,14 +251,11 @@ class _Worker:
             self.study.end(number, TrialState.FAIL, run=str(run.root), reason=str(error))
             return
         record = run.read_run()
-        reason = str(record["reason"])
-        if record["status"] == "pruned":
-            logger.info("trial %d: %s: %s", number, told, reason)
-            self.study.end(number, TrialState.PRUNED, value, run=str(run.root), reason=reason)
-        else:
-            best = record["best"]
-            logger.info("trial %d: %s: %s %.4g at epoch %s", number, told, best["monitor"], value, best["epoch"])
-            self.study.end(number, TrialState.COMPLETE, value, run=str(run.root), reason=reason)
+        reason, best = str(record["reason"]), record["best"]
+        state = TrialState.PRUNED if record["status"] == "pruned" else TrialState.COMPLETE
+        result = reason if state == TrialState.PRUNED else f"{best['monitor']} {value:.4g} at epoch {best['epoch']}"
+        logger.info("trial %d: %s: %s", number, told, result)
+        self.study.end(number, state, value, run=str(run.root), reason=reason)
 
     def _value(self, run: RunDirectory, number: int, values: Mapping[str, Any]) -> float:
         """Train a trial to its end, or go on with it, and return the value of its best epoch.
@@ -272,17 +264,17 @@ class _Worker:
             NotFiniteError: if it has none.
             Interrupted: if a signal or its time ended it before.
         """
-        before = run.read_run() if run.run_file.exists() else None
+        atomic.require_files(run.root)
+        before = run.read_run() if run.root.exists() and not removed_if_empty(run) else None
         if before is None or before["status"] != "pruned":
-            if before is not None and "device" in before:
+            if before is not None:
                 self._check_threads(run, before["device"]["threads"]["intra_op"])
             overrides = [*self.planned.overrides, *self.settings, *_settings(values)]
             watch = _Watch(self.study, number, self.planned.loaded.experiment)
             try:
                 with _quiet():
                     self.group.train(
-                        self.planned.file,
-                        *("trial", number),
+                        *(self.planned.file, "trial", number),
                         overrides=overrides,
                         trust=self.planned.trust,
                         watch=watch,
@@ -318,17 +310,15 @@ class _Watch:
 
     def __init__(self, study: "Study", number: int, experiment: Experiment) -> None:
         self.study, self.number = study, number
-        assert experiment.sweep is not None
-        self.pruner = experiment.sweep.pruner
-        self.monitor = experiment.sweep.monitor or experiment.checkpoint.monitor
+        self.monitor = study.sweep.monitor or experiment.checkpoint.monitor
 
     def __call__(self, epoch: int, logs: Mapping[str, float]) -> str | None:
         """Return why the trial is to end after this epoch, if it is."""
         monitor = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
         if monitor not in logs or not self.study.report(self.number, epoch, logs[monitor]):
             return None
-        assert self.pruner is not None
-        return f"pruned by {self.pruner.name} after epoch {epoch}, {monitor} {logs[monitor]:.4g}"
+        assert self.study.sweep.pruner is not None
+        return f"pruned by {self.study.sweep.pruner.name} after epoch {epoch}, {monitor} {logs[monitor]:.4g}"
 
 
 @contextlib.contextmanager
@@ -383,8 +373,11 @@ def _settings(values: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{key}={value if isinstance(value, str) else flow_yaml(value)}" for key, value in values.items())
 
 
-def _short(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
+def _told(values: Mapping[str, Any]) -> str:
+    from kerasrun.many.study import short_names
+
+    short = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
+    return ", ".join(f"{name} {short[key]}" for key, name in short_names(values).items())
 
 
 def _direction(loaded: Loaded, *, trust: bool) -> "Direction":

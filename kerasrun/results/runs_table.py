@@ -1,16 +1,19 @@
 """`runs`: a line for each run, with the columns that tell the runs apart."""
 
 import csv
+import importlib.util
 import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from kerasrun.errors import UsageError
+from kerasrun.errors import MissingProgramError, UsageError
 from kerasrun.experiment.units import amount, duration
 from kerasrun.report import plain
 from kerasrun.results.runs_condition import number_of, parse
+from kerasrun.runs import listing
 from kerasrun.runs.directory import in_natural_order
 from kerasrun.runs.listing import RunSummary
 from kerasrun.text.problems import closest, listed
@@ -23,6 +26,27 @@ _MOST_COLUMNS = 30
 """How many columns a table has that nobody asked for."""
 Values = Mapping[str, Any]
 """What is known of a run, by the names of columns."""
+
+
+class Runs(list[RunSummary]):
+    """Runs as records."""
+
+    def to_pandas(self) -> Any:
+        """Return a `DataFrame` with what is known of each run, as columns of `kerasrun runs`.
+
+        Raises:
+            MissingProgramError: if pandas is not installed.
+        """
+        if importlib.util.find_spec("pandas") is None:
+            raise MissingProgramError("to_pandas needs pandas: pip install pandas")
+        import pandas
+
+        return pandas.DataFrame([values(run) for run in self])
+
+
+def list_runs(output: str | Path = Path("runs")) -> Runs:
+    """Every run in `output`, or in the folder of a group; one that cannot be read is listed as `damaged`."""
+    return Runs(listing.list_runs(output))
 
 
 def values(run: RunSummary, wanted: Collection[str] = ()) -> Values:

@@ -24,7 +24,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import CheckpointError, DeviceError, ModelError, WorkersError
 from kerasrun.experiment.changes import allowed_changes, check_changes
-from kerasrun.experiment.load import Loaded, load, parse
+from kerasrun.experiment.load import Given, Loaded, load, parse, path_of
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
 from kerasrun.reading.data import Split
@@ -44,6 +44,7 @@ from kerasrun.training.resuming.epochs import check_epochs, nothing_left
 from kerasrun.training.resuming.kept_models import best_model, last_is_whole
 from kerasrun.training.stopping.pruned import Pruned
 from kerasrun.training.stopping.time_limit import Paused, TimeLimit
+from kerasrun.training.tracking import Tracking, require_packages
 from kerasrun.workers import channel
 from kerasrun.workers.arrival import failure_told, run_of_leader
 from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
@@ -58,7 +59,7 @@ _NEW, _FINISHED = {"new": True}, {"finished": True}
 
 
 def train(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
@@ -70,9 +71,10 @@ def train(
     start_timeout: float = SECONDS_TO_COME,
     watch: "Watch | None" = None,
 ) -> RunDirectory | None:
-    """Train the experiment in `file` and return its run; None in a process that follows another one.
+    """Train an experiment and return its run; None in a process that follows another one.
 
     Args:
+        file: the experiment, or a mapping that says what its file would.
         overrides: `key.path=value`, as after `--set`.
         output: the folder in which the run directory is made.
         branch: the run whose weights the new one begins with.
@@ -95,7 +97,7 @@ def train(
     with failure_told(place):
         loaded = load(file, overrides)
         if loaded.experiment.sweep:
-            logger.info("the section sweep is left aside; to search: kerasrun sweep %s", file)
+            logger.info("the section sweep is left aside; to search: kerasrun sweep %s", path_of(file))
         asked = same_experiment.asked(loaded.experiment, branch)
         if resume and place.leads:
             earlier = same_experiment.find(loaded.experiment, asked, Path(output), place, shards)
@@ -114,8 +116,8 @@ def train(
     if not leads(job):
         return None
     new = directory.create(Path(output), job.experiment.name, number, **{same_experiment.KEY: asked})
-    with job.team.led(), owned(new) as status:
-        run, said = status.run, description(Path(file), overrides, job, job.device, job.team.shards)
+    with Tracking(new) as tracking, job.team.led(), owned(new) as status:
+        run, said = status.run, description(path_of(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
         atomic.write_text(run.experiment_file, loaded.text)
@@ -130,10 +132,14 @@ def train(
             atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
-        where = {"file": str(Path(file).absolute()), "bases": {name: str(base.path) for name, base in bases.items()}}
-        run.update_run(**said, **where, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile)
+        where = {} if isinstance(file, Mapping) else {"file": str(Path(file).absolute())}
+        below = {name: str(base.path) for name, base in bases.items()}
+        run.update_run(
+            **said, **where, bases=below, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile
+        )
         logger.info("%s", overview(run, job, f"the weights of {origin}" if origin else None))
         loop = loop_for(run, job, TimeLimit(job.experiment.time_limit, begun), watch)
+        tracking.begin(job.experiment.track)
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
@@ -185,7 +191,7 @@ def resume(
             _follow_resumed(run_of_leader(place), place, trust=trust)
             return None
         run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
-    with failure_told(place), owned(run) as status, contextlib.ExitStack() as led:
+    with failure_told(place), Tracking(run) as tracking, owned(run) as status, contextlib.ExitStack() as led:
         if not run.resolved_file.exists() and not checkpoints.any_saved(run):
             raise CheckpointError(
                 f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
@@ -203,6 +209,7 @@ def resume(
         whole = recorded["status"] == "finished" and best.is_whole and last_is_whole(run)
         shards = shards_of(recorded, place.count)
         if place.count == 1 and whole and nothing_left(run, loaded.experiment, checkpoint.progress):
+            tracking.begin(loaded.experiment.track)
             return run
         if place.count > 1:
             run_of_leader(place, _given(loaded, recorded, shards, overrides))
@@ -237,13 +244,14 @@ def resume(
         run.update_run(status="running", reason=None, error=None, **going_on)
         epoch, step = checkpoint.progress["epoch"], checkpoint.progress["step"]
         logger.info("resuming %s on %s at step %d of epoch %d", run, device.description, step, epoch + 1)
+        tracking.begin(prepared.experiment.track)
         with _placed(loaded):
             _to_its_end(run, job, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
 
 
 def dry_run(
-    file: str | Path,
+    file: Given,
     *,
     overrides: Sequence[str] = (),
     output: str | Path = Path("runs"),
@@ -332,6 +340,8 @@ def leads(job: Job) -> bool:
 def _new_job(
     loaded: Loaded, origin: Origin | None, *, trust: bool, place: Place = ONE_PROCESS, shards: int | None = None
 ) -> Job:
+    if place.leads:
+        require_packages(loaded)
     prepared = prepare(loaded, trust=trust, place=place)
     device = prepared.experiment.device
     if place.count == 1 and isinstance(device, tuple) and len(device) > 1:
@@ -426,8 +436,10 @@ def _say_what_was_edited(run: RunDirectory, recorded: Mapping[str, Any]) -> None
 
 def _to_its_end(run: RunDirectory, job: Job, loop: "TrainingLoop", begin: Callable[[], None]) -> None:
     """Train until the experiment or its time is at an end."""
+    from kerasrun.engine.steps import gradients_forgotten
+
     try:
-        with explained(job), job.team.losses_explained():
+        with explained(job), job.team.losses_explained(), gradients_forgotten():
             begin()
     except Paused as pause:
         run.update_run(status="paused", reason=str(pause))

@@ -13,6 +13,7 @@ from kerasrun.commands.train import train
 from kerasrun.errors import ExperimentError, UsageError, WorkersError
 from kerasrun.runs import environment, listing
 from kerasrun.workers import parent
+from kerasrun.workers.arrival import JOB
 from kerasrun.workers.worker import gpu_of
 
 
@@ -113,6 +114,17 @@ def test_a_run_of_workers_keeps_the_command_that_was_typed(monkeypatch, tmp_path
     for name, value in started[0].items():
         monkeypatch.setenv(name, value)
     assert environment.environment(tmp_path)["command"] == "kerasrun train a.yaml --workers 2 --elastic"
+
+
+def test_workers_of_one_job_share_a_secret_that_other_jobs_have_not(monkeypatch):
+    started = []
+    monkeypatch.setattr(parent, "run", lambda *_, environment, **__: started.append(environment))
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            begin_workers("2")
+    (first, of_second), (other, _) = ([given(rank, 2)[JOB] for rank in range(2)] for given in started)
+    assert first == of_second != other
+    assert len(first) >= 32
 
 
 def test_more_workers_than_gpus_that_are_named_are_refused():

@@ -18,6 +18,7 @@ PAGES = (
     "docs/exact-resume.md",
     "docs/export.md",
     "docs/sweep.md",
+    "docs/tracking.md",
     "README.md",
 )
 

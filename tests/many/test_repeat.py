@@ -8,7 +8,7 @@ import pytest
 
 import kerasrun
 from kerasrun.commands.repeat import _seeds
-from kerasrun.errors import DataError, ExperimentError, UsageError
+from kerasrun.errors import DataError, ExperimentError, KerasrunError, UsageError
 from kerasrun.many.repeat import repeat
 from tests.training.conftest import write_digits, write_small
 
@@ -33,6 +33,12 @@ def test_mistakes_are_told_before_there_is_a_folder(tmp_path):
     assert not (tmp_path / "runs").exists()
     with pytest.raises(DataError):  # of every member alike
         repeat(file, seeds=2, overrides=["data.npz.path=none.npz"], output=tmp_path / "runs")
+
+
+def test_more_folds_than_examples_are_refused_at_once(tmp_path):
+    write_digits(tmp_path)
+    with pytest.raises(KerasrunError, match="too few for 5000 folds"):  # the experiment is not read for each of them
+        repeat(write_small(tmp_path, "fit: {epochs: 1}"), folds=5000, output=tmp_path / "runs")
 
 
 @pytest.mark.tensorflow

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from kerasrun.errors import ExperimentError, RunDirectoryError, StorageError
 from kerasrun.experiment.load import load
-from kerasrun.many.study import Study, lock_of, open_storage
+from kerasrun.many.study import Study, journal_in, lock_of
 from tests.training.conftest import write_small
 
 SECTION = """
@@ -21,7 +21,7 @@ sweep:
 
 def study_of(tmp_path, more="  sampler: Random\n", section=SECTION):
     loaded = load(write_small(tmp_path, section + more))
-    return Study(loaded, open_storage(None, tmp_path), "s", "minimize")
+    return Study(loaded, journal_in(tmp_path), "s", "minimize")
 
 
 def add_trial(study):
@@ -39,7 +39,7 @@ def change(tmp_path, old, new):
 def test_a_pipe_in_place_of_the_journal_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "journal.log")
     with pytest.raises(StorageError, match=r"journal\.log: it is a named pipe, not a file"):
-        open_storage(None, tmp_path)
+        journal_in(tmp_path)
 
 
 class Call:
@@ -98,7 +98,7 @@ def test_nothing_of_a_sweep_is_written_through_a_link(tmp_path):
     with pytest.raises(RunDirectoryError, match="is a link"):
         lock_of(str(tmp_path / "trials")).acquire()
     with pytest.raises(StorageError, match="is a link"):
-        open_storage(None, tmp_path)
+        journal_in(tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -10,12 +10,20 @@ import pytest
 from optuna.trial import TrialState
 
 import kerasrun
-from kerasrun.errors import ExperimentError, Interrupted, RunDirectoryError, StorageError
+from kerasrun.commands.sweep import sweep as command
+from kerasrun.errors import (
+    ExperimentError,
+    FailedRunsError,
+    Interrupted,
+    RunDirectoryError,
+    StorageError,
+)
 from kerasrun.experiment.load import load
 from kerasrun.experiment.search import check_values
 from kerasrun.many.group import Group
-from kerasrun.many.study import Study, lock_of, open_storage
-from kerasrun.many.sweep import Plan, work
+from kerasrun.many.study import Study, journal_in, lock_of
+from kerasrun.many.sweep import Plan, sweep, work
+from kerasrun.runs import directory
 from tests.forked import Forked
 from tests.training.conftest import write_digits, write_small
 
@@ -64,7 +72,7 @@ def test_more_values_than_can_be_tried_in_a_moment_are_refused_at_their_place(tm
 
 def study_of(tmp_path, sampler="TPE", name="s"):
     loaded = load(write_small(tmp_path, f"{SECTION}  sampler: {sampler}\n"))
-    return Study(loaded, open_storage(None, tmp_path), name, "maximize")
+    return Study(loaded, journal_in(tmp_path), name, "maximize")
 
 
 def suggested(study, count):
@@ -93,7 +101,7 @@ def test_what_is_suggested_follows_from_the_seed_whatever_was_killed(tmp_path, s
 def test_a_grid_has_every_combination_once(tmp_path):
     text = SECTION.replace("low: 1e-4, high: 1e-1, log: true", "choice: [0.1, 0.01, 0.001]")
     loaded = load(write_small(tmp_path, f"{text}  sampler: Grid\n"))
-    values = suggested(Study(loaded, open_storage(None, tmp_path), "s", "maximize"), 6)
+    values = suggested(Study(loaded, journal_in(tmp_path), "s", "maximize"), 6)
     assert len({str(one) for one in values}) == 3 * 2
 
 
@@ -123,7 +131,7 @@ def planned(tmp_path, train, trials=2):
 
     file = write_small(tmp_path, SECTION)
     loaded = load(file, [f"sweep.trials={trials}"])
-    study = Study(loaded, open_storage(None, tmp_path), "s", "maximize")
+    study = Study(loaded, journal_in(tmp_path), "s", "maximize")
     return Plan(file, (), loaded, Untrained(tmp_path), study, False)
 
 
@@ -191,10 +199,79 @@ def test_a_search_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_pat
         process.communicate()
     stdout, stderr = Forked([*command, "-o", "cut"], tmp_path).communicate()
     assert "5 finished" in stderr, stderr
-    storages = [open_storage(None, group) for group in (whole, cut)]
+    storages = [journal_in(group) for group in (whole, cut)]
     trials = [one.get_all_trials(one.get_all_studies()[0]._study_id) for one in storages]
     assert [one.params for one in trials[1]] == [one.params for one in trials[0]]
     for number in range(5):
         assert sha256(cut / f"trial-{number}" / "metrics.csv") == sha256(whole / f"trial-{number}" / "metrics.csv")
     best = max(trials[1], key=lambda one: one.value)
     assert stdout.strip() == best.user_attrs["run"] == str(cut / f"trial-{best.number}")
+
+
+def test_a_line_that_a_full_disk_has_cut_spoils_no_other(tmp_path):
+    suggested(study_of(tmp_path), 2)
+    with (tmp_path / "journal.log").open("a") as journal:
+        journal.write('{"op_code": 4, "wor')
+    assert len(suggested(study_of(tmp_path), 1)) == 1
+    assert len(study_of(tmp_path).trials()) == 3
+
+
+def test_of_machines_that_begin_the_last_trial_at_once_one_does(tmp_path, monkeypatch):
+    first, second = study_of(tmp_path), study_of(tmp_path)
+    monkeypatch.setattr(second, "_storage", Late(second._storage, first))
+    assert second.begin(limit=1) is None
+    assert [one.number for one in second.trials()] == [0]
+    assert second.begin(limit=2) == 2  # and none is missing when the search goes on
+    assert len(suggested(first, 1)) == 1
+
+
+class Late:
+    """A storage to which another study is faster."""
+
+    def __init__(self, storage, other):
+        self.storage, self.other = storage, other
+
+    def create_new_trial(self, *arguments):
+        if not self.other.trials():
+            assert self.other.begin(limit=1) == 0
+        return self.storage.create_new_trial(*arguments)
+
+    def __getattr__(self, name):
+        return getattr(self.storage, name)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("nonsense", "Could not parse"),
+        ("grpc://localhost", "expected grpc://HOST:PORT"),
+        ("sqlite:////no/such/folder/x.db", "unable to open"),
+    ],
+)
+def test_a_storage_that_is_not_there_is_told_before_there_is_a_folder(tmp_path, url, told):
+    with pytest.raises(StorageError, match=told):
+        sweep(write_small(tmp_path, SECTION), output=tmp_path / "runs", storage=url)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sampler_is_refused_before_there_is_a_folder(tmp_path):
+    with pytest.raises(ExperimentError, match="TPEE"):
+        sweep(write_small(tmp_path, SECTION), overrides=["sweep.sampler=TPEE"], output=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_trial_that_was_killed_before_it_was_saved_is_begun_again_with_other_threads(tmp_path):
+    def train(run, options):
+        assert not run.root.exists()
+        raise kerasrun.errors.NotFiniteError("no")
+
+    plan = planned(tmp_path, train, trials=1)
+    directory.create(tmp_path, "trial", 0).update_run(device={"threads": {"intra_op": 99}})
+    work(plan)
+    assert plan.result().counts["failed"] == 1
+
+
+def test_where_no_trial_has_a_value_there_is_no_winner(tmp_path):
+    write_digits(tmp_path)
+    with pytest.raises(FailedRunsError, match="small-sweep-1: no trial has come to its end"):
+        command(write_small(tmp_path, SECTION), best=True, output=tmp_path / "runs")

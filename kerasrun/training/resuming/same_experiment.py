@@ -74,11 +74,8 @@ def find(
     for run in (RunDirectory((output / name).absolute()) for name in reversed(names)):
         if different := _differences(experiment, asked, _content(run), place, shards):
             others.append(f"{run} is of another experiment, it differs in {listed(different, 'and')}")
-        elif not _holds_nothing(run):
-            return run
         else:
-            _remove(run)
-            return None
+            return None if removed_if_empty(run) else run
     if others:
         logger.warning("%s: a new run begins", others[0])
     return None
@@ -114,8 +111,18 @@ def _holds_nothing(run: RunDirectory) -> bool:
     return not (checkpoints.any_saved(run) or run.metrics_file.exists() or run.best_model.exists())
 
 
-def _remove(run: RunDirectory) -> None:
+def removed_if_empty(run: RunDirectory) -> bool:
+    """Remove a run that ended before its first checkpoint, to be begun again; return whether it was one.
+
+    Raises:
+        RunBusyError: if another process has begun it and is before its first checkpoint.
+        RunDirectoryError: if it cannot be removed.
+    """
+    if not _holds_nothing(run):
+        return False
     with lock(run):
-        if _holds_nothing(run):
-            logger.info("%s ended before its first checkpoint: it is begun again", run)
-            atomic.remove_folder(run.root)
+        if not _holds_nothing(run):
+            return False
+        logger.info("%s ended before its first checkpoint: it is begun again", run)
+        atomic.remove_folder(run.root)
+    return True

@@ -1,0 +1,1 @@
+"""What an experiment may be tracked with: one file each, named as in `track`."""
