@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import stat
+import sys
 from pathlib import Path
 
 LARGEST_TEXT = 2**25
@@ -26,7 +27,14 @@ _KINDS = {
 def open_regular(path: Path) -> io.BufferedReader:
     """Open a file to read its bytes; the OSError of another kind of file says what it is."""
     require_regular(path)
-    return path.open("rb")
+    file = path.open("rb")
+    if os.fstat(file.fileno()).st_size == 0:
+        try:
+            _require_no_stream(file.fileno(), path)
+        except OSError:
+            file.close()
+            raise
+    return file
 
 
 def require_regular(path: Path) -> None:
@@ -34,6 +42,17 @@ def require_regular(path: Path) -> None:
     kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode))
     if kind:
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def _require_no_stream(descriptor: int, path: Path) -> None:
+    """Refuse what is a file by its kind, but would be waited for, such as /proc/kmsg."""
+    if sys.platform != "linux":
+        return
+    os.set_blocking(descriptor, False)
+    try:
+        os.pread(descriptor, 1, 0)
+    except BlockingIOError:
+        raise OSError(errno.EINVAL, "it is a stream of the system, not a file", str(path)) from None
 
 
 def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:

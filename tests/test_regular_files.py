@@ -310,3 +310,16 @@ def _reads_a_file(call):
         "gzip.open",
     )
     return function in names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are none elsewhere")
+def test_a_stream_of_the_system_is_no_file(tmp_path, monkeypatch):
+    """As Linux's /proc/kmsg, which says that it is a file of no bytes; here a pipe that says so."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    (tmp_path / "a").touch()
+    monkeypatch.setattr(regular_files.os, "pread", lambda descriptor, *_: os.read(reading, 1))
+    with pytest.raises(OSError, match="it is a stream of the system, not a file"):
+        regular_files.open_regular(tmp_path / "a")
+    os.close(reading)
+    os.close(writing)

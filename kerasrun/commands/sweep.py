@@ -8,6 +8,7 @@ import typer
 
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
 from kerasrun.errors import FailedRunsError
+from kerasrun.stderr import plain
 from kerasrun.workers import channel
 
 GROUP, ORDER = "Train it", 56
@@ -60,4 +61,4 @@ def sweep(
     for picture in planned.draw():
         logger.info("picture: %s", picture)
     logger.info("best: %.6g; to train it: %s", result.value, command(result, file, overrides or ()))
-    typer.echo(result.best)
+    typer.echo(plain(result.best))

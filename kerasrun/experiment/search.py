@@ -7,9 +7,12 @@ from kerasrun.experiment.load import Given, Loaded, load
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.experiment.schema import Parameter
 from kerasrun.text.problems import Problem, experiment_error
+from kerasrun.text.yaml_text import walk
 
 WITHOUT = "sweep=null"
 """The override that makes of an experiment with a search one of its trials."""
+_MOST_VALUES, _MOST_CHECKS = 500, 10_000
+"""How many values are tried, each of which has the whole file read; and how many mappings that makes in all."""
 
 
 def choices(parameter: Parameter) -> list[str]:
@@ -28,6 +31,7 @@ def check_values(loaded: Loaded, file: Given, overrides: Sequence[str]) -> None:
     """
     sweep = loaded.experiment.sweep
     problems: list[Problem] = []
+    _require_few(loaded)
     for key, parameter in sweep.parameters.items() if sweep else ():
         path = ("sweep", "parameters", key)
         refused: list[tuple[tuple[str | int, ...], str, str]] = []
@@ -43,6 +47,16 @@ def check_values(loaded: Loaded, file: Given, overrides: Sequence[str]) -> None:
             problems += [loaded.document.problem(at, f"{text} is not taken", why) for at, text, why in refused]
     if problems:
         raise experiment_error(problems)
+
+
+def _require_few(loaded: Loaded) -> None:
+    sweep = loaded.experiment.sweep
+    values = sum(1 for one in sweep.parameters.values() for _ in _tried(one)) if sweep else 0
+    mappings = sum(isinstance(node.value, dict) for _, node in walk(loaded.document.root))
+    if values > min(_MOST_VALUES, _MOST_CHECKS // mappings):
+        received = f"{values:,} choices and bounds"
+        expected = f"expected at most {_MOST_VALUES}, fewer in an experiment of more than 20 mappings: use low and high"
+        raise loaded.document.error(("sweep", "parameters"), received, expected)
 
 
 def _tried(parameter: Parameter) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -67,6 +67,7 @@ class Group:
             KerasrunError: as `train` and `resume`.
         """
         run = self.member(name, number)
+        atomic.require_files(run.root)
         if run.root.exists() and not removed_if_empty(run):
             resume(run, trust=trust, watch=watch)
         else:

@@ -6,13 +6,13 @@ a copy of the study in memory, where nothing is half written, by a sampler that 
 
 import hashlib
 import inspect
+import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,11 +24,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from kerasrun.components import Component
-from kerasrun.errors import StorageError
+from kerasrun.errors import KerasrunError, StorageError, is_full_memory
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.schema import Parameter, Sweep
 from kerasrun.experiment.search import choices
 from kerasrun.regular_files import require_regular
+from kerasrun.runs import atomic
 from kerasrun.text.problems import closest, listed
 
 _OF_STUDY = "kerasrun_study"
@@ -38,21 +39,36 @@ _SURPLUS = "kerasrun_surplus"
 Direction = Literal["minimize", "maximize"]
 _ONE_SEQUENCE = ("Grid", "QMC")
 """The samplers of which every trial takes its place in one sequence, which one seed gives."""
+_LARGEST_GRID = 100_000
+_LARGEST_ARGUMENT = 100_000
+"""Of a sampler or pruner: what it counts, it holds in memory."""
+_PICKLED = {
+    *(("cmaes._cma", "CMA"), ("cmaes._sepcma", "SepCMA"), ("cmaes._cmawm", "CMAwM"), ("numpy", "ndarray")),
+    *(("numpy", "dtype"), ("numpy._core.numeric", "_frombuffer")),
+    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+}
+"""What the sampler CmaEs pickles, which Optuna unpickles again from the storage."""
 
 
 @contextmanager
-def _reached() -> Iterator[None]:
-    """
+def reached() -> Iterator[None]:
+    """Explain whatever is raised over a storage, which somebody else may have written.
+
     Raises:
-        StorageError: if the storage cannot be read or written.
+        StorageError: if the storage cannot be read or written, or holds what no sweep writes.
     """
     try:
         yield
-    except (OSError, JSONDecodeError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+    except KerasrunError:
+        raise
+    except (OSError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise StorageError(f"the storage of the sweep: {_one_line(error)}; the same command goes on") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] != "grpc":  # which need not be installed
+        if is_full_memory(error):
             raise
+        if type(error).__module__.partition(".")[0] != "grpc":  # which need not be installed
+            what = f"{type(error).__name__}: {_one_line(error)}"
+            raise StorageError(f"the storage of the sweep holds what no sweep writes ({what})") from error
         told = getattr(error, "details", str)
         raise StorageError(f"Optuna's proxy: {_one_line(told())}; the same command goes on") from error
 
@@ -63,10 +79,33 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())[:300]
 
 
+_is_asking = False
+
+
+def _refuse_pickled_code(event: str, arguments: tuple[Any, ...]) -> None:
+    if _is_asking and event == "pickle.find_class" and arguments not in _PICKLED:
+        name = ".".join(map(str, arguments))
+        raise StorageError(f"the storage of the sweep would have {name} called, which is no state of a sampler")
+
+
+# Whatever unpickles, by whatever name: Python tells every name that a pickle looks up.
+sys.addaudithook(_refuse_pickled_code)
+
+
+@contextmanager
+def _without_pickled_code() -> Iterator[None]:
+    global _is_asking
+    _is_asking = True
+    try:
+        yield
+    finally:
+        _is_asking = False
+
+
 class Study:
     """A study of Optuna that workers share; `number` counts trials from 0, as Optuna does."""
 
-    @_reached()
+    @reached()
     def __init__(self, loaded: Loaded, storage: BaseStorage, name: str, direction: Direction | None = None) -> None:
         """
         Args:
@@ -94,17 +133,29 @@ class Study:
             raise StorageError(f"the storage has no sweep of this experiment ({name})") from error
         self._id = storage.get_study_id_from_name(name)
 
-    @_reached()
+    @reached()
     def trials(self) -> list[FrozenTrial]:
         """Return all trials but those that are surplus, by number."""
-        return [one for one in self.study.get_trials(deepcopy=False) if _SURPLUS not in one.user_attrs]
+        trials = map(self._checked, self.study.get_trials(deepcopy=False))
+        return [one for one in trials if _SURPLUS not in one.user_attrs]
 
-    @_reached()
+    @reached()
     def trial(self, number: int) -> FrozenTrial:
         """Return a trial as the storage has it now."""
-        return self._storage.get_trial(self._trial_id(number))
+        return self._checked(self._storage.get_trial(self._trial_id(number)))
 
-    @_reached()
+    def _checked(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return a trial that has values of the experiment, notes that are text, and a number as its result."""
+        for key, value in trial.params.items():
+            if trial.distributions[key] != self.space[key] or not _is_among(value, self.space[key]):
+                raise ValueError(f"trial {trial.number} has another {key} than the experiment searches")
+        if not all(isinstance(text, str) for text in trial.user_attrs.values()):
+            raise ValueError(f"trial {trial.number} has notes that are no text")
+        if not isinstance(trial.value, float | int | None):
+            raise ValueError(f"trial {trial.number} has a result that is no number")
+        return trial
+
+    @reached()
     def begin(self, limit: int | None = None, **attributes: str) -> int | None:
         """Add a trial without values, and return its number; None where there are enough.
 
@@ -121,7 +172,7 @@ class Study:
             return None
         return number
 
-    @_reached()
+    @reached()
     def suggested(self, number: int) -> Mapping[str, Any]:
         """Return the values of a trial, suggested now if they were not before, or not all of them."""
         known = self.trial(number)
@@ -136,14 +187,14 @@ class Study:
         params = self.trial(number).params
         return {key: params[key] for key in self.space}
 
-    @_reached()
+    @reached()
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Tell the value of an epoch, unless it was told before; return whether the pruner would end the trial."""
         if epoch not in self.trial(number).intermediate_values:
             self._storage.set_trial_intermediate_value(self._trial_id(number), epoch, value)
         return bool(self._pruner.prune(self.study, self.trial(number)))
 
-    @_reached()
+    @reached()
     def end(self, number: int, state: TrialState, value: float | None = None, **attributes: str) -> None:
         """Tell how a trial ended.
 
@@ -155,13 +206,14 @@ class Study:
             self._storage.set_trial_user_attr(self._trial_id(number), key, text)
         self._storage.set_trial_state_values(self._trial_id(number), state, None if value is None else [value])
 
-    @_reached()
+    @reached()
     def best(self) -> FrozenTrial | None:
         """Return the best trial that came to its end."""
         try:
-            return self.study.best_trial
+            best = self.study.best_trial
         except ValueError:  # none did
             return None
+        return self._checked(best)
 
     @property
     def is_maximized(self) -> bool:
@@ -188,7 +240,8 @@ class Study:
             noted |= trial.system_attrs.get(_OF_STUDY, {})
         for key, value in noted.items():
             memory.set_study_system_attr(study_id, key, value)
-        copy.ask(self.space)
+        with _without_pickled_code():
+            copy.ask(self.space)
         trial = copy.get_trials()[-1]
         new = {key: value for key, value in memory.get_study_system_attrs(study_id).items() if noted.get(key) != value}
         return trial if not new else _with_note(trial, new)
@@ -199,7 +252,7 @@ def _with_note(trial: FrozenTrial, note: Mapping[str, Any]) -> FrozenTrial:
     return trial
 
 
-@_reached()
+@reached()
 def journal_in(folder: Path) -> BaseStorage:
     """Return the storage of a search on one machine, a file in its folder.
 
@@ -209,6 +262,8 @@ def journal_in(folder: Path) -> BaseStorage:
     file = str(folder / "journal.log")
     with suppress(FileNotFoundError):  # it is made
         require_regular(Path(file))
+    if Path(file).is_symlink():
+        raise StorageError(f"{file}: it is a link, and nothing is written through one")
     return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
 
 
@@ -239,6 +294,9 @@ def sampler_and_pruner(loaded: Loaded) -> tuple[Callable[[int], Any], Any]:
     sweep, experiment_seed = loaded.experiment.sweep, loaded.experiment.seed
     assert sweep is not None
     name = sweep.sampler.name
+    if name.startswith("Grid") and math.prod(map(_count, _space(sweep).values())) > _LARGEST_GRID:
+        expected = f"expected at most {_LARGEST_GRID:,} in a Grid"
+        raise loaded.document.error(("sweep", "parameters"), "very many combinations", expected)
     grid = {"search_space": {key: _all_values(one) for key, one in _space(sweep).items()}} if name == "Grid" else {}
     make = _maker(loaded, "sampler", sweep.sampler)
 
@@ -270,6 +328,10 @@ def _maker(loaded: Loaded, key: str, component: Component) -> Callable[..., Any]
 
     def make(**more: Any) -> Any:
         given = {**{name: value for name, value in more.items() if name in taken}, **component.arguments}
+        for name, value in component.arguments.items():
+            if name != "seed" and isinstance(value, int | float) and value > _LARGEST_ARGUMENT:
+                expected = f"expected at most {_LARGEST_ARGUMENT:,}"
+                raise loaded.document.error((*path, component.name, name), f"received {value}", expected)
         try:
             with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
                 return kind(**given)
@@ -304,6 +366,22 @@ def _distribution(one: Parameter) -> BaseDistribution:
         return FloatDistribution(one.low, one.high, log=one.log, step=one.step)
 
 
+def _is_among(value: Any, place: BaseDistribution) -> bool:
+    if isinstance(place, CategoricalDistribution):
+        return value in place.choices
+    assert isinstance(place, IntDistribution | FloatDistribution)
+    return isinstance(value, int | float) and place.low <= value <= place.high
+
+
+def _count(one: BaseDistribution) -> int:
+    """Return how many values a grid has of a parameter; none where there is no end of them."""
+    if not isinstance(one, FloatDistribution):
+        return len(_all_values(one))
+    if one.step is None:
+        return 0
+    return int((Decimal(str(one.high)) - Decimal(str(one.low))) / Decimal(str(one.step))) + 1
+
+
 def _all_values(one: BaseDistribution) -> Sequence[Any]:
     """Return every value for a grid; none where there is no end of them, which Optuna refuses."""
     if isinstance(one, CategoricalDistribution):
@@ -313,8 +391,7 @@ def _all_values(one: BaseDistribution) -> Sequence[Any]:
     assert isinstance(one, FloatDistribution)
     if one.step is None:
         return ()
-    steps = int((Decimal(str(one.high)) - Decimal(str(one.low))) / Decimal(str(one.step)))
-    return [float(Decimal(str(one.low)) + number * Decimal(str(one.step))) for number in range(steps + 1)]
+    return [float(Decimal(str(one.low)) + number * Decimal(str(one.step))) for number in range(_count(one))]
 
 
 def lock_of(file: str) -> Any:
@@ -335,9 +412,10 @@ class _KernelLock:
     def acquire(self) -> bool:
         import fcntl
 
-        self._descriptor = os.open(f"{self._file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError), Path(self._file).open("r+b") as file:
+        with atomic.explained(Path(self._file)):
+            self._descriptor = atomic.open_file(Path(f"{self._file}.lock"), os.O_RDWR | os.O_CREAT)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError), os.fdopen(atomic.open_file(Path(self._file), os.O_RDWR), "r+b") as file:
             if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 file.seek(0)
                 file.truncate(file.read().rfind(b"\n") + 1)

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import logging
 import math
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from kerasrun.errors import (
     OutOfMemoryError,
     PluginError,
     RunBusyError,
+    StorageError,
     UsageError,
 )
 from kerasrun.experiment.load import Given, Loaded, load
@@ -37,8 +39,10 @@ from kerasrun.experiment.search import WITHOUT, check_values
 from kerasrun.keras_catalogue import direction
 from kerasrun.many.group import Group, find_or_make
 from kerasrun.reading.inputs import usable_cores
+from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
+from kerasrun.text.problems import shown
 from kerasrun.training.resuming.same_experiment import removed_if_empty
 from kerasrun.workers import channel
 from kerasrun.workers.cluster import place_here
@@ -87,22 +91,26 @@ class Plan:
         """Return what was found so far."""
         from optuna.trial import TrialState
 
+        from kerasrun.many.study import reached
+
         named = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         named |= {"failed": TrialState.FAIL, "running": TrialState.RUNNING}
         states = [trial.state for trial in self.study.trials()]
         best = self.study.best()
-        return Result(
-            self.group,
-            {name: states.count(state) for name, state in named.items()},
-            None if best is None else best.user_attrs["run"],
-            None if best is None else best.value,
-            () if best is None else _settings({key: best.params[key] for key in self.study.space}),
-        )
+        with reached():
+            return Result(
+                self.group,
+                {name: states.count(state) for name, state in named.items()},
+                None if best is None else best.user_attrs["run"],
+                None if best is None else best.value,
+                () if best is None else _settings({key: best.params[key] for key in self.study.space}),
+            )
 
     def draw(self) -> list[Path]:
         """Draw what was found so far, in `plots` of the sweep's folder."""
         from kerasrun.many.pictures import draw
 
+        atomic.require_files(self.group.root / "plots")
         monitor = self.study.sweep.monitor or self.loaded.experiment.checkpoint.monitor or "loss"
         return draw(self.study, monitor, self.group.root / "plots")
 
@@ -200,10 +208,10 @@ class _Worker:
         """Go on with a trial that was left behind in this folder; return False where there is none."""
         for trial in self._running():
             with contextlib.ExitStack() as held:
-                left_by = trial.user_attrs["worker"]
+                left_by = trial.user_attrs.get("worker", "")
                 if left_by != self.place.name:
                     try:
-                        held.enter_context(lock(RunDirectory(self.group.root / left_by)))
+                        held.enter_context(lock(_place(self.group, left_by)))
                     except RunBusyError:
                         continue
                 if any(one.number == trial.number for one in self._running()):
@@ -232,7 +240,7 @@ class _Worker:
         told = _told(values)
         if (twin := self._twin(number, values)) is not None:
             logger.info("trial %d: %s: as trial %d, not trained again", number, told, twin.number)
-            notes = {"run": twin.user_attrs["run"], "same_as": str(twin.number)}
+            notes = {"run": twin.user_attrs.get("run", ""), "same_as": str(twin.number)}
             self.study.end(number, twin.state, twin.value, **notes)
             return
         run = self.group.member("trial", number)
@@ -256,6 +264,7 @@ class _Worker:
             NotFiniteError: if it has none.
             Interrupted: if a signal or its time ended it before.
         """
+        atomic.require_files(run.root)
         before = run.read_run() if run.root.exists() and not removed_if_empty(run) else None
         if before is None or before["status"] != "pruned":
             if before is not None:
@@ -318,8 +327,7 @@ def _place_of_its_own(group: Group) -> Iterator[RunDirectory]:
     number = 0
     while True:
         number += 1
-        place = RunDirectory(group.root / f".worker-{number}")
-        place.root.mkdir(exist_ok=True)
+        place = _place(group, f".worker-{number}")
         with contextlib.ExitStack() as held:
             try:
                 held.enter_context(lock(place))
@@ -327,6 +335,24 @@ def _place_of_its_own(group: Group) -> Iterator[RunDirectory]:
                 continue
             yield place
             return
+
+
+def _place(group: Group, name: str) -> RunDirectory:
+    """Return the place of a worker, made if it is missing.
+
+    Raises:
+        StorageError: if a name that a storage gave is that of none.
+        RunDirectoryError: if it is a link, or the disk refuses.
+    """
+    if not re.fullmatch(r"\.worker-[0-9]+", name):
+        raise StorageError(
+            f"the storage of the sweep names a worker {shown(name)}; expected .worker-1 or another number"
+        )
+    place = group.root / name
+    with atomic.explained(place):
+        atomic.require_files(place)
+        place.mkdir(exist_ok=True)
+    return RunDirectory(place)
 
 
 @contextlib.contextmanager

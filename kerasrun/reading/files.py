@@ -5,7 +5,7 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kerasrun.errors import DataError
@@ -52,8 +52,7 @@ def _stood_for(argument: str | Path) -> list[Path]:
         elif path.exists():
             files = [path]
         elif glob.has_magic(str(argument)):
-            # `Path.glob` takes no absolute pattern.
-            matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207
+            matches = sorted(_matches(path), key=str)
             files = [match for match in matches if match.is_file() and is_visible(match.name) and is_image(match)]
         else:
             raise missing(path, expected)
@@ -64,21 +63,34 @@ def _stood_for(argument: str | Path) -> list[Path]:
     return files
 
 
+def _matches(pattern: Path) -> set[Path]:
+    """Return what a glob stands for; `**` for each folder once, since `glob` follows links that lead round for ever."""
+    if "**" not in pattern.parts:
+        return set(map(Path, glob.glob(str(pattern))))  # noqa: PTH207  `Path.glob` takes no absolute pattern
+    place = pattern.parts.index("**")
+    above, rest = Path(*pattern.parts[:place]), pattern.parts[place + 1 :] or ("*",)
+    folders = [folder for top in _matches(above) if top.is_dir() for folder, _ in _folders_below(top)]
+    return {one for folder in folders for one in _matches(Path(glob.escape(str(folder)), *rest))}
+
+
 def files_below(folder: Path) -> list[Path]:
     """Return the visible files in a folder and in all of its folders, those of a folder before those of the next.
 
     A folder to which several links lead is listed once. Errors are those of `list_folder`.
     """
-    found: list[Path] = []
+    return [file for _, files in _folders_below(folder) for file in files]
+
+
+def _folders_below(folder: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Give a folder and all folders in it, each once, with their visible files."""
     seen, waiting = set(), [folder]
     while waiting:
         files, folders = list_folder(one := waiting.pop())
         state = one.stat()
         if (state.st_dev, state.st_ino) not in seen:
             seen.add((state.st_dev, state.st_ino))
-            found += files
+            yield one, files
             waiting += reversed(folders)
-    return found
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -16,7 +16,7 @@ import h5py
 from kerasrun.reading.memory import too_packed
 from kerasrun.regular_files import require_regular
 
-MOST_OBJECTS = 100_000
+MOST_OBJECTS = 15_000
 DEEPEST = 100
 _CHUNK_CACHE = 2**20
 
@@ -65,11 +65,11 @@ class Contents:
         seen, groups, count = {_address(self.file)}, [("", self.file, 1)], 0
         while groups:
             prefix, group, depth = groups.pop()
+            count += len(group)
+            if count > MOST_OBJECTS:
+                raise ValueError(f"it has more than {MOST_OBJECTS:,} objects")
             for name, item in _items(group):
-                count += 1
                 path = f"{prefix}{name}"
-                if count > MOST_OBJECTS:
-                    raise ValueError(f"it has more than {MOST_OBJECTS:,} objects")
                 if isinstance(item, str):
                     self.refused[path] = item
                 elif isinstance(item, h5py.Dataset):

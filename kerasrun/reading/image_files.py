@@ -16,7 +16,7 @@ from PIL import Image
 from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import as_array, changed, fit, orientation_of, read_bytes, read_image
+from kerasrun.reading.images import as_array, changed, fit, large_in_turn, orientation_of, read_bytes, read_image
 from kerasrun.reading.inputs import in_threads, usable_cores
 from kerasrun.reading.memory import fills, memory_budget
 
@@ -153,7 +153,8 @@ class ImageFiles:
             self.errors[place] = error
 
     def _decoded(self, place: int) -> NDArray[np.uint8]:
-        array = as_array(fit(self._read(place), self.image_format))
+        with large_in_turn():
+            array = as_array(fit(self._read(place), self.image_format))
         if self.is_kept:
             self._images[place] = array
         self._is_checked[place] = True

@@ -14,6 +14,8 @@ The rules, in the order in which they are applied:
 import errno
 import io
 import math
+import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,12 +67,14 @@ _SCAN, _MOST_SCANS = b"\xff\xda", 500
 """A progressive JPEG goes over all of its pixels in each scan, of which 15 bytes can ask for one."""
 _MOST_READS, _BYTES_OF_A_READ, _MOST_TIMES = 5000, 1024, 8
 """How often an image is read from, besides once for so many bytes, and how many times all of its bytes."""
-_MOST_OF_WEBP = 64_000_000
+_MOST_OF_WEBP = 50_000_000
 """Pixels: its decoder has four copies of them, and 34 bytes are enough for any number of one colour."""
 _PLAIN, _MOST_NUMBERS, _MOST_COMMENTS = (b"P1", b"P2", b"P3"), 2**21, 1000
 """How the text of PBM, PGM and PPM begins; Pillow's time grows with the numbers, and the square of the comments."""
 _MOST_PROFILES = 100
 """A PNG has one, each of a thousand bytes is unpacked to a million, and Pillow unpacks all."""
+_LARGE = 2**25
+"""Pixels of an image above which threads take turns: its decoder takes up to 15 bytes for each."""
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 0x0106
 
@@ -99,7 +103,9 @@ class _Bounded(io.BufferedReader):
 
     def __init__(self, file: Any, size: int) -> None:
         super().__init__(file)
-        self._reads, self._bytes = _MOST_READS + size // _BYTES_OF_A_READ, _MOST_TIMES * size + _BYTES_OF_A_READ
+        of_pixels = min(size, _MOST_NUMBERS) if _is_read_by_pixel(self.peek()[:_BYTES_OF_A_READ]) else 0
+        self._reads = _MOST_READS + max(of_pixels, size // _BYTES_OF_A_READ)
+        self._bytes = _MOST_TIMES * size + _BYTES_OF_A_READ
 
     def read(self, size: int | None = -1, /) -> bytes:
         found = super().read(size)
@@ -110,8 +116,43 @@ class _Bounded(io.BufferedReader):
         return found
 
 
+def _is_read_by_pixel(header: bytes) -> bool:
+    """Return whether Pillow reads each pixel by itself: those of binary PGM and PPM whose greatest value is not 255."""
+    words = re.sub(rb"#[^\n]*\n", b" ", header).split()[:4]
+    return len(words) == 4 and words[0] in (b"P5", b"P6") and words[3] != b"255"
+
+
 class _TooManyPartsError(Exception):
     pass
+
+
+class _Turn(threading.local):
+    """Whether this thread has the turn to hold a large image, and how many blocks it is in that end with it."""
+
+    blocks = 0
+    is_taken = False
+
+
+_turn, _of_one_thread = _Turn(), threading.Lock()
+
+
+@contextmanager
+def large_in_turn() -> Iterator[None]:
+    """Have no other thread load a large image until the block is left, if one is loaded in it."""
+    _turn.blocks += 1
+    try:
+        yield
+    finally:
+        _turn.blocks -= 1
+        if _turn.is_taken and not _turn.blocks:
+            _turn.is_taken = False
+            _of_one_thread.release()
+
+
+def _wait_for_turn(pixels: int) -> None:
+    if pixels > _LARGE and not _turn.is_taken:
+        _of_one_thread.acquire()
+        _turn.is_taken = True
 
 
 def look_at(path: Path) -> tuple[int, int, str]:
@@ -148,7 +189,8 @@ def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
     if not content:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
-        yield _loaded(content, path)
+        with large_in_turn():
+            yield _loaded(content, path)
     except KerasrunError:
         raise
     except MemoryError as error:  # not a bad file, which may be left out: how much memory there is differs
@@ -197,6 +239,7 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
     if is_plain and math.prod(image.size) * len(image.getbands()) > _MOST_NUMBERS:
         raise UnreadableImageError(path, f"is text of more than {_MOST_NUMBERS:,} numbers; save it in the binary form")
     _check_extension(image, path)
+    _wait_for_turn(image.width * image.height)
     image.load()
     if (
         isinstance(image, TiffImagePlugin.TiffImageFile)

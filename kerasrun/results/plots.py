@@ -4,6 +4,7 @@ import html
 import logging
 import re
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,9 @@ _LONGEST = 200
 """How many characters of a name are drawn: Matplotlib takes seconds for tens of thousands."""
 MOST_CURVES = 100
 """How many panels a picture has: matplotlib refuses wider ones."""
+
+_SECONDS_OF_DOT = 30
+"""A network of 60 layers, each connected to all before it, kept Graphviz at work for more than two minutes."""
 
 _TAG = re.compile(r'(</?(?:table|tr|td|font|b)(?: [a-z-]+="\w+")*>)')
 """What Keras writes into the labels of a graph besides names and shapes, which it takes as they are."""
@@ -133,7 +137,7 @@ def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool =
     """Draw the layers of `best.keras` as a graph: `plots/model.png`.
 
     Raises:
-        MissingProgramError: if Graphviz's `dot` is not installed, or not configured.
+        MissingProgramError: if Graphviz's `dot` is not installed, or not configured, or takes too long.
     """
     _require_dot()
     return _draw(open_model(run.best_model, "cpu", trust=trust), drawing, run.plots / f"model.{drawing.file_format}")
@@ -167,14 +171,25 @@ def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
     with network_explained(trained.path), atomic.replacing(path) as private:
         graph = keras.utils.model_to_dot(trained.model, show_layer_activations=True, **options)
         _leave_no_markup(graph)
-        try:
-            graph.write(str(private), format=drawing.file_format)
-        except AssertionError as error:  # pydot's way to say that dot failed
-            raise MissingProgramError(
-                f"Graphviz's dot cannot write {drawing.file_format.upper()}; if it is newly installed, configure it "
-                "with: dot -c. kerasrun summary lists the layers as text"
-            ) from error
+        _run_dot(graph.to_string(), private, drawing.file_format)
     return path
+
+
+def _run_dot(graph: str, file: Path, file_format: str) -> None:
+    """Have Graphviz draw a graph; not by pydot, which would wait for it without an end."""
+    command = ["dot", f"-T{file_format}", "-o", str(file)]
+    try:
+        done = subprocess.run(command, input=graph.encode(), capture_output=True, timeout=_SECONDS_OF_DOT, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise MissingProgramError(
+            f"Graphviz's dot did not draw the model within {_SECONDS_OF_DOT} s: it has very many connections. kerasrun "
+            "summary lists the layers as text"
+        ) from error
+    if done.returncode != 0:
+        raise MissingProgramError(
+            f"Graphviz's dot cannot write {file_format.upper()}; if it is newly installed, configure it "
+            "with: dot -c. kerasrun summary lists the layers as text"
+        )
 
 
 def _leave_no_markup(graph: Any) -> None:

@@ -26,6 +26,8 @@ _WITHOUT_CHECKSUM = 1
 logger = logging.getLogger("kerasrun")
 
 LATEST = "latest"
+_LONGEST_LATEST = 1000
+"""How many bytes it has at most where it is a file."""
 
 
 class _Entry:
@@ -253,7 +255,8 @@ def follow_latest(path: Path) -> Path:
             raise RunDirectoryError(f"{path} leads to another folder, {target}; name the run itself")
         return path.parent / target
     if path.is_file():
-        name = read_bytes(path).decode(errors="replace").strip()
+        with _readable(path):
+            name = read_bytes(path, _LONGEST_LATEST).decode(errors="replace").strip()
         if re.fullmatch(r"[^\x00/\\]+", name):
             return path.parent / name
         raise RunDirectoryError(f"{path} is damaged: it does not hold the name of a run; name the run instead")

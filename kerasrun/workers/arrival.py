@@ -379,8 +379,13 @@ class _Line:
             said = json_text.parse(bytes(self._said.partition(b"\n")[0]))
         except ValueError:
             return {}
-        is_of_job = isinstance(said, dict) and hmac.compare_digest(str(said.get("job", "")).encode(), _job().encode())
+        is_of_job = isinstance(said, dict) and _is_job(said.get("job", ""))
         return said if is_of_job else {}
+
+
+def _is_job(said: Any) -> bool:
+    own = _job().encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(str(said).encode("utf-8", "surrogatepass"), own)
 
 
 def _job() -> str:

@@ -74,6 +74,13 @@ def test_every_planted_fault_is_found_and_nothing_else(photos):
     }
 
 
+def test_pictures_of_which_all_are_blank_are_looked_at(tmp_path):
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("L", (9, 9)).save(tmp_path / name)
+    assert found(tmp_path)["blank"]
+
+
 def test_a_list_of_images_is_looked_at_although_some_are_not_there(photos, tmp_path):
     files = sorted(photos.glob("train/*/*.png"))
     (photos / "train" / "cat" / "copy.png").write_bytes(files[0].read_bytes())

@@ -4,13 +4,20 @@ import hashlib
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
 
 import kerasrun
 from kerasrun.commands.sweep import sweep as command
-from kerasrun.errors import ExperimentError, FailedRunsError, Interrupted, StorageError
+from kerasrun.errors import (
+    ExperimentError,
+    FailedRunsError,
+    Interrupted,
+    RunDirectoryError,
+    StorageError,
+)
 from kerasrun.experiment.load import load
 from kerasrun.experiment.search import check_values
 from kerasrun.many.group import Group
@@ -53,6 +60,14 @@ def test_a_value_that_the_experiment_refuses_is_told_with_its_place(tmp_path, ol
     message = refused(tmp_path, old, new)
     assert f"small.yaml:{place}: " in message
     assert told in message
+
+
+@pytest.mark.parametrize(("choices", "layers"), [(600, 1), (200, 80)])
+def test_more_values_than_can_be_tried_in_a_moment_are_refused_at_their_place(tmp_path, choices, layers):
+    section = f"{SECTION}stages: [{', '.join(['{epochs: 1}'] * layers)}]\n".replace("epochs: 2, ", "")
+    file = write_small(tmp_path, section.replace("[[4], [8, 8]]", str([[4]] * choices)))
+    with pytest.raises(ExperimentError, match=r"sweep\.parameters: \d+ choices and bounds; expected at most 500"):
+        check_values(load(file), file, ())
 
 
 def study_of(tmp_path, sampler="TPE", name="s"):
@@ -142,6 +157,27 @@ def test_an_interrupted_trial_is_the_first_to_go_on(tmp_path):
             work(planned(tmp_path, train))
     assert seen[0] == seen[1]
     assert seen[0][0] == "trial-0"
+
+
+@pytest.mark.parametrize("worker", ["../elsewhere", ""])
+def test_a_storage_names_no_other_folder_than_that_of_a_worker(tmp_path, worker):
+    plan = planned(tmp_path, None)
+    plan.study.begin(group=str(tmp_path), worker=worker)
+    with pytest.raises(StorageError, match="names a worker"):
+        work(plan)
+    assert not (tmp_path.parent / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", [".worker-1", "trial-0"])
+def test_a_sweep_writes_through_no_link_in_its_folder(tmp_path, name):
+    (tmp_path / "elsewhere").mkdir()
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / name).symlink_to(tmp_path / "elsewhere")
+    plan = replace(planned(tmp_path, None), group=Group(group))
+    with pytest.raises(RunDirectoryError, match="is a link"):
+        work(plan)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def sha256(path):

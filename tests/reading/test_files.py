@@ -62,6 +62,15 @@ def test_a_link_that_leads_back_up_is_not_followed(photos):
     assert len(image_files([photos])) == 3
 
 
+def test_a_glob_follows_no_links_that_lead_round(photos, monkeypatch):
+    for name in ("sub/again", "sub/more"):
+        (photos / name).symlink_to(photos / "sub")
+    assert image_files([f"{photos}/**/*.gif"]) == [photos / "sub/c.gif"]
+    assert image_files([f"{photos}/**/sub/**"]) == [photos / "sub/c.gif"]
+    monkeypatch.chdir(photos)
+    assert image_files(["**/*.gif"]) == [Path("sub/c.gif")]
+
+
 def test_every_image_extension_has_a_format_to_check_it_by():
     assert set(FORMATS) == IMAGE_SUFFIXES
 

@@ -3,6 +3,7 @@ import random
 import struct
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -289,6 +290,32 @@ def test_files_of_very_many_parts_are_refused_in_time(tmp_path, content):
     assert time.process_time() - began < 4
 
 
+@pytest.mark.parametrize("greatest", [15, 100, 4095])
+def test_binary_pgm_of_any_greatest_value_is_read(greatest):
+    """Pillow reads each of its pixels by itself."""
+    pixels = bytes(200 * 300 * (1 if greatest < 256 else 2))
+    assert not decode_image(b"P5 300 200 %d " % greatest + pixels, GREY).any()
+
+
+def test_threads_take_turns_with_large_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_LARGE", 10)
+    loading, at_once = [], []
+
+    def converted(image, mode):
+        loading.append(image)
+        time.sleep(0.05)
+        at_once.append(len(loading))
+        loading.pop()
+        return image
+
+    monkeypatch.setattr(images, "_converted", converted)
+    content = encoded(noise(6, 8, 3))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: images.read_image(content, "rgb"), range(8)))
+    assert at_once == [1] * 8
+    assert not images._of_one_thread.locked()
+
+
 def test_text_of_very_many_numbers_is_refused(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P2\n2000 2000\n9\n" + b"1 " * 4_000_000)
     with pytest.raises(UnreadableImageError, match=r"a\.pgm: is text of more than 2,097,152 numbers"):
@@ -300,7 +327,7 @@ def test_webp_is_refused_before_its_copies_fill_the_memory(tmp_path):
     place = content.index(b"VP8L") + 9  # behind the signature: width - 1 and height - 1, 14 bits each
     content[place : place + 4] = (8000 | 7999 << 14 | content[place + 3] & 0xF0 << 24).to_bytes(4, "little")
     (tmp_path / "a.webp").write_bytes(content)
-    with pytest.raises(UnreadableImageError, match=r"a\.webp: is larger than 64,000,000 pixels"):
+    with pytest.raises(UnreadableImageError, match=r"a\.webp: is larger than 50,000,000 pixels"):
         decode_image(tmp_path / "a.webp", RGB)
 
 

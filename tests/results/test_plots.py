@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import pydot
 import pytest
 
 from kerasrun import cli
@@ -47,12 +46,12 @@ def written(monkeypatch):
     """Graphviz's part, without Graphviz: the graphs that it was handed, as text."""
     graphs = []
 
-    def write(graph, file, format):
-        graphs.append(graph.to_string())
-        Path(file).write_text(f"<{format}>")
+    def draw(graph, file, file_format):
+        graphs.append(graph)
+        file.write_text(f"<{file_format}>")
 
     monkeypatch.setattr(plots.shutil, "which", lambda program: "dot")
-    monkeypatch.setattr(pydot.Dot, "write", write)
+    monkeypatch.setattr(plots, "_run_dot", draw)
     return graphs
 
 
@@ -97,6 +96,15 @@ def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(MissingProgramError, match=r"dot cannot write PNG.*dot -c"):
         plots.plot_model(run)
+
+
+def test_a_dot_that_does_not_end_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "dot").write_text("#!/bin/sh\nexec sleep 100\n")
+    (tmp_path / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(plots, "_SECONDS_OF_DOT", 0.1)
+    with pytest.raises(MissingProgramError, match=r"did not draw the model within 0\.1 s"):
+        plots._run_dot("digraph {}", tmp_path / "x.png", "png")
 
 
 def test_an_experiment_is_drawn_before_it_is_trained(monkeypatch, tmp_path, written):

@@ -107,3 +107,11 @@ def test_a_damaged_table_is_listed_as_damaged(run):
     (summary,) = list_runs(run.root.parent)
     assert summary.status == "damaged"
     assert "metrics.csv:2" in summary.problem
+
+
+def test_a_latest_that_cannot_be_read_is_named(tmp_path, run):
+    output = run.root.parent
+    (output / "latest").unlink()
+    (output / "latest").write_bytes(bytes(2000))
+    with pytest.raises(RunDirectoryError, match="latest cannot be read: it has more than 1,000 bytes"):
+        find_run(None, output)

@@ -278,8 +278,11 @@ def test_a_taken_port_is_refused():
 
 @pytest.mark.parametrize(
     "line",
-    [b"[" * 65_000, b"[" * 70_000, b'{"rank": 1}', b'{"rank": true, "addresses": []}', b'{"rank": 1, "addresses": 2}'],
-    ids=["nested", "long", "bare", "bool", "number"],
+    [
+        *(b"[" * 65_000, b"[" * 70_000, b'{"rank": 1}', b'{"rank": true, "addresses": []}'),
+        *(b'{"rank": 1, "addresses": 2}', b'{"job": "\\ud800"}'),
+    ],
+    ids=["nested", "long", "bare", "bool", "number", "half a character"],
 )
 def test_whatever_else_speaks_to_the_port_is_no_worker(leader, line):
     with connected(leader) as stranger:
