@@ -92,7 +92,7 @@ def selected(
     """
     conditions = parse(where) if where else []
     names = [one.name for one in conditions] + ([sort] if sort else [])
-    known = {run.name: values(run, names) for run in runs}
+    known = {run.name: values(run, names) for run in runs} if names or columns else {}
     _require((*names, *columns), known.values())
     kept = [run for run in runs if all(one.holds(known[run.name]) for one in conditions)]
     if sort is None:
@@ -137,8 +137,6 @@ def default_columns(runs: Sequence[RunSummary]) -> list[str]:
 
 def to_text(runs: Sequence[RunSummary], columns: Sequence[str] = ()) -> str:
     """Return a table of some columns, by default those that tell the runs apart."""
-    if not runs:
-        return "no runs here yet; start one with kerasrun train FILE"
     names = columns or default_columns(runs)
     header = [_short(name) for name in names]
     return plain.text_table(
