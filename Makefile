@@ -25,7 +25,7 @@ demo: $(VENV)/installed
 	@echo "runs. Change something: 'kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
 
 test-fast: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q -m "not tensorflow" --ignore tests/benchmarks

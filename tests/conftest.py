@@ -24,6 +24,11 @@ devices._compute_with_onednn()
 MEMORY = Path("/dev/shm")
 """The file system in memory that Linux has."""
 ENOUGH = 8 * 2**30
+LONG = (
+    *("torture/test_torture.py", "workers/test_training.py", "engine/test_sharded_steps.py", "training/test_links.py"),
+    *("test_configs.py", "docs/test_readme.py", "docs/test_tutorial.py", "training/test_exact_resume.py"),
+)
+"""Files that take a minute or so. They are begun first, so that at the end no process waits for another's long file."""
 
 
 def pytest_addoption(parser):
@@ -51,11 +56,12 @@ def pytest_unconfigure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave numbers of 16 bits out where oneDNN is told of an older processor than this one.
+    """Begin with long files, and leave numbers of 16 bits out where oneDNN is told of an older processor than this one.
 
     TensorFlow's matrix product asks the processor, not oneDNN, whether it has bfloat16 and float16, hands them
     to oneDNN, and ends in a segmentation fault.
     """
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
     here = environment(config.rootpath)["processor"]["instruction_sets"]
     if os.environ.get("ONEDNN_MAX_CPU_ISA") in ("SSE41", "AVX", "AVX2") and "avx512f" in here:
         for item in items:

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker
 
-_LONGEST = 500
-"""How many characters of a value every server takes."""
+_LONGEST, _MOST = 500, 100
+"""How many characters of a value every server takes, and how many parameters at once."""
 
 
 class MLflow(Tracker):
@@ -23,15 +23,17 @@ class MLflow(Tracker):
 
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:
         from mlflow import MlflowClient
+        from mlflow.entities import Param
 
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.runs / 'mlflow.db'}"
         self.client = MlflowClient(uri)
         self.id = kept["run_id"] if kept.get("tracking_uri") == uri else self._run(run)
         keep(run_id=self.id, tracking_uri=uri)
         there = self.client.get_run(self.id).data
-        for key, value in run.parameters.items():
-            if key not in there.params:  # MLflow changes none, so what a resume has changed stays as it was
-                self.client.log_param(self.id, key, str(value)[:_LONGEST])
+        # MLflow changes no parameter, so what a resume has changed stays as it was.
+        new = [Param(key, str(value)[:_LONGEST]) for key, value in run.parameters.items() if key not in there.params]
+        for first in range(0, len(new), _MOST):
+            self.client.log_batch(self.id, params=new[first : first + _MOST])
         self._tag({**run.tags, "group": run.group})
         self.client.update_run(self.id, status="RUNNING")
         key = "loss" if "loss" in there.metrics else next(iter(there.metrics), "loss")
@@ -64,6 +66,7 @@ class MLflow(Tracker):
         return str(new[0].info.run_id)
 
     def _tag(self, tags: Mapping[str, Any]) -> None:
-        for name, value in tags.items():
-            if value is not None:
-                self.client.set_tag(self.id, f"kerasrun.{name}", str(value)[:_LONGEST])
+        from mlflow.entities import RunTag
+
+        known = {f"kerasrun.{name}": str(value)[:_LONGEST] for name, value in tags.items() if value is not None}
+        self.client.log_batch(self.id, tags=[RunTag(name, text) for name, text in known.items()])

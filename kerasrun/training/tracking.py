@@ -111,7 +111,8 @@ def main(root: str, name: str) -> None:
         os.nice(5)  # training goes before
     run, over = RunDirectory(Path(root)), threading.Event()
     threading.Thread(target=_watch, args=[over], daemon=True).start()
-    with _alone(run, name) as folder:
+    folder = run.below(RunFile.TRACKING, name)
+    with _alone(folder):  # once the process of an earlier training has left it
         following = Following(run, name, folder)
         while not over.wait(_SECONDS_BETWEEN_LOOKS):
             following.catch_up()
@@ -128,9 +129,8 @@ def _watch(over: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def _alone(run: RunDirectory, name: str) -> Iterator[Path]:
-    """Yield the folder of a tracker in the run, once the process of an earlier training has left it."""
-    folder = run.below(RunFile.TRACKING, name)
+def _alone(folder: Path) -> Iterator[None]:
+    """Make a folder, wait until no other process has it, and have it while the block runs."""
     atomic.make_folders(folder)
     with contextlib.ExitStack() as held:
         while True:
@@ -139,7 +139,7 @@ def _alone(run: RunDirectory, name: str) -> Iterator[Path]:
                 break
             except RunBusyError:
                 time.sleep(0.2)
-        yield folder
+        yield
 
 
 class Following:
@@ -192,8 +192,9 @@ class Following:
         kept: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):  # there is none, or it is damaged
             kept = json_text.checked(dict[str, Any], read_bytes(self.file))
-        begun = kind()
-        self.last = begun.begin(tracked(self.run), kept, lambda **values: atomic.write_json(self.file, values))
+        begun, told = kind(), tracked(self.run)
+        with _alone(told.runs / ".tracking" / self.name):  # two at once would break a store that MLflow makes
+            self.last = begun.begin(told, kept, lambda **values: atomic.write_json(self.file, values))
         return begun
 
     @contextlib.contextmanager
