@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState
@@ -142,6 +143,21 @@ def test_an_interrupted_trial_is_the_first_to_go_on(tmp_path):
             work(planned(tmp_path, train))
     assert seen[0] == seen[1]
     assert seen[0][0] == "trial-0"
+
+
+def test_the_winner_is_trained_again_by_what_decided_its_best_epoch_and_not_by_how_many_trials_there_were(tmp_path):
+    overrides = []
+
+    def train(run, options):
+        overrides.extend(options["overrides"])
+        best = {"monitor": "val_accuracy", "value": 0.5, "epoch": 1}
+        directory.create(tmp_path, "trial", 0).update_run(status="finished", reason="", best=best)
+
+    plan = replace(planned(tmp_path, train, trials=1), overrides=("sweep.trials=1", "fit.epochs=3"))
+    work(plan)
+    assert overrides[0] == "fit.epochs=3"
+    assert set(plan.result().overrides) < set(overrides)
+    assert "checkpoint.monitor=val_accuracy" in plan.result().overrides
 
 
 def sha256(path):
