@@ -32,7 +32,7 @@ class Runs(list[RunSummary]):
     """Runs as records."""
 
     def to_pandas(self) -> Any:
-        """Return a `DataFrame` with what is known of each run, as columns of `kerasrun runs`.
+        """Return a `DataFrame` with what is known of each run, as columns of `kerasrun runs`; numbers as numbers.
 
         Raises:
             MissingProgramError: if pandas is not installed.
@@ -41,7 +41,10 @@ class Runs(list[RunSummary]):
             raise MissingProgramError("to_pandas needs pandas: pip install pandas")
         import pandas
 
-        return pandas.DataFrame([values(run) for run in self])
+        from kerasrun.text.yaml_text import read_scalar
+
+        rows = [{**values(run), **{key: read_scalar(text) for key, text in run.overrides.items()}} for run in self]
+        return pandas.DataFrame(rows)
 
 
 def list_runs(output: str | Path = Path("runs")) -> Runs:
