@@ -42,6 +42,7 @@ def pytest_configure(config):
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as nohup leaves it
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Here, since test modules copy the environment for processes that they start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of hundreds of processes compiles the package again
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="kerasrun-state-")
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         # A small training waits for the disk 48 times, so that its files outlive a power failure; a test's need not.

@@ -58,6 +58,8 @@ def _reached() -> Iterator[None]:
 
 
 def _one_line(text: object) -> str:
+    if isinstance(text, OSError) and text.filename:
+        text = f"{text.filename}: {text.strerror}"
     return " ".join(str(text).split())[:300]
 
 
@@ -205,12 +207,8 @@ def journal_in(folder: Path) -> BaseStorage:
         StorageError: if it is a pipe or a device, or cannot be read.
     """
     file = str(folder / "journal.log")
-    try:
+    with suppress(FileNotFoundError):  # it is made
         require_regular(Path(file))
-    except FileNotFoundError:  # it is made
-        pass
-    except OSError as error:
-        raise StorageError(f"{file}: {error.strerror}") from error
     return JournalStorage(JournalFileBackend(file, lock_obj=lock_of(file)))
 
 

@@ -7,9 +7,11 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 import kerasrun
+from kerasrun.engine.prepared import prepare, start_device
 from kerasrun.errors import DataError, ExperimentError, ModelError
-from kerasrun.experiment.load import parse
+from kerasrun.experiment.load import load, parse
 from kerasrun.runs import directory
+from kerasrun.training.train import build
 
 pytestmark = pytest.mark.tensorflow
 ROWS = np.random.default_rng(2).normal([1000, -500, 7], [3, 1, 0], (40, 3)).astype(np.float32)
@@ -145,10 +147,9 @@ def test_fractions_of_0_to_255_are_pixels_to_a_pretrained_network(scale, is_scal
     pixels = np.random.default_rng(4).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32) * np.float32(scale)
     np.savez(tmp_path / "a.npz", x_train=pixels, y_train=np.arange(8) % 2)
     file = tmp_path / "e.yaml"
-    file.write_text(
-        "data: {npz: {path: a.npz}}\nmodel: {MobileNet: {alpha: 0.25, weights: null, head: []}}\nfit: {epochs: 1}\n"
-    )
-    model = keras.models.load_model(kerasrun.train(file, output=tmp_path / "runs").last_model, compile=False)
+    file.write_text("data: {npz: {path: a.npz}}\nmodel: {MobileNet: {alpha: 0.25, weights: null, head: []}}\n")
+    prepared = prepare(load(file))
+    model = build(prepared, start_device(prepared.experiment)).model
     first = next(one for one in model.layers if type(one).__name__ == "Conv2D")
     found = np.asarray(keras.Model(model.input, first.input)(pixels))
     expected = keras.applications.mobilenet.preprocess_input(pixels.copy()) if is_scaled else pixels

@@ -190,8 +190,9 @@ def test_text_gaps_and_days_are_columns_as_in_a_text_file(opened, tmp_path):
 
 def test_values_that_the_file_has_once_are_once_in_memory(tmp_path):
     """60,000 rows of two texts with 100,000 characters each would be six gigabytes."""
-    texts = ["x" * 100_000 + end for end in "ab"]
-    path = write(tmp_path / "a.parquet", {"c": texts * 30_000, "x": list(range(60_000))})
+    arrow, texts = pytest.importorskip("pyarrow"), ["x" * 100_000 + end for end in "ab"]
+    column = arrow.DictionaryArray.from_arrays(np.arange(60_000) % 2, texts)  # as a column of texts is written
+    path = write(tmp_path / "a.parquet", {"c": column, "x": np.arange(60_000)}, store_schema=False)
     table = Parquet(train=path, label="c").table(path)
     ((_, block),) = table.blocks([0])
     found = table.texts(0, block, range(60_000))

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -30,12 +31,40 @@ callbacks:
   - CSVLogger: {filename: tables/log.csv}
   - ModelCheckpoint: {filepath: "models/{epoch:02d}.keras"}
 """
-NAMES = (
-    *("tensorboard", "tensorboard/train", "tensorboard/validation", "tables", "tables/log.csv", "models"),
-    *("models/03.keras", "log.txt", ".lock", "checkpoints", "run.json", "metrics.csv", "timings.csv", "best.keras"),
-    *("last.keras", "resolved.yaml", "evaluation", "evaluation/test.json", "plots", "exports", "an event file"),
-    *("a checkpoint", "a state"),
+COMMANDS = {
+    "resume": kerasrun.resume,
+    "evaluate": kerasrun.evaluate,
+    "plot": plot_curves,
+    "export": lambda run: kerasrun.export(run, "json"),
+}
+"""All that writes into a run."""
+NO_RESUME = ("evaluate", "plot", "export")
+STOP_A_RESUME = (
+    *("tensorboard", "tables", "models", "log.txt", ".lock", "checkpoints"),
+    *("tensorboard/train", "tensorboard/validation", "tables/log.csv", "models/03.keras", "an event file"),
 )
+REPLACED = ("run.json", "metrics.csv", "timings.csv", "best.keras", "last.keras")
+WRITERS = {"evaluation": "evaluate", "evaluation/test.json": "evaluate", "plots": "plot", "exports": "export"}
+"""What of these no resume writes."""
+ONLY_READ = ("resolved.yaml", "a checkpoint", "a state", "an event file")
+NAMES = {*STOP_A_RESUME, *REPLACED, *WRITERS, *ONLY_READ}
+CASES = (
+    # A name at which a command stops is alone, or the others would not be met.
+    *((("resume",), (name,)) for name in STOP_A_RESUME),
+    *(((command,), (name,)) for name, command in WRITERS.items()),
+    (("resume",), ("evaluation", "plots", "exports")),
+    (("evaluate",), ("plots", "exports")),
+    (("plot",), ("evaluation", "exports")),
+    (("export",), ("evaluation", "plots")),
+    # What is below a name of these two is in the next two.
+    (NO_RESUME, STOP_A_RESUME[:6]),
+    (tuple(COMMANDS), (*REPLACED, "resolved.yaml", "a checkpoint")),
+    (NO_RESUME, STOP_A_RESUME[6:10]),
+    (tuple(COMMANDS), ("a state",)),
+    (NO_RESUME, ("an event file",)),
+    (("resume", "plot", "export"), ("evaluation/test.json",)),
+)
+"""Commands, and the names that are links when they run."""
 
 
 @pytest.fixture(scope="module")
@@ -57,33 +86,14 @@ def tree(folder):
     ]
 
 
-def use(run):
-    """Do all that writes into a run; return what refused to."""
-    refusals = []
-    for command in (
-        lambda: kerasrun.resume(run),
-        lambda: kerasrun.evaluate(run),
-        lambda: plot_curves(run),
-        lambda: kerasrun.export(run, "json"),
-    ):
-        try:
-            command()
-        except RunDirectoryError as refusal:
-            refusals.append(str(refusal))
-    return "\n".join(refusals)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_behind_a_link_is_written_or_removed(cut, tmp_path, name, caplog):
-    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1", symlinks=True))
+def linked(run, name, outside):
+    """Move what has this name out of the run, and leave a link to it; return the link."""
     newest = checkpoints.newest(run).state_file
     place = {
         "an event file": next(run.root.glob("tensorboard/train/events*")),
         "a checkpoint": newest.parent,
         "a state": newest,
     }.get(name, run.root / name)
-    outside = tmp_path / "outside"
-    outside.mkdir()
     target = outside / place.name
     if place.exists():
         shutil.move(place, target)
@@ -95,12 +105,38 @@ def test_nothing_behind_a_link_is_written_or_removed(cut, tmp_path, name, caplog
         (target / "precious.txt").write_text("precious")
         (target / ".tmp-precious").write_text("precious")
     place.symlink_to(target)
+    return place
+
+
+def use(run, commands):
+    """Run them; return what refused to."""
+    refusals = []
+    for command in commands:
+        try:
+            COMMANDS[command](run)
+        except RunDirectoryError as refusal:
+            refusals.append(str(refusal))
+    return "\n".join(refusals)
+
+
+def test_every_command_meets_every_link():
+    tried = {(command, name) for commands, names in CASES for command in commands for name in names}
+    assert tried == set(itertools.product(COMMANDS, NAMES))
+
+
+@pytest.mark.parametrize(("commands", "names"), CASES)
+def test_nothing_behind_a_link_is_written_or_removed(cut, tmp_path, commands, names, caplog):
+    run = open_run(shutil.copytree(cut.root, tmp_path / "run-1", symlinks=True))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    places = {name: linked(run, name, outside) for name in names}
     before = tree(outside)
-    refused = use(run)
+    refused = use(run, commands)
     assert tree(outside) == before
-    only_read = ("resolved.yaml", "a checkpoint", "a state", "an event file")
-    if place.is_symlink() and name not in only_read:
-        assert f"{place} is a link" in refused + caplog.text
+    assert not (refused and len(names) > 1)
+    for name, place in places.items():
+        if place.is_symlink() and name not in ONLY_READ and WRITERS.get(name, "resume") in commands:
+            assert f"{place} is a link" in refused + caplog.text
 
 
 def test_no_record_names_files_elsewhere(cut, tmp_path):
@@ -146,26 +182,18 @@ def test_a_resume_leaves_notes_and_profiles_of_a_user_alone(cut, tmp_path):
     assert not later.exists()
 
 
-PIPES = (
-    "log.txt",
-    ".lock",
-    "best.keras",
-    "metrics.csv",
-    "checkpoints/a",
-    "tables/log.csv",
-    "models/02.keras",
-    "models/x",
-)
 WAITED_FOR = ("log.txt", ".lock", "tables/log.csv", "models/02.keras")
+REPLACED_PIPES = ("best.keras", "metrics.csv", "checkpoints/a", "models/x")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
-@pytest.mark.parametrize("name", PIPES)
-def test_a_pipe_in_place_of_a_file_is_refused_or_replaced_and_nobody_waits(cut, tmp_path, name):
+@pytest.mark.parametrize("names", [*((name,) for name in WAITED_FOR), REPLACED_PIPES])
+def test_a_pipe_in_place_of_a_file_is_refused_or_replaced_and_nobody_waits(cut, tmp_path, names):
     run = open_run(shutil.copytree(cut.root, tmp_path / "run-1"))
-    with contextlib.suppress(FileNotFoundError):
-        (run.root / name).unlink()
-    os.mkfifo(run.root / name)
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            (run.root / name).unlink()
+        os.mkfifo(run.root / name)
     told = r"cannot be written: .* is a pipe or a device"
-    with pytest.raises(RunDirectoryError, match=told) if name in WAITED_FOR else contextlib.nullcontext():
+    with pytest.raises(RunDirectoryError, match=told) if names != REPLACED_PIPES else contextlib.nullcontext():
         kerasrun.resume(run)
