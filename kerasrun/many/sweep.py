@@ -263,6 +263,11 @@ class _Worker:
             Interrupted: if a signal or its time ended it before.
         """
         before = run.read_run() if run.root.exists() and not removed_if_empty(run) else None
+        if before is not None and not set(_settings(values)) <= set(before["overrides"]):
+            raise UsageError(
+                f"{run} has other values than trial {number} has in the storage, so it is of another search: give "
+                "--storage as before, or another folder by -o"
+            )
         if before is None or before["status"] != "pruned":
             if before is not None:
                 self._check_threads(run, before["device"]["threads"]["intra_op"])

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 import kerasrun
 from kerasrun.commands.sweep import sweep as command
-from kerasrun.errors import ExperimentError, FailedRunsError, Interrupted, StorageError
+from kerasrun.errors import ExperimentError, FailedRunsError, Interrupted, StorageError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.experiment.search import check_values
 from kerasrun.many.group import Group
@@ -158,6 +158,13 @@ def test_the_winner_is_trained_again_by_what_decided_its_best_epoch_and_not_by_h
     assert overrides[0] == "fit.epochs=3"
     assert set(plan.result().overrides) < set(overrides)
     assert "checkpoint.monitor=val_accuracy" in plan.result().overrides
+
+
+def test_a_run_of_another_storage_is_not_taken_for_a_trial(tmp_path):
+    directory.create(tmp_path, "trial", 0).update_run(status="finished", overrides=["fit.batch_size=9"])
+    (tmp_path / "trial-0" / "checkpoints" / "00000001").mkdir(parents=True)
+    with pytest.raises(UsageError, match="trial-0 has other values than trial 0 has in the storage"):
+        work(planned(tmp_path, train=None))
 
 
 def sha256(path):
