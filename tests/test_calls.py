@@ -12,6 +12,7 @@ import pytest
 
 import kerasrun
 from kerasrun.errors import ExperimentError, MissingProgramError
+from kerasrun.runs import directory
 from kerasrun.training.stopping.signals import Stopped
 from tests.forked import run
 from tests.training.conftest import write_digits
@@ -62,7 +63,7 @@ def test_a_run_of_a_mapping_is_resumed_like_every_other(tmp_path, monkeypatch):
 
 
 def test_records_of_runs_become_a_data_frame_where_pandas_is_installed(tmp_path, monkeypatch):
-    run = kerasrun.runs.directory.create(tmp_path, "small")
+    run = directory.create(tmp_path, "small")
     run.update_run(
         status="finished", best={"monitor": "loss", "value": 0.5, "epoch": 1}, overrides=["fit.batch_size=2"]
     )
@@ -75,11 +76,11 @@ def test_records_of_runs_become_a_data_frame_where_pandas_is_installed(tmp_path,
     pandas.__spec__, pandas.DataFrame = importlib.machinery.ModuleSpec("pandas", None), list
     monkeypatch.setitem(sys.modules, "pandas", pandas)
     (row,) = found.to_pandas()
-    assert (row["run"], row["status"], row["loss"], row["fit.batch_size"]) == ("small-1", "finished", 0.5, "2")
+    assert (row["run"], row["status"], row["loss"], row["fit.batch_size"]) == ("small-1", "finished", 0.5, 2)
 
 
 def test_runs_are_listed_as_records(tmp_path):
-    run = kerasrun.runs.directory.create(tmp_path, "small")
+    run = directory.create(tmp_path, "small")
     run.update_run(status="finished", best={"monitor": "loss", "value": 0.5, "epoch": 1}, overrides=["seed=2"])
     (found,) = kerasrun.list_runs(str(tmp_path))
     assert (found.name, found.status, found.best_value, found.overrides) == ("small-1", "finished", 0.5, {"seed": "2"})
@@ -96,7 +97,7 @@ def test_an_interruption_is_one_line_in_a_notebook(monkeypatch):
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kerasrun.runs.directory, "open_run", interrupted)
+    monkeypatch.setattr(directory, "open_run", interrupted)
     with pytest.raises(KeyboardInterrupt) as error:
         kerasrun.open_run("run-1")
     assert isinstance(error.value, Stopped)

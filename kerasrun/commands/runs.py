@@ -39,12 +39,17 @@ def runs(
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how to print; give one of them")
     from kerasrun.results.runs_table import selected, to_csv, to_json, to_text
+    from kerasrun.runs.directory import group_names, where_else
     from kerasrun.runs.listing import list_runs
 
     every = list_runs(output)
     shown = [name.strip() for name in columns.split(",")] if columns else []
     found = selected(every, where, sort, reverse=reverse, columns=shown)
-    if every and not found and not (as_json or as_csv):
-        typer.echo(f"none of {len(every)} runs: {where}")
-        return
-    typer.echo((to_json if as_json else to_csv if as_csv else to_text)(found, shown))
+    if as_json or as_csv:
+        typer.echo((to_json if as_json else to_csv)(found, shown))
+    elif not found:
+        typer.echo(f"none of {len(every)} runs: {where}" if every else f"no runs here yet; {where_else(output)}")
+    else:
+        typer.echo(to_text(found, shown))
+        if group_names(output):
+            typer.echo(where_else(output), err=True)

@@ -87,6 +87,12 @@ class Plan:
     study: "Study"
     trust: bool
 
+    @property
+    def monitored(self) -> tuple[str, ...]:
+        """The overrides by which the best epoch of a run is that of a trial."""
+        sweep = self.study.sweep
+        return _settings({"checkpoint.monitor": sweep.monitor, "checkpoint.mode": sweep.mode} if sweep.monitor else {})
+
     def result(self) -> Result:
         """Return what was found so far."""
         from optuna.trial import TrialState
@@ -103,7 +109,7 @@ class Plan:
                 {name: states.count(state) for name, state in named.items()},
                 None if best is None else best.user_attrs["run"],
                 None if best is None else best.value,
-                () if best is None else _settings({key: best.params[key] for key in self.study.space}),
+                () if best is None else _settings({key: best.params[key] for key in self.study.space}) + self.monitored,
             )
 
     def draw(self) -> list[Path]:
@@ -200,9 +206,9 @@ class _Worker:
         self.study = planned.study
         self.group = planned.group
         self.place = place
-        self.settings = [WITHOUT, "fit.verbose=0"]
-        if (sweep := self.study.sweep).monitor:
-            self.settings += [f"checkpoint.monitor={flow_yaml(sweep.monitor)}", f"checkpoint.mode={sweep.mode}"]
+        # Of the search itself a trial knows nothing, so not how many others there were to be.
+        own = [one for one in planned.overrides if one.partition("=")[0].partition(".")[0] != "sweep"]
+        self.settings = [*own, WITHOUT, "fit.verbose=0", *planned.monitored]
 
     def goes_on(self) -> bool:
         """Go on with a trial that was left behind in this folder; return False where there is none."""
@@ -266,10 +272,15 @@ class _Worker:
         """
         atomic.require_files(run.root)
         before = run.read_run() if run.root.exists() and not removed_if_empty(run) else None
+        if before is not None and not set(_settings(values)) <= set(before["overrides"]):
+            raise UsageError(
+                f"{run} has other values than trial {number} has in the storage, so it is of another search: give "
+                "--storage as before, or another folder by -o"
+            )
         if before is None or before["status"] != "pruned":
             if before is not None:
                 self._check_threads(run, before["device"]["threads"]["intra_op"])
-            overrides = [*self.planned.overrides, *self.settings, *_settings(values)]
+            overrides = [*self.settings, *_settings(values)]
             watch = _Watch(self.study, number, self.planned.loaded.experiment)
             try:
                 with _quiet():

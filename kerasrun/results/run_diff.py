@@ -142,6 +142,8 @@ def diff(
         raise UsageError("expected two runs or more, each once")
     records = [recovery.read(run) for run in found]
     experiments = [_plain(record.resolved, run) for record, run in zip(records, found, strict=True)]
+    for experiment in experiments:
+        experiment.pop("name", None)  # as in `run.json`
     of_run = [{key: value for key, value in record.content.items() if key not in _OWN} for record in records]
     differences = [Difference("experiment", name, values) for name, values in _differences("", experiments)]
     for key in dict.fromkeys(key for one in of_run for key in one):

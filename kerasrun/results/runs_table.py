@@ -32,7 +32,7 @@ class Runs(list[RunSummary]):
     """Runs as records."""
 
     def to_pandas(self) -> Any:
-        """Return a `DataFrame` with what is known of each run, as columns of `kerasrun runs`.
+        """Return a `DataFrame` with what is known of each run, as columns of `kerasrun runs`; numbers as numbers.
 
         Raises:
             MissingProgramError: if pandas is not installed.
@@ -41,7 +41,10 @@ class Runs(list[RunSummary]):
             raise MissingProgramError("to_pandas needs pandas: pip install pandas")
         import pandas
 
-        return pandas.DataFrame([values(run) for run in self])
+        from kerasrun.text.yaml_text import read_scalar
+
+        rows = [{**values(run), **{key: read_scalar(text) for key, text in run.overrides.items()}} for run in self]
+        return pandas.DataFrame(rows)
 
 
 def list_runs(output: str | Path = Path("runs")) -> Runs:
@@ -92,7 +95,7 @@ def selected(
     """
     conditions = parse(where) if where else []
     names = [one.name for one in conditions] + ([sort] if sort else [])
-    known = {run.name: values(run, names) for run in runs}
+    known = {run.name: values(run, names) for run in runs} if names or columns else {}
     _require((*names, *columns), known.values())
     kept = [run for run in runs if all(one.holds(known[run.name]) for one in conditions)]
     if sort is None:
@@ -137,8 +140,6 @@ def default_columns(runs: Sequence[RunSummary]) -> list[str]:
 
 def to_text(runs: Sequence[RunSummary], columns: Sequence[str] = ()) -> str:
     """Return a table of some columns, by default those that tell the runs apart."""
-    if not runs:
-        return "no runs here yet; start one with kerasrun train FILE"
     names = columns or default_columns(runs)
     header = [_short(name) for name in names]
     return plain.text_table(

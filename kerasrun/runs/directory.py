@@ -16,10 +16,11 @@ from typing import Any
 
 from kerasrun.errors import DamagedFileError, ModelFileError, RunDirectoryError
 from kerasrun.regular_files import read_bytes
-from kerasrun.run_files import RunFile, can_name_runs
+from kerasrun.run_files import GROUP_FILE, RunFile, can_name_runs
 from kerasrun.runs import atomic
 from kerasrun.runs.records import RUN_FORMAT, RunRecord, run_record, sha256_of_fields
 from kerasrun.text import json_text
+from kerasrun.text.problems import listed
 
 _WITHOUT_CHECKSUM = 1
 """The first format, whose `run.json` had no checksum."""
@@ -323,9 +324,23 @@ def _foreign(root: Path) -> str:
 
 def _what_is_there(folder: Path, names: list[str]) -> str:
     if not names:
-        return f"{folder} holds no run yet, start one with kerasrun train FILE"
+        return f"{folder} holds no run yet; {where_else(folder)}"
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return f"{folder} holds {', '.join(names[:5])}{more}"
+
+
+def where_else(folder: Path) -> str:
+    """Return where else there are runs than in a folder itself: in its groups, or nowhere yet."""
+    groups = group_names(folder)
+    if not groups:
+        return "start one with kerasrun train FILE"
+    return f"groups of runs: {listed(groups, 'and')}; kerasrun runs -o {folder / groups[-1]}"
+
+
+def group_names(folder: Path) -> list[str]:
+    """Return the names of the groups in a folder, as `repeat` and `sweep` make them; empty where there is no folder."""
+    with _readable(folder):
+        return sorted((file.parent.name for file in folder.glob(f"*/{GROUP_FILE}")), key=in_natural_order)
 
 
 def run_names(folder: Path) -> list[str]:

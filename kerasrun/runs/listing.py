@@ -11,7 +11,7 @@ from typing import Literal
 from kerasrun.errors import NotFiniteError, RunDirectoryError
 from kerasrun.regular_files import read_bytes
 from kerasrun.runs import atomic, checkpoints
-from kerasrun.runs.directory import LATEST, RunDirectory, follow_latest, open_run, run_names
+from kerasrun.runs.directory import LATEST, RunDirectory, follow_latest, open_run, run_names, where_else
 from kerasrun.runs.lock import owner
 from kerasrun.runs.metrics import Cell, Table
 from kerasrun.runs.records import RunRecord, Seconds, Status
@@ -107,7 +107,7 @@ def _runs(output: Path) -> list[RunDirectory]:
 
 def _latest(output: Path) -> RunDirectory:
     if not run_names(output):
-        raise RunDirectoryError(f"no run in {output} yet; start one with kerasrun train FILE")
+        raise RunDirectoryError(f"no run in {output} yet; {where_else(output)}")
     latest = output / LATEST
     target = follow_latest(latest)
     if target == latest or not target.exists():

@@ -142,6 +142,16 @@ def test_runs_lists_nothing_where_there_is_nothing(tmp_path):
     assert json.loads(kerasrun("runs", "--json", cwd=tmp_path).stdout) == []
 
 
+def test_runs_names_the_groups_that_have_runs_of_their_own(tmp_path):
+    (tmp_path / "runs" / "iris-sweep-1").mkdir(parents=True)
+    (tmp_path / "runs" / "iris-sweep-1" / "group.json").touch()
+    told = "groups of runs: iris-sweep-1; kerasrun runs -o runs/iris-sweep-1"
+    assert kerasrun("runs", cwd=tmp_path).stdout == f"no runs here yet; {told}\n"
+    (tmp_path / "runs" / "iris-1").mkdir()
+    (tmp_path / "runs" / "iris-1" / "run.json").touch()
+    assert kerasrun("runs", cwd=tmp_path).stderr == f"{told}\n"
+
+
 def test_a_bug_is_exit_3_with_a_report_and_without_a_traceback(tmp_path):
     code = (
         "import kerasrun.runs.listing as listing\n"

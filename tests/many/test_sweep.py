@@ -17,6 +17,7 @@ from kerasrun.errors import (
     Interrupted,
     RunDirectoryError,
     StorageError,
+    UsageError,
 )
 from kerasrun.experiment.load import load
 from kerasrun.experiment.search import check_values
@@ -178,6 +179,28 @@ def test_a_sweep_writes_through_no_link_in_its_folder(tmp_path, name):
     with pytest.raises(RunDirectoryError, match="is a link"):
         work(plan)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_the_winner_is_trained_again_by_what_decided_its_best_epoch_and_not_by_how_many_trials_there_were(tmp_path):
+    overrides = []
+
+    def train(run, options):
+        overrides.extend(options["overrides"])
+        best = {"monitor": "val_accuracy", "value": 0.5, "epoch": 1}
+        directory.create(tmp_path, "trial", 0).update_run(status="finished", reason="", best=best)
+
+    plan = replace(planned(tmp_path, train, trials=1), overrides=("sweep.trials=1", "fit.epochs=3"))
+    work(plan)
+    assert overrides[0] == "fit.epochs=3"
+    assert set(plan.result().overrides) < set(overrides)
+    assert "checkpoint.monitor=val_accuracy" in plan.result().overrides
+
+
+def test_a_run_of_another_storage_is_not_taken_for_a_trial(tmp_path):
+    directory.create(tmp_path, "trial", 0).update_run(status="finished", overrides=["fit.batch_size=9"])
+    (tmp_path / "trial-0" / "checkpoints" / "00000001").mkdir(parents=True)
+    with pytest.raises(UsageError, match="trial-0 has other values than trial 0 has in the storage"):
+        work(planned(tmp_path, train=None))
 
 
 def sha256(path):

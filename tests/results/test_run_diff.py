@@ -70,7 +70,7 @@ def test_a_seed_an_override_a_file_of_data_and_a_version_are_named_and_nothing_e
 
 
 def test_of_equal_runs_it_says_that_nothing_differs(made):
-    first, second = made(bases={"1-base.yaml": "/here/base.yaml"}), made()
+    first, second = made("name=other", bases={"1-base.yaml": "/here/base.yaml"}), made()
     assert kerasrun.diff(first, second).to_text().startswith("nothing differs in experiment, data, code,")
 
 

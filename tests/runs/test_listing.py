@@ -32,6 +32,17 @@ def test_without_runs_it_says_how_to_begin(tmp_path):
                 find(output)
 
 
+def test_where_there_are_groups_alone_they_are_named(tmp_path):
+    for name in ("iris-repeat-2", "iris-repeat-10"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "group.json").touch()
+    with pytest.raises(
+        RunDirectoryError,
+        match=r"no run in .* yet; groups of runs: iris-repeat-2 and iris-repeat-10; kerasrun runs -o .*iris-repeat-10",
+    ):
+        newest_unfinished(tmp_path)
+
+
 def test_a_latest_that_leads_nowhere_names_the_runs_that_are_there(tmp_path):
     for name in ("lenet", "mlp"):
         create(tmp_path, name)
