@@ -54,11 +54,11 @@ def test_very_many_problems_take_time_in_proportion_and_few_are_told(what):
 
 
 def test_inputs_of_layers_that_are_not_there_take_time_in_proportion():
-    layers = ", ".join(f"{{Dense: {{units: 1, name: a{i}, inputs: [b{i}]}}}}" for i in range(5000))
+    layers = ", ".join(f"{{Dense: {{units: 1, name: a{i}, inputs: [b{i}]}}}}" for i in range(1900))
     begin = time.process_time()
     text = told(f"data: {{npz: {{path: a.npz}}}}\nmodel: {{layers: [{layers}]}}\n")
-    assert time.process_time() - begin < 10
-    assert text.endswith("and 4,980 more: 5,000 problems")
+    assert time.process_time() - begin < 4
+    assert text.endswith("and 1,880 more: 1,900 problems")
     assert len(text) < 50_000
 
 

@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kerasrun.components import Component
 from kerasrun.errors import KerasrunError, StorageError, is_full_memory
@@ -280,9 +280,24 @@ def open_storage(url: str) -> BaseStorage:
                 raise StorageError(f"--storage {url}: expected grpc://HOST:PORT")
             with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
                 return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
-        return optuna.storages.get_storage(url)
+        return _database(url)
     except (ImportError, ValueError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise StorageError(f"--storage {url}: {_one_line(error)}") from error
+
+
+def _database(url: str, times: int = 3) -> BaseStorage:
+    """Open a database, and make Optuna's tables where it has none.
+
+    Where another machine makes them in this very moment, one of the two is refused and opens them as they are: at most
+    once for the tables and once for what Alembic notes of them.
+    """
+    try:
+        return optuna.storages.get_storage(url)
+    except DBAPIError as error:
+        makes = (error.statement or "").split()[:1] in (["CREATE"], ["INSERT"])
+        if not makes or times == 1:
+            raise
+    return _database(url, times - 1)
 
 
 def sampler_and_pruner(loaded: Loaded) -> tuple[Callable[[int], Any], Any]:
