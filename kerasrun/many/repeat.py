@@ -35,6 +35,7 @@ from kerasrun.workers.cluster import place_here
 logger = logging.getLogger("kerasrun")
 
 SUMMARY, OUT_OF_FOLD = "summary.json", "out_of_fold.csv"
+_MOST_RUNS = 100_000
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def repeat(
         raise UsageError("repeat trains in one process, but TF_CONFIG names several: leave it out")
     begin = load(file, overrides).experiment.seed
     chosen = [begin] if seeds is None else range(begin, begin + seeds) if isinstance(seeds, int) else seeds
+    if len(chosen) * (folds or 1) > _MOST_RUNS:
+        raise UsageError(f"repeat: {len(chosen) * (folds or 1):,} runs; expected at most {_MOST_RUNS:,} in a folder")
     members = [member for seed in dict.fromkeys(chosen) for member in _members_of(seed, folds)]
     if not members or (seeds is None and folds is None):
         raise UsageError("repeat needs seeds or folds: --seeds 5, --seeds 1,2,7 or --folds 5")

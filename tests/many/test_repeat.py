@@ -28,6 +28,8 @@ def test_mistakes_are_told_before_there_is_a_folder(tmp_path):
     file = write_small(tmp_path, "fit: {epochs: 1}")
     with pytest.raises(UsageError, match="needs seeds or folds"):
         repeat(file, output=tmp_path / "runs")
+    with pytest.raises(UsageError, match=r"5,000,000,000 runs; expected at most 100,000"):
+        repeat(file, seeds=10**9, folds=5, output=tmp_path / "runs")
     with pytest.raises(ExperimentError, match=r"fit\.batch_size"):
         repeat(file, seeds=2, overrides=["fit.batch_size=0"], output=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
