@@ -39,7 +39,7 @@ def runs(
     if as_json and as_csv:
         raise UsageError("--json and --csv both say how to print; give one of them")
     from kerasrun.results.runs_table import selected, to_csv, to_json, to_text
-    from kerasrun.runs.directory import group_names, where_else
+    from kerasrun.runs.directory import groups_in, where_else
     from kerasrun.runs.listing import list_runs
 
     every = list_runs(output)
@@ -51,5 +51,5 @@ def runs(
         typer.echo(f"none of {len(every)} runs: {where}" if every else f"no runs here yet; {where_else(output)}")
     else:
         typer.echo(to_text(found, shown))
-        if group_names(output):
-            typer.echo(where_else(output), err=True)
+        if groups := groups_in(output):
+            typer.echo(groups, err=True)

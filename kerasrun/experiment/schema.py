@@ -220,7 +220,7 @@ class Experiment(Section):
     cache: Cache = Cache()
     """What is kept in memory."""
     track: Annotated[tuple[TrackerName, ...], ONE_OR_SEVERAL] = ()
-    """What is told of each epoch beside `metrics.csv`; docs/tracking.md says where, and what it needs."""
+    """The trackers that receive each row of `metrics.csv`; docs/tracking.md says where, and what each needs."""
     time_limit: Duration | None = None
     """How long one `train` or `resume` may take: training ends in time, the run is `paused`, and `resume` goes on."""
     device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"

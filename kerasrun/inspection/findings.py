@@ -105,9 +105,9 @@ def _alike(examples: Examples, is_copy: NDArray[np.bool_]) -> list[list[int]]:
     if looks is None:
         return []
     places = np.flatnonzero(~is_copy & ~examples.is_blank)
-    hashes, groups = examples.hashes[places], _Groups(len(examples))
     if not len(places):
         return []
+    hashes, groups = examples.hashes[places], _Groups(len(examples))
     for band in range(_BANDS):
         byte = (hashes >> np.uint64(8 * band)) & np.uint64(0xFF)
         order = np.argsort(byte, kind="stable")

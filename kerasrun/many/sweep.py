@@ -116,9 +116,11 @@ class Plan:
         """Draw what was found so far, in `plots` of the sweep's folder."""
         from kerasrun.many.pictures import draw
 
-        atomic.require_files(self.group.root / "plots")
-        monitor = self.study.sweep.monitor or self.loaded.experiment.checkpoint.monitor or "loss"
-        return draw(self.study, monitor, self.group.root / "plots")
+        folder = self.group.root / "plots"
+        atomic.require_files(folder)
+        # Without a name it is the loss, of validation where the data have one.
+        monitor = self.study.sweep.monitor or self.loaded.experiment.checkpoint.monitor or "monitored loss"
+        return draw(self.study, monitor, folder)
 
 
 def plan(

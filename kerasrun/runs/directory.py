@@ -331,16 +331,14 @@ def _what_is_there(folder: Path, names: list[str]) -> str:
 
 def where_else(folder: Path) -> str:
     """Return where else there are runs than in a folder itself: in its groups, or nowhere yet."""
-    groups = group_names(folder)
-    if not groups:
-        return "start one with kerasrun train FILE"
-    return f"groups of runs: {listed(groups, 'and')}; kerasrun runs -o {folder / groups[-1]}"
+    return groups_in(folder) or "start one with kerasrun train FILE"
 
 
-def group_names(folder: Path) -> list[str]:
-    """Return the names of the groups in a folder, as `repeat` and `sweep` make them; empty where there is no folder."""
+def groups_in(folder: Path) -> str | None:
+    """Return a sentence with the groups in a folder, as `repeat` and `sweep` make them; None where there are none."""
     with _readable(folder):
-        return sorted((file.parent.name for file in folder.glob(f"*/{GROUP_FILE}")), key=in_natural_order)
+        groups = sorted((file.parent.name for file in folder.glob(f"*/{GROUP_FILE}")), key=in_natural_order)
+    return f"groups of runs: {listed(groups, 'and')}; kerasrun runs -o {folder / groups[-1]}" if groups else None
 
 
 def run_names(folder: Path) -> list[str]:
