@@ -151,6 +151,7 @@ except SystemExit:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
     ).stderr.split()
     heavy = {"typer", "pydantic", "yaml", "numpy", "h5py", "tensorflow", "keras", "PIL", "matplotlib", "rich"}
+    heavy |= {"kerasrun.runs.environment", "kerasrun.workers.cluster", "kerasrun.workers.group"}
     families = ["sources", "models", "exports", "tasks", *(["commands"] if arguments != ["--help"] else [])]
     of_families = {f"kerasrun.{family}.{name}" for family in families for name in members([PACKAGE / family])}
     assert (heavy | of_families) & set(done) == loaded

@@ -3,20 +3,18 @@
 import itertools
 import os
 import re
-import secrets
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kerasrun.errors import UsageError, WorkersError
-from kerasrun.runs.environment import STARTED_AS
-from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, free_addresses, from_slurm, place_here
-from kerasrun.workers.group import SECONDS_TO_MOVE, Timeouts
-from kerasrun.workers.worker import gpu_of
+from kerasrun.workers.timeouts import SECONDS_TO_COME, SECONDS_TO_MOVE, Timeouts
+
+if TYPE_CHECKING:  # the help imports this module, too
+    from kerasrun.workers.cluster import Place
 
 Workers = Annotated[
     str | None,
@@ -89,8 +87,14 @@ def begin_workers(
         return
     if 0 < len(devices) < count:
         raise UsageError(f"--workers {count}: each has a GPU, and the experiment names only {len(devices)}: set device")
+    import secrets
+    import shlex
+
+    from kerasrun.runs.environment import STARTED_AS
     from kerasrun.workers import parent
     from kerasrun.workers.arrival import JOB
+    from kerasrun.workers.cluster import free_addresses
+    from kerasrun.workers.worker import gpu_of
 
     job = os.environ.get(JOB) or secrets.token_hex(16)
     arguments = _without_workers(sys.argv[1:])
@@ -134,6 +138,11 @@ def workers_to_begin(workers: str | None, shards: int = 0) -> int:
     if workers is None:
         return 1
     if workers == "slurm":
+        import shlex
+
+        from kerasrun.runs.environment import STARTED_AS
+        from kerasrun.workers.cluster import from_slurm
+
         os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_AS: shlex.join(sys.argv)})
         return 1
     if not re.fullmatch("[1-9][0-9]{0,5}", workers):
@@ -174,8 +183,11 @@ def named_gpus(file: Path, changes: Sequence[str], *, is_needed: bool, alone: bo
     return device if isinstance(device, tuple) else ()
 
 
-def place_of_worker() -> Place:
+def place_of_worker() -> "Place":
     """Return which of several processes this one is that `--workers` has begun, or srun; it may be the only one."""
+    from kerasrun.runs.environment import STARTED_AS
+    from kerasrun.workers.cluster import ONE_PROCESS, place_here
+
     return place_here() if os.environ.get(STARTED_AS) else ONE_PROCESS
 
 

@@ -7,7 +7,7 @@ import typer
 
 from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust
 from kerasrun.commands._workers import StartTimeout, Workers, begin_workers, named_gpus
-from kerasrun.workers.cluster import SECONDS_TO_COME
+from kerasrun.workers.timeouts import SECONDS_TO_COME
 
 GROUP, ORDER = "Train it", 65
 

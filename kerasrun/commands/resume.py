@@ -16,9 +16,7 @@ from kerasrun.commands._workers import (
     named_gpus,
     workers_to_begin,
 )
-from kerasrun.workers.arrival import failure_told
-from kerasrun.workers.cluster import SECONDS_TO_COME, place_here
-from kerasrun.workers.group import SECONDS_TO_MOVE
+from kerasrun.workers.timeouts import SECONDS_TO_COME, SECONDS_TO_MOVE
 
 GROUP, ORDER = "Train it", 50
 
@@ -48,6 +46,8 @@ def resume(
     """
     from kerasrun.runs.listing import find_run, newest_unfinished
     from kerasrun.training.train import resume as resume_training
+    from kerasrun.workers.arrival import failure_told
+    from kerasrun.workers.cluster import place_here
 
     if workers == "slurm":
         workers_to_begin(workers)

@@ -20,8 +20,7 @@ from kerasrun.commands._workers import (
 )
 from kerasrun.errors import UsageError
 from kerasrun.stderr import say_before_waiting
-from kerasrun.workers.cluster import SECONDS_TO_COME
-from kerasrun.workers.group import SECONDS_TO_MOVE
+from kerasrun.workers.timeouts import SECONDS_TO_COME, SECONDS_TO_MOVE
 
 if TYPE_CHECKING:
     from kerasrun.training.resuming.branching import Branch

@@ -29,8 +29,9 @@ from kerasrun.stderr import plain
 from kerasrun.training.description import same_in_all, same_machine
 from kerasrun.training.stopping import signals
 from kerasrun.training.train import build
-from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
+from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
 from kerasrun.workers.network import LARGE, SMALL, Network, sum_seconds
+from kerasrun.workers.timeouts import SECONDS_TO_COME
 
 logger = logging.getLogger("kerasrun")
 

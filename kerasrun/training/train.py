@@ -47,7 +47,8 @@ from kerasrun.training.stopping.time_limit import Paused, TimeLimit
 from kerasrun.training.tracking import Tracking, require_packages
 from kerasrun.workers import channel
 from kerasrun.workers.arrival import failure_told, run_of_leader
-from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME, Place, place_here
+from kerasrun.workers.cluster import ONE_PROCESS, Place, place_here
+from kerasrun.workers.timeouts import SECONDS_TO_COME
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import TrainingLoop, Watch

@@ -37,7 +37,8 @@ from kerasrun.training.train import build, leads
 from kerasrun.training.verification import ALONE, ERROR, EXPERIMENT, METRICS, SETTINGS
 from kerasrun.workers import channel
 from kerasrun.workers.cluster import ONE_PROCESS, free_addresses, place_here
-from kerasrun.workers.group import Group, Timeouts
+from kerasrun.workers.group import Group
+from kerasrun.workers.timeouts import Timeouts
 from kerasrun.workers.worker import gpu_of
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import Any
 
 from kerasrun.errors import WorkersError
 from kerasrun.text.problems import shown
+from kerasrun.workers.timeouts import SECONDS_TO_COME
 
 ADDRESS = re.compile(
     r"(?P<host>\[[^\[\]\s]+\]|[^\[\]\s:/]+):(?P<port>[0-9]{1,9})"
@@ -35,9 +36,6 @@ PORTS_OF_A_JOB = 64
 LOOPBACK = "127.0.0.1"
 MOST_PROCESSES = 2**16
 """More are a mistake: "n[0-999999999]" would fill the memory before anything shows it."""
-SECONDS_TO_COME = 300
-"""How long to wait for a process: machines fetch images of containers, and read their data, some minutes faster or
-slower."""
 
 BLOCKS = "start the tasks by `srun --distribution=block`"
 

@@ -24,36 +24,15 @@ from types import TracebackType
 
 from kerasrun.errors import LostWorkerError
 from kerasrun.workers.child_processes import SIGNALS, exit_code
-from kerasrun.workers.cluster import SECONDS_TO_COME, Place
+from kerasrun.workers.cluster import Place
+from kerasrun.workers.timeouts import Timeouts
 from kerasrun.workers.worker import BLOCK, Worker
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LONGEST_LOOK = 1.0
 """Seconds that count between two looks: while this process itself was stopped (Ctrl-Z), nobody could be heard."""
-SECONDS_TO_MOVE = 600
 WAITS_FOR_NOBODY = ("starting", "saving")
 """The phases of rank 0 in which it may take any time."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """How many seconds to wait."""
-
-    start: float = SECONDS_TO_COME
-    """For a worker's first message."""
-    joining: float = 65.0
-    """For a sign of life before training: TensorFlow keeps Python still while it is imported, and up to 60 s while it
-    joins the others, on a busy machine."""
-    stall: float = 19.0
-    """For a sign of life of a worker that has spoken before, of which there is one each second: told within 20 s."""
-    suspicion: float = 5.0
-    """The same, once another worker has ended with a `LostWorkerError`."""
-    collective: float = SECONDS_TO_MOVE
-    """For any of them to do a step, while they train, or a batch, while they compute something else together."""
-    cause: float = 10.0
-    """For the reason why a worker ended with a `LostWorkerError`, or for rank 0 to fail as another one has."""
-    ending: float = 20.0
-    """For the others to end after rank 0 has, or for rank 0 after another one was stopped before training."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from kerasrun import stderr
 from kerasrun.errors import KerasrunError
 from kerasrun.workers.child_processes import SIGNALS, exit_code
-from kerasrun.workers.group import Group, Timeouts
+from kerasrun.workers.group import Group
+from kerasrun.workers.timeouts import Timeouts
 from kerasrun.workers.worker import Worker
 
 logger = logging.getLogger("kerasrun")

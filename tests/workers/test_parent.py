@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kerasrun.workers.group import Timeouts
 from kerasrun.workers.parent import run
+from kerasrun.workers.timeouts import Timeouts
 
 HOST = socket.gethostname()
 # What every script may use; `forever` is a worker that waits in a collective, deaf to everything but SIGKILL.

@@ -14,7 +14,8 @@ from kerasrun.runs.lock import lock
 from kerasrun.training import train
 from kerasrun.training.resuming import same_experiment
 from kerasrun.training.resuming.branching import Branch
-from kerasrun.workers.cluster import ONE_PROCESS, SECONDS_TO_COME
+from kerasrun.workers.cluster import ONE_PROCESS
+from kerasrun.workers.timeouts import SECONDS_TO_COME
 
 EXPERIMENT = "data: {npz: {path: a.npz}}\nmodel: {MLP: {units: [8]}}\nfit: {epochs: 2, validation_split: 0.5}\n"
 
