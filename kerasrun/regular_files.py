@@ -27,28 +27,35 @@ _KINDS = {
 def open_regular(path: Path) -> io.BufferedReader:
     """Open a file to read its bytes; the OSError of another kind of file says what it is."""
     require_regular(path)
-    file = path.open("rb")
-    if os.fstat(file.fileno()).st_size == 0:
-        try:
-            _require_no_stream(file.fileno(), path)
-        except OSError:
-            file.close()
-            raise
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
+    try:
+        _require_kind(os.fstat(file.fileno()).st_mode, path)  # it may have been replaced since
+        _require_no_stream(file.fileno(), path)
+    except OSError:
+        file.close()
+        raise
     return file
 
 
 def require_regular(path: Path) -> None:
     """Raise an OSError that says what is there if it is neither a regular file nor a folder."""
-    kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    _require_kind(path.stat().st_mode, path)
+
+
+def _require_kind(mode: int, path: Path) -> None:
+    kind = _KINDS.get(stat.S_IFMT(mode))
     if kind:
         raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no named pipes under names of files
+
+
 def _require_no_stream(descriptor: int, path: Path) -> None:
     """Refuse what is a file by its kind, but would be waited for, such as /proc/kmsg."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.fstat(descriptor).st_size > 0:
         return
-    os.set_blocking(descriptor, False)
     try:
         os.pread(descriptor, 1, 0)
     except BlockingIOError:

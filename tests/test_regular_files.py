@@ -277,7 +277,7 @@ def test_nothing_else_opens_files_for_reading():
     allowed = {one for one in found for ours in OURS if f"{one[0]}: {one[1]}".startswith(ours)}
     assert allowed
     doors = {
-        ("regular_files.py", "path.open"),
+        ("regular_files.py", "open"),
         ("cli.py", "open"),  # a descriptor
         ("sources/npy.py", "np.load"),  # a map, after `first_bytes`
         ("reading/hdf5.py", "h5py.File"),  # after `require_regular`
@@ -323,3 +323,16 @@ def test_a_stream_of_the_system_is_no_file(tmp_path, monkeypatch):
         regular_files.open_regular(tmp_path / "a")
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none elsewhere")
+def test_a_file_that_a_pipe_replaces_while_it_is_opened_is_not_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+
+    def replace(path):
+        path.unlink()
+        os.mkfifo(path)
+
+    monkeypatch.setattr(regular_files, "require_regular", replace)
+    with pytest.raises(OSError, match="it is a named pipe, not a file"):
+        regular_files.open_regular(tmp_path / "a")

@@ -35,6 +35,8 @@ class FailingDisk:
         def operation(*arguments, **options):
             if name == "close" and stat.S_ISDIR(os.fstat(arguments[0]).st_mode):
                 return real(*arguments)  # closing a folder does not fail, and `shutil.rmtree` would close it twice
+            if name == "open" and arguments[1] == os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK:
+                return real(*arguments, **options)  # that of `open_regular`, to read
             self.calls.append(name)
             if len(self.calls) - 1 != self.fail_at:
                 return real(*arguments, **options)

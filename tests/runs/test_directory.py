@@ -156,10 +156,10 @@ def test_a_resolved_experiment_whose_writing_was_cut_short_is_the_old_one_or_the
 
 
 def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(run, monkeypatch):
-    def refuse(path, mode):
+    def refuse(path, flags):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(RunDirectoryError, match=r"run.json cannot be read: Permission denied") as caught:
         run.read_run()
     assert not isinstance(caught.value, DamagedFileError)
