@@ -98,11 +98,12 @@ def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
         plots.plot_model(run)
 
 
-def test_a_dot_that_does_not_end_is_not_waited_for(tmp_path, monkeypatch):
-    (tmp_path / "dot").write_text("#!/bin/sh\nexec sleep 100\n")
+@pytest.mark.parametrize(("limit", "waits"), [("_SECONDS_OF_LAYOUT", "-Tdot"), ("_SECONDS_OF_DRAWING", "-Knop2")])
+def test_a_dot_that_does_not_end_is_not_waited_for(limit, waits, tmp_path, monkeypatch):
+    (tmp_path / "dot").write_text(f"#!/bin/sh\n[ $1 != {waits} ] || exec sleep 100\nexec cat\n")
     (tmp_path / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(plots, "_SECONDS_OF_DOT", 0.1)
+    monkeypatch.setattr(plots, limit, 0.1)
     with pytest.raises(MissingProgramError, match=r"did not draw the model within 0\.1 s"):
         plots._run_dot("digraph {}", tmp_path / "x.png", "png")
 
