@@ -5,7 +5,7 @@ A time is `90` (seconds), `45s`, `90m`, `3h`, `2h30m` or `1d`. Memory is `0.25` 
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -60,3 +60,16 @@ def _bytes_or_share(value: Any) -> Any:
 
 Memory = Annotated[float, BeforeValidator(_bytes_or_share), Field(ge=0, allow_inf_nan=False)]
 """A share of what is free, up to 1; else bytes."""
+
+
+def _bytes_on_disk(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == "auto" or (is_number and (value == 0 or (value > 1 and float(value).is_integer()))):
+        return value
+    if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
+        raise ValueError("expected auto, 0, or an amount such as 500MB, 50GB or 1.5TiB")
+    return _bytes_or_share(value)
+
+
+Disk = Annotated[Literal["auto"] | Annotated[float, Field(ge=0, allow_inf_nan=False)], BeforeValidator(_bytes_on_disk)]
+"""Bytes, or `auto`."""
