@@ -24,6 +24,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,8 @@ _HEADER = 4096
 """Bytes before the first slot: what `kerasrun cache` tells of the file."""
 _END = struct.Struct("<32siii")
 """Behind the pixels: sha256 of the image file; width and height in it; EXIF orientation, 0 if it has no EXIF data."""
-_SUM = struct.Struct("<I")
+_SUM = struct.Struct("<QI")
+"""Checksums of the pixels, eight bytes each, and of all else."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -80,7 +82,7 @@ class DiskCache:
             size = os.preadv(self._descriptor, [into.data, end], _HEADER + place * self._slot)
         except OSError:
             return None
-        if size != self._slot or not end.startswith(digest) or _SUM.unpack_from(end, _END.size) != (_sum(into, end),):
+        if size != self._slot or not end.startswith(digest) or end[_END.size :] != _sum(into, end):
             return None
         return Stored(*_END.unpack_from(end)[1:])
 
@@ -91,9 +93,7 @@ class DiskCache:
         image = np.ascontiguousarray(image)
         end = _END.pack(digest, *stored)
         try:
-            size = os.pwritev(
-                self._descriptor, [image.data, end, _SUM.pack(_sum(image, end))], _HEADER + place * self._slot
-            )
+            size = os.pwritev(self._descriptor, [image.data, end, _sum(image, end)], _HEADER + place * self._slot)
             if size != self._slot:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
@@ -171,8 +171,23 @@ def entries(folder: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: -entry.seconds)
 
 
-def _sum(image: NDArray[np.uint8], end: bytes | bytearray) -> int:
-    return zlib.crc32(image.data, zlib.crc32(end[: _END.size]))
+def _sum(image: NDArray[np.uint8], end: bytes | bytearray) -> bytes:
+    flat = image.reshape(-1)
+    whole = flat.size - flat.size % 8
+    words = flat[:whole].view(np.uint64)
+    # A third of the time of crc32, which would be most of the time of reading; and twice its bits.
+    return _SUM.pack(
+        int(np.dot(words, _factors(len(words)))), zlib.crc32(flat[whole:].data, zlib.crc32(end[: _END.size]))
+    )
+
+
+@cache
+def _factors(count: int) -> NDArray[np.uint64]:
+    """Return odd factors without a pattern, of splitmix64: any change of one word changes the sum."""
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31)) | np.uint64(1)
 
 
 def _key(paths: Sequence[Path], image_format: ImageFormat) -> str:

@@ -134,17 +134,20 @@ class ImageFiles:
             return self._images[places]
         images = np.empty((len(places), *self.image_format.shape), np.uint8)
 
-        def put(row: int) -> None:
-            place = int(places[row])
-            if not (self._is_checked[place] and self._copied(place, images[row])):
-                images[row] = self._decoded(place)
+        # To hand over a copy to another thread takes longer than to make it.
+        missing = [row for row, place in enumerate(places.tolist()) if not self._copied(place, images[row])]
 
-        for _ in in_threads(put, len(places)):
+        def put(number: int) -> None:
+            images[missing[number]] = self._decoded(int(places[missing[number]]))
+
+        for _ in in_threads(put, len(missing)):
             pass
         return images
 
     def _copied(self, place: int, target: NDArray[np.uint8]) -> bool:
-        """Copy an image whose file was read, and return true, if it is kept anywhere."""
+        """Copy an image and return true, if its file was read and it is kept anywhere."""
+        if not self._is_checked[place]:
+            return False
         if self.is_kept:
             target[...] = self._images[place]
             return True

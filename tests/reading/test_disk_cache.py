@@ -144,6 +144,25 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 3), (5, 7)])
+def test_every_byte_of_a_slot_counts(photos, size):
+    """Also where the pixels are no whole number of words."""
+    image_format = ImageFormat(*size, "rgb")
+    files = opened(photos, image_format=image_format)
+    expected = files.take(EVERY)
+    slot = disk_cache.slot_bytes(3 * size[0] * size[1])
+    image = np.empty_like(expected[0])
+    with files.disk.path.open("r+b") as file:
+        for at in range(slot):
+            file.seek(4096 + at)
+            byte = file.read(1)[0]
+            overwritten(files.disk.path, 4096 + at, bytes([byte ^ 128]))
+            assert files.disk.read(0, files.digests[0].tobytes(), image) is None
+            overwritten(files.disk.path, 4096 + at, bytes([byte]))
+    assert files.disk.read(0, files.digests[0].tobytes(), image) is not None
+    np.testing.assert_array_equal(image, expected[0])
+
+
 @pytest.mark.parametrize("when", ["before it is opened", "while it is used"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_gives_no_wrong_bytes(photos, damage, when):
