@@ -18,7 +18,7 @@ from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.disk_cache import Stored, open_disk_cache
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import as_array, changed, fit, large_in_turn, orientation_of, read_bytes, read_image
-from kerasrun.reading.inputs import in_threads, usable_cores
+from kerasrun.reading.inputs import aligned, in_threads, usable_cores
 from kerasrun.reading.memory import fills, memory_budget
 
 
@@ -132,7 +132,7 @@ class ImageFiles:
         """
         if self.is_kept and self._is_checked[places].all():
             return self._images[places]
-        images = np.empty((len(places), *self.image_format.shape), np.uint8)
+        images = aligned((len(places), *self.image_format.shape), np.dtype(np.uint8))
 
         # To hand over a copy to another thread takes longer than to make it.
         missing = [row for row, place in enumerate(places.tolist()) if not self._copied(place, images[row])]
