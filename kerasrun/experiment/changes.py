@@ -16,6 +16,7 @@ ALLOWED = (
     "checkpoint.seconds",
     "checkpoint.keep",
     "cache.memory",
+    "cache.disk",
     "time_limit",
     "track",
     "device",
