@@ -214,7 +214,8 @@ def _leave_no_markup(graph: Any) -> None:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(plain(text)).replace("\\", "&#92;")
+    # Beside what is markup in HTML, what ends or begins a field of a record.
+    return re.sub(r"[\\|{}]", lambda found: f"&#{ord(found[0])};", html.escape(plain(text)))
 
 
 def save(figure: "Figure", path: Path) -> Path:

@@ -64,17 +64,18 @@ def test_what_the_graph_shows_is_what_was_asked_for(run, written):
 
 
 def test_names_in_a_model_are_no_markup_of_graphviz(written, tmp_path):
-    """With a tag, Graphviz would draw any picture of this machine; with a quote or `\\`, take other attributes."""
+    """With a tag, Graphviz would draw any picture of this machine; with a quote or `\\`, take other attributes;
+    with a bar or a brace, more boxes."""
     import keras
 
     dense = keras.layers.Dense(1, name='<IMG SRC="x">')
     nested = keras.Sequential([keras.Input((3,)), dense], name="<<IMG SRC=x>>")
-    other = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name='"; image="x\\')
+    other = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name='"; image="x\\|{y}')
     model = keras.Sequential([keras.Input((3,)), nested, other])
     for expand in (False, True):
         drawing = plots.Drawing("svg", expand_nested=expand)
         plots._draw(SimpleNamespace(model=model, path=tmp_path), drawing, tmp_path / "model.svg")
-    assert not any(sign in text for text in written for sign in ("<IMG", 'image="', "x\\"))
+    assert not any(sign in text for text in written for sign in ("<IMG", 'image="', "x\\", "|", "{y"))
     assert "&lt;IMG SRC=&quot;x&quot;&gt;" in written[1]
 
 
