@@ -25,18 +25,17 @@ def cache(
     from kerasrun.stderr import plain
 
     folder = cache_folder()
-    found = entries(folder)
+    found = [(entry, entry.described()) for entry in entries(folder)]
     if clear:
-        for entry in found:
+        for entry, _ in found:
             entry.path.unlink(missing_ok=True)
     if as_json:
-        listed = [{"file": str(one.path), "bytes": one.used, "used": one.seconds, **one.described()} for one in found]
+        listed = [{"file": str(one.path), "bytes": one.used, "used": one.seconds, **told} for one, told in found]
         typer.echo(json.dumps(listed, indent=2))
         return
-    for entry in found:
-        told = entry.described()
+    for entry, told in found:
         data = plain(f"{told.get('images', '?')} images of {told.get('data', '?')}")
         ago = duration(max(0.0, time.time() - entry.seconds))
         typer.echo(f"{entry.path.stem[:12]}  {amount(entry.used)}  used {ago} ago  {data}")
     said = "freed" if clear else "in all"
-    typer.echo(f"{plain(str(folder))}: {amount(sum(entry.used for entry in found))} {said}")
+    typer.echo(f"{plain(str(folder))}: {amount(sum(entry.used for entry, _ in found))} {said}")

@@ -334,5 +334,7 @@ def test_nothing_is_kept_on_disk_of_what_fits_into_memory(photos, home):
 def test_the_command_lists_and_clears(photos):
     path = filled(photos)
     assert f"12 images of {photos}" in CliRunner().invoke(app, ["cache"]).output
-    assert "freed" in CliRunner().invoke(app, ["cache", "--clear"]).output
+    cleared = CliRunner().invoke(app, ["cache", "--clear"]).output
+    assert "freed" in cleared
+    assert "? images" not in cleared
     assert not path.exists()
