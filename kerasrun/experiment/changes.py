@@ -13,6 +13,7 @@ ALLOWED = (
     "fit.epochs",
     "fit.verbose",
     "checkpoint.epochs",
+    "checkpoint.seconds_between",
     "checkpoint.seconds",
     "checkpoint.keep",
     "cache.memory",

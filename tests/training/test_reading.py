@@ -111,7 +111,7 @@ def test_the_first_checkpoint_is_made_before_the_data_are_known_and_the_next_one
 
     monkeypatch.setattr(TrainingLoop, "_save", saving)
     HeldBack(monkeypatch)
-    run = train(shapes)
+    run = train(shapes, "checkpoint.seconds_between=0")
     assert recorded == [None, *[run.read_run()["data_fingerprint"]] * 3]
 
 
