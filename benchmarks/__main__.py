@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import evaluation, finetune, memory, photos, scaling, startup, sweep, training, unet, workers
+from benchmarks import epochs, evaluation, finetune, memory, photos, scaling, startup, sweep, training, unet, workers
 from benchmarks._commands import ROOT
 from benchmarks._table import print_machine
 
@@ -74,6 +74,7 @@ def _parts(given: argparse.Namespace) -> list[Part]:
         Part(memory, "mnist", option="--mnist"),
         Part(memory, "photos", ("--images", "800"), option="--photos"),
         Part(startup, None, ("--config", str(largest))),
+        Part(epochs, None),
         Part(training, "mnist"),
         Part(training, "mnist", others),
         Part(training, "mnist", ("--network", "mlp", "--images", "30000", "--batch-size", "32", *others[1:])),
