@@ -137,8 +137,8 @@ class Checkpoint(Section):
     epochs: int = Field(1, ge=1)
     """A checkpoint is taken at the end of every so many epochs, and at the end of the last."""
     seconds_between: float = Field(2, ge=0)
-    """Where epochs are shorter, some end without a checkpoint, and `best.keras` waits for the next one: a kill loses at
-    most the work of so many seconds. 0 takes one at the end of each epoch."""
+    """Where epochs are shorter, some end without a checkpoint, and `best.keras` waits for the next one: a kill loses
+    the work of so many seconds, and of one more epoch. 0 takes one at the end of each epoch."""
     seconds: float = Field(300, gt=0)
     """In a long epoch, also after so many seconds of training."""
     keep: int = Field(2, ge=1)

@@ -329,7 +329,7 @@ class TrainingLoop:
         is_best = self.best.monitor in logs and self.best.improves(epoch, logs[self.best.monitor])
         channel.tell(phase="saving")
         if is_best:
-            self.writer.keep_best(epoch + 1, logs)
+            self.writer.keep_best(epoch + 1, logs, may_wait=not self._is_time_to_save())
         return is_best
 
     def _announce_end(self, epoch: int, logs: Logs) -> None:
@@ -449,8 +449,10 @@ class TrainingLoop:
         return is_late and not self.writer.is_saving() and self.job.data.is_read
 
     def _checkpoint_is_due_after(self, epoch: int) -> bool:
-        wanted = self.experiment.checkpoint
-        return epoch % wanted.epochs == 0 and time.monotonic() - self.saved_at >= wanted.seconds_between
+        return epoch % self.experiment.checkpoint.epochs == 0 and self._is_time_to_save()
+
+    def _is_time_to_save(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds_between
 
     def _has_time_to_go_on(self) -> bool:
         remaining = self.steps - self.position.step
@@ -467,6 +469,7 @@ class TrainingLoop:
             files: 1 for a checkpoint, 2 for a model too.
         """
         work = self.chunks.first_seconds if seconds is None else seconds
+        files += self.writer.holds_best()
         return not self.limit.binds() or self.limit.leaves(work + files * self.writer.seconds_to_save())
 
     def _stopped(self) -> Interrupted | Paused:

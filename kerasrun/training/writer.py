@@ -1,6 +1,5 @@
 """Write a run while it trains: checkpoints, models, a row for each epoch."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -50,7 +49,6 @@ class RunWriter(BackgroundWriter):
         self._checkpoint_seconds: float | None = None
         self._tables = [Table(run.metrics_file), Table(run.timings_file)]
         self._best: _Held | None = None
-        self._best_at = -math.inf
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,14 +109,17 @@ class RunWriter(BackgroundWriter):
         rows = [row for row in Table(self.run.metrics_file).rows() if row["epoch"] == epoch]
         return {name: value for name, value in rows[0].items() if name != "epoch" and value is not None} if rows else {}
 
-    def keep_best(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Write `best.keras`; shortly after the last one, keep the model's weights in memory until `write_best`."""
+    def keep_best(self, epoch: int, logs: Mapping[str, float], *, may_wait: bool) -> None:
+        """Write `best.keras`; if it may wait, keep the model's weights in memory until `write_best`."""
         self._best = None
-        is_early = time.monotonic() - self._best_at < self.job.experiment.checkpoint.seconds_between
-        if is_early and not any(callback.changes_model for callback in self.callbacks):
+        if may_wait and not any(callback.changes_model for callback in self.callbacks):
             self._best = _Held(state.model_arrays(self.job.model), epoch, dict(logs))
         else:
-            self._save_best(epoch, logs)
+            self.save_model(self.run.best_model, epoch, logs)
+
+    def holds_best(self) -> bool:
+        """Return whether `write_best` has a model to write."""
+        return self._best is not None
 
     def write_best(self) -> None:
         """Write `best.keras` if it is not yet what `keep_best` was given; the model is as before afterwards."""
@@ -128,13 +129,9 @@ class RunWriter(BackgroundWriter):
         now = state.model_arrays(self.job.model)
         state.restore_model(self.job.model, held.arrays)
         try:
-            self._save_best(held.epoch, held.logs)
+            self.save_model(self.run.best_model, held.epoch, held.logs)
         finally:
             state.restore_model(self.job.model, now)
-
-    def _save_best(self, epoch: int, logs: Mapping[str, float]) -> None:
-        self.save_model(self.run.best_model, epoch, logs)
-        self._best_at = time.monotonic()
 
     def save_model(self, path: Path, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the model as it is, self-contained.
