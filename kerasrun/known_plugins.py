@@ -13,6 +13,7 @@ from pathlib import Path
 from kerasrun.errors import PluginError
 from kerasrun.regular_files import read_bytes
 from kerasrun.stderr import plain
+from kerasrun.user_folders import user_folder
 
 logger = logging.getLogger("kerasrun")
 
@@ -77,10 +78,4 @@ def list_file() -> Path:
     Raises:
         FileNotFoundError: if no place for it is known.
     """
-    folder = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if not folder.is_absolute():  # its specification has relative ones passed over
-        try:
-            folder = Path.home() / ".local/state"
-        except RuntimeError as error:
-            raise FileNotFoundError(f"{error} XDG_STATE_HOME is not set either") from error
-    return folder / "kerasrun/plugins"
+    return user_folder("XDG_STATE_HOME", ".local/state") / "plugins"

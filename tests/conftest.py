@@ -44,6 +44,10 @@ def pytest_configure(config):
     # Here, since test modules copy the environment for processes that they start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of hundreds of processes compiles the package again
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="kerasrun-state-")
+    # Matplotlib's list of fonts stays where it is: making it anew takes seconds.
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
+    os.environ.setdefault("MPLCONFIGDIR", str(own))
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="kerasrun-cache-")
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         # A small training waits for the disk 48 times, so that its files outlive a power failure; a test's need not.
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
@@ -53,7 +57,8 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
-    shutil.rmtree(os.environ["XDG_STATE_HOME"])
+    for variable in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        shutil.rmtree(os.environ[variable])
 
 
 def pytest_collection_modifyitems(config, items):

@@ -18,6 +18,7 @@ ORDER = (
         "errors",
         "regular_files",
         "stderr",
+        "user_folders",
         "collector",
         "run_files",
         "families",

@@ -56,7 +56,7 @@ class Evaluator:
         Returns:
             values by name, `loss` first; None if `stop` said so, and on every process but rank 0.
         """
-        self.scoring.reset()
+        self.scoring.metrics.reset()
         done = 0
         for y_pred, *others in self.predictor.chunks_of(self.batches, len(self.split), stop):
             end = done + len(y_pred)
@@ -65,7 +65,7 @@ class Evaluator:
             if see:
                 see(y_pred)
             done = end
-        return self.scoring.result() if done == len(self.split) and self.predictor.team.leads else None
+        return self.scoring.metrics.values() if done == len(self.split) and self.predictor.team.leads else None
 
 
 class Predictor:

@@ -20,7 +20,7 @@ from kerasrun.experiment.rules.class_ids import with_numbers
 from kerasrun.experiment.schedules import in_steps
 from kerasrun.experiment.schema import Experiment
 from kerasrun.pipeline.order import steps_in_epoch
-from kerasrun.pipeline.selection import first, is_in_memory, training_and_validation, with_test_split
+from kerasrun.pipeline.selection import first, is_in_memory, is_on_disk, training_and_validation, with_test_split
 from kerasrun.pipeline.suitable_images import require_suitable_images
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.memory import kept_within
@@ -92,7 +92,10 @@ def prepare(loaded: Loaded, *, trust: bool = False, place: Place = ONE_PROCESS) 
         require_suitable_images(experiment.augmentation, train_split.inputs)
     note_scales(experiment, data, train_split)
     if not is_in_memory(train_split.inputs):
-        logger.info("the examples do not fit into cache.memory: they are read from their files in each epoch")
+        how = (
+            "decoded once and kept on disk" if is_on_disk(train_split.inputs) else "read from their files in each epoch"
+        )
+        logger.info("the examples do not fit into cache.memory: they are %s", how)
     if validation and fit.validation_steps:
         validation = first(validation, fit.validation_steps * fit.batch_size)
     prepared = Prepared(experiment, data, train_split, validation, trust)
@@ -115,7 +118,7 @@ def open_data(experiment: Experiment, place: Place = ONE_PROCESS) -> Data:
     advice = f"set data.{source.kind}.limit to take fewer examples, or a smaller image_size"
     with (
         within_memory(f"reading {source.what_is_read}", advice),
-        kept_within(experiment.cache.memory, place.count_on_host),
+        kept_within(experiment.cache.memory, place.count_on_host, experiment.cache.disk),
     ):
         return source.open()
 

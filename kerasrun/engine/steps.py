@@ -13,6 +13,45 @@ from kerasrun.pipeline.batches import BatchesInMemory, PaddedInMemory
 NEVER = -1
 
 
+class Graph:
+    """The graph of a `tf.function` for the arguments of the last call, which TensorFlow takes 0.4 ms to find again."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._arguments: tuple[Any, ...] | None = None
+        self._found: Any = None
+
+    def of(self, *arguments: Any) -> Any:
+        """Return the concrete function, traced where there is none; arguments as of `get_concrete_function`."""
+        if arguments != self._arguments:
+            self._arguments, self._found = arguments, self._function.get_concrete_function(*arguments)
+        return self._found
+
+
+class Metrics:
+    """A model's metrics, loss included: each call is one graph, where Keras's own call runs an operator at a time."""
+
+    def __init__(self, model: Any) -> None:
+        """
+        Args:
+            model: built, its metrics too.
+        """
+        listed = [each for metric in model.metrics for each in getattr(metric, "metrics", [metric])]
+        # One of a plugin may keep more than variables, and a graph would not change that.
+        of_plugins = any(not type(metric).__module__.startswith("keras.") for metric in listed)
+        self._reset = None if of_plugins else Graph(tf.function(model.reset_metrics, autograph=False))
+        self._values = Graph(tf.function(model.get_metrics_result, autograph=False))
+        self._model = model
+
+    def reset(self) -> None:
+        """Forget what they have counted."""
+        (self._reset.of() if self._reset else self._model.reset_metrics)()
+
+    def values(self) -> dict[str, float]:
+        """Return what they have counted, by name."""
+        return {name: float(value) for name, value in self._values.of()().items()}
+
+
 class FusedSteps:
     """Runs steps of `model.train_step` in one `tf.function`, and reports where the loss stopped being finite."""
 
@@ -23,6 +62,7 @@ class FusedSteps:
         # The loop is written by hand, here and below: to have AutoGraph write it takes longer than some small networks
         # take to train. Keras keeps it from its steps as well.
         self.function = tf.function(self._run, autograph=False)
+        self._graph = Graph(self.function)
 
     def __call__(self, batches: Any, steps: int) -> int | None:
         """Train on the next `steps` batches.
@@ -37,7 +77,7 @@ class FusedSteps:
         count = tf.constant(steps, tf.int64)
         if isinstance(batches, BatchesInMemory):
             # Of this shape from the first call on, or the graph would be made a second time for the next one.
-            graph = self.function.get_concrete_function(batches.spec, tf.TensorSpec([], tf.int64), batches)
+            graph = self._graph.of(batches.spec, tf.TensorSpec([], tf.int64), batches)
             first = int(graph(batches.next(steps), count, batches))
         else:
             first = int(self.function(batches, count))
@@ -86,7 +126,7 @@ class Inference:
         self.model = model
         self.batch_size = batch_size
         self.mask_shape = _look(model, lambda output: getattr(_mask(output), "shape", None))
-        self.function = tf.function(self._run, autograph=False)
+        self._graph = Graph(tf.function(self._run, autograph=False))
 
     def __call__(self, iterator: Any, batches: int) -> tuple[NDArray[Any], ...]:
         """Return the outputs for the iterator's next `batches`, and their logits (or else the outputs again).
@@ -99,7 +139,7 @@ class Inference:
         in_memory = iterator if isinstance(iterator, PaddedInMemory) else None
         source = in_memory.next(batches) if in_memory else iterator
         spec = in_memory.spec if in_memory else tf.data.IteratorSpec(_input_specs(self.model, self.batch_size))
-        graph = self.function.get_concrete_function(spec, tf.TensorSpec([], tf.int32), in_memory)
+        graph = self._graph.of(spec, tf.TensorSpec([], tf.int32), in_memory)
         return tuple(one.numpy() for one in graph(source, tf.constant(batches), in_memory))
 
     def _run(self, source: Any, batches: tf.Tensor, in_memory: PaddedInMemory | None = None) -> tuple[tf.Tensor, ...]:
@@ -127,21 +167,14 @@ class Scoring:
         self.model = model
         self.batch_size = batch_size
         self.has_logits = _look(model, lambda output: hasattr(output, "_keras_logits"))
-        self.function = tf.function(self._run, autograph=False)
-
-    def reset(self) -> None:
-        """Begin again."""
-        self.model.reset_metrics()
+        self.metrics = Metrics(model)
+        self._graph = Graph(tf.function(self._run, autograph=False))
 
     def add(self, y: Any, y_pred: NDArray[np.float32], logits: NDArray[np.float32], *mask: NDArray[np.bool_]) -> None:
         """Count whole batches, of which the very last may be smaller; each argument has a row for each example."""
         tensors = [tf.constant(array) for array in (y, y_pred, logits, *mask)]
         any_rows = [tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
-        self.function.get_concrete_function(*any_rows)(*tensors)  # one graph, however many rows a call has
-
-    def result(self) -> dict[str, float]:
-        """Return values by name, `loss` first."""
-        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        self._graph.of(*any_rows)(*tensors)  # one graph, however many rows a call has
 
     def _run(self, y: tf.Tensor, *others: tf.Tensor) -> None:
         def add_batch(begin: tf.Tensor) -> tf.Tensor:

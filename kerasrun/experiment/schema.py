@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kerasrun.components import Component, ExperimentPath, Keras, as_component
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.experiment.units import Duration, Memory
+from kerasrun.experiment.units import Disk, Duration, Memory
 from kerasrun.models.base import Network
 from kerasrun.reading.memory import DEFAULT_SHARE
 from kerasrun.sources.base import Source
@@ -136,6 +136,9 @@ class Checkpoint(Section):
     """Whether the best value is the smallest or the largest; `auto` asks the metric."""
     epochs: int = Field(1, ge=1)
     """A checkpoint is taken at the end of every so many epochs, and at the end of the last."""
+    seconds_between: float = Field(2, ge=0)
+    """Where epochs are shorter, some end without a checkpoint, and `best.keras` waits for the next one: a kill loses at
+    most the work of so many seconds. 0 takes one at the end of each epoch."""
     seconds: float = Field(300, gt=0)
     """In a long epoch, also after so many seconds of training."""
     keep: int = Field(2, ge=1)
@@ -143,11 +146,14 @@ class Checkpoint(Section):
 
 
 class Cache(Section):
-    """What is kept in memory so that it is not computed again."""
+    """What is kept so that it is not computed again: in memory, and images that do not fit there on disk."""
 
     memory: Memory = DEFAULT_SHARE
     """How much memory decoded examples, and what frozen layers compute of them, may take each: a share of what is free,
     or an amount; examples that do not fit are read from their files in each epoch, with the same result."""
+    disk: Disk = "auto"
+    """How much decoded images may take on disk, such as `50GB`, where they do not fit into `memory`; all runs on the
+    same files share them. `auto` is a tenth of the room that the disk has, 0 is none."""
     features: bool = True
     """Compute frozen layers once for each example where that changes nothing but the last bits, and train the rest."""
 

@@ -5,7 +5,7 @@ A time is `90` (seconds), `45s`, `90m`, `3h`, `2h30m` or `1d`. Memory is `0.25` 
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -47,12 +47,16 @@ def amount(size: float) -> str:
     return f"{size:.1f} {unit}" if size < 9.95 and unit != "B" else f"{size:.0f} {unit}"
 
 
+def _bytes(value: Any) -> int | None:
+    found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+    return int(float(found[1]) * _UNITS[found[2]]) if found else None
+
+
 def _bytes_or_share(value: Any) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and value >= 0 and (value <= 1 or float(value).is_integer()):  # bytes are whole
         return value
-    found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
-    amount = int(float(found[1]) * _UNITS[found[2]]) if found else None
+    amount = _bytes(value)
     if amount is None or amount == 1:  # which would be read as a share, all of the memory
         raise ValueError("expected a share of the free memory from 0 to 1, or an amount such as 500MB, 2GB or 1.5GiB")
     return amount
@@ -60,3 +64,17 @@ def _bytes_or_share(value: Any) -> Any:
 
 Memory = Annotated[float, BeforeValidator(_bytes_or_share), Field(ge=0, allow_inf_nan=False)]
 """A share of what is free, up to 1; else bytes."""
+
+
+def _bytes_on_disk(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value == "auto" or (is_number and (value == 0 or (value > 1 and float(value).is_integer()))):
+        return value
+    amount = _bytes(value)
+    if amount is None or amount == 1:  # which nobody means
+        raise ValueError("expected auto, 0, or an amount such as 500MB, 50GB or 1.5TiB")
+    return amount
+
+
+Disk = Annotated[Literal["auto"] | Annotated[float, Field(ge=0, allow_inf_nan=False)], BeforeValidator(_bytes_on_disk)]
+"""Bytes, or `auto`."""

@@ -1,7 +1,6 @@
 """Batches as `tf.data` pipelines: training can begin at any step, evaluation pads every batch to one size."""
 
 import functools
-import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from kerasrun.pipeline.augmentation import Augmentation
 from kerasrun.pipeline.order import epoch_order, steps_in_epoch
 from kerasrun.pipeline.selection import SelectedInputs
 from kerasrun.reading.data import Inputs
+from kerasrun.reading.inputs import aligned
 from kerasrun.tasks.base import ClassNumbers, Masks
 from kerasrun.workers.draws import as_in_the_whole_batch
 from kerasrun.workers.shares import Share
@@ -258,7 +258,7 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
     def take(indices: NDArray[np.int64]) -> NDArray[Any]:
         array = getattr(inputs, "array", None)  # which may be complete by now
         if array is not None:
-            rows = _aligned((len(indices), *array.shape[1:]), array.dtype)
+            rows = aligned((len(indices), *array.shape[1:]), array.dtype)
             return np.take(array, indices, axis=0, out=rows, mode="clip")  # others than "clip" make a copy for `out`
         try:
             return inputs.take(indices)
@@ -271,18 +271,6 @@ def _reader(inputs: Inputs) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(x, [*indices.shape, *inputs.example_shape])
 
     return from_files
-
-
-# What the operators of TensorFlow expect of an address; an array of NumPy that has such a one is not copied.
-_ALIGNMENT = 64
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """An array without values that TensorFlow takes as it is."""
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % _ALIGNMENT
-    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 # TensorFlow has no arrays of NumPy but copies. To take rows out of one there costs a call into Python for each batch,

@@ -49,6 +49,11 @@ def is_in_memory(inputs: Inputs) -> bool:
     return is_in_memory(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "is_kept", False)
 
 
+def is_on_disk(inputs: Inputs) -> bool:
+    """Return whether examples that do not fit into memory are kept decoded on disk."""
+    return is_on_disk(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "is_on_disk", False)
+
+
 def is_array(inputs: Inputs) -> bool:
     """Return whether examples are in an array by now, `inputs.array`."""
     return is_array(inputs.inputs) if isinstance(inputs, SelectedInputs) else getattr(inputs, "array", None) is not None

@@ -15,9 +15,10 @@ from PIL import Image
 
 from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import ImageFormat
+from kerasrun.reading.disk_cache import Stored, open_disk_cache
 from kerasrun.reading.files import listed
 from kerasrun.reading.images import as_array, changed, fit, large_in_turn, orientation_of, read_bytes, read_image
-from kerasrun.reading.inputs import in_threads, usable_cores
+from kerasrun.reading.inputs import aligned, in_threads, usable_cores
 from kerasrun.reading.memory import fills, memory_budget
 
 
@@ -49,6 +50,8 @@ class ImageFiles:
         self._is_checked = np.zeros(len(paths), np.bool_)
         """A file that is, is in `_images` as well if images are kept."""
         self._lock = threading.Lock()
+        self.disk = None if self.is_kept else open_disk_cache(paths, image_format)
+        """Where decoded images are kept that do not fit into memory, if anywhere."""
 
     @property
     def missing_bytes(self) -> int:
@@ -129,57 +132,91 @@ class ImageFiles:
         """
         if self.is_kept and self._is_checked[places].all():
             return self._images[places]
-        images = np.empty((len(places), *self.image_format.shape), np.uint8)
+        images = aligned((len(places), *self.image_format.shape), np.dtype(np.uint8))
 
-        def put(row: int) -> None:
-            place = int(places[row])
-            is_there = self.is_kept and self._is_checked[place]
-            images[row] = self._images[place] if is_there else self._decoded(place)
+        # To hand over a copy to another thread takes longer than to make it.
+        missing = [row for row, place in enumerate(places.tolist()) if not self._copied(place, images[row])]
 
-        for _ in in_threads(put, len(places)):
+        def put(number: int) -> None:
+            images[missing[number]] = self._decoded(int(places[missing[number]]))
+
+        for _ in in_threads(put, len(missing)):
             pass
         return images
+
+    def _copied(self, place: int, target: NDArray[np.uint8]) -> bool:
+        """Copy an image and return true, if its file was read and it is kept anywhere."""
+        if not self._is_checked[place]:
+            return False
+        if self.is_kept:
+            target[...] = self._images[place]
+            return True
+        return self.disk is not None and self.disk.read(place, self.digests[place].tobytes(), target) is not None
 
     def _read_once(self, place: int) -> None:
         if self._is_checked[place]:
             return
         try:
-            if self.is_kept:
+            if self.is_kept or self.disk:
                 self._decoded(place)
             else:
-                self._read(place)
+                self._image(place, self._content(place))
                 self._is_checked[place] = True
         except UnreadableImageError as error:
             self.errors[place] = error
 
     def _decoded(self, place: int) -> NDArray[np.uint8]:
-        with large_in_turn():
-            array = as_array(fit(self._read(place), self.image_format))
+        """Read a file, and decode it unless what its bytes become is on disk."""
+        content = self._content(place)
+        array = self._from_disk(place)
+        if array is None:
+            with large_in_turn():
+                array = as_array(fit(self._image(place, content), self.image_format))
+            if self.disk:
+                width, height = self.sizes[place].tolist()
+                stored = Stored(width, height, self.orientations.get(place, 0))
+                self.disk.write(place, self.digests[place].tobytes(), array, stored)
         if self.is_kept:
             self._images[place] = array
         self._is_checked[place] = True
         return array
 
-    def _read(self, place: int) -> Image.Image:
-        path, size = self.paths[place], (self.image_format.width, self.image_format.height)
-        content = read_bytes(path)
+    def _from_disk(self, place: int) -> NDArray[np.uint8] | None:
+        image = np.empty(self.image_format.shape, np.uint8)
+        stored = self.disk.read(place, self.digests[place].tobytes(), image) if self.disk else None
+        if stored is None:
+            return None
+        self._note(place, (stored.width, stored.height), stored.orientation)
+        return image
+
+    def _content(self, place: int) -> bytes:
+        """Read the bytes of a file, which must be what they were when it was read before."""
+        content = read_bytes(self.paths[place])
         digest = hashlib.sha256(content).digest()
         with self._lock:
             if self._is_hashed[place] and self.digests[place].tobytes() != digest:
-                raise changed(path)
+                raise changed(self.paths[place])
             self.digests[place] = np.frombuffer(digest, np.uint8)
             self._is_hashed[place] = True
-        image = read_image(content, self.image_format.color_mode, path)
-        self.sizes[place] = image.size
-        if "exif" in image.info:
-            self.orientations[place] = orientation_of(image)
-        if not self._resize and image.size != size:
-            raise DataError(
-                f"the images differ in size: {first_readable(self.paths)[0]} is {size[1]}×{size[0]}, {path} is "
-                f"{image.height}×{image.width} (height × width); set `image_size: [height, width]` to bring all of "
-                "them to one size"
-            )
+        return content
+
+    def _image(self, place: int, content: bytes) -> Image.Image:
+        image = read_image(content, self.image_format.color_mode, self.paths[place])
+        self._note(place, image.size, orientation_of(image) if "exif" in image.info else 0)
         return image
+
+    def _note(self, place: int, size: tuple[int, int], orientation: int) -> None:
+        """Remember what a file says beside its pixels; orientation 0 stands for no EXIF data."""
+        self.sizes[place] = size
+        if orientation:
+            self.orientations[place] = orientation
+        height, width = self.image_format.height, self.image_format.width
+        if not self._resize and size != (width, height):
+            raise DataError(
+                f"the images differ in size: {first_readable(self.paths)[0]} is {height}×{width}, {self.paths[place]} "
+                f"is {size[1]}×{size[0]} (height × width); set `image_size: [height, width]` to bring all of them to "
+                "one size"
+            )
 
 
 class ImageInputs:
@@ -190,6 +227,8 @@ class ImageInputs:
         self.dtype: np.dtype[Any] = np.dtype(np.uint8)
         self.is_kept = files.is_kept
         """Whether the images stay in memory once they are read."""
+        self.is_on_disk = files.disk is not None
+        """Whether they are kept decoded on disk."""
         self.files = files
         self.places = places
         """Which of the files, (examples,)."""

@@ -1,6 +1,7 @@
 """Examples in memory: which of them are taken, how much each counts, and the threads that read them."""
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,18 @@ class ArrayInputs:
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         return self.array[indices]
+
+
+# What the operators of TensorFlow expect of an address; an array of NumPy that has such a one is not copied.
+_ALIGNMENT = 64
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array without values that TensorFlow takes as it is."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def in_batches(inputs: Inputs, size: int) -> Iterator[NDArray[Any]]:

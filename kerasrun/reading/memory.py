@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 DEFAULT_SHARE = 0.25
@@ -27,20 +27,29 @@ def fills(one: Any) -> None:
 
 # Whether arrays are kept is decided far below `Source.open`, whose parameters are the same for all sources.
 _memory: ContextVar[tuple[float, int]] = ContextVar("memory", default=(DEFAULT_SHARE, 1))
+DiskLimit = float | Literal["auto"]
+_disk: ContextVar[DiskLimit] = ContextVar("disk", default=0)
 
 
 @contextmanager
-def kept_within(memory: float, processes: int = 1) -> Iterator[None]:
+def kept_within(memory: float, processes: int = 1, disk: DiskLimit = 0) -> Iterator[None]:
     """Bound what is kept in memory: a share of what is available, up to 1, or else a number of bytes.
 
     Args:
         processes: how many on this machine keep as much, and share it.
+        disk: how many bytes the cache on disk may have, for what does not fit into memory.
     """
-    token = _memory.set((memory, processes))
+    tokens = _memory.set((memory, processes)), _disk.set(disk)
     try:
         yield
     finally:
-        _memory.reset(token)
+        _memory.reset(tokens[0])
+        _disk.reset(tokens[1])
+
+
+def disk_limit() -> DiskLimit:
+    """Return how many bytes the cache on disk may have, `auto` for a part of the room that the disk has."""
+    return _disk.get()
 
 
 def memory_budget() -> int:

@@ -35,8 +35,10 @@ _LONGEST = 200
 MOST_CURVES = 100
 """How many panels a picture has: matplotlib refuses wider ones."""
 
-_SECONDS_OF_DOT = 30
-"""A network of 60 layers, each connected to all before it, kept Graphviz at work for more than two minutes."""
+_SECONDS_OF_LAYOUT = 5
+"""NASNetMobile takes one; a network of 60 layers, each connected to all before it, more than two minutes."""
+_SECONDS_OF_DRAWING = 30
+"""NASNetMobile takes 20 as PNG, whose pixels Graphviz bounds."""
 
 _TAG = re.compile(r'(</?(?:table|tr|td|font|b)(?: [a-z-]+="\w+")*>)')
 """What Keras writes into the labels of a graph besides names and shapes, which it takes as they are."""
@@ -176,20 +178,26 @@ def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
 
 
 def _run_dot(graph: str, file: Path, file_format: str) -> None:
-    """Have Graphviz draw a graph; not by pydot, which would wait for it without an end."""
-    command = ["dot", f"-T{file_format}", "-o", str(file)]
+    """Have Graphviz draw a graph; where its parts go is found first, whose time grows without bound."""
+    laid_out = _output_of_dot(["-Tdot"], graph.encode(), _SECONDS_OF_LAYOUT, file_format)
+    _output_of_dot(["-Knop2", f"-T{file_format}", "-o", str(file)], laid_out, _SECONDS_OF_DRAWING, file_format)
+
+
+def _output_of_dot(arguments: list[str], graph: bytes, seconds: float, file_format: str) -> bytes:
+    """Run Graphviz's dot; not by pydot, which would wait for it without an end."""
     try:
-        done = subprocess.run(command, input=graph.encode(), capture_output=True, timeout=_SECONDS_OF_DOT, check=False)
+        done = subprocess.run(["dot", *arguments], input=graph, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
         raise MissingProgramError(
-            f"Graphviz's dot did not draw the model within {_SECONDS_OF_DOT} s: it has very many connections. kerasrun "
-            "summary lists the layers as text"
+            f"Graphviz's dot did not draw the model within {seconds} s: it has very many layers or connections. "
+            "kerasrun summary lists the layers as text"
         ) from error
     if done.returncode != 0:
         raise MissingProgramError(
             f"Graphviz's dot cannot write {file_format.upper()}; if it is newly installed, configure it "
             "with: dot -c. kerasrun summary lists the layers as text"
         )
+    return done.stdout
 
 
 def _leave_no_markup(graph: Any) -> None:
@@ -206,7 +214,8 @@ def _leave_no_markup(graph: Any) -> None:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(plain(text)).replace("\\", "&#92;")
+    # Beside what is markup in HTML, what ends or begins a field of a record.
+    return re.sub(r"[\\|{}]", lambda found: f"&#{ord(found[0])};", html.escape(plain(text)))
 
 
 def save(figure: "Figure", path: Path) -> Path:

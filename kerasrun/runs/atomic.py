@@ -174,6 +174,19 @@ def remove_folder(path: Path) -> None:
             _remove(private)
 
 
+def append(path: Path, data: bytes, size: int) -> None:
+    """Add to a file of `size` bytes, which is as it was if the disk refuses; what was added is not flushed."""
+    with explained(path):
+        descriptor = open_file(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            _write_all(descriptor, data, path)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+        finally:
+            os.close(descriptor)
+
+
 def truncate(path: Path, size: int) -> None:
     """Cut a file back to its first `size` bytes."""
     with explained(path):
@@ -313,14 +326,18 @@ def _make_folder(path: Path) -> None:
 def _write(path: Path, data: bytes) -> None:
     descriptor = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0))
     try:
-        rest = memoryview(data)
-        while rest:
-            written = os.write(descriptor, rest[:_LARGEST_WRITE])
-            if not written:
-                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
-            rest = rest[written:]
+        _write_all(descriptor, data, path)
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes, path: Path) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.write(descriptor, rest[:_LARGEST_WRITE])
+        if not written:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        rest = rest[written:]
 
 
 def discard(private: Path) -> None:

@@ -4,6 +4,7 @@
 resumed run cuts off what came after its checkpoint; a run that was never killed then has the same bytes.
 """
 
+import contextlib
 import csv
 import io
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._columns: list[str] = []
+        self._size: int | None = None
+        """How many bytes the file had after the last row that this object has appended."""
 
     def rows(self) -> list[dict[str, Cell]]:
         """Return every row; empty where there is no file.
@@ -77,9 +81,10 @@ class Table:
         return header, lines
 
     def text(self) -> str:
-        """Return the whole file; empty where there is none."""
+        """Return every line of the file but one that is still being written; empty where there is no file."""
         try:
-            return read_bytes(self.path).decode()
+            content = read_bytes(self.path)
+            return content[: content.rfind(b"\n") + 1].decode()
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
@@ -93,7 +98,20 @@ class Table:
         Raises:
             RunDirectoryError: if the columns differ or the disk refuses; the table is as it was.
         """
-        self.rewrite([*self.rows(), row])
+        if self._size is not None and self._size == atomic.sizes(self.path).get(self.path):
+            line = _lines(self.path, self._columns, [row])
+            atomic.append(self.path, line.encode(), self._size)
+            self._size += len(line)
+            return
+        rows = [*self.rows(), row]
+        self.rewrite(rows)
+        self._columns, self._size = list(rows[0]), atomic.sizes(self.path)[self.path]
+
+    def flush(self) -> None:
+        """Wait until what was appended is on the disk; a user may have removed the file."""
+        if self._size is not None:
+            with atomic.explained(self.path), contextlib.suppress(FileNotFoundError):
+                atomic.flush(self.path)
 
     def damage(self, text: str) -> str | None:
         """Return what is wrong with a file that should begin with `text`, as a sentence; None if nothing is."""
@@ -123,15 +141,10 @@ class Table:
         if not rows:
             self.take_back("")
             return
-        header = list(rows[0])
-        for row in rows:
-            if set(row) != set(header):
-                raise RunDirectoryError(f"{self.path} has the columns {', '.join(header)}, not {', '.join(row)}")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([_cell(column, row[column]) for column in header] for row in rows)
-        self.take_back(text.getvalue())
+        columns = list(rows[0])
+        header = io.StringIO()
+        csv.writer(header, lineterminator="\n").writerow(columns)
+        self.take_back(header.getvalue() + _lines(self.path, columns, rows))
 
     def _row(self, number: int, header: list[str], cells: list[str]) -> dict[str, Cell]:
         if len(cells) != len(header):
@@ -140,6 +153,16 @@ class Table:
             return {name: _number(name, cell) for name, cell in zip(header, cells, strict=True)}
         except ValueError as error:
             raise RunDirectoryError(f"{self.path}:{number}: {error}; {_CHANGED}") from error
+
+
+def _lines(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """Return the lines of rows, which must have these columns in any order."""
+    for row in rows:
+        if set(row) != set(columns):
+            raise RunDirectoryError(f"{path} has the columns {', '.join(columns)}, not {', '.join(row)}")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_cell(name, row[name]) for name in columns] for row in rows)
+    return text.getvalue()
 
 
 def _number(column: str, cell: str) -> Cell:

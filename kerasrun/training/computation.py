@@ -16,7 +16,7 @@ from kerasrun.engine.building import begin_stage
 from kerasrun.engine.evaluator import Evaluator
 from kerasrun.engine.frozen import FrozenPart, OnFeatures, features, frozen_part, part_to_keep
 from kerasrun.engine.job import Job
-from kerasrun.engine.steps import FusedSteps
+from kerasrun.engine.steps import FusedSteps, Metrics
 from kerasrun.pipeline.batches import BatchesInMemory, is_copied, training_batches
 from kerasrun.pipeline.selection import is_array
 from kerasrun.reading.data import Split
@@ -62,7 +62,7 @@ class Computation:
     def begin_epoch(self) -> None:
         """Forget what the metrics have counted."""
         self.team.say(Order.BEGIN_EPOCH)
-        self.model.reset_metrics()
+        self.metrics.reset()
 
     def train(self, batches: Batches, steps: int) -> int | None:
         """Train on the next `steps` batches; return as `FusedSteps`."""
@@ -110,6 +110,7 @@ class Computation:
         """Make everything again that was traced with an earlier optimizer and its metrics."""
         self._train = self.job.train
         self._of_array = False
+        self.metrics = Metrics(self.model)
         self._take(self.model)
         self.evaluator = self._evaluator(self.job.validation)
 

@@ -224,6 +224,7 @@ class TrainingLoop:
 
     def _begin_next_stage(self, logs: Logs) -> None:
         """End a stage as `fit` ends, and begin the next as another `fit` begins."""
+        self.writer.write_best()  # of this stage's network
         self.model.optimizer.finalize_variable_values(self.model.trainable_weights)
         self.listeners.on_train_end(logs)
         self.stage_ends.append(self.position.epoch)
@@ -293,7 +294,7 @@ class TrainingLoop:
 
     def _ending(self, epoch: int, *, validates: bool) -> tuple[Logs, bool]:
         """Do what follows the steps of an epoch; return its logs, and whether its model is the best so far."""
-        logs = _floats(self.model.get_metrics_result())
+        logs = self.computation.metrics.values()
         is_best = self._validate(epoch, logs) if validates else self._keep_if_best(epoch, logs)
         self._announce_end(epoch, logs)
         return logs, is_best
@@ -315,11 +316,11 @@ class TrainingLoop:
         self.limit.progressed()
         if self.chunks.fixed:
             self.computation.check_state(self._global_step())
-            self.listeners.on_train_batch_end(self.position.step - 1, _floats(self.model.get_metrics_result()))
+            self.listeners.on_train_batch_end(self.position.step - 1, self.computation.metrics.values())
         else:
             for callback in self.callbacks:
                 callback.after_fused_steps()
-        logs = _floats(self.model.get_metrics_result()) if self.progress.wants_logs() else {}
+        logs = self.computation.metrics.values() if self.progress.wants_logs() else {}
         self.progress.steps_done(self.position.step, logs)
 
     def _keep_if_best(self, epoch: int, logs: Logs) -> bool:
@@ -328,7 +329,7 @@ class TrainingLoop:
         is_best = self.best.monitor in logs and self.best.improves(epoch, logs[self.best.monitor])
         channel.tell(phase="saving")
         if is_best:
-            self.writer.save_model(self.run.best_model, epoch + 1, logs)
+            self.writer.keep_best(epoch + 1, logs)
         return is_best
 
     def _announce_end(self, epoch: int, logs: Logs) -> None:
@@ -357,7 +358,7 @@ class TrainingLoop:
 
         self.progress.validating(len(evaluator.split))
         # Validation uses the variables of the training metrics, and callbacks hear of it.
-        training_metrics = [variable.value.numpy() for variable in self.model.metrics_variables]
+        training_metrics = [variable.value.read_value() for variable in self.model.metrics_variables]
         callback_values = self.callback_state.values()
         self.listeners.on_test_begin()
         self.computation.share_changes()
@@ -391,7 +392,7 @@ class TrainingLoop:
         why = self.watch(epoch + 1, logs) if self.watch else None
         pruned = None if last else why
         pause = not last and not self._has_time_to_go_on()
-        if over or self.stop or pause or pruned or (epoch + 1) % self.experiment.checkpoint.epochs == 0:
+        if over or self.stop or pause or pruned or self._checkpoint_is_due_after(epoch + 1):
             self._save()
         if pruned:
             self.writer.finish()
@@ -425,6 +426,7 @@ class TrainingLoop:
         if self.has_stepped:
             self.fingerprint.require()
         self.writer.wait_for_checkpoint()
+        self.writer.write_best()  # before the checkpoint that names it
         progress: LoopState = {
             "epoch": self.position.epoch,
             "step": self.position.step,
@@ -445,6 +447,10 @@ class TrainingLoop:
         # training does not wait.
         is_late = time.monotonic() - self.saved_at >= self.experiment.checkpoint.seconds
         return is_late and not self.writer.is_saving() and self.job.data.is_read
+
+    def _checkpoint_is_due_after(self, epoch: int) -> bool:
+        wanted = self.experiment.checkpoint
+        return epoch % wanted.epochs == 0 and time.monotonic() - self.saved_at >= wanted.seconds_between
 
     def _has_time_to_go_on(self) -> bool:
         remaining = self.steps - self.position.step
@@ -483,8 +489,4 @@ class TrainingLoop:
         return self.position.epoch * self.steps + self.position.step
 
     def _learning_rate(self) -> float:
-        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-
-def _floats(logs: Any) -> Logs:
-    return {name: float(value) for name, value in logs.items()}
+        return float(self.model.optimizer.learning_rate)

@@ -48,6 +48,7 @@ class TrainingProgress:
         self.time_left = TimeLeft(steps, chunks)
         self._expected_end: float | None = None
         """By the estimate that was said last."""
+        self._console = Console(file=stderr.as_it_is())
         self._is_live = False
         self._epoch = 0
         self._done, self._total = 0, steps
@@ -57,7 +58,7 @@ class TrainingProgress:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show a live line while entered, if stderr is a terminal and the line is wanted."""
-        console = Console(file=stderr.as_it_is())
+        self._console = console = Console(file=stderr.as_it_is())
         # `--quiet` raises the level of what writes to stderr.
         is_quiet = any(handler.level > logging.INFO for handler in logger.handlers)
         if not console.is_terminal or console.is_jupyter or is_quiet or self.fit.verbose not in ("auto", 1):
@@ -101,9 +102,9 @@ class TrainingProgress:
 
     def end_epoch(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool) -> None:
         """Show the logs of an epoch that is done; a terminal gets what fits into a line."""
-        console = Console(file=stderr.as_it_is())
-        lines = [self._epoch_line(epoch, logs, seconds, best, width) for width in (sys.maxsize, console.width)]
-        self._say("%s", lines[0], on_terminal=lines[1] if console.is_terminal else None)
+        widths = (sys.maxsize, *([self._console.width] if self._console.is_terminal else []))
+        whole, *fitting = (self._epoch_line(epoch, logs, seconds, best, width) for width in widths)
+        self._say("%s", whole, on_terminal=next(iter(fitting), None))
 
     def _epoch_line(self, epoch: int, logs: Mapping[str, float], seconds: float, best: bool, width: int) -> str:
         """Return the values below those of the line before, whichever epochs validate."""

@@ -36,7 +36,7 @@ stages:
   - {{epochs: 3, trainable: second}}
   - {{epochs: 1, trainable: true}}
   - {{epochs: 1, trainable: second}}
-checkpoint: {{keep: 9}}
+checkpoint: {{keep: 9, seconds_between: 0}}
 """
 
 

@@ -61,3 +61,19 @@ def test_a_share_or_an_amount(written, memory):
 def test_another_form_of_memory_is_an_error_at_its_place(written):
     with pytest.raises(ExperimentError, match=r"e\.yaml:3:17: cache\.memory: received .*; expected "):
         parse(MEMORY % written, "e.yaml")
+
+
+@pytest.mark.parametrize(("written", "disk"), [("auto", "auto"), ("0", 0), ("50GB", 5e10), ("2000000", 2e6)])
+def test_room_on_disk_is_an_amount_or_auto(written, disk):
+    experiment = parse(MEMORY.replace("memory", "disk") % written, "e.yaml").experiment
+    assert experiment.cache.disk == disk
+    assert parse(resolved_yaml(experiment), "e.yaml").experiment.cache.disk == disk
+
+
+@pytest.mark.parametrize("written", ["0.5", "1", "-1", "half", "null", ".inf", "[1]", "50%", "1.5", "0.001kB"])
+def test_another_form_of_room_on_disk_is_one_error_at_its_place(written):
+    with pytest.raises(ExperimentError) as error:
+        parse(MEMORY.replace("memory", "disk") % written, "e.yaml")
+    (line,) = (line for line in str(error.value).splitlines() if line.startswith("e.yaml:"))
+    assert line.startswith("e.yaml:3:15: cache.disk: received ")
+    assert line.endswith("; expected auto, 0, or an amount such as 500MB, 50GB or 1.5TiB")

@@ -225,8 +225,8 @@ def test_large_arrays_are_not_copied_and_give_the_same(images, monkeypatch):
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (7, 28, 28, 1)])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_rows_for_tensorflow_lie_where_it_takes_them_without_a_copy(shape, kind):
-    from kerasrun.pipeline.batches import _aligned
+    from kerasrun.reading.inputs import aligned
 
-    rows = _aligned(shape, np.dtype(kind))
+    rows = aligned(shape, np.dtype(kind))
     assert (rows.shape, rows.dtype) == (shape, kind)
     assert rows.ctypes.data % 64 == 0

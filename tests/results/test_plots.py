@@ -64,17 +64,18 @@ def test_what_the_graph_shows_is_what_was_asked_for(run, written):
 
 
 def test_names_in_a_model_are_no_markup_of_graphviz(written, tmp_path):
-    """With a tag, Graphviz would draw any picture of this machine; with a quote or `\\`, take other attributes."""
+    """With a tag, Graphviz would draw any picture of this machine; with a quote or `\\`, take other attributes;
+    with a bar or a brace, more boxes."""
     import keras
 
     dense = keras.layers.Dense(1, name='<IMG SRC="x">')
     nested = keras.Sequential([keras.Input((3,)), dense], name="<<IMG SRC=x>>")
-    other = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name='"; image="x\\')
+    other = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name='"; image="x\\|{y}')
     model = keras.Sequential([keras.Input((3,)), nested, other])
     for expand in (False, True):
         drawing = plots.Drawing("svg", expand_nested=expand)
         plots._draw(SimpleNamespace(model=model, path=tmp_path), drawing, tmp_path / "model.svg")
-    assert not any(sign in text for text in written for sign in ("<IMG", 'image="', "x\\"))
+    assert not any(sign in text for text in written for sign in ("<IMG", 'image="', "x\\", "|", "{y"))
     assert "&lt;IMG SRC=&quot;x&quot;&gt;" in written[1]
 
 
@@ -98,11 +99,12 @@ def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
         plots.plot_model(run)
 
 
-def test_a_dot_that_does_not_end_is_not_waited_for(tmp_path, monkeypatch):
-    (tmp_path / "dot").write_text("#!/bin/sh\nexec sleep 100\n")
+@pytest.mark.parametrize(("limit", "waits"), [("_SECONDS_OF_LAYOUT", "-Tdot"), ("_SECONDS_OF_DRAWING", "-Knop2")])
+def test_a_dot_that_does_not_end_is_not_waited_for(limit, waits, tmp_path, monkeypatch):
+    (tmp_path / "dot").write_text(f"#!/bin/sh\n[ $1 != {waits} ] || exec sleep 100\nexec cat\n")
     (tmp_path / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(plots, "_SECONDS_OF_DOT", 0.1)
+    monkeypatch.setattr(plots, limit, 0.1)
     with pytest.raises(MissingProgramError, match=r"did not draw the model within 0\.1 s"):
         plots._run_dot("digraph {}", tmp_path / "x.png", "png")
 

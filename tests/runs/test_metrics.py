@@ -85,6 +85,27 @@ def test_a_table_that_does_not_begin_as_it_was_written_is_damaged(table, content
     assert table.damage("") is None
 
 
+def test_a_line_that_is_still_being_written_is_no_row(table):
+    table.append({"epoch": 1, "loss": 0.5})
+    with table.path.open("a") as file:
+        file.write("2,0.2")
+        file.flush()
+        assert table.rows() == [{"epoch": 1, "loss": 0.5}]
+        assert table.text() == "epoch,loss\n1,0.5\n"
+
+
+def test_rows_go_to_the_end_of_a_file_that_somebody_else_has_changed(table):
+    for epoch in (1, 2):
+        table.append({"epoch": epoch, "loss": 0.5})
+    Table(table.path).take_back("epoch,loss\n1,0.5\n")
+    table.append({"epoch": 3, "loss": 0.25})
+    table.path.unlink()
+    table.flush()
+    table.append({"epoch": 4, "loss": 0.125})
+    table.append({"epoch": 5, "loss": 0.0625})
+    assert table.text() == "epoch,loss\n4,0.125\n5,0.0625\n"
+
+
 def test_a_row_with_other_columns_is_refused_and_changes_nothing(table):
     table.append({"epoch": 0, "loss": 1.0})
     before = table.path.read_bytes()

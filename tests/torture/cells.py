@@ -62,9 +62,9 @@ _EARLY_STOPPING = {
 }
 _TENSORBOARD = {"histograms": {"histogram_freq": 1}, "steps": {"histogram_freq": 2, "update_freq": 3}}
 _CHECKPOINT: Mapping[str, Mapping[str, object]] = {
-    "epochs": {"epochs": 1},
-    "seconds": {"epochs": 2, "seconds": 0.001},  # after every chunk of steps
-    "seldom": {"epochs": 3, "keep": 1},
+    "epochs": {"epochs": 1, "seconds_between": 0},
+    "seconds": {"epochs": 2, "seconds": 0.001, "seconds_between": 0},  # after every chunk of steps
+    "seldom": {"epochs": 3, "seconds_between": 0.05, "keep": 1},  # about as long as an epoch: some wait to be written
 }
 
 

@@ -177,6 +177,10 @@ def _half_written(name: str) -> Arm:
     return _instead_of("kerasrun.runs.atomic:_write", half, lambda path, data: path.name.endswith(name))
 
 
+def _half_appended(real: Callable[[Path, bytes, int], None], path: Path, data: bytes, size: int) -> None:
+    real(path, data[: len(data) // 2], size)
+
+
 def _half_model(name: str) -> Arm:
     """The same for a model, which Keras writes."""
 
@@ -264,7 +268,7 @@ POINTS: Mapping[str, Arm] = {
     "half of run.json": _half_written("run.json"),
     # The end of an epoch.
     "in validation": _at("kerasrun.engine.steps:Scoring.add", "after"),
-    "after validation": _at("kerasrun.engine.steps:Scoring.result", "after"),
+    "after validation": _at("kerasrun.engine.evaluator:Evaluator.evaluate", "after"),
     "half of a ModelCheckpoint": _instead_of(f"{_KERAS}:ModelCheckpoint._save_model", _half_saved_by_keras),
     "after the callbacks": _at("kerasrun.training.loop:TrainingLoop._announce_end", "after"),
     "half of best.keras": _half_model("best.keras"),
@@ -274,6 +278,9 @@ POINTS: Mapping[str, Arm] = {
     ),
     "after best.keras is in place": _at("kerasrun.runs.atomic:replace_from", "after", _is("best.keras")),
     "half of metrics.csv": _half_written("metrics.csv"),
+    "half of a row of metrics.csv": _instead_of(
+        "kerasrun.runs.atomic:append", _half_appended, lambda path, data, size: path.name == "metrics.csv"
+    ),
     "after the row of metrics.csv": _at("kerasrun.training.writer:_append", "after"),
     "between epochs": _at("kerasrun.training.loop:TrainingLoop._end_epoch", "after"),
     # A resume before its first step.

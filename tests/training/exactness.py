@@ -42,7 +42,7 @@ callbacks:
   - EarlyStopping: {{monitor: val_loss, patience: 3, restore_best_weights: true}}
   - TensorBoard
   - CSVLogger: {{filename: log.csv}}
-checkpoint: {{epochs: 2}}
+checkpoint: {{epochs: 2, seconds_between: 0}}
 """
 
 

@@ -96,7 +96,7 @@ def replayed(whole, monkeypatch):
     monkeypatch.setattr(training, "build", lambda prepared, *_, **__: job_of(prepared))
     monkeypatch.setattr(training, "loop_for", lambda run, job, *_: Loop(run, job.experiment))
     monkeypatch.setattr(writing.model_file, "save", save)
-    monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
+    monkeypatch.setattr(writing.state, "to_hdf5", lambda arrays: arrays)
 
 
 def what_training_left(run):
@@ -186,7 +186,7 @@ def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_tha
     monkeypatch.setattr(training, "build", build)
     monkeypatch.setattr(training, "overview", lambda *about: "")
     monkeypatch.setattr(training, "loop_for", lambda run, job, *_: Loop(run, job))
-    monkeypatch.setattr(writing, "to_hdf5", lambda arrays: arrays)
+    monkeypatch.setattr(writing.state, "to_hdf5", lambda arrays: arrays)
     disk = FailingDisk(monkeypatch)
     output = tmp_path / "first"
     disk.fail(None)

@@ -89,10 +89,12 @@ def overwrite_unnoticed(file, content):
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-@pytest.mark.parametrize("memory", [0, 0.25])
-def test_the_first_steps_do_not_wait_for_the_files_and_the_bits_are_the_same(shapes, undisturbed, monkeypatch, memory):
+@pytest.mark.parametrize(("memory", "disk"), [(0, 0), (0, "1GB"), (0.25, "1GB")])
+def test_the_first_steps_do_not_wait_for_the_files_and_the_bits_are_the_same(
+    shapes, undisturbed, monkeypatch, memory, disk
+):
     held_back = HeldBack(monkeypatch)
-    run = train(shapes, f"cache.memory={memory}")
+    run = train(shapes, f"cache.memory={memory}", f"cache.disk={disk}")
     assert held_back.steps == 12
     assert (run.read_run()["data_fingerprint"], digest(run)) == undisturbed
 
@@ -109,7 +111,7 @@ def test_the_first_checkpoint_is_made_before_the_data_are_known_and_the_next_one
 
     monkeypatch.setattr(TrainingLoop, "_save", saving)
     HeldBack(monkeypatch)
-    run = train(shapes)
+    run = train(shapes, "checkpoint.seconds_between=0")
     assert recorded == [None, *[run.read_run()["data_fingerprint"]] * 3]
 
 

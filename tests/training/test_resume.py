@@ -234,7 +234,9 @@ def test_what_callbacks_wrote_after_the_checkpoint_is_taken_back(train, tmp_path
     """Stopped when an epoch is over and written everywhere, but before its checkpoint."""
     from kerasrun.training.writer import RunWriter
 
-    text = "fit: {epochs: 3}\ncallbacks: [TensorBoard, {CSVLogger: {filename: log.csv}}]"
+    text = (
+        "fit: {epochs: 3}\ncheckpoint: {seconds_between: 0}\ncallbacks: [TensorBoard, {CSVLogger: {filename: log.csv}}]"
+    )
     save = RunWriter.save_checkpoint
 
     def killed(self, step, arrays, progress):

@@ -16,6 +16,7 @@ from tests.training.conftest import train_small, write_digits
 pytestmark = pytest.mark.tensorflow
 TEXT = """
 fit: {epochs: 2, validation_split: 0.2}
+checkpoint: {seconds_between: 0}
 callbacks: [{EarlyStopping: {patience: 9}}, {CSVLogger: {filename: log.csv}}, TensorBoard]
 """
 

@@ -2,8 +2,13 @@ import time
 
 import pytest
 
+from kerasrun import model_file
 from kerasrun.engine import chunks
 from kerasrun.runs import checkpoints
+from kerasrun.runs.directory import open_run
+from kerasrun.training.best import Best
+from kerasrun.training.writer import RunWriter
+from tests.training.exactness import variables_digest
 
 pytestmark = pytest.mark.tensorflow
 SECONDS = 30
@@ -36,7 +41,7 @@ def slow_disk(monkeypatch):
 
 
 def test_training_goes_on_while_a_checkpoint_is_written(train, slow_disk):
-    run = train("fit: {epochs: 2}")
+    run = train("fit: {epochs: 2}\ncheckpoint: {seconds_between: 0}")
     assert slow_disk == [True]
     assert checkpoints.newest(run).progress["epoch"] == 2
     assert run.read_run()["status"] == "finished"
@@ -58,3 +63,48 @@ def test_no_step_is_taken_before_the_first_checkpoint_is_in_place(train, monkeyp
     )
     train()
     assert before[0] == 1
+
+
+FOUR_EPOCHS = "compile: {optimizer: Adam}\nfit: {epochs: 4, validation_data: test}\ncheckpoint: {monitor: loss}"
+
+
+@pytest.fixture
+def best_of_two(monkeypatch):
+    """The second epoch is the best one, and the first was until then."""
+
+    def improves(best, epoch, value):
+        if epoch < 2:
+            best.epoch, best.value = epoch, value
+        return epoch < 2
+
+    monkeypatch.setattr(Best, "improves", improves)
+
+
+def test_when_checkpoints_and_the_best_model_are_written_changes_no_bit(train, monkeypatch, best_of_two):
+    steps, save, runs = [], checkpoints.save, []
+    monkeypatch.setattr(checkpoints, "save", lambda run, step, *rest: steps.append(step) or save(run, step, *rest))
+    for seconds in (0, 1000):
+        runs.append(train(FOUR_EPOCHS, f"checkpoint.seconds_between={seconds}"))
+    often, seldom = ([run.metrics_file.read_bytes(), *map(variables_digest, models(run))] for run in runs)
+    assert often == seldom
+    assert [model_file.read_info(file).epoch for file in models(runs[1])] == [2, 4]
+    assert steps == [0, 7, 14, 21, 28, 0, 28]  # 200 examples in batches of 32
+
+
+def models(run):
+    return run.best_model, run.last_model
+
+
+@pytest.mark.parametrize("seconds", [0, 1000])
+def test_the_best_model_is_there_when_training_fails(train, tmp_path, monkeypatch, best_of_two, seconds):
+    append = RunWriter.append_epoch
+
+    def fail(writer, epoch, *rest):
+        append(writer, epoch, *rest)
+        if epoch == 3:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(RunWriter, "append_epoch", fail)
+    with pytest.raises(ZeroDivisionError):
+        train(FOUR_EPOCHS, f"checkpoint.seconds_between={seconds}")
+    assert model_file.read_info(open_run(tmp_path / "runs" / "small-1").best_model).epoch == 2

@@ -9,6 +9,8 @@ import pytest
 import kerasrun
 from kerasrun.training.writer import RunWriter
 
+_EACH_EPOCH = ["checkpoint.seconds_between=0"]
+
 
 def train_whole_and_cut(folder: Path, experiment: str) -> None:
     """Train the text of an experiment as `whole/run-1`; `cut/run-1` is a copy of it at the checkpoint of epoch 2.
@@ -26,7 +28,7 @@ def train_whole_and_cut(folder: Path, experiment: str) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunWriter, "save_checkpoint", _then_in_epoch_2(copy))
-        kerasrun.train(_written(folder, experiment), output=folder / "whole")
+        kerasrun.train(_written(folder, experiment), overrides=_EACH_EPOCH, output=folder / "whole")
 
 
 def train_cut(folder: Path, experiment: str) -> None:
@@ -38,7 +40,7 @@ def train_cut(folder: Path, experiment: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunWriter, "save_checkpoint", _then_in_epoch_2(stop))
         with pytest.raises(KeyboardInterrupt):
-            kerasrun.train(_written(folder, experiment), output=folder / "cut")
+            kerasrun.train(_written(folder, experiment), overrides=_EACH_EPOCH, output=folder / "cut")
 
 
 def _written(folder: Path, experiment: str) -> Path:

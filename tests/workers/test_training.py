@@ -33,6 +33,7 @@ data: {npz: {path: digits.npz}}
 model: {MLP: {units: [16], dropout: 0.2}}
 compile: {optimizer: {Adam: {learning_rate: 0.01}}, metrics: [accuracy]}
 fit: {batch_size: 48, epochs: 8, validation_data: test}
+checkpoint: {seconds_between: 0}
 """
 
 

@@ -136,7 +136,7 @@ def _checkpoint(run: RunDirectory, epoch: int) -> checkpoints.Checkpoint:
     raise CheckpointError(
         f"{run} has no checkpoint at the end of epoch {epoch}; "
         + (f"there is one of: {there}" if there else "there is none of any epoch")
-        + f" (checkpoint.epochs and checkpoint.keep decide which are kept){damaged}"
+        + f" (epochs, seconds_between and keep in checkpoint decide which are kept){damaged}"
     )
 
 

@@ -30,7 +30,7 @@ data: {{npz: {{path: digits.npz}}}}
 {NETWORK}
 compile: {{optimizer: {{SGD: {{learning_rate: 0.01, momentum: 0.9}}}}}}
 fit: {{epochs: 3, batch_size: 32, validation_data: test}}
-checkpoint: {{monitor: learning_rate, mode: max}}
+checkpoint: {{monitor: learning_rate, mode: max, seconds_between: 0}}
 """
 STILL = SOURCE.replace("learning_rate: 0.01, momentum: 0.9", "learning_rate: 0.0").replace("epochs: 3", "epochs: 1")
 
