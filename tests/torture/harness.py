@@ -241,9 +241,9 @@ def _one_parent(
 
 
 def _is_there(pid: str) -> bool:
-    """Whether it is still that process, and not another one that has got its number."""
+    """Whether it is still that process, started or forked, and not another one that has got its number."""
     try:
-        return b"tests.torture.child" in Path("/proc", pid, "cmdline").read_bytes()
+        return b"-m\0tests." in Path("/proc", pid, "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
 

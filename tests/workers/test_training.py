@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
 
 @contextmanager
 def started(folder, *arguments):
-    """A parent of workers, and whatever of it is left ended afterwards: a parent that is gone has no workers."""
+    """A parent whose workers are started as a user's, and all of it ended afterwards: without a parent, workers end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "kerasrun", *map(str, arguments)],
         cwd=folder,
@@ -67,6 +67,16 @@ def started(folder, *arguments):
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def forked_parent(folder, *arguments):
+    """The same with processes that need not load TensorFlow."""
+    process = forked.Forked(["-m", "kerasrun", *arguments], folder)
+    try:
+        yield process
+    finally:
+        process.kill()
 
 
 # Root may have everything read-only for one process alone, but a folder for temporary files.
@@ -112,6 +122,17 @@ def worker(parent, rank):
         if json.loads(variables["TF_CONFIG"])["task"]["index"] == rank:
             return int(child)
     raise AssertionError(f"no process of rank {rank}")
+
+
+def forked_worker(parent, rank):
+    """The same of a forked parent, which has them forked one after the other, each by a process that waits for it."""
+
+    def children(pid):
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+    (forking,) = children(parent.pid)
+    (pid,) = children(children(forking)[rank])
+    return int(pid)
 
 
 def wait_for_checkpoint(runs):
@@ -164,9 +185,9 @@ def test_compressed_gradients_are_the_same_bits_whoever_computes_them_and_nearly
 
 
 def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_without_the_run(folder, together):
-    with started(folder, "train", "small.yaml", "--workers", 2, "-o", "stopped") as parent:
+    with forked_parent(folder, "train", "small.yaml", "--workers", 2, "-o", "stopped") as parent:
         wait_for_checkpoint(folder / "stopped")
-        os.kill(worker(parent, 1), signal.SIGTERM)
+        os.kill(forked_worker(parent, 1), signal.SIGTERM)
         _, said = parent.communicate(timeout=120)
     assert parent.returncode == 143, said
     assert said.count("stopped by SIGTERM") == 1
@@ -212,7 +233,7 @@ def test_an_error_in_a_step_of_one_alone_ends_all_with_one_message(folder, rank,
     model = "model: {layers: [Flatten, Failing, {Dense: {units: 10, activation: softmax}}]}\nplugins: [failing.py]"
     text = EXPERIMENT.replace("model: {MLP: {units: [16], dropout: 0.2}}", model)
     (folder / "failing.yaml").write_text(text, encoding="utf-8")
-    with started(folder, "-q", "train", "failing.yaml", "--workers", 2, "-o", "failed") as parent:
+    with forked_parent(folder, "-q", "train", "failing.yaml", "--workers", 2, "-o", "failed") as parent:
         _, said = parent.communicate(timeout=120)
     assert parent.returncode == 1, said
     assert said.startswith(f"{prefix}error: ")
