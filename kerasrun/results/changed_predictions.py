@@ -1,5 +1,6 @@
 """What two runs predict of the same examples: which became right or wrong, and whether that may be chance."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,11 +131,12 @@ def changed_predictions(
 
 def mcnemar(became_right: int, became_wrong: int) -> float:
     """Return the p-value of McNemar's exact test, two-sided: twice the smaller tail of a binomial with one half."""
-    changed, term, tail = became_right + became_wrong, 1, 0
-    for successes in range(min(became_right, became_wrong) + 1):  # term: the ways to choose so many of all that changed
-        tail += term
-        term = term * (changed - successes) // (successes + 1)
-    return float(min(1.0, 2 * tail / 2**changed))
+    changed, fewer = became_right + became_wrong, min(became_right, became_wrong)
+    # The tail's largest term is C(changed, fewer) / 2**changed, as a logarithm; the others follow by their ratios.
+    up = np.arange(1, fewer + 1)
+    largest = math.fsum(np.log((changed - fewer + up) / up)) - changed * math.log(2)
+    down = up[::-1]
+    return min(1.0, 2 * math.exp(largest) * (1 + float(np.cumprod(down / (changed - down + 1)).sum())))
 
 
 def interval_of_mean(differences: NDArray[np.float64]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ Kubeflow, Vertex AI and Ray write it too. Slurm's variables are those that `srun
 
 import itertools
 import json
+import math
 import os
 import re
 import socket
@@ -37,6 +38,8 @@ LOOPBACK = "127.0.0.1"
 MOST_PROCESSES = 2**16
 """More are a mistake: "n[0-999999999]" would fill the memory before anything shows it."""
 
+LONGEST_NAME = 255
+"""Characters of a host's name (RFC 1123)."""
 BLOCKS = "start the tasks by `srun --distribution=block`"
 
 
@@ -214,7 +217,7 @@ def from_slurm(environment: Mapping[str, str]) -> Place:
     own_node = _variable(environment, "SLURMD_NODENAME")
     nodes, counts = _nodes(environment, count)
     if unknown := [node for node in nodes if not _is_name(node)]:
-        raise _slurm_error(f"SLURM_STEP_NODELIST names {unknown[0]!r}, which is no host")
+        raise _slurm_error(f"SLURM_STEP_NODELIST names {shown(unknown[0])}, which is no host")
     if rank >= count:
         raise _slurm_error(f"SLURM_PROCID is {rank}, SLURM_STEP_NUM_TASKS is {count}")
     _check_distribution(environment.get("SLURM_DISTRIBUTION", ""), counts)
@@ -248,7 +251,7 @@ def _nodes(environment: Mapping[str, str], count: int) -> tuple[list[str], list[
 def _number(environment: Mapping[str, str], name: str) -> int:
     text = _variable(environment, name)
     if not re.fullmatch("[0-9]{1,10}", text):
-        raise _slurm_error(f"{name} is {text!r}, which is no number")
+        raise _slurm_error(f"{name} is {shown(text)}, which is no number")
     return int(text)
 
 
@@ -270,10 +273,12 @@ def _hosts(listed: str) -> list[str]:
     hosts: list[str] = []
     for one in re.findall(name, listed):
         parts = re.split(r"[\[\]]", one)  # what is in brackets has an odd position
+        if len(parts) > LONGEST_NAME:
+            raise _slurm_error(f"SLURM_STEP_NODELIST names {shown(one)}, which is no host")
         choices = [_numerals(part, listed) if at % 2 else [part] for at, part in enumerate(parts)]
-        hosts += map("".join, itertools.islice(itertools.product(*choices), MOST_PROCESSES + 1))
-        if len(hosts) > MOST_PROCESSES:
+        if len(hosts) + math.prod(map(len, choices)) > MOST_PROCESSES:
             raise _slurm_error(f"SLURM_STEP_NODELIST is {shown(listed)}, more than {MOST_PROCESSES:,} nodes")
+        hosts += map("".join, itertools.product(*choices))
     return hosts
 
 
@@ -315,7 +320,7 @@ def _check_distribution(distribution: str, counts: list[int]) -> None:
     same = len(counts) == 1 or (among_nodes == "cyclic" and max(counts) == 1)
     if among_nodes in ("cyclic", "plane", "arbitrary") and not same:
         raise _slurm_error(
-            f"SLURM_DISTRIBUTION is {distribution!r}, and ranks must go on within a node",
+            f"SLURM_DISTRIBUTION is {shown(distribution)}, and ranks must go on within a node",
             BLOCKS,
         )
 

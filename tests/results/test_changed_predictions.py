@@ -15,7 +15,9 @@ from kerasrun.results.changed_predictions import interval_of_mean, mcnemar
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-@pytest.mark.parametrize(("right", "wrong"), [(0, 0), (1, 0), (5, 5), (12, 4), (4, 12), (40, 9), (1000, 1100)])
+@pytest.mark.parametrize(
+    ("right", "wrong"), [(0, 0), (1, 0), (5, 5), (12, 4), (4, 12), (40, 9), (1000, 1100), (10**6, 10**6 + 2000)]
+)
 def test_mcnemars_test_is_a_binomial_test_of_one_half(right, wrong):
     expected = stats.binomtest(right, right + wrong, 0.5).pvalue if right + wrong else 1.0
     assert mcnemar(right, wrong) == pytest.approx(expected, rel=1e-9)

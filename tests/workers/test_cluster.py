@@ -227,6 +227,10 @@ def test_without_a_variable_of_srun_it_is_no_step(name):
         (slurm("n1", "2,", 2), "SLURM_STEP_TASKS_PER_NODE is '2,', in which '' is no number of tasks"),
         (slurm("n[0-999999999]", "2", 2), "SLURM_STEP_NODELIST is 'n[0-999999999]', more than 65,536 nodes"),
         (slurm("n" + 5 * "[0-99]", "2", 2), f"SLURM_STEP_NODELIST is 'n{5 * '[0-99]'}', more than 65,536 nodes"),
+        (
+            slurm("n" + 5000 * "[1]" + "[0-9]", "2", 2),
+            f"SLURM_STEP_NODELIST names 'n{18 * '[1]'}[1…', which is no host",
+        ),
         (slurm("n1", "1(x99999999)", 2), "SLURM_STEP_TASKS_PER_NODE is '1(x99999999)', more than 65,536 nodes"),
         (slurm(99_999 * "a" + "[", "2", 2), f"SLURM_STEP_NODELIST is '{57 * 'a'}…', which is no list of nodes"),
         (slurm("n[1-2", "2", 2), "SLURM_STEP_NODELIST is 'n[1-2', which is no list of nodes"),
