@@ -12,6 +12,7 @@ import pytest
 
 import kerasrun
 from kerasrun.errors import ExperimentError, MissingProgramError
+from kerasrun.experiment.resolved import settings
 from kerasrun.runs import directory
 from kerasrun.training.stopping.signals import Stopped
 from tests.forked import run
@@ -53,6 +54,27 @@ def test_an_experiment_is_a_mapping_as_well_with_paths_from_the_working_director
 
 
 @pytest.mark.tensorflow
+def _holding_itself():
+    given = {"seed": 1}
+    given["data"] = given
+    return given
+
+
+@pytest.mark.parametrize(
+    ("given", "essential"),
+    [
+        (_holding_itself(), "holds itself"),
+        ({"seed": 10**5000}, "no experiment can have this value: Exceeds the limit"),
+        ({"data": object()}, "no experiment can have this value: cannot represent an object: <object"),
+    ],
+)
+def test_a_mapping_that_no_file_can_hold_is_an_experiments_mistake(given, essential):
+    with pytest.raises(ExperimentError, match=essential):
+        kerasrun.load(given)
+    with pytest.raises(ExperimentError, match=essential):
+        settings(given)
+
+
 def test_a_run_of_a_mapping_is_resumed_like_every_other(tmp_path, monkeypatch):
     write_digits(tmp_path)
     monkeypatch.chdir(tmp_path)

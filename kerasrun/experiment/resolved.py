@@ -1,12 +1,15 @@
 """The experiment with every default filled in and absolute paths, as YAML that reads back to an equal experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.representer import RepresenterError
 
 from kerasrun.components import Component, Kind, is_written_beside
+from kerasrun.errors import ExperimentError
 from kerasrun.experiment.schema import Experiment, Section
 from kerasrun.models.layers import LayerEntry
 from kerasrun.stderr import harmless
@@ -25,14 +28,34 @@ def flow_yaml(value: Any) -> str:
 
 
 def written(mapping: Mapping[str, Any]) -> str:
-    """An experiment that a program has as a mapping, as the text of a file; nothing in it names a variable."""
-    plain = _escaped(_plain(mapping))
-    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    """An experiment that a program has as a mapping, as the text of a file; nothing in it names a variable.
+
+    Raises:
+        ExperimentError: if it holds itself, is nested hundreds deep, or has a value that no file can have.
+    """
+    with _explained():
+        plain = _escaped(_plain(mapping))
+        return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def settings(values: Mapping[str, Any]) -> list[str]:
-    """Values by key paths, each as it may stand after `--set`."""
-    return [f"{key}={flow_yaml(_plain(value))}" for key, value in values.items()]
+    """Values by key paths, each as it may stand after `--set`.
+
+    Raises:
+        ExperimentError: as `written`.
+    """
+    with _explained():
+        return [f"{key}={flow_yaml(_plain(value))}" for key, value in values.items()]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise ExperimentError("a mapping holds itself, or is nested too deep for an experiment") from None
+    except (ValueError, RepresenterError) as error:
+        raise ExperimentError(f"no experiment can have this value: {': '.join(map(str, error.args))}") from error
 
 
 def as_plain(experiment: Experiment) -> dict[str, Any]:

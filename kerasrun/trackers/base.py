@@ -53,6 +53,9 @@ class Tracker(ABC):
     environment: ClassVar[Mapping[str, str]] = {}
     """Variables that are set before its packages are imported, unless the user has set them."""
 
+    beside: ClassVar[tuple[str, ...]] = ()
+    """The names beside the runs under which it has files, unless the environment says where."""
+
     @abstractmethod
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:
         """Begin a run of the tracker, or go on with it; return the last epoch that it has, 0 if it has none.

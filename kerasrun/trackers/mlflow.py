@@ -15,6 +15,7 @@ class MLflow(Tracker):
     experiment is `MLFLOW_EXPERIMENT_NAME`, by default called as kerasrun's."""
 
     packages = ("mlflow",)
+    beside = ("mlflow.db", "mlartifacts")
     environment: ClassVar = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # it is tried again after the next epoch

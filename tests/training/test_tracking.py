@@ -31,7 +31,7 @@ SMALL = "data: {npz: {path: digits.npz}}\nmodel: LeNet\n"
 class Fake:
     """A tracker with a store of its own that fails when it is told to."""
 
-    packages, environment = (), {}
+    packages, environment, beside = (), {}, ("store.db",)
     store, faults, begun = [], [], []
 
     def begin(self, run, kept, keep):
@@ -118,6 +118,19 @@ def test_a_tracker_that_fails_is_one_warning_and_has_every_epoch_once_when_it_wo
     train_epoch(run, 4)
     following.catch_up()
     assert epochs(fake) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", [".tracking", ".tracking/fake", "store.db"])
+def test_nothing_is_written_through_a_link_beside_the_runs(run, fake, name, tmp_path, caplog):
+    (tmp_path / "outside").mkdir()
+    link = run.root.parent / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "outside")
+    train_epoch(run, 1)
+    follow(run).catch_up()
+    assert fake.begun == []
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert f"{link} is a link, and nothing is written through one" in caplog.text
 
 
 def test_what_a_killed_process_has_sent_is_not_sent_again(run, fake):
