@@ -120,12 +120,19 @@ def _explain_missing_folder(error: Exception) -> None:
     """
     Raises:
         UsageError: if the working directory is gone, which every relative path begins with.
+        KerasrunError: if there is no folder for temporary files, which TensorFlow asks for.
     """
     if isinstance(error, FileNotFoundError):
         try:
             Path.cwd()
         except FileNotFoundError:
             raise UsageError("the working directory was removed; change to another one with cd") from error
+        import tempfile
+
+        try:
+            tempfile.gettempdir()
+        except FileNotFoundError:
+            raise KerasrunError("no temporary file can be written; free some room, or set TMPDIR") from error
 
 
 def main() -> None:
@@ -231,9 +238,14 @@ def _interrupted(interruption: KeyboardInterrupt) -> int:
 def _bug_report(error: Exception) -> str:
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", prefix="kerasrun-", suffix=".txt", delete=False) as file:
-        file.write(f"kerasrun {VERSION}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}")
+    report = f"kerasrun {VERSION}, Python {sys.version}\n{sys.argv}\n\n{traceback.format_exc()}"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="kerasrun-", suffix=".txt", delete=False) as file:
+            file.write(report)
+        where = f"the file {Path(file.name)} "
+    except OSError:  # the disk is full
+        where = f"this:\n\n{report}\n"
     return (
         f"this is a bug in kerasrun {VERSION}: {type(error).__name__}: {error}\n"
-        f"Please report it with the file {Path(file.name)} ; if training had begun, the run's log.txt has it too."
+        f"Please report it with {where}; if training had begun, the run's log.txt has it too."
     )

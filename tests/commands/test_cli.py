@@ -171,6 +171,30 @@ def test_a_bug_is_exit_3_with_a_report_and_without_a_traceback(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("broken", "code", "essential"),
+    [
+        ("tempfile.gettempdir()", 1, "error: no temporary file can be written; free some room, or set TMPDIR"),
+        ("{}['something nobody thought of']", 3, "Please report it with this:"),
+    ],
+)
+def test_without_room_for_temporary_files_a_failure_says_so_or_has_the_report_in_it(broken, code, essential, tmp_path):
+    program = (
+        "import tempfile\n"
+        "tempfile._candidate_tempdir_list = lambda: []\n"
+        "import kerasrun.runs.listing as listing\n"
+        f"listing.list_runs = lambda output: {broken}\n"
+        "import sys; sys.argv = ['kerasrun', 'runs']\n"
+        "from kerasrun.cli import main; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert essential in done.stderr
+    assert ("Traceback" in done.stderr) == (code == 3)
+
+
+@pytest.mark.parametrize(
     ("number", "name", "code"),
     [(signal.SIGINT, "Ctrl-C", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGUSR1, "SIGUSR1", 143)],
 )
