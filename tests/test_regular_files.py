@@ -203,9 +203,10 @@ def test_weights_are_not_waited_for(tmp_path, special, suffix):
 @pytest.mark.parametrize("name", ["a.csv", "a.npz", "a.h5", "a.parquet", "train-images-idx3-ubyte", "b/1.png", "c/1"])
 def test_a_draft_waits_for_nobody(tmp_path, special, name):
     path = special(tmp_path / "data" / name)
-    for looked_at in (path, tmp_path / "data"):
-        with pytest.raises(DataError):
-            draft_experiment(looked_at, tmp_path / "draft.yaml")
+    with pytest.raises(DataError, match=special.words):
+        draft_experiment(path, tmp_path / "draft.yaml")
+    with pytest.raises(DataError):
+        draft_experiment(tmp_path / "data", tmp_path / "draft.yaml")
 
 
 def test_a_run_that_cannot_be_read_does_not_hold_up_the_list(tmp_path, special):

@@ -15,6 +15,7 @@ from kerasrun.experiment.load import parse
 from kerasrun.experiment.photos import DOWNLOADED, Pretrained, cached, weights_folder
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
+from kerasrun.regular_files import require_regular
 from kerasrun.run_files import can_name_runs, name_of_runs
 from kerasrun.sources.base import Recognized, Source
 from kerasrun.stderr import plain
@@ -74,6 +75,10 @@ def recognize(path: Path, label: str | None = None) -> Recognized:
     """
     if not path.exists():
         raise missing(path, "a folder or a file of data")
+    try:
+        require_regular(path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
     sources = [kind for kind in kinds("kerasrun.sources").values() if issubclass(kind, Source)]
     for source in sorted(sources, key=lambda one: one.generality):
         if found := source.recognize(path) if label is None else source.recognize_table(path, label):
