@@ -20,6 +20,7 @@ from benchmarks._table import DURATIONS, durations, print_table
 
 EXPERIMENT = ROOT / "configs" / "linear_regression.yaml"
 OURS = "kerasrun"
+BETWEEN = "checkpoint.seconds_between=2"
 FIT = "fit, ModelCheckpoint"
 
 
@@ -33,7 +34,15 @@ def measure(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as temporary:
         folder, epochs = Path(temporary), str(given.epochs)
         commands = {
-            OURS: [*KERASRUN, "-q", "train", str(EXPERIMENT), *with_overrides(f"fit.epochs={epochs}"), "-o", temporary],
+            OURS: [
+                *KERASRUN,
+                "-q",
+                "train",
+                str(EXPERIMENT),
+                *with_overrides(f"fit.epochs={epochs}", BETWEEN),
+                "-o",
+                temporary,
+            ],
             FIT: [sys.executable, "-m", "benchmarks.peers.fit_line", epochs, str(folder / "best.keras")],
         }
         measured = take_turns(list(commands), given.rounds, lambda name: run(commands[name]).seconds)

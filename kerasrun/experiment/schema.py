@@ -136,7 +136,7 @@ class Checkpoint(Section):
     """Whether the best value is the smallest or the largest; `auto` asks the metric."""
     epochs: int = Field(1, ge=1)
     """A checkpoint is taken at the end of every so many epochs, and at the end of the last."""
-    seconds_between: float = Field(2, ge=0)
+    seconds_between: float = Field(0, ge=0)
     """Where epochs are shorter, some end without a checkpoint, and `best.keras` waits for the next one: a kill loses
     the work of so many seconds, and of one more epoch. 0 takes one at the end of each epoch."""
     seconds: float = Field(300, gt=0)
