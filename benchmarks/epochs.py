@@ -32,18 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measure(given: argparse.Namespace) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as temporary:
-        folder, epochs = Path(temporary), str(given.epochs)
+        epochs = str(given.epochs)
         commands = {
             OURS: [
-                *KERASRUN,
-                "-q",
-                "train",
-                str(EXPERIMENT),
+                *(*KERASRUN, "-q", "train", str(EXPERIMENT), "-o", temporary),
                 *with_overrides(f"fit.epochs={epochs}", BETWEEN),
-                "-o",
-                temporary,
             ],
-            FIT: [sys.executable, "-m", "benchmarks.peers.fit_line", epochs, str(folder / "best.keras")],
+            FIT: [sys.executable, "-m", "benchmarks.peers.fit_line", epochs, str(Path(temporary, "best.keras"))],
         }
         measured = take_turns(list(commands), given.rounds, lambda name: run(commands[name]).seconds)
     print_table(f"{given.epochs:,} epochs of five steps, {given.rounds} rounds", DURATIONS, durations(measured))

@@ -120,7 +120,7 @@ def _explain_missing_folder(error: Exception) -> None:
     """
     Raises:
         UsageError: if the working directory is gone, which every relative path begins with.
-        KerasrunError: if there is no folder for temporary files, which TensorFlow asks for.
+        KerasrunError: if no temporary folder can be written; TensorFlow needs one.
     """
     if isinstance(error, FileNotFoundError):
         try:

@@ -29,8 +29,10 @@ def open_regular(path: Path) -> io.BufferedReader:
     require_regular(path)
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115
     try:
-        _require_kind(os.fstat(file.fileno()).st_mode, path)  # it may have been replaced since
-        _require_no_stream(file.fileno(), path)
+        state = os.fstat(file.fileno())
+        _require_kind(state.st_mode, path)  # it may have been replaced since
+        if state.st_size == 0:
+            _require_no_stream(file.fileno(), path)
     except OSError:
         file.close()
         raise
@@ -54,7 +56,7 @@ def _without_waiting(name: str, flags: int) -> int:
 
 def _require_no_stream(descriptor: int, path: Path) -> None:
     """Refuse what is a file by its kind, but would be waited for, such as /proc/kmsg."""
-    if sys.platform != "linux" or os.fstat(descriptor).st_size > 0:
+    if sys.platform != "linux":
         return
     try:
         os.pread(descriptor, 1, 0)

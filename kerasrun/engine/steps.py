@@ -28,6 +28,11 @@ class Graph:
         return self._found
 
 
+def metrics_of(model: Any) -> list[Any]:
+    """Return a model's metrics one by one, where Keras lists those of `compile` as one."""
+    return [each for metric in model.metrics for each in getattr(metric, "metrics", [metric])]
+
+
 class Metrics:
     """A model's metrics, loss included: each call is one graph, where Keras's own call runs an operator at a time."""
 
@@ -36,9 +41,8 @@ class Metrics:
         Args:
             model: built, its metrics too.
         """
-        listed = [each for metric in model.metrics for each in getattr(metric, "metrics", [metric])]
         # One of a plugin may keep more than variables, and a graph would not change that.
-        of_plugins = any(not type(metric).__module__.startswith("keras.") for metric in listed)
+        of_plugins = any(not type(metric).__module__.startswith("keras.") for metric in metrics_of(model))
         self._reset = None if of_plugins else Graph(tf.function(model.reset_metrics, autograph=False))
         self._values = Graph(tf.function(model.get_metrics_result, autograph=False))
         self._model = model

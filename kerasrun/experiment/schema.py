@@ -137,8 +137,8 @@ class Checkpoint(Section):
     epochs: int = Field(1, ge=1)
     """A checkpoint is taken at the end of every so many epochs, and at the end of the last."""
     seconds_between: float = Field(0, ge=0)
-    """Where epochs are shorter, some end without a checkpoint, and `best.keras` waits for the next one: a kill loses
-    the work of so many seconds, and of one more epoch. 0 takes one at the end of each epoch."""
+    """After a checkpoint, epochs end without one for this many seconds, and a better `best.keras` is written with the
+    next. A kill then loses the work of this time and of one more epoch."""
     seconds: float = Field(300, gt=0)
     """In a long epoch, also after so many seconds of training."""
     keep: int = Field(2, ge=1)
@@ -146,11 +146,11 @@ class Checkpoint(Section):
 
 
 class Cache(Section):
-    """What is kept so that it is not computed again: in memory, and images that do not fit there on disk."""
+    """What is kept in memory and on disk so that it is not computed again."""
 
     memory: Memory = DEFAULT_SHARE
     """How much memory decoded examples, and what frozen layers compute of them, may take each: a share of what is free,
-    or an amount; examples that do not fit are read from their files in each epoch, with the same result."""
+    or an amount; examples that do not fit are read from files in each epoch, with the same result."""
     disk: Disk = "auto"
     """How much decoded images may take on disk, such as `50GB`, where they do not fit into `memory`; all runs on the
     same files share them. `auto` is a tenth of the room that the disk has, 0 is none."""
@@ -224,7 +224,7 @@ class Experiment(Section):
     checkpoint: Checkpoint = Checkpoint()
     """When the state is saved."""
     cache: Cache = Cache()
-    """What is kept in memory."""
+    """What is kept in memory and on disk."""
     track: Annotated[tuple[TrackerName, ...], ONE_OR_SEVERAL] = ()
     """The trackers that receive each row of `metrics.csv`; docs/tracking.md says where, and what each needs."""
     time_limit: Duration | None = None

@@ -57,7 +57,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 
 
 class Stored(NamedTuple):
-    """What is known of an image file beside its pixels."""
+    """The size and the EXIF orientation of an image file."""
 
     width: int
     height: int
@@ -70,7 +70,6 @@ class DiskCache:
     def __init__(self, path: Path, descriptor: int, pixels: int) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._pixels = pixels
         self._slot = slot_bytes(pixels)
         self._writes = True
         weakref.finalize(self, os.close, descriptor)
@@ -136,7 +135,8 @@ def open_disk_cache(paths: Sequence[Path], image_format: ImageFormat) -> DiskCac
     if limit == 0 or not paths:
         return None
     say = logger.info if limit == "auto" else logger.warning
-    needed = _HEADER + len(paths) * slot_bytes(int(np.prod(image_format.shape)))
+    pixels = int(np.prod(image_format.shape))
+    needed = _HEADER + len(paths) * slot_bytes(pixels)
     try:
         if not hasattr(os, "preadv"):
             raise OSError(errno.ENOSYS, "this system cannot read at a position")
@@ -144,7 +144,7 @@ def open_disk_cache(paths: Sequence[Path], image_format: ImageFormat) -> DiskCac
         path = folder / (_key(paths, image_format) + _SUFFIX)
         problem = _make_room(folder, path, needed, limit)
         if problem is None:
-            return DiskCache(path, _opened(path, needed, paths, image_format), int(np.prod(image_format.shape)))
+            return DiskCache(path, _opened(path, needed, paths, image_format), pixels)
     except (OSError, ValueError) as error:
         problem = str(error)
     say("cache.disk: %s; images are decoded in each epoch", problem)

@@ -206,7 +206,7 @@ class ImageFiles:
         return image
 
     def _note(self, place: int, size: tuple[int, int], orientation: int) -> None:
-        """Remember what a file says beside its pixels; orientation 0 stands for no EXIF data."""
+        """Remember the size and the orientation of an image file; orientation 0 says that it has no EXIF data."""
         self.sizes[place] = size
         if orientation:
             self.orientations[place] = orientation

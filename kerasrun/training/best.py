@@ -49,8 +49,9 @@ def best_for(model: Any, monitor: str, mode: str) -> Best:
         return Best(monitor, mode == "min")
     if name == "loss":
         return Best(monitor, smallest=True)
-    metrics = [each for metric in model.metrics for each in getattr(metric, "metrics", [metric])]
-    direction = next((getattr(metric, "_direction", None) for metric in metrics if metric.name == name), None)
+    from kerasrun.engine.steps import metrics_of  # with TensorFlow, without which the best is remembered
+
+    direction = next((getattr(metric, "_direction", None) for metric in metrics_of(model) if metric.name == name), None)
     if direction is None:
         raise ModelError(
             f"checkpoint.monitor: Keras does not know whether a larger or a smaller {monitor} is better: "

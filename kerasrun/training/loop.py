@@ -469,7 +469,7 @@ class TrainingLoop:
             files: 1 for a checkpoint, 2 for a model too.
         """
         work = self.chunks.first_seconds if seconds is None else seconds
-        files += self.writer.holds_best()
+        files = max(files, 1 + self.writer.holds_best())
         return not self.limit.binds() or self.limit.leaves(work + files * self.writer.seconds_to_save())
 
     def _stopped(self) -> Interrupted | Paused:

@@ -58,7 +58,7 @@ class TrainingProgress:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show a live line while entered, if stderr is a terminal and the line is wanted."""
-        self._console = console = Console(file=stderr.as_it_is())
+        console = self._console
         # `--quiet` raises the level of what writes to stderr.
         is_quiet = any(handler.level > logging.INFO for handler in logger.handlers)
         if not console.is_terminal or console.is_jupyter or is_quiet or self.fit.verbose not in ("auto", 1):
