@@ -22,6 +22,7 @@ from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Cell, Table
 from kerasrun.stderr import plain
+from kerasrun.text.problems import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -194,10 +195,14 @@ def _output_of_dot(arguments: list[str], graph: bytes, seconds: float, file_form
         ) from error
     if done.returncode != 0:
         raise MissingProgramError(
-            f"Graphviz's dot cannot write {file_format.upper()}; if it is newly installed, configure it "
-            "with: dot -c. kerasrun summary lists the layers as text"
+            f"Graphviz's dot cannot write {file_format.upper()}: {_first_line(done.stderr)}; if it is newly installed, "
+            "configure it with: dot -c. kerasrun summary lists the layers as text"
         )
     return done.stdout
+
+
+def _first_line(told: bytes) -> str:
+    return shown(told.decode(errors="replace").partition("\n")[0])
 
 
 def _leave_no_markup(graph: Any) -> None:

@@ -225,7 +225,7 @@ def from_slurm(environment: Mapping[str, str]) -> Place:
     if tasks[rank] != (own_node, own_local):
         raise _slurm_error(
             f"by blocks, task {rank} would be number {tasks[rank][1]} on {tasks[rank][0]}, "
-            f"and it is number {own_local} on {own_node}",
+            f"and it is number {own_local} on {shown(own_node)}",
             BLOCKS,
         )
     return Place(rank, count, tuple(f"{node}:{_port(job, step, local)}" for node, local in tasks))
@@ -238,12 +238,12 @@ def _nodes(environment: Mapping[str, str], count: int) -> tuple[list[str], list[
     nodes, counts = _hosts(listed), _tasks_per_node(per_node)
     if len(nodes) != len(counts):
         raise _slurm_error(
-            f"SLURM_STEP_NODELIST names {len(nodes)} nodes ({listed}), "
-            f"SLURM_STEP_TASKS_PER_NODE has numbers for {len(counts)} ({per_node})"
+            f"SLURM_STEP_NODELIST names {len(nodes)} nodes ({shown(listed)}), "
+            f"SLURM_STEP_TASKS_PER_NODE has numbers for {len(counts)} ({shown(per_node)})"
         )
     if sum(counts) != count:
         raise _slurm_error(
-            f"SLURM_STEP_NUM_TASKS is {count}, SLURM_STEP_TASKS_PER_NODE adds up to {sum(counts)} ({per_node})"
+            f"SLURM_STEP_NUM_TASKS is {count}, SLURM_STEP_TASKS_PER_NODE adds up to {sum(counts)} ({shown(per_node)})"
         )
     return nodes, counts
 

@@ -95,7 +95,7 @@ def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
     (tmp_path / "dot").write_text("#!/bin/sh\necho 'Format: \"png\" not recognized' >&2\nexit 1\n")
     (tmp_path / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(MissingProgramError, match=r"dot cannot write PNG.*dot -c"):
+    with pytest.raises(MissingProgramError, match=r"cannot write PNG: 'Format: .* not recognized'.*dot -c"):
         plots.plot_model(run)
 
 

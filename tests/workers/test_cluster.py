@@ -218,10 +218,10 @@ def test_without_a_variable_of_srun_it_is_no_step(name):
         (slurm("n1", "2", 2, "one"), "SLURM_PROCID is 'one', which is no number"),
         (slurm("n1", "2", 2, -1), "SLURM_PROCID is '-1', which is no number"),
         (slurm("n1", "2", 2, 2), "SLURM_PROCID is 2, SLURM_STEP_NUM_TASKS is 2"),
-        (slurm("n1", "2", 3), "SLURM_STEP_NUM_TASKS is 3, SLURM_STEP_TASKS_PER_NODE adds up to 2 (2)"),
+        (slurm("n1", "2", 3), "SLURM_STEP_NUM_TASKS is 3, SLURM_STEP_TASKS_PER_NODE adds up to 2 ('2')"),
         (
             slurm("n[1-3]", "2(x2)", 4),
-            "SLURM_STEP_NODELIST names 3 nodes (n[1-3]), SLURM_STEP_TASKS_PER_NODE has numbers for 2 (2(x2))",
+            "SLURM_STEP_NODELIST names 3 nodes ('n[1-3]'), SLURM_STEP_TASKS_PER_NODE has numbers for 2 ('2(x2)')",
         ),
         (slurm("n1", "2x2", 2), "SLURM_STEP_TASKS_PER_NODE is '2x2', in which '2x2' is no number of tasks"),
         (slurm("n1", "2,", 2), "SLURM_STEP_TASKS_PER_NODE is '2,', in which '' is no number of tasks"),
@@ -262,7 +262,7 @@ def test_a_task_that_is_elsewhere_than_by_blocks_is_refused():
     with pytest.raises(WorkersError) as caught:
         from_slurm(slurm("n[1-2]", "2(x2)", 4, 1, "n2", 0))
     assert str(caught.value) == (
-        "--workers slurm: by blocks, task 1 would be number 1 on n1, and it is number 0 on n2; "
+        "--workers slurm: by blocks, task 1 would be number 1 on n1, and it is number 0 on 'n2'; "
         "start the tasks by `srun --distribution=block`"
     )
 
