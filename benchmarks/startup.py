@@ -1,4 +1,6 @@
-"""Seconds from typing a command to its end: kerasrun beside a bare `import keras` and the shortest predicting script.
+"""Seconds from typing a command to its end: kerasrun beside a bare `import keras` and the shortest scripts.
+
+Training ends with its first step.
 
 Commands are run one after the other, each once a round, after a round that does not count; all read the same files.
 A ratio below 1 says that kerasrun is faster.
@@ -18,16 +20,20 @@ from benchmarks._rounds import ratio, spread, take_turns
 from benchmarks._table import print_table, with_spread
 
 PEERS = Path(__file__).parent / "peers"
+LENET = ROOT / "configs" / "lenet_idx.yaml"
 IMPORT_KERAS = 'python -c "import keras"'
 HELP = "kerasrun --help"
 VALIDATE = "kerasrun validate CONFIG"
 PREDICT = "kerasrun predict one.png"
 SCRIPT = "script: load_model, load_img, model.predict(x)"
 SCRIPT_CALL = "script: load_model, load_img, model(x)"
+TRAIN = "kerasrun train lenet_idx.yaml, first step"
+SCRIPT_FIT = "script: the same digits, LeNet, fit, first step"
 COMPARED = {
     HELP: [IMPORT_KERAS],
     VALIDATE: [IMPORT_KERAS],
     PREDICT: [IMPORT_KERAS, SCRIPT, SCRIPT_CALL],
+    TRAIN: [IMPORT_KERAS, SCRIPT_FIT],
 }
 
 
@@ -40,7 +46,7 @@ def measure(given: argparse.Namespace) -> None:
     """Print both tables."""
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
         model = given.model or _train_a_model(Path(folder))
-        commands = _commands(given.config, model, given.image)
+        commands = _commands(given.config, model, given.image, Path(folder))
         for command in commands.values():
             run(command)
         measured = take_turns(list(commands), given.rounds, lambda name: run(commands[name]).seconds)
@@ -87,8 +93,9 @@ def _train_a_model(folder: Path) -> Path:
     return next(folder.glob("*/best.keras"))
 
 
-def _commands(config: Path, model: Path, image: Path) -> dict[str, list[str]]:
+def _commands(config: Path, model: Path, image: Path, folder: Path) -> dict[str, list[str]]:
     script = [sys.executable, str(PEERS / "predict_script.py"), str(model), str(image)]
+    first_step = [sys.executable, "-m", "benchmarks._kerasrun_first_step"]
     return {
         IMPORT_KERAS: [sys.executable, "-c", "import keras"],
         HELP: [*KERASRUN, "--help"],
@@ -96,6 +103,8 @@ def _commands(config: Path, model: Path, image: Path) -> dict[str, list[str]]:
         PREDICT: [*KERASRUN, "predict", str(image), "--model", str(model)],
         SCRIPT: script,
         SCRIPT_CALL: [*script, "call"],
+        TRAIN: [*first_step, str(LENET), str(folder / "runs")],
+        SCRIPT_FIT: [sys.executable, str(PEERS / "fit_first_step.py")],
     }
 
 
