@@ -1,6 +1,7 @@
 # The two commands of the README, and what a developer runs. CI runs `.ci/run`.
 #   make demo     train, evaluate and predict on the shipped handwritten digits
 #   make test     the test suite;  make test-fast  the part without TensorFlow
+#   make test-long  the rest of the grids of cases, of which `make test` runs the first ones; fuzzing; torture
 #   make test-benchmarks  the tests of benchmarks/, which `make test` leaves out
 #   make check    ruff and mypy; known vulnerabilities of the pinned packages, where PyPI can be reached
 #   make docs     the generated parts of the documentation;  make site  all of it as a web site, in build/site
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-fast test-benchmarks check format docs site dist clean
+.PHONY: demo test test-long test-fast test-benchmarks check format docs site dist clean
 
 demo: $(VENV)/installed
 	@echo "== training LeNet on 1,438 handwritten digits, configs/lenet_directory.yaml"
@@ -25,10 +26,13 @@ demo: $(VENV)/installed
 	@echo "runs. Change something: 'kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
+
+test-long: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -m long -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
 
 test-fast: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -m "not tensorflow" --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -m "not tensorflow and not long" --ignore tests/benchmarks
 
 test-benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q tests/benchmarks

@@ -186,6 +186,7 @@ print(json.dumps({"called": sorted(called), "wrong": sorted(wrong), "admitted": 
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long
 def test_no_callable_of_keras_is_called_because_a_config_names_it():
     """Every exported callable, in every form, at every position; the admitted ones compute with tensors alone."""
     root = Path(__file__).parents[1]

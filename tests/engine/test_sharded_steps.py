@@ -23,6 +23,7 @@ from kerasrun.pipeline.order import epoch_order
 from kerasrun.training.computation import Computation
 from kerasrun.training.train import build
 from kerasrun.workers.collectives import Alone
+from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
 
@@ -139,7 +140,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("text", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("text", rest_is_long(OPTIMIZERS.values()), ids=OPTIMIZERS)
 def test_an_optimizer_takes_the_gradient_of_the_whole_batch(train, text):
     require_equal(train(optimizer(text), None), train(optimizer(text), SHARDS))
 
@@ -173,7 +174,7 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("text", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("text", rest_is_long(LOSSES.values()), ids=LOSSES)
 def test_a_loss_counts_what_it_counts_in_the_whole_batch(train, text):
     require_equal(train(text, None), train(text, SHARDS))
 
@@ -194,7 +195,7 @@ DRAWS = {
 }
 
 
-@pytest.mark.parametrize("text", DRAWS.values(), ids=DRAWS)
+@pytest.mark.parametrize("text", rest_is_long(DRAWS.values()), ids=DRAWS)
 def test_what_is_drawn_for_an_example_is_that_of_the_whole_batch(train, text):
     require_equal(train(text, None), train(text, SHARDS))
 
@@ -211,7 +212,7 @@ SEQUENCES = {
 }
 
 
-@pytest.mark.parametrize("text", SEQUENCES.values(), ids=SEQUENCES)
+@pytest.mark.parametrize("text", rest_is_long(SEQUENCES.values()), ids=SEQUENCES)
 def test_sequences_are_left_out_and_dropped_as_in_the_whole_batch(train, text):
     require_equal(train(text, None), train(text, FEW))
 
@@ -272,7 +273,7 @@ SCORES = {
 }
 
 
-@pytest.mark.parametrize("text", SCORES.values(), ids=SCORES)
+@pytest.mark.parametrize("text", rest_is_long(SCORES.values()), ids=SCORES)
 def test_losses_and_metrics_are_those_of_the_whole_batch(train, text):
     require_equal(train(text, None), train(text, SHARDS))
 
@@ -297,7 +298,7 @@ WITHIN = {
 }
 
 
-@pytest.mark.parametrize("text", WITHIN.values(), ids=WITHIN)
+@pytest.mark.parametrize("text", rest_is_long(WITHIN.values()), ids=WITHIN)
 def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train, folder, text):
     own = keras.layers
     branch = keras.Sequential([own.Input((6, 6, 4)), own.BatchNormalization(synchronized=True), own.Dropout(0.2)])
@@ -371,6 +372,7 @@ stages:
 ).replace(", epochs: 9", "")
 
 
+@pytest.mark.long
 def test_stages_and_features_of_frozen_layers_are_those_of_the_whole_batch(folder):
     def trained(shards):
         computation = begin(folder, STAGES, shards)

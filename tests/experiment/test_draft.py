@@ -224,6 +224,7 @@ def test_files_of_weights_are_called_as_keras_calls_them(monkeypatch, cache, nam
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long
 def test_a_draft_with_pretrained_weights_trains(cache, tmp_path, monkeypatch):
     import h5py
     from keras import applications

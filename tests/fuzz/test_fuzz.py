@@ -8,6 +8,7 @@ COUNTS = {"experiments": 300, "bases": 150, "data": 100, "runs": 15, "models": 4
 HEAVY = (pytest.param(part, marks=pytest.mark.tensorflow) for part in ("runs", "models"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["experiments", "bases", "data", *HEAVY])
 def test_whatever_is_in_a_file_is_read_or_refused_in_words(part, tmp_path):
     result = run(part, 1, range(COUNTS[part]), tmp_path)

@@ -146,6 +146,7 @@ def test_imagenet_weights_come_from_keras_cache_without_a_network(official_layou
     assert np.array_equal(*kernels)
 
 
+@pytest.mark.long
 def test_with_imagenet_weights_a_network_computes_what_keras_does(tmp_path, monkeypatch):
     import keras
     from keras.src.utils import file_utils

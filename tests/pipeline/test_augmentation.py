@@ -10,6 +10,7 @@ from kerasrun.errors import KerasrunError
 from kerasrun.experiment.load import parse
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
+from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
 
@@ -78,7 +79,7 @@ def test_every_augmentation_layer_of_keras_is_tried_or_refused():
     assert found - refused - NOT_RANDOM == set(LAYERS)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", rest_is_long(LAYERS, short=3))
 def test_a_layer_repeats_itself_for_the_same_step_and_varies_with_it(name, images):
     component = Component(name, LAYERS[name])
     first, other_step = augment(component, images, 3, 4)
@@ -127,7 +128,8 @@ def test_a_mask_moves_with_its_image_and_keeps_its_classes(name):
     assert np.array_equal(mask, masks) == (name not in MOVING or name == "RandomCrop")
 
 
-@pytest.mark.parametrize("name", sorted(LAYERS.keys() - {"RandAugment"}))  # takes the histogram of a whole batch
+# RandAugment takes the histogram of a whole batch.
+@pytest.mark.parametrize("name", rest_is_long(sorted(LAYERS.keys() - {"RandAugment"}), short=3))
 def test_an_image_is_made_of_itself_alone_whether_or_not_the_size_of_a_batch_is_known(name, images):
     import tensorflow as tf
 

@@ -11,7 +11,7 @@ import pytest
 from tests.torture.cells import cells, write_data
 from tests.torture.harness import AtMoment, AtPoint, fork_child, leave_alone, random_moments, torture
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.half_precision]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.half_precision, pytest.mark.long]
 
 # Cell number → where its run is killed, in turn. A process goes on where the one before it died, so a run comes to the
 # later points only if the earlier ones cost few epochs; and what needs a new best model comes in the first epochs. A

@@ -40,11 +40,13 @@ def test_every_family_is_here(tmp_path):
     assert {type(experiment.augmentation).__name__ for experiment in experiments} == {"tuple", "ImageDataGenerator"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("own", FILES, ids=lambda own: own.__name__)
 def test_a_run_that_was_cut_ends_with_the_same_bits(tmp_path, own):
     ends_with_the_same_bits(tmp_path, f"{own.short_experiment(tmp_path)}\nfit: {{epochs: 3, batch_size: 25}}\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["", *(key for key in DividedTable.model_fields if key not in Source.model_fields)])
 def test_a_run_whose_data_came_in_one_piece_does_so_however_they_are_divided(tmp_path, key):
     rows = [f"{number}.png,{number % 7},{number % 2}" for number in range(60)]

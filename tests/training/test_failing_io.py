@@ -27,6 +27,7 @@ from kerasrun.training import train as training
 from kerasrun.training import writer as writing
 from kerasrun.training.best import Best
 from kerasrun.training.writer import RunWriter
+from tests.grids import rest_is_long
 from tests.runs.failing_disk import FailingDisk
 from tests.training.exactness import variables_digest
 from tests.training.stand_ins import job_of
@@ -125,6 +126,7 @@ def assert_whole_generations(run):
     assert run.read_run()["data_fingerprint"]
 
 
+@pytest.mark.long
 def test_any_operation_of_a_run_that_fails_loses_nothing(folder, tmp_path, replayed, whole, monkeypatch):
     disk = FailingDisk(monkeypatch)
     expected = what_training_left(whole)
@@ -155,6 +157,7 @@ class Begun(BaseException):
     """The first step would come now."""
 
 
+@pytest.mark.long
 def test_any_operation_that_fails_before_the_first_step_leaves_no_run_or_one_that_says_so(
     folder, tmp_path, whole, monkeypatch
 ):
@@ -262,7 +265,7 @@ def test_a_model_that_keras_cannot_write_to_its_end_leaves_the_old_one(folder, t
 # `run.json` is written three times before the first checkpoint; without one, a run cannot be resumed.
 @pytest.mark.parametrize(
     ("name", "failing_call"),
-    [("best.keras", 2), ("state.h5", 2), ("metrics.csv", 2), ("run.json", 5), ("last.keras", 1)],
+    rest_is_long([("state.h5", 2), ("best.keras", 2), ("metrics.csv", 2), ("run.json", 5), ("last.keras", 1)]),
 )
 def test_a_training_in_which_one_write_fails_is_resumed_to_the_same_bits(
     folder, tmp_path, monkeypatch, whole, name, failing_call

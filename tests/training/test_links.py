@@ -17,6 +17,7 @@ from kerasrun.run_files import RunFile
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.runs.records import sha256_of_fields
+from tests.grids import rest_is_long
 from tests.training.conftest import DIGITS
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -124,7 +125,7 @@ def test_every_command_meets_every_link():
     assert tried == set(itertools.product(COMMANDS, NAMES))
 
 
-@pytest.mark.parametrize(("commands", "names"), CASES)
+@pytest.mark.parametrize(("commands", "names"), rest_is_long(CASES, short=3))
 def test_nothing_behind_a_link_is_written_or_removed(cut, tmp_path, commands, names, caplog):
     run = open_run(shutil.copytree(cut.root, tmp_path / "run-1", symlinks=True))
     outside = tmp_path / "outside"

@@ -11,6 +11,7 @@ import pytest
 import kerasrun
 from kerasrun.errors import KerasrunError, NotFiniteError, OutOfMemoryError, PluginError, RunDirectoryError
 from kerasrun.runs.metrics import Table
+from tests.grids import rest_is_long
 from tests.seeds import moved
 
 pytestmark = pytest.mark.tensorflow
@@ -276,7 +277,9 @@ def _optimizers():
 
 # Those of the layers do not depend on the optimizer.
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-@pytest.mark.parametrize(("optimizer", "has_state"), [("Adam", True), *((name, False) for name in _optimizers())])
+@pytest.mark.parametrize(
+    ("optimizer", "has_state"), rest_is_long([("Adam", True), *((name, False) for name in _optimizers())])
+)
 def test_the_state_has_every_variable_that_a_step_changes(optimizer, has_state, precision):
     """Found by looking at what the traced step captures, so that nothing has to be remembered here."""
     import keras

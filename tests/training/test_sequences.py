@@ -6,6 +6,7 @@ import pytest
 import kerasrun
 from kerasrun.errors import ModelError
 from kerasrun.results.prediction import predict
+from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -35,7 +36,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("experiment", "name"), [(RECURRENT, "x"), (TOKENS, "tokens")])
+@pytest.mark.parametrize(("experiment", "name"), rest_is_long([(RECURRENT, "x"), (TOKENS, "tokens")]))
 def test_a_run_of_sequences_is_exact_and_its_model_file_reads_them_alone(folder, experiment, name):
     import keras
 

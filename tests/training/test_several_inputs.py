@@ -176,6 +176,7 @@ def test_a_changed_value_beside_an_image_changes_the_fingerprint(run, folder, tm
         kerasrun.resume(run, overrides=[*moved, "fit.epochs=4"])
 
 
+@pytest.mark.long
 def test_frozen_convolutions_are_computed_once_beside_the_row(folder, tmp_path, caplog):
     caplog.set_level("INFO", logger="kerasrun")
     train_whole_and_cut(tmp_path, in_folder(FROZEN, folder))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kerasrun
+from tests.grids import rest_is_long
 from tests.training.exactness import DIGITS, variables_digest
 from tests.training.whole_and_cut import train_cut
 
@@ -57,7 +58,7 @@ def in_memory(tmp_path_factory):
     return kerasrun.train(folder / "run.yaml", output=folder)
 
 
-@pytest.mark.parametrize("write", [write_csv, write_npy, write_hdf5])
+@pytest.mark.parametrize("write", rest_is_long([write_csv, write_npy, write_hdf5]))
 def test_rows_that_stay_in_their_file_give_the_bits_of_rows_in_memory_after_a_resume(
     write, in_memory, tmp_path, caplog
 ):
@@ -75,7 +76,7 @@ def test_weights_of_examples_count_in_training(in_memory, tmp_path):
     assert variables_digest(plain.last_model) != variables_digest(in_memory.last_model)
 
 
-@pytest.mark.parametrize("form", ["list", "table"])
+@pytest.mark.parametrize("form", rest_is_long(["table", "list"]))
 def test_images_that_a_table_lists_give_the_bits_of_class_folders_also_after_a_resume(tmp_path, form):
     text = """
 data: {data}

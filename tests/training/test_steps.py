@@ -11,6 +11,7 @@ from kerasrun.reading.memory import kept_within
 from kerasrun.results.prediction import predict
 from kerasrun.sources.npy import Npy
 from kerasrun.sources.npz import Npz
+from tests.grids import rest_is_long
 from tests.training.whole_and_cut import train_whole_and_cut
 
 STEPS = """
@@ -65,7 +66,7 @@ def plain_keras(x, y, weight, units, activation, loss):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("weight", ["", "weight", "of_examples"])
+@pytest.mark.parametrize("weight", rest_is_long(["weight", "", "of_examples"]))
 @pytest.mark.parametrize(
     ("labels", "y", "units", "activation", "loss"),
     [
