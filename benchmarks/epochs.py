@@ -20,7 +20,6 @@ from benchmarks._table import DURATIONS, durations, print_table
 
 EXPERIMENT = ROOT / "configs" / "linear_regression.yaml"
 OURS = "kerasrun"
-BETWEEN = "checkpoint.seconds_between=2"
 FIT = "fit, ModelCheckpoint"
 
 
@@ -36,7 +35,7 @@ def measure(given: argparse.Namespace) -> None:
         commands = {
             OURS: [
                 *(*KERASRUN, "-q", "train", str(EXPERIMENT), "-o", temporary),
-                *with_overrides(f"fit.epochs={epochs}", BETWEEN),
+                *with_overrides(f"fit.epochs={epochs}"),
             ],
             FIT: [sys.executable, "-m", "benchmarks.peers.fit_line", epochs, str(Path(temporary, "best.keras"))],
         }

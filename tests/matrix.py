@@ -1,7 +1,8 @@
 """Run the test suite as other processors, other numbers of threads and other seeds would: `python -m tests.matrix`.
 
 A setting's name chooses it (`python -m tests.matrix avx2 seeds-1`); without one all of them run, one after the other,
-each as long as `make test` and `make test-long`. What is printed is a table in Markdown; the output of each run is in a file beside it.
+each as long as `make test` and `make test-long`. What is printed is a table in Markdown; the output of each run is in a
+file beside it.
 """
 
 import argparse

@@ -136,7 +136,7 @@ class Checkpoint(Section):
     """Whether the best value is the smallest or the largest; `auto` asks the metric."""
     epochs: int = Field(1, ge=1)
     """A checkpoint is taken at the end of every so many epochs, and at the end of the last."""
-    seconds_between: float = Field(0, ge=0)
+    seconds_between: float = Field(2, ge=0)
     """After a checkpoint, epochs end without one for this many seconds, and a better `best.keras` is written with the
     next. A kill then loses the work of this time and of one more epoch."""
     seconds: float = Field(300, gt=0)

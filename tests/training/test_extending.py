@@ -18,7 +18,7 @@ callbacks:
   - EarlyStopping: {monitor: val_loss, mode: max, patience: 9, restore_best_weights: true}
   - TensorBoard
   - CSVLogger: {filename: log.csv}
-checkpoint: {epochs: 3}
+checkpoint: {epochs: 3, seconds_between: 0}
 """
 SCHEDULE = """
 compile:
@@ -28,6 +28,7 @@ callbacks: [SwapEMAWeights]
 SWAPPED = """
 compile: {optimizer: {SGD: {learning_rate: 0.1, use_ema: true}}}
 callbacks: [{SwapEMAWeights: {swap_on_epoch: true}}]
+checkpoint: {seconds_between: 0}
 """
 STOPPED = "callbacks: [{EarlyStopping: {monitor: val_loss, min_delta: 10, patience: 1, restore_best_weights: true}}]"
 

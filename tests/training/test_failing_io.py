@@ -40,6 +40,7 @@ EXPERIMENT = f"""
 data: {{npz: {{path: {DIGITS / "digits.npz"}}}}}
 model: {{MLP: {{units: [4]}}}}
 fit: {{batch_size: 512, epochs: 3, validation_data: test}}
+checkpoint: {{seconds_between: 0}}
 """
 END = 9  # steps
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)

@@ -36,7 +36,7 @@ callbacks:
   - EarlyStopping: {monitor: val_loss, patience: 1, min_delta: 10, restore_best_weights: true, start_from_epoch: 1}
   - CSVLogger: {filename: log.csv}
   - TensorBoard
-checkpoint: {keep: 9, monitor: learning_rate, mode: max}
+checkpoint: {keep: 9, monitor: learning_rate, mode: max, seconds_between: 0}
 """
 
 

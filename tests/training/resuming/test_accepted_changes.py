@@ -25,6 +25,7 @@ EXPERIMENT = """
 data: {npz: {path: digits.npz}}
 model: {MLP: {units: [8]}}
 fit: {batch_size: 16, epochs: 2, validation_data: test}
+checkpoint: {seconds_between: 0}
 """
 STEP = 6
 
