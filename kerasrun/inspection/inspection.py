@@ -114,6 +114,7 @@ def inspect(target: str | Path, *, overrides: Sequence[str] = ()) -> Inspection:
     seen = source.model_copy(update={key: value for key, value in _LOOK.items() if key in fields})
     with kept_within(experiment.cache.memory if experiment else DEFAULT_SHARE):
         data = seen.open()
+        data.require_read()
         splits = _used(data, experiment)
         examples = examples_of(splits)
     found = [*findings(data, splits, examples), *(_passed_over(source) if examples.paths else [])]

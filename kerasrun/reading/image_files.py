@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ class ImageFiles:
     may ask.
     """
 
+    named: ClassVar[str] = "image files"
+    is_cached: ClassVar[bool] = True
+    """Whether `cache.disk` may keep what does not fit into memory."""
+
     def __init__(self, paths: Sequence[Path], image_format: ImageFormat, *, resize: bool) -> None:
         self.paths = paths
         self.image_format = image_format
@@ -50,14 +54,15 @@ class ImageFiles:
         self._is_checked = np.zeros(len(paths), np.bool_)
         """A file that is, is in `_images` as well if images are kept."""
         self._lock = threading.Lock()
-        self.disk = None if self.is_kept else open_disk_cache(paths, image_format)
+        self.disk = open_disk_cache(paths, image_format) if self.is_cached and not self.is_kept else None
         """Where decoded images are kept that do not fit into memory, if anywhere."""
+        fills(self)
 
     @property
     def missing_bytes(self) -> int:
         """The memory that the images that are not read yet will take, if they are kept."""
         missing = len(self.paths) - int(np.count_nonzero(self._is_checked))
-        return missing * math.prod(self.image_format.shape) if self.is_kept else 0
+        return missing * math.prod(self.image_format.shape) if self.is_kept and not self.is_read else 0
 
     @property
     def array(self) -> NDArray[np.uint8] | None:
@@ -82,27 +87,29 @@ class ImageFiles:
             pass
         self.is_read = True
 
-    def read_in_background(self, remedy: str, conclude: Callable[[], str]) -> Future[str]:
-        """Begin to read every file, with half of the processor's cores.
+    def read_in_background(self, remedy: str, conclude: Callable[[], str], *others: "ImageFiles") -> Future[str]:
+        """Begin to read every file, and after each its counterparts in `others`, with half of the processor's cores.
 
         The future has what `conclude` gives when every file was read; or a `DataError`, which says the `remedy`, if a
         file cannot be used.
         """
         concluded: Future[str] = Future()
-        fills(self)
+        every = (self, *others)
         threads = max(1, usable_cores() // 2)
-        places = iter(range(len(self.paths)))  # one for all threads, which gives out each place once
+        # One for all threads, which gives out each once; a generator could not.
+        places = itertools.product(range(len(self.paths)), every)
         ended = itertools.count(1)
 
         def read() -> None:
             try:
-                for place in places:
+                for place, files in places:
                     if concluded.done():
                         return
-                    self._read_once(place)
+                    files._read_once(place)
                 if next(ended) == threads:
-                    self.require_all_usable(remedy)
-                    self.is_read = True
+                    for files in every:
+                        files.require_all_usable(remedy)
+                        files.is_read = True
                     concluded.set_result(conclude())
             except Exception as error:  # noqa: BLE001  it is raised where the result is asked for
                 with self._lock:
@@ -119,7 +126,7 @@ class ImageFiles:
         if self.errors:
             bad = [f"  {error}" for _, error in sorted(self.errors.items())]
             raise DataError(
-                f"{len(bad)} of {len(self.paths)} image files cannot be used:\n"
+                f"{len(bad)} of {len(self.paths)} {self.named} cannot be used:\n"
                 + listed(bad, separator="\n")
                 + f"\n{remedy}"
             )

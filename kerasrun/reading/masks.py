@@ -4,28 +4,24 @@ Values are never mixed: another size is reached by the nearest pixel. A palette'
 in every file; otherwise its greys do, or its colours if every file has the same ones.
 """
 
-import hashlib
 import logging
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from kerasrun.errors import DataError, UnreadableImageError
-from kerasrun.reading.data import IGNORED, Inputs
+from kerasrun.reading.data import IGNORED, ImageFormat
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import FORMATS, changed, opened, orientation_of, read_bytes
-from kerasrun.reading.inputs import ArrayInputs, in_threads
-from kerasrun.reading.memory import memory_budget
-from kerasrun.reading.stored import Rows, StoredArray, StoredInputs
+from kerasrun.reading.image_files import ImageFiles
+from kerasrun.reading.images import FORMATS, look_at, opened, orientation_of
 
 _JPEG = tuple(suffix for suffix, names in FORMATS.items() if "JPEG" in names)
 _MOST_CLASSES = 256
+_PALETTES = ("P", "PA")
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 Colour = tuple[int, int, int]
 Given = Sequence[int] | Mapping[int | Literal["rest"], str] | None
@@ -34,128 +30,103 @@ Given = Sequence[int] | Mapping[int | Literal["rest"], str] | None
 logger = logging.getLogger("kerasrun")
 
 
-@dataclass(frozen=True)
-class MaskScan:
-    """The masks after every one was read once."""
-
-    paths: Sequence[Path]
-    size: tuple[int, int]
-    """Height and width."""
-    digests: Sequence[str]
-    """sha256 of each file's bytes, as hexadecimal text."""
-    own_sizes: Sequence[tuple[int, int]]
-    """Width and height in the file."""
-    orientations: Sequence[int]
-    """The EXIF orientation of each file."""
-    values: Sequence[frozenset[int]]
-    """The values in each file."""
-    palettes: Sequence[bytes | None]
-    """Red, green and blue of each index, of the files that have a palette."""
-    array: NDArray[np.uint8] | None
-    """The values of every mask in `size`, (masks, height, width, 1), if they fit into memory."""
-    colours_of_classes: Sequence[Colour | None] | None = None
-    """As for `scan_masks`."""
-    tables: Sequence[NDArray[np.uint8]] | None = None
-    """For each file the value of each value in it, where palettes do not count by their indices; (256,) each."""
-
-    def inputs(self, begin: int, end: int, class_of_value: NDArray[np.uint8]) -> Inputs:
-        """Return the masks from `begin` to before `end` as class numbers."""
-        if self.array is not None:
-            return ArrayInputs(class_of_value[self.array[begin:end]])
-
-        def read(rows: Rows) -> NDArray[np.uint8]:
-            indices = np.arange(begin, end)[rows]
-            masks = np.empty((len(indices), *self.size, 1), np.uint8)
-            for mask, index in zip(masks, indices, strict=True):
-                content = read_bytes(self.paths[index])
-                if hashlib.sha256(content).hexdigest() != self.digests[index]:
-                    raise changed(self.paths[index])
-                found = _values(content, self.paths[index], self.size, self.colours_of_classes).values
-                mask[..., 0] = class_of_value[found if self.tables is None else self.tables[index][found]]
-            return masks
-
-        return StoredInputs(StoredArray((end - begin, *self.size, 1), np.dtype(np.uint8), read))
-
-    def translated(self, tables: Sequence[NDArray[np.uint8]]) -> "MaskScan":
-        """Return the same masks with other values, by a table for each file."""
-        if self.array is not None:
-            for mask, table in zip(self.array, tables, strict=True):
-                mask[...] = table[mask]
-        values = [frozenset(table[sorted(one)].tolist()) for table, one in zip(tables, self.values, strict=True)]
-        return replace(self, values=values, tables=tables)
-
-    def colours(self, index: int) -> Mapping[int, Colour]:
-        """Return the colour of each value in a file: that of the palette, or the grey itself."""
-        palette = self.palettes[index]
-        if palette is None:
-            return {value: (value, value, value) for value in sorted(self.values[index])}
-        whole = np.frombuffer(palette.ljust(3 * _MOST_CLASSES, b"\0"), np.uint8).reshape(-1, 3)
-        return {value: tuple(whole[value].tolist()) for value in sorted(self.values[index])}
-
-
-@dataclass(frozen=True)
-class _Mask:
-    values: NDArray[np.uint8]
-    """In the size that was asked for."""
-    own_size: tuple[int, int]
-    orientation: int
-    found: frozenset[int]
-    """Every value in the file."""
-    palette: bytes | None
-
-
-def scan_masks(
-    paths: Sequence[Path], size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None = None
-) -> MaskScan:
-    """Read, check and hash every mask in `size`, height and width; keep them if they fit into `memory_budget()`.
+class MaskFiles(ImageFiles):
+    """Mask files, which become class numbers, from when it is known what their values mean; else they stay values.
 
     Args:
+        size: height and width.
         colours_of_classes: the colour of each class, None for every other colour; values are then class numbers.
-
-    Raises:
-        DataError: if a file is not a mask; lists the first ones.
     """
-    array = np.empty((len(paths), *size, 1), np.uint8) if len(paths) * math.prod(size) <= memory_budget() else None
-    errors: list[UnreadableImageError] = []
 
-    def scan(index: int) -> tuple[str, tuple[int, int], int, frozenset[int], bytes | None]:
-        try:
-            content = read_bytes(paths[index])
-            mask = _values(content, paths[index], size, colours_of_classes)
-        except UnreadableImageError as error:
-            errors.append(error)
-            return "", (0, 0), 1, frozenset(), None
-        if array is not None:
-            array[index, ..., 0] = mask.values
-        return hashlib.sha256(content).hexdigest(), mask.own_size, mask.orientation, mask.found, mask.palette
+    named: ClassVar[str] = "masks"
+    is_cached: ClassVar[bool] = False
 
-    results = list(in_threads(scan, len(paths)))
-    if errors:
-        lines = sorted(f"  {error}" for error in errors)
-        raise DataError(f"{len(errors)} of {len(paths)} masks cannot be used:\n" + listed(lines, separator="\n"))
-    digests, own_sizes, orientations, values, palettes = zip(*results, strict=True)
-    return MaskScan(paths, size, digests, own_sizes, orientations, values, palettes, array, colours_of_classes)
+    def __init__(
+        self, paths: Sequence[Path], size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None = None
+    ) -> None:
+        super().__init__(paths, ImageFormat(*size, "grayscale", "nearest"), resize=True)
+        self.values = [frozenset[int]()] * len(paths)
+        """The values in each file, as far as it was read."""
+        self.palettes: list[bytes | None] = [None] * len(paths)
+        """Red, green and blue of each index, of the files that have a palette."""
+        self.tables: Sequence[NDArray[np.uint8]] | None = None
+        """For each file the value of each value in it, where palettes do not count by their indices; (256,) each."""
+        self._colours_of_classes = colours_of_classes
+        self._class_of_value = np.arange(_MOST_CLASSES, dtype=np.uint8)
+        self._known: Collection[int] = range(_MOST_CLASSES)
+        self._known_of_jpeg: Collection[int] = self._known
+
+    def _image(self, place: int, content: bytes) -> Image.Image:
+        path, colours = self.paths[place], self._colours_of_classes
+        with opened(content, path) as image:
+            if colours is not None and not image.mode.startswith(("I", "F")):
+                single = _classes_of_colours(np.asarray(image.convert("RGB")), colours, path)
+            else:
+                single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
+            if single.min() < 0 or single.max() >= _MOST_CLASSES:
+                wrong = single.max() if single.min() >= 0 else single.min()
+                raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
+            mask = Image.fromarray(single.astype(np.uint8, copy=False))
+            if self.tables is not None:
+                mask = mask.point(self.tables[place].tolist())
+            self.values[place] = frozenset(np.flatnonzero(mask.histogram()).tolist())
+            has_palette = image.mode in _PALETTES and colours is None
+            self.palettes[place] = bytes(image.getpalette("RGB") or ()) if has_palette else None
+            self._note(place, mask.size, orientation_of(image))
+        self._require_known(place)
+        return mask.point(self._class_of_value.tolist())
+
+    def translate(self, tables: Sequence[NDArray[np.uint8]]) -> None:
+        """Take other values for those in the files, by a table for each."""
+        self._replace(tables)
+        self.values = [frozenset(table[sorted(one)].tolist()) for table, one in zip(tables, self.values, strict=True)]
+        self.tables = tables
+
+    def number(self, class_of_value: NDArray[np.uint8], known: Collection[int], of_jpeg: Collection[int]) -> None:
+        """Take class numbers for values, also of files that are not read yet; in these, others than `known` are errors.
+
+        Raises:
+            DataError: if a file that was read has another value, or as JPEG another than `of_jpeg`.
+        """
+        self._known, self._known_of_jpeg = known, of_jpeg
+        for place in range(len(self.paths)):
+            self._require_known(place)
+        self._replace([class_of_value] * len(self.paths))
+        self._class_of_value = class_of_value
+
+    def _replace(self, tables: Sequence[NDArray[np.uint8]]) -> None:
+        for mask, table in zip(() if self.array is None else self.array, tables, strict=False):
+            mask[...] = table[mask]
+
+    def _require_known(self, place: int) -> None:
+        path, values = self.paths[place], self.values[place]
+        _refuse_jpeg(path, values, self._known_of_jpeg)
+        if unknown := sorted(values.difference(self._known)):
+            raise DataError(
+                f"{path}: the mask has the value{'s' * (len(unknown) > 1)} {listed([str(v) for v in unknown])}, but "
+                f"the classes are {listed([str(v) for v in sorted(self._known)])}; set `mask_values`, or leave "
+                f"such pixels out by `ignore: {unknown[:5]}`"
+            )
+
+    def classes_in(self, places: Sequence[int]) -> set[int]:
+        """Return the class numbers that some of the masks have, once they were read."""
+        return {int(self._class_of_value[value]) for place in places for value in self.values[place]}
+
+    def colours(self, place: int) -> Mapping[int, Colour]:
+        """Return the colour of each value in a file: that of the palette, or the grey itself."""
+        palette = self.palettes[place]
+        if palette is None:
+            return {value: (value, value, value) for value in sorted(self.values[place])}
+        whole = np.frombuffer(palette.ljust(3 * _MOST_CLASSES, b"\0"), np.uint8).reshape(-1, 3)
+        return {value: tuple(whole[value].tolist()) for value in sorted(self.values[place])}
 
 
-def _values(
-    content: bytes, path: Path, size: tuple[int, int], colours_of_classes: Sequence[Colour | None] | None
-) -> _Mask:
-    with opened(content, path) as image:
-        if colours_of_classes is not None and not image.mode.startswith(("I", "F")):
-            single = _classes_of_colours(np.asarray(image.convert("RGB")), colours_of_classes, path)
-        else:
-            single = _single_channel(np.asarray(image if image.mode != "1" else image.convert("L")), path)
-        if single.min() < 0 or single.max() >= _MOST_CLASSES:
-            wrong = single.max() if single.min() >= 0 else single.min()
-            raise UnreadableImageError(path, f"has the value {wrong}; expected values of 0 to 255")
-        mask = Image.fromarray(single.astype(np.uint8, copy=False))
-        whole = np.flatnonzero(mask.histogram())
-        orientation = orientation_of(image)
-        has_palette = image.mode in ("P", "PA") and colours_of_classes is None
-        palette = bytes(image.getpalette("RGB") or ()) if has_palette else None
-    height, width = size
-    resized = mask if mask.size == (width, height) else mask.resize((width, height), Image.Resampling.NEAREST)
-    return _Mask(np.asarray(resized), mask.size, orientation, frozenset(whole.tolist()), palette)
+def may_have_palette(path: Path) -> bool:
+    """Return whether the header of a file says so, or cannot be read."""
+    try:
+        return look_at(path)[2] in _PALETTES
+    except Exception:  # noqa: BLE001  reading the file tells what is wrong with it
+        return True
 
 
 def _classes_of_colours(
@@ -200,9 +171,9 @@ def _single_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def palettes_read(
-    scan: MaskScan, given: Given, names: Sequence[str] | None, ignored: Sequence[int | str] = ()
-) -> MaskScan:
-    """Return the masks with the greys or the colours of palettes as values, where their indices contradict each other.
+    scan: MaskFiles, given: Given, names: Sequence[str] | None, ignored: Sequence[int | str] = ()
+) -> None:
+    """Take the greys or the colours of palettes for values, where their indices contradict each other.
 
     Raises:
         DataError: if they do, and it is not certain what the colours mean; with the `mask_colors` to write.
@@ -215,7 +186,7 @@ def palettes_read(
         places = list(range(len(scan.paths)))
     contradiction = _contradiction(scan, places, given)
     if contradiction and is_grey:
-        return scan.translated([_table({value: colour[0] for value, colour in one.items()}) for one in colours])
+        return scan.translate([_table({value: colour[0] for value, colour in one.items()}) for one in colours])
     if contradiction:
         found = list(dict.fromkeys(colour for one in used for colour in one.values()))
         called = names if names and len(names) == len(found) else [f"class_{number}" for number in range(len(found))]
@@ -224,7 +195,7 @@ def palettes_read(
         if names or given or ignored or any(set(one.values()) != set(found) for one in colours):
             raise DataError(f"{contradiction}: each mask has a palette of its own; say {said}")
         logger.info("each mask has a palette of its own, with the same colours; this says %s", said)
-        return scan.translated(
+        return scan.translate(
             [_table({value: found.index(colour) for value, colour in one.items()}) for one in colours]
         )
     first = next((one for one in used if {*one.values()} == {_WHITE, _BLACK}), {})
@@ -234,7 +205,7 @@ def palettes_read(
             "`mask_colors: {background: [0, 0, 0], object: [255, 255, 255]}` makes it the second",
             scan.paths[0].parent,
         )
-    return scan
+    return None
 
 
 def _table(values: Mapping[int, int]) -> NDArray[np.uint8]:
@@ -243,7 +214,7 @@ def _table(values: Mapping[int, int]) -> NDArray[np.uint8]:
     return table
 
 
-def _beside_greys(scan: MaskScan, used: Sequence[Mapping[int, Colour]]) -> bool:
+def _beside_greys(scan: MaskFiles, used: Sequence[Mapping[int, Colour]]) -> bool:
     """Return whether masks without a palette have the greys of those with one as their values."""
     values = frozenset[int]().union(
         *(found for found, palette in zip(scan.values, scan.palettes, strict=True) if palette is None)
@@ -252,7 +223,7 @@ def _beside_greys(scan: MaskScan, used: Sequence[Mapping[int, Colour]]) -> bool:
     return is_distinct and {colour[0] for one in used for colour in one.values()} <= values
 
 
-def _contradiction(scan: MaskScan, places: Sequence[int], given: Given) -> str | None:
+def _contradiction(scan: MaskFiles, places: Sequence[int], given: Given) -> str | None:
     """Return in words where a class has two colours, or a colour has two; a class of `mask_values` may have several."""
     # Behind the last index that is used some writers fill up with black.
     palettes = [(scan.palettes[place] or b"")[: 3 * (max(scan.values[place]) + 1)] for place in places]
@@ -271,10 +242,12 @@ def _contradiction(scan: MaskScan, places: Sequence[int], given: Given) -> str |
     return None
 
 
-def classes_of_values(
-    scan: MaskScan, given: Given, names: Sequence[str] | None, ignored: Sequence[int | str] = ()
-) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
-    """Return the classes, and the class number of each of the 256 values, by `mask_values` and `classes` if given.
+def number_classes(
+    scan: MaskFiles, given: Given, names: Sequence[str] | None, ignored: Sequence[int | str] = ()
+) -> tuple[str, ...]:
+    """Take class numbers for values, by `mask_values` and `classes` if given, and return the classes.
+
+    Without `mask_values` every mask must have been read.
 
     Args:
         ignored: values and names of classes that do not count; their pixels are `IGNORED`, and they are not returned.
@@ -284,11 +257,12 @@ def classes_of_values(
     """
     values = {one for one in ignored if isinstance(one, int)}
     found = frozenset[int]().union(*scan.values) - values
+    sharp: set[int] | None = None
     if isinstance(given, Mapping):
         names = tuple(names or dict.fromkeys(given.values()))
         numbers = {value: names.index(name) for value, name in given.items() if isinstance(value, int)}
         if "rest" in given:
-            _refuse_jpeg(scan, {*numbers, 255})
+            sharp = {*numbers, 255}
             numbers = dict.fromkeys(range(_MOST_CLASSES), names.index(given["rest"])) | numbers
     elif given is not None:
         numbers = {value: number for number, value in enumerate(given)}
@@ -304,7 +278,7 @@ def classes_of_values(
             f"{scan.paths[0].parent}: the masks have {len(set(numbers.values()))} classes, but `classes` names "
             f"{len(names)}: {listed(list(names))}"
         )
-    _check_known(scan, numbers.keys() | values)
+    known = numbers.keys() | values
     kept = [name for name in names if name not in ignored]
     classes = {value: names[number] for value, number in numbers.items() if value not in values}
     kept = [name for name in kept if name in classes.values()]
@@ -314,12 +288,14 @@ def classes_of_values(
     for value, name in classes.items():
         if name in kept:
             table[value] = kept.index(name)
-    return tuple(kept), table
+    scan.number(table, known, sharp or known)
+    return tuple(kept)
 
 
-def _count_of(scan: MaskScan, found: frozenset[int], ignored: Collection[int]) -> int:
+def _count_of(scan: MaskFiles, found: frozenset[int], ignored: Collection[int]) -> int:
     """Return the number of classes, where the values are class numbers beside those that are ignored."""
-    _refuse_jpeg(scan, {0, 255, *ignored})
+    for path, there in zip(scan.paths, scan.values, strict=True):
+        _refuse_jpeg(path, there, {0, 255, *ignored})
     if len(found) == _MOST_CLASSES:
         raise DataError(
             f"{scan.paths[0].parent}: the masks have every value from 0 to 255, as soft edges give; expected one value "
@@ -337,23 +313,10 @@ def _count_of(scan: MaskScan, found: frozenset[int], ignored: Collection[int]) -
     return count
 
 
-def _check_known(scan: MaskScan, known: Collection[int]) -> None:
-    for path, values in zip(scan.paths, scan.values, strict=True):
-        unknown = sorted(values.difference(known))
-        if unknown:
-            _refuse_jpeg(scan, set(known))
-            raise DataError(
-                f"{path}: the mask has the value{'s' * (len(unknown) > 1)} {listed([str(v) for v in unknown])}, but "
-                f"the classes are {listed([str(v) for v in sorted(known)])}; set `mask_values`, or leave "
-                f"such pixels out by `ignore: {unknown[:5]}`"
-            )
-
-
-def _refuse_jpeg(scan: MaskScan, known: set[int]) -> None:
-    for path, values in zip(scan.paths, scan.values, strict=True):
-        between = sorted(values - known)
-        if between and path.suffix.lower() in _JPEG:
-            raise DataError(
-                f"{path}: a mask as JPEG, which blurs values: it has {listed([str(value) for value in between], 5)}; "
-                "save the masks again as PNG, from their origin"
-            )
+def _refuse_jpeg(path: Path, values: frozenset[int], known: Collection[int]) -> None:
+    between = sorted(values.difference(known))
+    if between and path.suffix.lower() in _JPEG:
+        raise DataError(
+            f"{path}: a mask as JPEG, which blurs values: it has {listed([str(value) for value in between], 5)}; "
+            "save the masks again as PNG, from their origin"
+        )

@@ -21,18 +21,19 @@ from kerasrun.reading.data import (
     Split,
     channel_names,
 )
-from kerasrun.reading.files import is_image, list_folder, listed, sha256_of
+from kerasrun.reading.files import is_image, list_folder, listed, sha256_of, stamp
 from kerasrun.reading.folders import by_split
 from kerasrun.sources._first_look import fitting_size, image_keys
 from kerasrun.sources.base import ClassName, ClassNames, Ignored, ImageSize, Recognized, Source, Value, once
 
 if TYPE_CHECKING:
     from kerasrun.reading.image_files import ImageFiles
-    from kerasrun.reading.masks import MaskScan
+    from kerasrun.reading.masks import MaskFiles
 
 IMAGES = ("images", "image", "imgs", "img", "frames")
 MASKS = ("masks", "mask", "annotations", "annotation", "labels", "label")
 """The names by which folders of images and of masks are recognized, without regard to case."""
+_REMEDY = "Repair them, or remove them with their masks or images."
 logger = logging.getLogger("kerasrun")
 
 
@@ -160,65 +161,61 @@ class ImageMasks(Source):
         return (*(self.image_size or (None, None)), CHANNELS[self.color_mode])
 
     def open(self) -> Data:
-        from kerasrun.reading.masks import classes_of_values, palettes_read, scan_masks
+        from kerasrun.reading.masks import MaskFiles
 
         pairs = {name: self._pairs(folder) for name, folder in self._splits().items()}
-        images = [image for split in pairs.values() for image, _ in split]
-        scan = self._read(images, self.color_mode)
-        image_format = scan.image_format
-        height, width = image_format.height, image_format.width
-        if self.labels == "arrays":
-            return self._images_of_images(pairs, scan)
-        names, given, colours = self._names, self.mask_values, self._colours_of_classes()
-        if colours is not None:
-            given = tuple(range(len(colours)))
-        mask_scan = scan_masks([mask for split in pairs.values() for _, mask in split], (height, width), colours)
-        _check_sizes(scan, mask_scan)
-        mask_scan = palettes_read(mask_scan, given, names, self.ignore)
-        classes, class_of_value = classes_of_values(mask_scan, given, names, self.ignore)
-        used = {int(class_of_value[value]) for values in mask_scan.values[: len(pairs["train"])] for value in values}
-        for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
-            raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
-        splits, begin = {}, 0
-        for name, split in pairs.items():
-            end = begin + len(split)
-            splits[name] = Split(
-                name,
-                scan.inputs(range(begin, end)),
-                mask_scan.inputs(begin, end, class_of_value),
-                tuple(image.relative_to(self.path).as_posix() for image, _ in split),
-            )
-            begin = end
-        paths = [image.relative_to(self.path).as_posix() for image in images]
-        read = [(path, scan.digest(place), mask_scan.digests[place]) for place, path in enumerate(paths)]
-        fingerprint = sha256_of([*read, *([("palettes by colour",)] if mask_scan.tables else [])])
-        return Data(splits, classes, image_format, fingerprint, label_kind="masks")
-
-    def _read(self, files: list[Path], color_mode: ColorMode) -> "ImageFiles":
-        from kerasrun.reading.image_files import first_readable, read_images
-
-        image_format = ImageFormat(*(self.image_size or first_readable(files)[1]), color_mode, self.interpolation)
-        found = read_images(files, image_format, resize=self.image_size is not None)
-        found.require_all_usable("Repair them, or remove them with their masks or images.")
-        return found
-
-    def _images_of_images(self, pairs: Mapping[str, list[tuple[Path, Path]]], images: "ImageFiles") -> Data:
-        """Read the images in `masks`, and make data of both."""
-        made = self._read(
-            [mask for split in pairs.values() for _, mask in split], self.mask_color_mode or self.color_mode
-        )
+        every = [pair for split in pairs.values() for pair in split]
+        images = self._files([image for image, _ in every], self.color_mode)
+        seconds, classes = self._seconds([second for _, second in every], images.image_format)
         splits, begin = {}, 0
         for name, split in pairs.items():
             places = range(begin, begin + len(split))
             names = tuple(image.relative_to(self.path).as_posix() for image, _ in split)
-            splits[name] = Split(name, images.inputs(places), made.inputs(places), names)
+            splits[name] = Split(name, images.inputs(places), seconds.inputs(places), names)
             begin += len(split)
-        read = [
-            (path.relative_to(self.path).as_posix(), images.digest(place), made.digest(place))
-            for place, path in enumerate(images.paths)
-        ]
-        channels = channel_names(made.image_format.shape)
-        return Data(splits, channels, images.image_format, sha256_of(read), label_kind="arrays")
+        entries = [name for split in splits.values() for name in split.names or ()]
+
+        def fingerprint() -> str:
+            read = [(name, images.digest(place), seconds.digest(place)) for place, name in enumerate(entries)]
+            if not isinstance(seconds, MaskFiles):
+                return sha256_of(read)
+            _check_sizes(images, seconds)
+            used = seconds.classes_in(range(len(pairs["train"])))
+            for number in sorted(set(range(len(classes))) - used) if self.limit is None else ():
+                raise DataError(f"{self.path}: no pixel to train on is of the class {classes[number]!r}")
+            return sha256_of([*read, *([("palettes by colour",)] if seconds.tables else [])])
+
+        stamps = sha256_of((name, *map(stamp, pair)) for name, pair in zip(entries, every, strict=True))
+        contents = images.read_in_background(_REMEDY, fingerprint, seconds)
+        return Data(splits, classes, images.image_format, contents, self.labels, files=stamps)
+
+    def _seconds(self, paths: list[Path], image_format: ImageFormat) -> "tuple[ImageFiles, tuple[str, ...]]":
+        """Return the files in `masks`, of which those are read whose values decide what the classes are; and these."""
+        from kerasrun.reading.masks import MaskFiles, may_have_palette, number_classes, palettes_read
+
+        if self.labels == "arrays":
+            images = self._files(paths, self.mask_color_mode or self.color_mode)
+            return images, channel_names(images.image_format.shape)
+        colours, names = self._colours_of_classes(), self._names
+        given = self.mask_values if colours is None else tuple(range(len(colours)))
+        masks = MaskFiles(paths, (image_format.height, image_format.width), colours)
+        if given is None or (colours is None and any(map(may_have_palette, paths))):
+            masks.read_all()
+            masks.require_all_usable(_REMEDY)
+            palettes_read(masks, given, names, self.ignore)
+        return masks, number_classes(masks, given, names, self.ignore)
+
+    def _files(self, paths: list[Path], color_mode: ColorMode) -> "ImageFiles":
+        from kerasrun.reading.image_files import ImageFiles, first_readable
+
+        first, size = (None, self.image_size) if self.image_size else first_readable(paths)
+        files = ImageFiles(
+            paths, ImageFormat(*size, color_mode, self.interpolation), resize=self.image_size is not None
+        )
+        if not self.image_size and first is None:  # before a network finds images without a size too small
+            files.read_all()
+            files.require_all_usable(_REMEDY)
+        return files
 
     def _colours_of_classes(self) -> list[Colour | None] | None:
         """Return the colour of each class, None for that of the rest; None without `mask_colors`."""
@@ -318,11 +315,11 @@ def _suffix(images: Iterable[str], masks: Iterable[str]) -> str:
     return next((suffix for suffix in found if {f"{stem}{suffix}" for stem in images} <= names), "")
 
 
-def _check_sizes(images: "ImageFiles", masks: "MaskScan") -> None:
+def _check_sizes(images: "ImageFiles", masks: "MaskFiles") -> None:
     """Refuse masks that are not as large as their images, and warn where one of the two alone was turned unseen."""
     doubtful = []
     for place, (image, mask) in enumerate(zip(images.paths, masks.paths, strict=True)):
-        size, own_size = tuple(images.sizes[place].tolist()), masks.own_sizes[place]
+        size, own_size = tuple(images.sizes[place].tolist()), tuple(masks.sizes[place].tolist())
         turns = [images.orientations.get(place, 1), masks.orientations[place]]
         if size != own_size:
             turned = f"; their EXIF orientations are {turns[1]} and {turns[0]}: turn the mask as its image"

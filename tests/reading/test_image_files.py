@@ -154,3 +154,14 @@ def test_a_size_of_its_own_ends_the_reading(folder, write_image):
     with pytest.raises(DataError, match=r"0\.png is 6×8, .*2\.png is 5×5 \(height × width\); set `image_size"):
         in_background(image_files(path, kept=False)).result(SECONDS)
     assert in_background(image_files(path, kept=False, resize=True)).result(SECONDS) == "read"
+
+
+def test_others_are_read_beside_and_their_bad_files_are_told_too(folder):
+    path, pixels = folder
+    files, others = image_files(path, kept=True), image_files(path, kept=True)
+    assert files.read_in_background("Mend them.", lambda: "read", others).result(SECONDS) == "read"
+    np.testing.assert_array_equal(others.array, pixels)
+    (path / "2.png").write_bytes(b"")
+    others = image_files(path, kept=True)
+    with pytest.raises(DataError, match=r"(?s)^1 of 4 image files .*2\.png: is empty"):
+        files.read_in_background("Mend them.", lambda: "read", others).result(SECONDS)

@@ -1,6 +1,7 @@
 """Images with masks: pairs by name, values as classes, and what cannot be a mask."""
 
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,19 @@ def pairs(tmp_path, write_image):
     return write
 
 
+def whole(**fields):
+    data = ImageMasks(**fields).open()
+    data.require_read()
+    return data
+
+
 def masks_of(data, split="train"):
     labels = data.splits[split].labels
     return labels.take(np.arange(len(labels)))
 
 
 def test_a_mask_of_0_and_255_has_two_classes(pairs):
-    data = ImageMasks(path=pairs()).open()
+    data = whole(path=pairs())
     assert (data.classes, data.label_kind) == (("0", "255"), "masks")
     assert data.splits["train"].names == ("images/0.jpg", "images/1.jpg", "images/2.jpg")
     found = masks_of(data)
@@ -85,17 +92,17 @@ def test_a_mask_of_0_and_255_has_two_classes(pairs):
 
 
 def test_a_mask_of_class_numbers_has_as_many_classes(pairs):
-    data = ImageMasks(path=pairs([0, 1, 2]), classes=("sky", "sea", "land")).open()
+    data = whole(path=pairs([0, 1, 2]), classes=("sky", "sea", "land"))
     assert data.classes == ("sky", "sea", "land")
     np.testing.assert_array_equal(masks_of(data)[0, ..., 0], mask_of([0, 1, 2]))
 
 
 def test_the_values_of_the_classes_can_be_given_in_order_or_by_name(pairs):
     root = pairs([10, 20, 30])
-    listed = ImageMasks(path=root, mask_values=(30, 10, 20)).open()
+    listed = whole(path=root, mask_values=(30, 10, 20))
     assert listed.classes == ("30", "10", "20")
     np.testing.assert_array_equal(masks_of(listed)[0, ..., 0], np.array([1, 2, 0])[mask_of([10, 20, 30]) // 10 - 1])
-    named = ImageMasks(path=root, mask_values={10: "cell", 20: "edge", 30: "cell"}).open()
+    named = whole(path=root, mask_values={10: "cell", 20: "edge", 30: "cell"})
     assert named.classes == ("cell", "edge")
     np.testing.assert_array_equal(masks_of(named)[0, ..., 0], mask_of([10, 20, 30]) == 20)
 
@@ -104,25 +111,25 @@ def test_the_values_of_the_classes_can_be_given_in_order_or_by_name(pairs):
     "given", [{"rest": "edge", 10: "cell"}, {"edge": "rest", "cell": 10}, {"edge": "rest", "cell": "10"}]
 )
 def test_the_value_of_a_class_may_be_the_rest(pairs, given):
-    data = ImageMasks(path=pairs([10, 20, 30]), mask_values=given).open()
+    data = whole(path=pairs([10, 20, 30]), mask_values=given)
     assert data.classes == ("edge", "cell")
     np.testing.assert_array_equal(masks_of(data)[0, ..., 0], mask_of([10, 20, 30]) == 10)
 
 
 def test_the_value_of_each_class_says_what_the_class_of_each_value_says(pairs):
     root = pairs([10, 20, 30])
-    by_class = ImageMasks(path=root, mask_values={"cell": 20, "edge": 30, "sky": 10}).open()
-    by_value = ImageMasks(path=root, mask_values={20: "cell", 30: "edge", 10: "sky"}).open()
+    by_class = whole(path=root, mask_values={"cell": 20, "edge": 30, "sky": 10})
+    by_value = whole(path=root, mask_values={20: "cell", 30: "edge", 10: "sky"})
     assert by_class.classes == by_value.classes == ("cell", "edge", "sky")
     np.testing.assert_array_equal(masks_of(by_class), masks_of(by_value))
-    assert ImageMasks(path=root, mask_values={10: "1", 20: "0", 30: "rest"}).open().classes == ("1", "0", "rest")
+    assert whole(path=root, mask_values={10: "1", 20: "0", 30: "rest"}).classes == ("1", "0", "rest")
 
 
 def test_the_rest_is_not_what_a_jpeg_blurred(pairs):
     root = pairs()
     blurred(root)
     with pytest.raises(DataError, match="which blurs values"):
-        ImageMasks(path=root, mask_values={"background": 0, "person": "rest"}).open()
+        whole(path=root, mask_values={"background": 0, "person": "rest"})
 
 
 @pytest.mark.parametrize(
@@ -154,28 +161,28 @@ def renamed(root, suffix):
 
 def test_masks_may_have_a_suffix_beside_other_files(pairs):
     root = pairs()
-    before = masks_of(ImageMasks(path=root).open())
+    before = masks_of(whole(path=root))
     renamed(root, "_mask")
     save(root / "masks/1_color.png", mask_of([5]))
     with pytest.raises(DataError, match=r"0\.jpg: an image without its mask: .*; did you mean `mask_suffix: _mask`\?"):
-        ImageMasks(path=root).open()
-    data = ImageMasks(path=root, mask_suffix="_mask").open()
+        whole(path=root)
+    data = whole(path=root, mask_suffix="_mask")
     assert data.splits["train"].names == ("images/0.jpg", "images/1.jpg", "images/2.jpg")
     np.testing.assert_array_equal(masks_of(data), before)
     with pytest.raises(DataError, match="no image here has a name that ends in '_label'"):
-        ImageMasks(path=root, mask_suffix="_label").open()
+        whole(path=root, mask_suffix="_label")
     remove(root, "masks/1_mask.png")
     with pytest.raises(DataError, match=r"1\.jpg: an image without its mask: no masks/1_mask\.\* in"):
-        ImageMasks(path=root, mask_suffix="_mask").open()
+        whole(path=root, mask_suffix="_mask")
 
 
 def test_masks_with_a_suffix_may_be_beside_their_images(pairs):
     root = pairs()
-    before = masks_of(ImageMasks(path=root).open())
+    before = masks_of(whole(path=root))
     renamed(root, "_mask")
     for path in list((root / "masks").iterdir()):
         path.rename(root / "images" / path.name)
-    data = ImageMasks(path=root, masks="images", mask_suffix="_mask").open()
+    data = whole(path=root, masks="images", mask_suffix="_mask")
     assert len(data.splits["train"]) == 3
     np.testing.assert_array_equal(masks_of(data), before)
 
@@ -190,7 +197,7 @@ def test_a_draft_finds_the_suffix(pairs):
 def test_splits_are_folders_of_the_two_folders(pairs):
     pairs(folder="train")
     pairs(folder="val", count=2)
-    data = ImageMasks(path=pairs(folder="test", count=1)).open()
+    data = whole(path=pairs(folder="test", count=1))
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 3, "validation": 2, "test": 1}
 
 
@@ -201,32 +208,80 @@ def test_a_palette_means_its_indices(pairs):
     palette.save(root / "masks/1.png")
     with Image.open(root / "masks/1.png") as saved:
         assert saved.mode == "P"
-    np.testing.assert_array_equal(masks_of(ImageMasks(path=root).open())[1, ..., 0], mask_of([0, 1, 2], 1))
+    np.testing.assert_array_equal(masks_of(whole(path=root))[1, ..., 0], mask_of([0, 1, 2], 1))
 
 
 def test_one_bit_masks_have_two_classes(pairs):
     root = pairs()
     for number in range(3):
         save(root / f"masks/{number}.png", mask_of([0, 1], number).astype(bool))
-    data = ImageMasks(path=root).open()
+    data = whole(path=root)
     assert data.classes == ("0", "255")
     np.testing.assert_array_equal(masks_of(data)[2, ..., 0], mask_of([0, 1], 2))
 
 
 def test_resizing_never_mixes_classes(pairs):
-    data = ImageMasks(path=pairs([0, 1, 2]), image_size=(11, 5)).open()
+    data = whole(path=pairs([0, 1, 2]), image_size=(11, 5))
     assert data.splits["train"].inputs.example_shape == (11, 5, 3)
     assert masks_of(data).shape == (3, 11, 5, 1)
     assert set(np.unique(masks_of(data))) == {0, 1, 2}
 
 
+@pytest.fixture
+def held_back(monkeypatch):
+    """Nothing is read in the background before this event is set."""
+    event, read_once = threading.Event(), image_files.ImageFiles._read_once
+
+    def waiting(self, place):
+        assert not threading.current_thread().name.startswith("read-") or event.wait(60)
+        read_once(self, place)
+
+    monkeypatch.setattr(image_files.ImageFiles, "_read_once", waiting)
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_first"),
+    [
+        ({"mask_values": (0, 255)}, False),
+        ({"mask_colors": {"sky": BLACK, "sea": WHITE}}, False),
+        ({"classes": ("sky", "sea")}, True),
+        ({}, True),
+    ],
+)
+def test_masks_are_read_first_only_where_their_values_decide_what_the_classes_are(pairs, held_back, keys, is_first):
+    data = ImageMasks(path=pairs(), **keys).open()
+    labels = data.splits["train"].labels
+    assert not data.is_read
+    assert (labels.array is not None) == is_first
+    np.testing.assert_array_equal(labels.take(np.array([1]))[0, ..., 0], mask_of([0, 255], 1) // 255)
+    held_back.set()
+    data.require_read()
+    np.testing.assert_array_equal(labels.array[..., 0], [mask_of([0, 255], number) // 255 for number in range(3)])
+
+
+def test_a_value_that_is_no_class_is_told_when_its_mask_is_asked_for(pairs, held_back):
+    root = pairs()
+    save(root / "masks/1.png", mask_of([0, 7, 255]))
+    data = ImageMasks(path=root, mask_values=(0, 255)).open()
+    with pytest.raises(DataError, match=r"masks/1\.png: the mask has the value 7, but the classes are 0, 255"):
+        data.splits["train"].labels.take(np.array([1]))
+
+
+def test_grey_palettes_that_differ_count_by_their_greys_where_values_are_given_too(pairs):
+    root = pairs()
+    save_palette(root / "masks/1.png", mask_of([0, 1], 1), (WHITE, BLACK))
+    found = masks_of(whole(path=root, mask_values=(0, 255)))
+    np.testing.assert_array_equal(found[1, ..., 0], 1 - mask_of([0, 1], 1))
+
+
 def test_masks_that_do_not_fit_into_memory_are_decoded_to_the_same(pairs, monkeypatch):
     root = pairs([0, 1, 2])
-    kept = ImageMasks(path=root, image_size=(5, 7)).open()
-    for module in (image_files, masks):
-        monkeypatch.setattr(module, "memory_budget", lambda: 0)
-    read = ImageMasks(path=root, image_size=(5, 7)).open()
-    assert not hasattr(read.splits["train"].labels, "array")
+    kept = whole(path=root, image_size=(5, 7))
+    monkeypatch.setattr(image_files, "memory_budget", lambda: 0)
+    read = whole(path=root, image_size=(5, 7))
+    assert read.splits["train"].labels.array is None
     np.testing.assert_array_equal(masks_of(read), masks_of(kept))
     assert read.fingerprint == kept.fingerprint
 
@@ -275,7 +330,7 @@ def test_what_cannot_be_used_is_told_with_its_name(pairs, spoil, words):
     root = pairs()
     spoil(root)
     with pytest.raises(DataError, match=words):
-        ImageMasks(path=root).open()
+        whole(path=root)
 
 
 def test_soft_edges_are_not_taken_for_256_classes(tmp_path):
@@ -283,15 +338,15 @@ def test_soft_edges_are_not_taken_for_256_classes(tmp_path):
     for folder in ("images", "masks"):
         save(tmp_path / folder / "1.png", grey)
     with pytest.raises(DataError, match="every value from 0 to 255, as soft edges give"):
-        ImageMasks(path=tmp_path).open()
+        whole(path=tmp_path)
 
 
 def test_a_value_that_is_no_class_is_told_with_its_file(pairs):
     root = pairs([0, 1, 2])
     with pytest.raises(DataError, match=r"0\.png: the mask has the value 2, but the classes are 0, 1; set `mask_val"):
-        ImageMasks(path=root, mask_values=(0, 1)).open()
+        whole(path=root, mask_values=(0, 1))
     with pytest.raises(DataError, match="no pixel to train on is of the class 'land'"):
-        ImageMasks(path=root, mask_values={0: "sky", 1: "sea", 2: "sea", 3: "land"}).open()
+        whole(path=root, mask_values={0: "sky", 1: "sea", 2: "sea", 3: "land"})
 
 
 @pytest.mark.parametrize(
@@ -319,7 +374,7 @@ def test_a_limit_takes_pairs_that_are_evenly_spaced_and_may_lack_a_class(pairs):
     root = pairs(count=4)
     for number in (0, 2):
         save(root / f"masks/{number}.png", np.zeros(SIZE, np.uint8))
-    data = ImageMasks(path=root, mask_values=(0, 255), limit=2).open()
+    data = whole(path=root, mask_values=(0, 255), limit=2)
     assert data.splits["train"].names == ("images/0.jpg", "images/2.jpg")
     assert data.classes == ("0", "255")
     assert not masks_of(data).any()
@@ -349,9 +404,9 @@ def with_palettes(root, palettes, suffix=".png"):
 def test_grey_palettes_that_differ_count_by_their_greys(pairs, palettes, suffix, is_kept, monkeypatch):
     root = pairs((0, 1))
     if not is_kept:
-        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+        monkeypatch.setattr(image_files, "memory_budget", lambda: 0)
     _, colours = with_palettes(root, palettes, suffix)
-    data = ImageMasks(path=root).open()
+    data = whole(path=root)
     assert data.classes == ("0", "255")
     np.testing.assert_array_equal(masks_of(data)[..., 0] == 1, colours[..., 0] == 255)
 
@@ -365,7 +420,7 @@ def test_grey_palettes_count_by_their_greys_beside_masks_without_one(pairs, firs
         is_white = np.asarray(image.convert("L")) == 255
     if plain:
         save(root / "masks/1.png", mask_of([0, 1], 1).astype(bool))
-    np.testing.assert_array_equal(masks_of(ImageMasks(path=root).open())[0, ..., 0], is_white)
+    np.testing.assert_array_equal(masks_of(whole(path=root))[0, ..., 0], is_white)
 
 
 TWICE = tuple((number % 2 * 90,) * 3 for number in range(4))
@@ -388,7 +443,7 @@ VOC = (BLACK, (128, 0, 0), (0, 128, 0), (128, 128, 0))
 def test_indices_count_where_they_mean_the_same_colours(pairs, palettes, suffix):
     root = pairs((0, 1))
     indices, _ = with_palettes(root, palettes, suffix)
-    data = ImageMasks(path=root).open()
+    data = whole(path=root)
     np.testing.assert_array_equal(masks_of(data)[..., 0], indices)
     assert data.classes == tuple(str(number) for number in range(indices.max() + 1))
 
@@ -397,9 +452,9 @@ def test_what_palettes_say_is_held_against_mask_values(pairs):
     root = pairs((0, 1))
     indices, _ = with_palettes(root, [(BLACK, RED, GREEN), (BLACK, GREEN), (BLACK, WHITE, RED)])
     meant = {0: "background", 1: "person", 2: "person"}
-    np.testing.assert_array_equal(masks_of(ImageMasks(path=root, mask_values=meant).open())[..., 0], indices > 0)
+    np.testing.assert_array_equal(masks_of(whole(path=root, mask_values=meant))[..., 0], indices > 0)
     with pytest.raises(DataError, match=r"1\.png: index 1 of the palette is \[0, 200, 0\], unlike in .*0\.png"):
-        ImageMasks(path=root, mask_values=(0, 1, 2)).open()
+        whole(path=root, mask_values=(0, 1, 2))
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
@@ -407,10 +462,10 @@ def test_what_palettes_say_is_held_against_mask_values(pairs):
 def test_palettes_of_the_same_colours_count_by_their_colours(pairs, second, is_kept, monkeypatch, caplog):
     root = pairs((0, 1))
     if not is_kept:
-        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+        monkeypatch.setattr(image_files, "memory_budget", lambda: 0)
     _, colours = with_palettes(root, [(BLACK, RED, GREEN), second])
     caplog.set_level("INFO", "kerasrun")
-    data = ImageMasks(path=root).open()
+    data = whole(path=root)
     assert data.classes == ("0", "1", "2")
     np.testing.assert_array_equal(np.array([BLACK, RED, GREEN])[masks_of(data)[..., 0]], colours)
     assert "`mask_colors: {class_0: [0, 0, 0], class_1: [200, 0, 0], class_2: [0, 200, 0]}`" in caplog.text
@@ -428,22 +483,22 @@ def test_palettes_of_other_colours_are_refused_with_the_mask_colors_to_write(pai
     root = pairs((0, 1))
     with_palettes(root, [(BLACK, RED, GREEN), second])
     with pytest.raises(DataError, match=re.escape(named)):
-        ImageMasks(path=root, classes=classes).open()
+        whole(path=root, classes=classes)
 
 
 def test_white_before_black_in_every_palette_is_said(pairs, caplog):
     root = pairs((0, 1))
     with_palettes(root, [(WHITE, BLACK)])
-    ImageMasks(path=root).open()
+    whole(path=root)
     assert "white is the first class" in caplog.text
 
 
 def test_the_fingerprint_says_how_palettes_were_read(pairs, monkeypatch):
     root = pairs((0, 1))
     with_palettes(root, [(BLACK, WHITE), (WHITE, BLACK)])
-    by_colour = ImageMasks(path=root).open().fingerprint
+    by_colour = whole(path=root).fingerprint
     monkeypatch.setattr(masks, "palettes_read", lambda scan, *_: scan)
-    assert ImageMasks(path=root).open().fingerprint != by_colour
+    assert whole(path=root).fingerprint != by_colour
 
 
 def with_colours(root, colours, numbers, mode="RGB", suffix=".png"):
@@ -462,20 +517,20 @@ def test_colours_are_classes_in_every_kind_of_picture(pairs, mode, is_kept, monk
     root = pairs()
     colours = [WHITE, BLACK, (130, 130, 130)] if mode == "L" else [WHITE, BLACK] if mode == "1" else [RED, WHITE, GREEN]
     if not is_kept:
-        monkeypatch.setattr(masks, "memory_budget", lambda: 0)
+        monkeypatch.setattr(image_files, "memory_budget", lambda: 0)
     numbers = with_colours(root, colours, range(len(colours)), mode)
     names = ("first", "second", "third")[: len(colours)]
-    data = ImageMasks(path=root, mask_colors=dict(zip(names, colours, strict=True))).open()
+    data = whole(path=root, mask_colors=dict(zip(names, colours, strict=True)))
     assert data.classes == names
     np.testing.assert_array_equal(masks_of(data)[..., 0], numbers)
-    turned = ImageMasks(path=root, mask_colors=dict(zip(names, colours, strict=True)), classes=names[::-1]).open()
+    turned = whole(path=root, mask_colors=dict(zip(names, colours, strict=True)), classes=names[::-1])
     np.testing.assert_array_equal(masks_of(turned)[..., 0], len(names) - 1 - numbers)
 
 
 def test_the_rest_of_the_colours_may_be_a_class(pairs):
     root = pairs()
     numbers = with_colours(root, [RED, WHITE, GREEN, BLACK], range(4))
-    data = ImageMasks(path=root, mask_colors={"other": "rest", "white": WHITE}).open()
+    data = whole(path=root, mask_colors={"other": "rest", "white": WHITE})
     np.testing.assert_array_equal(masks_of(data)[..., 0], numbers == 1)
 
 
@@ -483,18 +538,18 @@ def test_a_colour_that_is_no_class_is_told_the_most_frequent_first(pairs):
     root = pairs()
     with_colours(root, [RED, WHITE, GREEN, BLACK], [0, 1, 2, 2, 2, 2, 3])
     with pytest.raises(DataError, match=r"the colours \[0, 200, 0\], \[0, 0, 0\], which `mask_colors` does not have"):
-        ImageMasks(path=root, mask_colors={"red": RED, "white": WHITE}).open()
+        whole(path=root, mask_colors={"red": RED, "white": WHITE})
     with_colours(root, [RED, WHITE], [0, 1], suffix=".jpg")
     for given in ({"red": RED, "white": WHITE}, {"red": RED, "other": "rest"}):
         with pytest.raises(DataError, match="JPEG blurs colours"):
-            ImageMasks(path=root, mask_colors=given).open()
+            whole(path=root, mask_colors=given)
 
 
 def test_mask_colors_do_not_take_grey_values_of_16_bits_for_colours(pairs):
     root = pairs((0, 1))
     save(root / "masks/1.png", mask_of([0, 1]).astype(np.uint16) * 300)
     with pytest.raises(DataError, match="the value 300"):
-        ImageMasks(path=root, mask_colors={"a": BLACK, "b": (1, 1, 1)}).open()
+        whole(path=root, mask_colors={"a": BLACK, "b": (1, 1, 1)})
 
 
 UPRIGHT = {  # CIPA DC-008, 4.6.5.1: where row 0 and column 0 of the file are to be seen
@@ -529,15 +584,15 @@ def test_an_orientation_of_one_of_the_two_is_told(tmp_path, suffix, turned, orie
         with pytest.raises(
             DataError, match=r"must have one size; their EXIF orientations are \d and \d: turn the mask"
         ):
-            ImageMasks(path=tmp_path).open()
+            whole(path=tmp_path)
         if turned == "images":
             save_turned(tmp_path / f"images/1{suffix}", grey.T, orientation)
         else:
             save_turned(tmp_path / "masks/1.png", mask.T, orientation)
-        ImageMasks(path=tmp_path).open()
+        whole(path=tmp_path)
         assert not caplog.text  # the sizes tell that one was drawn on the other as it is seen
     else:
-        ImageMasks(path=tmp_path).open()
+        whole(path=tmp_path)
         assert "an EXIF orientation that the mask does not have" in caplog.text
 
 
@@ -546,7 +601,7 @@ def test_a_mask_turns_with_its_image(tmp_path, orientation, caplog):
     mask = mask_of([0, 255])
     save_turned(tmp_path / "images/1.jpg", mask_of(range(256)), orientation)
     save_turned(tmp_path / "masks/1.png", mask, orientation)
-    found = masks_of(ImageMasks(path=tmp_path).open())
+    found = masks_of(whole(path=tmp_path))
     np.testing.assert_array_equal(found[0, ..., 0], UPRIGHT[orientation](mask) // 255)
     assert not caplog.text
 
@@ -592,9 +647,9 @@ def test_ignored_pixels_have_no_class(pairs, values, keys, classes, kept):
 def test_the_border_of_pascal_voc_is_told_what_to_do(pairs):
     root = pairs([0, 1, 2, 255])
     with pytest.raises(DataError, match=r"or `classes`, or leave 255 out by `ignore: \[255\]`"):
-        ImageMasks(path=root).open()
+        whole(path=root)
     with pytest.raises(DataError, match=r"leave such pixels out by `ignore: \[255\]`"):
-        ImageMasks(path=root, classes=("a", "b", "c")).open()
+        whole(path=root, classes=("a", "b", "c"))
 
 
 def test_what_is_ignored_must_leave_two_classes_and_be_known(pairs):
@@ -608,4 +663,4 @@ def test_what_is_ignored_must_leave_two_classes_and_be_known(pairs):
         with pytest.raises(ValidationError, match=words):
             ImageMasks(path="x", **keys)
     with pytest.raises(DataError, match=r"`ignore` leaves 0; expected two classes"):
-        ImageMasks(path=pairs(), ignore=[255], mask_values=[0, 255]).open()
+        whole(path=pairs(), ignore=[255], mask_values=[0, 255])
