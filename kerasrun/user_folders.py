@@ -1,4 +1,4 @@
-"""Where kerasrun keeps what belongs to a user and to no run: folders of the XDG base directory specification."""
+"""Folders of a user for what belongs to no run: kerasrun's, by the XDG base directory specification, and Keras's."""
 
 import os
 from pathlib import Path
@@ -17,3 +17,12 @@ def user_folder(variable: str, otherwise: str) -> Path:
         except RuntimeError as error:
             raise FileNotFoundError(f"{error} {variable} is not set either") from error
     return folder / "kerasrun"
+
+
+def keras_home() -> Path:
+    """Return the folder of Keras's settings and downloads; where no home is known, one that is not there.
+
+    `os.access` says what is in it: `Path.exists` raises where a name is too long.
+    """
+    # Pathlib's `expanduser` raises where there is no such user.
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))  # noqa: PTH111

@@ -19,22 +19,29 @@ def cache(
     """
     import json
     import time
+    from dataclasses import asdict
 
+    from kerasrun.errors import RunDirectoryError
     from kerasrun.experiment.units import amount, duration
     from kerasrun.reading.disk_cache import cache_folder, entries
     from kerasrun.stderr import plain
 
-    folder = cache_folder()
-    found = [(entry, entry.described()) for entry in entries(folder)]
-    if clear:
-        for entry, _ in found:
+    try:
+        folder = cache_folder()
+        found = [(entry, entry.described()) for entry in entries(folder)]
+        for entry, _ in found if clear else ():
             entry.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(f"the decoded images cannot be {'removed' if clear else 'listed'}: {error}") from error
     if as_json:
-        listed = [{"file": str(one.path), "bytes": one.used, "used": one.seconds, **told} for one, told in found]
+        listed = [
+            {"file": str(one.path), "bytes": one.used, "used": one.seconds, **(asdict(told) if told else {})}
+            for one, told in found
+        ]
         typer.echo(json.dumps(listed, indent=2))
         return
     for entry, told in found:
-        data = plain(f"{told.get('images', '?')} images of {told.get('data', '?')}")
+        data = plain(f"{told.images} images of {told.data}") if told else "of unknown images"
         ago = duration(max(0.0, time.time() - entry.seconds))
         typer.echo(f"{entry.path.stem[:12]}  {amount(entry.used)}  used {ago} ago  {data}")
     said = "freed" if clear else "in all"

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.collector import uncollected
@@ -21,6 +20,7 @@ from kerasrun.reading.memory import addresses_left
 from kerasrun.runs.environment import check_variables
 from kerasrun.runs.records import DeviceRecord
 from kerasrun.stderr import say_before_waiting
+from kerasrun.user_folders import keras_home
 from kerasrun.workers.arrival import wait_for_all
 from kerasrun.workers.child_processes import deaf_children
 from kerasrun.workers.cluster import ONE_PROCESS, Place
@@ -168,8 +168,8 @@ def _keras_settings_explained() -> Iterator[None]:
     try:
         yield
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
-        file = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
-        if not file.exists():
+        file = keras_home() / "keras.json"
+        if not os.access(file, os.F_OK):
             raise
         raise DeviceError(
             f"{file}: Keras cannot start with these settings ({str(error) or type(error).__name__}): mend the file or "

@@ -83,7 +83,7 @@ def is_by_output(node: Node, outputs: Sequence[str]) -> bool:
 def loss_of(section: Compile, name: str, layer: Component) -> Component | None:
     """Return the loss that is written, else the one that suits the activation; None where neither says."""
     if isinstance(section.loss, Mapping):
-        return section.loss[name]
+        return section.loss.get(name)
     if section.loss is not None:
         return section.loss
     if (activation := _activation(layer)) is None:

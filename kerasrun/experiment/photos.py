@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrun.user_folders import keras_home
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -55,14 +57,14 @@ PRETRAINED = (
 
 def weights_folder() -> Path:
     """Return where Keras looks for weights: elsewhere if its own folder is there but cannot be written."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
-    return (home if os.access(home, os.W_OK) or not home.exists() else Path("/tmp/.keras")) / "models"
+    home = keras_home()
+    return (home if os.access(home, os.W_OK) or not os.access(home, os.F_OK) else Path("/tmp/.keras")) / "models"
 
 
 def cached(side: int) -> tuple[Pretrained, int] | None:
     """Return the best network whose weights are there, and the size of those that suit images of this side."""
     folder = weights_folder()
     for network in PRETRAINED:
-        if sizes := [size for size in network.sizes if (folder / network.file.format(size)).is_file()]:
+        if sizes := [size for size in network.sizes if os.access(folder / network.file.format(size), os.R_OK)]:
             return network, network.size_for(side, sizes)
     return None

@@ -40,10 +40,10 @@ def duration(seconds: float) -> str:
 
 def amount(size: float) -> str:
     """Return bytes as text: `812 B`, `1.2 MB`, `45 GB`."""
-    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
-    unit = next(units)
-    while size >= 999.5:
-        size, unit = size / 1000, next(units)
+    units = iter(("kB", "MB", "GB", "TB", "PB", "EB"))
+    unit = "B"
+    while size >= 999.5 and (larger := next(units, None)):
+        size, unit = size / 1000, larger
     return f"{size:.1f} {unit}" if size < 9.95 and unit != "B" else f"{size:.0f} {unit}"
 
 

@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -38,6 +38,7 @@ from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.files import sha256_of
 from kerasrun.reading.memory import disk_limit
 from kerasrun.regular_files import open_regular, sha256_of_file
+from kerasrun.text.json_text import checked
 from kerasrun.user_folders import user_folder
 from kerasrun.version import VERSION
 
@@ -119,14 +120,24 @@ class Entry:
     seconds: float
     """When it was used last, since 1970."""
 
-    def described(self) -> dict[str, Any]:
-        """Return what its header tells: the folder of the image files, how many there are, their shape."""
+    def described(self) -> "Described | None":
+        """Return what its header tells; None if it tells nothing."""
         try:
             with open_regular(self.path) as file:
-                found = json.loads(file.read(_HEADER).rstrip(b"\0"))
+                return checked(Described, file.read(_HEADER).rstrip(b"\0"))
         except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            return None
+
+
+@dataclass(frozen=True)
+class Described:
+    """The header of a file of the cache."""
+
+    data: str
+    """The folder of the image files."""
+    images: int
+    shape: tuple[int, int, int]
+    """That of a decoded image."""
 
 
 def open_disk_cache(paths: Sequence[Path], image_format: ImageFormat) -> DiskCache | None:
@@ -161,7 +172,11 @@ def cache_folder() -> Path:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the files of the cache, those first that were used last."""
+    """Return the files of the cache, those first that were used last.
+
+    Raises:
+        OSError: if there may be some, and they cannot be listed.
+    """
     found = []
     for path in folder.glob(f"*{_SUFFIX}"):
         with suppress(FileNotFoundError):  # removed by another process
@@ -239,8 +254,8 @@ def _opened(path: Path, needed: int, paths: Sequence[Path], image_format: ImageF
         if state.st_size != needed:
             os.ftruncate(descriptor, needed)
             where = os.path.commonpath([path.absolute().parent for path in (paths[0], paths[-1])])[: _HEADER // 8]
-            told = {"data": where, "images": len(paths), "shape": image_format.shape}
-            os.pwrite(descriptor, json.dumps(told).encode().ljust(_HEADER, b"\0"), 0)
+            told = Described(where, len(paths), image_format.shape)
+            os.pwrite(descriptor, json.dumps(asdict(told)).encode().ljust(_HEADER, b"\0"), 0)
         os.utime(descriptor)  # the time of the last use
     except OSError:
         os.close(descriptor)

@@ -16,6 +16,7 @@ from kerasrun.reading.data import Data, LabelKind, Shape
 from kerasrun.reading.files import missing, sha256_of_content
 from kerasrun.sources._array_source import ArraySource
 from kerasrun.sources.base import ClassNames
+from kerasrun.user_folders import keras_home
 
 logger = logging.getLogger("kerasrun")
 
@@ -79,10 +80,10 @@ class KerasDataset(ArraySource):
             if not (self.path / file).exists():
                 raise missing(self.path / file, f"the file of {self.name}, as Keras downloads it")
             return self.path
-        found = [folder for folder in _caches() if (folder / file).exists()]
+        found = [folder for folder in _caches() if os.access(folder / file, os.F_OK)]
         if not found:
             _download(self.name, _caches()[0] / file)
-            found = [folder for folder in _caches() if (folder / file).exists()]
+            found = [folder for folder in _caches() if os.access(folder / file, os.F_OK)]
         if not found:
             raise DataError(f"{_caches()[0] / file}: is not there, although Keras has downloaded {self.name}")
         wanted = pinned_sha256(self.name)
@@ -111,8 +112,7 @@ def pinned_sha256(name: str) -> str | None:
 
 def _caches() -> list[Path]:
     """Return the folders of Keras's downloads: the second serves where the first cannot be written."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
-    return [home / "datasets", Path("/tmp/.keras/datasets")]
+    return [keras_home() / "datasets", Path("/tmp/.keras/datasets")]
 
 
 def _download(name: str, file: Path) -> None:

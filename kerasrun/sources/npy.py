@@ -137,6 +137,8 @@ def mapped(path: Path) -> "NDArray[Any]":
                 "it as an array of numbers of one shape"
             ) from error
         raise DataError(f"{path}: is damaged or truncated: {error}") from error
+    if not array.itemsize:  # of which any number takes no byte of the file, but time and memory when it is copied
+        raise DataError(f"{path}: has values of the type {array.dtype}, which take no bytes; expected numbers or text")
     if why := too_packed(array.nbytes, path):
         raise DataError(f"{path}: {why}")
     return array

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _TOGETHER = 2**16
 """How many rows are read at once."""
 _BLOCK = 2**24
-_CELL = 4
-"""How many bytes a value takes in memory."""
+_CELL, _ROW = 4, 100
+"""How many bytes a value takes in memory, and each row beside its values while it is read: its place in the file."""
 _LONGEST = 2**17
 """How many characters a value may have, as in a text file."""
 
@@ -46,7 +46,7 @@ class Parquet(RowSource):
         with _opened(path) as file:
             names, about = tuple(file.schema_arrow.names), file.metadata
             unpacked = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
-        if why := too_packed(max(unpacked, about.num_rows * len(names) * _CELL), path):
+        if why := too_packed(max(unpacked, about.num_rows * (len(names) * _CELL + _ROW)), path):
             raise DataError(f"{path}: {why}")
         if repeated := sorted(name for name, times in Counter(names).items() if times > 1):
             raise DataError(f"{path}: has {listed(list(map(repr, repeated)))} more than once; rename the columns")

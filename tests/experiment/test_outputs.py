@@ -107,6 +107,7 @@ def test_outputs_that_cannot_be_are_told(outputs, words):
         ("compile: {loss: {prioriti: mse}}", "compile.loss.prioriti: no output is called 'prioriti'; expected "),
         ("compile: {loss: {prioriti: {Huber: {delta: 2}}}}", "no output is called 'prioriti'; expected "),
         ("compile: {loss: {Hubert: {delta: 2}}}", "compile.loss: unknown loss 'Hubert'; "),
+        ("compile: {loss: {prioriti: Hubert}}", "compile.loss: received 'Hubert' for 'prioriti'; "),
         ("compile: {metrics: {prioriti: mae}}", "compile.metrics.prioriti: no output is called 'prioriti'; expected "),
         ("compile: {loss: {priority: mse, hours: foo, department: mse}}", "compile.loss.hours: unknown loss 'foo'"),
         (

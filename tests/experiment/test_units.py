@@ -5,6 +5,7 @@ import pytest
 from kerasrun.errors import ExperimentError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import resolved_yaml
+from kerasrun.experiment.units import amount
 
 TIME_LIMIT = "data: {folder: {path: x}}\nmodel: Small\ntime_limit: "
 MEMORY = "data: {folder: {path: x}}\nmodel: Small\ncache: {memory: %s}"
@@ -77,3 +78,11 @@ def test_another_form_of_room_on_disk_is_one_error_at_its_place(written):
     (line,) = (line for line in str(error.value).splitlines() if line.startswith("e.yaml:"))
     assert line.startswith("e.yaml:3:15: cache.disk: received ")
     assert line.endswith("; expected auto, 0, or an amount such as 500MB, 50GB or 1.5TiB")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1234, "1.2 kB"), (45 * 10**9, "45 GB"), (2**62, "4.6 EB"), (10**22, "10000 EB")],
+)
+def test_bytes_are_told_whatever_their_number(size, text):
+    assert amount(size) == text

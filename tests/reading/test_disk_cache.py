@@ -1,6 +1,7 @@
 """What does not fit into memory is kept decoded on disk: the bytes that decoding gives, or nothing."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -336,5 +337,26 @@ def test_the_command_lists_and_clears(photos):
     assert f"12 images of {photos}" in CliRunner().invoke(app, ["cache"]).output
     cleared = CliRunner().invoke(app, ["cache", "--clear"]).output
     assert "freed" in cleared
-    assert "? images" not in cleared
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "header", [b"[" * 4096, b'{"file": "x", "bytes": -1}', b'{"data": "x", "images": NaN, "shape": []}']
+)
+def test_a_header_that_somebody_wrote_is_not_believed(photos, header):
+    path = filled(photos)
+    path.write_bytes(header + path.read_bytes()[len(header) :])
+    (listed,) = json.loads(CliRunner().invoke(app, ["cache", "--json"]).output)
+    assert (listed["file"], listed.keys()) == (str(path), {"file", "bytes", "used"})
+    assert "of unknown images" in CliRunner().invoke(app, ["cache", "--clear"]).output
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--clear"]])
+def test_a_folder_that_cannot_be_looked_at_is_an_error(tmp_path, monkeypatch, arguments):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("a" * 300)))
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasrun", "cache", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"the decoded images cannot be {'removed' if arguments else 'listed'}: [Errno" in done.stderr

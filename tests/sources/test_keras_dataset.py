@@ -10,6 +10,7 @@ import pytest
 
 from kerasrun.errors import DataError
 from kerasrun.experiment.load import parse
+from kerasrun.experiment.photos import cached
 from kerasrun.sources import keras_dataset
 from kerasrun.sources.keras_dataset import KerasDataset
 from tests.sources.pixels import changed, pixels
@@ -207,6 +208,15 @@ def test_what_is_not_in_the_cache_is_asked_of_keras(cache, monkeypatch):
         DataError, match=r"mnist\.npz: is not there, .* URL fetch failure .*put it there, or name the folder"
     ):
         KerasDataset(name="mnist").open()
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-this-name/x", "/" + "a" * 300])
+def test_a_home_of_keras_that_cannot_be_is_one_without_files(monkeypatch, home):
+    monkeypatch.setenv("KERAS_HOME", home)
+    monkeypatch.setattr(keras_dataset, "_PROGRAM", "import sys; sys.exit('no network for {name}')")
+    with pytest.raises(DataError, match=r"mnist\.npz: is not there, and Keras cannot download it"):
+        KerasDataset(name="mnist").open()
+    assert cached(224) is None
 
 
 def test_the_text_tells_that_the_labels_are_numbers():

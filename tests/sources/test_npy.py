@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from kerasrun.errors import DataError
 from kerasrun.reading import arrays, stored
-from kerasrun.sources.npy import Npy
+from kerasrun.sources.npy import Npy, mapped
 from kerasrun.sources.npz import Npz
 from tests.sources.pixels import changed, pixels
 
@@ -118,6 +118,15 @@ def test_arrays_that_cannot_be_are_told_with_their_file(fails):
     fails("x_train.npy: holds <U4; expected numbers", x_train=np.full((6, 5), "text"), y_train=Y)
     fails("x_train.npy: holds Python objects", x_train=np.full((6, 5), None), y_train=Y)
     fails("x_test.npy: uint8 of shape (2, 4, 4) does not go", x_train=X, y_train=Y, x_test=X[:2, :4], y_test=Y[:2])
+
+
+@pytest.mark.parametrize("kind", ["V0", "S0", "U0"])
+def test_values_without_a_byte_are_refused_however_many_the_header_promises(tmp_path, kind):
+    path = tmp_path / "y_train.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": f"|{kind}", "fortran_order": False, "shape": (2**40,)})
+    with pytest.raises(DataError, match=r"y_train\.npy: has values of the type .* take no bytes"):
+        mapped(path)
 
 
 @pytest.mark.parametrize(
