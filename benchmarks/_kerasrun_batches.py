@@ -36,7 +36,7 @@ if __name__ == "__main__":
     from kerasrun.pipeline.batches import training_batches
 
     experiment, split = prepared.experiment, prepared.train
-    augmentation = augmentation_of(experiment, split.inputs.example_shape, masks=False)
+    augmentation = augmentation_of(experiment, split)
     scale = experiment.augmentation.rescale if isinstance(experiment.augmentation, ImageDataGenerator) else None
     steps = steps_in_epoch(len(split), experiment.fit.batch_size)
 
