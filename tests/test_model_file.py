@@ -42,6 +42,12 @@ def test_it_says_what_the_network_was_trained_on(tmp_path):
     assert (info.batch_size, info.epoch, info.metrics) == (32, 3, {"loss": 0.5})
 
 
+def test_a_file_that_does_not_say_how_images_are_decoded_means_exact(tmp_path):
+    assert read_info(model_file(tmp_path, INFO)).image_format.decode == "exact"
+    scaled = {**INFO, "image_format": {**INFO["image_format"], "decode": "scaled"}}
+    assert read_info(model_file(tmp_path, scaled)).image_format.decode == "scaled"
+
+
 def test_a_newer_format_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(ModelFileError, match=r"format 3 .*reads format 2; use the version that wrote it"):
         read_info(model_file(tmp_path, {**INFO, "format": 3}))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # an experiment file is checked without NumPy: its import alo
 ColorMode = Literal["grayscale", "rgb", "rgba"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 FitMode = Literal["resize", "pad"]
+Decode = Literal["exact", "scaled"]
 CHANNELS: Mapping[ColorMode, int] = {"grayscale": 1, "rgb": 3, "rgba": 4}
 Shape = tuple[int | None, ...]
 """The shape of an example, with None for what is not known."""
@@ -54,10 +55,22 @@ class ImageFormat:
     fit_mode: FitMode = "resize"
     bits: Literal[8, 16] = 8
     """The bits of each sample in an array; of 16 the high byte is kept."""
+    decode: Decode = "exact"
+    """Whether a large JPEG may be decoded at a part of its size, before it is resized."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return (self.height, self.width, CHANNELS[self.color_mode])
+
+    @property
+    def scaled_for(self) -> int | None:
+        """The side for which a JPEG may be decoded at a part of its size; None where it may not."""
+        return max(self.height, self.width) if self.decode == "scaled" else None
+
+    @property
+    def entries(self) -> list[tuple[str]]:
+        """What the fingerprint of image files has of how they are decoded; nothing for `exact`."""
+        return [] if self.decode == "exact" else [(f"decode: {self.decode}",)]
 
 
 @dataclass(frozen=True)

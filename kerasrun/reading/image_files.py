@@ -17,7 +17,16 @@ from kerasrun.errors import DataError, UnreadableImageError
 from kerasrun.reading.data import ImageFormat
 from kerasrun.reading.disk_cache import Stored, open_disk_cache
 from kerasrun.reading.files import listed
-from kerasrun.reading.images import as_array, changed, fit, large_in_turn, orientation_of, read_bytes, read_image
+from kerasrun.reading.images import (
+    as_array,
+    changed,
+    fit,
+    large_in_turn,
+    orientation_of,
+    own_size,
+    read_bytes,
+    read_image,
+)
 from kerasrun.reading.inputs import aligned, in_threads, usable_cores
 from kerasrun.reading.memory import fills, memory_budget
 
@@ -208,8 +217,9 @@ class ImageFiles:
         return content
 
     def _image(self, place: int, content: bytes) -> Image.Image:
-        image = read_image(content, self.image_format.color_mode, self.paths[place])
-        self._note(place, image.size, orientation_of(image) if "exif" in image.info else 0)
+        image_format = self.image_format
+        image = read_image(content, image_format.color_mode, self.paths[place], image_format.scaled_for)
+        self._note(place, own_size(image), orientation_of(image) if "exif" in image.info else 0)
         return image
 
     def _note(self, place: int, size: tuple[int, int], orientation: int) -> None:

@@ -7,7 +7,9 @@ The rules, in the order in which they are applied:
 3. Samples of 16 bits keep their high byte (value // 256), grey and colour alike; 32-bit samples are refused.
 4. Palettes and CMYK become RGB. For `grayscale` and `rgb` an alpha channel is dropped, as Keras does, not blended with
    a background; for `rgba` a missing one is opaque. Grey is ITU-R 601: (299 R + 587 G + 114 B) / 1000.
-5. Resizing is Pillow's, on uint8, so that the values are rounded to uint8; `pad` keeps the aspect, centres, and fills
+5. With `decode: scaled` a JPEG is decoded at 1/2, 1/4 or 1/8 of its size: the smallest of which both sides are still
+   at least as long as the longer side that is wanted. Only its header and the wanted size decide it.
+6. Resizing is Pillow's, on uint8, so that the values are rounded to uint8; `pad` keeps the aspect, centres, and fills
    with zeros.
 """
 
@@ -57,6 +59,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_ITS_SIDE = (5, 6, 7, 8)
 _LARGEST = 2**30
 """More bytes than those of the largest image that is read, of 16 bits and without compression."""
 _SMALL = 2**22
@@ -71,12 +74,14 @@ _MOST_OF_WEBP = 50_000_000
 """Pixels: its decoder has four copies of them, and 34 bytes are enough for any number of one colour."""
 _PLAIN, _MOST_NUMBERS, _MOST_COMMENTS = (b"P1", b"P2", b"P3"), 2**21, 1000
 """How the text of PBM, PGM and PPM begins; Pillow's time grows with the numbers, and the square of the comments."""
-_MOST_PROFILES = 100
+_PNG, _MOST_PROFILES = b"\x89PNG\r\n\x1a\n", 100
 """A PNG has one, each of a thousand bytes is unpacked to a million, and Pillow unpacks all."""
 _LARGE = 2**25
 """Pixels of an image above which threads take turns: its decoder takes up to 15 bytes for each."""
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 0x0106
+_OWN_SIZE = "kerasrun_own_size"
+"""Where `Image.info` has the size in the file of an image that was decoded at a part of it."""
 
 # Pillow only warns of an image between one and two times its limit. Here it is an error, without filters of
 # warnings, which belong to the whole process: files are read while other threads import what changes them.
@@ -177,20 +182,27 @@ def changed(path: Path) -> UnreadableImageError:
     return UnreadableImageError(path, "is not as it was when the data were opened; expected files that stay")
 
 
-def read_image(content: bytes, color_mode: ColorMode, path: Path | None = None) -> Image.Image:
-    """Return the image in its own size, upright and in 8-bit `color_mode`; `path` is for the check of its extension."""
-    with opened(content, path) as image:
+def read_image(
+    content: bytes, color_mode: ColorMode, path: Path | None = None, scaled_for: int | None = None
+) -> Image.Image:
+    """Return the image, upright and in 8-bit `color_mode`, in its own size unless it is `scaled_for` a side.
+
+    Args:
+        path: for the check of its extension.
+        scaled_for: the longer side that is wanted, where a JPEG may be decoded at a part of its size.
+    """
+    with opened(content, path, scaled_for) as image:
         return _converted(image, color_mode)
 
 
 @contextmanager
-def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
+def opened(content: bytes, path: Path | None = None, scaled_for: int | None = None) -> Iterator[Image.Image]:
     """Give the image of the file, loaded and upright; what Pillow raises within is an `UnreadableImageError`."""
     if not content:
         raise UnreadableImageError(path, "is empty (0 bytes); expected an image")
     try:
         with large_in_turn():
-            yield _loaded(content, path)
+            yield _loaded(content, path, scaled_for)
     except KerasrunError:
         raise
     except MemoryError as error:  # not a bad file, which may be left out: how much memory there is differs
@@ -207,22 +219,24 @@ def opened(content: bytes, path: Path | None = None) -> Iterator[Image.Image]:
         raise UnreadableImageError(path, f"is damaged or truncated: {error}") from error
 
 
-def _loaded(content: bytes, path: Path | None) -> Image.Image:
+def _loaded(content: bytes, path: Path | None, scaled_for: int | None) -> Image.Image:
     """Load the pixels; where that fails, once more without what is not pixels."""
     try:
-        return _upright(_pixels(content, path))
+        return _upright(_pixels(content, path, scaled_for))
     except (KerasrunError, MemoryError, Image.DecompressionBombError, _TooManyPartsError):
         raise
     except Exception:
         bare = without_metadata(content)
         if bare == content:
             raise
-        return _turned(_pixels(bare, path), exif_orientation(content))
+        return _turned(_pixels(bare, path, scaled_for), exif_orientation(content))
 
 
-def _pixels(content: bytes, path: Path | None) -> Image.Image:
+def _pixels(content: bytes, path: Path | None, scaled_for: int | None) -> Image.Image:
     is_plain = content[:2] in _PLAIN
-    if content.count(b"iCCP") > _MOST_PROFILES or (is_plain and content.count(b"#") > _MOST_COMMENTS):
+    # To count in a large photo takes as long as to hash it.
+    has_profiles = content.startswith(_PNG) and content.count(b"iCCP") > _MOST_PROFILES
+    if has_profiles or (is_plain and content.count(b"#") > _MOST_COMMENTS):
         raise _TooManyPartsError
     image = Image.open(_Bounded(io.BytesIO(content), len(content)), formats=_READERS)
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -240,6 +254,9 @@ def _pixels(content: bytes, path: Path | None) -> Image.Image:
         raise UnreadableImageError(path, f"is text of more than {_MOST_NUMBERS:,} numbers; save it in the binary form")
     _check_extension(image, path)
     _wait_for_turn(image.width * image.height)
+    size = image.size
+    if scaled_for and image.draft(None, (scaled_for, scaled_for)):  # of other formats it does nothing
+        image.info[_OWN_SIZE] = size
     image.load()
     if (
         isinstance(image, TiffImagePlugin.TiffImageFile)
@@ -268,7 +285,18 @@ def orientation_of(image: Image.Image) -> int:
 
 def _turned(image: Image.Image, orientation: int | None) -> Image.Image:
     turn = _UPRIGHT.get(orientation or 1)
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    if _OWN_SIZE in image.info and orientation in _ON_ITS_SIDE:
+        turned.info[_OWN_SIZE] = image.info[_OWN_SIZE][::-1]
+    return turned
+
+
+def own_size(image: Image.Image) -> tuple[int, int]:
+    """Return the width and height that an image of `read_image` has in its file, upright."""
+    size: tuple[int, int] = image.info.get(_OWN_SIZE, image.size)
+    return size
 
 
 def _check_extension(image: Image.Image, path: Path | None) -> None:
@@ -301,7 +329,7 @@ def fit(image: Image.Image, image_format: ImageFormat) -> Image.Image:
         return image
     if image_format.fit_mode == "resize":
         return image.resize(size, resampling)
-    inner = inner_size(image.size, size)
+    inner = inner_size(own_size(image), size)
     canvas = Image.new(image.mode, size)
     canvas.paste(image.resize(inner, resampling), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
     return canvas

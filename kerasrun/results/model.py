@@ -96,7 +96,8 @@ def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
     info = trained.info
     image = info.image_format
     if image:
-        lines.append(f"input: {image.height}×{image.width} {image.color_mode}, {image.interpolation}, {image.fit_mode}")
+        how = ", ".join([image.interpolation, image.fit_mode, *(["scaled"] if image.scaled_for else [])])
+        lines.append(f"input: {image.height}×{image.width} {image.color_mode}, {how}")
     if (rows := info.row_format) and rows.columns:
         lines.append(f"columns: {described(list(zip(rows.features, rows.columns, strict=True)), {})}")
     begin = 0

@@ -14,6 +14,7 @@ from kerasrun.reading.data import (
     CHANNELS,
     ColorMode,
     Data,
+    Decode,
     ImageFormat,
     Interpolation,
     LabelKind,
@@ -85,6 +86,9 @@ class ImageMasks(Source):
     """`grayscale` (1 channel), `rgb` (3) or `rgba` (4); of the images."""
     interpolation: Interpolation = "bilinear"
     """How pixels of an image are computed when it is resized."""
+    decode: Decode = "exact"
+    """`exact` decodes every pixel; `scaled` decodes a JPEG that is at least twice as large as `image_size` at a half, a
+    quarter or an eighth of its size, which is faster and gives slightly other pixels. Masks are always exact."""
     classes: ClassNames | None = None
     """The names of the classes, in the order of the class numbers; by default the values of the masks."""
     mask_values: Annotated[ValueList | Mapping[MaskValue, ClassName] | None, BeforeValidator(_by_value)] = None
@@ -176,7 +180,8 @@ class ImageMasks(Source):
         entries = [name for split in splits.values() for name in split.names or ()]
 
         def fingerprint() -> str:
-            read = [(name, images.digest(place), seconds.digest(place)) for place, name in enumerate(entries)]
+            digests = ((name, images.digest(place), seconds.digest(place)) for place, name in enumerate(entries))
+            read = [*digests, *images.image_format.entries]
             if not isinstance(seconds, MaskFiles):
                 return sha256_of(read)
             _check_sizes(images, seconds)
@@ -209,9 +214,8 @@ class ImageMasks(Source):
         from kerasrun.reading.image_files import ImageFiles, first_readable
 
         first, size = (None, self.image_size) if self.image_size else first_readable(paths)
-        files = ImageFiles(
-            paths, ImageFormat(*size, color_mode, self.interpolation), resize=self.image_size is not None
-        )
+        image_format = ImageFormat(*size, color_mode, self.interpolation, decode=self.decode)
+        files = ImageFiles(paths, image_format, resize=self.image_size is not None)
         if not self.image_size and first is None:  # before a network finds images without a size too small
             files.read_all()
             files.require_all_usable(_REMEDY)

@@ -69,9 +69,9 @@ def decodings(monkeypatch):
     """The files that were decoded."""
     found, read_image = [], image_files.read_image
 
-    def counted(content, color_mode, path=None):
+    def counted(content, color_mode, path=None, scaled_for=None):
         found.append(path.name)
-        return read_image(content, color_mode, path)
+        return read_image(content, color_mode, path, scaled_for)
 
     monkeypatch.setattr(image_files, "read_image", counted)
     return found
@@ -118,6 +118,7 @@ def test_a_changed_picture_is_decoded_again_although_its_size_and_time_are_the_s
         ImageFormat(12, 16, "rgb"),
         ImageFormat(16, 12, "rgb", "nearest"),
         ImageFormat(16, 12, "rgb", fit_mode="pad"),
+        ImageFormat(16, 12, "rgb", decode="scaled"),
     ],
 )
 def test_another_way_of_decoding_has_another_file(photos, other):

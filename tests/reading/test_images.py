@@ -13,7 +13,7 @@ from PIL import Image
 from kerasrun.errors import DataError
 from kerasrun.reading import images
 from kerasrun.reading.data import ImageFormat
-from kerasrun.reading.images import UnreadableImageError, resize_array
+from kerasrun.reading.images import UnreadableImageError, as_array, own_size, read_image, resize_array
 from tests.reading.decoded import decode_image
 
 GREY = ImageFormat(6, 8, "grayscale")
@@ -340,3 +340,78 @@ def test_large_photos_are_read(file_format):
     """Noise is larger than any photo of so many pixels, and has metadata as large as a camera's."""
     options = {"exif": b"Exif\0\0" + bytes(60_000)} if file_format in ("JPEG", "WEBP") else {}
     assert decode_image(encoded(noise(1000, 1000, 3), file_format, **options), RGB).shape == (6, 8, 3)
+
+
+def photo(width, height, file_format="JPEG", mode="RGB", **options):
+    """A smooth picture, which has no detail that a smaller one could not show."""
+    across, down = np.meshgrid(np.linspace(0, 3, width), np.linspace(0, 2, height))
+    waves = np.stack([np.sin(across + shift) * np.cos(down - shift) for shift in range(3)], axis=-1)
+    image = Image.fromarray((127 + 120 * waves).astype(np.uint8)).convert(mode)
+    return encoded(image, file_format, quality=95, **options)
+
+
+def scaled(height, width, **options):
+    return ImageFormat(height, width, "rgb", decode="scaled", **options)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "expected"),
+    [
+        ((63, 200), (32, 32), (63, 200)),  # not twice as large
+        ((64, 200), (32, 32), (32, 100)),
+        ((255, 127), (32, 32), (128, 64)),  # a part of a pixel is one
+        ((257, 129), (32, 32), (65, 33)),
+        ((256, 256), (16, 32), (32, 32)),
+        ((999, 999), (16, 32), (125, 125)),  # no smaller than an eighth
+        ((31, 300), (32, 32), (31, 300)),
+    ],
+)
+def test_a_jpeg_is_decoded_at_the_smallest_part_that_has_the_longer_side(size, wanted, expected):
+    image = read_image(photo(*size), "rgb", scaled_for=scaled(*wanted).scaled_for)
+    assert image.size == expected
+    assert own_size(image) == size
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("ratio", [1, 2, 4, 8])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"mode": "L"}])
+def test_a_part_of_the_size_is_libjpegs_as_tensorflow_has_it(ratio, options):
+    import tensorflow as tf
+
+    content = photo(16 * ratio + 3, 16 * ratio + 5, **options)
+    ours = as_array(read_image(content, "rgb", scaled_for=16))
+    theirs = tf.io.decode_jpeg(content, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE").numpy()
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("fit_mode", ["resize", "pad"])
+def test_scaled_is_nearly_exact_whichever_way_the_photo_is_turned(orientation, fit_mode):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = photo(333, 166, exif=exif)
+    exact = decode_image(content, ImageFormat(20, 30, "rgb", fit_mode=fit_mode)).astype(int)
+    there = decode_image(content, scaled(20, 30, fit_mode=fit_mode)).astype(int)
+    assert 0 < np.abs(there - exact).max() < 12
+    np.testing.assert_array_equal(there.any(axis=2), exact.any(axis=2))  # what `pad` filled
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_scaled_grey_and_cmyk_are_nearly_exact(mode):
+    content = photo(333, 166, mode=mode)
+    exact, there = (decode_image(content, one).astype(int) for one in (ImageFormat(20, 20, "rgb"), scaled(20, 20)))
+    assert 0 < np.abs(there - exact).max() < 12
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "WEBP", "BMP", "GIF"])
+def test_what_is_not_a_jpeg_is_exact_when_scaled(file_format):
+    content = photo(333, 166, file_format)
+    np.testing.assert_array_equal(
+        decode_image(content, scaled(20, 20)), decode_image(content, ImageFormat(20, 20, "rgb"))
+    )
+
+
+def test_half_a_jpeg_is_truncated_when_scaled():
+    content = encoded(noise(400, 400, 3), "JPEG")
+    with pytest.raises(UnreadableImageError, match="damaged or truncated"):
+        decode_image(content[: len(content) // 2], scaled(20, 20))

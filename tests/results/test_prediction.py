@@ -75,6 +75,25 @@ def test_text_names_image_class_and_probability(predictions):
     assert predictions[0].path in first
 
 
+def test_a_model_of_scaled_images_predicts_what_libjpeg_makes_of_them(run, png, tmp_path):
+    def scaled(info):
+        return {**info, "image_format": {**info["image_format"], "decode": "scaled"}}
+
+    with Image.open(next((png / "test" / "7").iterdir())) as digit:
+        large = digit.resize((28 * 4 + 3, 28 * 4 + 1), Image.Resampling.BICUBIC)
+    large.save(tmp_path / "large.jpg", quality=50)
+    with Image.open(tmp_path / "large.jpg") as reduced:
+        reduced.draft(None, (28, 28))
+        assert reduced.size == (29, 29)
+        reduced.resize((28, 28), Image.Resampling.BILINEAR).save(tmp_path / "small.png")
+    model = changed(run.best_model, tmp_path / "scaled.keras", ENTRY, scaled)
+    (found,), (expected,), (exact,) = (
+        kerasrun.predict([tmp_path / name], model=path, top=3)
+        for name, path in (("large.jpg", model), ("small.png", run.best_model), ("large.jpg", run.best_model))
+    )
+    assert found.top == expected.top != exact.top
+
+
 def test_a_file_that_is_no_image_is_named(run, tmp_path):
     fake = tmp_path / "fake.png"
     fake.write_text("not an image")

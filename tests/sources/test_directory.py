@@ -378,6 +378,15 @@ def test_images_in_memory_and_decoded_on_demand_are_equal(class_folders, monkeyp
     )
 
 
+def test_how_files_are_decoded_is_in_the_fingerprint_and_the_format_of_the_images(class_folders):
+    exact, named, scaled = (
+        Directory(path=class_folders, image_size=[5, 7], **keys).open()
+        for keys in ({}, {"decode": "exact"}, {"decode": "scaled"})
+    )
+    assert [data.image_format.decode for data in (exact, named, scaled)] == ["exact", "exact", "scaled"]
+    assert exact.fingerprint == named.fingerprint != scaled.fingerprint
+
+
 def test_a_foreign_folder_is_read_with_the_classes_of_a_model(class_folders):
     split = open_folder_with(FORMAT, ["owl", "dog", "cat"], class_folders / "train")
     assert split.name == "train"

@@ -82,6 +82,16 @@ def masks_of(data, split="train"):
     return labels.take(np.arange(len(labels)))
 
 
+def test_scaled_images_have_exact_masks_of_the_size_in_their_files(pairs):
+    root = pairs()
+    exact, scaled = (ImageMasks(path=root, image_size=[2, 3], decode=decode).open() for decode in ("exact", "scaled"))
+    np.testing.assert_array_equal(masks_of(scaled), masks_of(exact))
+    images = [data.splits["train"].inputs.take(np.arange(3)) for data in (exact, scaled)]
+    assert (images[0] != images[1]).any()
+    assert exact.fingerprint != scaled.fingerprint
+    assert scaled.image_format.decode == "scaled"
+
+
 def test_a_mask_of_0_and_255_has_two_classes(pairs):
     data = whole(path=pairs())
     assert (data.classes, data.label_kind) == (("0", "255"), "masks")
