@@ -1,4 +1,5 @@
-"""Images a second of the input alone: JPEG photos to batches of 224×224, with the tutorials' changes and without.
+"""Images a second of the input alone: JPEG photos to batches of 224×224, with the tutorials' changes and without, and
+decoded in each epoch.
 
 No network. Every contender hands over all training photos in a process that stays alive, one pass a round. The first
 pass of each, which may fill a cache, does not count. A ratio above 1 says that kerasrun is faster.
@@ -22,6 +23,7 @@ from benchmarks._table import SPEEDS, print_table, speeds
 EXPERIMENT = Path(__file__).parent / "experiments" / "photos.yaml"
 OURS = "kerasrun"
 OURS_AS_FLOAT32 = "kerasrun, made float32"
+OURS_SCALED = "kerasrun, decode: scaled"
 BATCH_SIZE = 32
 GENERATOR = "photos_generator"
 CHANGED = {
@@ -32,10 +34,15 @@ UNCHANGED = {
     "image_dataset_from_directory": ("photos_dataset",),
     "image_dataset_from_directory, cache()": ("photos_dataset", "--cache"),
 }
+LOADER = "photos_torch"
+DECODED = {
+    "image_dataset_from_directory": ("photos_dataset",),
+    "PyTorch DataLoader, two workers": (LOADER,),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print both tables."""
+    """Measure and print the tables."""
     run_alone(argv, arguments, measure)
 
 
@@ -50,29 +57,36 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(given: argparse.Namespace) -> None:
-    """Print a table with changes and one without."""
+    """Print a table with changes, one without, and one of photos that are not kept."""
     changed = {name: peer for name, peer in CHANGED.items() if peer[0] != GENERATOR or is_installed("scipy")}
+    decoded = {name: peer for name, peer in DECODED.items() if peer[0] != LOADER or is_installed("torch")}
+    as_float32 = {OURS: (), OURS_AS_FLOAT32: ("--float32",)}
+    scaled = {OURS: (), OURS_SCALED: ("--set", "data.directory.decode=scaled")}
+    not_kept = ("augmentation=null", "cache.memory=0", "cache.disk=0")
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
         data = cut(given.data.absolute(), Path(folder, "photos"), given.images)
-        for title, peers, overrides in (
-            ("rotated, shifted, sheared, zoomed and flipped", changed, ()),
-            ("without changes, from the second epoch on", UNCHANGED, ("augmentation=null",)),
+        for title, ours, peers, overrides in (
+            ("rotated, shifted, sheared, zoomed and flipped", {OURS: ()}, changed, ()),
+            ("without changes, from the second epoch on", as_float32, UNCHANGED, ("augmentation=null",)),
+            ("without changes, decoded in each epoch", scaled, decoded, not_kept),
         ):
-            commands = _commands(data, given.rounds + 1, peers, overrides)
+            commands = _commands(data, given.rounds + 1, ours, peers, overrides)
             reports = _workers.measure(commands, given.rounds, Path(folder), _workers.speed_told)
             measured = {name: [_workers.images_per_second(report) for report in reports[name]] for name in commands}
             print_table(f"Photos to 224×224, {title}, {given.rounds} rounds", SPEEDS, speeds(measured))
 
 
 def _commands(
-    data: Path, passes: int, peers: Mapping[str, Sequence[str]], overrides: Sequence[str]
+    data: Path,
+    passes: int,
+    ours: Mapping[str, Sequence[str]],
+    peers: Mapping[str, Sequence[str]],
+    overrides: Sequence[str],
 ) -> dict[str, list[str]]:
     told = with_overrides(f"data.directory.path={data}", f"fit.batch_size={BATCH_SIZE}", *overrides)
     module = [sys.executable, "-m"]
-    ours = [*module, "benchmarks._kerasrun_batches", str(EXPERIMENT), *told, "--passes", str(passes)]
-    commands = {OURS: ours}
-    if peers is UNCHANGED:
-        commands[OURS_AS_FLOAT32] = [*ours, "--float32"]
+    batches = [*module, "benchmarks._kerasrun_batches", str(EXPERIMENT), *told, "--passes", str(passes)]
+    commands = {name: [*batches, *options] for name, options in ours.items()}
     for name, (peer, *options) in peers.items():
         commands[name] = [
             *(*module, f"benchmarks.peers.{peer}", "--data", str(data / TRAINING)),

@@ -14,7 +14,7 @@ EXPERIMENTS = sorted((FOLDER / "experiments").glob("*.yaml"))
 PEERS = sorted(
     {
         *training.PEERS,
-        *(name for name, *_ in (*photos.CHANGED.values(), *photos.UNCHANGED.values())),
+        *(name for name, *_ in (*photos.CHANGED.values(), *photos.UNCHANGED.values(), *photos.DECODED.values())),
         evaluation.EVALUATING_AGAIN,
         *evaluation.EVALUATING.values(),
         *evaluation.PREDICTING.values(),

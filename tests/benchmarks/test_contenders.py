@@ -50,6 +50,21 @@ def test_without_pytorch_the_others_are_compared(tmp_path, reported, monkeypatch
     assert training.PEERS["fused_step"] in table
 
 
+def test_photos_that_are_not_kept_are_decoded_exactly_and_scaled(tmp_path, reported, monkeypatch, capsys):
+    monkeypatch.setattr(photos, "is_installed", lambda module: True)
+    photos.main(["--data", str(tmp_path), "--rounds", "1"])
+    exact, scaled = reported[OURS], reported[photos.OURS_SCALED]
+    assert "cache.memory=0" in exact
+    assert scaled == [*exact, "--set", "data.directory.decode=scaled"]
+    assert rows(capsys.readouterr().out)["PyTorch DataLoader, two workers"][0] == "50"
+
+
+def test_without_torch_photos_are_decoded_by_the_others(tmp_path, reported, monkeypatch):
+    monkeypatch.setattr(photos, "is_installed", lambda module: module != "torch")
+    photos.main(["--data", str(tmp_path), "--rounds", "1"])
+    assert [name for name in photos.DECODED if name not in reported] == ["PyTorch DataLoader, two workers"]
+
+
 def test_without_scipy_photos_are_changed_by_the_others(tmp_path, reported, monkeypatch, capsys):
     monkeypatch.setattr(photos, "is_installed", lambda module: False)
     photos.main(["--data", str(tmp_path), "--rounds", "1"])
