@@ -80,12 +80,12 @@ def test_a_model_of_scaled_images_predicts_what_libjpeg_makes_of_them(run, png, 
         return {**info, "image_format": {**info["image_format"], "decode": "scaled"}}
 
     with Image.open(next((png / "test" / "7").iterdir())) as digit:
-        large = digit.resize((28 * 4 + 3, 28 * 4 + 1), Image.Resampling.BICUBIC)
+        large = digit.resize((32 * 4 + 3, 32 * 4 + 1), Image.Resampling.BICUBIC)
     large.save(tmp_path / "large.jpg", quality=50)
     with Image.open(tmp_path / "large.jpg") as reduced:
-        reduced.draft(None, (28, 28))
-        assert reduced.size == (29, 29)
-        reduced.resize((28, 28), Image.Resampling.BILINEAR).save(tmp_path / "small.png")
+        reduced.draft(None, (32, 32))
+        assert reduced.size == (33, 33)
+        reduced.resize((32, 32), Image.Resampling.BILINEAR).save(tmp_path / "small.png")
     model = changed(run.best_model, tmp_path / "scaled.keras", ENTRY, scaled)
     (found,), (expected,), (exact,) = (
         kerasrun.predict([tmp_path / name], model=path, top=3)
