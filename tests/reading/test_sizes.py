@@ -261,7 +261,7 @@ def test_rows_that_take_no_place_are_not_read(tmp_path):
     with parquet.ParquetWriter(tmp_path / "a.parquet", table.schema) as file:
         for _ in range(50):
             file.write_table(table)
-    with pytest.raises(DataError, match=r"a\.parquet: promises 400,000,000 bytes, of which [\d,]+ are stored"):
+    with pytest.raises(DataError, match=r"a\.parquet: promises 5,400,000,000 bytes, of which [\d,]+ are stored"):
         Parquet(train=tmp_path / "a.parquet", label="y").open()
 
 

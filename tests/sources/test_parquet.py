@@ -147,15 +147,6 @@ def test_a_file_that_is_missing_or_of_another_kind_is_told(tmp_path, content):
         Parquet(train=tmp_path / "a.parquet", label="y").open()
 
 
-def test_rows_without_values_are_not_believed(tmp_path):
-    """Each row costs memory, whatever is in it: 20 million took 2 GB to read."""
-    arrow, files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    zeros = arrow.array(np.zeros(3 * 10**6, np.int8))
-    files.write_table(arrow.table({"x": zeros, "y": zeros}), tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"a\.parquet: promises 324,000,000 bytes, of which"):
-        Parquet(train=tmp_path / "a.parquet", label="y").open()
-
-
 def test_init_sees_what_the_columns_are(tmp_path):
     columns = {"when": ["mon", "tue"] * 10, "x": np.arange(20) / 3, "Label": [1, 2] * 10}
     for name in ("train", "val"):
