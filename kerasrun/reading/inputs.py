@@ -75,10 +75,16 @@ def note_rounded(values: NDArray[Any], name: str) -> None:
     """Say once of what is called `name` that float32 rounds its numbers by 1 and more, as it does from 2**24 on."""
     if values.dtype.kind not in "iuf" or values.dtype.itemsize < 4 or values.dtype == np.float32:
         return
-    large = values[(np.abs(values) > 2**24) & (np.abs(values) < 2**64)]
+    large = values[are_large(values)]
     rounded = large[np.abs(large - large.astype(np.float32).astype(np.float64)) >= 1]
     if len(rounded):
         _say_rounded(name, int(rounded[0]), int(np.float32(rounded[0])))
+
+
+def are_large(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers float32 may round by 1 and more; beyond 2**64 nobody counts in ones."""
+    found: NDArray[np.bool_] = (np.abs(values) > 2**24) & (np.abs(values) < 2**64)
+    return found
 
 
 @cache

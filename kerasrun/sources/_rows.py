@@ -224,7 +224,8 @@ class RowSource(FeatureTable):
         if kinds:
             keys["columns"] = kinds
         named = [columns[place] for place in labels] if header else []
-        unlabelled = [name for name, file in paths.items() if not set(named) <= set(cls.first_rows(file)[0])]
+        others = {name: file for name, file in paths.items() if name != "train"}
+        unlabelled = [name for name, file in others.items() if not set(named) <= set(cls.first_rows(file)[0])]
         more = "".join(f"; {paths[name].name} has no column {named[0]!r}: it is for predict" for name in unlabelled)
         return cls.recognized({name: file for name, file in paths.items() if name not in unlabelled}, keys, more)
 
@@ -338,7 +339,8 @@ class RowSource(FeatureTable):
             raise DataError(f"{train.path}: {train.name(labels[0])} is `sample_weight`, and a label as well")
         if not features:
             raise DataError(f"{train.path}: no column is left for the features")
-        return Layout(tuple((position, Feature()) for position in features), labels, weight)
+        number = Feature()  # one for all: there may be 100,000
+        return Layout(tuple((position, number) for position in features), labels, weight)
 
     def _label_columns(self, train: Table) -> tuple[int, ...]:
         if self.of_inputs:
@@ -395,7 +397,7 @@ class Layout:
 def with_means(features: Sequence[tuple[int, Feature]], means: Sequence[float]) -> tuple[tuple[int, Feature], ...]:
     """Return features with the means of the numbers, which come first."""
     return tuple(
-        (position, replace(one, mean=mean)) if one.kind == "number" and not one.gaps else (position, one)
+        (position, Feature(mean=mean)) if one.kind == "number" and not one.gaps else (position, one)
         for (position, one), mean in zip(features, [*means, *[0.0] * len(features)], strict=False)
     )
 
@@ -540,7 +542,7 @@ def _kind(name: str, values: Sequence[str]) -> str | None:
     """Return what to say of a column that has these values first; None where the values show it."""
     from kerasrun.reading.columns import LEFT_OUT, forms_of_dates
 
-    there = [value for value in values if value.lower() not in MISSING]
+    there = without_gaps(values)
     if not there:
         return None
     if all(map(is_number, there)):
@@ -562,12 +564,15 @@ def _one_hot(rows: Sequence[Sequence[str]]) -> int | None:
     return None
 
 
+def without_gaps(values: Sequence[str]) -> Sequence[str]:
+    """Return the values that are not missing; all where all are numbers, of which most columns are."""
+    return values if all(map(is_number, values)) else [value for value in values if value.lower() not in MISSING]
+
+
 def is_number(text: str) -> bool:
     """Return whether a text reads as a number, finite or not; the words of booleans do."""
-    if text.lower() in ("true", "false"):
-        return True
     try:
         float(text)
     except ValueError:
-        return False
+        return text.lower() in ("true", "false")
     return True

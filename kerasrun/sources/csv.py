@@ -12,10 +12,9 @@ from pydantic import field_validator, model_validator
 
 from kerasrun.errors import DataError
 from kerasrun.reading.files import unreadable
-from kerasrun.reading.labels import MISSING
 from kerasrun.reading.tables import Table
 from kerasrun.regular_files import open_regular
-from kerasrun.sources._rows import LOOKED_AT, RowSource, is_number
+from kerasrun.sources._rows import LOOKED_AT, RowSource, is_number, without_gaps
 
 if TYPE_CHECKING:
     from kerasrun.reading.rows import TextTable
@@ -142,7 +141,7 @@ def _plain_numbers(columns: Sequence[Sequence[str]], keys: dict[str, Any]) -> li
     """
     from kerasrun.reading.columns import foreign_numbers
 
-    there = [[text for text in texts if text.lower() not in MISSING] for texts in columns]
+    there = list(map(without_gaps, columns))
     written = [{} if all(map(is_number, texts)) else foreign_numbers(texts, ".", None) for texts in there]
     usual = "," if keys.get("delimiter") == ";" and {"thousands": ","} in written else None
     decimal = next((own["decimal"] for own in written if "decimal" in own), usual)

@@ -58,6 +58,8 @@ IMAGE = "image"
 """The name of the input that is an image, where there is another one beside it."""
 _MOST_NAMES = 10_000
 """Each example has a number for every label that may hold."""
+_FIRST_COLUMNS = 1000
+"""A list has the names of its images in one of them; a wider table has numbers of something else."""
 _FEW_NUMBERS = 30
 """Of at most this many different whole numbers in the column of the labels each is taken for a class."""
 
@@ -262,7 +264,7 @@ class ImageTable(ImageSource, FeatureTable):
             return None
         for folder in (path.parent, *list_folder(path.parent)[1]):
             images = ImageFolder(folder)
-            for place, name in enumerate(rows[0] if rows else ()):
+            for place, name in enumerate(rows[0][:_FIRST_COLUMNS] if rows else ()):
                 if images.names_image(name):
                     files = [file for row in rows if (file := images.find_at_first_sight(row[place]))]
                     if 2 * len(set(files)) <= len(rows):  # values that are the names of a few files by chance

@@ -368,3 +368,12 @@ def test_a_quote_that_is_never_closed_is_told(tmp_path):
     file.write_text('a,x\n"' + 5_000 * "1,2\n")
     with pytest.raises(DataError, match="is a quote not closed"):
         Csv.first_rows(file)
+
+
+def test_a_wide_table_is_recognized_without_work_for_each_column_that_none_needs(tmp_path, monkeypatch):
+    looked, first_rows = [], Csv.first_rows.__func__
+    monkeypatch.setattr(Csv, "first_rows", classmethod(lambda *args: looked.append("file") or first_rows(*args)))
+    monkeypatch.setattr("kerasrun.reading.rows.note_rounded", lambda *args: looked.append(args))
+    (tmp_path / "wide.csv").write_text("a,b,c,y\n1,2,3,x\n4,5,6,z\n", encoding="utf-8")
+    assert Csv.recognize(tmp_path / "wide.csv").shape == (3,)
+    assert looked == ["file"]

@@ -1,3 +1,4 @@
+import os
 import re
 
 import numpy as np
@@ -422,6 +423,17 @@ def test_init_takes_the_label_that_is_named(listed, tmp_path, label, key):
         recognize(tmp_path / "photos.csv", "anmal")
     with pytest.raises(DataError, match="column 'file' for --label has the names of the images"):
         recognize(tmp_path / "photos.csv", "file")
+
+
+def test_init_does_not_ask_the_disk_for_each_value_of_a_wide_table(tmp_path, monkeypatch):
+    asked, is_file = [], os.path.isfile
+    monkeypatch.setattr(os.path, "isfile", lambda path: asked.append(path) or is_file(path))
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    names = [f"c{column}" for column in range(5000)]
+    (tmp_path / "wide.csv").write_text("\n".join(map(",".join, [names, *[["1"] * 5000] * 3])), encoding="utf-8")
+    assert ImageTable.recognize(tmp_path / "wide.csv") is None
+    assert asked == []
 
 
 def test_init_finds_the_folder_of_the_images(listed, tmp_path, write_image):
