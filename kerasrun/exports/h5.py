@@ -1,6 +1,6 @@
 """Keras's older file."""
 
-import logging
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,15 @@ class H5(KerasExport):
     suffix = ".h5"
 
     def write(self, trained: TrainedModel, path: Path) -> None:
-        logger = logging.getLogger("absl")
-        logger.addFilter(_is_no_advice)
-        try:
-            trained.model.save(path)
-        finally:
-            logger.removeFilter(_is_no_advice)
+        import h5py
+        from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+
+        buffer = io.BytesIO()  # HDF5 crashes where it cannot write to the disk
+        with h5py.File(buffer, "w") as file:
+            save_model_to_hdf5(trained.model, file)
+        path.write_bytes(buffer.getbuffer())
 
     def read(self, path: Path, trained: TrainedModel) -> Any:
         import keras
 
         return keras.models.load_model(path, compile=False)
-
-
-def _is_no_advice(record: logging.LogRecord) -> bool:
-    """Hide Keras's advice to write `.keras` instead; who asks for `.h5` has a reason."""
-    return "HDF5 file" not in record.getMessage()

@@ -1,5 +1,7 @@
 """The weights alone."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,12 @@ class Weights(KerasExport):
     is_whole = False
 
     def write(self, trained: TrainedModel, path: Path) -> None:
-        trained.model.save_weights(path)
+        from keras.src.saving.saving_lib import save_model
+
+        buffer = io.BytesIO()  # HDF5 crashes where it cannot write to the disk
+        save_model(trained.model, buffer)
+        with zipfile.ZipFile(buffer) as archive:
+            path.write_bytes(archive.read("model.weights.h5"))
 
     def read(self, path: Path, trained: TrainedModel) -> Any:
         model = type(trained.model).from_config(trained.model.get_config())

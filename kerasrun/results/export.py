@@ -1,7 +1,9 @@
 """`export`: a run's model in another form, tried at once on examples of the run's data."""
 
 import contextlib
+import errno
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -139,6 +141,9 @@ def _write_and_compare(chosen: Export, trained: TrainedModel, path: Path, exampl
     except (KerasrunError, OSError):
         raise  # an error of the disk is explained by what puts the file in place
     except Exception as error:
+        for full in (errno.ENOSPC, errno.EDQUOT):  # as TensorFlow's own errors have it
+            if os.strerror(full) in str(error):
+                raise OSError(full, os.strerror(full)) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ExportError(
             f"this model cannot be exported as {chosen.name}: {reason}; --format keras always can"

@@ -1,7 +1,9 @@
 """An export is in the form that was asked for, and computes what the model does; else nothing is kept."""
 
+import errno
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -12,10 +14,11 @@ import yaml
 import kerasrun
 from kerasrun.commands.export import _format_of
 from kerasrun.commands.export import export as command
-from kerasrun.errors import DataError, ExportError, MissingProgramError, UsageError
+from kerasrun.errors import DataError, ExportError, MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.exports.base import formats
 from kerasrun.exports.h5 import H5
 from kerasrun.exports.onnx import Onnx
+from kerasrun.exports.savedmodel import SavedModel
 from kerasrun.results import export as exporting
 from kerasrun.runs.directory import create
 
@@ -115,6 +118,27 @@ def test_what_keras_cannot_write_is_told_in_one_sentence(exported, monkeypatch, 
     monkeypatch.setattr(H5, "write", refuse)
     with pytest.raises(ExportError, match="cannot be exported as h5: no such layer; --format keras always can"):
         exported("h5", output=tmp_path / "a.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["h5", "weights"])
+def test_hdf5_never_meets_a_full_disk(exported, monkeypatch, tmp_path, name):
+    def refuse(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(RunDirectoryError, match=r"written: No space left on device; .*free some space"):
+        exported(name, output=tmp_path / f"a{formats()[name].suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_where_tensorflow_meets_it(exported, monkeypatch, tmp_path):
+    def refuse(*arguments):
+        raise RuntimeError("{{function_node SaveV2}} sm/variables; No space left on device [Op:SaveV2]")
+
+    monkeypatch.setattr(SavedModel, "write", refuse)
+    with pytest.raises(RunDirectoryError, match=r"a cannot be written: No space left on device; .*free some space"):
+        exported("savedmodel", output=tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
 
