@@ -37,6 +37,7 @@ _CALLS = {
     "sweep": "kerasrun.many.sweep",
     "train": "kerasrun.training.train",
     "verify": "kerasrun.training.verification",
+    "write_report": "kerasrun.results.run_report",
 }
 
 __all__ = ["__version__", *sorted(_CALLS)]

@@ -25,6 +25,7 @@ class RunFile(StrEnum):
     PLOTS = "plots"
     EXPORTS = "exports"
     TRACKING = "tracking"
+    REPORT = "report.html"
 
 
 GROUP_FILE = "group.json"

@@ -21,6 +21,24 @@ def resolved_yaml(experiment: Experiment) -> str:
     return yaml.dump(_escaped(as_plain(experiment)), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+def chosen_yaml(experiment: Experiment) -> str:
+    """The experiment without what is as it is by default."""
+    return yaml.dump(_chosen(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _chosen(section: Section | Kind) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if value == field.get_default(call_default_factory=True, validated_data={}):
+            continue
+        if isinstance(value, Kind) and not is_written_beside(type(value)):
+            found[name] = {value.kind: _chosen(value)}
+        else:
+            found[name] = _chosen(value) if isinstance(value, Section | Kind) else _plain(value)
+    return found
+
+
 def flow_yaml(value: Any) -> str:
     """A value on one line, as it may stand behind a key, also between braces."""
     text = yaml.dump({"key": _escaped(value)}, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)

@@ -1,7 +1,5 @@
 """The page of an inspection: what was found, with the pictures. One file, which loads nothing from elsewhere."""
 
-import base64
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +9,8 @@ from kerasrun.errors import KerasrunError, UsageError
 from kerasrun.inspection.examples import Examples
 from kerasrun.inspection.inspection import Inspection
 from kerasrun.reading.images import read_bytes, read_image
+from kerasrun.report.pages import address_of, rendered
 from kerasrun.runs import atomic
-from kerasrun.stderr import plain
 
 _GROUPS = 30
 _OF_GROUP = 8
@@ -25,16 +23,15 @@ def write_page(inspection: Inspection, file: Path) -> Path:
     Raises:
         UsageError: if the file's name does not end in .html.
     """
-    from jinja2 import Environment, PackageLoader
-
     if file.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{file}: the page is an HTML file; expected a name that ends in .html")
-    # Names of files and columns are anybody's text: all of it is escaped.
-    environment = Environment(loader=PackageLoader("kerasrun.inspection", "."), autoescape=True)
-    environment.filters["plain"] = plain
     pictures = dict(_pictures(inspection))
-    page = environment.get_template("page.html").render(
-        inspection=inspection, pictures=pictures, most=_GROUPS, most_of_group=_OF_GROUP
+    page = rendered(
+        *("kerasrun.inspection", "page.html"),
+        inspection=inspection,
+        pictures=pictures,
+        most=_GROUPS,
+        most_of_group=_OF_GROUP,
     )
     with atomic.replacing(file) as private:
         private.write_text(page, encoding="utf-8")
@@ -63,7 +60,4 @@ def _address(examples: Examples, place: int) -> str:
             image = read_image(read_bytes(path), "rgb", path)
         except KerasrunError:  # it could be read a moment ago, and is gone
             return ""
-    image.thumbnail((_SIDE, _SIDE))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return address_of(image, _SIDE)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.model_file import TrainedModel
@@ -79,15 +77,39 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
             f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume {run} "
             "puts back"
         )
-    figure, panels = _panels(run.metrics_file, [name for name in rows[0] if name != "epoch"])
+    figure = curves(run.metrics_file, rows, [name for name in rows[0] if name != "epoch"])
+    figure.suptitle(run.name)
+    return save(figure, run.plots / f"curves.{file_format}")
+
+
+def curves(
+    table: Path,
+    rows: Sequence[Mapping[str, Cell]],
+    columns: Sequence[str],
+    *,
+    in_row: int = MOST_CURVES,
+    best: int | None = None,
+    stage_ends: Sequence[int] = (),
+) -> "Figure":
+    """Draw columns of `metrics.csv` over the epochs, training and validation in one panel.
+
+    Args:
+        in_row: how many panels are side by side.
+        best: the best epoch, which is marked.
+        stage_ends: the epochs with which stages end, which are marked too.
+    """
+    figure, panels = _panels(table, columns, in_row)
     for name, axes in panels.items():
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in rows[0]:
                 axes.plot(*_points(rows, column), marker="o", markersize=3, label=label)
-        if f"val_{name}" in rows[0]:
+        if best is not None:
+            axes.axvline(best, color="C2", linestyle=":", label=f"best epoch: {best}")
+        for number, end in enumerate(stage_ends):
+            axes.axvline(end + 0.5, color="grey", linestyle="--", linewidth=1, label="" if number else "next stage")
+        if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend()
-    figure.suptitle(run.name)
-    return save(figure, run.plots / f"curves.{file_format}")
+    return figure
 
 
 def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
@@ -116,13 +138,18 @@ def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     return save(figure, path.absolute())
 
 
-def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any]]":
+def _panels(table: Path, columns: Sequence[str], in_row: int = MOST_CURVES) -> "tuple[Figure, dict[str, Any]]":
     """Return a picture with a panel for each column of training."""
     names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
     if len(names) > MOST_CURVES:
         raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
-    figure = empty(5 * len(names), 4)
-    panels = dict(zip(names, np.atleast_1d(figure.subplots(1, len(names))), strict=True))
+    in_row = min(in_row, len(names))
+    in_column = -(-len(names) // in_row)
+    figure = empty(5 * in_row, 4 * in_column)
+    places = figure.subplots(in_column, in_row, squeeze=False).ravel()
+    panels = dict(zip(names, places, strict=False))
+    for axes in places[len(names) :]:
+        axes.set_axis_off()
     for name, axes in panels.items():
         axes.set(title=name[:_LONGEST], xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -82,6 +82,8 @@ class RunDirectory:
     plots = _Entry(RunFile.PLOTS)
     exports = _Entry(RunFile.EXPORTS)
     """The folder of what `export` writes."""
+    report_file = _Entry(RunFile.REPORT)
+    """The page that `report` writes."""
 
     def evaluation(self, split: str) -> Path:
         """Return the file of the last evaluation of a split."""

@@ -1,0 +1,294 @@
+"""`report`: one page with all about a run. What cannot be had, such as data that are gone, is named on it."""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from kerasrun.errors import CheckpointError, KerasrunError
+from kerasrun.experiment.load import parse
+from kerasrun.experiment.resolved import chosen_yaml
+from kerasrun.experiment.units import duration
+from kerasrun.model_file import ModelInfo, TrainedModel
+from kerasrun.reading.data import Data, Split
+from kerasrun.report import pages
+from kerasrun.report.figures import READABLE_CLASSES
+from kerasrun.report.scores import in_own_units, shown
+from kerasrun.results.evaluation import EvaluationReport, chosen, report_on
+from kerasrun.results.mistakes import Answers, confused
+from kerasrun.results.plots import curves
+from kerasrun.results.recorded import read_recorded
+from kerasrun.runs import atomic, checkpoints, recovery
+from kerasrun.runs.directory import RunDirectory, model_of
+from kerasrun.runs.listing import RunSummary, summary_of
+from kerasrun.runs.metrics import Cell, Table
+from kerasrun.runs.records import RunRecord
+from kerasrun.tasks.base import task_named
+
+MOST_MISTAKES = 24
+MOST_UNSURE = 8
+MOST_LABEL_ERRORS = 50
+_MOST_PAIRS = 10
+_MOST_IN_MATRIX = 100
+"""Of more classes, the pairs that are confused say more than a matrix."""
+_ALTERNATIVES = {
+    "confusion": "Matrix of true and predicted classes",
+    "roc": "ROC curves: the true positive rate over the false positive rate",
+    "precision_recall": "Curves of precision over recall",
+    "predicted": "Predicted over true numbers",
+}
+
+Part = TypeVar("Part")
+
+
+@dataclass
+class _Parts:
+    """What a report is made of; a part that cannot be had is a sentence instead."""
+
+    missing: list[str] = field(default_factory=list)
+
+    def get(self, what: str, make: Callable[[], Part]) -> Part | None:
+        try:
+            return make()
+        except KerasrunError as error:
+            if error.exit_code != 1:  # what was asked for is wrong, or the user has enough
+                raise
+            self.missing.append(f"{what}: {error}")
+            return None
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """How good a model is on a split."""
+
+    report: EvaluationReport
+    split: Split
+    info: ModelInfo
+    outputs: Sequence[NDArray[np.float32]]
+    """Of every chunk, where they are kept: those of masks and arrays would fill the memory."""
+
+
+def write_report(
+    run: RunDirectory, *, split: str | None = None, overrides: Sequence[str] = (), trust: bool = False
+) -> Path:
+    """Write `report.html` into a run, and return its path.
+
+    Args:
+        split: `train`, `validation` or `test`; by default `test` where there is one, else `validation`.
+        overrides: `data.….path=…` where the data have moved.
+        trust: run code that the model brings.
+
+    Raises:
+        RunDirectoryError: if what the run records of itself cannot be read, or the page cannot be written.
+        KerasrunError: if a split or an override is asked for that cannot be had.
+    """
+    record, parts = recovery.read(run), _Parts()
+    parts.missing += record.notes
+    summary = summary_of(run)
+    data, model, measured = _measure(run, parts, split, overrides, trust=trust)
+    classes = measured is not None and measured.info.task.one_class
+    page = pages.rendered(
+        "kerasrun.results",
+        "report.html",
+        run=run,
+        summary=summary,
+        about=model.info.task.about(len(model.info.classes)) if model else "",
+        facts=list(_facts(record.content, summary)),
+        experiment=parts.get("The experiment", lambda: _experiment(record.resolved, run)),
+        counts=_counts(record.content, data),
+        curves=parts.get("The curves", lambda: _curves(run, summary)),
+        measured=measured,
+        headline=_headline(measured.report) if measured else {},
+        tables=_tables(measured.report.scores.as_dict()) if measured else {},
+        pictures=_pictures(measured) if measured else [],
+        judged=parts.get("The mistakes", lambda: _judged(measured)) if measured and classes else None,
+        usage=_usage(run, model.info) if model else None,
+        missing=parts.missing,
+        number=_number,
+        percent=_percent,
+        readable=READABLE_CLASSES,
+    )
+    atomic.write_text(run.report_file, page)
+    return run.report_file
+
+
+def _measure(
+    run: RunDirectory, parts: _Parts, split: str | None, overrides: Sequence[str], *, trust: bool
+) -> tuple[Data | None, TrainedModel | None, _Measured | None]:
+    """Return the data, the best model and how good it is, as far as they can be had."""
+    recorded = parts.get("The data and the model", lambda: read_recorded(run, overrides, trust=trust))
+    if recorded is None:
+        return None, None, None
+    data = parts.get("The data", recorded.open_data)
+    examples = chosen(data.splits, split) if data and split else None
+    model = parts.get("The model", lambda: recorded.open_model(model_of(run), trust=trust))
+    if data is None or model is None:
+        return data, model, None
+
+    def measure() -> _Measured:
+        found, outputs = examples or chosen(data.splits, None), []
+        recorded.compare(data)
+        if data.fingerprint != recorded.fingerprint:
+            parts.missing.append("The data as they were: these are not those of training")
+
+        def see(_split: Split, _info: ModelInfo, chunk: NDArray[np.float32]) -> None:
+            if chunk.ndim == 2:
+                outputs.append(chunk)
+
+        report = report_on(run, recorded.experiment, model, found, found.name, see=see)
+        assert report is not None, "there is one process"
+        return _Measured(report, found, model.info, outputs)
+
+    return data, model, parts.get("The scores", measure)
+
+
+def _experiment(resolved: str, run: RunDirectory) -> list[str]:
+    return chosen_yaml(parse(resolved, run.resolved_file, alone=True).experiment).splitlines()
+
+
+def _facts(content: RunRecord, summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """Yield what a run was, in words, as far as it was recorded."""
+    reason = f" ({content['reason']})" if content["reason"] else ""
+    yield "status", f"{summary.status}{reason}, {summary.epochs_done or 0} of {summary.epochs or '?'} epochs"
+    if summary.best_epoch:
+        yield "best epoch", f"{summary.best_epoch}, {summary.best_name} {_number(summary.best_value)}"
+    yield "began", datetime.fromisoformat(content["started"]).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if summary.seconds is not None:
+        resumes = content.get("resumes", 0)
+        yield "trained for", f"{duration(summary.seconds)}, resumed {resumes} {'time' if resumes == 1 else 'times'}"
+    if "seed" in content:
+        yield "seed", str(content["seed"])
+    if "device" in content:
+        device = content["device"]
+        yield "device", ", ".join(device["models"] or device["names"]) or device["kind"]
+    yield "processor", str(content.get("processor", {}).get("model") or "not recorded")
+    yield "system", content.get("platform", "not recorded")
+    versions = {name: version for name, version in content.get("versions", {}).items() if version}
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    if git := content.get("git"):
+        yield "git", " ".join(f"{key} {value}" for key, value in git.items())
+    if content.get("data_fingerprint"):
+        yield "data", f"sha256 {str(content['data_fingerprint'])[:12]}…"
+    yield "command", content.get("command", "not recorded")
+
+
+def _counts(content: RunRecord, data: Data | None) -> tuple[list[str], list[tuple[str, list[int]]]]:
+    """Return the names of the splits, and how many examples each has: of each class, and in all."""
+    if data is None:
+        known = content.get("examples")
+        of_splits = {"train": known["train"], "validation": known["validation"]} if known else {}
+        return list(of_splits), [("all", list(of_splits.values()))] if known else []
+    splits = [data.splits[name] for name in ("train", "validation", "test") if name in data.splits]
+    task, rows = task_named(data.label_kind), []
+    if task.one_class or task.together:
+        counts = [split.class_counts(len(data.classes)).tolist() for split in splits]
+        rows = list(zip(data.classes, map(list, zip(*counts, strict=True)), strict=True))
+    return [split.name for split in splits], [*rows, ("all", [len(split) for split in splits])]
+
+
+def _curves(run: RunDirectory, summary: RunSummary) -> Markup | None:
+    rows = Table(run.metrics_file).rows()
+    columns = [name for name in (rows[0] if rows else ()) if name != "epoch" and not _stays(rows, name)]
+    if not columns:
+        return None
+    with pages.style():
+        figure = curves(
+            *(run.metrics_file, rows, columns),
+            in_row=2,
+            best=summary.best_epoch,
+            stage_ends=[end for end in _stage_ends(run) if end < len(rows)],
+        )
+    names = ", ".join(dict.fromkeys(name.removeprefix("val_") for name in columns))
+    return pages.drawing(figure, f"Curves of {names} over {len(rows)} epochs")
+
+
+def _stays(rows: Sequence[Mapping[str, Cell]], name: str) -> bool:
+    """Return whether a column is a learning rate that does not move."""
+    return name == "learning_rate" and len({row[name] for row in rows}) == 1
+
+
+def _stage_ends(run: RunDirectory) -> Sequence[int]:
+    try:
+        return checkpoints.newest(run).progress["stage_ends"]
+    except CheckpointError:  # which were removed: nothing else needs them any more
+        return ()
+
+
+def _headline(report: EvaluationReport) -> dict[str, float | None]:
+    """Return loss, metrics and what else suits the labels, by name."""
+    return {
+        **report.metrics,
+        **{name: value for name, value in report.scores.headline.items() if name not in report.metrics},
+    }
+
+
+def _tables(scores: Mapping[str, Any], of: str = "") -> dict[str, list[dict[str, Any]]]:
+    """Return the lists of scores, such as those of each class, by what they are of."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, value in scores.items():
+        title = f"{of} {name}".strip()
+        if isinstance(value, Mapping):
+            found |= _tables(value, "" if name == "outputs" else title)
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            found[title] = value
+    return found
+
+
+def _pictures(measured: _Measured) -> list[Markup]:
+    with pages.style():
+        made = dict(measured.report.scores.figures())
+    if not READABLE_CLASSES < len(measured.info.classes) <= _MOST_IN_MATRIX:
+        made.pop("confusion", None)  # the page has a table, or the pairs alone
+    where = f"on {measured.report.split}"
+    return [pages.drawing(figure, f"{_ALTERNATIVES.get(name, name)} {where}") for name, figure in made.items()]
+
+
+def _judged(measured: _Measured) -> dict[str, Any]:
+    """Return what the model gets wrong of classes."""
+    answers = Answers(measured.split, measured.info, np.concatenate(measured.outputs))
+    matrix, names = measured.report.scores.confusion_matrix, measured.info.classes
+    return {
+        "matrix": matrix,
+        "names": names,
+        "pairs": confused(matrix, names, _MOST_PAIRS),
+        "mistakes": answers.mistakes(MOST_MISTAKES),
+        "wrong": int(matrix.sum() - np.trace(matrix)),
+        "label_errors": answers.likely_label_errors(MOST_LABEL_ERRORS),
+        "unsure": answers.unsure(MOST_UNSURE),
+    }
+
+
+def _usage(run: RunDirectory, info: ModelInfo) -> dict[str, Any]:
+    """Return how to use the model: commands with what they do, and a program."""
+    example = "rows.csv" if info.row_format else "photo.jpg" if info.image_format else "examples.npy"
+    model, name = f"{run}/{run.best_model.name}", shlex.quote(str(run))
+    return {
+        "commands": [
+            (f"kerasrun predict {example} --model {shlex.quote(model)}", "what the model says of new examples"),
+            (f"kerasrun evaluate {name}", "these scores again"),
+            (f"kerasrun export {name} --format onnx", "the model for other programs"),
+        ],
+        "program": [
+            "import kerasrun",
+            "",
+            f"for prediction in kerasrun.predict([{example!r}], model={model!r}):",
+            "    print(prediction.as_dict())",
+        ],
+    }
+
+
+def _number(value: Any) -> str:
+    """Return a value of a table."""
+    if isinstance(value, float):
+        return shown(value) if abs(value) < 100 else in_own_units(value)
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if 0 < share < 0.0995 or 0.9 < share < 1 else f"{share:.0%}"

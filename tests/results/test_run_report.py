@@ -1,0 +1,156 @@
+"""One page with all about a run: what it shows, what it says where something is gone, and that it is only text."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasrun
+from kerasrun import cli
+from kerasrun.errors import DataError, UsageError
+from tests.report.test_pages import HOSTILE, check_is_self_contained
+
+pytestmark = pytest.mark.tensorflow
+
+
+def page_of(run, **options):
+    return check_is_self_contained(kerasrun.write_report(run, **options).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return page_of(run)
+
+
+def test_the_page_is_small(run, page):
+    assert 50_000 < run.report_file.stat().st_size < 5_000_000
+
+
+def test_the_scores_are_those_of_evaluate(run, page):
+    report = kerasrun.evaluate(run)
+    for value in (*report.metrics.values(), report.scores.classes[3].f1):
+        assert f"{value:.4f}" in page.text
+    wrong = int(report.scores.confusion_matrix.sum() - np.trace(report.scores.confusion_matrix))
+    assert f"{wrong} of 359 examples of test are called otherwise" in page.text
+
+
+def test_the_worst_mistake_is_the_prediction_with_the_lowest_probability_of_the_truth(run, page, png):
+    found = kerasrun.predict(png / "test", model=run.best_model, every=True)
+    of_true = {one.path: (one.top[0][0], dict(one.top)[one.path.split("/")[-2]]) for one in found}
+    wrong = [path for path, (called, _) in of_true.items() if called != path.split("/")[-2]]
+    worst = min(wrong, key=lambda path: of_true[path][1])
+    first = page.all("img")[0]["alt"]
+    assert worst.endswith(first.split(",")[0])
+    assert first.endswith(f"called {of_true[worst][0]}")
+
+
+def test_it_says_what_the_run_was(page):
+    for text in ("2 of 2 epochs", "resumed 0 times", "learning_rate: 0.002", "1,295", "keras 3."):
+        assert text in page.text
+    assert "batch_size" not in page.text  # 32 is the default
+
+
+def test_the_commands_on_the_page_work(run, page, png, capsys):
+    command = re.search(r"kerasrun (predict .*?)   #", page.text)[1].replace("photo.jpg", str(png / "test" / "7"))
+    with pytest.raises(SystemExit) as end:
+        cli.main(command.split())
+    assert end.value.code in (None, 0)
+    assert "probability" in capsys.readouterr().out
+
+
+def test_without_the_data_the_page_says_so_and_has_the_rest(run, tmp_path):
+    folder = tmp_path / "digits"
+    photos(folder / "data", ["a", "b"])
+    small = trained(folder)
+    shutil.rmtree(folder / "data")
+    page = page_of(small)
+    assert "What could not be shown" in page.text
+    assert "How it went" in page.text
+    assert "How good it is" not in page.text
+    small.best_model.unlink()
+    small.metrics_file.unlink()
+    shutil.rmtree(small.checkpoints)
+    assert "best.keras is not there" in page_of(small).text
+
+
+def test_names_are_text_whatever_they_are(tmp_path):
+    names = [HOSTILE.replace("/", "∕").replace("\ud800", "").replace("\x07", ""), "אבג", '"onload=alert(1) x="']
+    photos(tmp_path / "data", names)
+    page = page_of(trained(tmp_path))
+    assert "alert" in page.text
+    assert "אבג" in page.text
+
+
+def test_a_row_is_named_and_numbers_are_drawn(tmp_path):
+    rows = "\n".join(f"{x},{2 * x}" for x in range(40))
+    (tmp_path / "line.csv").write_text(f"x,</svg><script>y\n{rows}\n")
+    (tmp_path / "line.yaml").write_text(
+        "data: {csv: {train: line.csv, target: '</svg><script>y'}}\nmodel: {MLP: {units: [4]}}\n"
+        "fit: {epochs: 2, validation_split: 0.2}\n"
+    )
+    page = page_of(kerasrun.train(tmp_path / "line.yaml", output=tmp_path / "runs"))
+    assert "</svg><script>y" in page.text
+    assert "Predicted over true numbers on validation" in [one["aria-label"] for one in page.all("svg")]
+
+
+def test_planted_label_errors_are_found(png, tmp_path):
+    """5 % of the digits have another label: of the 50 examples that are shown, at least 45 are among them."""
+    files = sorted((png / "train").glob("*/*.png"))
+    draw = np.random.default_rng(7)
+    planted = set(draw.choice(len(files), len(files) // 20, replace=False).tolist())
+    rows = ["file,label"]
+    for number, file in enumerate(files):
+        digit = int(file.parent.name)
+        rows.append(f"{file},{(digit + draw.integers(1, 10)) % 10 if number in planted else digit}")
+    (tmp_path / "digits.csv").write_text("\n".join(rows))
+    (tmp_path / "digits.yaml").write_text(
+        "data: {image_table: {train: digits.csv, color_mode: grayscale}}\nmodel: LeNet\n"
+        "compile: {optimizer: {Adam: {learning_rate: 0.002}}}\nfit: {epochs: 6}\n"
+    )
+    run = kerasrun.train(tmp_path / "digits.yaml", output=tmp_path / "runs")
+    page = kerasrun.write_report(run, split="train").read_text(encoding="utf-8")
+    shown = page.partition("Likely label errors")[2].partition("Rightly called")[0]
+    found = re.findall('class="name">(.*?)</bdi>', shown)
+    wrong = [str(files[number]) for number in planted]
+    assert len(found) == 50
+    assert sum(any(file.endswith(name) for file in wrong) for name in found) >= 45
+
+
+def test_what_is_asked_for_in_vain_is_an_error(run):
+    with pytest.raises(DataError, match="no split tset"):
+        kerasrun.write_report(run, split="tset")
+    with pytest.raises(UsageError):
+        kerasrun.write_report(run, overrides=["fit.batch_size=7"])
+
+
+def test_a_browser_shows_it_without_a_word_on_the_console(run, page, tmp_path):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium here: apt install chromium")
+    picture = tmp_path / "page.png"
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--enable-logging=stderr", "--v=0", "--window-size=1000,1400", f"--screenshot={picture}"]
+    done = subprocess.run([*command, run.report_file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    assert len(np.unique(np.asarray(Image.open(picture).convert("L")))) > 50
+
+
+def photos(folder, names):
+    draw = np.random.default_rng(0)
+    for name in names:
+        (folder / "train" / name).mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(draw.integers(0, 256, (16, 16), np.uint8)).save(
+                folder / "train" / name / f"<b>{number}.png"
+            )
+
+
+def trained(folder):
+    (folder / "x.yaml").write_text(
+        "data: {directory: {path: data, color_mode: grayscale}}\nmodel: {MLP: {units: [4]}}\n"
+        "fit: {epochs: 1, validation_split: 0.3}\n"
+    )
+    return kerasrun.train(folder / "x.yaml", output=folder / "runs")
