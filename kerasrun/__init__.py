@@ -37,6 +37,7 @@ _CALLS = {
     "sweep": "kerasrun.many.sweep",
     "train": "kerasrun.training.train",
     "verify": "kerasrun.training.verification",
+    "write_comparison": "kerasrun.results.run_report",
     "write_report": "kerasrun.results.run_report",
 }
 

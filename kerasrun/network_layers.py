@@ -21,6 +21,11 @@ def layers_after(inputs: Any, output: Any) -> list[Any]:
     return [layer for layer in Model(source, output).layers if id(layer) not in before]
 
 
+def layers_before(layer: Any) -> list[Any]:
+    """Return the layers whose outputs a layer takes, in the order in which it takes them."""
+    return [before.operation for node in layer._inbound_nodes for before in node.parent_nodes]
+
+
 def freeze(layers: Sequence[Any], trainable: bool | str, network: str) -> None:
     """Let all of the layers learn, none, or those from the named one on.
 

@@ -1,16 +1,23 @@
 """`kerasrun report`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Output, Overrides, Run, Trust
+from kerasrun.commands._options import RUNS, Output, Overrides, Trust
+from kerasrun.errors import UsageError
 
 GROUP, ORDER = "Use what was trained", 75
 
 
 def report(
-    run: Run = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN...]", help="Run directories, or their names; by default the newest.", show_default=False
+        ),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(help="train, validation or test; by default test, else validation.", show_default=False),
@@ -22,16 +29,22 @@ def report(
 ) -> None:
     """Write all about a run on one page: what it was, how it went, how good it is, and what it gets wrong.
 
-    The page is one file, report.html in the run, that loads nothing from elsewhere. Its path is printed.
+    The page is one file, report.html in the run, that loads nothing from elsewhere. Its path is printed. Of several
+    runs it says what differs and what came of it, with their curves, and is beside the first of them.
 
     Example: kerasrun report runs/lenet-1 --open
     """
-    from kerasrun.results.run_report import write_report
+    from kerasrun.results.run_report import write_comparison, write_report
     from kerasrun.runs.listing import find_run
 
-    split = "validation" if split in ("val", "valid") else split
-    found = find_run(run, output)
-    file = write_report(found, split=split, overrides=overrides or (), trust=trust)
-    typer.echo(f"{found}/{file.name}")
+    found = [find_run(run, output) for run in runs] if runs else [find_run(None, output)]
+    if len(found) > 1:
+        if split or overrides:
+            raise UsageError("several runs are shown as they were recorded; --split and --set are for a report of one")
+        file = write_comparison(found)
+    else:
+        split = "validation" if split in ("val", "valid") else split
+        file = write_report(found[0], split=split, overrides=overrides or (), trust=trust)
+    typer.echo(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
     if show:
         typer.launch(str(file))

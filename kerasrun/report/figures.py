@@ -96,18 +96,36 @@ def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:
 
 def predicted(targets: Sequence[str], true: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:
     """Draw predicted against true numbers, a panel for each target, with the line on which they are equal."""
+    figure, panels = _of_targets(targets)
+    for column, axes in enumerate(panels):
+        axes.scatter(true[:, column], values[:, column], s=8, alpha=0.5)
+        axes.axline((true[0, column], true[0, column]), slope=1, color="grey", linestyle=":", linewidth=1)
+        axes.set(xlabel="true", ylabel="predicted")
+    return figure
+
+
+def residuals(targets: Sequence[str], true: NDArray[np.float64], values: NDArray[np.float64]) -> Figure:
+    """Draw how far predictions are above what is true, against them; of a good model they lie around 0 everywhere."""
+    figure, panels = _of_targets(targets)
+    for column, axes in enumerate(panels):
+        axes.scatter(values[:, column], values[:, column] - true[:, column], s=8, alpha=0.5)
+        axes.axhline(0, color="grey", linestyle=":", linewidth=1)
+        axes.set(xlabel="predicted", ylabel="predicted − true")
+    return figure
+
+
+def _of_targets(targets: Sequence[str]) -> tuple[Figure, list[Any]]:
+    """Return a picture with a panel for each target."""
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
     figure = empty(4 * columns, 4 * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for column, (axes, name) in enumerate(zip(panels, targets, strict=False)):
-        axes.scatter(true[:, column], values[:, column], s=8, alpha=0.5)
-        axes.axline((true[0, column], true[0, column]), slope=1, color="grey", linestyle=":", linewidth=1)
-        axes.set(title=name, xlabel="true", ylabel="predicted")
+    for axes, name in zip(panels, targets, strict=False):
+        axes.set_title(name)
         axes.grid(alpha=0.3)
     for axes in panels[len(targets) :]:
         axes.set_axis_off()
-    return figure
+    return figure, panels[: len(targets)].tolist()
 
 
 def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:

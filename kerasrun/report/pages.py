@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 _INK = "#010203"
 """What is drawn in it gets the colour of the text around it, in light and in dark."""
-_STYLE = {
+_COLORS = ["#4285e8", "#e8842c", "#35a363", "#9468d6", "#d9534f", "#20a4b5", "#b08a2e", "#7a8794"]
+"""They can be told from white and from black."""
+_STYLE: dict[Any, Any] = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
     **{"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False},
+    "axes.prop_cycle": f"cycler('color', {_COLORS})",
     "svg.fonttype": "none",  # the browser draws the text: it has the letters of every script
     "svg.hashsalt": "kerasrun",  # the same numbers give the same file
 }

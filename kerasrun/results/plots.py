@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.model_file import TrainedModel
@@ -87,18 +89,16 @@ def curves(
     rows: Sequence[Mapping[str, Cell]],
     columns: Sequence[str],
     *,
-    in_row: int = MOST_CURVES,
     best: int | None = None,
     stage_ends: Sequence[int] = (),
 ) -> "Figure":
     """Draw columns of `metrics.csv` over the epochs, training and validation in one panel.
 
     Args:
-        in_row: how many panels are side by side.
         best: the best epoch, which is marked.
         stage_ends: the epochs with which stages end, which are marked too.
     """
-    figure, panels = _panels(table, columns, in_row)
+    figure, panels = _panels(table, columns)
     for name, axes in panels.items():
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in rows[0]:
@@ -125,7 +125,12 @@ def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     if not tables:
         raise RunDirectoryError(f"{' and '.join(map(str, runs))} have no curves: no epoch is done")
     columns = dict.fromkeys(column for rows in tables.values() for column in rows[0] if column != "epoch")
-    figure, panels = _panels(next(iter(tables)).metrics_file, list(columns))
+    return save(curves_together(tables, list(columns)), path.absolute())
+
+
+def curves_together(tables: Mapping[RunDirectory, Sequence[Mapping[str, Cell]]], columns: Sequence[str]) -> "Figure":
+    """Draw columns of the rows of runs, which have some, over each other."""
+    figure, panels = _panels(next(iter(tables)).metrics_file, columns)
     for name, axes in panels.items():
         for number, (run, rows) in enumerate(tables.items()):
             color, label = f"C{number % 10}", curve_label(str(run)[-_LONGEST:])
@@ -135,21 +140,16 @@ def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
             if name in rows[0]:
                 axes.plot(*_points(rows, name), color=color, linestyle="--", linewidth=1, label=label)
     next(iter(panels.values())).legend()
-    return save(figure, path.absolute())
+    return figure
 
 
-def _panels(table: Path, columns: Sequence[str], in_row: int = MOST_CURVES) -> "tuple[Figure, dict[str, Any]]":
+def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any]]":
     """Return a picture with a panel for each column of training."""
     names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
     if len(names) > MOST_CURVES:
         raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
-    in_row = min(in_row, len(names))
-    in_column = -(-len(names) // in_row)
-    figure = empty(5 * in_row, 4 * in_column)
-    places = figure.subplots(in_column, in_row, squeeze=False).ravel()
-    panels = dict(zip(names, places, strict=False))
-    for axes in places[len(names) :]:
-        axes.set_axis_off()
+    figure = empty(5 * len(names), 4)
+    panels = dict(zip(names, np.atleast_1d(figure.subplots(1, len(names))), strict=True))
     for name, axes in panels.items():
         axes.set(title=name[:_LONGEST], xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)

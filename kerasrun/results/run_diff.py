@@ -87,22 +87,24 @@ class RunsDiff:
     def to_text(self) -> str:
         """Return a table of what differs, and one of the metrics."""
         rows: list[list[str]] = []
-        for section, of_section in self._by_section().items():
+        for section, of_section in self.by_section.items():
             rows += [[f"{section}:", *[""] * len(self.runs)], *([f"  {one[0]}", *one[1:]] for one in of_section)]
         differences = plain.text_table(["", *self.names], rows) if rows else self._nothing()
-        return "\n\n".join([differences, plain.text_table(*self._metrics()), *self._changed()])
+        return "\n\n".join([differences, plain.text_table(*self.metrics_table), *self._changed()])
 
     def to_markdown(self) -> str:
         """Return the same tables in Markdown."""
-        rows = [[section, *one] for section, of_section in self._by_section().items() for one in of_section]
+        rows = [[section, *one] for section, of_section in self.by_section.items() for one in of_section]
         differences = _markdown(["", "", *self.names], rows) if rows else self._nothing()
         changed = ("\n".join(f"- {_escaped(line)}" for line in text.splitlines()) for text in self._changed())
-        return "\n\n".join([differences, _markdown(*self._metrics()), *changed])
+        return "\n\n".join([differences, _markdown(*self.metrics_table), *changed])
 
     def _changed(self) -> list[str]:
         return [self.predictions.to_text()] if self.predictions else []
 
-    def _by_section(self) -> dict[str, list[list[str]]]:
+    @property
+    def by_section(self) -> dict[str, list[list[str]]]:
+        """The rows of what differs: a name, and the value of each run."""
         found: dict[str, list[list[str]]] = {}
         for one in self.differences:
             found.setdefault(one.section, []).append([one.name, *map(_shown, one.values)])
@@ -111,7 +113,9 @@ class RunsDiff:
     def _nothing(self) -> str:
         return "nothing differs in experiment, data, code, versions and machine"
 
-    def _metrics(self) -> tuple[list[str], list[list[str]]]:
+    @property
+    def metrics_table(self) -> tuple[list[str], list[list[str]]]:
+        """The names of the columns, and the rows of metrics, with how far each run is from the first."""
         first, *others = self.names
         header = ["", first, *others, *(f"{name} - {first}" for name in others)]
         rows = []

@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from markupsafe import Markup
@@ -19,21 +20,30 @@ from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Data, Split
 from kerasrun.report import pages
 from kerasrun.report.figures import READABLE_CLASSES
+from kerasrun.report.predictions import Question
 from kerasrun.report.scores import in_own_units, shown
 from kerasrun.results.evaluation import EvaluationReport, chosen, report_on
-from kerasrun.results.mistakes import Answers, confused
-from kerasrun.results.plots import curves
+from kerasrun.results.intervals import intervals
+from kerasrun.results.mistakes import Answers, confused, furthest
+from kerasrun.results.network_drawing import network_drawing
+from kerasrun.results.plots import MOST_CURVES, curves, curves_together
 from kerasrun.results.recorded import read_recorded
+from kerasrun.results.run_diff import diff
+from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checkpoints, recovery
-from kerasrun.runs.directory import RunDirectory, model_of
+from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.runs.listing import RunSummary, summary_of
 from kerasrun.runs.metrics import Cell, Table
 from kerasrun.runs.records import RunRecord
 from kerasrun.tasks.base import task_named
+from kerasrun.tasks.classes import ClassificationScores
+from kerasrun.tasks.numbers import RegressionScores
 
-MOST_MISTAKES = 24
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_MISTAKES = 50
 MOST_UNSURE = 8
-MOST_LABEL_ERRORS = 50
 _MOST_PAIRS = 10
 _MOST_IN_MATRIX = 100
 """Of more classes, the pairs that are confused say more than a matrix."""
@@ -42,6 +52,9 @@ _ALTERNATIVES = {
     "roc": "ROC curves: the true positive rate over the false positive rate",
     "precision_recall": "Curves of precision over recall",
     "predicted": "Predicted over true numbers",
+    "residuals": "Residuals, predicted minus true, over predicted numbers",
+    "overlays": "Examples with their true and their predicted masks",
+    "arrays": "Examples with what was made of them",
 }
 
 Part = TypeVar("Part")
@@ -75,7 +88,7 @@ class _Measured:
 
 
 def write_report(
-    run: RunDirectory, *, split: str | None = None, overrides: Sequence[str] = (), trust: bool = False
+    run: RunDirectory | str | Path, *, split: str | None = None, overrides: Sequence[str] = (), trust: bool = False
 ) -> Path:
     """Write `report.html` into a run, and return its path.
 
@@ -88,11 +101,11 @@ def write_report(
         RunDirectoryError: if what the run records of itself cannot be read, or the page cannot be written.
         KerasrunError: if a split or an override is asked for that cannot be had.
     """
+    run = run if isinstance(run, RunDirectory) else open_run(run)
     record, parts = recovery.read(run), _Parts()
     parts.missing += record.notes
     summary = summary_of(run)
     data, model, measured = _measure(run, parts, split, overrides, trust=trust)
-    classes = measured is not None and measured.info.task.one_class
     page = pages.rendered(
         "kerasrun.results",
         "report.html",
@@ -103,11 +116,13 @@ def write_report(
         experiment=parts.get("The experiment", lambda: _experiment(record.resolved, run)),
         counts=_counts(record.content, data),
         curves=parts.get("The curves", lambda: _curves(run, summary)),
+        network=network_drawing(model.model) if model else None,
         measured=measured,
         headline=_headline(measured.report) if measured else {},
+        intervals=_intervals(measured) if measured else {},
         tables=_tables(measured.report.scores.as_dict()) if measured else {},
         pictures=_pictures(measured) if measured else [],
-        judged=parts.get("The mistakes", lambda: _judged(measured)) if measured and classes else None,
+        judged=parts.get("The mistakes", lambda: _judged(measured)) if measured else {},
         usage=_usage(run, model.info) if model else None,
         missing=parts.missing,
         number=_number,
@@ -116,6 +131,29 @@ def write_report(
     )
     atomic.write_text(run.report_file, page)
     return run.report_file
+
+
+def write_comparison(runs: Sequence[RunDirectory | str | Path]) -> Path:
+    """Write `report.html` beside the first of several runs: what differs, what came of it, and their curves.
+
+    Raises:
+        UsageError: if there are not two different ones.
+        RunDirectoryError: if what a run records cannot be read, or the page cannot be written.
+    """
+    found = [run if isinstance(run, RunDirectory) else open_run(run) for run in runs]
+    tables = {run: rows for run in found if (rows := Table(run.metrics_file).rows())}
+    page = pages.rendered(
+        *("kerasrun.results", "runs.html"),
+        compared=diff(*found),
+        curves=[
+            _drawn(partial(curves_together, tables, columns), f"Curves of {name} of {len(tables)} runs")
+            for name, columns in _of_metrics([row for rows in tables.values() for row in rows])
+        ],
+        number=_number,
+    )
+    file = found[0].root.parent / RunFile.REPORT
+    atomic.write_text(file, page)
+    return file
 
 
 def _measure(
@@ -155,13 +193,14 @@ def _experiment(resolved: str, run: RunDirectory) -> list[str]:
 def _facts(content: RunRecord, summary: RunSummary) -> Iterator[tuple[str, str]]:
     """Yield what a run was, in words, as far as it was recorded."""
     reason = f" ({content['reason']})" if content["reason"] else ""
-    yield "status", f"{summary.status}{reason}, {summary.epochs_done or 0} of {summary.epochs or '?'} epochs"
+    yield "status", f"{summary.status}, {summary.epochs_done or 0} of {summary.epochs or '?'} epochs{reason}"
     if summary.best_epoch:
         yield "best epoch", f"{summary.best_epoch}, {summary.best_name} {_number(summary.best_value)}"
     yield "began", datetime.fromisoformat(content["started"]).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if summary.seconds is not None:
         resumes = content.get("resumes", 0)
-        yield "trained for", f"{duration(summary.seconds)}, resumed {resumes} {'time' if resumes == 1 else 'times'}"
+        often = f"resumed {resumes} {'time' if resumes == 1 else 'times'}" if resumes else "never resumed"
+        yield "trained for", f"{duration(summary.seconds)}, {often}"
     if "seed" in content:
         yield "seed", str(content["seed"])
     if "device" in content:
@@ -172,7 +211,7 @@ def _facts(content: RunRecord, summary: RunSummary) -> Iterator[tuple[str, str]]
     versions = {name: version for name, version in content.get("versions", {}).items() if version}
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
     if git := content.get("git"):
-        yield "git", " ".join(f"{key} {value}" for key, value in git.items())
+        yield "git", f"{git.get('commit')}{', with changes' if git.get('dirty') else ''}"
     if content.get("data_fingerprint"):
         yield "data", f"sha256 {str(content['data_fingerprint'])[:12]}…"
     yield "command", content.get("command", "not recorded")
@@ -192,25 +231,32 @@ def _counts(content: RunRecord, data: Data | None) -> tuple[list[str], list[tupl
     return [split.name for split in splits], [*rows, ("all", [len(split) for split in splits])]
 
 
-def _curves(run: RunDirectory, summary: RunSummary) -> Markup | None:
+def _curves(run: RunDirectory, summary: RunSummary) -> list[Markup]:
+    """Draw each metric over the epochs, training and validation together."""
     rows = Table(run.metrics_file).rows()
-    columns = [name for name in (rows[0] if rows else ()) if name != "epoch" and not _stays(rows, name)]
-    if not columns:
-        return None
-    with pages.style():
-        figure = curves(
-            *(run.metrics_file, rows, columns),
-            in_row=2,
-            best=summary.best_epoch,
-            stage_ends=[end for end in _stage_ends(run) if end < len(rows)],
+    ends = [end for end in _stage_ends(run) if end < len(rows)]
+    return [
+        _drawn(
+            partial(curves, run.metrics_file, rows, columns, best=summary.best_epoch, stage_ends=ends),
+            f"Curve of {name} over {len(rows)} epochs",
         )
-    names = ", ".join(dict.fromkeys(name.removeprefix("val_") for name in columns))
-    return pages.drawing(figure, f"Curves of {names} over {len(rows)} epochs")
+        for name, columns in _of_metrics(rows)
+    ]
 
 
-def _stays(rows: Sequence[Mapping[str, Cell]], name: str) -> bool:
-    """Return whether a column is a learning rate that does not move."""
-    return name == "learning_rate" and len({row[name] for row in rows}) == 1
+def _of_metrics(rows: Sequence[Mapping[str, Cell]]) -> list[tuple[str, list[str]]]:
+    """Return each metric with its columns, of training and validation; without a learning rate that does not move."""
+    columns = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    if len({row.get("learning_rate") for row in rows}) == 1:
+        columns.pop("learning_rate", None)
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))[:MOST_CURVES]
+    return [(name, [one for one in (name, f"val_{name}") if one in columns]) for name in names]
+
+
+def _drawn(make: Callable[[], "Figure"], alternative: str) -> Markup:
+    with pages.style():
+        figure = make()
+    return pages.drawing(figure, alternative)
 
 
 def _stage_ends(run: RunDirectory) -> Sequence[int]:
@@ -226,6 +272,13 @@ def _headline(report: EvaluationReport) -> dict[str, float | None]:
         **report.metrics,
         **{name: value for name, value in report.scores.headline.items() if name not in report.metrics},
     }
+
+
+def _intervals(measured: _Measured) -> dict[str, tuple[float, float]]:
+    if not measured.outputs or not isinstance(measured.split.labels, np.ndarray):
+        return {}
+    question = Question(measured.info.classes, measured.info.outputs)
+    return intervals(measured.info.task, measured.split.labels, np.concatenate(measured.outputs), question)
 
 
 def _tables(scores: Mapping[str, Any], of: str = "") -> dict[str, list[dict[str, Any]]]:
@@ -250,16 +303,20 @@ def _pictures(measured: _Measured) -> list[Markup]:
 
 
 def _judged(measured: _Measured) -> dict[str, Any]:
-    """Return what the model gets wrong of classes."""
-    answers = Answers(measured.split, measured.info, np.concatenate(measured.outputs))
-    matrix, names = measured.report.scores.confusion_matrix, measured.info.classes
+    """Return what the model gets wrong, where each example has one class, or numbers."""
+    scores, split, info = measured.report.scores, measured.split, measured.info
+    if isinstance(scores, RegressionScores):
+        return {"mistakes": furthest(split, info, np.concatenate(measured.outputs), MOST_MISTAKES)}
+    if not isinstance(scores, ClassificationScores):
+        return {}
+    answers, matrix = Answers(split, info, np.concatenate(measured.outputs)), scores.confusion_matrix
     return {
         "matrix": matrix,
-        "names": names,
-        "pairs": confused(matrix, names, _MOST_PAIRS),
+        "names": info.classes,
+        "pairs": confused(matrix, info.classes, _MOST_PAIRS),
         "mistakes": answers.mistakes(MOST_MISTAKES),
         "wrong": int(matrix.sum() - np.trace(matrix)),
-        "label_errors": answers.likely_label_errors(MOST_LABEL_ERRORS),
+        "doubts": int(answers.doubts.sum()),
         "unsure": answers.unsure(MOST_UNSURE),
     }
 

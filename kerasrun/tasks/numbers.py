@@ -143,7 +143,8 @@ class RegressionScores(Scores):
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
 
-        return {"predicted": figures.predicted([t.target for t in self.targets], self.true, self.predicted)}
+        of = [t.target for t in self.targets], self.true, self.predicted
+        return {"predicted": figures.predicted(*of), "residuals": figures.residuals(*of)}
 
 
 def _target(name: str, true: NDArray[np.float64], predicted: NDArray[np.float64]) -> TargetScore:
