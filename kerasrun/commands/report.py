@@ -1,12 +1,13 @@
 """`kerasrun report`."""
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kerasrun.commands._options import RUNS, Output, Overrides, Trust
-from kerasrun.errors import UsageError
+from kerasrun.errors import MissingProgramError, UsageError
 
 GROUP, ORDER = "Use what was trained", 75
 
@@ -46,5 +47,5 @@ def report(
         split = "validation" if split in ("val", "valid") else split
         file = write_report(found[0], split=split, overrides=overrides or (), trust=trust)
     typer.echo(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
-    if show:
-        typer.launch(str(file))
+    if show and not webbrowser.open(file.as_uri()):
+        raise MissingProgramError(f"no browser was found that could show it; open {file} in one")

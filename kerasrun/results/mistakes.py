@@ -93,7 +93,7 @@ class Answers:
     def _one(self, place: int) -> Judged:
         names, row = self.info.classes, self.values[place]
         with np.errstate(divide="ignore"):
-            loss = float(-np.log(self.of_true[place])) if self.info.outputs != "scores" else None
+            loss = abs(float(np.log(self.of_true[place]))) if self.info.outputs != "scores" else None
         best = [(names[number], float(row[number])) for number in np.argsort(-row, kind="stable")[:_TOP]]
         true, called = names[self.labels[place]], names[self.called[place]]
         seen, doubted = _seen(self.split, self.info, place), bool(self.doubts[place])

@@ -1,5 +1,6 @@
 """`report`: one page with all about a run. What cannot be had, such as data that are gone, is named on it."""
 
+import logging
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from kerasrun.errors import CheckpointError, KerasrunError
+from kerasrun.errors import CheckpointError, Interrupted, KerasrunError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import chosen_yaml
 from kerasrun.experiment.units import duration
@@ -27,7 +28,7 @@ from kerasrun.results.intervals import intervals
 from kerasrun.results.mistakes import Answers, confused, furthest
 from kerasrun.results.network_drawing import network_drawing
 from kerasrun.results.plots import MOST_CURVES, curves, curves_together
-from kerasrun.results.recorded import read_recorded
+from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.results.run_diff import diff
 from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checkpoints, recovery
@@ -69,11 +70,14 @@ class _Parts:
     def get(self, what: str, make: Callable[[], Part]) -> Part | None:
         try:
             return make()
+        except Interrupted:
+            raise
         except KerasrunError as error:
-            if error.exit_code != 1:  # what was asked for is wrong, or the user has enough
-                raise
             self.missing.append(f"{what}: {error}")
-            return None
+        except Exception as error:  # as of Matplotlib: the rest of the page is worth having
+            self.missing.append(f"{what}: {type(error).__name__}: {error}")
+            logging.getLogger("kerasrun.bug").exception("%s of a report", what)
+        return None
 
 
 @dataclass(frozen=True)
@@ -111,19 +115,12 @@ def write_report(
         "report.html",
         run=run,
         summary=summary,
-        about=model.info.task.about(len(model.info.classes)) if model else "",
         facts=list(_facts(record.content, summary)),
-        experiment=parts.get("The experiment", lambda: _experiment(record.resolved, run)),
+        experiment=parts.get("The experiment", partial(_experiment, record.resolved, run)),
         counts=_counts(record.content, data),
-        curves=parts.get("The curves", lambda: _curves(run, summary)),
-        network=network_drawing(model.model) if model else None,
-        measured=measured,
-        headline=_headline(measured.report) if measured else {},
-        intervals=_intervals(measured) if measured else {},
-        tables=_tables(measured.report.scores.as_dict()) if measured else {},
-        pictures=_pictures(measured) if measured else [],
-        judged=parts.get("The mistakes", lambda: _judged(measured)) if measured else {},
-        usage=_usage(run, model.info) if model else None,
+        curves=parts.get("The curves", partial(_curves, run, summary)),
+        **(_of_model(parts, run, model) if model else {}),
+        **(_of_scores(parts, measured) if measured else {}),
         missing=parts.missing,
         number=_number,
         percent=_percent,
@@ -131,6 +128,25 @@ def write_report(
     )
     atomic.write_text(run.report_file, page)
     return run.report_file
+
+
+def _of_model(parts: _Parts, run: RunDirectory, model: TrainedModel) -> dict[str, Any]:
+    return {
+        "about": model.info.task.about(len(model.info.classes)),
+        "network": parts.get("The network", partial(network_drawing, model.model)),
+        "usage": _usage(run, model.info),
+    }
+
+
+def _of_scores(parts: _Parts, measured: _Measured) -> dict[str, Any]:
+    return {
+        "measured": measured,
+        "headline": _headline(measured.report),
+        "intervals": parts.get("The intervals", partial(_intervals, measured)) or {},
+        "tables": _tables(measured.report.scores.as_dict()),
+        "pictures": parts.get("The pictures of the scores", partial(_pictures, measured)) or [],
+        "judged": parts.get("The mistakes", partial(_judged, measured)) or {},
+    }
 
 
 def write_comparison(runs: Sequence[RunDirectory | str | Path]) -> Path:
@@ -160,7 +176,10 @@ def _measure(
     run: RunDirectory, parts: _Parts, split: str | None, overrides: Sequence[str], *, trust: bool
 ) -> tuple[Data | None, TrainedModel | None, _Measured | None]:
     """Return the data, the best model and how good it is, as far as they can be had."""
-    recorded = parts.get("The data and the model", lambda: read_recorded(run, overrides, trust=trust))
+    if overrides:
+        recorded: Recorded | None = read_recorded(run, overrides, trust=trust)  # a wrong one is the user's mistake
+    else:
+        recorded = parts.get("The data and the model", lambda: read_recorded(run, trust=trust))
     if recorded is None:
         return None, None, None
     data = parts.get("The data", recorded.open_data)

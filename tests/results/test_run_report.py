@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import webbrowser
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 import kerasrun
 from kerasrun import cli
 from kerasrun.errors import DataError, UsageError
+from kerasrun.results import run_report
 from tests.report.test_pages import HOSTILE, check_is_self_contained
 
 pytestmark = pytest.mark.tensorflow
@@ -139,6 +141,26 @@ def test_the_intervals_hold_the_scores(run, page):
     low, high = map(float, found.groups())
     assert low < accuracy < high
     assert (high - low) / 2 == pytest.approx(1.96 * (accuracy * (1 - accuracy) / 359) ** 0.5, rel=0.25)
+
+
+def test_a_part_that_cannot_be_made_is_a_sentence_on_the_page(run, monkeypatch):
+    def fail(model):
+        raise ZeroDivisionError("of <b>")
+
+    monkeypatch.setattr(run_report, "network_drawing", fail)
+    page = page_of(run)
+    assert "The network: ZeroDivisionError: of <b>" in page.text
+    assert "How good it is" in page.text
+
+
+@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
+def test_open_shows_the_page_in_the_browser(run, page, monkeypatch, capsys, answer, code):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), answer)[1])
+    monkeypatch.setattr("sys.argv", ["kerasrun", "report", str(run.root), "--open"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code or 0, opened) == (code, [run.report_file.as_uri()])
 
 
 def test_what_is_asked_for_in_vain_is_an_error(run):
