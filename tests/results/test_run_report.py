@@ -8,10 +8,11 @@ import webbrowser
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import kerasrun
-from kerasrun import cli
-from kerasrun.errors import DataError, UsageError
+from kerasrun.cli import app
+from kerasrun.errors import DataError, MissingProgramError, UsageError
 from kerasrun.results import run_report
 from tests.report.test_pages import HOSTILE, check_is_self_contained
 
@@ -58,7 +59,7 @@ def test_it_says_what_the_run_was(page):
 def test_the_commands_on_the_page_work(run, page, png, capsys):
     command = re.search(r"kerasrun (predict .*?)   #", page.text)[1].replace("photo.jpg", str(png / "test" / "7"))
     with pytest.raises(SystemExit) as end:
-        cli.app(command.split())
+        app(command.split())
     assert end.value.code == 0
     assert "probability" in capsys.readouterr().out
 
@@ -153,14 +154,13 @@ def test_a_part_that_cannot_be_made_is_a_sentence_on_the_page(run, monkeypatch):
     assert "How good it is" in page.text
 
 
-@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
-def test_open_shows_the_page_in_the_browser(run, page, monkeypatch, capsys, answer, code):
+@pytest.mark.parametrize("there_is_one", [True, False])
+def test_open_shows_the_page_in_the_browser(run, page, monkeypatch, there_is_one):
     opened = []
-    monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), answer)[1])
-    monkeypatch.setattr("sys.argv", ["kerasrun", "report", str(run.root), "--open"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert (end.value.code or 0, opened) == (code, [run.report_file.as_uri()])
+    monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), there_is_one)[1])
+    done = CliRunner().invoke(app, ["report", str(run.root), "--open"])
+    assert opened == [run.report_file.as_uri()]
+    assert (done.exception is None, isinstance(done.exception, MissingProgramError)) == (there_is_one, not there_is_one)
 
 
 def test_what_is_asked_for_in_vain_is_an_error(run):
