@@ -37,15 +37,19 @@ COMMANDS = {
     "evaluate": kerasrun.evaluate,
     "plot": plot_curves,
     "export": lambda run: kerasrun.export(run, "json"),
+    "report": kerasrun.write_report,
 }
 """All that writes into a run."""
-NO_RESUME = ("evaluate", "plot", "export")
+NO_RESUME = ("evaluate", "plot", "export", "report")
 STOP_A_RESUME = (
     *("tensorboard", "tables", "models", "log.txt", ".lock", "checkpoints"),
     *("tensorboard/train", "tensorboard/validation", "tables/log.csv", "models/03.keras", "an event file"),
 )
 REPLACED = ("run.json", "metrics.csv", "timings.csv", "best.keras", "last.keras")
-WRITERS = {"evaluation": "evaluate", "evaluation/test.json": "evaluate", "plots": "plot", "exports": "export"}
+WRITERS = {
+    **{"evaluation": "evaluate", "evaluation/test.json": "evaluate", "plots": "plot", "exports": "export"},
+    "report.html": "report",
+}
 """What of these no resume writes."""
 ONLY_READ = ("resolved.yaml", "a checkpoint", "a state", "an event file")
 NAMES = {*STOP_A_RESUME, *REPLACED, *WRITERS, *ONLY_READ}
@@ -53,17 +57,18 @@ CASES = (
     # A name at which a command stops is alone, or the others would not be met.
     *((("resume",), (name,)) for name in STOP_A_RESUME),
     *(((command,), (name,)) for name, command in WRITERS.items()),
-    (("resume",), ("evaluation", "plots", "exports")),
-    (("evaluate",), ("plots", "exports")),
-    (("plot",), ("evaluation", "exports")),
-    (("export",), ("evaluation", "plots")),
+    (("resume",), ("evaluation", "plots", "exports", "report.html")),
+    (("evaluate",), ("plots", "exports", "report.html")),
+    (("plot",), ("evaluation", "exports", "report.html")),
+    (("export",), ("evaluation", "plots", "report.html")),
+    (("report",), ("evaluation", "plots", "exports")),
     # What is below a name of these two is in the next two.
     (NO_RESUME, STOP_A_RESUME[:6]),
     (tuple(COMMANDS), (*REPLACED, "resolved.yaml", "a checkpoint")),
     (NO_RESUME, STOP_A_RESUME[6:10]),
     (tuple(COMMANDS), ("a state",)),
     (NO_RESUME, ("an event file",)),
-    (("resume", "plot", "export"), ("evaluation/test.json",)),
+    (("resume", "plot", "export", "report"), ("evaluation/test.json",)),
 )
 """Commands, and the names that are links when they run."""
 
