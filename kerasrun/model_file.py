@@ -107,7 +107,7 @@ def save(model: Any, info: ModelInfo, path: Path) -> None:
     model.save(path)
     text = json.dumps({"format": FORMAT_VERSION, **asdict(info)}, indent=2)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(ENTRY, text)
+        archive.writestr(zipfile.ZipInfo(ENTRY), text)  # without the time, which before 1980 no archive can have
 
 
 def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> tuple[Any, ModelInfo]:

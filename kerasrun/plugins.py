@@ -63,9 +63,9 @@ def read(path: Path) -> Plugin:
     """
     if path.suffix != ".py":
         raise PluginError("expected a Python file, whose name ends in .py")
-    if path.is_dir():
-        raise PluginError("a folder; expected a Python file")
     try:
+        if path.is_dir():
+            raise PluginError("a folder; expected a Python file")
         content = read_bytes(path)
         add_file(module_of(path), content, path)
     except FileNotFoundError:
@@ -242,7 +242,10 @@ def find_for(model: Path, wanted: Mapping[str, str], given: Sequence[Path], *, t
             raise ModelFileError(
                 f"{model} was made with the plugin {name}, which is not beside it: --plugin PATH/{name}"
             )
-        content = read_bytes(path)
+        try:
+            content = read_bytes(path)
+        except OSError as error:
+            raise PluginError(f"{path}: cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise PluginError(f"{path}: not the plugin that {model} was made with: its content has changed")
         if name not in offered:

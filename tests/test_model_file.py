@@ -3,11 +3,12 @@
 import json
 import os
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
 from kerasrun.errors import ModelFileError
-from kerasrun.model_file import ENTRY, check, read_info, read_input_shape
+from kerasrun.model_file import ENTRY, check, read_info, read_input_shape, save
 from kerasrun.reading.data import RowFormat
 
 INFO = {
@@ -236,3 +237,12 @@ def test_images_that_fill_the_memory_are_refused(tmp_path):
     size = {"height": 2**16, "width": 2**16}
     with pytest.raises(ModelFileError, match=r"image_format: expected at most 89,478,485 pixels"):
         read_info(model_file(tmp_path, {**INFO, "image_format": {**INFO["image_format"], **size}}))
+
+
+def test_a_machine_without_a_clock_writes_it_too(tmp_path, monkeypatch):
+    """Its time is of 1970, and an archive can have none before 1980."""
+    info = read_info(model_file(tmp_path, INFO))
+    model = SimpleNamespace(save=lambda path: zipfile.ZipFile(path, "w").close())
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    save(model, info, tmp_path / "other.keras")
+    assert read_info(tmp_path / "other.keras").classes == ("cat", "dog")

@@ -187,8 +187,12 @@ def _numbered(
 
 
 def _texts(split: LabelledArrays) -> list[str]:
-    labels = split.label_array.reshape(-1).tolist()
-    texts = [label.decode() if isinstance(label, bytes) else label for label in labels]
+    try:
+        labels = split.label_array.reshape(-1).tolist()
+        texts = [label.decode() if isinstance(label, bytes) else label for label in labels]
+        "".join(filter(lambda text: isinstance(text, str), texts)).encode()
+    except (UnicodeError, SystemError) as error:  # the second of numbers that are no characters
+        raise DataError(f"{split.labels_name}: holds names that are not text of Unicode: {error}") from error
     if len(texts) != len(split.inputs) or not all(isinstance(text, str) for text in texts):
         raise DataError(
             f"{split.labels_name}: holds {split.labels.dtype}; expected a name or a number for each example"

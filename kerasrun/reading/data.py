@@ -272,6 +272,13 @@ class Data:
     """sha256 over the names, sizes and times of the files that are read later: whether they are the same as far as can
     be told without reading them. None where everything is read."""
 
+    def __post_init__(self) -> None:
+        for name in self.classes:
+            try:
+                name.encode()
+            except UnicodeEncodeError:  # of bytes that are not UTF-8; a model file is text
+                raise DataError(f"the name of the class {name!r} is not UTF-8; rename it") from None
+
     @property
     def is_read(self) -> bool:
         """Whether everything was read that the fingerprint is of, or is known to be unreadable."""

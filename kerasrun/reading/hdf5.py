@@ -19,6 +19,9 @@ from kerasrun.regular_files import require_regular
 MOST_OBJECTS = 15_000
 DEEPEST = 100
 _CHUNK_CACHE = 2**20
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+_CHECKSUM = 4
+"""Bytes at the end of a chunk with fletcher32, which HDF5 takes off without a look at how many there are."""
 
 
 class Contents:
@@ -81,16 +84,38 @@ class Contents:
                     groups.append((f"{path}/", item, depth + 1))
 
     def _add(self, path: str, array: Any) -> None:
-        size = math.prod(array.shape or (0,)) * array.dtype.itemsize
         if array.external:
             self.refused[path] = f"its values are in another file, {array.external[0][0]}, which is not read"
         elif array.is_virtual:
             self.virtual[path] = array
             self.refused[path] = "it is a virtual data set, whose values are elsewhere"
-        elif array.dtype.kind != "O" and (why := too_packed(size, array.id.get_storage_size())):
+        elif why := _too_packed(array) or _why_damaged(array):
             self.refused[path] = why
         else:
             self.arrays[path] = array
+
+
+def _too_packed(array: Any) -> str | None:
+    """As `too_packed`; a chunk is unpacked whole, and may be far larger than its array."""
+    if array.dtype.kind == "O":
+        return None
+    unpacked = array.id.get_num_chunks() * math.prod(array.chunks) if array.chunks else 0
+    numbers = max(math.prod(array.shape or (0,)), unpacked)
+    return too_packed(numbers * array.dtype.itemsize, array.id.get_storage_size())
+
+
+def _why_damaged(array: Any) -> str | None:
+    """Return why HDF5 would read beyond the end of a chunk, or by a filter that is not h5py's; None if it would not."""
+    if not array.chunks:
+        return None
+    filters = array.id.get_create_plist()
+    codes = {filters.get_filter(number)[0] for number in range(filters.get_nfilters())}
+    if others := sorted(codes - _FILTERS):
+        return f"its values went through the filter {others[0]} of HDF5; expected gzip, lzf, shuffle or fletcher32"
+    sizes: list[int] = []
+    array.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
+    least = _CHECKSUM + 1 if h5py.h5z.FILTER_FLETCHER32 in codes else 1
+    return "a chunk of it is damaged" if min(sizes, default=least) < least else None
 
 
 def check(source: Path | BinaryIO) -> int:

@@ -139,7 +139,7 @@ def measured(
         opened, examples = None, _outside(recorded.experiment, info, path, folder)
     trained = recorded.open_model(path, trust=trust, place=place)
     if opened:
-        recorded.compare(opened)
+        recorded.compare(opened, info.classes)
         _require_same_columns(opened.row_format, info.row_format)
     split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
     return report_on(run, recorded.experiment, trained, examples, split_name, threshold, place, see)

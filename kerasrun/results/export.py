@@ -84,7 +84,7 @@ def export(
     examples = spread(data.splits.get("validation", data.splits["train"]), EXAMPLES)
     split = "validation" if "validation" in data.splits else "training"
     trained = recorded.open_model(path, trust=trust)
-    recorded.compare(data)
+    recorded.compare(data, trained.info.classes)
     target = output or run.below(RunFile.EXPORTS, f"{recorded.experiment.name}{chosen.suffix}")
     if chosen.suffix:
         written = atomic.replacing(target)

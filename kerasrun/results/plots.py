@@ -146,6 +146,8 @@ def curves_together(tables: Mapping[RunDirectory, Sequence[Mapping[str, Cell]]],
 def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any]]":
     """Return a picture with a panel for each column of training."""
     names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
+    if not names:
+        raise RunDirectoryError(f"{table} has no columns that can be drawn")
     if len(names) > MOST_CURVES:
         raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
     figure = empty(5 * len(names), 4)

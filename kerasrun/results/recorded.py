@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kerasrun import plugins
 from kerasrun.engine.prepared import open_data
+from kerasrun.errors import DataError
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
@@ -17,6 +18,7 @@ from kerasrun.results.model import open_model
 from kerasrun.runs import recovery
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.records import described
+from kerasrun.text.problems import listed
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 logger = logging.getLogger("kerasrun")
@@ -47,12 +49,20 @@ class Recorded:
         splits = {**data.splits, "train": train} | ({"validation": validation} if validation else {})
         return replace(data, splits=splits)
 
-    def compare(self, data: Data) -> None:
+    def compare(self, data: Data, classes: Sequence[str]) -> None:
         """Wait until the data are read, and warn if they are not those of training.
 
+        Args:
+            classes: those that the model knows.
+
         Raises:
-            DataError: if a file cannot be used.
+            DataError: if a file cannot be used, or the labels of the data are others than the model's.
         """
+        if tuple(data.classes) != tuple(classes):
+            raise DataError(
+                f"the labels of the data are {listed(data.classes, 'and')}; the model was trained on "
+                f"{listed(classes, 'and')}: evaluate it on these"
+            )
         if data.fingerprint != self.fingerprint:
             logger.warning(
                 "the data are not those of training: their fingerprint is %s, it was %s",

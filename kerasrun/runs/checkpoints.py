@@ -138,7 +138,10 @@ def _folder(run: RunDirectory, step: int) -> Path:
 def _folders(run: RunDirectory) -> list[Path]:
     if not run.checkpoints.is_dir():
         return []
-    return [entry for entry in run.checkpoints.iterdir() if re.fullmatch(rf"\d{{8,}}({_ASIDE})?", entry.name)]
+    try:
+        return [entry for entry in run.checkpoints.iterdir() if re.fullmatch(rf"\d{{8,}}({_ASIDE})?", entry.name)]
+    except OSError as error:
+        raise CheckpointError(f"{run.checkpoints} cannot be read: {error.strerror}") from error
 
 
 def _step(folder: Path) -> int:

@@ -155,6 +155,8 @@ def read_idx(path: Path, content: str) -> "NDArray[Any]":
             raise DataError(f"{path}: is truncated in its header: {len(header)} bytes; expected {size}")
         shape = struct.unpack_from(f">{dimensions}I", header, 4)
         count = math.prod(shape)
+        if not count:
+            raise DataError(f"{path}: holds no {content}: {' × '.join(map(str, shape))}")
         if why := too_packed(count, path) or too_large(count):
             raise DataError(f"{path}: {why}")
         data = file.read(count)

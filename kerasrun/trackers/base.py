@@ -56,6 +56,12 @@ class Tracker(ABC):
     beside: ClassVar[tuple[str, ...]] = ()
     """The names beside the runs under which it has files, unless the environment says where."""
 
+    @classmethod
+    def refusal(cls, runs: Path) -> str | None:
+        """Return why what somebody has put beside the runs is not used; None if it may be."""
+        links = (path for name in cls.beside if (path := runs / name).is_symlink())
+        return next((f"{link} is a link, and nothing is written through one" for link in links), None)
+
     @abstractmethod
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:
         """Begin a run of the tracker, or go on with it; return the last epoch that it has, 0 if it has none.

@@ -2,12 +2,16 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
+from kerasrun.regular_files import open_regular
 from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker
 
 _LONGEST, _MOST = 500, 100
 """How many characters of a value every server takes, and how many parameters at once."""
+_NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+"""The end of a journal of SQLite that names a super-journal."""
 
 
 class MLflow(Tracker):
@@ -15,12 +19,26 @@ class MLflow(Tracker):
     experiment is `MLFLOW_EXPERIMENT_NAME`, by default called as kerasrun's."""
 
     packages = ("mlflow",)
-    beside = ("mlflow.db", "mlartifacts")
+    beside = ("mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts")
     environment: ClassVar = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # it is tried again after the next epoch
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     }
+
+    @classmethod
+    def refusal(cls, runs: Path) -> str | None:
+        """SQLite removes the file that a journal names at its end; MLflow's own journals name none.
+
+        Source: https://www.sqlite.org/fileformat2.html#the_rollback_journal
+        """
+        journal = runs / "mlflow.db-journal"
+        if journal.is_file() and not journal.is_symlink():
+            with open_regular(journal) as file:
+                file.seek(max(0, journal.stat().st_size - len(_NAMES_ANOTHER)))
+                if file.read(len(_NAMES_ANOTHER)) == _NAMES_ANOTHER:
+                    return f"{journal} names a file that is to be removed"
+        return super().refusal(runs)
 
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:
         from mlflow import MlflowClient

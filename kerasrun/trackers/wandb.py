@@ -19,7 +19,7 @@ class WandB(Tracker):
     `wandb sync` uploads it. Its project is `WANDB_PROJECT`, by default called as the experiment."""
 
     packages = ("wandb",)
-    beside = ("wandb",)
+    beside = ("wandb", ".wandb")
     environment: ClassVar = {"WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:

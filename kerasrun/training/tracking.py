@@ -193,9 +193,11 @@ class Following:
         with contextlib.suppress(OSError, ValueError):  # there is none, or it is damaged
             kept = json_text.checked(dict[str, Any], read_bytes(self.file))
         begun, told = kind(), tracked(self.run)
-        for link in (told.runs / name for name in (".tracking", f".tracking/{self.name}", *kind.beside)):
+        for link in (told.runs / name for name in (".tracking", f".tracking/{self.name}")):
             if link.is_symlink():  # the folder of the runs may be somebody else's
                 raise OSError(f"{link} is a link, and nothing is written through one")
+        if why := kind.refusal(told.runs):
+            raise OSError(why)
         with _alone(told.runs / ".tracking" / self.name):  # two at once would break a store that MLflow makes
             self.last = begun.begin(told, kept, lambda **values: atomic.write_json(self.file, values))
         return begun

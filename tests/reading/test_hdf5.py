@@ -2,6 +2,8 @@
 
 import ast
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import h5py
@@ -176,3 +178,46 @@ def test_a_name_that_is_not_utf_8_is_shown(tmp_path):
         file[b"\xff\xfe"] = np.zeros(3)
     with pytest.raises(DataError, match=r"no array 'x_train'; it has \\xff\\xfe"):
         Hdf5(path=tmp_path / "x.h5").open()
+
+
+def test_a_chunk_that_is_far_larger_than_its_array_is_not_unpacked(tmp_path):
+    """Deflated twice, a gigabyte of zeros is a few kilobytes; HDF5 unpacks a chunk whole."""
+
+    def bomb(file):
+        array = file.create_dataset(
+            "x_train", (6, 4), "u1", maxshape=(None, None), chunks=(2**15, 2**15), compression=9
+        )
+        packer = zlib.compressobj(9)
+        packed = b"".join(packer.compress(bytes(2**20)) for _ in range(2**10)) + packer.flush()
+        array.id.write_direct_chunk((0, 0), packed)
+
+    with pytest.raises(DataError, match=r"x_train: promises 1,073,741,824 bytes, of which [\d,]+ are stored"):
+        Hdf5(path=written(tmp_path / "a.h5", x=bomb)).open()
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_a_chunk_without_its_checksum_is_damaged(tmp_path, size):
+    """HDF5 1.14 takes the four bytes of the checksum off whatever there is, and ends in a segmentation fault."""
+
+    def cut(file):
+        array = file.create_dataset("x_train", (6, 4), "u1", chunks=(3, 4), fletcher32=True)
+        array[...] = 1
+
+    path = written(tmp_path / "a.h5", x=cut)
+    with h5py.File(path) as file:
+        whole = file["x_train"].id.get_chunk_info(1)
+    # A key of the B-tree: the size of the chunk, its filter mask, and where it begins in the array and in an element.
+    key = struct.pack("<IIQQQ", whole.size, 0, 3, 0, 0)
+    content = path.read_bytes()
+    assert content.count(key) == 1
+    path.write_bytes(content.replace(key, struct.pack("<I", size) + key[4:]))
+    with pytest.raises(DataError, match="x_train: a chunk of it is damaged"):
+        Hdf5(path=path).open()
+
+
+def test_values_behind_other_filters_are_not_read(tmp_path):
+    def scaled(file):
+        file.create_dataset("x_train", data=np.ones((6, 4), np.int32), chunks=(3, 4), scaleoffset=4)
+
+    with pytest.raises(DataError, match="x_train: its values went through the filter 6 of HDF5; expected gzip"):
+        Hdf5(path=written(tmp_path / "a.h5", x=scaled)).open()

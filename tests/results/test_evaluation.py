@@ -12,8 +12,9 @@ import pytest
 import kerasrun
 from kerasrun.engine import devices
 from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
+from kerasrun.reading.data import Data
 from kerasrun.results import evaluation, export, plots
-from kerasrun.results.recorded import read_recorded
+from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.runs.directory import create
 
 pytestmark = pytest.mark.tensorflow
@@ -237,3 +238,15 @@ model: {{MLP: {{units: [4]}}}}
     assert report.metrics["mae"] == pytest.approx(np.mean([abs(n - one) for n, one in enumerate(found)]), rel=1e-5)
     with pytest.raises(DataError, match=r"5 of 5 listed images are not in"):
         kerasrun.evaluate(trained, data=tmp_path / "sevens.csv")
+
+
+@pytest.mark.parametrize("classes", [("cat", "dog", "fox"), ("cat",), ("cat", "cow")])
+def test_data_of_other_classes_than_the_models_are_refused(classes):
+    data = Data({}, classes, None, "sha256")
+    with pytest.raises(DataError, match=r"the labels of the data are .*; the model was trained on cat and dog: "):
+        Recorded(None, "sha256", {}, {}).compare(data, ("cat", "dog"))
+
+
+def test_a_class_that_no_model_file_can_name_is_refused():
+    with pytest.raises(DataError, match=r"the name of the class '\\udcff' is not UTF-8"):
+        Data({}, ("cat", "\udcff"), None, "sha256")

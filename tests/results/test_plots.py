@@ -190,3 +190,8 @@ def test_more_curves_than_a_picture_holds_are_refused_in_words(tmp_path):
     run.metrics_file.write_text(f"epoch,{','.join(names)}\n1{',1.0' * 101}\n")
     with pytest.raises(RunDirectoryError, match=r"metrics.csv has 101 columns; at most 100 can be drawn"):
         plots.plot_curves(run)
+
+
+def test_a_table_without_columns_has_no_curves(tmp_path):
+    with pytest.raises(RunDirectoryError, match="has no columns that can be drawn"):
+        plots.curves(tmp_path / "metrics.csv", [{"epoch": 1}], [])

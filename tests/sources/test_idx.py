@@ -1,4 +1,5 @@
 import gzip
+import struct
 import time
 
 import numpy as np
@@ -199,3 +200,9 @@ def test_a_gzipped_file_that_ends_too_early_is_told(folder):
         (folder / f"{IMAGES}.gz").write_bytes(packed[:end])
         with pytest.raises(DataError, match="its gzip stream is damaged or truncated"):
             Idx(path=folder).open()
+
+
+@pytest.mark.parametrize("shape", [(0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 2**32 - 1, 0)])
+def test_no_images_are_told_whatever_else_the_header_says(folder, shape):
+    (folder / IMAGES).write_bytes(struct.pack(">HBB3I", 0, 8, 3, *shape))
+    fails(folder, folder / IMAGES, "holds no images")

@@ -331,3 +331,12 @@ def test_a_compressed_stream_that_breaks_is_told(tmp_path):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.npz: x_train is damaged or truncated"):
         Npz(path=tmp_path / "a.npz").open()
+
+
+@pytest.mark.parametrize(
+    "labels", [np.full(6, b"\xff\xfe"), np.full(6, 0x110000, "<u4").view("<U1"), np.full(6, "\ud800")]
+)
+def test_labels_that_are_no_text_are_told(tmp_path, labels):
+    np.savez(tmp_path / "a.npz", x_train=np.ones((6, 4), np.float32), y_train=labels)
+    with pytest.raises(DataError, match="y_train: holds names that are not text of Unicode"):
+        Npz(path=tmp_path / "a.npz", labels="classes").open()

@@ -1,10 +1,13 @@
 """Trackers are told each epoch once, whatever they or the run go through, and training does not notice them."""
 
+import contextlib
 import importlib.util
 import json
 import logging
 import os
 import signal
+import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -20,6 +23,7 @@ from kerasrun.experiment.changes import check_changes
 from kerasrun.runs.directory import RunDirectory, create
 from kerasrun.runs.lock import lock
 from kerasrun.runs.metrics import Table
+from kerasrun.trackers.base import Tracker, tracker
 from kerasrun.training import tracking
 from kerasrun.training.tracking import Following, Tracking, require_packages
 from tests.forked import Forked
@@ -32,6 +36,7 @@ class Fake:
     """A tracker with a store of its own that fails when it is told to."""
 
     packages, environment, beside = (), {}, ("store.db",)
+    refusal = classmethod(Tracker.refusal.__func__)
     store, faults, begun = [], [], []
 
     def begin(self, run, kept, keep):
@@ -393,3 +398,28 @@ def test_a_run_has_the_same_bytes_tracked_or_not_and_a_tracker_that_cannot_write
     Path(broken.root / "tensorboard").unlink()
     kerasrun.resume(broken)
     assert len(list((broken.root / "tensorboard").iterdir())) == 1
+
+
+def test_a_journal_that_names_another_file_is_not_rolled_back(tmp_path):
+    """SQLite removes the file whose name is at the end of a journal, when it has rolled that back."""
+    pytest.importorskip("mlflow")
+    victim = tmp_path / "precious.txt"
+    victim.write_text("precious")
+    database = tmp_path / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    pages, magic, name = database.stat().st_size // 4096, bytes.fromhex("d9d505f920a163d7"), bytes(victim)
+    header = (magic + struct.pack(">5I", 0, 0, pages, 512, 4096)).ljust(512, b"\0")
+    end = struct.pack(">I", 0x40000000 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    Path(f"{database}-journal").write_bytes(header + end)
+    assert f"{database}-journal names a file that is to be removed" in tracker("mlflow").refusal(tmp_path)
+    with contextlib.closing(sqlite3.connect(database)) as connection:  # what would have come of it
+        connection.execute("SELECT * FROM t")
+    assert not victim.exists()
+    assert tracker("mlflow").refusal(tmp_path) is None
+
+
+def test_every_place_where_wandb_may_write_is_looked_at(tmp_path):
+    pytest.importorskip("wandb")
+    (tmp_path / ".wandb").symlink_to(tmp_path)
+    assert ".wandb is a link" in tracker("wandb").refusal(tmp_path)
