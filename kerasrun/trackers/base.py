@@ -4,7 +4,7 @@ import functools
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,6 +14,12 @@ from kerasrun.families import members
 NAMES = tuple(members(trackers.__path__))
 SUCCESS = ("finished", "pruned")
 """What a run that needs nothing more is called."""
+
+
+def refusal_of_links(places: Iterable[Path]) -> str | None:
+    """Return why nothing is written to the first of the places that is a link; None if none is."""
+    links = (place for place in places if place.is_symlink())
+    return next((f"{link} is a link, and nothing is written through one" for link in links), None)
 
 
 class Tracked(NamedTuple):
@@ -59,8 +65,7 @@ class Tracker(ABC):
     @classmethod
     def refusal(cls, runs: Path) -> str | None:
         """Return why what somebody has put beside the runs is not used; None if it may be."""
-        links = (path for name in cls.beside if (path := runs / name).is_symlink())
-        return next((f"{link} is a link, and nothing is written through one" for link in links), None)
+        return refusal_of_links(runs / name for name in cls.beside)
 
     @abstractmethod
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker
+from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker, refusal_of_links
 
 _SUFFIX = ".kerasrun"
 
@@ -19,8 +19,8 @@ class TensorBoardHParams(Tracker):
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder = run.root / "tensorboard"
-        if folder.is_symlink():
-            raise OSError(f"{folder} is a link, and nothing is written through one")
+        if why := refusal_of_links([folder]):
+            raise OSError(why)
         folder.mkdir(exist_ok=True)
         for older in folder.glob(f"*{_SUFFIX}"):
             older.unlink()

@@ -30,7 +30,7 @@ from kerasrun.runs.records import sha256_of_fields
 from kerasrun.text import json_text
 from kerasrun.text.problems import dotted
 from kerasrun.text.yaml_text import walk
-from kerasrun.trackers.base import Point, Tracked, Tracker, lacking, tracker
+from kerasrun.trackers.base import Point, Tracked, Tracker, lacking, refusal_of_links, tracker
 from kerasrun.workers.child_processes import deaf_children
 
 logger = logging.getLogger("kerasrun")
@@ -193,10 +193,8 @@ class Following:
         with contextlib.suppress(OSError, ValueError):  # there is none, or it is damaged
             kept = json_text.checked(dict[str, Any], read_bytes(self.file))
         begun, told = kind(), tracked(self.run)
-        for link in (told.runs / name for name in (".tracking", f".tracking/{self.name}")):
-            if link.is_symlink():  # the folder of the runs may be somebody else's
-                raise OSError(f"{link} is a link, and nothing is written through one")
-        if why := kind.refusal(told.runs):
+        own = (told.runs / name for name in (".tracking", f".tracking/{self.name}"))
+        if why := refusal_of_links(own) or kind.refusal(told.runs):  # the folder of the runs may be somebody else's
             raise OSError(why)
         with _alone(told.runs / ".tracking" / self.name):  # two at once would break a store that MLflow makes
             self.last = begun.begin(told, kept, lambda **values: atomic.write_json(self.file, values))
