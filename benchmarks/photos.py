@@ -57,20 +57,23 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(given: argparse.Namespace) -> None:
-    """Print a table with changes, one without, and one of photos that are not kept."""
+    """Print a table with changes, one without, one of photos that are not kept, and one of those kept on disk."""
     changed = {name: peer for name, peer in CHANGED.items() if peer[0] != GENERATOR or is_installed("scipy")}
     decoded = {name: peer for name, peer in DECODED.items() if peer[0] != LOADER or is_installed("torch")}
     as_float32 = {OURS: (), OURS_AS_FLOAT32: ("--float32",)}
     scaled = {OURS: (), OURS_SCALED: ("--set", "data.directory.decode=scaled")}
     not_kept = ("augmentation=null", "cache.memory=0", "cache.disk=0")
+    on_disk = ("augmentation=null", "cache.memory=0", "cache.disk=auto")
     with tempfile.TemporaryDirectory(prefix="kerasrun-benchmark-") as folder:
         data = cut(given.data.absolute(), Path(folder, "photos"), given.images)
         for title, ours, peers, overrides in (
             ("rotated, shifted, sheared, zoomed and flipped", {OURS: ()}, changed, ()),
             ("without changes, from the second epoch on", as_float32, UNCHANGED, ("augmentation=null",)),
             ("without changes, decoded in each epoch", scaled, decoded, not_kept),
+            ("without changes, in kerasrun's cache on disk", {OURS: ()}, decoded, on_disk),
         ):
             commands = _commands(data, given.rounds + 1, ours, peers, overrides)
+            commands = {name: ["env", f"XDG_CACHE_HOME={folder}", *command] for name, command in commands.items()}
             reports = _workers.measure(commands, given.rounds, Path(folder), _workers.speed_told)
             measured = {name: [_workers.images_per_second(report) for report in reports[name]] for name in commands}
             print_table(f"Photos to 224×224, {title}, {given.rounds} rounds", SPEEDS, speeds(measured))
