@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import errno
 import functools
 import gc
 import importlib
@@ -33,6 +34,10 @@ from kerasrun.workers import channel
 from kerasrun.workers.child_processes import exit_code
 
 BUG = 3
+_OF_THE_SYSTEM = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.EAGAIN),
+}
 
 
 class _Commands(Mapping[str, Any]):
@@ -116,11 +121,12 @@ def kerasrun(
             handler.setLevel(logging.WARNING)  # not the logger's own: log.txt is never quiet
 
 
-def _explain_missing_folder(error: Exception) -> None:
+def _explain_system(error: Exception) -> None:
     """
     Raises:
         UsageError: if the working directory is gone, which every relative path begins with.
-        KerasrunError: if no temporary folder can be written; TensorFlow needs one.
+        KerasrunError: if no temporary folder can be written, which TensorFlow needs; or for what the system refuses
+            whatever the program is: a name that is too long, too many open files, a disk that is read-only.
     """
     if isinstance(error, FileNotFoundError):
         try:
@@ -133,6 +139,9 @@ def _explain_missing_folder(error: Exception) -> None:
             tempfile.gettempdir()
         except FileNotFoundError:
             raise KerasrunError("no temporary file can be written; free some room, or set TMPDIR") from error
+    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+        where = "" if error.filename is None else f"{error.filename}: "
+        raise KerasrunError(f"{where}{error.strerror}") from error
 
 
 def main() -> None:
@@ -149,7 +158,7 @@ def main() -> None:
                 app()
         except Exception as error:
             signals.raise_if_interrupted()
-            _explain_missing_folder(error)
+            _explain_system(error)
             raise
         finally:
             sys.stdout.flush()

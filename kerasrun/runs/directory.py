@@ -349,7 +349,15 @@ def run_names(folder: Path) -> list[str]:
         return []
     with _readable(folder):
         entries = [entry for entry in folder.iterdir() if entry.name != LATEST and not entry.name.startswith(".")]
-        return sorted((entry.name for entry in entries if RunDirectory(entry).is_run()), key=in_natural_order)
+        return sorted((entry.name for entry in entries if _may_be_run(entry)), key=in_natural_order)
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Return whether a folder is a run, or may not be looked into: then it is listed, with the reason."""
+    try:
+        return RunDirectory(folder).is_run()
+    except PermissionError:
+        return True
 
 
 def in_natural_order(name: str) -> tuple[str, int, str]:

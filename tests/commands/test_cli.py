@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -168,6 +169,24 @@ def test_a_bug_is_exit_3_with_a_report_and_without_a_traceback(tmp_path):
     (report,) = tmp_path.glob("kerasrun-*.txt")
     assert "something nobody thought of" in report.read_text()
     assert str(report) in done.stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "resume", "predict", "report", "plot", "export", "summary", "rm"])
+def test_a_name_that_no_system_takes_is_no_bug(command, tmp_path):
+    more = {"export": ("--format", "keras"), "predict": ("--model", f"{'m' * 300}.keras")}.get(command, ())
+    done = kerasrun(command, "r" * 300, *more, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert re.match(r"error: \S*(r{300}|m{300})\S*:? .*[Ff]ile name too long", done.stderr)
+
+
+def test_too_few_files_that_may_be_open_are_no_bug(tmp_path):
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit -n 7; exec "{sys.executable}" -m kerasrun runs'],
+        **{"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}},
+        **{"capture_output": True, "text": True, "check": False},
+    )
+    assert done.returncode in (0, 1)
+    assert "bug" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 
 from kerasrun.errors import RunDirectoryError
@@ -111,6 +114,21 @@ def test_a_damaged_run_is_listed_as_such(run, text):
     assert str(run.run_file) in damaged.problem
     assert good.name == other.name
     assert newest_unfinished(run.root.parent) == other
+
+
+def test_a_run_that_may_not_be_looked_into_hides_no_other(run, monkeypatch):
+    other = create(run.root.parent, "other")
+    stat = type(run.root).stat
+
+    def refused(path, **options):
+        if run.root in path.parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(type(run.root), "stat", refused)
+    closed, open_ = list_runs(run.root.parent)
+    assert (closed.name, closed.status, open_.name) == (run.name, "damaged", other.name)
+    assert "cannot be read: Permission denied" in closed.problem
 
 
 def test_a_damaged_table_is_listed_as_damaged(run):
