@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.report.confusions import confused
 from kerasrun.report.curves import Curve, RankingCurves
 from kerasrun.report.plain import curve_label
 from kerasrun.stderr import plain
@@ -22,6 +23,12 @@ if TYPE_CHECKING:  # the import alone takes a while
 READABLE_CLASSES = 30
 # Above this many curves a picture has no room for the names.
 READABLE_CURVES = 12
+_NAMED_CLASSES = 150
+"""Above this many classes their names are too small."""
+_LONGEST_NAME = 60
+_MOST_PAIRS = 10
+_COLUMNS = 8
+"""How many images are beside each other."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +58,52 @@ class Reconstruction:
 
 
 def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Draw counts of true (rows) against predicted classes (columns), coloured by their share of the row."""
+    """Draw counts of true (rows) against predicted classes (columns), coloured by their share of the row.
+
+    Of more classes than can be read, those that are confused are beside each other, and the pairs are listed.
+    """
+    from matplotlib.ticker import PercentFormatter
+
     count = len(classes)
+    is_readable = count <= READABLE_CLASSES
+    order = np.arange(count) if is_readable else _confused_together(counts)
+    counts, names = counts[np.ix_(order, order)], [plain(classes[place]) for place in order]
     side = max(4.0, min(0.5 * count + 2, 20.0))
-    figure = empty(side, side)
+    figure = empty(side + 1, side)
     axes: Any = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(count), yticks=range(count))
-    names = list(map(plain, classes))  # matplotlib makes these texts when it draws
-    axes.set_xticklabels(names, rotation=90 if max(map(len, names)) > 2 else 0)
-    axes.set_yticklabels(names)
-    if count <= READABLE_CLASSES:
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, shrink=0.6, format=PercentFormatter(1), label="share of the true class")
+    axes.set(xlabel="predicted", ylabel="true")
+    if count <= _NAMED_CLASSES:
+        size = None if is_readable else max(4.0, 600 / count)
+        names = [shortened(name, _LONGEST_NAME) for name in names]
+        # matplotlib makes these texts when it draws
+        axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 2 else 0, fontsize=size)
+        axes.set_yticks(range(count), names, fontsize=size)
+    if is_readable:
         for (row, column), number in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(number), ha="center", va="center", color=color, fontsize=8)
+            text = f"{number}\n{shares[row, column]:.0%}" if number else "0"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
+    elif pairs := confused(counts, names, _MOST_PAIRS):
+        lines = [f"{one.true} taken for {one.called}: {one.count} ({one.share:.0%})" for one in pairs]
+        figure.supxlabel("\n".join(["Confused most often:", *lines]), fontsize=9)
     return figure
+
+
+def _confused_together(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return an order of classes in which those that are confused are near each other.
+
+    It is that of the Fiedler vector of the graph of confusions (Atkins, Boman and Hendrickson, 1998).
+    """
+    wrong = counts - np.diag(np.diag(counts))
+    if not wrong.any():
+        return np.arange(len(counts))
+    links = (wrong + wrong.T) / wrong.sum() + 1 / counts.size**2  # a little, so that none is without any
+    links -= np.diag(np.diag(links))
+    vector = np.linalg.eigh(np.diag(links.sum(axis=1)) - links).eigenvectors[:, 1]
+    return np.argsort(vector * np.sign(vector[0] or 1), kind="stable")
 
 
 def ranking(curves: Mapping[str, RankingCurves]) -> dict[str, Figure]:
@@ -174,6 +211,65 @@ def reconstructions(examples: Sequence[Reconstruction]) -> Figure:
     return figure
 
 
+def bars(names: Sequence[str], counts: Sequence[tuple[str, Sequence[int]]]) -> Figure:
+    """Draw how many examples each class has, a panel for each split.
+
+    Args:
+        names: of the splits.
+        counts: each class with its examples in each split.
+    """
+    figure = empty(4 * len(names) + 1, max(3.0, min(0.22 * len(counts) + 1, 40.0)))
+    panels = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
+    for column, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        values = [of_class[column] for _, of_class in counts]
+        drawn = axes.barh(range(len(values)), values)
+        if len(values) <= _NAMED_CLASSES:
+            axes.bar_label(drawn, padding=2, fontsize=7)
+            axes.set_yticks(range(len(values)), [shortened(plain(one), _LONGEST_NAME) for one, _ in counts])
+        axes.set(title=f"{name}: {sum(values):,}", xlabel="examples")
+        axes.margins(x=0.12, y=0.01)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def histograms(names: Sequence[str], values: Mapping[str, Sequence[NDArray[Any]]]) -> Figure:
+    """Draw how the numbers of each target are spread, those of the splits over each other.
+
+    Args:
+        names: of the splits.
+        values: each target with its numbers in each split.
+    """
+    figure, panels = _of_targets(list(values))
+    for axes, of_splits in zip(panels, values.values(), strict=True):
+        axes.hist(of_splits, bins=30, density=True, histtype="step", label=list(names))
+        axes.set(xlabel="value", ylabel="density")
+        axes.legend()
+    return figure
+
+
+def grid(count: int) -> tuple[Figure, list[Any]]:
+    """Return a picture with room for this many small images."""
+    columns = min(_COLUMNS, count)
+    rows = -(-count // columns)
+    figure = empty(1.6 * columns, 2.1 * rows + 0.6)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axes in panels:
+        axes.axis("off")
+    return figure, panels
+
+
+def text_below(axes: Any, *lines: str) -> None:
+    """Write below an image of a `grid`."""
+    axes.text(0.5, -0.03, "\n".join(lines), transform=axes.transAxes, ha="center", va="top", fontsize=6)
+
+
+def shortened(text: str, most: int = 22, *, from_end: bool = False) -> str:
+    """Return the beginning of a text, or its end, which of a path says the most."""
+    if len(text) <= most:
+        return text
+    return f"…{text[1 - most :]}" if from_end else f"{text[: most - 1]}…"
+
+
 def class_colors(classes: int) -> NDArray[np.uint8]:
     """Return the colour map of PASCAL VOC: the first class black, neighbours far apart; uint8 (classes, 3).
 
@@ -206,6 +302,17 @@ def _without(name: str) -> Iterator[None]:
         yield
     finally:
         os.path.exists = exists
+
+
+def as_colors(images: NDArray[Any]) -> NDArray[np.float32]:
+    """Return three channels of 0 to 1; all images by one scale, so that one that is darker looks darker.
+
+    Args:
+        images: numbers of any range, (examples, height, width, channels).
+    """
+    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
+    colors = images[..., :3] if images.shape[-1] in (3, 4) else np.repeat(images[..., :1], 3, axis=-1)
+    return ((colors - low) / (high - low)).astype(np.float32)
 
 
 def grey_or_color(image: NDArray[Any]) -> NDArray[Any]:

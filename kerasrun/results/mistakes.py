@@ -44,17 +44,6 @@ class Judged:
     """Whether its label is likely wrong."""
 
 
-@dataclass(frozen=True)
-class Confused:
-    """How often a class is taken for another."""
-
-    true: str
-    called: str
-    count: int
-    share: float
-    """Of the examples of the true class."""
-
-
 class Answers:
     """What a model says of the examples of a split, each of which has one class."""
 
@@ -114,18 +103,6 @@ def furthest(split: Split, info: ModelInfo, outputs: NDArray[np.float32], most: 
     return [
         Judged(_name(split, place), text(true[place]), text(outputs[place]), None, (), **_seen(split, info, place))
         for place in np.argsort(-off, kind="stable")[:most].tolist()
-    ]
-
-
-def confused(matrix: NDArray[np.int64], names: Sequence[str], most: int) -> list[Confused]:
-    """Return the pairs of classes that are confused most often."""
-    wrong = matrix - np.diag(np.diag(matrix))
-    places = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    totals = matrix.sum(axis=1)
-    return [
-        Confused(names[true], names[called], int(wrong[true, called]), float(wrong[true, called] / totals[true]))
-        for true, called in zip(*np.unravel_index(places, wrong.shape), strict=True)
-        if wrong[true, called]
     ]
 
 

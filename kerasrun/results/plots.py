@@ -2,6 +2,7 @@
 
 import html
 import logging
+import math
 import re
 import shutil
 import subprocess
@@ -10,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.model_file import TrainedModel
 from kerasrun.report.figures import empty
+from kerasrun.report.pages import rendered
 from kerasrun.report.plain import curve_label, draw
 from kerasrun.results.model import open_model, untrained
+from kerasrun.results.network_drawing import network_drawing
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.metrics import Cell, Table
@@ -34,7 +35,8 @@ _LARGEST = 1e100
 _LONGEST = 200
 """How many characters of a name are drawn: Matplotlib takes seconds for tens of thousands."""
 MOST_CURVES = 100
-"""How many panels a picture has: matplotlib refuses wider ones."""
+"""How many panels a picture has; matplotlib takes seconds for them."""
+_PANELS_ACROSS = 3
 
 _SECONDS_OF_LAYOUT = 5
 """NASNetMobile takes one; a network of 60 layers, each connected to all before it, more than two minutes."""
@@ -47,9 +49,12 @@ _TAG = re.compile(r'(</?(?:table|tr|td|font|b)(?: [a-z-]+="\w+")*>)')
 
 @dataclass(frozen=True)
 class Drawing:
-    """How pictures are drawn; the fields of the model's graph are arguments of `keras.utils.plot_model`."""
+    """How pictures are drawn; the fields of the whole graph are arguments of `keras.utils.plot_model`."""
 
     file_format: Literal["png", "svg"] = "png"
+    """Of the curves, and of the whole graph; the compact drawing is SVG."""
+    full: bool = False
+    """Whether Graphviz draws every layer of the network, with the arguments below."""
     show_shapes: bool = True
     show_layer_names: bool = True
     expand_nested: bool = False
@@ -58,7 +63,7 @@ class Drawing:
 
 
 def plot_run(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> list[Path]:
-    """Draw what can be drawn of a run; without Graphviz the model's graph is left out, with a warning."""
+    """Draw what can be drawn of a run; a network that cannot be drawn is left out, with a warning."""
     pictures = [plot_curves(run, drawing.file_format)]
     try:
         pictures.append(plot_model(run, drawing, trust=trust))
@@ -68,7 +73,7 @@ def plot_run(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = F
 
 
 def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -> Path:
-    """Draw every column of `metrics.csv` over the epochs, training and validation in one panel: `plots/curves.png`.
+    """Draw the columns of `metrics.csv` over the epochs, training and validation in one panel: `plots/curves.png`.
 
     Raises:
         RunDirectoryError: if no epoch is done.
@@ -79,7 +84,7 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
             f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume {run} "
             "puts back"
         )
-    figure = curves(run.metrics_file, rows, [name for name in rows[0] if name != "epoch"])
+    figure = curves(run.metrics_file, rows, [column for _, columns in of_metrics(rows) for column in columns])
     figure.suptitle(run.name)
     return save(figure, run.plots / f"curves.{file_format}")
 
@@ -112,6 +117,15 @@ def curves(
     return figure
 
 
+def of_metrics(rows: Sequence[Mapping[str, Cell]]) -> list[tuple[str, list[str]]]:
+    """Return each metric with its columns, of training and validation; without a learning rate that does not move."""
+    columns = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    if len({row.get("learning_rate") for row in rows}) == 1:
+        columns.pop("learning_rate", None)
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
+    return [(name, [one for one in (name, f"val_{name}") if one in columns]) for name in names]
+
+
 def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     """Draw the curves of runs over each other, training dashed and validation drawn through, into a file.
 
@@ -124,8 +138,8 @@ def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     tables = {run: rows for run in runs if (rows := Table(run.metrics_file).rows())}
     if not tables:
         raise RunDirectoryError(f"{' and '.join(map(str, runs))} have no curves: no epoch is done")
-    columns = dict.fromkeys(column for rows in tables.values() for column in rows[0] if column != "epoch")
-    return save(curves_together(tables, list(columns)), path.absolute())
+    metrics = of_metrics([row for rows in tables.values() for row in rows])
+    return save(curves_together(tables, [column for _, columns in metrics for column in columns]), path.absolute())
 
 
 def curves_together(tables: Mapping[RunDirectory, Sequence[Mapping[str, Cell]]], columns: Sequence[str]) -> "Figure":
@@ -150,8 +164,13 @@ def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any
         raise RunDirectoryError(f"{table} has no columns that can be drawn")
     if len(names) > MOST_CURVES:
         raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
-    figure = empty(5 * len(names), 4)
-    panels = dict(zip(names, np.atleast_1d(figure.subplots(1, len(names))), strict=True))
+    across = min(len(names), _PANELS_ACROSS)
+    down = math.ceil(len(names) / across)
+    figure = empty(5 * across, 3.7 * down)
+    cells = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in cells[len(names) :]:
+        axes.set_axis_off()
+    panels = dict(zip(names, cells, strict=False))
     for name, axes in panels.items():
         axes.set(title=name[:_LONGEST], xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -166,40 +185,49 @@ def _points(rows: Sequence[Mapping[str, Cell]], column: str) -> tuple[list[Cell]
 
 
 def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> Path:
-    """Draw the layers of `best.keras` as a graph: `plots/model.png`.
+    """Draw the layers of `best.keras`: `plots/model.svg`, or all of them as a graph, `plots/model.png`.
 
     Raises:
-        MissingProgramError: if Graphviz's `dot` is not installed, or not configured, or takes too long.
+        MissingProgramError: if Graphviz's `dot`, which the graph needs, is not installed, or not configured, or takes
+            too long; if the network is too large for a compact drawing.
     """
-    _require_dot()
-    return _draw(open_model(run.best_model, "cpu", trust=trust), drawing, run.plots / f"model.{drawing.file_format}")
+    _require_dot(drawing)
+    return _draw(open_model(run.best_model, "cpu", trust=trust), drawing, run.plots / "model")
 
 
 def plot_experiment(
     file: str | Path, drawing: Drawing = Drawing(), *, overrides: Sequence[str] = (), trust: bool = False
 ) -> Path:
-    """Draw the layers of an experiment's network as a graph, before it is trained: `<experiment>-model.png` here.
+    """Draw the layers of an experiment's network before it is trained: `<experiment>-model.svg` here, or `.png`.
 
     Raises:
         KerasrunError: as `plot_model`, and as `train` up to the first batch.
     """
-    _require_dot()
+    _require_dot(drawing)
     model = untrained(file, overrides, trust=trust)
-    return _draw(model, drawing, Path(f"{model.info.experiment}-model.{drawing.file_format}"))
+    return _draw(model, drawing, Path(f"{model.info.experiment}-model"))
 
 
-def _require_dot() -> None:
-    if shutil.which("dot") is None:
+def _require_dot(drawing: Drawing) -> None:
+    if drawing.full and shutil.which("dot") is None:
         raise MissingProgramError(
-            "the picture of the model needs Graphviz's dot, which is not installed: apt install graphviz, or "
+            "the whole graph of the model needs Graphviz's dot, which is not installed: apt install graphviz, or "
             "brew install graphviz. Everything else works without it; kerasrun summary lists the layers as text"
         )
 
 
-def _draw(trained: TrainedModel, drawing: Drawing, path: Path) -> Path:
+def _draw(trained: TrainedModel, drawing: Drawing, stem: Path) -> Path:
+    path = stem.with_name(f"{stem.name}.{drawing.file_format if drawing.full else 'svg'}")
+    if not drawing.full:
+        with network_explained(trained.path):
+            network = network_drawing(trained.model)
+        if network is None:
+            raise MissingProgramError("the network has too many layers for a compact drawing; kerasrun plot --full")
+        atomic.write_text(path, rendered("kerasrun.results", "_network.html", network=network, alone=True))
+        return path
     import keras
 
-    options = {key: value for key, value in vars(drawing).items() if key != "file_format"}
+    options = {key: value for key, value in vars(drawing).items() if key not in ("file_format", "full")}
     with network_explained(trained.path), atomic.replacing(path) as private:
         graph = keras.utils.model_to_dot(trained.model, show_layer_activations=True, **options)
         _leave_no_markup(graph)

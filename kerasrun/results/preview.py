@@ -12,16 +12,14 @@ from kerasrun.engine.errors import explained
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
-from kerasrun.reading.data import Data
-from kerasrun.report.figures import empty
+from kerasrun.pipeline.order import epoch_order
+from kerasrun.report.figures import as_colors, grid, shortened, text_below
 from kerasrun.report.plain import draw
 from kerasrun.runs import atomic
 from kerasrun.tasks.base import Masks, task_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_COLUMNS = 8
 
 
 def preview(
@@ -57,7 +55,7 @@ def preview(
     start_device(prepared.experiment)
     with explained(prepared):
         images, labels = _first_examples(prepared, min(count, len(prepared.train)))
-    figure = _grid(images, labels, prepared.data)
+    figure = _grid(prepared, images, labels)
     with atomic.replacing(path) as private:
         draw(figure, private, dpi=120, format="png")
     return path
@@ -90,24 +88,16 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
     return np.concatenate(seen)[:count].astype(np.float32), np.concatenate(known)[:count]
 
 
-def _grid(images: NDArray[np.float32], labels: NDArray[Any], data: Data) -> "Figure":
-    columns = min(_COLUMNS, len(images))
-    rows = math.ceil(len(images) / columns)
-    figure = empty(1.6 * columns, 1.9 * rows + 0.6)
-    shown, task = _as_colours(images), task_named(data.label_kind)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in panels:
-        axes.axis("off")
-    for axes, image, label in zip(panels, shown, labels, strict=False):
+def _grid(prepared: Prepared, images: NDArray[np.float32], labels: NDArray[Any]) -> "Figure":
+    train, data = prepared.train, prepared.data
+    figure, panels = grid(len(images))
+    order, task = epoch_order(prepared.experiment.seed, 0, len(train)), task_named(data.label_kind)
+    for axes, image, label, place in zip(panels, as_colors(images), labels, order, strict=False):
         axes.imshow(image)
         task.draw(axes, label, data.classes)
+        if train.names:
+            text_below(axes, shortened(train.names[place], from_end=True))
     task.explain(figure, data.classes)
-    figure.suptitle(f"values from {images.min():.3g} to {images.max():.3g}", fontsize=8)
+    title = f"{prepared.experiment.name}: {len(images)} of {len(train):,} training examples as the network sees them"
+    figure.suptitle(f"{title}, values from {images.min():.3g} to {images.max():.3g}", fontsize=8)
     return figure
-
-
-def _as_colours(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return three channels of 0 to 1; all images by one scale, so that one that is darker looks darker."""
-    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
-    colours = images[..., :3] if images.shape[-1] in (3, 4) else np.repeat(images[..., :1], 3, axis=-1)
-    return (colours - low) / (high - low)

@@ -20,23 +20,24 @@ from kerasrun.experiment.units import duration
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Data, Split
 from kerasrun.report import pages
+from kerasrun.report.confusions import confused
 from kerasrun.report.figures import READABLE_CLASSES
 from kerasrun.report.predictions import Question
 from kerasrun.report.scores import in_own_units, shown
 from kerasrun.results.evaluation import EvaluationReport, chosen, report_on
 from kerasrun.results.intervals import intervals
-from kerasrun.results.mistakes import Answers, confused, furthest
+from kerasrun.results.mistakes import Answers, furthest
 from kerasrun.results.network_drawing import network_drawing
-from kerasrun.results.plots import MOST_CURVES, curves, curves_together
+from kerasrun.results.plots import MOST_CURVES, curves, curves_together, of_metrics
 from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.results.run_diff import diff
+from kerasrun.results.split_pictures import class_counts
 from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.runs.listing import RunSummary, summary_of
-from kerasrun.runs.metrics import Cell, Table
+from kerasrun.runs.metrics import Table
 from kerasrun.runs.records import RunRecord
-from kerasrun.tasks.base import task_named
 from kerasrun.tasks.classes import ClassificationScores
 from kerasrun.tasks.numbers import RegressionScores
 
@@ -163,7 +164,7 @@ def write_comparison(runs: Sequence[RunDirectory | str | Path]) -> Path:
         compared=diff(*found),
         curves=[
             _drawn(partial(curves_together, tables, columns), f"Curves of {name} of {len(tables)} runs")
-            for name, columns in _of_metrics([row for rows in tables.values() for row in rows])
+            for name, columns in of_metrics([row for rows in tables.values() for row in rows])[:MOST_CURVES]
         ],
         number=_number,
     )
@@ -242,11 +243,7 @@ def _counts(content: RunRecord, data: Data | None) -> tuple[list[str], list[tupl
         known = content.get("examples")
         of_splits = {"train": known["train"], "validation": known["validation"]} if known else {}
         return list(of_splits), [("all", list(of_splits.values()))] if known else []
-    splits = [data.splits[name] for name in ("train", "validation", "test") if name in data.splits]
-    task, rows = task_named(data.label_kind), []
-    if task.one_class or task.together:
-        counts = [split.class_counts(len(data.classes)).tolist() for split in splits]
-        rows = list(zip(data.classes, map(list, zip(*counts, strict=True)), strict=True))
+    splits, rows = class_counts(data)
     return [split.name for split in splits], [*rows, ("all", [len(split) for split in splits])]
 
 
@@ -259,17 +256,8 @@ def _curves(run: RunDirectory, summary: RunSummary) -> list[Markup]:
             partial(curves, run.metrics_file, rows, columns, best=summary.best_epoch, stage_ends=ends),
             f"Curve of {name} over {len(rows)} epochs",
         )
-        for name, columns in _of_metrics(rows)
+        for name, columns in of_metrics(rows)[:MOST_CURVES]
     ]
-
-
-def _of_metrics(rows: Sequence[Mapping[str, Cell]]) -> list[tuple[str, list[str]]]:
-    """Return each metric with its columns, of training and validation; without a learning rate that does not move."""
-    columns = dict.fromkeys(name for row in rows for name in row if name != "epoch")
-    if len({row.get("learning_rate") for row in rows}) == 1:
-        columns.pop("learning_rate", None)
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))[:MOST_CURVES]
-    return [(name, [one for one in (name, f"val_{name}") if one in columns]) for name in names]
 
 
 def _drawn(make: Callable[[], "Figure"], alternative: str) -> Markup:

@@ -6,6 +6,7 @@ classes the curves over every threshold, of many the share that is among the fiv
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # With fewer classes, to be among the five best is no merit.
 MANY_CLASSES = 10
 BEST = 5
+_MOST_PAIRS = 20
 
 
 class Classes(Task):
@@ -205,10 +207,22 @@ class ClassificationScores(Scores):
                     [[s.name, *map(shown, (s.precision, s.recall, s.f1)), s.support] for s in self.classes],
                 ),
                 "",
-                "confusion matrix: rows are true classes, columns predicted ones",
-                text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)]),
+                self._confusions(names),
             ]
         )
+
+    def _confusions(self, names: Sequence[str]) -> str:
+        """Return the confusion matrix; where the terminal has no room for it, the pairs that are confused most."""
+        matrix = text_table(["", *names], [[n, *row] for n, row in zip(names, self.confusion_matrix, strict=True)])
+        if max(map(len, matrix.splitlines())) <= shutil.get_terminal_size().columns:
+            return f"confusion matrix: rows are true classes, columns predicted ones\n{matrix}"
+        from kerasrun.report.confusions import confused
+
+        pairs = confused(self.confusion_matrix, names, _MOST_PAIRS)
+        if not pairs:
+            return "no class was taken for another"
+        rows = [[one.true, one.called, one.count, f"{one.share:.1%}"] for one in pairs]
+        return "confused most often:\n" + text_table(["class", "taken for", "examples", "of the class"], rows)
 
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures

@@ -6,7 +6,7 @@ import pytest
 from kerasrun.model_file import ModelInfo
 from kerasrun.reading.data import Feature, RowFormat, Split
 from kerasrun.reading.inputs import ArrayInputs
-from kerasrun.results.mistakes import Answers, confused, furthest
+from kerasrun.results.mistakes import Answers, furthest
 
 
 def answers(labels, probabilities, outputs="probabilities"):
@@ -36,14 +36,6 @@ def test_a_label_is_likely_wrong_where_another_class_is_as_sure_as_it_usually_is
     found = answers([1, 1, 0, 0], [[0, 0.9, 0.1], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.2, 0.7, 0.1]])
     assert found.doubts.tolist() == [False, False, True, False]
     assert [(one.name, one.doubted) for one in found.mistakes(9)] == [("test[2]", True), ("test[3]", False)]
-
-
-def test_the_pairs_that_are_confused_are_counted_in_their_class():
-    matrix = np.array([[6, 2, 0], [1, 9, 0], [0, 0, 0]])
-    assert [(one.true, one.called, one.count, one.share) for one in confused(matrix, "abc", 9)] == [
-        ("a", "b", 2, 0.25),
-        ("b", "a", 1, 0.1),
-    ]
 
 
 def test_the_numbers_that_are_furthest_off_come_first_with_the_columns_of_their_rows():

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,6 +16,8 @@ from kerasrun.runs.directory import create
 pytestmark = pytest.mark.tensorflow
 CONFIGS = Path(__file__).parents[2] / "configs"
 PNG_SIGNATURE = b"\x89PNG"
+FULL = plots.Drawing(full=True)
+RATES = ((0.1, 0), (0.1, 1))
 
 
 def test_curves_are_drawn(run):
@@ -29,10 +32,36 @@ def test_a_run_without_an_epoch_has_no_curves(tmp_path):
 def test_without_graphviz_the_message_names_the_package_and_curves_are_drawn(run, monkeypatch, caplog):
     monkeypatch.setattr(plots.shutil, "which", lambda program: None)
     with pytest.raises(MissingProgramError, match="apt install graphviz"):
-        plots.plot_model(run)
+        plots.plot_model(run, FULL)
+    with caplog.at_level("WARNING", "kerasrun"):
+        assert [path.name for path in plots.plot_run(run, FULL)] == ["curves.png"]
+    assert "graphviz" in caplog.text
+    assert [path.name for path in plots.plot_run(run)] == ["curves.png", "model.svg"]
+
+
+def test_the_compact_drawing_is_a_picture_by_itself(run):
+    svg = ElementTree.fromstring(plots.plot_model(run).read_text(encoding="utf-8"))
+    assert (svg.tag, svg.get("width")) == ("{http://www.w3.org/2000/svg}svg", "612")
+    texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert "Conv2D 6 5×5 relu" in texts
+    assert len(svg.findall("{http://www.w3.org/2000/svg}rect")) == len(texts) / 2
+
+
+def test_a_network_too_large_for_a_compact_drawing_is_left_out(run, monkeypatch, caplog):
+    monkeypatch.setattr(plots, "network_drawing", lambda model: None)
     with caplog.at_level("WARNING", "kerasrun"):
         assert [path.name for path in plots.plot_run(run)] == ["curves.png"]
-    assert "graphviz" in caplog.text
+    assert "kerasrun plot --full" in caplog.text
+
+
+def test_curves_are_in_rows_and_a_learning_rate_that_stays_is_left_out():
+    rows = [{"epoch": one, "loss": 1.0, "val_loss": 2.0, "a": 1.0, "b": 1.0, "c": 1.0} for one in (1, 2)]
+    same, moved = ([{**row, "learning_rate": rate * row["epoch"] ** power} for row in rows] for rate, power in RATES)
+    assert [name for name, _ in plots.of_metrics(same)] == ["loss", "a", "b", "c"]
+    assert plots.of_metrics(moved)[0] == ("loss", ["loss", "val_loss"])
+    assert plots.of_metrics(moved)[-1] == ("learning_rate", ["learning_rate"])
+    figure = plots.curves(Path("metrics.csv"), rows, ["loss", "a", "b", "c"])
+    assert tuple(figure.get_size_inches()) == (15, 7.4)
 
 
 def test_curves_are_drawn_as_svg(run):
@@ -56,7 +85,7 @@ def written(monkeypatch):
 
 
 def test_what_the_graph_shows_is_what_was_asked_for(run, written):
-    path = plots.plot_model(run, plots.Drawing("svg", show_shapes=False, dpi=50))
+    path = plots.plot_model(run, plots.Drawing("svg", full=True, show_shapes=False, dpi=50))
     assert (path.name, path.read_text()) == ("model.svg", "<svg>")
     assert "dpi=50" in written[0]
     assert "<b>conv1</b> (Conv2D)" in written[0]
@@ -73,15 +102,15 @@ def test_names_in_a_model_are_no_markup_of_graphviz(written, tmp_path):
     other = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name='"; image="x\\|{y}')
     model = keras.Sequential([keras.Input((3,)), nested, other])
     for expand in (False, True):
-        drawing = plots.Drawing("svg", expand_nested=expand)
-        plots._draw(SimpleNamespace(model=model, path=tmp_path), drawing, tmp_path / "model.svg")
+        drawing = plots.Drawing("svg", full=True, expand_nested=expand)
+        plots._draw(SimpleNamespace(model=model, path=tmp_path), drawing, tmp_path / "model")
     assert not any(sign in text for text in written for sign in ("<IMG", 'image="', "x\\", "|", "{y"))
     assert "&lt;IMG SRC=&quot;x&quot;&gt;" in written[1]
 
 
 @pytest.mark.skipif(plots.shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_the_model_is_drawn(run):
-    assert plots.plot_model(run).read_bytes().startswith(PNG_SIGNATURE)
+    assert plots.plot_model(run, FULL).read_bytes().startswith(PNG_SIGNATURE)
 
 
 def test_the_summary_lists_layers_parameters_and_classes(run):
@@ -96,7 +125,7 @@ def test_a_dot_that_is_not_configured_is_named(run, tmp_path, monkeypatch):
     (tmp_path / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(MissingProgramError, match=r"cannot write PNG: 'Format: .* not recognized'.*dot -c"):
-        plots.plot_model(run)
+        plots.plot_model(run, FULL)
 
 
 @pytest.mark.parametrize(("limit", "waits"), [("_SECONDS_OF_LAYOUT", "-Tdot"), ("_SECONDS_OF_DRAWING", "-Knop2")])
@@ -111,7 +140,7 @@ def test_a_dot_that_does_not_end_is_not_waited_for(limit, waits, tmp_path, monke
 
 def test_an_experiment_is_drawn_before_it_is_trained(monkeypatch, tmp_path, written):
     monkeypatch.chdir(tmp_path)
-    path = plots.plot_experiment(CONFIGS / "cnn_small.yaml", plots.Drawing("svg"))
+    path = plots.plot_experiment(CONFIGS / "cnn_small.yaml", plots.Drawing("svg", full=True))
     assert (path, path.exists()) == (Path("cnn_small-model.svg"), True)
     assert re.findall(r"\((\w+)\)</font>", written[0]) == [
         *("InputLayer", "Rescaling", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense")
@@ -121,7 +150,7 @@ def test_an_experiment_is_drawn_before_it_is_trained(monkeypatch, tmp_path, writ
 def test_an_experiment_without_graphviz_is_refused_before_its_data_are_read(monkeypatch):
     monkeypatch.setattr(plots.shutil, "which", lambda program: None)
     with pytest.raises(MissingProgramError, match="apt install graphviz"):
-        plots.plot_experiment("none.yaml")
+        plots.plot_experiment("none.yaml", FULL)
 
 
 def test_an_experiment_is_summarized_before_it_is_trained():

@@ -63,6 +63,18 @@ def test_its_examples_are_what_the_first_steps_train_on(experiment, monkeypatch)
     assert labels.tolist() == y.argmax(axis=1).tolist()
 
 
+def test_each_example_has_the_name_of_its_file(experiment, monkeypatch):
+    figures = []
+    monkeypatch.setattr(preview, "draw", lambda figure, file, **options: (figures.append(figure), file.touch()))
+    prepared = prepare(load(file := experiment()))
+    kerasrun.preview(file, output=file.parent / "a.png", count=5)
+    labels = [(axes.get_title(), axes.texts[0].get_text().lstrip("…")) for axes in figures[0].axes if axes.images]
+    assert len(labels) == 5
+    for true, name in labels:
+        (whole,) = (one for one in prepared.train.names if one.endswith(name))
+        assert whole.split("/")[-2] == true
+
+
 def test_masks_are_laid_over_their_images(experiment, pairs, tmp_path):
     plain = np.asarray(
         Image.open(kerasrun.preview(experiment(), output=tmp_path / "plain.png", count=2)).convert("RGB")
