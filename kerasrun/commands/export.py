@@ -30,6 +30,16 @@ def export(
             show_default=False,
         ),
     ] = None,
+    quantize: Annotated[
+        Literal["int8", "float16", "dynamic"] | None,
+        typer.Option(help="Smaller numbers, of tflite alone; the score is measured again.", show_default=False),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="POINTS", help="By how many hundredths the score may drop then.", show_default="0.5"
+        ),
+    ] = None,
     last: Last = False,
     overrides: Overrides = None,
     trust: Trust = False,
@@ -37,16 +47,28 @@ def export(
 ) -> None:
     """Write a run's best model in another format.
 
-    What was written is run on examples, and its outputs are compared with the model's own.
+    What was written is run on examples, and its outputs are compared with the model's own. What --quantize makes is
+    measured with its own runtime on all examples of the test split, or of that which validates.
 
     Example: kerasrun export runs/lenet-1 --format onnx
     """
+    from kerasrun.results.export import MAX_DROP
     from kerasrun.results.export import export as export_run
     from kerasrun.runs.listing import find_run
 
     file_format = file_format or _format_of(path)
     found = find_run(run, RUNS)
-    report = export_run(found, file_format, output=path, last=last, overrides=overrides or (), trust=trust)
+    if max_drop is not None and quantize is None:
+        raise UsageError("--max-drop says what --quantize may cost; give both")
+    report = export_run(
+        *(found, file_format),
+        output=path,
+        last=last,
+        quantize=quantize,
+        max_drop=MAX_DROP if max_drop is None else max_drop,
+        overrides=overrides or (),
+        trust=trust,
+    )
     typer.echo(report.to_json() if as_json else report.to_text())
 
 
