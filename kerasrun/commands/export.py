@@ -32,7 +32,7 @@ def export(
     ] = None,
     quantize: Annotated[
         Literal["int8", "float16", "dynamic"] | None,
-        typer.Option(help="Smaller numbers, of tflite alone; the score is measured again.", show_default=False),
+        typer.Option(metavar="int8|float16|dynamic", help="Smaller numbers, of tflite alone.", show_default=False),
     ] = None,
     max_drop: Annotated[
         float | None,

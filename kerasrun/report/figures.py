@@ -68,7 +68,7 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     is_readable = count <= READABLE_CLASSES
     order = np.arange(count) if is_readable else _confused_together(counts)
     counts, names = counts[np.ix_(order, order)], [plain(classes[place]) for place in order]
-    side = max(4.0, min(0.5 * count + 2, 20.0))
+    side = max(4.0, 0.5 * count + 2) if is_readable else min(0.1 * count + 10, 20)
     figure = empty(side + 1, side)
     axes: Any = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -76,7 +76,7 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     figure.colorbar(image, ax=axes, shrink=0.6, format=PercentFormatter(1), label="share of the true class")
     axes.set(xlabel="predicted", ylabel="true")
     if count <= _NAMED_CLASSES:
-        size = None if is_readable else max(4.0, 600 / count)
+        size = None if is_readable else max(4.0, min(10.0, 600 / count))
         names = [shortened(name, _LONGEST_NAME) for name in names]
         # matplotlib makes these texts when it draws
         axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 2 else 0, fontsize=size)

@@ -242,6 +242,8 @@ def _pictures(run: RunDirectory, report: EvaluationReport) -> Sequence[Path]:
 
     try:
         figures = report.scores.figures()
+        for figure in figures.values():
+            figure.suptitle(f"{run.name} on {report.split}: {report.examples:,} examples")
         return [
             save(figure, run.below(RunFile.PLOTS, f"{name}_{report.split}.png")) for name, figure in figures.items()
         ]
