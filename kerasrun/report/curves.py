@@ -28,6 +28,11 @@ class RankingCurves:
     precision_recall: Curve
     """Recall (x), precision (y); the area is average precision, Σ (Rₙ − Rₙ₋₁) Pₙ, without interpolation."""
 
+    @property
+    def base_rate(self) -> float:
+        """The share of positive examples: the precision of who calls every example positive, as at the last point."""
+        return float(self.precision_recall.y[-1])
+
 
 def ranking_curves(positive: NDArray[Any], values: NDArray[np.float64]) -> RankingCurves | None:
     """Return the curves over every threshold that tells two values apart.

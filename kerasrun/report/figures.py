@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.report.calibration import Calibration
 from kerasrun.report.confusions import confused
 from kerasrun.report.curves import Curve, RankingCurves
 from kerasrun.report.plain import curve_label
@@ -115,8 +116,33 @@ def ranking(curves: Mapping[str, RankingCurves]) -> dict[str, Figure]:
     axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
     # The area below these steps is average precision.
     steps, axes = _curves({name: both.precision_recall for name, both in curves.items()}, drawstyle="steps-pre")
-    axes.set(title="precision and recall", xlabel="recall", ylabel="precision")
+    for line, both in zip(list(axes.get_lines()), curves.values(), strict=True):
+        axes.axhline(both.base_rate, color=line.get_color(), linestyle=":", linewidth=1)  # of a guess
+    axes.set(title="precision and recall, dotted: the base rate", xlabel="recall", ylabel="precision")
     return {"roc": roc, "precision_recall": steps}
+
+
+def calibration(curves: Mapping[str, Calibration]) -> dict[str, Figure]:
+    """Draw how often what is said came true, over how probable it was said to be, and how many examples that is of.
+
+    Nothing where there are no curves.
+    """
+    if not curves:
+        return {}
+    figure = empty(5, 6.5)
+    above, below = figure.subplots(2, sharex=True, height_ratios=[3, 1])
+    above.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)  # of probabilities that are what they say
+    for name, one in curves.items():
+        label = curve_label(f"{name}: ECE {one.error:.3f}" if name else f"ECE {one.error:.3f}")
+        above.plot(one.confidence, one.accuracy, marker="o", markersize=3, label=label)
+        below.plot(one.confidence, one.examples / one.examples.sum(), marker="o", markersize=3)
+    above.set(title="calibration", ylabel="share that came true", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    below.set(xlabel="predicted probability", ylabel="share of examples", ylim=(0, None))
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    if len(curves) <= READABLE_CURVES:
+        above.legend()
+    return {"calibration": figure}
 
 
 def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:

@@ -53,6 +53,7 @@ _ALTERNATIVES = {
     "confusion": "Matrix of true and predicted classes",
     "roc": "ROC curves: the true positive rate over the false positive rate",
     "precision_recall": "Curves of precision over recall",
+    "calibration": "Reliability curve: the share that came true over the predicted probability",
     "predicted": "Predicted over true numbers",
     "residuals": "Residuals, predicted minus true, over predicted numbers",
     "overlays": "Examples with their true and their predicted masks",

@@ -1,7 +1,8 @@
 """Classes: each example has one.
 
-Scores are confusion matrix, precision, recall and F1 as scikit-learn's `classification_report` defines them; of two
-classes the curves over every threshold, of many the share that is among the five most probable.
+Scores are confusion matrix, precision, recall and F1 as scikit-learn's `classification_report` defines them, and how
+far the probability of the most probable class is right; of two classes the curves over every threshold, of many the
+share that is among the five most probable.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kerasrun.report.calibration import Calibration
     from kerasrun.report.curves import RankingCurves
 
 # With fewer classes, to be among the five best is no merit.
@@ -78,6 +80,7 @@ class Classes(Task):
         """Compare class numbers (examples,) with outputs: (examples, 1) of one unit, else (examples, classes)."""
         import numpy as np
 
+        from kerasrun.report.calibration import calibration
         from kerasrun.report.curves import ranking_curves
 
         names, kind, threshold = question.classes, question.outputs, question.threshold
@@ -96,6 +99,7 @@ class Classes(Task):
             top_5_accuracy=best,
             threshold=(0.5 if threshold is None else threshold) if two and kind != "scores" else None,
             curves=ranking_curves(labels == 1, _sureness(found.astype(np.float64), kind)) if two else None,
+            calibration=None if kind == "scores" else calibration(values.argmax(axis=1) == labels, values.max(axis=1)),
         )
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
@@ -175,6 +179,8 @@ class ClassificationScores(Scores):
     """How probable the second of two classes must be to be called; None for other models."""
     curves: RankingCurves | None = None
     """The curves of two classes; None where the split has only one of them."""
+    calibration: Calibration | None = None
+    """How far the probability of the most probable class is right, whatever the threshold; None of scores."""
 
     @property
     def headline(self) -> Mapping[str, float | None]:
@@ -190,6 +196,7 @@ class ClassificationScores(Scores):
         return {
             **self.headline,
             **threshold,
+            **({"ece": self.calibration.error, "calibration": self.calibration.as_dict()} if self.calibration else {}),
             "classes": [score.as_dict() for score in self.classes],
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
@@ -208,6 +215,7 @@ class ClassificationScores(Scores):
                 ),
                 "",
                 self._confusions(names),
+                *(["", f"expected calibration error: {shown(self.calibration.error)}"] if self.calibration else []),
             ]
         )
 
@@ -229,7 +237,12 @@ class ClassificationScores(Scores):
 
         names = [score.name for score in self.classes]
         curves = {names[1]: self.curves} if self.curves else {}
-        return {"confusion": figures.confusions(self.confusion_matrix, names), **figures.ranking(curves)}
+        calibration = {"": self.calibration} if self.calibration else {}
+        return {
+            "confusion": figures.confusions(self.confusion_matrix, names),
+            **figures.ranking(curves),
+            **figures.calibration(calibration),
+        }
 
 
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """Several labels at once: any of them may hold for an example.
 
-Scores are precision, recall and F1 of each label at a threshold, average precision over all thresholds.
+Scores are precision, recall and F1 of each label at a threshold, average precision over all thresholds, and how far the
+probability of each label is right.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kerasrun.report.calibration import Calibration
     from kerasrun.report.curves import RankingCurves
 
 
@@ -51,6 +53,7 @@ class MultiLabel(Task):
         """Compare rows of 0 and 1 with outputs, both (examples, labels)."""
         import numpy as np
 
+        from kerasrun.report.calibration import calibration
         from kerasrun.report.curves import ranking_curves
 
         values, threshold = label_values(found, question.outputs), least(question.outputs, question.threshold)
@@ -60,7 +63,11 @@ class MultiLabel(Task):
             exact_match=float(np.mean((truth == given).all(axis=1))),
             threshold=threshold,
             labels=tuple(
-                LabelScore(class_score(name, *numbers), ranking_curves(truth[:, column], values[:, column]))
+                LabelScore(
+                    class_score(name, *numbers),
+                    ranking_curves(truth[:, column], values[:, column]),
+                    None if question.outputs == "scores" else calibration(truth[:, column], values[:, column]),
+                )
                 for column, (name, *numbers) in enumerate(zip(question.classes, *hits, strict=True))
             ),
         )
@@ -102,6 +109,8 @@ class LabelScore:
     score: ClassScore
     curves: RankingCurves | None
     """None where every example has the label, or none has."""
+    calibration: Calibration | None
+    """How far its probability is right; None of scores."""
 
     @property
     def average_precision(self) -> float | None:
@@ -111,10 +120,14 @@ class LabelScore:
     def roc_auc(self) -> float | None:
         return self.curves.roc.area if self.curves else None
 
+    @property
+    def ece(self) -> float | None:
+        return self.calibration.error if self.calibration else None
+
     def as_dict(self) -> dict[str, Any]:
         numbers = {key: value for key, value in self.score.as_dict().items() if key != "class"}
         areas = {"average_precision": self.average_precision, "roc_auc": self.roc_auc}
-        return {"label": self.score.name, **numbers, **areas}
+        return {"label": self.score.name, **numbers, **areas, "ece": self.ece}
 
 
 @dataclass(frozen=True)
@@ -136,21 +149,31 @@ class MultiLabelScores(Scores):
         }
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.headline, "threshold": self.threshold, "labels": [label.as_dict() for label in self.labels]}
+        return {
+            **self.headline,
+            "threshold": self.threshold,
+            "labels": [label.as_dict() for label in self.labels],
+            "calibration": {name: one.as_dict() for name, one in self._calibrations.items()},
+        }
 
     def to_text(self) -> str:
         rows = [
-            [s.name, *map(shown, (s.precision, s.recall, s.f1, label.average_precision, label.roc_auc)), s.support]
+            [s.name, *map(shown, (s.precision, s.recall, s.f1, *areas, label.ece)), s.support]
             for label in self.labels
-            for s in (label.score,)
+            for s, areas in ((label.score, (label.average_precision, label.roc_auc)),)
         ]
-        header = ["label", "precision", "recall", "f1", "average_precision", "roc_auc", "support"]
+        header = ["label", "precision", "recall", "f1", "average_precision", "roc_auc", "ece", "support"]
         return f"a label is given above {self.threshold:g}\n{text_table(header, rows)}"
 
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
 
-        return figures.ranking({label.score.name: label.curves for label in self.labels if label.curves})
+        curves = {label.score.name: label.curves for label in self.labels if label.curves}
+        return {**figures.ranking(curves), **figures.calibration(self._calibrations)}
+
+    @property
+    def _calibrations(self) -> Mapping[str, Calibration]:
+        return {label.score.name: label.calibration for label in self.labels if label.calibration}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasrun.report import figures
 from kerasrun.report.curves import ranking_curves
 
 # The example of scikit-learn's documentation of roc_curve and average_precision_score.
@@ -48,6 +49,14 @@ def test_curves_and_areas_are_those_of_scikit_learn():
     assert curves.precision_recall.y[:points].tolist() == pytest.approx(precision[::-1].tolist())
     assert curves.roc.area == pytest.approx(metrics.roc_auc_score(positive, values))
     assert curves.precision_recall.area == pytest.approx(metrics.average_precision_score(positive, values))
+
+
+def test_the_base_rate_is_the_share_of_positives_and_a_line_in_the_picture():
+    curves = ranking_curves(np.array([1, 0, 0, 0, 0]), np.array([0.9, 0.9, 0.3, 0.1, 0.1]))
+    assert curves.base_rate == 1 / 5
+    drawn, rate = figures.ranking({"yes": curves})["precision_recall"].axes[0].get_lines()
+    assert rate.get_ydata() == [0.2, 0.2]
+    assert (rate.get_linestyle(), rate.get_color()) == (":", drawn.get_color())
 
 
 def test_equal_values_are_one_point():

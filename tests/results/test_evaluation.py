@@ -188,7 +188,7 @@ def test_two_classes_have_curves_and_follow_a_threshold(trained):
     report = kerasrun.evaluate(run, threshold=0.0)
     assert report.scores.confusion_matrix[:, 0].sum() == 0
     assert [path.rpartition("/")[2] for path in report.pictures] == [
-        *("confusion_test.png", "roc_test.png", "precision_recall_test.png")
+        *("confusion_test.png", "roc_test.png", "precision_recall_test.png", "calibration_test.png")
     ]
     assert f"called 1 where more probable than 0: accuracy {report.scores.accuracy:.4f}\n" in report.to_text()
     assert report.scores.accuracy != report.metrics["accuracy"]

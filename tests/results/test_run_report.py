@@ -40,6 +40,13 @@ def test_the_scores_are_those_of_evaluate(run, page):
     assert f"{wrong} of 359 examples of test are called otherwise" in page.text
 
 
+def test_the_calibration_is_that_of_evaluate(run, page):
+    error = kerasrun.evaluate(run).as_dict()["ece"]
+    assert f"ECE {error:.3f}" in page.text
+    alternatives = [one["aria-label"] for one in page.all("svg")]
+    assert "Reliability curve: the share that came true over the predicted probability on test" in alternatives
+
+
 def test_the_worst_mistake_is_the_prediction_with_the_lowest_probability_of_the_truth(run, page, png):
     found = kerasrun.predict(png / "test", model=run.best_model, every=True)
     of_true = {one.path: (one.top[0][0], dict(one.top)[one.path.split("/")[-2]]) for one in found}

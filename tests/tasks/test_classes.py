@@ -120,7 +120,25 @@ def test_the_surest_examples_are_told_apart_too(outputs, kind):
 def test_with_one_class_in_the_split_there_are_no_areas():
     scores = classification_scores(np.array([1, 1]), np.array([[0.2], [0.8]], np.float32), ["a", "b"], "probabilities")
     assert scores.headline == {"accuracy": 0.5, "roc_auc": None, "average_precision": None}
-    assert set(scores.figures()) == {"confusion"}
+    assert set(scores.figures()) == {"confusion", "calibration"}
+
+
+def test_the_calibration_is_that_of_the_most_probable_class_whatever_the_threshold():
+    outputs, labels = np.array([[0.1], [0.4], [0.8]], np.float32), np.array([0, 1, 1])
+    for threshold in (None, 0.2):
+        scores = classification_scores(labels, outputs, ["no", "yes"], "probabilities", threshold)
+        # Sure by 0.9, 0.6 and 0.8, each in a bin of its own; right, wrong, right.
+        expected = (0.1 + 0.6 + 0.2) / 3
+        assert scores.as_dict()["ece"] == pytest.approx(expected, abs=1e-7)
+        assert scores.as_dict()["calibration"]["examples"] == [1, 1, 1]
+        assert "expected calibration error: 0.3000" in scores.to_text()
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration():
+    scores = classification_scores(np.array([0, 1]), np.array([[-1.0], [1.0]], np.float32), ["a", "b"], "scores")
+    assert "ece" not in scores.as_dict()
+    assert "calibration" not in scores.to_text()
+    assert "calibration" not in scores.figures()
 
 
 @pytest.mark.parametrize(("classes", "expected"), [(10, None), (11, 0.5)])

@@ -41,12 +41,23 @@ def test_areas_leave_out_a_label_that_nothing_has():
     expected = 0.5 * 1 + 0.5 * 2 / 3
     assert [label.average_precision for label in scores.labels] == [pytest.approx(expected)] * 2 + [None]
     assert scores.headline["mean_average_precision"] == pytest.approx(expected)
-    assert set(scores.figures()) == {"roc", "precision_recall"}
+    assert set(scores.figures()) == {"roc", "precision_recall", "calibration"}
+
+
+def test_each_label_has_a_calibration_of_its_own():
+    scores = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities")
+    # Each value is in a bin of its own, but 0.1 and 0.1 of sun.
+    expected = [(0.1 + 0.4 + 0.7) / 3, (0.4 + 0.2 + 0.7) / 3, (2 * 0.1 + 0.2) / 3]
+    assert [label.as_dict()["ece"] for label in scores.labels] == pytest.approx(expected, abs=1e-7)
+    assert scores.as_dict()["calibration"]["sun"]["examples"] == [2, 1]
+    assert scores.to_text().splitlines()[1].split()[-2:] == ["ece", "support"]
 
 
 def test_scores_of_a_hinge_loss_are_cut_at_zero():
     scores = multi_label_scores(np.array([[1, 0]], np.uint8), np.array([[0.1, -0.1]], np.float32), ["a", "b"], "scores")
     assert (scores.threshold, scores.exact_match) == (0, 1)
+    assert scores.as_dict()["labels"][0]["ece"] is None
+    assert "calibration" not in scores.figures()
 
 
 def test_scores_are_those_of_scikit_learn():
