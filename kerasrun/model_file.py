@@ -4,8 +4,10 @@ A `.keras` file is a zip (https://keras.io/api/models/model_saving_apis/model_sa
 more, `kerasrun.json`, which `keras.models.load_model` passes over.
 """
 
+import copy
 import json
 import math
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +25,8 @@ from kerasrun.models.base import sentence
 from kerasrun.network_size import weights_within
 from kerasrun.reading.archives import check_weights_in, damaged_entry, opened_archive, read_text
 from kerasrun.reading.data import ArrayForm, ImageFormat, LabelKind, RowFormat
-from kerasrun.report.values import OutputKind
+from kerasrun.report.predictions import Question
+from kerasrun.report.values import OutputKind, Threshold
 from kerasrun.tasks.arrays import Arrays, require_form
 from kerasrun.tasks.base import OutputPart, Task, task_named, task_names
 from kerasrun.tasks.several_outputs import SeveralOutputs
@@ -68,6 +71,8 @@ class ModelInfo:
     """How the arrays that the network makes are those of the data; None where it makes something else."""
     deterministic: bool = True
     """Whether training and evaluation computed with deterministic operations, as prediction then does."""
+    threshold: Threshold | None = None
+    """The threshold that was kept, by which evaluation and prediction decide; None for a half."""
     kerasrun: str = VERSION
 
     @property
@@ -76,6 +81,10 @@ class ModelInfo:
         if self.parts:
             return SeveralOutputs(self.parts)
         return Arrays(self.array_form) if self.array_form else task_named(self.label_kind)
+
+    def question(self, threshold: Threshold | None = None, **more: Any) -> Question:
+        """Return what is asked of the outputs, by default with the threshold that the file keeps."""
+        return Question(self.classes, self.outputs, self.threshold if threshold is None else threshold, **more)
 
 
 @dataclass(frozen=True)
@@ -105,9 +114,24 @@ class CheckedFile:
 def save(model: Any, info: ModelInfo, path: Path) -> None:
     """Write model and info to `path`, which must end in `.keras`."""
     model.save(path)
-    text = json.dumps({"format": FORMAT_VERSION, **asdict(info)}, indent=2)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(ENTRY), text)  # without the time, which before 1980 no archive can have
+        _write_info(archive, info)
+
+
+def _write_info(archive: zipfile.ZipFile, info: ModelInfo) -> None:
+    text = json.dumps({"format": FORMAT_VERSION, **asdict(info)}, indent=2)
+    archive.writestr(zipfile.ZipInfo(ENTRY), text)  # without the time, which before 1980 no archive can have
+
+
+def copy_with(info: ModelInfo, source: Path, path: Path) -> None:
+    """Write what is in a model file to `path`, with another info; raises as `read_info`."""
+    with _opened(source) as before, zipfile.ZipFile(path, "w") as after:
+        for entry in before.infolist():
+            if entry.filename != ENTRY:
+                # A copy, because what is written gets a place of its own.
+                with before.open(entry) as old, after.open(copy.copy(entry), "w") as new:
+                    shutil.copyfileobj(old, new)
+        _write_info(after, info)
 
 
 def load(path: Path, plugin_files: Sequence[Path] = (), *, trust: bool = False) -> tuple[Any, ModelInfo]:
@@ -297,7 +321,21 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
         raise ModelFileError(
             f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {shown(min(unknown))}"
         )
+    if info.threshold is not None and not _can_decide(info, info.threshold):
+        raise ModelFileError(
+            f"{path}: {ENTRY} inside it is damaged: threshold: expected what decides of {len(info.classes)} "
+            f"{info.task.counted}, received {shown(info.threshold)}"
+        )
     return info
+
+
+def _can_decide(info: ModelInfo, threshold: Threshold) -> bool:
+    """Return whether a threshold is one of this model's answers."""
+    if info.task.without_threshold(len(info.classes), info.outputs):
+        return False
+    if isinstance(threshold, tuple):
+        return info.task.together and len(threshold) == len(info.classes) and all(0 <= one <= 1 for one in threshold)
+    return 0 <= threshold <= 1
 
 
 def _fits(outputs: Sequence[tuple[int | None, ...]], info: ModelInfo) -> bool:

@@ -3,12 +3,13 @@
 import json
 import os
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from kerasrun.errors import ModelFileError
-from kerasrun.model_file import ENTRY, check, read_info, read_input_shape, save
+from kerasrun.model_file import ENTRY, check, copy_with, read_info, read_input_shape, save
 from kerasrun.reading.data import RowFormat
 
 INFO = {
@@ -246,3 +247,47 @@ def test_a_machine_without_a_clock_writes_it_too(tmp_path, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 0.0)
     save(model, info, tmp_path / "other.keras")
     assert read_info(tmp_path / "other.keras").classes == ("cat", "dog")
+
+
+def test_a_file_without_a_threshold_decides_by_a_half(tmp_path):
+    info = read_info(model_file(tmp_path, INFO))
+    assert (info.threshold, info.question().threshold) == (None, None)
+    assert info.question(0.3).threshold == 0.3
+
+
+def test_a_copy_with_a_threshold_has_all_else_as_it_was(tmp_path):
+    source, copied = model_file(tmp_path, INFO), tmp_path / "copied.keras"
+    with zipfile.ZipFile(source, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(range(256)) * 1000)
+    info = replace(read_info(source), threshold=0.1 + 0.2)
+    copy_with(info, source, copied)
+    assert read_info(copied) == info
+    assert info.question().threshold == 0.1 + 0.2
+    with zipfile.ZipFile(source) as before, zipfile.ZipFile(copied) as after:
+        assert sorted(before.namelist()) == sorted(after.namelist())
+        for name in ("config.json", "model.weights.h5"):
+            assert after.read(name) == before.read(name)
+            assert after.getinfo(name).compress_type == before.getinfo(name).compress_type
+
+
+@pytest.mark.parametrize("kind", [{}, {"label_kind": "multi_label"}])
+def test_thresholds_that_decide_are_read(tmp_path, kind):
+    assert read_info(model_file(tmp_path, {**INFO, **kind, "threshold": 0.25})).threshold == 0.25
+    each = {**INFO, "label_kind": "multi_label", "threshold": [0.25, 1]}
+    assert read_info(model_file(tmp_path, each)).threshold == (0.25, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"threshold": one} for one in (-0.1, 1.5, float("nan"), "0.5", [0.5, 0.5], [], True)),
+        *({"label_kind": "multi_label", "threshold": one} for one in ([0.5], [0.5, 2], [0.5, float("nan")])),
+        {"classes": ["cat", "dog", "fox"], "threshold": 0.5},
+        {"outputs": "scores", "threshold": 0.5},
+        {"label_kind": "numbers", "outputs": "values", "threshold": 0.5},
+        {"label_kind": "masks", "threshold": [0.5, 0.5]},
+    ],
+)
+def test_a_threshold_that_cannot_decide_is_damage(tmp_path, wrong):
+    with pytest.raises(ModelFileError, match=r"kerasrun\.json inside it is damaged: threshold"):
+        read_info(model_file(tmp_path, {**INFO, **wrong}))

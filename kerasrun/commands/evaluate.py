@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Threshold, Trust
+from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Trust
 from kerasrun.commands._workers import Workers, begin_workers, place_of_worker
+from kerasrun.errors import UsageError
 
 GROUP, ORDER = "Use what was trained", 70
 
@@ -23,7 +24,18 @@ def evaluate(
             metavar="PATH", help="Measure on these class folders, or this table, instead.", show_default=False
         ),
     ] = None,
-    threshold: Threshold = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROBABILITY|RULE",
+            help="Above it, the second class or a label is positive. best-f1, youden or cost=5:1 (a missed positive : "
+            "a false alarm) choose it on validation.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_threshold: Annotated[
+        bool, typer.Option("--keep-threshold", help="Write the threshold into the model file; predict decides by it.")
+    ] = False,
     last: Last = False,
     overrides: Overrides = None,
     trust: Trust = False,
@@ -46,6 +58,8 @@ def evaluate(
 
     split = "validation" if split in ("val", "valid") else split
     if group := named_group(run, output):
+        if keep_threshold:
+            raise UsageError("--keep-threshold is for the model file of a run, not for a group; name a run")
         of_group = evaluate_group(
             group, split=split, data=data, last=last, threshold=threshold, overrides=overrides or (), trust=trust
         )
@@ -57,6 +71,7 @@ def evaluate(
         data=data,
         last=last,
         threshold=threshold,
+        keep_threshold=keep_threshold,
         overrides=overrides or (),
         trust=trust,
         place=place_of_worker(),

@@ -19,6 +19,8 @@ from kerasrun.pipeline.selection import places_of
 from kerasrun.report import plain
 from kerasrun.report.predictions import Beside, Prediction, Question, Unreadable
 from kerasrun.report.scores import Scores, shown
+from kerasrun.report.thresholds import Rule
+from kerasrun.report.thresholds import asked as asked_threshold
 from kerasrun.report.values import OutputKind, class_values, label_values
 from kerasrun.results.evaluation import EvaluationReport, measured
 from kerasrun.results.prediction import MaskSize, answers, ask, outputs
@@ -64,22 +66,23 @@ def evaluate_group(
     split: str | None = None,
     data: str | Path | None = None,
     last: bool = False,
-    threshold: float | None = None,
+    threshold: float | str | None = None,
     overrides: Sequence[str] = (),
     trust: bool = False,
 ) -> GroupReport:
-    """Evaluate the mean of the outputs of a group's models; arguments as for `evaluate`.
+    """Evaluate the mean of the outputs of a group's models; arguments as for `evaluate`, the threshold a number.
 
     Raises:
         KerasrunError: as `evaluate`; if the split has other examples in one run than in another, some of which another
             run has trained on.
     """
+    number = asked_threshold(threshold)
+    if isinstance(number, Rule):
+        raise UsageError(f"--threshold {number.name} chooses for one model, not for the mean of a group; give a number")
     reports, means, names = [], _Mean(), None
     for run in _finished(group):
         seen = Seen()
-        report = measured(
-            *(run, split, data), last=last, threshold=threshold, overrides=overrides, trust=trust, see=seen
-        )
+        report = measured(*(run, split, data), last=last, threshold=number, overrides=overrides, trust=trust, see=seen)
         assert report is not None, "there is one process"
         here = seen.split.names or places_of(seen.split)
         if names is not None and here != names:
@@ -91,7 +94,7 @@ def evaluate_group(
         reports.append(report)
         means.add(seen.outputs, seen.info)
         gc.collect()
-    scorer = seen.info.task.scorer(seen.split, Question(seen.info.classes, means.kind, threshold))
+    scorer = seen.info.task.scorer(seen.split, Question(seen.info.classes, means.kind, number))
     scorer.add(means.outputs)
     fold = read_recorded(run, trust=trust).experiment.fit.fold
     metrics = statistics.spreads([_metrics(report) for report in reports], fold and fold[1])
@@ -123,7 +126,9 @@ def predict_group(
         )
         means.add(np.concatenate(list(outputs(asked, trust=trust))), asked.info)
         gc.collect()
-    predictions = answers(replace(asked, question=replace(asked.question, outputs=means.kind)), [means.outputs])
+    # What one model keeps as its threshold is not that of the mean.
+    question = replace(asked.question, outputs=means.kind, threshold=threshold)
+    predictions = answers(replace(asked, question=question), [means.outputs])
     if means.count == 1 or asked.info.task.writes:
         return predictions
     spreads = iter(means.spread)

@@ -47,10 +47,7 @@ def ranking_curves(positive: NDArray[Any], values: NDArray[np.float64]) -> Ranki
     truth = positive.astype(bool)
     if truth.all() or not truth.any():
         return None
-    order = (-values).argsort(kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)
-    hits = np.cumsum(truth[order])[ends]
-    called = ends + 1
+    hits, called, _ = called_above(truth, values)
     recall = np.concatenate([[0.0], hits / truth.sum()])
     false_rate = np.concatenate([[0.0], (called - hits) / (~truth).sum()])
     precision = np.concatenate([[1.0], hits / called])
@@ -58,3 +55,15 @@ def ranking_curves(positive: NDArray[Any], values: NDArray[np.float64]) -> Ranki
         roc=Curve(false_rate, recall, float(np.trapezoid(recall, false_rate))),
         precision_recall=Curve(recall, precision, float(np.sum(np.diff(recall) * precision[1:]))),
     )
+
+
+def called_above(
+    truth: NDArray[np.bool_], values: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return, from the highest value down: how many examples of at least a value are positive, all of them, the value.
+
+    Equal values are told apart by no threshold, and are there once.
+    """
+    order = (-values).argsort(kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(values[order])), len(order) - 1)
+    return np.cumsum(truth[order])[ends], ends + 1, values[order][ends]

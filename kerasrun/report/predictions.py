@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasrun.reading.data import ImageFormat, Inputs
 from kerasrun.report import plain
-from kerasrun.report.values import OutputKind
+from kerasrun.report.values import OutputKind, Threshold
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Question:
     """Names of the classes, or of the columns of other labels."""
     outputs: OutputKind
     """The kind of the outputs."""
-    threshold: float | None = None
-    """How probable the second of two classes, or a label, must be to be called; None for a half."""
+    threshold: Threshold | None = None
+    """None for a half."""
     paths: Sequence[str] = ()
     """The name of each example."""
     top: int = 1
@@ -39,6 +39,12 @@ class Question:
     """The examples."""
     save: Callable[[Any, Path], None] = lambda picture, file: picture.save(file)
     """The function that writes a picture of Pillow to a file."""
+
+    @property
+    def only_threshold(self) -> float | None:
+        """The threshold, where no labels hold together, each of which may have its own."""
+        assert not isinstance(self.threshold, tuple), "a model file has one for each label alone"
+        return self.threshold
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 OutputKind = Literal["probabilities", "sigmoid logits", "softmax logits", "scores", "values"]
 """`scores`, of hinge losses: the larger the surer, but not probabilities; `values`: the numbers that were asked for."""
+Threshold = float | tuple[float, ...]
+"""How probable the second of two classes, or a label, must be to be called; of labels, one for all or for each."""
 
 
 def class_values(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.float64]:
@@ -31,6 +33,20 @@ def class_values(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.f
     exponentials = np.exp(values - values.max(axis=-1, keepdims=True))
     shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return shares
+
+
+def called_classes(values: NDArray[np.float64], threshold: float | None) -> NDArray[np.int64]:
+    """Return the class of each example by values of the classes, (examples, classes): the one with the largest.
+
+    Args:
+        threshold: how probable the second of two classes must be to be called, instead.
+    """
+    import numpy as np
+
+    if threshold is not None:
+        return (values[:, 1] > threshold).astype(np.int64)
+    largest: NDArray[np.int64] = values.argmax(axis=1)
+    return largest
 
 
 def label_values(outputs: NDArray[np.float32], kind: OutputKind) -> NDArray[np.float64]:
@@ -62,6 +78,6 @@ def pixel_classes(outputs: NDArray[np.float32], kind: OutputKind, threshold: flo
     return largest
 
 
-def least(kind: OutputKind, threshold: float | None = None) -> float:
-    """Return the value above which a yes is said: the threshold, by default a probability of a half or a score of 0."""
-    return (0.0 if kind == "scores" else 0.5) if threshold is None else threshold
+def least(kind: OutputKind) -> float:
+    """Return the value above which a yes is said where there is no threshold: a probability of a half, a score of 0."""
+    return 0.0 if kind == "scores" else 0.5

@@ -13,7 +13,7 @@ from kerasrun.errors import DataError, UsageError
 from kerasrun.inspection.examples import digests_of
 from kerasrun.model_file import ModelInfo
 from kerasrun.reading.data import Split
-from kerasrun.report.values import class_values
+from kerasrun.report.values import called_classes, class_values
 from kerasrun.results.evaluation import chosen
 from kerasrun.results.recorded import read_recorded
 from kerasrun.runs.directory import RunDirectory, model_of
@@ -182,7 +182,10 @@ def _require_same_examples(before: _Answers, after: _Answers) -> None:
 def _classes(before: _Answers, after: _Answers) -> ChangedClasses:
     split, names = before.split, before.info.classes
     true = split.label_array
-    predicted = [class_values(one.outputs, one.info.outputs).argmax(axis=1) for one in (before, after)]
+    predicted = [
+        called_classes(class_values(one.outputs, one.info.outputs), one.info.question().only_threshold)
+        for one in (before, after)
+    ]
     right = [one == true for one in predicted]
 
     def changed(which: NDArray[np.bool_]) -> tuple[ChangedExample, ...]:

@@ -1,8 +1,10 @@
 """`evaluate`: loss and metrics of a run's model on a split, and what else suits its labels."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +14,19 @@ from kerasrun.errors import DataError, RunDirectoryError, UsageError
 from kerasrun.experiment.schema import Experiment
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import RowFormat, Split
+from kerasrun.report import thresholds
 from kerasrun.report.plain import to_json
-from kerasrun.report.predictions import Question
 from kerasrun.report.scores import Scores, shown
+from kerasrun.report.thresholds import Rule
+from kerasrun.report.values import Threshold
 from kerasrun.results.model import check_threshold
 from kerasrun.results.recorded import read_recorded
 from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
+from kerasrun.runs.lock import lock
 from kerasrun.sources.directory import open_folder_with
+from kerasrun.stderr import plain
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 if TYPE_CHECKING:
@@ -28,6 +34,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 logger = logging.getLogger("kerasrun")
+
+
+@dataclass(frozen=True)
+class ChosenThreshold:
+    """Where a threshold came from that a rule has chosen."""
+
+    rule: str
+    split: str
+    examples: int
+    threshold: Threshold
+
+    def to_text(self, measured_on: str) -> str:
+        where = f"{self.split} too, which flatters the scores" if self.split == measured_on else self.split
+        return f"threshold chosen by {self.rule} on {where}: {self.examples} examples"
 
 
 @dataclass(frozen=True)
@@ -43,12 +63,18 @@ class EvaluationReport:
     """`loss` first, then the experiment's metrics."""
     scores: Scores
     """The scores that suit the labels, as their task has them."""
+    chosen: ChosenThreshold | None = None
+    """None where no rule has chosen the threshold."""
+    kept: bool = False
+    """Whether the threshold is now in the model file."""
     pictures: tuple[str, ...] = ()
     """Paths of the pictures; none where the run cannot be written."""
 
     def as_dict(self) -> dict[str, Any]:
-        known = {key: value for key, value in vars(self).items() if key not in ("scores", "pictures")}
-        return {**known, **self.scores.as_dict(), "pictures": list(self.pictures)}
+        known = {key: value for key, value in vars(self).items() if key not in ("scores", "chosen", "kept", "pictures")}
+        chosen = {"threshold_chosen": vars(self.chosen)} if self.chosen else {}
+        kept = {"threshold_kept": True} if self.kept else {}
+        return {**known, **self.scores.as_dict(), **chosen, **kept, "pictures": list(self.pictures)}
 
     def to_json(self) -> str:
         return to_json(self.as_dict())
@@ -60,6 +86,8 @@ class EvaluationReport:
             [
                 f"{self.model} (epoch {self.epoch}) on {self.split}: {self.examples} examples",
                 ", ".join(f"{name} {shown(values[name])}" for name in in_order),
+                *([self.chosen.to_text(self.split)] if self.chosen else []),
+                *([f"the threshold is kept in {self.model}: predict and evaluate decide by it"] if self.kept else []),
                 "",
                 self.scores.to_text(),
                 *(["", f"pictures: {', '.join(self.pictures)}"] if self.pictures else []),
@@ -73,7 +101,8 @@ def evaluate(
     split: str | None = None,
     data: str | Path | None = None,
     last: bool = False,
-    threshold: float | None = None,
+    threshold: float | str | None = None,
+    keep_threshold: bool = False,
     overrides: Sequence[str] = (),
     trust: bool = False,
     place: Place = ONE_PROCESS,
@@ -85,7 +114,11 @@ def evaluate(
         data: a folder of class folders outside the experiment, instead of its data; for a run that was trained on a
             table, or on a table of images, another one, whose columns may be in any order.
         last: take `last.keras`, not `best.keras`.
-        threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
+        threshold: how probable the second of two classes, or a label, must be to be called; by default what the model
+            file keeps, else a half. Or the rule by which it is chosen on the validation examples, of each label its
+            own: `best-f1`, `youden` (the true positive rate less the false positive rate), or `cost=5:1` (what a missed
+            positive and a false alarm cost).
+        keep_threshold: write the threshold into the model file.
         overrides: `data.….path=…` where the data have moved.
         trust: run code that the model brings.
         place: which of several processes that share the batches this is.
@@ -94,18 +127,30 @@ def evaluate(
         the report; None in a process other than rank 0.
 
     Raises:
-        KerasrunError: if the run has no model yet, or the data cannot be used.
+        KerasrunError: if the run has no model yet, or the data cannot be used; if another process writes the run whose
+            model file is to be changed.
     """
     run = run if isinstance(run, RunDirectory) else open_run(run)
-    report = measured(
-        *(run, split, data),
-        last=last,
-        threshold=threshold,
-        overrides=overrides,
-        trust=trust,
-        place=place,
-    )
+    asked = thresholds.asked(threshold)
+    if keep_threshold and asked is None:
+        raise UsageError("--keep-threshold keeps what --threshold says or chooses; give both")
+    if place.count > 1 and (keep_threshold or isinstance(asked, Rule)):
+        raise UsageError("one process chooses or keeps a threshold; leave out --workers")
+    # With the lock the file that is changed is the one that was measured.
+    with lock(run) if keep_threshold else contextlib.nullcontext():
+        report = measured(
+            *(run, split, data), last=last, threshold=asked, overrides=overrides, trust=trust, place=place
+        )
+        if keep_threshold and report:
+            _keep_threshold(model_of(run, last=last), report.chosen.threshold if report.chosen else asked)
+            report = replace(report, kept=True)
     return report and _kept(run, report)
+
+
+def _keep_threshold(path: Path, threshold: Any) -> None:
+    info = replace(model_file.read_info(path), threshold=threshold)
+    with atomic.replacing(path) as private:
+        model_file.copy_with(info, path, private)
 
 
 def measured(
@@ -114,7 +159,7 @@ def measured(
     data: str | Path | None,
     *,
     last: bool = False,
-    threshold: float | None = None,
+    threshold: float | Rule | None = None,
     overrides: Sequence[str] = (),
     trust: bool = False,
     place: Place = ONE_PROCESS,
@@ -132,17 +177,46 @@ def measured(
     info = model_file.read_info(path)
     check_threshold(info, threshold, path)
     recorded = read_recorded(run, overrides, trust=trust)
-    if folder is None:
-        opened = recorded.open_data()
-        examples = chosen(opened.splits, split)
-    else:
-        opened, examples = None, _outside(recorded.experiment, info, path, folder)
+    rule, number = (threshold, None) if isinstance(threshold, Rule) else (None, threshold)
+    opened = recorded.open_data() if folder is None or rule else None
+    splits = opened.splits if opened else {}
+    validation = chosen(splits, "validation") if rule else None
+    examples = _outside(recorded.experiment, info, path, folder) if folder else chosen(splits, split)
     trained = recorded.open_model(path, trust=trust, place=place)
     if opened:
         recorded.compare(opened, info.classes)
         _require_same_columns(opened.row_format, info.row_format)
     split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
-    return report_on(run, recorded.experiment, trained, examples, split_name, threshold, place, see)
+    found = _chosen(run, recorded.experiment, trained, validation, rule) if rule and validation else None
+    decides = found.threshold if found else number
+    report = report_on(run, recorded.experiment, trained, examples, split_name, decides, place, see)
+    return replace(report, chosen=found) if report and found else report
+
+
+def _chosen(
+    run: RunDirectory, experiment: Experiment, trained: TrainedModel, split: Split, rule: Rule
+) -> ChosenThreshold:
+    """Choose the threshold of two classes, or of each label, by what the model says of the validation examples."""
+    import numpy as np
+
+    outputs: list[NDArray[np.float32]] = []
+    report_on(run, experiment, trained, split, split.name, see=lambda _split, _info, chunk: outputs.append(chunk))
+    info, labels = trained.info, split.label_array
+    values = info.task.values(np.concatenate(outputs), info.outputs)
+    threshold: Threshold
+    if info.task.together:
+        threshold = tuple(map(_chosen_or_half, info.classes, labels.T, values.T, repeat(rule)))
+    else:
+        threshold = thresholds.chosen(labels == 1, values[:, 1], rule)
+    return ChosenThreshold(rule.name, split.name, len(split), threshold)
+
+
+def _chosen_or_half(label: str, positive: "NDArray[Any]", values: "NDArray[np.float64]", rule: Rule) -> float:
+    try:
+        return thresholds.chosen(positive, values, rule)
+    except DataError as error:
+        logger.warning("the label %s stays at the threshold 0.5: %s", plain(label), error)
+        return 0.5
 
 
 def chosen(splits: Mapping[str, Split], name: str | None) -> Split:
@@ -193,7 +267,7 @@ def report_on(
     trained: TrainedModel,
     split: Split,
     split_name: str,
-    threshold: float | None = None,
+    threshold: Threshold | None = None,
     place: Place = ONE_PROCESS,
     see: Callable[[Split, ModelInfo, "NDArray[np.float32]"], None] | None = None,
 ) -> EvaluationReport | None:
@@ -206,7 +280,7 @@ def report_on(
     with network_explained(trained.path):
         targets = model_targets(trained.model, experiment, len(info.classes), info.task)
         compile_model(trained.model, experiment, targets)
-        scorer = info.task.scorer(split, Question(info.classes, info.outputs, threshold))
+        scorer = info.task.scorer(split, info.question(threshold))
         team = Team(place, place.count, "CPU:0")
 
         def add(found: "NDArray[np.float32]") -> None:

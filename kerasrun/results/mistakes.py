@@ -15,7 +15,7 @@ from kerasrun.reading.data import Feature, RowFormat, Split
 from kerasrun.report.figures import grey_or_color
 from kerasrun.report.pages import address_of
 from kerasrun.report.scores import in_own_units
-from kerasrun.report.values import class_values
+from kerasrun.report.values import called_classes, class_values
 
 _TOP = 3
 """How many classes of an example are named."""
@@ -51,7 +51,8 @@ class Answers:
         self.split, self.info = split, info
         self.values = class_values(outputs, info.outputs)
         self.labels = split.label_array
-        self.called = self.values.argmax(axis=1)
+        self.best = self.values.argmax(axis=1)
+        self.called = called_classes(self.values, info.question().only_threshold)
         self.of_true = self.values[np.arange(len(self.labels)), self.labels]
         # By the cross-entropy, the highest first; where that is the same, as where it rounds to nothing, by the margin.
         self.order = np.lexsort((self.of_true - self.values.max(axis=1), self.of_true))
@@ -73,7 +74,7 @@ class Answers:
         counts = np.bincount(self.labels, minlength=self.values.shape[1])
         sums = np.bincount(self.labels, weights=self.of_true, minlength=len(counts))
         usual = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-        found: NDArray[np.bool_] = (self.called != self.labels) & (self.values.max(axis=1) >= usual[self.called])
+        found: NDArray[np.bool_] = (self.best != self.labels) & (self.values.max(axis=1) >= usual[self.best])
         return found
 
     def _judged(self, which: NDArray[np.bool_], most: int) -> list[Judged]:

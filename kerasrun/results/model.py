@@ -15,6 +15,7 @@ from kerasrun.errors import MORE_MEMORY, ModelFileError, UsageError, within_memo
 from kerasrun.experiment.load import load
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.columns import described
+from kerasrun.report.thresholds import Rule
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 MOST_NUMBERS = 100
@@ -47,16 +48,20 @@ def open_model(
         return model_file.build(checked)
 
 
-def check_threshold(info: ModelInfo, threshold: float | None, path: Path) -> None:
+def check_threshold(info: ModelInfo, threshold: float | Rule | None, path: Path) -> None:
     """Refuse a threshold for a model whose answer is not a yes or a no.
 
     Raises:
         UsageError: if it is not a probability.
-        ModelFileError: if the model compares several classes, or makes no probabilities.
+        ModelFileError: if the model compares several classes, or makes no probabilities; if it makes masks, and a rule
+            is to choose.
     """
     if threshold is None:
         return
-    if not 0 <= threshold <= 1:
+    if isinstance(threshold, Rule):
+        if info.task.per_pixel:
+            raise ModelFileError(f"{path} makes masks, of which no rule chooses a threshold; give a number")
+    elif not 0 <= threshold <= 1:
         raise UsageError(f"--threshold {threshold:g} is not a probability: expected a number from 0 to 1")
     if why := info.task.without_threshold(len(info.classes), info.outputs):
         raise ModelFileError(f"{path} {why}, so there is nothing for --threshold to decide; leave it out")
@@ -108,6 +113,9 @@ def summarize(trained: TrainedModel, *, weights: bool = False) -> str:
         lines.append(f"classes: {', '.join(info.classes)}")
     experiment = stderr.plain(info.experiment)
     lines.append(f"trained: {info.epoch} epochs of {experiment}" if info.epoch else f"not trained: {experiment}")
+    if info.threshold is not None:
+        thresholds = info.threshold if isinstance(info.threshold, tuple) else (info.threshold,)
+        lines.append(f"threshold: {', '.join(f'{one:g}' for one in thresholds)}")
     return "\n".join([*lines, *(map(_shown, trained.model.weights) if weights else ())])
 
 

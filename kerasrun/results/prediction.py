@@ -48,7 +48,8 @@ def predict(
         model: a `.keras` file that kerasrun wrote.
         top: how many classes to name for each example, where one class holds; by default one.
         every: name all of them, or the probability of every label.
-        threshold: how probable the second of two classes, or a label, must be to be called; by default a half.
+        threshold: how probable the second of two classes, or a label, must be to be called; by default what the model
+            file keeps, else a half.
         masks: the folder for the files of masks, or of images; by default `predictions`.
         mask_size: `original` brings one to the size of its image, `input` leaves it as the network made it.
         trust: run code that the model brings.
@@ -102,11 +103,9 @@ def ask(
         raise ModelFileError(f"{model} does not make masks or images, so there is nothing for --masks; leave it out")
     check_threshold(info, threshold, model)
     found = read_examples(examples, info, model)
-    question = Question(
-        info.classes,
-        info.outputs,
+    question = info.question(
         threshold,
-        found.paths,
+        paths=found.paths,
         top=len(info.classes) if every else top or 1,
         every=every,
         files=info.task.files(Path(masks or MASKS), found.paths, found.images),

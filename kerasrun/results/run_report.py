@@ -22,7 +22,6 @@ from kerasrun.reading.data import Data, Split
 from kerasrun.report import pages
 from kerasrun.report.confusions import confused
 from kerasrun.report.figures import READABLE_CLASSES
-from kerasrun.report.predictions import Question
 from kerasrun.report.scores import in_own_units, shown
 from kerasrun.results.evaluation import EvaluationReport, chosen, report_on
 from kerasrun.results.intervals import intervals
@@ -285,8 +284,8 @@ def _headline(report: EvaluationReport) -> dict[str, float | None]:
 def _intervals(measured: _Measured) -> dict[str, tuple[float, float]]:
     if not measured.outputs or not isinstance(measured.split.labels, np.ndarray):
         return {}
-    question = Question(measured.info.classes, measured.info.outputs)
-    return intervals(measured.info.task, measured.split.labels, np.concatenate(measured.outputs), question)
+    info, labels = measured.info, measured.split.labels
+    return intervals(info.task, labels, np.concatenate(measured.outputs), info.question())
 
 
 def _tables(scores: Mapping[str, Any], of: str = "") -> dict[str, list[dict[str, Any]]]:

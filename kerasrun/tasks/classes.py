@@ -18,7 +18,7 @@ from kerasrun.reading.data import Split
 from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question
 from kerasrun.report.scores import Scores, shown
-from kerasrun.report.values import OutputKind, class_values
+from kerasrun.report.values import OutputKind, called_classes, class_values
 from kerasrun.tasks.base import BINARY, LINEAR, ClassNumbers, Masks, Output, Targets, Task, is_from_logits
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ class Classes(Task):
         from kerasrun.report.calibration import calibration
         from kerasrun.report.curves import ranking_curves
 
-        names, kind, threshold = question.classes, question.outputs, question.threshold
+        names, kind, threshold = question.classes, question.outputs, question.only_threshold
         values, two = class_values(found, kind), len(names) == 2
-        predicted = values.argmax(axis=1) if threshold is None else (values[:, 1] > threshold).astype(np.int64)
+        predicted = called_classes(values, threshold)
         confusions = confusion_matrix(labels, predicted, len(names))
         numbers = zip(np.diag(confusions), confusions.sum(axis=0), confusions.sum(axis=1), strict=True)
         best = None
@@ -109,7 +109,7 @@ class Classes(Task):
         values = class_values(found, question.outputs)
         order = (-values).argsort(axis=1, kind="stable")
         if question.threshold is not None:
-            called = (values[:, 1] > question.threshold).astype(np.int64)
+            called = called_classes(values, question.only_threshold)
             order = np.stack([called, 1 - called], axis=1)
         value = "score" if question.outputs == "scores" else "probability"
         return [

@@ -112,7 +112,7 @@ class Segmentation(Task):
         """Write masks as they come: those of many images would not fit into memory."""
         found: list[Prediction] = []
         for outputs in chunks:
-            for numbers in pixel_classes(outputs, question.outputs, question.threshold):
+            for numbers in pixel_classes(outputs, question.outputs, question.only_threshold):
                 found.append(mask_prediction(len(found), numbers, question))
         return found
 
@@ -248,7 +248,7 @@ class SegmentationScorer:
 
         indices = np.arange(self._done, self._done + len(outputs))
         true = _masks(self._split).take(indices)[..., 0].astype(np.int64)
-        predicted = pixel_classes(outputs, self._question.outputs, self._question.threshold)
+        predicted = pixel_classes(outputs, self._question.outputs, self._question.only_threshold)
         has_class = true < len(self._confusions)
         self._confusions += confusion_matrix(true[has_class], predicted[has_class], len(self._confusions))
         self._overlays += [
@@ -264,7 +264,7 @@ class SegmentationScorer:
         self._done += len(outputs)
 
     def scores(self) -> SegmentationScores:
-        confusions, names, threshold = self._confusions, self._question.classes, self._question.threshold
+        confusions, names, threshold = self._confusions, self._question.classes, self._question.only_threshold
         if threshold is None and self._question.outputs != "scores":
             threshold = 0.5
         areas = zip(names, confusions.diagonal(), confusions.sum(axis=0), confusions.sum(axis=1), strict=True)

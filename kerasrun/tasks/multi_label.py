@@ -56,15 +56,15 @@ class MultiLabel(Task):
         from kerasrun.report.calibration import calibration
         from kerasrun.report.curves import ranking_curves
 
-        values, threshold = label_values(found, question.outputs), least(question.outputs, question.threshold)
-        truth, given = labels.astype(bool), values > threshold
+        values, thresholds = label_values(found, question.outputs), _thresholds(question)
+        truth, given = labels.astype(bool), values > thresholds
         hits = (truth & given).sum(axis=0), given.sum(axis=0), truth.sum(axis=0)
         return MultiLabelScores(
             exact_match=float(np.mean((truth == given).all(axis=1))),
-            threshold=threshold,
             labels=tuple(
                 LabelScore(
                     class_score(name, *numbers),
+                    thresholds[column],
                     ranking_curves(truth[:, column], values[:, column]),
                     None if question.outputs == "scores" else calibration(truth[:, column], values[:, column]),
                 )
@@ -73,12 +73,12 @@ class MultiLabel(Task):
         )
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
-        """Give each example the labels above the threshold, by default a probability of a half or a score of 0."""
-        above, names = least(question.outputs, question.threshold), question.classes
+        """Give each example the labels above their thresholds, by default a probability of a half or a score of 0."""
+        above, names = _thresholds(question), question.classes
         return [
             MultiLabelPrediction(
                 path,
-                labels=tuple(name for name, number in zip(names, row, strict=True) if number > above),
+                labels=tuple(name for name, number, cut in zip(names, row, above, strict=True) if number > cut),
                 values=named(names, row),
                 value="score" if question.outputs == "scores" else "probability",
                 every=question.every,
@@ -102,11 +102,21 @@ class MultiLabel(Task):
 TASK = MultiLabel()
 
 
+def _thresholds(question: Question) -> tuple[float, ...]:
+    """Return the value of each label above which it is given."""
+    given = question.threshold
+    if given is None:
+        given = least(question.outputs)
+    return given if isinstance(given, tuple) else (given,) * len(question.classes)
+
+
 @dataclass(frozen=True)
 class LabelScore:
     """How well one label is found."""
 
     score: ClassScore
+    threshold: float
+    """Above which probability (of a hinge loss, score) it is given."""
     curves: RankingCurves | None
     """None where every example has the label, or none has."""
     calibration: Calibration | None
@@ -127,7 +137,7 @@ class LabelScore:
     def as_dict(self) -> dict[str, Any]:
         numbers = {key: value for key, value in self.score.as_dict().items() if key != "class"}
         areas = {"average_precision": self.average_precision, "roc_auc": self.roc_auc}
-        return {"label": self.score.name, **numbers, **areas, "ece": self.ece}
+        return {"label": self.score.name, "threshold": self.threshold, **numbers, **areas, "ece": self.ece}
 
 
 @dataclass(frozen=True)
@@ -136,9 +146,13 @@ class MultiLabelScores(Scores):
 
     exact_match: float
     """The share of examples whose labels are all right."""
-    threshold: float
-    """Above which probability (of a hinge loss, score) a label is given."""
     labels: tuple[LabelScore, ...]
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of all labels; None where they differ in it."""
+        thresholds = {label.threshold for label in self.labels}
+        return thresholds.pop() if len(thresholds) == 1 else None
 
     @property
     def headline(self) -> Mapping[str, float | None]:
@@ -163,7 +177,10 @@ class MultiLabelScores(Scores):
             for s, areas in ((label.score, (label.average_precision, label.roc_auc)),)
         ]
         header = ["label", "precision", "recall", "f1", "average_precision", "roc_auc", "ece", "support"]
-        return f"a label is given above {self.threshold:g}\n{text_table(header, rows)}"
+        if self.threshold is not None:
+            return f"a label is given above {self.threshold:g}\n{text_table(header, rows)}"
+        each = [[*row, f"{label.threshold:g}"] for row, label in zip(rows, self.labels, strict=True)]
+        return f"a label is given above its threshold\n{text_table([*header, 'threshold'], each)}"
 
     def figures(self) -> Mapping[str, Figure]:
         from kerasrun.report import figures
@@ -181,7 +198,7 @@ class MultiLabelPrediction(Prediction):
     """The labels that the model gives to an example."""
 
     labels: tuple[str, ...]
-    """Those that are more probable than the threshold."""
+    """Those that are more probable than their threshold."""
     values: tuple[tuple[str, float], ...]
     """Every label with its probability."""
     value: str = "probability"

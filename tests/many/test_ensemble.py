@@ -43,9 +43,27 @@ def test_probabilities_are_averaged_and_their_deviation_is_told(tmp_path, logits
     assert [answer["probability"] for answer in answers] == pytest.approx(both.mean(axis=0)[rows, called], abs=1e-6)
     deviation = both.std(axis=0, ddof=1)[rows, called]
     assert [answer["spread"] for answer in answers] == pytest.approx(deviation, abs=1e-6)
+    with pytest.raises(UsageError, match="--threshold youden chooses for one model, not for the mean of a group"):
+        evaluate_group(group, threshold="youden")
     report = evaluate_group(group)
     assert report.scores.headline["accuracy"] == np.mean(called == arrays["y_test"])
     of_runs = (both.argmax(axis=2) == arrays["y_test"]).mean(axis=1)
     assert report.metrics["accuracy"].mean == pytest.approx(of_runs.mean())
     with pytest.raises(UsageError, match=r"the validation examples of .*seed-2 are not those of .*seed-1"):
         evaluate_group(group, split="validation")
+
+
+@pytest.mark.tensorflow
+def test_what_a_member_keeps_as_its_threshold_is_not_that_of_the_mean(tmp_path):
+    arrays = {f"y_{split}": np.arange(40) % 2 for split in ("train", "test")}
+    arrays |= {f"x_{split}": np.random.default_rng(3).random((40, 4), np.float32) for split in ("train", "test")}
+    np.savez(tmp_path / "two.npz", **arrays)
+    np.save(tmp_path / "x.npy", arrays["x_test"])
+    (tmp_path / "two.yaml").write_text("data: {npz: {path: two.npz}}\nmodel: {MLP: {units: [4]}}\n")
+    group = repeat(tmp_path / "two.yaml", seeds=1, output=tmp_path / "runs").group
+    (run,) = group.finished()
+    kerasrun.evaluate(run, threshold=1.0, keep_threshold=True)
+    assert {one.as_row()["class"] for one in kerasrun.predict(tmp_path / "x.npy", model=run.best_model)} == {"0"}
+    every = predict_group(tmp_path / "x.npy", group, every=True)
+    assert all(one.as_row()["probability"] >= 0.5 for one in every)
+    assert evaluate_group(group).scores.threshold == 0.5

@@ -11,11 +11,13 @@ import pytest
 
 import kerasrun
 from kerasrun.engine import devices
-from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
+from kerasrun.errors import DataError, ModelFileError, RunBusyError, RunDirectoryError, UsageError
 from kerasrun.reading.data import Data
 from kerasrun.results import evaluation, export, plots
 from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.runs.directory import create
+from kerasrun.runs.lock import lock
+from kerasrun.workers.cluster import Place
 
 pytestmark = pytest.mark.tensorflow
 
@@ -155,16 +157,16 @@ def test_a_report_that_cannot_be_kept_is_shown_and_names_no_picture(run, monkeyp
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Train a small perceptron on arrays: `trained(name, labels, section)`."""
+    """Train a small perceptron on arrays: `trained(name, labels, section, split)`."""
     folder = tmp_path_factory.mktemp("arrays")
     x = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
 
-    def train(name, label, section=""):
+    def train(name, label, section="", split=""):
         y = np.stack([label(row) for row in x])
         np.savez(folder / f"{name}.npz", x_train=x, y_train=y, x_test=x[:20], y_test=y[:20])
         file = folder / f"{name}.yaml"
         file.write_text(
-            f"data: {{npz: {{path: {name}.npz{section}}}}}\nmodel: {{MLP: {{units: [8]}}}}\nfit: {{epochs: 2}}\n"
+            f"data: {{npz: {{path: {name}.npz{section}}}}}\nmodel: {{MLP: {{units: [8]}}}}\nfit: {{epochs: 2{split}}}\n"
         )
         return kerasrun.train(file, output=folder / "runs")
 
@@ -200,6 +202,102 @@ def test_labels_that_may_hold_together_are_measured_one_by_one(trained):
     report = kerasrun.evaluate(trained("several", lambda row: (row > 0).astype(int), ", labels: multi_label"))
     assert [label.score.name for label in report.scores.labels] == ["0", "1", "2", "3"]
     assert "macro_f1" in report.to_text()
+
+
+@pytest.fixture(scope="module")
+def validated(trained):
+    return trained("validated", lambda row: row[0] > 0.3, split=", validation_split: 0.4")
+
+
+def of_split(run, name):
+    """The outputs of the second class on a split, as `predict` has them, and the labels."""
+    split = read_recorded(run).open_data().splits[name]
+    file = run.root / f"{name}.npy"
+    np.save(file, split.inputs.take(np.arange(len(split))))
+    found = kerasrun.predict(file, model=run.best_model, every=True)
+    return np.array([dict(one.top)["1"] for one in found]), split.label_array.astype(int)
+
+
+def test_a_rule_chooses_the_threshold_on_validation(validated):
+    """The F1 of each distinct value, by hand, and the scores on the split that is evaluated."""
+    from sklearn import metrics
+
+    report = kerasrun.evaluate(validated, split="test", threshold="best-f1")
+    values, labels = of_split(validated, "validation")
+    best = max(metrics.f1_score(labels, values > cut) for cut in (*values, 0.0))
+    assert metrics.f1_score(labels, values > report.scores.threshold) == pytest.approx(best, abs=1e-9)
+    chosen = json.loads(report.to_json())["threshold_chosen"]
+    assert chosen == {
+        **{"rule": "best-f1", "split": "validation"},
+        **{"examples": 24, "threshold": report.scores.threshold},
+    }
+    values, labels = of_split(validated, "test")
+    expected = metrics.confusion_matrix(labels, values > report.scores.threshold)
+    assert report.scores.confusion_matrix.tolist() == expected.tolist()
+    assert "threshold chosen by best-f1 on validation: 24 examples\n" in report.to_text()
+    flattered = kerasrun.evaluate(validated, split="validation", threshold="best-f1").to_text()
+    assert "on validation too, which flatters the scores" in flattered
+
+
+def test_a_threshold_that_is_kept_decides_until_another_is(validated, tmp_path):
+    before = validated.best_model.read_bytes()
+    values, _ = of_split(validated, "test")
+    cut = float(np.sort(values)[15])  # of 20
+    try:
+        report = kerasrun.evaluate(validated, split="test", threshold=str(cut), keep_threshold=True)
+        assert f"the threshold is kept in {validated}/best.keras" in report.to_text()
+        assert json.loads(report.to_json())["threshold_kept"] is True
+        again = kerasrun.evaluate(validated, split="test")
+        assert (again.scores.threshold, again.metrics) == (cut, report.metrics)
+        assert again.scores.confusion_matrix.tolist() == report.scores.confusion_matrix.tolist()
+        found = kerasrun.predict(validated.root / "test.npy", model=validated.best_model)
+        assert [one.top[0][0] for one in found] == [str(int(value > cut)) for value in values]
+        assert [one.top[0][1] for one in found] == [value if value > cut else 1 - value for value in values]
+        assert kerasrun.evaluate(validated, split="test", threshold=0.5).scores.threshold == 0.5
+        kerasrun.export(validated, "keras", output=tmp_path / "copied.keras")
+        assert kerasrun.predict(validated.root / "test.npy", model=tmp_path / "copied.keras") == found
+        assert kerasrun.resume(validated).read_run()["status"] == "finished"
+        more = kerasrun.resume(validated, overrides=["fit.epochs=3"])
+        assert _of(more.best_model).threshold in (cut, None)
+    finally:
+        validated.best_model.write_bytes(before)
+
+
+def _of(path):
+    from kerasrun.model_file import read_info
+
+    return read_info(path)
+
+
+def test_labels_get_a_threshold_each_and_keep_them(trained):
+    run = trained(
+        "each", lambda row: (row > [-1, 0, 1, 99]).astype(int), ", labels: multi_label", ", validation_split: 0.4"
+    )
+    report = kerasrun.evaluate(run, threshold="youden", keep_threshold=True)
+    each = tuple(label.threshold for label in report.scores.labels)
+    assert len(set(each)) > 1
+    assert each[3] == 0.5  # which no example has
+    assert _of(run.best_model).threshold == each
+    assert kerasrun.evaluate(run).scores.as_dict() == report.scores.as_dict()
+
+
+def test_a_model_file_that_another_process_may_replace_is_not_changed(validated):
+    before = validated.best_model.read_bytes()
+    with lock(validated), pytest.raises(RunBusyError, match="is being written by process"):
+        kerasrun.evaluate(validated, threshold=0.3, keep_threshold=True)
+    assert validated.best_model.read_bytes() == before
+
+
+def test_what_cannot_choose_or_keep_a_threshold_is_told(run, trained, validated):
+    two = trained("without", lambda row: row[0] > 0)
+    with pytest.raises(DataError, match="no split validation"):
+        kerasrun.evaluate(two, threshold="youden")
+    with pytest.raises(UsageError, match="give both"):
+        kerasrun.evaluate(validated, keep_threshold=True)
+    with pytest.raises(UsageError, match="leave out --workers"):
+        kerasrun.evaluate(validated, threshold="youden", place=Place(0, 2, ("a:1", "b:1")))
+    with pytest.raises(ModelFileError, match="takes the largest of 10 classes"):
+        kerasrun.evaluate(run, threshold="best-f1")
 
 
 def test_a_threshold_is_refused_where_classes_are_compared(run):

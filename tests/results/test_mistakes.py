@@ -38,6 +38,14 @@ def test_a_label_is_likely_wrong_where_another_class_is_as_sure_as_it_usually_is
     assert [(one.name, one.doubted) for one in found.mistakes(9)] == [("test[2]", True), ("test[3]", False)]
 
 
+def test_a_threshold_of_the_model_file_says_what_is_called():
+    split = Split("test", ArrayInputs(np.zeros((2, 2), np.float32)), np.array([0, 1]))
+    info = ModelInfo(("no", "yes"), None, 32, "probabilities", "x", 1, threshold=0.2)
+    found = Answers(split, info, np.array([[0.3], [0.1]], np.float32))
+    assert [(one.true, one.called) for one in found.mistakes(9)] == [("yes", "no"), ("no", "yes")]
+    assert found.doubts.tolist() == [False, True]  # a label is doubted by what is most probable
+
+
 def test_the_numbers_that_are_furthest_off_come_first_with_the_columns_of_their_rows():
     """A date is year, month, day of the week and days; of categories the number from 1, 0 for an unknown one."""
     columns = (Feature(), Feature("date", first="2020-01-01"), Feature("category", categories=("blue", "red")))

@@ -35,6 +35,19 @@ def test_each_label_is_measured_at_the_threshold():
     assert [label.score.recall for label in lower.labels] == [1, 1, 0]
 
 
+def test_each_label_may_have_a_threshold_of_its_own():
+    names, each = ["sky", "sea", "sun"], (0.65, 0.35, 0.5)
+    scores = multi_label_scores(LABELS, OUTPUTS, names, "probabilities", threshold=each)
+    sky, sea, _ = (label.score for label in scores.labels)
+    assert (sky.precision, sky.recall) == (0.5, 0.5)
+    assert (sea.precision, sea.recall) == (0.5, 0.5)
+    assert scores.as_dict()["threshold"] is None
+    assert [label["threshold"] for label in scores.as_dict()["labels"]] == list(each)
+    assert [line.split()[-1] for line in scores.to_text().splitlines()[1:]] == ["threshold", "0.65", "0.35", "0.5"]
+    predictions = TASK.predicted(OUTPUTS, Question(names, "probabilities", each, paths=["a", "b", "c"]))
+    assert [one.labels for one in predictions] == [("sky", "sea"), ("sea",), ("sky",)]
+
+
 def test_areas_leave_out_a_label_that_nothing_has():
     scores = multi_label_scores(LABELS, OUTPUTS, ["sky", "sea", "sun"], "probabilities")
     # sky: ranked 1, -, 1. sea: ranked 1, -, 1 as well.
