@@ -48,7 +48,7 @@ ORDER = (
         "trackers",
     ),
     *("experiment", "runs", "workers", "pipeline", "inspection", "engine", "training", "exports", "results"),
-    "many",
+    *("reported", "many"),
     *("commands", "cli", "__main__"),
 )
 LIGHT = (

@@ -53,7 +53,7 @@ def evaluate(
     begin_workers(workers)
     from kerasrun.many.ensemble import evaluate_group
     from kerasrun.many.group import named_group
-    from kerasrun.results.evaluation import evaluate as evaluate_run
+    from kerasrun.reported import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
     split = "validation" if split in ("val", "valid") else split

@@ -44,8 +44,8 @@ def resume(
 
     Example: kerasrun resume runs/lenet-1
     """
+    from kerasrun.reported import resume as resume_training
     from kerasrun.runs.listing import find_run, newest_unfinished
-    from kerasrun.training.train import resume as resume_training
     from kerasrun.workers.arrival import failure_told
     from kerasrun.workers.cluster import place_here
 

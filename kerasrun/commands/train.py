@@ -87,8 +87,8 @@ def train(
         collective_timeout=collective_timeout,
     )
     say_before_waiting(f"reading {file}")  # what is imported now takes a second
+    from kerasrun.reported import train as run_training
     from kerasrun.training.train import dry_run as try_out
-    from kerasrun.training.train import train as run_training
 
     branch = _branch(from_run, output, best=best, last=last, epoch=epoch)
     do = try_out if dry_run else partial(run_training, resume=resume)

@@ -20,6 +20,7 @@ ALLOWED = (
     "cache.disk",
     "time_limit",
     "track",
+    "report",
     "device",
 )
 

@@ -227,6 +227,9 @@ class Experiment(Section):
     """What is kept in memory and on disk."""
     track: Annotated[tuple[TrackerName, ...], ONE_OR_SEVERAL] = ()
     """The trackers that receive each row of `metrics.csv`; docs/tracking.md says where, and what each needs."""
+    report: bool = False
+    """Whether training ends with `kerasrun report`, and each `evaluate` of a split too: `report.html` in the run. Where
+    that fails, a warning says why."""
     time_limit: Duration | None = None
     """How long one `train` or `resume` may take: training ends in time, the run is `paused`, and `resume` goes on."""
     device: Literal["auto", "cpu", "gpu"] | tuple[Annotated[int, Field(ge=0)], ...] = "auto"

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from kerasrun.errors import RunDirectoryError
 from kerasrun.experiment.load import Given
 from kerasrun.regular_files import read_bytes
+from kerasrun.reported import resume, train
 from kerasrun.run_files import GROUP_FILE
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
 from kerasrun.text import json_text
 from kerasrun.training.resuming.same_experiment import removed_if_empty
-from kerasrun.training.train import resume, train
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import Watch

@@ -118,7 +118,7 @@ def repeat(
         raise UsageError("repeat needs seeds or folds: --seeds 5, --seeds 1,2,7 or --folds 5")
     first = load(file, [*overrides, *members[0][2]]).experiment
     # The others have another seed, or the next folds; what tracks them may change.
-    alike = first.model_copy(update={"seed": 1, "track": ()})
+    alike = first.model_copy(update={"seed": 1, "track": (), "report": False})
     group = find_or_make(Path(output), "repeat", alike.name, resolved_yaml(alike))
     failed: dict[str, str] = {}
     finished = group.finished()

@@ -159,7 +159,9 @@ def plan(
     if not channel.is_open():  # else the process that began this one has looked at it all
         check_values(loaded, file, overrides)
         way = _direction(loaded, trust=trust)
-    alike = loaded.experiment.model_copy(update={"sweep": sweep.model_copy(update={"trials": 1}), "track": ()})
+    alike = loaded.experiment.model_copy(
+        update={"sweep": sweep.model_copy(update={"trials": 1}), "track": (), "report": False}
+    )
     text = resolved_yaml(alike)
     group = find_or_make(Path(output), "sweep", alike.name, text)
     name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -73,10 +73,10 @@ def test_the_value_of_an_option_may_begin_with_a_dash(tmp_path):
 
 
 def test_plain_spellings_change_the_experiment(monkeypatch):
-    from kerasrun.training import train
+    from kerasrun import reported
 
     given = {}
-    monkeypatch.setattr(train, "train", lambda file, **options: given.update(options) or "runs/x-1")
+    monkeypatch.setattr(reported, "train", lambda file, **options: given.update(options) or "runs/x-1")
     options = ["--epochs", "5", "--batch-size", "64", "--seed", "3", "--name", "x", "-s", "fit.verbose=2"]
     assert CliRunner().invoke(app, ["train", "e.yaml", *options]).exit_code == 0
     assert given["overrides"] == ["fit.epochs=5", "fit.batch_size=64", "seed=3", "name=x", "fit.verbose=2"]

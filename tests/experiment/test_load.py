@@ -81,7 +81,7 @@ def test_every_problem_is_told_at_once_with_its_place():
         "      - EarlyStopping: {monitor: val_los}\n"
         "                                 ^\n"
         "e.yaml:12:1: seeed: unknown key 'seeed'; expected base, name, seed, plugins, data, preprocessing, "
-        "augmentation, augment, model, compile, fit, stages, callbacks, checkpoint, cache, track, time_limit, "
+        "augmentation, augment, model, compile, fit, stages, callbacks, checkpoint, cache, track, report, time_limit, "
         "device, deterministic, precision, compress or sweep; did you mean 'seed'?\n"
         "    seeed: 1\n"
         "    ^\n"

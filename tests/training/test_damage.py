@@ -159,7 +159,7 @@ def before_outputs(run, monkeypatch, model="best.keras", overrides=()):
         patch.setattr(results_model.model_file, "build", built)
         patch.setattr(evaluation, "report_on", lambda _, experiment, trained, *rest, **__: (experiment, trained.info))
         patch.setattr(evaluation, "_kept", lambda run, report: report)
-        return kerasrun.evaluate(run.root, last=model == "last.keras", overrides=overrides)
+        return evaluation.evaluate(run.root, last=model == "last.keras", overrides=overrides)
 
 
 def damaged_copy(folder, tmp_path, name, number):
