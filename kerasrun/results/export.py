@@ -22,7 +22,6 @@ from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Split
 from kerasrun.report.plain import to_json
-from kerasrun.report.predictions import Question
 from kerasrun.report.scores import shown
 from kerasrun.results.evaluation import chosen as chosen_split
 from kerasrun.results.recorded import read_recorded
@@ -192,7 +191,7 @@ def _quantized(
     split, info = chosen_split(data.splits, None), trained.info
 
     def score(outputs: Iterable[NDArray[np.float32]]) -> dict[str, float]:
-        scorer = info.task.scorer(split, Question(info.classes, info.outputs))
+        scorer = info.task.scorer(split, info.question())
         for chunk in outputs:
             scorer.add(chunk)
         known = scorer.scores().headline

@@ -13,7 +13,6 @@ from kerasrun.exports.base import model_outputs
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Split
 from kerasrun.report.figures import as_colors, bars, grid, histograms, shortened, text_below
-from kerasrun.report.predictions import Question
 from kerasrun.results.evaluation import chosen
 from kerasrun.results.plots import Drawing, save
 from kerasrun.results.recorded import read_recorded
@@ -95,7 +94,7 @@ def plot_examples(
     names = examples.names or [f"{examples.name}[{place}]" for place in range(len(examples))]
     recorded.compare(data, info.classes)
     outputs = model_outputs(trained.model, info.batch_size, examples)
-    said = info.task.predicted(outputs, Question(info.classes, info.outputs, paths=names))
+    said = info.task.predicted(outputs, info.question(paths=names))
     figure, panels = grid(len(examples))
     images = as_colors(examples.inputs.take(np.arange(len(examples))))
     for axes, image, label, one, name in zip(panels, images, examples.labels, said, names, strict=False):
