@@ -48,7 +48,7 @@ ORDER = (
         "trackers",
     ),
     *("experiment", "runs", "workers", "pipeline", "inspection", "engine", "training", "exports", "results"),
-    *("reported", "many"),
+    *("reported", "many", "notebook"),
     *("commands", "cli", "__main__"),
 )
 LIGHT = (

@@ -321,6 +321,11 @@ def _converted(image: Image.Image, color_mode: ColorMode) -> Image.Image:
     return image if image.mode == _MODES[color_mode] else image.convert(_MODES[color_mode])
 
 
+def in_format(image: Image.Image, image_format: ImageFormat) -> NDArray[np.uint8]:
+    """Return an image that a program has as what its file would become, uint8 of shape (height, width, channels)."""
+    return as_array(fit(_converted(_upright(image), image_format.color_mode), image_format))
+
+
 def fit(image: Image.Image, image_format: ImageFormat) -> Image.Image:
     """Return the image in the format's size."""
     size = (image_format.width, image_format.height)

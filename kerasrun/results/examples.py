@@ -141,18 +141,27 @@ def _features(rows: ScannedRows) -> NDArray[np.float32]:
 
 
 def _from_arrays(files: Sequence[Path], shape: tuple[int, ...], image_format: ImageFormat | None) -> Examples:
-    arrays = [_array(file, shape, image_format) for file in files]
+    arrays = [checked_array(str(file), mapped(file), shape, image_format) for file in files]
     names = [f"{file}[{index}]" for file, array in zip(files, arrays, strict=True) for index in range(len(array))]
     return Examples(names, ArrayInputs(np.concatenate(arrays)))
 
 
-def _array(path: Path, shape: tuple[int, ...], image_format: ImageFormat | None) -> NDArray[np.float32]:
-    """Return float32 of shape (examples, *shape); pixels where the network was trained on images."""
+def checked_array(
+    path: str, array: NDArray[Any], shape: tuple[int, ...], image_format: ImageFormat | None
+) -> NDArray[np.float32]:
+    """Return float32 of shape (examples, *shape); pixels where the network was trained on images.
+
+    Args:
+        path: the name of the array in errors.
+
+    Raises:
+        DataError: if it has another shape, holds no numbers, or such as are no pixels.
+    """
     expected = f"numbers of shape {('examples', *shape)}".replace("'", "")
-    array = mapped(path)
     if array.dtype.kind not in "buif":
         raise DataError(f"{path}: holds no numbers; expected {expected}")
-    if array.shape == shape or (array.shape[1:] == shape[:-1] and shape[-1:] == (1,)):
+    without_channel = shape[:-1] if shape[-1:] == (1,) else None
+    if array.shape == shape or without_channel in (array.shape, array.shape[1:]):
         array = array.reshape(-1, *shape)
     if array.shape[1:] != shape or not len(array):
         raise DataError(f"{path}: has shape {array.shape}; expected {expected}")
@@ -167,7 +176,7 @@ def _array(path: Path, shape: tuple[int, ...], image_format: ImageFormat | None)
 
 
 def _pixels(
-    path: Path, numbers: NDArray[np.float32], dtype: np.dtype[Any], image_format: ImageFormat
+    path: str, numbers: NDArray[np.float32], dtype: np.dtype[Any], image_format: ImageFormat
 ) -> NDArray[np.float32]:
     """Return numbers from 0 to 255; of 16 bits the high byte."""
     smallest, largest = float(numbers.min()), float(numbers.max())

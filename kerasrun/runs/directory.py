@@ -41,7 +41,7 @@ class _Entry:
         return run.root / self._name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunDirectory:
     """A run on disk; `root` is absolute. Nobody else writes a file name of a run by hand."""
 
@@ -49,6 +49,12 @@ class RunDirectory:
 
     def __post_init__(self) -> None:
         atomic.follow_no_links_below(self.root)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunDirectory) and self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
 
     def __str__(self) -> str:
         """As a user would type it: relative to the working directory where the run is inside it."""
