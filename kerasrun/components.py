@@ -37,6 +37,11 @@ class Keras:
     is_graph: bool = False
     """True if the components are a list of layers that name each other."""
 
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Return the mark itself: `json_schema` puts there what Keras has."""
+        del core_schema, handler
+        return {"keras": self.family}
+
 
 def as_component(value: Any) -> Component:
     """Read `Name`, `{Name: null}` or `{Name: {argument: value}}`.

@@ -135,7 +135,7 @@ def signature(family: str, name: str) -> Signature:
         return one.signature(family)
     if _is_metric_word(family, own):
         return Signature(own, (Parameter("name", required=False, default="None"),))
-    return _signature(own, _place(family, own))
+    return _signature(own, place_of(family, own))
 
 
 def refused_by_keras(family: str, name: str, arguments: Mapping[str, object]) -> RefusedError | None:
@@ -145,7 +145,7 @@ def refused_by_keras(family: str, name: str, arguments: Mapping[str, object]) ->
         arguments: plain values, and `UNKNOWN` for objects.
     """
     own = canonical(family, name)
-    place = None if added(family, own) or _is_metric_word(family, own) else _place(family, own)
+    place = None if added(family, own) else place_of(family, own)
     if place is None or not isinstance(place.node, ast.ClassDef):
         return None
     try:
@@ -161,7 +161,7 @@ def tensors(layer: str) -> tuple[str, ...]:
     Raises:
         KeyError: if there is no such layer.
     """
-    place = _place("layers", canonical("layers", layer))
+    place = place_of("layers", canonical("layers", layer))
     for ancestor in ancestors(place) if place else ():
         for node in ancestor.node.body:
             if isinstance(node, ast.FunctionDef) and node.name == "call":
@@ -169,9 +169,11 @@ def tensors(layer: str) -> tuple[str, ...]:
     return ("inputs",)
 
 
-def _place(family: str, own: str) -> Place | None:
-    """Return the definition of an object by the catalogue's name."""
+def place_of(family: str, own: str) -> Place | None:
+    """Return the definition of an object by the catalogue's name; None where that is not one class."""
     one = added(family, own)
+    if _is_metric_word(family, own):
+        return None
     return one.place if one else find(*exports(FAMILIES[family])[own])
 
 
@@ -194,7 +196,7 @@ def direction(metric: str) -> str | None:
     own = canonical("metrics", metric)
     if _is_metric_word("metrics", own):
         return "up" if own.startswith("acc") else "down"
-    place = _place("metrics", own)
+    place = place_of("metrics", own)
     if place is None or not isinstance(place.node, ast.ClassDef):
         return None
     for ancestor in ancestors(place):

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from kerasrun.components import kinds
 from kerasrun.errors import DataError, UsageError
-from kerasrun.experiment.examples import write_new
 from kerasrun.experiment.load import parse
+from kerasrun.experiment.new_files import write_experiment
 from kerasrun.experiment.photos import DOWNLOADED, Pretrained, cached, weights_folder
 from kerasrun.experiment.resolved import flow_yaml
 from kerasrun.reading.files import missing
@@ -63,7 +63,7 @@ def draft_experiment(
     shares = _shares(split, found) if split else {}
     text = draft(found, data, target, shares, download=download)
     parse(text, target)
-    write_new(target, text)
+    write_experiment(target, text)
     return target
 
 

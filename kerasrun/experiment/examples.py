@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrun.errors import DataError, UsageError
+from kerasrun.errors import UsageError
+from kerasrun.experiment.new_files import write_experiment, write_new
 from kerasrun.experiment.resolved import flow_yaml
 
 PACKAGE = Path(__file__).parents[1]
@@ -68,7 +69,7 @@ def copy_example(name: str, target: Path | None = None) -> Path:
         raise UsageError(f"no example {name!r}; there are {', '.join(known)}{meant}")
     target = target or Path(example.file.name)
     text = example.text.replace(f"configs/{example.file.name}", str(target))
-    write_new(target, _with_paths(text, example.file, target))
+    write_experiment(target, _with_paths(text, example.file, target))
     for plugin in example.plugins:
         beside = target.parent / plugin.name
         if not beside.exists():
@@ -90,20 +91,3 @@ def _with_paths(text: str, source: Path, target: Path) -> str:
     header = re.match(r"(#.*\n)*", text)
     end = header.end() if header else 0
     return text[:end] + _NO_DATA + text[end:]
-
-
-def write_new(target: Path, text: str) -> None:
-    """Write a file that is not there yet.
-
-    Raises:
-        DataError: if it is there, or cannot be written.
-    """
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise DataError(
-            f"{target}: is there already, and is not written over; name another file with --output FILE"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{target}: cannot be written: {error.strerror}") from error

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from kerasrun.components import Kind
 
@@ -73,6 +73,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # Whether a number is whole decides how it is drawn.
 ShiftNumber = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Quotient = Annotated[str, Field(pattern=f"^{_QUOTIENT.pattern}$")]
 Shift = Annotated[ShiftNumber | Annotated[tuple[int | Number, ...], Field(min_length=1)], BeforeValidator(_list)]
 
 
@@ -110,9 +111,13 @@ class ImageDataGenerator(Kind):
     """Mirror left and right, half of the examples."""
     vertical_flip: bool = False
     """Mirror up and down, half of the examples."""
-    preprocessing_function: Annotated[str | None, BeforeValidator(_network)] = None
+    preprocessing_function: Annotated[
+        str | None, BeforeValidator(_network), WithJsonSchema({"enum": [*NETWORKS, None]})
+    ] = None
     """The `preprocess_input` of a network of `keras.applications`, by the network's name: `mobilenet`, `vgg16`."""
-    rescale: Annotated[Number | None, BeforeValidator(_quotient)] = None
+    rescale: Annotated[Number | None, BeforeValidator(_quotient, json_schema_input_type=Number | _Quotient | None)] = (
+        None
+    )
     """Every pixel is multiplied by this; `1./255` is read as a number."""
     samplewise_center: bool = False
     """Take the mean of each image from it."""

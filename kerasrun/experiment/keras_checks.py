@@ -75,7 +75,7 @@ _NUMBERS_OR_NOTHING = frozenset(
     | {"sliding_window", "logit_soft_cap", "max_value", "sequence_length", "max_freq", "frame_step", "fft_length"}
 )
 # Several numbers are right for these, though their default is one.
-_ALSO_SEVERAL = frozenset({"alpha", "axis"})
+ALSO_SEVERAL = frozenset({"alpha", "axis"})
 _WHOLE = frozenset(
     {"height", "width", "units", "filters", "kernel_size", "pool_size", "strides", "dilation_rate", "n"}
     | {"input_dim", "output_dim", "num_heads", "key_dim", "value_dim", "num_bins", "num_tokens", "depth_multiplier"}
@@ -85,7 +85,7 @@ _SHARES = frozenset({"beta_1", "beta_2", "ema_momentum", "momentum", "rho"})
 # A share of a turn, of a side, of the colours.
 _FACTORS = frozenset({"factor", "height_factor", "width_factor", "x_factor", "y_factor"})
 _ABOVE_ZERO = frozenset({"decay_steps", "first_decay_steps", "epochs_drop"})
-_DTYPE = re.compile(r"(mixed_)?(bfloat16|float(16|32|64))|u?int(8|16|32|64)|bool|(int[48]|float8)(_from_\w+)?")
+DTYPE = re.compile(r"(mixed_)?(bfloat16|float(16|32|64))|u?int(8|16|32|64)|bool|(int[48]|float8)(_from_\w+)?")
 _AT_LEAST_ZERO = frozenset({"patience", "cooldown", "start_from_epoch", "min_lr", "factor"})
 # What Keras's `adapt` would make of data, and an experiment has to give; `Normalization` is adapted in `preprocessing`.
 _NOT_ADAPTED = {
@@ -221,9 +221,9 @@ class _Checker:
             if reason is None:
                 received = f"unknown {_WORDS[family]} '{name}'"
                 of_keras = f"a name of {FAMILIES[family]}" if family in FAMILIES else None
-                expected = f"expected {of_keras or listed(_usable(family, section))}"
+                expected = f"expected {of_keras or listed(usable(family, section))}"
                 meant = re.sub(f"{_WORDS[family]}$", "", name, flags=re.IGNORECASE)  # AdamOptimizer
-                suggestion: Suggestion = lambda: closest(meant or name, _usable(family, section))  # noqa: E731
+                suggestion: Suggestion = lambda: closest(meant or name, usable(family, section))  # noqa: E731
                 if family == "losses" and meant.lower().replace("_", "") == "crossentropy":
                     expected, suggestion = "expected none: without 'loss', the cross-entropy that fits the labels", None
                 self.report(written.place, path, received, expected, suggestion)
@@ -311,7 +311,7 @@ class _Checker:
         """Report `null` where Keras has no use for it: it takes a number, or has no default."""
         is_keras = not added(family, canonical(family, str(path[-2])))
         is_number = parameter.default != "None" and _is_one_number(parameter, is_keras)
-        if is_keras and (parameter.required or (is_number and parameter.name not in _ALSO_SEVERAL)):
+        if is_keras and (parameter.required or (is_number and parameter.name not in ALSO_SEVERAL)):
             self.report(node.place, path, "received nothing", f"expected {'a number' if is_number else 'a value'}")
 
     def number(self, node: Node, path: Path, key: str) -> None:
@@ -341,30 +341,26 @@ class _Checker:
         component = str(path[-3] if isinstance(path[-1], int) else path[-2])
         is_keras = family not in FAMILIES or not added(family, component)
         if isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            # A plugin's own arguments may mean anything, and RandomPosterization calls bits its factor.
-            is_free = family == "layers" and (not is_keras or component == "RandomPosterization")
-            if not is_free and (expected := _range(node.value, family, parameter.name)):
+            if expected := _range(node.value, family, component, parameter.name):
                 self.problems.append(self.document.problem(path, f"received {shown(node.value)}", expected))
             return
         if not isinstance(node.value, str):
-            is_one = is_keras and family != "layers" and parameter.name not in _ALSO_SEVERAL
+            is_one = is_keras and family != "layers" and parameter.name not in ALSO_SEVERAL
             if is_one and _is_one_number(parameter, is_keras):
                 self.report(node.place, path, f"received {shown(node.value)}", "expected a number")
             return
         default = parameter.plain_default
         expected = None
-        choices = _CHOICES.get((family, parameter.name), ())
+        choices = choices_of(family, parameter)
         suggestion = closest(node.value, choices)
         if isinstance(default, bool):
             expected, suggestion = "expected true or false", _as_boolean(node.value)
-        elif _is_one_number(parameter, is_keras) or (
-            parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS
-        ):
+        elif takes_number(family, parameter, is_keras):
             expected = "expected a number; YAML does not calculate" if "/" in node.value else "expected a number"
             suggestion = _quotient(node.value) or suggestion
             if node.value.startswith("("):
                 expected = "expected several numbers in brackets: [3, 3]"
-        elif choices and (default is None or default in choices) and node.value not in choices:
+        elif choices and node.value not in choices:
             expected = f"expected {listed(choices)}"
         if expected:
             received = f"received the text {shown(node.value)}"
@@ -505,9 +501,71 @@ def _text_expected(value: object, family: str, parameter: str) -> str | None:
     """Return what was expected of a `name` or a `dtype`, which each family of Keras takes; None if it is one."""
     if parameter == "name" and not (isinstance(value, str) and (family != "optimizers" or "/" not in value)):
         return "expected a text without '/'" if family == "optimizers" else "expected a text"
-    if parameter == "dtype" and not (isinstance(value, str) and _DTYPE.fullmatch(value)):
+    if parameter == "dtype" and not (isinstance(value, str) and DTYPE.fullmatch(value)):
         return "expected the name of a type of numbers, such as float32"
     return None
+
+
+def takes_number(family: str, parameter: Parameter, is_keras: bool) -> bool:
+    """Return whether a parameter takes a number, and in layers several; no text."""
+    return _is_one_number(parameter, is_keras) or (
+        parameter.required and family in ("layers", "schedules", RATES) and parameter.name in _NUMBERS
+    )
+
+
+def choices_of(family: str, parameter: Parameter) -> tuple[str, ...]:
+    """Return the texts that a parameter may be; none where it may be any."""
+    choices = _CHOICES.get((family, parameter.name), ())
+    return choices if parameter.plain_default in (None, *choices) else ()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a number must be to have a meaning."""
+
+    words: str
+    least: float = -math.inf
+    most: float = math.inf
+    is_above: bool = False
+    """Whether `least` itself is too small."""
+    is_whole: bool = False
+
+    def hold(self, value: float) -> bool:
+        is_inside = self.least < value if self.is_above else self.least <= value <= self.most
+        return is_inside and (not self.is_whole or float(value).is_integer())
+
+
+_POSITIVE = Bounds("a number above 0", 0, is_above=True)
+_NOT_NEGATIVE = Bounds("a number of at least 0", 0)
+_A_SHARE = Bounds("a share from 0 to 1", 0, 1)
+_A_FACTOR = Bounds("a share from -1 to 1", -1, 1)
+_A_COUNT = Bounds("a whole number of at least 1", 1, is_whole=True)
+_BATCHES = Bounds("a number of batches, at least 1, or epoch", 1)
+_OF_LAYERS = {
+    **dict.fromkeys(_SHARES_OF_LAYERS, _A_SHARE),
+    "epsilon": _NOT_NEGATIVE,
+    **dict.fromkeys(_FACTORS, _A_FACTOR),
+    **dict.fromkeys(_WHOLE, _A_COUNT),
+}
+_OF_CALLBACKS = {**dict.fromkeys(_AT_LEAST_ZERO, _NOT_NEGATIVE), "save_freq": _BATCHES}
+
+
+def bounds_of(family: str, component: str, parameter: str) -> Bounds | None:
+    """Return between what a number must be; None where it may be any."""
+    if _may_be_anything(family, component):
+        return None
+    if parameter in _ABOVE_ZERO:
+        return _POSITIVE
+    if family == "optimizers":
+        return _A_SHARE if parameter in _SHARES else _NOT_NEGATIVE
+    if parameter == "initial_learning_rate":
+        return _NOT_NEGATIVE
+    return {"layers": _OF_LAYERS, "callbacks": _OF_CALLBACKS}.get(family, {}).get(parameter)
+
+
+def _may_be_anything(family: str, component: str) -> bool:
+    """Return whether numbers are not looked at: a plugin's layer has its own, RandomPosterization's factor is bits."""
+    return family == "layers" and (component == "RandomPosterization" or added(family, component) is not None)
 
 
 def _is_one_number(parameter: Parameter, is_keras: bool) -> bool:
@@ -519,31 +577,14 @@ def _is_one_number(parameter: Parameter, is_keras: bool) -> bool:
     )
 
 
-def _range(value: float, family: str, parameter: str) -> str | None:
+def _range(value: float, family: str, component: str, parameter: str) -> str | None:
     """Return what was expected of a number, if it is outside of what has a meaning; None if it is not."""
+    if _may_be_anything(family, component):
+        return None
     if math.isnan(value) or (math.isinf(value) and family in ("optimizers", "schedules")):
         return "expected a finite number"
-    if parameter in _ABOVE_ZERO and value <= 0:
-        return "expected a number above 0"
-    if family == "optimizers" and parameter in _SHARES and not 0 <= value <= 1:
-        return "expected a share from 0 to 1"
-    if family == "optimizers" and value < 0:
-        return "expected a number of at least 0"
-    if parameter == "initial_learning_rate" and value < 0:
-        return "expected a number of at least 0"
-    if family == "callbacks" and parameter in _AT_LEAST_ZERO and value < 0:
-        return "expected a number of at least 0"
-    if family == "callbacks" and parameter == "save_freq" and value < 1:
-        return "expected a number of batches, at least 1, or epoch"
-    if family == "layers" and parameter in _SHARES_OF_LAYERS and not 0 <= value <= 1:
-        return "expected a share from 0 to 1"
-    if family == "layers" and parameter == "epsilon" and value < 0:
-        return "expected a number of at least 0"
-    if family == "layers" and parameter in _FACTORS and abs(value) > 1:
-        return "expected a share from -1 to 1"
-    if family == "layers" and parameter in _WHOLE and not (value >= 1 and float(value).is_integer()):
-        return "expected a whole number of at least 1"
-    return None
+    bounds = bounds_of(family, component, parameter)
+    return None if bounds is None or bounds.hold(value) else f"expected {bounds.words}"
 
 
 def _quotient(written: str) -> str | None:
@@ -555,6 +596,6 @@ def _quotient(written: str) -> str | None:
         return None
 
 
-def _usable(family: str, section: str) -> list[str]:
+def usable(family: str, section: str) -> list[str]:
     """Return what may be named in a section."""
     return [one for one, own in identifiers(family).items() if refusal(family, own, section) is None]

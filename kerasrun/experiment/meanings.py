@@ -26,12 +26,17 @@ def _docstrings(one: type) -> Mapping[str, str]:
     """Field → the text below it, of those that the class itself declares."""
     if not issubclass(one, BaseModel):
         return {}
-    tree = ast.parse(inspect.getsource(sys.modules[one.__module__]))
     # A class that is made by a function has no body; its fields say themselves what they mean.
-    bodies = (node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == one.__name__)
+    statements = _source(one.__module__).body
+    bodies = (node.body for node in statements if isinstance(node, ast.ClassDef) and node.name == one.__name__)
     found = {}
     for before, after in pairwise(next(bodies, [])):
         match before, after:
             case ast.AnnAssign(target=ast.Name(id=field)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[field] = text
     return found
+
+
+@functools.cache
+def _source(module: str) -> ast.Module:
+    return ast.parse(inspect.getsource(sys.modules[module]))

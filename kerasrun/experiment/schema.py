@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from kerasrun.components import Component, ExperimentPath, Keras, as_component
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
@@ -32,14 +32,17 @@ else:
     TrackerName = Literal[NAMES]
 
 
+_FOLD = r"(\d{1,6})/(\d{1,6})"
+
+
 def _fold(value: Any) -> Any:
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value) if isinstance(value, str) else None
+    found = re.fullmatch(_FOLD, value) if isinstance(value, str) else None
     if value is not None and not (found and int(found[2]) >= 2 and 1 <= int(found[1]) <= int(found[2])):
         raise ValueError("expected a fold and how many there are, such as 1/5 for the first of five")
     return value
 
 
-Fold = Annotated[str, BeforeValidator(_fold)]
+Fold = Annotated[str, BeforeValidator(_fold), WithJsonSchema({"type": "string", "pattern": f"^{_FOLD}$"})]
 """`2/5` is the second of five."""
 
 

@@ -7,12 +7,18 @@ A time is `90` (seconds), `45s`, `90m`, `3h`, `2h30m` or `1d`. Memory is `0.25` 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in "dhms"))
 _SECONDS = (86400, 3600, 60, 1)
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _AMOUNT = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+
+
+def _number_or(pattern: re.Pattern[str], words: str) -> WithJsonSchema:
+    """Return what JSON Schema says of a number that may also be written as such a text."""
+    keywords = {"minimum": 0, "minLength": 1, "pattern": f"^{pattern.pattern}$", "patternErrorMessage": words}
+    return WithJsonSchema({"type": ["number", "string"], **keywords})
 
 
 def _seconds(value: Any) -> Any:
@@ -24,7 +30,12 @@ def _seconds(value: Any) -> Any:
     return sum(float(number) * unit for number, unit in zip(found.groups(), _SECONDS, strict=True) if number)
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(gt=0, allow_inf_nan=False),
+    _number_or(_DURATION, "expected a duration such as 90m"),
+]
 """Seconds."""
 
 
@@ -62,7 +73,12 @@ def _bytes_or_share(value: Any) -> Any:
     return amount
 
 
-Memory = Annotated[float, BeforeValidator(_bytes_or_share), Field(ge=0, allow_inf_nan=False)]
+Memory = Annotated[
+    float,
+    BeforeValidator(_bytes_or_share),
+    Field(ge=0, allow_inf_nan=False),
+    _number_or(_AMOUNT, "expected an amount such as 2GB"),
+]
 """A share of what is free, up to 1; else bytes."""
 
 
@@ -76,5 +92,9 @@ def _bytes_on_disk(value: Any) -> Any:
     return amount
 
 
-Disk = Annotated[Literal["auto"] | Annotated[float, Field(ge=0, allow_inf_nan=False)], BeforeValidator(_bytes_on_disk)]
+Disk = Annotated[
+    Literal["auto"]
+    | Annotated[float, Field(ge=0, allow_inf_nan=False), _number_or(_AMOUNT, "expected an amount such as 2GB")],
+    BeforeValidator(_bytes_on_disk),
+]
 """Bytes, or `auto`."""

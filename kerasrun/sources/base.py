@@ -27,7 +27,9 @@ def _height_and_width(value: Any) -> Any:
     return (value,) * 2 if type(value) is int else value
 
 
-ImageSize = Annotated[tuple[Length, Length], BeforeValidator(_height_and_width)]
+ImageSize = Annotated[
+    tuple[Length, Length], BeforeValidator(_height_and_width, json_schema_input_type=Length | tuple[Length, Length])
+]
 """`[height, width]`, or one number for both."""
 OnBadFile = Literal["error", "skip"]
 
@@ -69,8 +71,11 @@ def once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Value = Annotated[int, Field(ge=0, le=255)]
 """A value of a mask."""
+_Ignored = Value | Annotated[str, Field(min_length=1)]
 Ignored = Annotated[
-    tuple[Value | Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several), AfterValidator(once)
+    tuple[_Ignored, ...],
+    BeforeValidator(_several, json_schema_input_type=_Ignored | tuple[_Ignored, ...]),
+    AfterValidator(once),
 ]
 """Values of masks, and names of their classes, that do not count."""
 

@@ -91,7 +91,10 @@ class ImageMasks(Source):
     quarter or an eighth of its size, which is faster and gives slightly other pixels. Masks are always exact."""
     classes: ClassNames | None = None
     """The names of the classes, in the order of the class numbers; by default the values of the masks."""
-    mask_values: Annotated[ValueList | Mapping[MaskValue, ClassName] | None, BeforeValidator(_by_value)] = None
+    mask_values: Annotated[
+        ValueList | Mapping[MaskValue, ClassName] | None,
+        BeforeValidator(_by_value, json_schema_input_type=ValueList | Mapping[str, ClassName] | None),
+    ] = None
     """The value of each class, in order: `[0, 255]`; or the class of each value: `{0: membrane, 255: cell}`;
     or the value of each class: `{background: 0, person: rest}`, where `rest` is every other value."""
     mask_colors: Annotated[Mapping[ClassName, Colour | Literal["rest"]], Field(min_length=2, max_length=256)] | None = (

@@ -67,7 +67,7 @@ def test_init_finds_the_source(extended):
     done = run(extended, "-m", "kerasrun", "init", "--data", "train.jsonl", "--output", "drafted.yaml")
     assert done.returncode == 0, done.stderr
     text = (extended / "drafted.yaml").read_text(encoding="utf-8")
-    assert text.startswith("# train.jsonl: 40 training examples of 2 numbers, 3 classes.\n")
+    assert text.partition("\n")[2].startswith("# train.jsonl: 40 training examples of 2 numbers, 3 classes.\n")
     assert "  jsonl:\n    train: train.jsonl\n" in text
     done = run(extended, "-m", "kerasrun", "init", "--data", "lines.yaml", "--output", "none.yaml")
     assert "lines.yaml: not recognized as data" in done.stderr

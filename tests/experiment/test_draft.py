@@ -475,7 +475,7 @@ def test_tokens_are_embedded(drafted, tmp_path, made, are_tokens):
     experiment, text = drafted(Path("texts.npz"))
     assert ("Embedding" in text, "Normalization" in text) == (are_tokens, not are_tokens)
     if are_tokens:
-        assert f"which are tokens from 0 to {int(x.max()):,}" in text.splitlines()[0]
+        assert f"which are tokens from 0 to {int(x.max()):,}" in text.splitlines()[1]
         assert f"Embedding: {{input_dim: {int(x.max()) + 1}, output_dim: 32}}" in text
         assert experiment.data.open().splits["train"].inputs.example_shape == (20,)
 

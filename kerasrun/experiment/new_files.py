@@ -1,0 +1,58 @@
+"""The files that are written for a user to edit: an experiment, and beside it the schema by which editors know it."""
+
+from pathlib import Path
+
+from kerasrun.errors import DataError
+from kerasrun.regular_files import open_regular
+
+SCHEMA = ".kerasrun-schema.json"
+"""The file of the schema, in the folder of the experiments that name it."""
+MODELINE = f"# yaml-language-server: $schema={SCHEMA}\n"
+"""The comment by which the language server for YAML finds it: a path from the experiment's own folder."""
+
+
+def write_new(target: Path, text: str) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        DataError: if it is there, or cannot be written.
+    """
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise DataError(
+            f"{target}: is there already, and is not written over; name another file with --output FILE"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def write_experiment(target: Path, text: str) -> None:
+    """Write an experiment that is not there yet, and beside it the schema that its first line names.
+
+    Raises:
+        DataError: as `write_new` and `write_schema`.
+    """
+    write_new(target, MODELINE + text)
+    write_schema(target.with_name(SCHEMA))
+
+
+def write_schema(target: Path) -> None:
+    """Write the schema of experiment files; an earlier one, perhaps of other versions, is replaced.
+
+    Raises:
+        DataError: if the file is something else, or cannot be written.
+    """
+    from kerasrun.experiment.json_schema import BEGINNING, schema_text
+
+    try:
+        with open_regular(target) as file:
+            is_schema = file.read(len(BEGINNING)) == BEGINNING.encode()
+        if is_schema:
+            target.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written: {error.strerror}") from error
+    write_new(target, schema_text())
