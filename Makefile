@@ -2,6 +2,7 @@
 #   make demo     train, evaluate and predict on the shipped handwritten digits
 #   make test     the test suite;  make test-fast  the part without TensorFlow
 #   make test-long  the rest of the grids of cases, of which `make test` runs the first ones; fuzzing; torture
+#   make editors  installs the language server for YAML, with npm, which tests/editors speaks with and skips without
 #   make test-benchmarks  the tests of benchmarks/, which `make test` leaves out
 #   make check    ruff and mypy; known vulnerabilities of the pinned packages, where PyPI can be reached
 #   make docs     the generated parts of the documentation;  make site  all of it as a web site, in build/site
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-long test-fast test-benchmarks check format docs site dist clean
+.PHONY: demo test test-long test-fast test-benchmarks editors check format docs site dist clean
 
 demo: $(VENV)/installed
 	@echo "== training LeNet on 1,438 handwritten digits, configs/lenet_directory.yaml"
@@ -36,6 +37,8 @@ test-fast: $(VENV)/installed-dev
 
 test-benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q tests/benchmarks
+
+editors: tests/editors/node_modules/installed
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -78,4 +81,8 @@ $(VENV)/installed-dev: $(VENV)/installed pyproject.toml constraints.txt
 
 $(VENV)/installed-docs: $(VENV)/installed pyproject.toml constraints.txt
 	$(PIP) install -c constraints.txt -e '.[docs]'
+	@touch $@
+
+tests/editors/node_modules/installed: tests/editors/package-lock.json
+	npm ci --prefix tests/editors --ignore-scripts --no-audit --no-fund
 	@touch $@
