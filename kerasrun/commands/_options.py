@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.commands._completion import experiments_and_runs, key_paths, run_names
 from kerasrun.errors import UsageError
 
 ExperimentFile = Annotated[
@@ -12,17 +13,32 @@ ExperimentFile = Annotated[
 ]
 Run = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN]", help="A run directory, or its name; by default the newest.", show_default=False),
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run directory, or its name; by default the newest.",
+        show_default=False,
+        autocompletion=run_names,
+    ),
 ]
 Target = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[FILE|RUN]", help="An experiment, or a run directory; by default the newest run.", show_default=False
+        metavar="[FILE|RUN]",
+        help="An experiment, or a run directory; by default the newest run.",
+        show_default=False,
+        autocompletion=experiments_and_runs,
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY.PATH=VALUE", help="Change a value of the experiment.", show_default=False),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY.PATH=VALUE",
+        help="Change a value of the experiment.",
+        show_default=False,
+        autocompletion=key_paths,
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the runs are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -120,7 +120,9 @@ class Command(TyperCommand):
     """A command that answers a wrong option with the right spelling, and takes --quiet as the program does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look through the options before Typer does."""
+        """Look through the options before Typer does, unless a shell asks for completion."""
+        if ctx.resilient_parsing:
+            return list(super().parse_args(ctx, args))
         known = {name: option for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
         left, words = [], iter(args)
         for word in words:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.commands._completion import run_names, splits
 from kerasrun.commands._options import RUNS, Json, Output, Trust
 from kerasrun.errors import UsageError
 
@@ -12,7 +13,10 @@ GROUP, ORDER = "Look at runs and networks", 103
 
 
 def diff(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Run directories, or their names.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Run directories, or their names.", autocompletion=run_names),
+    ],
     picture: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE.png", help="Draw their curves over each other.", show_default=False),
@@ -24,7 +28,9 @@ def diff(
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="SPLIT", help="With --predictions: train, validation or test; by default test, else validation."
+            metavar="SPLIT",
+            help="With --predictions: train, validation or test; by default test, else validation.",
+            autocompletion=splits,
         ),
     ] = None,
     trust: Trust = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.commands._completion import splits
 from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Trust
 from kerasrun.commands._workers import Workers, begin_workers, place_of_worker
 from kerasrun.errors import UsageError
@@ -16,7 +17,11 @@ def evaluate(
     run: Run = None,
     split: Annotated[
         str | None,
-        typer.Option(help="train, validation or test; by default test, else validation.", show_default=False),
+        typer.Option(
+            help="train, validation or test; by default test, else validation.",
+            show_default=False,
+            autocompletion=splits,
+        ),
     ] = None,
     data: Annotated[
         Path | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.commands._completion import example_names
 from kerasrun.errors import UsageError
 
 GROUP, ORDER = "Write an experiment", 10
@@ -12,7 +13,13 @@ GROUP, ORDER = "Write an experiment", 10
 
 def init(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="An example experiment to copy.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="An example experiment to copy.",
+            show_default=False,
+            autocompletion=example_names,
+        ),
     ] = None,
     data: Annotated[
         Path | None,

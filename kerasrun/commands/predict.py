@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from kerasrun.commands._completion import run_names
 from kerasrun.commands._options import RUNS, Json, Last, Output, Threshold, Trust
 from kerasrun.commands._workers import Workers, begin_workers, place_of_worker
 from kerasrun.errors import DataError, UsageError
@@ -24,7 +25,10 @@ def predict(
             show_default=False,
         ),
     ],
-    run: Annotated[Path | None, typer.Option(help="The run whose model predicts; by default the newest.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="The run whose model predicts; by default the newest.", autocompletion=run_names),
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="A .keras file that kerasrun wrote, instead of a run.")] = None,
     plugin: Annotated[
         list[Path] | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.commands._completion import run_names, splits
 from kerasrun.commands._options import RUNS, Output, Overrides, Trust
 from kerasrun.errors import MissingProgramError, UsageError
 
@@ -16,12 +17,19 @@ def report(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN...]", help="Run directories, or their names; by default the newest.", show_default=False
+            metavar="[RUN...]",
+            help="Run directories, or their names; by default the newest.",
+            show_default=False,
+            autocompletion=run_names,
         ),
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="train, validation or test; by default test, else validation.", show_default=False),
+        typer.Option(
+            help="train, validation or test; by default test, else validation.",
+            show_default=False,
+            autocompletion=splits,
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
     overrides: Overrides = None,

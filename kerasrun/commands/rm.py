@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from kerasrun.commands._completion import run_names
 from kerasrun.commands._options import RUNS, Output
 from kerasrun.errors import RunDirectoryError, UsageError
 from kerasrun.stderr import plain
@@ -15,7 +16,9 @@ GROUP, ORDER = "Look at runs and networks", 105
 
 
 def rm(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or their names.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run directories, or their names.", autocompletion=run_names)
+    ],
     keep: Annotated[
         Literal["best"] | None,
         typer.Option(metavar="best", help="Keep the best model and the numbers, so that no resume is possible."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kerasrun.commands._completion import run_names
 from kerasrun.commands._options import RUNS, ExperimentFile, Output, Overrides, Trust
 from kerasrun.commands._workers import (
     CollectiveTimeout,
@@ -34,7 +35,13 @@ def train(
     output: Output = RUNS,
     from_run: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="Begin with the weights of another run.", show_default=False),
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Begin with the weights of another run.",
+            show_default=False,
+            autocompletion=run_names,
+        ),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="With --from: take best.keras (the default).")] = False,
     last: Annotated[bool, typer.Option("--last", help="With --from: take last.keras.")] = False,

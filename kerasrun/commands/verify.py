@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasrun.commands._completion import experiments_and_runs
 from kerasrun.commands._options import RUNS, Json, Output, Overrides, Trust, is_experiment
 from kerasrun.commands._workers import Shards, Workers, workers_to_begin
 from kerasrun.errors import NotExactError
@@ -14,7 +15,13 @@ GROUP, ORDER = "Train it", 60
 
 def verify(
     target: Annotated[
-        Path, typer.Argument(metavar="FILE|RUN", help="An experiment, or a run directory.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE|RUN",
+            help="An experiment, or a run directory.",
+            show_default=False,
+            autocompletion=experiments_and_runs,
+        ),
     ],
     overrides: Overrides = None,
     steps: Annotated[int, typer.Option("--steps", "-n", min=4, metavar="N", help="How many steps to train.")] = 20,
