@@ -25,8 +25,11 @@ class Application:
     """The smallest height and width of an image, in pixels."""
     preprocessing: str | None
     """Keras's word for how it wants pixels (`tf`, `caffe`, `torch`); None where the network does that itself."""
-    layers: tuple[str, ...] | None
-    """Its layers in order; None where the source computes their names."""
+
+    @functools.cached_property
+    def layers(self) -> tuple[str, ...] | None:
+        """Its layers in order; None where the source computes their names."""
+        return _layers(parse(self.module.replace("keras.", "keras.src.", 1)))
 
 
 @functools.cache
@@ -53,7 +56,6 @@ def application(name: str) -> Application:
         tuple(own),
         next((value for value in least if isinstance(value, int)), 32),
         next((value for value in modes if isinstance(value, str)), None),
-        _layers(source),
     )
 
 

@@ -210,7 +210,7 @@ def test_what_is_read_of_changed_experiments_is_not_marked(server, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     experiments.prepare()
     read = 0
-    for seed in range(2000):
+    for seed in range(1000):
         case = experiments.make(random.Random(seed), tmp_path)
         text = case.file.read_bytes().decode("utf-8", "replace")
         try:
