@@ -73,7 +73,7 @@ class _Place:
 
     @property
     def has_value(self) -> bool:
-        return self.slot.is_component or not self.names()
+        return self.slot.is_component or self.slot.items is not None or not self.names()
 
     def names(self) -> Sequence[str]:
         """Return what may be below."""

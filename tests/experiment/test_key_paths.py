@@ -42,6 +42,7 @@ def test_every_key_of_a_section_is_offered():
         ),
         ("compile.optimizer.Adam.beta_1", ["compile.optimizer.Adam.beta_1=", "compile.optimizer.Adam.beta_1=0.9"]),
         ("model.MLP.drop", ["model.MLP.dropout=", "model.MLP.dropout=0.0"]),
+        ("compile.metrics", ["compile.metrics=", "compile.metrics."]),
         ("precision", ["precision=", "precision=float32"]),
         ("fit.nothing", []),
         ("nothing.at.all", []),
