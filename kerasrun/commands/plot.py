@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from kerasrun.commands._completion import splits
 from kerasrun.commands._options import RUNS, Output, Overrides, Target, Trust, check_overrides, is_experiment
 from kerasrun.errors import UsageError
 
@@ -33,7 +34,9 @@ def plot(
     ] = False,
     split: Annotated[
         str | None,
-        typer.Option(help="Of --examples: train, validation or test; by default test, else validation."),
+        typer.Option(
+            help="Of --examples: train, validation or test; by default test, else validation.", autocompletion=splits
+        ),
     ] = None,
     overrides: Overrides = None,
     trust: Trust = False,
