@@ -49,6 +49,14 @@ def predict(
         Literal["original", "input"],
         typer.Option(help="Whether what is written is as large as its image, or as the network's input."),
     ] = "original",
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write there a picture of each example that shows why the model says so.",
+            show_default=False,
+        ),
+    ] = None,
     last: Last = False,
     trust: Trust = False,
     as_json: Json = False,
@@ -79,13 +87,15 @@ def predict(
     place = place_of_worker()
     asked: dict[str, Any] = {"top": top, "every": every, "threshold": threshold, "masks": masks, "trust": trust}
     if group := named_group(run, output):
+        if explain:
+            raise UsageError(f"--explain shows why one model says so; name a run of {group.root}")
         predictions = predict_group(examples, group, mask_size=mask_size, last=last, **asked)
     else:
         path = model or model_of(find_run(run, output), last=last)
         if run is None and model is None:
             logger.info("predicting with %s, epoch %d", path, read_info(path).epoch)
         predictions = predict_examples(
-            examples, model=path, mask_size=mask_size, plugins=plugin or (), place=place, **asked
+            examples, model=path, mask_size=mask_size, explain=explain, plugins=plugin or (), place=place, **asked
         )
     if not place.leads:
         return

@@ -4,6 +4,7 @@ What they are filled with is measured on the examples that train, and travels in
 """
 
 import re
+from itertools import repeat
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ import numpy as np
 from kerasrun.engine.standardization import chunks
 from kerasrun.errors import ModelError
 from kerasrun.models.base import free_name
-from kerasrun.reading.data import Inputs, RowFormat
+from kerasrun.reading.data import Feature, Inputs, RowFormat
 
 _MOST_ONE_HOT = 32
 """How many categories become a column each; more become a few numbers that are learned."""
@@ -59,12 +60,27 @@ class Columns:
         return keras.layers.Concatenate(name="columns")(parts) if len(parts) > 1 else parts[0]
 
 
+def owners(row_format: RowFormat) -> list[str]:
+    """Return the column that each number of a row is of, as the network takes it: see `Columns.joined`."""
+    columns = list(zip(row_format.features, row_format.columns or repeat(Feature()), strict=False))
+    found = [name for name, one in columns if one.kind != "category" for _ in range(one.width)]
+    found += [name for name, one in columns if one.kind != "category" and one.gaps]
+    for name, one in columns:
+        found += [name] * (_width(len(one.categories)) if one.kind == "category" else 0)
+    return found
+
+
+def _width(categories: int) -> int:
+    """Return how many numbers stand for a category."""
+    return categories if categories <= _MOST_ONE_HOT else min(_MOST_DIMENSIONS, round(categories**0.5))
+
+
 def _of_category(index: Any, count: int, name: str) -> Any:
     """Turn numbers of categories, 0 for an unknown one, into columns; an unknown one becomes zeros."""
     layers = keras.layers
     if count <= _MOST_ONE_HOT:
         return layers.CategoryEncoding(count + 1, output_mode="one_hot", name=name)(index)[:, 1:]
-    size = min(_MOST_DIMENSIONS, round(count**0.5))
+    size = _width(count)
     vectors = layers.Embedding(count + 1, size, embeddings_initializer="zeros", name=name)(index)
     return layers.Reshape((size,), name=f"{name}_row")(vectors)
 

@@ -57,7 +57,7 @@ def cannot_synchronize(network: Any, experiment: Experiment) -> Any:
             return False
         if isinstance(layer, keras.layers.TimeDistributed):
             return fails(layer.layer)
-        graph = _graph(layer)
+        graph = graph_of(layer)
         return graph is None or any(map(fails, graph.layers))
 
     return next(filter(fails, network.layers), None)
@@ -130,7 +130,7 @@ class ShardPass:
                 for x, mask in zip(args[0].values, kwargs["mask"].values, strict=True):
                     _leave_out(x, mask)
             if synchronizes and not _is_synchronized(operation):
-                graph = _graph(operation)
+                graph = graph_of(operation)
                 if graph is None:
                     return self._step_by_step(operation.layer, args[0])
                 return graph._run_through_graph(args[0], operation_fn=self._on_each)
@@ -244,7 +244,7 @@ def _asks_for_it(layer: Any) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized
 
 
-def _graph(layer: Any) -> Any:
+def graph_of(layer: Any) -> Any:
     """Return the graph of a network that is a layer of another; None of any other layer."""
     return layer._functional if type(layer) is keras.Sequential else layer if type(layer) is Functional else None
 

@@ -153,7 +153,7 @@ class Inference:
             output = self.model(in_memory.batch(source, number) if in_memory else next(source), training=False)
             # Activity regularizers leave their loss on the layers; it belongs to this graph, not to that of Scoring.
             self.model._clear_losses()
-            found = [tf.cast(output, tf.float32), tf.cast(_logits(output), tf.float32)]
+            found = [tf.cast(output, tf.float32), tf.cast(logits_of(output), tf.float32)]
             found += [] if self.mask_shape is None else [_mask(output)]
             return number + 1, *(array.write(number, one) for array, one in zip(arrays, found, strict=True))
 
@@ -199,7 +199,7 @@ class Scoring:
         self.model.compute_metrics(x=None, y=y, y_pred=y_pred)
 
 
-def _logits(output: tf.Tensor) -> tf.Tensor:
+def logits_of(output: tf.Tensor) -> tf.Tensor:
     """Return what softmax or sigmoid was applied to: Keras's activations leave it on the tensor for its losses."""
     return getattr(output, "_keras_logits", output)
 

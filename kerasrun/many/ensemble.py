@@ -23,7 +23,7 @@ from kerasrun.report.thresholds import Rule
 from kerasrun.report.thresholds import asked as asked_threshold
 from kerasrun.report.values import OutputKind, class_values, label_values
 from kerasrun.results.evaluation import EvaluationReport, measured
-from kerasrun.results.prediction import MaskSize, answers, ask, outputs
+from kerasrun.results.prediction import MaskSize, answers, ask, opened, outputs
 from kerasrun.results.recorded import read_recorded
 from kerasrun.runs.directory import RunDirectory, model_of
 from kerasrun.workers.cluster import place_here
@@ -124,7 +124,7 @@ def predict_group(
         asked = ask(
             examples, model_of(run, last=last), top, every=every, threshold=threshold, masks=masks, mask_size=mask_size
         )
-        means.add(np.concatenate(list(outputs(asked, trust=trust))), asked.info)
+        means.add(np.concatenate(list(outputs(asked, opened(asked, trust=trust)))), asked.info)
         gc.collect()
     # What one model keeps as its threshold is not that of the mean.
     question = replace(asked.question, outputs=means.kind, threshold=threshold)

@@ -30,6 +30,8 @@ _LONGEST_NAME = 60
 _MOST_PAIRS = 10
 _COLUMNS = 8
 """How many images are beside each other."""
+NARROW = 22
+"""How many characters have room beside one of them."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def reconstructions(examples: Sequence[Reconstruction]) -> Figure:
     return figure
 
 
-def bars(names: Sequence[str], counts: Sequence[tuple[str, Sequence[int]]]) -> Figure:
+def class_bars(names: Sequence[str], counts: Sequence[tuple[str, Sequence[int]]]) -> Figure:
     """Draw how many examples each class has, a panel for each split.
 
     Args:
@@ -289,11 +291,56 @@ def text_below(axes: Any, *lines: str) -> None:
     axes.text(0.5, -0.03, "\n".join(lines), transform=axes.transAxes, ha="center", va="top", fontsize=6)
 
 
-def shortened(text: str, most: int = 22, *, from_end: bool = False) -> str:
+def shortened(text: str, most: int = 40, *, from_end: bool = False) -> str:
     """Return the beginning of a text, or its end, which of a path says the most."""
     if len(text) <= most:
         return text
     return f"…{text[1 - most :]}" if from_end else f"{text[: most - 1]}…"
+
+
+def heat(picture: NDArray[np.uint8], relevance: NDArray[np.float64], title: str, note: str) -> Figure:
+    """Draw a picture, and beside it the same with the map over it."""
+    figure = empty(7, 4.2)
+    for axes, image in zip(figure.subplots(1, 2), (picture, heated(picture, relevance)), strict=True):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+        axes.set_axis_off()
+    return _titled(figure, title, note)
+
+
+def heated(picture: NDArray[np.uint8], relevance: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return a picture with a map over it: red, and yellow where it is highest; (height, width, 3).
+
+    Args:
+        picture: as `pixels` returns it.
+        relevance: (height, width), from 0.
+    """
+    colours = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=-1)
+    share = relevance / (relevance.max() or 1)
+    hue = np.stack([np.full_like(share, 255), 255 * np.clip(2 * share - 1, 0, 1), np.zeros_like(share)], axis=-1)
+    weight = 0.7 * share[..., np.newaxis]
+    mixed: NDArray[np.uint8] = (colours * (1 - weight) + hue * weight).astype(np.uint8)
+    return mixed
+
+
+def bars(names: Sequence[str], values: NDArray[np.float64], title: str, note: str) -> Figure:
+    """Draw a bar for each of the largest numbers, of either sign, the largest on top."""
+    order = np.argsort(-np.abs(values), kind="stable")[:READABLE_CLASSES]
+    figure = empty(7, 1.4 + 0.26 * len(order))
+    axes: Any = figure.subplots()
+    axes.barh(range(len(order)), values[order], color=["C0" if value > 0 else "C3" for value in values[order]])
+    axes.set_yticks(range(len(order)), [shortened(names[place]) for place in order])
+    axes.axvline(0, color="grey", linewidth=1)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    if len(order) < len(names):
+        note = f"{note}; the largest {len(order)} of {len(names)}"
+    return _titled(figure, title, note)
+
+
+def _titled(figure: Figure, title: str, note: str) -> Figure:
+    figure.suptitle(shortened(title, 80), fontsize=11)
+    figure.supxlabel(note, fontsize=8, color="grey")
+    return figure
 
 
 def class_colors(classes: int) -> NDArray[np.uint8]:
@@ -339,6 +386,15 @@ def as_colors(images: NDArray[Any]) -> NDArray[np.float32]:
     low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
     colors = images[..., :3] if images.shape[-1] in (3, 4) else np.repeat(images[..., :1], 3, axis=-1)
     return ((colors - low) / (high - low)).astype(np.float32)
+
+
+def pixels(example: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an example as a picture, (height, width) or (height, width, 3); other numbers fill the range of bytes."""
+    shown = grey_or_color(example)
+    if shown.dtype != np.uint8:
+        low, high = float(shown.min()), float(shown.max())
+        shown = ((shown - low) / (high - low if high > low else 1) * 255).astype(np.uint8)
+    return shown
 
 
 def grey_or_color(image: NDArray[Any]) -> NDArray[Any]:

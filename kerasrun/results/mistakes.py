@@ -12,7 +12,7 @@ from PIL import Image
 
 from kerasrun.model_file import ModelInfo
 from kerasrun.reading.data import Feature, RowFormat, Split
-from kerasrun.report.figures import grey_or_color
+from kerasrun.report.figures import pixels
 from kerasrun.report.pages import address_of
 from kerasrun.report.scores import in_own_units
 from kerasrun.report.values import called_classes, class_values
@@ -21,7 +21,7 @@ _TOP = 3
 """How many classes of an example are named."""
 _MOST_CELLS = 8
 """How many columns of a row are shown."""
-_SIDE = 160
+SIDE = 160
 """The pixels of a picture."""
 
 
@@ -42,6 +42,12 @@ class Judged:
     """The columns of a table that it is a row of, the first ones."""
     doubted: bool = False
     """Whether its label is likely wrong."""
+    place: int = 0
+    """Its number in the split."""
+    said: int = 0
+    """The number of what it is called; of numbers that of the first one."""
+    why: str | None = None
+    """The address of its picture with a map over it, or the columns that count most; None where that is not known."""
 
 
 class Answers:
@@ -87,7 +93,8 @@ class Answers:
         best = [(names[number], float(row[number])) for number in np.argsort(-row, kind="stable")[:_TOP]]
         true, called = names[self.labels[place]], names[self.called[place]]
         seen, doubted = _seen(self.split, self.info, place), bool(self.doubts[place])
-        return Judged(_name(self.split, place), true, called, loss, best, doubted=doubted, **seen)
+        said = int(self.called[place])
+        return Judged(_name(self.split, place), true, called, loss, best, doubted=doubted, said=said, **seen)
 
 
 def furthest(split: Split, info: ModelInfo, outputs: NDArray[np.float32], most: int) -> list[Judged]:
@@ -115,7 +122,7 @@ def _seen(split: Split, info: ModelInfo, place: int) -> dict[str, Any]:
     """Return how an example looks: its picture, and the columns of its row."""
     where = np.array([place])
     cells = list(_cells(split.rows.take(where)[0], info.row_format)) if info.row_format else []
-    return {"picture": _picture(split.inputs.take(where)[0]), "cells": dict(cells[:_MOST_CELLS])}
+    return {"picture": _picture(split.inputs.take(where)[0]), "cells": dict(cells[:_MOST_CELLS]), "place": place}
 
 
 def _cells(row: NDArray[Any], row_format: RowFormat) -> Iterator[tuple[str, str]]:
@@ -136,8 +143,4 @@ def _cells(row: NDArray[Any], row_format: RowFormat) -> Iterator[tuple[str, str]
 def _picture(example: NDArray[Any]) -> str | None:
     if example.ndim != 3:
         return None
-    shown = grey_or_color(example)
-    if shown.dtype != np.uint8:
-        low, high = float(shown.min()), float(shown.max())
-        shown = ((shown - low) / (high - low if high > low else 1) * 255).astype(np.uint8)
-    return address_of(Image.fromarray(shown), _SIDE)
+    return address_of(Image.fromarray(pixels(example)), SIDE)

@@ -67,6 +67,17 @@ def check_threshold(info: ModelInfo, threshold: float | Rule | None, path: Path)
         raise ModelFileError(f"{path} {why}, so there is nothing for --threshold to decide; leave it out")
 
 
+def check_explainable(info: ModelInfo, path: Path) -> None:
+    """Refuse a model whose answer is not about an example as a whole.
+
+    Raises:
+        ModelFileError: if it makes masks or arrays, or has several outputs.
+    """
+    if info.parts or info.task.per_pixel or info.task.writes:
+        what = "has several outputs" if info.parts else "makes masks or arrays"
+        raise ModelFileError(f"{path} {what}, which kerasrun cannot explain: it explains classes, labels and numbers")
+
+
 def untrained(
     file: str | Path, overrides: Sequence[str] = (), *, trust: bool = False, pretrained: bool = False
 ) -> TrainedModel:

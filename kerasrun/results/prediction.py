@@ -1,7 +1,8 @@
 """`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
 import collections
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +13,20 @@ from numpy.typing import NDArray
 from kerasrun import model_file
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import ModelFileError, UsageError
-from kerasrun.model_file import ModelInfo
-from kerasrun.report.predictions import Prediction, Question, Unreadable
+from kerasrun.model_file import ModelInfo, TrainedModel
+from kerasrun.report.predictions import Beside, Prediction, Question, Unreadable
+from kerasrun.report.scores import in_own_units
 from kerasrun.results.examples import Examples, read_examples
-from kerasrun.results.model import check_threshold, open_model
+from kerasrun.results.model import check_explainable, check_threshold, open_model
+from kerasrun.results.plots import save
 from kerasrun.runs import atomic
+from kerasrun.tasks._files import files_below
+from kerasrun.tasks.classes import ClassPrediction
+from kerasrun.tasks.multi_label import MultiLabelPrediction
+from kerasrun.tasks.numbers import NumbersPrediction
 from kerasrun.workers.cluster import ONE_PROCESS, Place
+
+logger = logging.getLogger("kerasrun")
 
 MASKS = Path("predictions")
 """Where masks go by default."""
@@ -33,6 +42,7 @@ def predict(
     threshold: float | None = None,
     masks: str | Path | None = None,
     mask_size: MaskSize = "original",
+    explain: str | Path | None = None,
     trust: bool = False,
     plugins: str | Path | Sequence[str | Path] = (),
     place: Place = ONE_PROCESS,
@@ -52,20 +62,25 @@ def predict(
             file keeps, else a half.
         masks: the folder for the files of masks, or of images; by default `predictions`.
         mask_size: `original` brings one to the size of its image, `input` leaves it as the network made it.
+        explain: the folder for a picture of each example that shows why the model says so.
         trust: run code that the model brings.
         plugins: those that the model needs; a model in a run directory finds its own.
         place: which of several processes that share the batches this is; rank 0 alone returns predictions.
 
     Returns:
-        for each example a prediction of the model's task; an `Unreadable` for an image file that cannot be read, where
-        others can.
+        for each example a prediction of the model's task, with `explain` as the `answer` of one that names its picture;
+        an `Unreadable` for an image file that cannot be read, where others can.
 
     Raises:
         KerasrunError: if an example or the model cannot be read, or an option does not suit the model.
     """
     plugin_files = [Path(file) for file in ([plugins] if isinstance(plugins, str | Path) else plugins)]
     asked = ask(examples, Path(model), top, every=every, threshold=threshold, masks=masks, mask_size=mask_size)
-    chunks = outputs(asked, plugin_files, trust=trust, place=place)
+    files = [] if explain is None else _explanations(asked, Path(explain), place)
+    trained = opened(asked, plugin_files, trust=trust, place=place)
+    if files:
+        return _explained(asked, trained, files)
+    chunks = outputs(asked, trained, place)
     if not place.leads:
         collections.deque(chunks, maxlen=0)
         return []
@@ -117,33 +132,97 @@ def ask(
     return Asked(model, info, found, question)
 
 
-def outputs(
-    asked: Asked, plugin_files: Sequence[Path] = (), *, trust: bool, place: Place = ONE_PROCESS
-) -> Iterator[NDArray[np.float32]]:
+def opened(asked: Asked, plugin_files: Sequence[Path] = (), *, trust: bool, place: Place = ONE_PROCESS) -> TrainedModel:
+    """Load the model that is asked."""
+    deterministic = asked.info.deterministic
+    return open_model(asked.model, deterministic=deterministic, plugin_files=plugin_files, trust=trust, place=place)
+
+
+def outputs(asked: Asked, trained: TrainedModel, place: Place = ONE_PROCESS) -> Iterator[NDArray[np.float32]]:
     """Yield what the model computes of chunk after chunk of the examples, (examples, …)."""
-    model, info, found = asked.model, asked.info, asked.found
-    trained = open_model(model, deterministic=info.deterministic, plugin_files=plugin_files, trust=trust, place=place)
+    info, found = asked.info, asked.found
     from kerasrun.engine.evaluator import Predictor
     from kerasrun.workers.team import Team
 
     team = Team(place, place.count, "CPU:0")
-    with network_explained(model), team.losses_explained():
+    with network_explained(asked.model), team.losses_explained():
         predictor = Predictor(trained.model, info.batch_size, team)
         batches = predictor.batches(found.inputs, tuple(found.others.values()))
         yield from (outputs for outputs, *_ in predictor.chunks_of(batches, len(found.paths)))
 
 
-def answers(asked: Asked, chunks: Iterable[NDArray[np.float32]]) -> list[Prediction]:
-    """Return the predictions that outputs stand for, and in their places the examples that cannot be read."""
-    predictions = asked.info.task.predictions(chunks, asked.question)
+def answers(
+    asked: Asked,
+    chunks: Iterable[NDArray[np.float32]],
+    completed: Callable[[list[Prediction]], list[Prediction]] = list,
+) -> list[Prediction]:
+    """Return the predictions that outputs stand for, and in their places the examples that cannot be read.
+
+    Args:
+        completed: what becomes of the predictions.
+    """
+    predictions = completed(asked.info.task.predictions(chunks, asked.question))
     for number, error in sorted(asked.found.unreadable.items()):
         predictions.insert(number, Unreadable(str(error.path), error.reason))
     return predictions
 
 
+def _explanations(asked: Asked, folder: Path, place: Place) -> Sequence[Path]:
+    """Return the file for the explanation of each example, as `files_below` names them.
+
+    Raises:
+        KerasrunError: if there can be none.
+    """
+    if place.count > 1:
+        raise UsageError("--explain takes one process: leave out --workers")
+    check_explainable(asked.info, asked.model)
+    return files_below(folder, asked.found.paths, asked.found.images, "explanation", ".png", "--explain")
+
+
+def _explained(asked: Asked, trained: TrainedModel, files: Sequence[Path]) -> list[Prediction]:
+    """Return predictions that name the pictures which show why, and write these."""
+    from kerasrun.results.explanations import Explainer
+
+    with network_explained(asked.model):
+        explainer = Explainer(trained)  # before anything is computed that it might refuse
+
+    def completed(predictions: list[Prediction]) -> list[Prediction]:
+        found: list[Prediction] = []
+        for place, (prediction, file) in enumerate(zip(predictions, files, strict=True)):
+            number, said = _said(prediction, asked.info.classes)
+            inputs = [one.take(np.array([place])) for one in (asked.found.inputs, *asked.found.others.values())]
+            with network_explained(asked.model):
+                explanation = explainer.explain(inputs, number)
+            _make_folder(file.parent)
+            save(explanation.figure(inputs[0][0], said), file)
+            agreement = {} if explanation.agreement is None else {"agreement": explanation.agreement}
+            found.append(Beside(prediction.path, prediction, {**agreement, "explanation": str(file)}))
+        logger.info("explained by %s", explainer.how)
+        return found
+
+    return answers(asked, outputs(asked, trained), completed)
+
+
+def _said(prediction: Prediction, names: Sequence[str]) -> tuple[int, str]:
+    """Return the number of what a prediction says first of all, and it in words."""
+    match prediction:
+        case ClassPrediction(top=((name, number), *_), value=what):
+            return names.index(name), f"called {name}, {what} {number:.4f}"
+        case MultiLabelPrediction(values=values, value=what):
+            name, number = max(values, key=lambda one: one[1])
+            return names.index(name), f"{name}, {what} {number:.4f}"
+        case NumbersPrediction(values=((name, number), *_)):
+            return 0, f"{name} {in_own_units(number)}"
+    raise TypeError(f"a {type(prediction).__name__} says nothing that is explained")
+
+
 def save_picture(picture: Any, file: Path) -> None:
     """Write a picture of Pillow, with the folders that it needs."""
-    with atomic.explained(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(file.parent)
     with atomic.replacing(file) as private:
         picture.save(private)
+
+
+def _make_folder(folder: Path) -> None:
+    with atomic.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)

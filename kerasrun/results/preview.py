@@ -13,7 +13,7 @@ from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import DataError, UsageError
 from kerasrun.experiment.load import load
 from kerasrun.pipeline.order import epoch_order
-from kerasrun.report.figures import as_colors, grid, shortened, text_below
+from kerasrun.report.figures import NARROW, as_colors, grid, shortened, text_below
 from kerasrun.report.plain import draw
 from kerasrun.runs import atomic
 from kerasrun.tasks.base import Masks, task_named
@@ -96,7 +96,7 @@ def _grid(prepared: Prepared, images: NDArray[np.float32], labels: NDArray[Any])
         axes.imshow(image)
         task.draw(axes, label, data.classes)
         if train.names:
-            text_below(axes, shortened(train.names[place], from_end=True))
+            text_below(axes, shortened(train.names[place], NARROW, from_end=True))
     task.explain(figure, data.classes)
     title = f"{prepared.experiment.name}: {len(images)} of {len(train):,} training examples as the network sees them"
     figure.suptitle(f"{title}, values from {images.min():.3g} to {images.max():.3g}", fontsize=8)

@@ -12,7 +12,7 @@ from kerasrun.experiment.load import load
 from kerasrun.exports.base import model_outputs
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Split
-from kerasrun.report.figures import as_colors, bars, grid, histograms, shortened, text_below
+from kerasrun.report.figures import NARROW, as_colors, class_bars, grid, histograms, shortened, text_below
 from kerasrun.results.evaluation import chosen
 from kerasrun.results.plots import Drawing, save
 from kerasrun.results.recorded import read_recorded
@@ -62,7 +62,7 @@ def _labels(data: Data) -> "Figure":
     splits, counts = class_counts(data)
     names = [split.name for split in splits]
     if counts:
-        return bars(names, counts)
+        return class_bars(names, counts)
     numbers = [split.labels for split in splits if isinstance(split.labels, np.ndarray) and split.labels.ndim == 2]
     if len(numbers) < len(splits):
         raise DataError("the labels are neither classes nor numbers, so there is nothing to count")
@@ -101,7 +101,7 @@ def plot_examples(
         cells, true = list(one.as_cells().values()), info.task.caption(label, info.classes)
         is_wrong = info.task.one_class and cells[0] != true
         axes.imshow(image)
-        axes.set_title(shortened(" ".join(cells)), fontsize=8, color="C3" if is_wrong else "black")
-        text_below(axes, f"is {shortened(true)}", shortened(name, from_end=True))
+        axes.set_title(shortened(" ".join(cells), NARROW), fontsize=8, color="C3" if is_wrong else "black")
+        text_below(axes, f"is {shortened(true, NARROW)}", shortened(name, NARROW, from_end=True))
     figure.suptitle(f"{run.name} on {whole.name}: {len(examples)} of {len(whole):,} examples")
     return save(figure, run.below(RunFile.PLOTS, f"examples_{whole.name}.{drawing.file_format}"))

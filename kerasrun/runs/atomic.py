@@ -27,6 +27,7 @@ from typing import Any
 from kerasrun.errors import RunDirectoryError
 
 _PRIVATE = ".tmp-"
+_LONGEST = 50  # characters; systems take no name of more than 255 bytes
 _LARGEST_WRITE = 1 << 26  # macOS refuses writes of 2 GiB and more
 _NO_SPACE = "what was written before is kept; free some space"
 _NO_RIGHT = "kerasrun must be able to write there: see who owns it and whether the disk is mounted read-only"
@@ -147,7 +148,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 def private_name(path: Path) -> Path:
     """Return a name beside `path` that no reader looks at and nobody else uses; it keeps the suffix, as Keras needs."""
-    return path.with_name(f"{_PRIVATE}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    return path.with_name(f"{_PRIVATE}{os.getpid()}-{secrets.token_hex(4)}-{path.name[-_LONGEST:]}")
 
 
 def remove_leftovers(folder: Path) -> None:

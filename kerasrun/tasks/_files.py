@@ -14,20 +14,29 @@ from kerasrun.reading.data import ImageFormat
 if TYPE_CHECKING:
     from PIL import Image
 
+_NUMBERED = re.compile(r"(\.[^./\[]*)(?:\[(\d+)\]|:(\d+))$")
+"""One of several examples in a file: its number becomes a part of the name."""
+
 
 def files_below(
-    folder: Path, paths: Sequence[str], originals: Sequence[Path], what: str, suffix: str
+    folder: Path,
+    paths: Sequence[str],
+    originals: Sequence[Path],
+    what: str,
+    suffix: str,
+    option: str = "--masks",
 ) -> Sequence[Path]:
     """Return where the file of each example goes: as deep below `folder` as the example below the folder of all.
 
     Args:
         what: the word for what is in such a file, for messages.
+        option: that of the command line which names the folder, for messages.
 
     Raises:
         UsageError: as `Task.files`.
     """
-    # Of several examples in a file the number is a part of the name.
-    absolute = [Path(re.sub(r"\.npy\[(\d+)\]$", r"_\1.npy", path)).absolute() for path in paths]
+    # Without `..`, which would lead out of the folder.
+    absolute = [Path(os.path.normpath(Path(_NUMBERED.sub(r"_\2\3\1", path)).absolute())) for path in paths]
     common = Path(os.path.commonpath([path.parent for path in absolute]))
     files = [folder / path.relative_to(common).with_suffix(suffix) for path in absolute]
     kept = {original.resolve() for original in originals}
@@ -36,7 +45,7 @@ def files_below(
         if file in owners:
             raise UsageError(f"{owners[file]} and {path} would both have the {what} {file}; predict them one by one")
         if file.resolve() in kept:
-            raise UsageError(f"the {what} {file} would replace an image; name another folder with --masks FOLDER")
+            raise UsageError(f"the {what} {file} would replace an image; name another folder with {option} FOLDER")
         owners[file] = path
     return files
 

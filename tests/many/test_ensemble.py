@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import kerasrun
+from kerasrun.cli import app
 from kerasrun.errors import ModelFileError, RunDirectoryError, UsageError
 from kerasrun.many.ensemble import evaluate_group, predict_group
 from kerasrun.many.group import find_or_make, named_group
@@ -20,6 +22,9 @@ def test_a_group_is_named_by_its_folder_or_its_name_there(tmp_path):
         evaluate_group(group)
     with pytest.raises(RunDirectoryError, match="not a group of runs"):
         predict_group("image.png", tmp_path)
+    command = ["predict", str(group.root), "image.png", "--explain", str(tmp_path / "why")]
+    with pytest.raises(UsageError, match=r"why one model says so; name a run of .*iris-repeat-1"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
 
 
 @pytest.mark.tensorflow

@@ -1,0 +1,304 @@
+"""Why a model says what it says of an example: a map over its picture, or a number for each of its columns.
+
+Grad-CAM (Selvaraju et al., 2017) where a network has maps of features, else integrated gradients (Sundararajan et al.,
+2017). What a patch over a picture costs (Zeiler and Fergus, 2014) says how far its map can be trusted.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.models.functional import operation_fn
+from numpy.typing import NDArray
+
+from kerasrun.engine.columns import owners
+from kerasrun.engine.shard_pass import graph_of
+from kerasrun.engine.steps import logits_of
+from kerasrun.errors import ModelFileError
+from kerasrun.model_file import TrainedModel
+from kerasrun.report.figures import bars, heat, pixels
+from kerasrun.results.model import check_explainable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FIRST_STEPS, _MOST_STEPS = 32, 1024
+"""How many points are on the line from the baseline: twice as many until the attributions are complete."""
+_INCOMPLETE = 0.01
+"""The share of the difference that attributions may miss."""
+_PLACES = 7
+"""How often a patch of a quarter of each side is moved by half of it."""
+_ROWS_AT_ONCE = 4096
+_AT_ONCE = 16
+"""How many inputs are computed together: gradients need the numbers of all layers."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How much each part of an example speaks for what is called."""
+
+    how: str
+    """The method, and what falls short."""
+    relevance: NDArray[np.float64]
+    """Of pixels, (height, width) from 0; of columns or steps, of either sign."""
+    names: Sequence[str] = ()
+    """Those of the columns or steps; none of pixels."""
+    agreement: float | None = None
+    """Of a map with what patches cost: the rank correlation, from -1 to 1."""
+
+    def figure(self, example: NDArray[Any], title: str) -> "Figure":
+        """Draw it: with the example, where that is a picture."""
+        if self.names:
+            return bars(self.names, self.relevance, title, self.how)
+        how = self.how if self.relevance.any() else f"{self.how}: nothing there speaks for it"
+        check = "" if self.agreement is None else f"; rank correlation with occlusion {self.agreement:.2f}"
+        return heat(pixels(example), self.relevance, title, how + check)
+
+
+class Explainer:
+    """Explains what a model says of an example that is a picture, a row or a sequence."""
+
+    def __init__(self, trained: TrainedModel) -> None:
+        """
+        Raises:
+            ModelFileError: if the network cannot be explained.
+        """
+        check_explainable(trained.info, trained.path)
+        self._model, self._info, self._path = trained.model, trained.info, trained.path
+        self._shape = tuple(int(side) for side in self._model.inputs[0].shape[1:])
+        seen: list[tuple[Any, Any, Any]] = []
+
+        def look(operation: Any, given: Any, output: Any) -> Any:
+            seen.append((operation, given, output))
+            return output
+
+        inputs = [tf.zeros((1, *one.shape[1:])) for one in self._model.inputs]
+        _run(self._model, inputs, look)
+        first = next((number for number, (operation, *_) in enumerate(seen) if _learns(operation)), None)
+        if first is None:
+            raise self._refusal("has no layer that learns")
+        maps = [number for number, (*_, output) in enumerate(seen) if number >= first and _is_map(output)]
+        self._has_maps = bool(maps) and len(self._shape) == 3
+        if self._has_maps:
+            self._place: int | None = maps[-1]
+            self.how = f"Grad-CAM of {seen[maps[-1]][0].name}"
+            return
+        taken = keras.tree.flatten(seen[first][1])[0]
+        self._place = next((number for number, (*_, output) in enumerate(seen) if output is taken), None)
+        if self._place is None and taken is not inputs[0]:
+            raise self._refusal("takes its input apart before its first layer")
+        self._parts = self._named_parts(tuple(taken.shape[1:]))
+        self.how = "integrated gradients"
+
+    def explain(self, inputs: Sequence[NDArray[Any]], number: int, *, check: bool = True) -> Explanation:
+        """Explain what is said of one example.
+
+        Args:
+            inputs: those of the network, (1, …) each.
+            number: that of the class, the label or the number that is said.
+            check: whether a map is held against what patches cost.
+
+        Raises:
+            ModelFileError: if the network has no gradient.
+        """
+        x = [tf.cast(one, tf.float32) for one in inputs]
+        how = self.how
+        if self._has_maps:
+            relevance = self._map(x, number)
+        else:
+            attributions, how = self._integrated(x, number)
+            if len(self._shape) != 3:
+                return Explanation(how, self._sums(attributions), list(dict.fromkeys(self._parts)))
+            relevance = np.abs(attributions.reshape(self._shape)).sum(axis=-1)
+        agreement = self._agreement(relevance, x, number) if check else None
+        return Explanation(how, relevance, agreement=agreement)
+
+    def _map(self, x: Sequence[tf.Tensor], number: int) -> NDArray[np.float64]:
+        """Return the map of Grad-CAM, as large as the picture."""
+        maps, gradient, _ = self._gradient(x, number, lambda given: given)
+        weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+        found = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
+        resized: NDArray[np.float64] = tf.image.resize(found, self._shape[:2])[0, ..., 0].numpy().astype(np.float64)
+        return resized
+
+    def _integrated(self, x: Sequence[tf.Tensor], number: int) -> tuple[NDArray[np.float64], str]:
+        """Return what each number that the first layer takes adds to the score of zeros; the line has midpoints."""
+        point, _, end = self._gradient(x, number, lambda given: given)
+        begin = self._gradient(x, number, tf.zeros_like)[2]
+        wanted = float(end[0]) - float(begin[0])
+        # Beside a difference of nothing the rounding of float32 is large.
+        allowed = max(_INCOMPLETE * abs(wanted), 1e-5 * max(abs(float(end[0])), abs(float(begin[0]))))
+        steps = _FIRST_STEPS
+        while True:
+            total = np.zeros(point.shape[1:])
+            for shares in np.split((np.arange(steps) + 0.5) / steps, steps // _AT_ONCE):
+                total += self._gradients_on_the_line(x, number, shares)
+            attributions = point[0].numpy().astype(np.float64) * total / steps
+            if abs(attributions.sum() - wanted) <= allowed:
+                return attributions, self.how
+            if steps == _MOST_STEPS:
+                return attributions, f"{self.how}, incomplete: their sum is {attributions.sum():.3g}, not {wanted:.3g}"
+            steps *= 2
+
+    def _gradients_on_the_line(
+        self, x: Sequence[tf.Tensor], number: int, shares: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the sum of the gradients at these shares of the way from zeros."""
+
+        def on_the_line(given: tf.Tensor) -> tf.Tensor:
+            return given * tf.reshape(tf.cast(shares, given.dtype), (-1, *[1] * (len(given.shape) - 1)))
+
+        repeated = [tf.repeat(one, len(shares), axis=0) for one in x]
+        gradient: NDArray[np.float64] = (
+            self._gradient(repeated, number, on_the_line)[1].numpy().sum(axis=0, dtype=float)
+        )
+        return gradient
+
+    def _gradient(
+        self, x: Sequence[tf.Tensor], number: int, instead: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what is at the place of the method, the gradient of the scores there, and the scores."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            watched = []
+
+            def watch(given: tf.Tensor) -> tf.Tensor:
+                value = instead(given)
+                if (mask := getattr(given, "_keras_mask", None)) is not None:  # which steps count
+                    value._keras_mask = mask
+                watched.append(value)
+                tape.watch(value)
+                return value
+
+            scores = self._scores(x, number, watch)
+        gradient = tape.gradient(scores, watched[0])
+        if gradient is None:
+            raise self._refusal("has no gradient where it takes its input")
+        return tf.cast(watched[0], tf.float32), tf.cast(gradient, tf.float32), scores
+
+    def _scores(
+        self, x: Sequence[tf.Tensor], number: int, at_place: Callable[[tf.Tensor], tf.Tensor] | None = None
+    ) -> tf.Tensor:
+        """Return the score of a class, before softmax, for each example; of numbers the number itself."""
+        count = itertools.count()
+
+        def see(_operation: Any, _given: Any, output: Any) -> Any:
+            return at_place(output) if at_place and next(count) == self._place else output
+
+        if at_place and self._place is None:
+            x = [at_place(x[0]), *x[1:]]
+        output = keras.tree.flatten(_run(self._model, x, see))[0]
+        self._model._clear_losses()
+        scores = tf.cast(output if self._info.outputs == "values" else logits_of(output), tf.float32)
+        if self._info.task.one_class and scores.shape[-1] == 1:  # one unit for the second of two classes
+            return scores[:, 0] if number else -scores[:, 0]
+        return scores[:, number]
+
+    def _agreement(self, relevance: NDArray[np.float64], x: Sequence[tf.Tensor], number: int) -> float:
+        """Return how far a map ranks patches as their cost does: that of painting them in the picture's mean colour."""
+        picture, patches = x[0][0].numpy(), list(itertools.product(*map(_moved, self._shape[:2])))
+        covered = np.repeat(picture[np.newaxis], len(patches), axis=0)
+        for one, patch in zip(covered, patches, strict=True):
+            one[patch] = picture.mean(axis=(0, 1))
+        scores = [
+            self._scores([tf.constant(some), *(tf.repeat(one, len(some), axis=0) for one in x[1:])], number).numpy()
+            for some in np.split(covered, range(_AT_ONCE, len(covered), _AT_ONCE))
+        ]
+        costs = float(self._scores(x, number)[0]) - np.concatenate(scores).astype(np.float64)
+        # Grad-CAM has what speaks for a class alone; the sizes of attributions have what speaks against it, too.
+        costs = np.maximum(costs, 0) if self._has_maps else np.abs(costs)
+        return rank_correlation(np.array([relevance[patch].mean() for patch in patches]), costs)
+
+    def _named_parts(self, taken: tuple[int, ...]) -> list[str]:
+        """Return for each number that the first layer takes the column or the step that it is of; none of pictures.
+
+        Raises:
+            ModelFileError: if these are not the numbers of an example.
+        """
+        if len(self._shape) == 3:
+            names, fits = [], math.prod(taken) == math.prod(self._shape)
+        else:
+            rows, what = self._info.row_format, "step" if max(len(taken), len(self._shape)) > 1 else "column"
+            names = owners(rows) if rows else [f"{what} {number}" for number in range(1, self._shape[0] + 1)]
+            fits = taken[0] == len(names)
+        if not fits:
+            raise self._refusal(f"makes {taken} of an example of the shape {self._shape} before its first layer")
+        return [name for name in names for _ in range(math.prod(taken[1:]))]
+
+    def _sums(self, attributions: NDArray[np.float64]) -> NDArray[np.float64]:
+        names = list(dict.fromkeys(self._parts))
+        places = [names.index(name) for name in self._parts]
+        sums: NDArray[np.float64] = np.bincount(places, weights=attributions.ravel()).astype(np.float64)
+        return sums
+
+    def _refusal(self, why: str) -> ModelFileError:
+        return ModelFileError(f"{self._path} cannot be explained: its network {why}")
+
+
+def computed(network: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return a function from rows, of which there may be many, to the network's outputs."""
+    graph = tf.function(lambda some: tf.cast(network(some, training=False), tf.float32), autograph=False)
+
+    def outputs(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = np.array_split(rows, -(-len(rows) // _ROWS_AT_ONCE))
+        return np.concatenate([graph(tf.constant(part)).numpy() for part in parts])
+
+    return outputs
+
+
+def rank_correlation(some: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    """Return Spearman's rank correlation; 0 where one of the two is constant."""
+    a, b = (ranks - ranks.mean() for ranks in map(_ranks, (some, others)))
+    size = math.sqrt((a @ a) * (b @ b))
+    return float(a @ b) / size if size else 0.0
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ranks, of equal values their mean."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
+
+
+def _moved(side: int) -> list[slice]:
+    """Return where a patch lies along a side."""
+    begins = [round(place * side / (_PLACES + 1)) for place in range(_PLACES)]
+    return [slice(begin, begin + -(-2 * side // (_PLACES + 1))) for begin in begins]
+
+
+def _run(network: Any, inputs: Any, see: Callable[[Any, Any, Any], Any]) -> Any:
+    """Compute as a network does in inference.
+
+    Args:
+        see: gets each operation, also of networks within, with its arguments and its output, in the order in which they
+            run; what it returns is taken for the output.
+    """
+
+    def seen(operation: Any) -> Callable[..., Any]:
+        graph = graph_of(operation)
+
+        def call(*given: Any, **options: Any) -> Any:
+            if graph is None:
+                return see(operation, given, operation_fn(operation, training=False)(*given, **options))
+            return see(operation, given, _run(graph, graph._standardize_inputs(given[0]), see))
+
+        return call
+
+    return network._run_through_graph(inputs, operation_fn=seen)
+
+
+def _learns(operation: Any) -> bool:
+    """Return whether it has a kernel: neither what scales, nor the vectors of categories and words."""
+    if isinstance(operation, keras.layers.Embedding | keras.layers.Normalization):
+        return False
+    return any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ()))
+
+
+def _is_map(output: Any) -> bool:
+    """Return whether it is maps of features over more than one place."""
+    shape = tuple(getattr(output, "shape", ()))
+    return len(shape) == 4 and math.prod(shape[1:3]) > 1
