@@ -1,9 +1,11 @@
 """`report`: one page with all about a run. What cannot be had, such as data that are gone, is named on it."""
 
+import itertools
 import logging
 import shlex
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,20 +14,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+from PIL import Image
 
-from kerasrun.errors import CheckpointError, Interrupted, KerasrunError
+from kerasrun.errors import CheckpointError, DataError, Interrupted, KerasrunError
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.resolved import chosen_yaml
 from kerasrun.experiment.units import duration
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Data, Split
+from kerasrun.reading.inputs import within_limit
 from kerasrun.report import pages
 from kerasrun.report.confusions import confused
-from kerasrun.report.figures import READABLE_CLASSES
+from kerasrun.report.figures import READABLE_CLASSES, heated, pixels
+from kerasrun.report.predictions import Question
 from kerasrun.report.scores import in_own_units, shown
 from kerasrun.results.evaluation import EvaluationReport, chosen, report_on
+from kerasrun.results.importance import REPEATS, permutation_importance
 from kerasrun.results.intervals import intervals
-from kerasrun.results.mistakes import Answers, furthest
+from kerasrun.results.mistakes import SIDE, Answers, Judged, furthest
 from kerasrun.results.network_drawing import network_drawing
 from kerasrun.results.plots import MOST_CURVES, curves, curves_together, of_metrics
 from kerasrun.results.recorded import Recorded, read_recorded
@@ -43,7 +49,17 @@ from kerasrun.tasks.numbers import RegressionScores
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kerasrun.results.explanations import Explanation
+
 MOST_MISTAKES = 50
+_MOST_EXPLAINED = 12
+_MOST_REASONS = 3
+"""How many columns of a row are named."""
+_SECONDS_OF_EXPLAINING = 4
+_MOST_SHUFFLED = 200_000
+"""How many rows are predicted for what each column is worth."""
+_FEWEST_ROWS = 50
+"""Of fewer rows the worth of a column says nothing."""
 MOST_UNSURE = 8
 _MOST_PAIRS = 10
 _MOST_IN_MATRIX = 100
@@ -87,9 +103,19 @@ class _Measured:
 
     report: EvaluationReport
     split: Split
-    info: ModelInfo
+    model: TrainedModel
+    seed: int
+    """The experiment's."""
     outputs: Sequence[NDArray[np.float32]]
     """Of every chunk, where they are kept: those of masks and arrays would fill the memory."""
+
+    @property
+    def info(self) -> ModelInfo:
+        return self.model.info
+
+    @property
+    def question(self) -> Question:
+        return self.info.question()
 
 
 def write_report(
@@ -146,7 +172,8 @@ def _of_scores(parts: _Parts, measured: _Measured) -> dict[str, Any]:
         "intervals": parts.get("The intervals", partial(_intervals, measured)) or {},
         "tables": _tables(measured.report.scores.as_dict()),
         "pictures": parts.get("The pictures of the scores", partial(_pictures, measured)) or [],
-        "judged": parts.get("The mistakes", partial(_judged, measured)) or {},
+        "judged": _explained(parts, measured, parts.get("The mistakes", partial(_judged, measured)) or {}),
+        "importance": parts.get("What each column is worth", partial(_importance, measured)),
     }
 
 
@@ -201,7 +228,7 @@ def _measure(
 
         report = report_on(run, recorded.experiment, model, found, found.name, see=see)
         assert report is not None, "there is one process"
-        return _Measured(report, found, model.info, outputs)
+        return _Measured(report, found, model, recorded.experiment.seed, outputs)
 
     return data, model, parts.get("The scores", measure)
 
@@ -284,8 +311,7 @@ def _headline(report: EvaluationReport) -> dict[str, float | None]:
 def _intervals(measured: _Measured) -> dict[str, tuple[float, float]]:
     if not measured.outputs or not isinstance(measured.split.labels, np.ndarray):
         return {}
-    info, labels = measured.info, measured.split.labels
-    return intervals(info.task, labels, np.concatenate(measured.outputs), info.question())
+    return intervals(measured.info.task, measured.split.labels, np.concatenate(measured.outputs), measured.question)
 
 
 def _tables(scores: Mapping[str, Any], of: str = "") -> dict[str, list[dict[str, Any]]]:
@@ -326,6 +352,68 @@ def _judged(measured: _Measured) -> dict[str, Any]:
         "doubts": int(answers.doubts.sum()),
         "unsure": answers.unsure(MOST_UNSURE),
     }
+
+
+def _explained(parts: _Parts, measured: _Measured, judged: dict[str, Any]) -> dict[str, Any]:
+    """Add to the first mistakes why the model says so, as many as there is time for."""
+    first = judged.get("mistakes", [])[:_MOST_EXPLAINED]
+    explained = parts.get("Why the model says so", partial(_with_reasons, measured, first)) if first else None
+    if explained is None:
+        return judged
+    if len(explained) < len(first):
+        parts.missing.append(
+            f"Why the model says so, of {len(first) - len(explained)} of the {len(first)} worst mistakes: it takes too "
+            "long here; kerasrun predict EXAMPLE --explain FOLDER takes its time"
+        )
+    return judged | {"mistakes": [*explained, *judged["mistakes"][len(explained) :]]}
+
+
+def _with_reasons(measured: _Measured, mistakes: Sequence[Judged]) -> list[Judged]:
+    from kerasrun.results.explanations import Explainer
+
+    begin, found = time.monotonic(), []
+    explainer = Explainer(measured.model)
+    for one in mistakes:
+        if time.monotonic() - begin > _SECONDS_OF_EXPLAINING:
+            break
+        where, split = np.array([one.place]), measured.split
+        inputs = [each.take(where) for each in (split.inputs, *split.others.values())]
+        explanation = explainer.explain(inputs, one.said, check=False)
+        found.append(replace(one, why=_reason(explanation, inputs[0][0])))
+    return found
+
+
+def _reason(explanation: "Explanation", example: NDArray[Any]) -> str:
+    if not explanation.names:
+        return pages.address_of(Image.fromarray(heated(pixels(example), explanation.relevance)), SIDE)
+    first = np.argsort(-np.abs(explanation.relevance), kind="stable")[:_MOST_REASONS]
+    return ", ".join(f"{explanation.names[place]} {explanation.relevance[place]:+.2g}" for place in first)
+
+
+def _importance(measured: _Measured) -> dict[str, Any] | None:
+    """Return what each column of a table is worth to the first score, the most first."""
+    split, info, headline = measured.split, measured.info, measured.report.scores.headline
+    if info.row_format is None or info.image_format or info.parts or not isinstance(split.labels, np.ndarray):
+        return None
+    from kerasrun.results.explanations import computed
+
+    names = info.row_format.features
+    rows = within_limit(split.labels, _MOST_SHUFFLED // (REPEATS * len(names)))
+    if len(rows) < min(_FEWEST_ROWS, len(split)):
+        raise DataError(f"there are {len(names)} columns, too many to shuffle one by one")
+    name = "r2" if "r2" in headline else next(iter(headline))
+    labels, compute = split.labels[rows], computed(measured.model.model)
+
+    def score(shuffled: NDArray[np.float32]) -> float:
+        value = info.task.scores(labels, compute(shuffled), measured.question).headline[name]
+        return np.nan if value is None else value
+
+    widths = [one.width for one in info.row_format.columns] or [1] * len(names)
+    columns = [slice(begin, end) for begin, end in itertools.pairwise(np.cumsum([0, *widths]).tolist())]
+    found = permutation_importance(score, split.inputs.take(rows), columns, measured.seed)
+    order = np.argsort(-found.mean(axis=1), kind="stable")[:READABLE_CLASSES]
+    worth = [(names[place], float(found[place].mean()), float(found[place].std())) for place in order]
+    return {"score": name, "worth": worth, "columns": len(names), "examples": len(rows), "repeats": REPEATS}
 
 
 def _usage(run: RunDirectory, info: ModelInfo) -> dict[str, Any]:

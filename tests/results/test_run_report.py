@@ -123,13 +123,60 @@ def test_planted_label_errors_are_found(png, tmp_path):
     run = kerasrun.train(tmp_path / "digits.yaml", output=tmp_path / "runs")
     page = kerasrun.write_report(run, split="train").read_text(encoding="utf-8")
     shown = page.partition("What it gets wrong</h2>")[2].partition("Rightly called")[0]
-    cards = re.findall('<figure>(.*?class="name">(.*?)</bdi>)', shown, re.DOTALL)
+    cards = re.findall('<figure[^>]*>(.*?class="name">(.*?)</bdi>)', shown, re.DOTALL)
     wrong = {str(files[number].relative_to(png)) for number in planted}
     assert len(cards) == 50
     assert sum(name in wrong for _, name in cards) >= 45
     marked = [name for card, name in cards if "label?" in card]
     assert len(marked) >= 20
     assert sum(name in wrong for name in marked) >= 0.9 * len(marked)
+
+
+def test_the_worst_mistakes_are_explained_beside_their_pictures(run, page):
+    alternatives = [one["alt"] for one in page.all("img")]
+    for place in range(12):
+        name, _, called = alternatives[2 * place].split(", ")
+        assert alternatives[2 * place + 1] == f"What counts for {called.removeprefix('called ')} in {name}"
+    assert sum(text.startswith("What counts") for text in alternatives) == 12
+    sources = [one["src"] for one in page.all("img")[:24]]
+    assert len(set(sources)) == 24
+
+
+def test_explanations_that_take_too_long_are_left_out_in_a_sentence(run, monkeypatch):
+    monkeypatch.setattr(run_report, "_SECONDS_OF_EXPLAINING", -1)
+    page = page_of(run)
+    assert "Why the model says so, of 12 of the 12 worst mistakes: it takes too long" in page.text
+    assert not [one for one in page.all("img") if one["alt"].startswith("What counts")]
+
+
+def test_a_network_that_cannot_be_explained_is_a_sentence_on_the_page(run, monkeypatch):
+    from kerasrun.results import explanations
+
+    monkeypatch.setattr(explanations, "_learns", lambda operation: False)
+    assert "cannot be explained: its network has no layer that learns" in page_of(run).text
+
+
+def test_a_column_that_alone_matters_is_worth_all(tmp_path):
+    """The label is whether the second column is above a half; the others are noise."""
+    draw = np.random.default_rng(0)
+    rows = draw.uniform(size=(300, 3))
+    lines = [f"{a},{b},{c},{'yes' if b > 0.5 else 'no'}" for a, b, c in rows]
+    (tmp_path / "rows.csv").write_text("\n".join(["left,<b>middle,right,label", *lines]))
+    (tmp_path / "rows.yaml").write_text(
+        "data: {csv: {train: rows.csv, label: label}}\nmodel: {MLP: {units: [8]}}\npreprocessing: [Normalization]\n"
+        "compile: {optimizer: {Adam: {learning_rate: 0.03}}}\nfit: {epochs: 20, validation_split: 0.3}\n"
+    )
+    run = kerasrun.train(tmp_path / "rows.yaml", output=tmp_path / "runs")
+    text = " ".join(page_of(run).text.split())
+    worth = text.partition("What each column is worth")[2]
+    first, second = re.findall(r"(<b>middle|left|right)\s*(-?\d\.\d+)", worth)[:2]
+    assert first[0] == "<b>middle"
+    assert float(first[1]) > 0.3
+    assert abs(float(second[1])) < 0.1
+    assert "accuracy lost" in worth
+    mistakes = text.partition("What it gets wrong")[2]
+    assert "what counts" in mistakes
+    assert re.search(r"<b>middle [+-]\d", mistakes)
 
 
 def test_several_runs_are_shown_side_by_side(run, page, tmp_path):
