@@ -31,11 +31,10 @@ _FIRST_STEPS, _MOST_STEPS = 32, 1024
 """How many points are on the line from the baseline: twice as many until the attributions are complete."""
 _INCOMPLETE = 0.01
 """The share of the difference that attributions may miss."""
-_PLACES = 7
-"""How often a patch of a quarter of each side is moved by half of it."""
-_ROWS_AT_ONCE = 4096
-_AT_ONCE = 16
-"""How many inputs are computed together: gradients need the numbers of all layers."""
+_PATCHES = 4
+"""How many patches of a picture are side by side, and one above the other."""
+_ROWS_AT_ONCE, _POINTS_AT_ONCE = 4096, 128
+"""How many rows, and points on the line, are computed together: networks without maps are small."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Explainer:
         steps = _FIRST_STEPS
         while True:
             total = np.zeros(point.shape[1:])
-            for shares in np.split((np.arange(steps) + 0.5) / steps, steps // _AT_ONCE):
+            for shares in np.array_split((np.arange(steps) + 0.5) / steps, -(-steps // _POINTS_AT_ONCE)):
                 total += self._gradients_on_the_line(x, number, shares)
             attributions = point[0].numpy().astype(np.float64) * total / steps
             if abs(attributions.sum() - wanted) <= allowed:
@@ -200,15 +199,13 @@ class Explainer:
 
     def _agreement(self, relevance: NDArray[np.float64], x: Sequence[tf.Tensor], number: int) -> float:
         """Return how far a map ranks patches as their cost does: that of painting them in the picture's mean colour."""
-        picture, patches = x[0][0].numpy(), list(itertools.product(*map(_moved, self._shape[:2])))
+        picture, patches = x[0][0].numpy(), list(itertools.product(*map(_divided, self._shape[:2])))
         covered = np.repeat(picture[np.newaxis], len(patches), axis=0)
         for one, patch in zip(covered, patches, strict=True):
             one[patch] = picture.mean(axis=(0, 1))
-        scores = [
-            self._scores([tf.constant(some), *(tf.repeat(one, len(some), axis=0) for one in x[1:])], number).numpy()
-            for some in np.split(covered, range(_AT_ONCE, len(covered), _AT_ONCE))
-        ]
-        costs = float(self._scores(x, number)[0]) - np.concatenate(scores).astype(np.float64)
+        beside = [tf.repeat(one, len(patches), axis=0) for one in x[1:]]
+        scores: NDArray[Any] = self._scores([tf.constant(covered), *beside], number).numpy().astype(np.float64)
+        costs = float(self._scores(x, number)[0]) - scores
         # Grad-CAM has what speaks for a class alone; the sizes of attributions have what speaks against it, too.
         costs = np.maximum(costs, 0) if self._has_maps else np.abs(costs)
         return rank_correlation(np.array([relevance[patch].mean() for patch in patches]), costs)
@@ -264,10 +261,10 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-def _moved(side: int) -> list[slice]:
-    """Return where a patch lies along a side."""
-    begins = [round(place * side / (_PLACES + 1)) for place in range(_PLACES)]
-    return [slice(begin, begin + -(-2 * side // (_PLACES + 1))) for begin in begins]
+def _divided(side: int) -> list[slice]:
+    """Return where patches lie along a side; there are fewer where it has fewer pixels."""
+    patches = min(side, _PATCHES)
+    return [slice(place * side // patches, (place + 1) * side // patches) for place in range(patches)]
 
 
 def _run(network: Any, inputs: Any, see: Callable[[Any, Any, Any], Any]) -> Any:
