@@ -33,8 +33,8 @@ _INCOMPLETE = 0.01
 """The share of the difference that attributions may miss."""
 _PATCHES = 4
 """How many patches of a picture are side by side, and one above the other."""
-_ROWS_AT_ONCE, _POINTS_AT_ONCE = 4096, 128
-"""How many rows, and points on the line, are computed together: networks without maps are small."""
+_ROWS_AT_ONCE, _AT_ONCE = 4096, 128
+"""How many rows, and points or patches, are computed together; of these no more than a batch, which has room."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Explainer:
         """
         check_explainable(trained.info, trained.path)
         self._model, self._info, self._path = trained.model, trained.info, trained.path
+        self._at_once = min(_AT_ONCE, self._info.batch_size)
         self._shape = tuple(int(side) for side in self._model.inputs[0].shape[1:])
         seen: list[tuple[Any, Any, Any]] = []
 
@@ -135,7 +136,7 @@ class Explainer:
         steps = _FIRST_STEPS
         while True:
             total = np.zeros(point.shape[1:])
-            for shares in np.array_split((np.arange(steps) + 0.5) / steps, -(-steps // _POINTS_AT_ONCE)):
+            for shares in np.array_split((np.arange(steps) + 0.5) / steps, -(-steps // self._at_once)):
                 total += self._gradients_on_the_line(x, number, shares)
             attributions = point[0].numpy().astype(np.float64) * total / steps
             if abs(attributions.sum() - wanted) <= allowed:
@@ -203,9 +204,11 @@ class Explainer:
         covered = np.repeat(picture[np.newaxis], len(patches), axis=0)
         for one, patch in zip(covered, patches, strict=True):
             one[patch] = picture.mean(axis=(0, 1))
-        beside = [tf.repeat(one, len(patches), axis=0) for one in x[1:]]
-        scores: NDArray[Any] = self._scores([tf.constant(covered), *beside], number).numpy().astype(np.float64)
-        costs = float(self._scores(x, number)[0]) - scores
+        scores = [
+            self._scores([tf.constant(some), *(tf.repeat(one, len(some), axis=0) for one in x[1:])], number).numpy()
+            for some in np.array_split(covered, -(-len(covered) // self._at_once))
+        ]
+        costs = float(self._scores(x, number)[0]) - np.concatenate(scores).astype(np.float64)
         # Grad-CAM has what speaks for a class alone; the sizes of attributions have what speaks against it, too.
         costs = np.maximum(costs, 0) if self._has_maps else np.abs(costs)
         return rank_correlation(np.array([relevance[patch].mean() for patch in patches]), costs)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kerasrun import model_file
 from kerasrun.engine.errors import network_explained
-from kerasrun.errors import ModelFileError, UsageError
+from kerasrun.errors import MORE_MEMORY, ModelFileError, UsageError, within_memory
 from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.report.predictions import Beside, Prediction, Question, Unreadable
 from kerasrun.report.scores import in_own_units
@@ -191,7 +191,7 @@ def _explained(asked: Asked, trained: TrainedModel, files: Sequence[Path]) -> li
         for place, (prediction, file) in enumerate(zip(predictions, files, strict=True)):
             number, said = _said(prediction, asked.info.classes)
             inputs = [one.take(np.array([place])) for one in (asked.found.inputs, *asked.found.others.values())]
-            with network_explained(asked.model):
+            with network_explained(asked.model), within_memory(f"explaining {prediction.path}", MORE_MEMORY):
                 explanation = explainer.explain(inputs, number)
             _make_folder(file.parent)
             save(explanation.figure(inputs[0][0], said), file)
