@@ -34,7 +34,7 @@ _INCOMPLETE = 0.01
 _PATCHES = 4
 """How many patches of a picture are side by side, and one above the other."""
 _ROWS_AT_ONCE, _AT_ONCE = 4096, 128
-"""How many rows, and points or patches, are computed together; of these no more than a batch, which has room."""
+"""How many rows, and points or patches, are computed together; of these few where a batch has room for few."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Explainer:
         """
         check_explainable(trained.info, trained.path)
         self._model, self._info, self._path = trained.model, trained.info, trained.path
-        self._at_once = min(_AT_ONCE, self._info.batch_size)
+        self._at_once = min(_AT_ONCE, 4 * self._info.batch_size)
         self._shape = tuple(int(side) for side in self._model.inputs[0].shape[1:])
         seen: list[tuple[Any, Any, Any]] = []
 
@@ -128,36 +128,35 @@ class Explainer:
 
     def _integrated(self, x: Sequence[tf.Tensor], number: int) -> tuple[NDArray[np.float64], str]:
         """Return what each number that the first layer takes adds to the score of zeros; the line has midpoints."""
-        point, _, end = self._gradient(x, number, lambda given: given)
-        begin = self._gradient(x, number, tf.zeros_like)[2]
-        wanted = float(end[0]) - float(begin[0])
-        # Beside a difference of nothing the rounding of float32 is large.
-        allowed = max(_INCOMPLETE * abs(wanted), 1e-5 * max(abs(float(end[0])), abs(float(begin[0]))))
         steps = _FIRST_STEPS
         while True:
-            total = np.zeros(point.shape[1:])
-            for shares in np.array_split((np.arange(steps) + 0.5) / steps, -(-steps // self._at_once)):
-                total += self._gradients_on_the_line(x, number, shares)
-            attributions = point[0].numpy().astype(np.float64) * total / steps
-            if abs(attributions.sum() - wanted) <= allowed:
+            attributions, begin, end = self._along_the_line(x, number, steps)
+            found, wanted = attributions.sum(), end - begin
+            # Beside a difference of nothing the rounding of float32 is large.
+            if abs(found - wanted) <= max(_INCOMPLETE * abs(wanted), 1e-5 * max(abs(begin), abs(end))):
                 return attributions, self.how
             if steps == _MOST_STEPS:
-                return attributions, f"{self.how}, incomplete: their sum is {attributions.sum():.3g}, not {wanted:.3g}"
+                return attributions, f"{self.how}, incomplete: their sum is {found:.3g}, not {wanted:.3g}"
             steps *= 2
 
-    def _gradients_on_the_line(
-        self, x: Sequence[tf.Tensor], number: int, shares: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the sum of the gradients at these shares of the way from zeros."""
+    def _along_the_line(
+        self, x: Sequence[tf.Tensor], number: int, steps: int
+    ) -> tuple[NDArray[np.float64], float, float]:
+        """Return the attributions by so many points, and the scores of zeros and of the example."""
+        shares = np.array([0, 1, *(np.arange(steps) + 0.5) / steps])  # both ends, whose gradients do not count
+        point, total, scores = np.zeros(()), np.zeros(()), []
+        for places in np.array_split(np.arange(len(shares)), -(-len(shares) // self._at_once)):
 
-        def on_the_line(given: tf.Tensor) -> tf.Tensor:
-            return given * tf.reshape(tf.cast(shares, given.dtype), (-1, *[1] * (len(given.shape) - 1)))
+            def on_the_line(given: tf.Tensor, some: NDArray[np.float64] = shares[places]) -> tf.Tensor:
+                return given * tf.reshape(tf.cast(some, given.dtype), (-1, *[1] * (len(given.shape) - 1)))
 
-        repeated = [tf.repeat(one, len(shares), axis=0) for one in x]
-        gradient: NDArray[np.float64] = (
-            self._gradient(repeated, number, on_the_line)[1].numpy().sum(axis=0, dtype=float)
-        )
-        return gradient
+            repeated = [tf.repeat(one, len(places), axis=0) for one in x]
+            values, gradient, found = self._gradient(repeated, number, on_the_line)
+            point = values[1].numpy().astype(np.float64) if places[0] == 0 else point
+            total = total + gradient[np.sum(places < 2) :].numpy().sum(axis=0, dtype=np.float64)
+            scores += found.numpy().tolist()
+        attributions: NDArray[np.float64] = point * total / steps
+        return attributions, scores[0], scores[1]
 
     def _gradient(
         self, x: Sequence[tf.Tensor], number: int, instead: Callable[[tf.Tensor], tf.Tensor]
