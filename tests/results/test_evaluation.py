@@ -14,6 +14,7 @@ from kerasrun.engine import devices
 from kerasrun.errors import DataError, ModelFileError, RunBusyError, RunDirectoryError, UsageError
 from kerasrun.reading.data import Data
 from kerasrun.results import evaluation, export, plots
+from kerasrun.results.changed_predictions import changed_predictions
 from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.runs.directory import create
 from kerasrun.runs.lock import lock
@@ -256,9 +257,14 @@ def test_a_threshold_that_is_kept_decides_until_another_is(validated, tmp_path):
         assert kerasrun.evaluate(validated, split="test", threshold=0.5).scores.threshold == 0.5
         kerasrun.export(validated, "keras", output=tmp_path / "copied.keras")
         assert kerasrun.predict(validated.root / "test.npy", model=tmp_path / "copied.keras") == found
-        assert kerasrun.resume(validated).read_run()["status"] == "finished"
-        more = kerasrun.resume(validated, overrides=["fit.epochs=3"])
-        assert _of(more.best_model).threshold in (cut, None)
+        right = int(np.trace(report.scores.confusion_matrix))
+        assert changed_predictions(validated, validated, "test").right == (right, right)
+        page = kerasrun.write_report(validated, split="test").read_text(encoding="utf-8")
+        assert f"{20 - right} of 20 examples of test are called otherwise" in " ".join(page.split())
+        kept = validated.best_model.read_bytes()
+        assert kerasrun.resume(validated).best_model.read_bytes() == kept
+        more = _of(kerasrun.resume(validated, overrides=["fit.epochs=3"]).best_model)
+        assert more.threshold == (cut if more.epoch == report.epoch else None)
     finally:
         validated.best_model.write_bytes(before)
 
