@@ -3,9 +3,21 @@
 Every command is one call in Python as well: `kerasrun.train("config.yaml")`.
 """
 
+import os
+import sys
+
+# `python -m kerasrun` puts the working directory first, where a typing.py of anybody's would be taken for Python's own.
+# While Python looks for a module, -m stands for its file.
+if sys.argv[:1] == ["-m"] and sys.path and not sys.flags.safe_path:
+    try:
+        _here = os.getcwd()  # noqa: PTH109  pathlib imports too much
+    except FileNotFoundError:  # it was removed
+        _here = ""
+    if sys.path[0] in ("", _here):
+        del sys.path[0]
+
 import functools
 import importlib
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 

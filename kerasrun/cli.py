@@ -80,7 +80,7 @@ class _InGroups(TyperGroup):
         """Write a list of commands for each group."""
         for group, named in itertools.groupby(self.commands.items(), lambda item: item[1].rich_help_panel):
             with formatter.section(group):
-                formatter.write_dl([(name, command.help.partition("\n\n")[0]) for name, command in named])
+                formatter.write_dl([(name, (command.help or "").partition("\n\n")[0]) for name, command in named])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; one that does not exist is answered with the one that was meant."""

@@ -101,6 +101,10 @@ def network_explained(path: Path) -> Iterator[None]:
         raise ModelFileError(f"{path}: its network fails: {sentence(error)}") from error
 
 
+_LONGEST_SEARCHED = 2000
+"""How many characters are searched for a layer's name: the time grows with their square."""
+
+
 @contextmanager
 def _values_explained() -> Iterator[None]:
     """
@@ -113,7 +117,7 @@ def _values_explained() -> Iterator[None]:
         yield
     except tf.errors.InvalidArgumentError as error:
         said = str(error)
-        node = re.search(r"node [\w./-]*?([A-Za-z]\w*)/(?:[A-Z]\w*|embedding_lookup)", said)
+        node = re.search(r"node [\w./-]*?([A-Za-z]\w*)/(?:[A-Z]\w*|embedding_lookup)", said[:_LONGEST_SEARCHED])
         layer = f"the layer '{node[1]}'" if node else "a layer"
         if found := re.search(r"indices\[[\d,]*\] = (-?\d+) is not in \[0, (\d+)\)", said):
             raise DataError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasrun.errors import MissingProgramError
 from kerasrun.report.calibration import Calibration
 from kerasrun.report.confusions import confused
 from kerasrun.report.curves import Curve, RankingCurves
@@ -359,9 +360,18 @@ def empty(width: float, height: float) -> Figure:
     """Return a picture of so many inches without anything in it: the one door by which Matplotlib is loaded.
 
     It would begin with a `matplotlibrc` of the working directory, which may be a stranger's.
+
+    Raises:
+        MissingProgramError: if the environment keeps it from starting.
     """
-    with _without("matplotlibrc"):
-        from matplotlib.figure import Figure
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    if not epoch.isdecimal():
+        raise MissingProgramError(f"SOURCE_DATE_EPOCH={epoch}: Matplotlib expects seconds; unset it")
+    try:
+        with _without("matplotlibrc"):
+            from matplotlib.figure import Figure
+    except ValueError as error:  # as of a wrong MPLBACKEND
+        raise MissingProgramError(f"Matplotlib does not start: {str(error).partition(chr(10))[0]}") from error
 
     return Figure(figsize=(width, height), layout="constrained")
 

@@ -12,7 +12,7 @@ SAMPLES = 1000
 _SEED = 0
 """The same outputs give the same intervals."""
 _MOST_NUMBERS = 200_000
-"""Outputs of more numbers would take minutes, and their intervals are narrow."""
+"""Samples of more numbers would take minutes, and the intervals of many examples are narrow."""
 
 
 def intervals(
@@ -22,7 +22,7 @@ def intervals(
 
     Empty where there are too many outputs. A score that half of the samples do not have is left out.
     """
-    if outputs.size > _MOST_NUMBERS:
+    if outputs.size + outputs.shape[1] ** 2 > _MOST_NUMBERS:  # the outputs, and a matrix of classes
         return {}
     draw, found = np.random.default_rng(_SEED), defaultdict(list)
     for _ in range(SAMPLES):

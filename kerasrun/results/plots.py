@@ -110,8 +110,9 @@ def curves(
                 axes.plot(*_points(rows, column), marker="o", markersize=3, label=label)
         if best is not None:
             axes.axvline(best, color="C2", linestyle=":", label=f"best epoch: {best}")
-        for number, end in enumerate(stage_ends):
-            axes.axvline(end + 0.5, color="grey", linestyle="--", linewidth=1, label="" if number else "next stage")
+        if ends := [end + 0.5 for end in sorted(set(stage_ends))]:
+            across = axes.get_xaxis_transform()
+            axes.vlines(ends, 0, 1, transform=across, color="grey", linestyle="--", linewidth=1, label="next stage")
         if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend()
     return figure

@@ -33,7 +33,7 @@ from kerasrun.results.importance import REPEATS, permutation_importance
 from kerasrun.results.intervals import intervals
 from kerasrun.results.mistakes import SIDE, Answers, Judged, furthest
 from kerasrun.results.network_drawing import network_drawing
-from kerasrun.results.plots import MOST_CURVES, curves, curves_together, of_metrics
+from kerasrun.results.plots import curves, curves_together, of_metrics
 from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.results.run_diff import diff
 from kerasrun.results.split_pictures import class_counts
@@ -41,7 +41,7 @@ from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.runs.listing import RunSummary, summary_of
-from kerasrun.runs.metrics import Table
+from kerasrun.runs.metrics import Cell, Table
 from kerasrun.runs.records import RunRecord
 from kerasrun.tasks.classes import ClassificationScores
 from kerasrun.tasks.numbers import RegressionScores
@@ -62,6 +62,7 @@ _FEWEST_ROWS = 50
 """Of fewer rows the worth of a column says nothing."""
 MOST_UNSURE = 8
 _MOST_PAIRS = 10
+_MOST_CURVES = 24
 _MOST_IN_MATRIX = 100
 """Of more classes, the pairs that are confused say more than a matrix."""
 _ALTERNATIVES = {
@@ -145,7 +146,7 @@ def write_report(
         facts=list(_facts(record.content, summary)),
         experiment=parts.get("The experiment", partial(_experiment, record.resolved, run)),
         counts=_counts(record.content, data),
-        curves=parts.get("The curves", partial(_curves, run, summary)),
+        curves=parts.get("The curves", partial(_curves, run, summary, parts)),
         **(_of_model(parts, run, model) if model else {}),
         **(_of_scores(parts, measured) if measured else {}),
         missing=parts.missing,
@@ -191,7 +192,7 @@ def write_comparison(runs: Sequence[RunDirectory | str | Path]) -> Path:
         compared=diff(*found),
         curves=[
             _drawn(partial(curves_together, tables, columns), f"Curves of {name} of {len(tables)} runs")
-            for name, columns in of_metrics([row for rows in tables.values() for row in rows])[:MOST_CURVES]
+            for name, columns in of_metrics([row for rows in tables.values() for row in rows])[:_MOST_CURVES]
         ],
         number=_number,
     )
@@ -274,7 +275,7 @@ def _counts(content: RunRecord, data: Data | None) -> tuple[list[str], list[tupl
     return [split.name for split in splits], [*rows, ("all", [len(split) for split in splits])]
 
 
-def _curves(run: RunDirectory, summary: RunSummary) -> list[Markup]:
+def _curves(run: RunDirectory, summary: RunSummary, parts: _Parts) -> list[Markup]:
     """Draw each metric over the epochs, training and validation together."""
     rows = Table(run.metrics_file).rows()
     ends = [end for end in _stage_ends(run) if end < len(rows)]
@@ -283,8 +284,16 @@ def _curves(run: RunDirectory, summary: RunSummary) -> list[Markup]:
             partial(curves, run.metrics_file, rows, columns, best=summary.best_epoch, stage_ends=ends),
             f"Curve of {name} over {len(rows)} epochs",
         )
-        for name, columns in of_metrics(rows)[:MOST_CURVES]
+        for name, columns in _first_metrics(rows, parts)
     ]
+
+
+def _first_metrics(rows: Sequence[Mapping[str, Cell]], parts: _Parts) -> list[tuple[str, list[str]]]:
+    """Return the metrics that are drawn, each of which takes Matplotlib half a second."""
+    metrics = of_metrics(rows)
+    if len(metrics) > _MOST_CURVES:
+        parts.missing.append(f"The curves of {len(metrics) - _MOST_CURVES} more columns of metrics.csv")
+    return metrics[:_MOST_CURVES]
 
 
 def _drawn(make: Callable[[], "Figure"], alternative: str) -> Markup:

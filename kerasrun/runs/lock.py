@@ -150,7 +150,9 @@ def process_start(pid: int) -> str | None:
     """When a process began, as the system says it; None if there is no such process, or no way to know."""
     if sys.platform == "linux":
         try:
-            state, *fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            state, *fields = (
+                Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            )
         except OSError:
             return None
         return None if state in "ZX" else fields[18]  # a dead process that nobody waited for is still listed

@@ -179,6 +179,20 @@ def test_a_name_that_no_system_takes_is_no_bug(command, tmp_path):
     assert re.match(r"error: \S*(r{300}|m{300})\S*:? .*[Ff]ile name too long", done.stderr)
 
 
+def test_python_m_runs_no_file_of_the_working_directory(tmp_path):
+    for name in ("typing", "random", "enum", "json", "typer", "yaml"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    done = kerasrun("runs", cwd=tmp_path)
+    assert (done.returncode, done.stdout[:4]) == (0, "no r")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_help_of_commands_may_be_left_out_by_python(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONOPTIMIZE": "2"}
+    done = subprocess.run([sys.executable, "-m", "kerasrun", "--help"], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0
+
+
 def test_too_few_files_that_may_be_open_are_no_bug(tmp_path):
     done = subprocess.run(
         ["bash", "-c", f'ulimit -n 7; exec "{sys.executable}" -m kerasrun runs'],

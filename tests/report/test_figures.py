@@ -34,6 +34,17 @@ def test_the_users_own_settings_count(tmp_path):
     assert settings_of(PACKAGE.parent, MPLCONFIGDIR=str(tmp_path)) == "33.0"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MPLBACKEND", "foo", "MissingProgramError: Matplotlib does not start: Key backend: 'foo' is not"),
+        ("SOURCE_DATE_EPOCH", "abc", "MissingProgramError: SOURCE_DATE_EPOCH=abc: Matplotlib expects seconds"),
+    ],
+)
+def test_an_environment_in_which_matplotlib_fails_is_told(name, value, said, tmp_path):
+    assert said in settings_of(tmp_path, **{name: value})
+
+
 def test_matplotlib_has_one_door():
     figures = [
         str(file.relative_to(PACKAGE))

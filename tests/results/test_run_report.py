@@ -14,6 +14,9 @@ import kerasrun
 from kerasrun.cli import app
 from kerasrun.errors import DataError, MissingProgramError, UsageError
 from kerasrun.results import run_report
+from kerasrun.results.intervals import intervals
+from kerasrun.results.plots import curves
+from kerasrun.runs.metrics import Table
 from tests.report.test_pages import HOSTILE, check_is_self_contained
 
 pytestmark = pytest.mark.tensorflow
@@ -187,6 +190,24 @@ def test_several_runs_are_shown_side_by_side(run, page, tmp_path):
     assert f"{run.name} other-1" in " ".join(page.text.split()).replace(",", "")
     assert "Nothing differs" in page.text
     assert next(one["aria-label"] for one in page.all("svg")) == "Curves of loss of 2 runs"
+
+
+def test_many_classes_have_no_intervals_which_would_take_minutes():
+    labels, outputs = np.zeros(20, np.int64), np.zeros((20, 1000), np.float32)
+    assert intervals(None, labels, outputs, None) == {}
+
+
+def test_a_page_has_no_more_curves_and_marks_than_it_can_draw(run, tmp_path):
+    copy = kerasrun.open_run(shutil.copytree(run.root, tmp_path / run.name))
+    names = [f"m{number}" for number in range(30)]
+    rows = [f"{epoch}," + ",".join(["1.5"] * len(names)) for epoch in (1, 2, 3)]
+    copy.metrics_file.write_text("\n".join([f"epoch,{','.join(names)}", *rows]) + "\n")
+    parts = run_report._Parts()
+    drawn = run_report._first_metrics(Table(copy.metrics_file).rows(), parts)
+    assert [name for name, _ in drawn] == names[:24]
+    assert parts.missing == ["The curves of 6 more columns of metrics.csv"]
+    figure = curves(copy.metrics_file, Table(copy.metrics_file).rows(), ["m1"], stage_ends=[1] * 100_000 + [2])
+    assert [len(one.get_segments()) for one in figure.axes[0].collections] == [2]
 
 
 def test_the_intervals_hold_the_scores(run, page):

@@ -185,6 +185,18 @@ def test_a_process_has_one_start_and_a_dead_one_none():
     assert process_start(child.pid) is None
 
 
+def test_a_process_may_be_named_by_half_a_letter(tmp_path):
+    """Linux cuts names after 15 bytes."""
+    program = tmp_path / ("é" * 8)
+    program.write_text(f"#!{sys.executable}\nprint(1, flush=True)\ninput()\n")
+    program.chmod(0o755)
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert process_start(process.pid).isdecimal()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+
+
 def test_damage_to_what_a_killed_process_left_is_no_obstacle_or_is_told(run):
     leave(run)
     content = run.lock_file.read_bytes()
