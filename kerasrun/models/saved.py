@@ -18,6 +18,7 @@ from kerasrun.models.base import Network, free_name, sentence, with_head, withou
 from kerasrun.network_layers import derive_state, freeze, layers_after
 from kerasrun.reading.archives import check_weights
 from kerasrun.reading.data import INPUT
+from kerasrun.run_files import RunFile
 from kerasrun.tasks.base import Output
 
 logger = logging.getLogger("kerasrun")
@@ -39,7 +40,8 @@ class Saved(Network):
     takes_several = True
 
     path: ExperimentPath
-    """A model file (`.keras`, `.h5`), or an architecture (`.json` as `model.to_json()` writes it, `.yaml` the same)."""
+    """A model file (`.keras`, `.h5`), a run, of which the best model is taken, or an architecture (`.json` as
+    `model.to_json()` writes it, `.yaml` the same). With `drop_last: 1` it is a backbone for other classes."""
     architecture: str | None = None
     """The network as JSON; filled in from the file."""
     weights: Literal["saved"] | ExperimentPath | None = "saved"
@@ -61,6 +63,11 @@ class Saved(Network):
 
     _trusted: bool = PrivateAttr(False)
     """Whether code in the file may run; no key, so that no experiment of someone else can say so."""
+
+    @field_validator("path")
+    @classmethod
+    def _of_run(cls, value: Path) -> Path:
+        return value / RunFile.BEST_MODEL if value.is_dir() else value
 
     @field_validator("weights", mode="before")
     @classmethod

@@ -419,7 +419,7 @@ def test_a_model_of_a_run_serves_as_the_network_of_another(experiment, tmp_path)
         experiment,
         overrides=[
             "fit.epochs=1",
-            f"model={{saved: {{path: {first.best_model}}}}}",
+            f"model={{saved: {{path: {first.root}}}}}",  # the folder: its best model
             "compile.optimizer.SGD.learning_rate=0",
         ],
         output=tmp_path / "runs",
