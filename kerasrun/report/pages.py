@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import re
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
@@ -84,10 +82,10 @@ def drawing(figure: Figure, alternative: str) -> Markup:
     for artist in [*figure.findobj(Line2D), *figure.findobj(PathCollection)]:
         if _points(artist) > _MOST_POINTS:
             artist.set_rasterized(True)
-    with style(), tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "picture.svg"
-        draw(figure, file, dpi=120, metadata={"Date": None})
-        return _in_page(file.read_text(encoding="utf-8"), alternative)
+    picture = io.StringIO()  # a disk for temporary files may be full
+    with style():
+        draw(figure, picture, format="svg", dpi=120, metadata={"Date": None})
+    return _in_page(picture.getvalue(), alternative)
 
 
 def _points(artist: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
@@ -23,7 +24,7 @@ def curve_label(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-def draw(figure: Figure, file: Path, **options: Any) -> None:
+def draw(figure: Figure, file: Path | io.StringIO, **options: Any) -> None:
     """Write a picture in which no text is markup: to matplotlib, a text with two dollar signs is a formula.
 
     Args:

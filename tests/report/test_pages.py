@@ -1,5 +1,6 @@
 """Pages of HTML are one file in which no text is markup."""
 
+import tempfile
 from html.parser import HTMLParser
 
 import numpy as np
@@ -62,6 +63,12 @@ def test_a_drawing_has_the_colour_of_the_text_around_it():
         text = pages.drawing(figures.predicted(["price"], np.zeros((2, 1)), np.ones((2, 1))), "points")
     assert "currentColor" in text
     assert "#010203" not in text
+
+
+def test_a_drawing_needs_no_temporary_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pages.style():
+        assert "</svg>" in pages.drawing(figures.predicted(["price"], np.zeros((2, 1)), np.ones((2, 1))), "points")
 
 
 def test_very_many_points_are_pixels():
