@@ -50,6 +50,6 @@ def _seeds(text: str | None) -> int | list[int] | None:
     if text is None:
         return None
     parts = text.split(",")
-    if not all(part.isdecimal() and int(part) < 2**32 for part in parts) or parts == ["0"]:
+    if not all(part.isdecimal() and len(part) <= 10 and int(part) < 2**32 for part in parts) or parts == ["0"]:
         raise UsageError(f"--seeds {text}: expected how many seeds, such as 5, or which, such as 1,2,7")
     return int(text) if len(parts) == 1 else [int(part) for part in parts]

@@ -298,7 +298,7 @@ def _validation(found: Recognized, shares: Mapping[str, float], patience: int) -
 
 def _shares(split: str, found: Recognized) -> Mapping[str, float]:
     """Return the keys of `fit` for shares such as `80/10/10`; what validates is a share of what is left."""
-    parts = [int(part) for part in split.split("/") if part.isdecimal()]
+    parts = [int(part) for part in split.split("/") if part.isdecimal() and len(part) < 10]
     if len(parts) != split.count("/") + 1 or len(parts) not in (2, 3) or not all(parts):
         raise UsageError(
             f"--split {split}: expected the shares that train, validate and test, such as 80/10/10 or 80/20"

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 _DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in "dhms"))
 _SECONDS = (86400, 3600, 60, 1)
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_AMOUNT = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+_AMOUNT = re.compile(rf"(\d{{1,15}}(?:\.\d+)?) ?({'|'.join(_UNITS)})")
 
 
 def _number_or(pattern: re.Pattern[str], words: str) -> WithJsonSchema:

@@ -43,7 +43,7 @@ def _by_value(given: Any) -> Any:
     if not isinstance(given, Mapping) or all(key == "rest" or str(key).lstrip("-").isdecimal() for key in given):
         return given
     for name, value in given.items():
-        if value != "rest" and not (str(value).isdecimal() and int(value) <= 255):
+        if value != "rest" and not (str(value).isdecimal() and float(value) <= 255):
             raise ValueError(f"expected a value of 0 to 255, or rest, for each class; {name} has {value}")
     return dict(zip(once(tuple(str(value) for value in given.values())), given, strict=True))
 

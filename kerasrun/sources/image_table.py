@@ -575,7 +575,9 @@ def _guessed_keys(
     }
     keys: dict[str, Any] = {"image": named.pop(image)}
     values = {place: [row[place] for row in rows] for place in named}
-    given = None if wanted is None else table.position(int(wanted) if wanted.isdecimal() else wanted, "--label")
+    given = None
+    if wanted is not None:
+        given = table.position(int(wanted) if wanted.isdecimal() and len(wanted) < 10 else wanted, "--label")
     if given == image:
         raise DataError(f"{table.path}: column {wanted!r} for --label has the names of the images")
     split = next((one for one, there in values.items() if one != given and all(map(split_called, there))), None)

@@ -254,7 +254,7 @@ def test_the_shares_of_the_splits_can_be_said(drafted, tmp_path, split, validati
 def test_shares_are_refused_where_they_are_none_or_the_data_have_their_own(drafted, tmp_path):
     for name in ("train", "test"):
         photos(tmp_path / "photos" / name, [(20, 20)] * 4)
-    for split in ("80", "80/", "80/0", "a/b", "1/1/1/1", "-1/2"):
+    for split in ("80", "80/", "80/0", "a/b", "1/1/1/1", "-1/2", "9" * 5000 + "/1"):
         with pytest.raises(UsageError, match="such as 80/10/10"):
             drafted(Path("photos"), split=split)
     with pytest.raises(UsageError, match="the data have test examples of their own"):

@@ -57,7 +57,7 @@ def test_a_share_or_an_amount(written, memory):
 
 
 @pytest.mark.parametrize(
-    "written", ["-1", "-1GB", "2gb", "half", "true", "null", ".inf", "[1]", "50%", "1.5", "0.001kB"]
+    "written", ["-1", "-1GB", "2gb", "half", "true", "null", ".inf", "[1]", "50%", "1.5", "0.001kB", "9" * 400 + "GB"]
 )
 def test_another_form_of_memory_is_an_error_at_its_place(written):
     with pytest.raises(ExperimentError, match=r"e\.yaml:3:17: cache\.memory: received .*; expected "):
@@ -71,7 +71,9 @@ def test_room_on_disk_is_an_amount_or_auto(written, disk):
     assert parse(resolved_yaml(experiment), "e.yaml").experiment.cache.disk == disk
 
 
-@pytest.mark.parametrize("written", ["0.5", "1", "-1", "half", "null", ".inf", "[1]", "50%", "1.5", "0.001kB"])
+@pytest.mark.parametrize(
+    "written", ["0.5", "1", "-1", "half", "null", ".inf", "[1]", "50%", "1.5", "0.001kB", "9" * 400 + "GB"]
+)
 def test_another_form_of_room_on_disk_is_one_error_at_its_place(written):
     with pytest.raises(ExperimentError) as error:
         parse(MEMORY.replace("memory", "disk") % written, "e.yaml")

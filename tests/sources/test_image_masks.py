@@ -149,6 +149,7 @@ def test_the_rest_is_not_what_a_jpeg_blurred(pairs):
         ("mask_colors: {sky: [1, 2, 300], sea: [1, 2, 3]}", "mask_colors.sky.2: received 300; expected a whole number"),
         ("mask_colors: {sky: rset, sea: [1, 2, 3]}", "expected a list: [value, value] or rest; did you mean 'rest'?"),
         ("mask_values: {sky: 0, sea: 300}", "expected a value of 0 to 255, or rest, for each class; sea has 300"),
+        (f"mask_values: {{sky: 0, sea: '{'9' * 5000}'}}", "expected a value of 0 to 255, or rest, for each class; sea"),
         ("mask_values: {sky: 0, sea: 0}", "mask_values: received a mapping; expected every value"),
         ("mask_values: {sky: 0, sea: [1, 2]}", "or rest, for each class; sea has [1, 2]"),
         (

@@ -421,6 +421,8 @@ def test_init_takes_the_label_that_is_named(listed, tmp_path, label, key):
     assert recognize(tmp_path / "photos.csv", label).keys == {"image": "file", key: label}
     with pytest.raises(DataError, match=r"photos\.csv: no column 'anmal' for `--label`.*did you mean 'animal'"):
         recognize(tmp_path / "photos.csv", "anmal")
+    with pytest.raises(DataError, match="no column '11111"):
+        recognize(tmp_path / "photos.csv", "1" * 5000)
     with pytest.raises(DataError, match="column 'file' for --label has the names of the images"):
         recognize(tmp_path / "photos.csv", "file")
 
