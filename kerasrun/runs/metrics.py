@@ -20,6 +20,8 @@ from kerasrun.text.problems import shown
 Cell = int | float | None
 """None where an epoch has no such value: one without validation has none of `val_…`."""
 Row = Mapping[str, Cell]
+_MOST_CELLS = 2**21
+"""A million epochs of a loss: each cell takes several times the memory of its text."""
 _CHANGED = "the file is damaged, or was changed by hand; kerasrun resume puts it back from a checkpoint"
 
 
@@ -72,6 +74,8 @@ class Table:
         text = self.text()
         if not text:
             return [], []
+        if text.count(",") + text.count("\n") > _MOST_CELLS:
+            raise RunDirectoryError(f"{self.path} has more than {_MOST_CELLS:,} cells; {_CHANGED}")
         try:
             header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
         except csv.Error as error:
@@ -125,7 +129,7 @@ class Table:
             return f"{self.path} {error}"
         if present.startswith(text.encode()):
             return None
-        rows = zip_longest(text.encode().splitlines(keepends=True), present.splitlines(keepends=True))
+        rows = zip_longest(io.BytesIO(text.encode()), io.BytesIO(present))
         line = next(number for number, (written, found) in enumerate(rows, start=1) if written != found)
         return f"{self.path}:{line} is not what was written"
 

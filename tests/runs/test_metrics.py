@@ -85,6 +85,20 @@ def test_a_table_that_does_not_begin_as_it_was_written_is_damaged(table, content
     assert table.damage("") is None
 
 
+@pytest.mark.parametrize("content", ["epoch,loss\n" + 2**21 * "\n", "epoch" + 2**21 * "," + "\n1\n"])
+def test_more_cells_than_a_million_epochs_have_are_refused_unread(table, content, monkeypatch):
+    table.path.write_text(content)
+    monkeypatch.setattr("csv.reader", None)
+    for read in (table.rows, lambda: table.of_epoch(1), lambda: table.column("loss")):
+        with pytest.raises(RunDirectoryError, match=r"metrics\.csv has more than 2,097,152 cells; .*changed by hand"):
+            read()
+
+
+def test_a_million_epochs_are_read(table):
+    table.path.write_text("epoch,loss\n" + "".join(f"{epoch},1.5\n" for epoch in range(1, 10**6 + 1)))
+    assert table.of_epoch(10**6) == (10**6, {"epoch": 10**6, "loss": 1.5})
+
+
 def test_a_line_that_is_still_being_written_is_no_row(table):
     table.append({"epoch": 1, "loss": 0.5})
     with table.path.open("a") as file:
