@@ -140,7 +140,7 @@ def export(
     if chosen.suffix:
         written = atomic.replacing(target)
     else:
-        written = atomic.replacing_folder(target, target.with_name(f"{target.name}.replaced"))
+        written = atomic.replacing_folder(target, atomic.private_name(target))
     labels = _labels(chosen, trained, target, is_asked_for=output is not None)
     report: ExportReport | QuantizedReport
     with contextlib.redirect_stdout(sys.stderr), written as private:
@@ -234,6 +234,8 @@ def _labels(chosen: Export, trained: TrainedModel, target: Path, *, is_asked_for
 def _check_name(chosen: Export, output: Path | None) -> None:
     if output is None:
         return
+    if output.name in ("", ".."):
+        raise UsageError(f"--output {output}: expected the name of a file or folder, which may be new")
     if not output.name.endswith(chosen.suffix):
         raise UsageError(f"--output {output}: expected a name that ends in {chosen.suffix}")
     if chosen.suffix and output.is_dir():

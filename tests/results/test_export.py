@@ -142,9 +142,15 @@ def test_a_full_disk_is_told_where_tensorflow_meets_it(exported, monkeypatch, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_older_export_is_replaced_but_no_other_folder(exported, tmp_path):
+def test_an_older_export_is_replaced_but_no_other_folder(exported, tmp_path, monkeypatch):
     exported("savedmodel", output=tmp_path / "served")
+    (tmp_path / "served.replaced").mkdir()
     exported("savedmodel", output=tmp_path / "served")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["served", "served.replaced"]
+    monkeypatch.chdir(tmp_path / "served")
+    for folder in (".", "..", "/"):
+        with pytest.raises(UsageError, match="expected the name of a file or folder"):
+            exported("savedmodel", output=folder)
     (tmp_path / "photos").mkdir()
     with pytest.raises(UsageError, match="photos: is there, and is not an older export as savedmodel"):
         exported("savedmodel", output=tmp_path / "photos")
