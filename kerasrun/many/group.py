@@ -5,6 +5,7 @@ member is a run of its own: killed, resumed and looked at like every other.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kerasrun.training.loop import Watch
 
 _FORMAT = 1
+_MEMBER = r"seed-\d+(-fold-\d+)?|trial-\d+"
+"""What `repeat` and `sweep` call their runs; others that lie in the folder are not of the group."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Group:
 
     def finished(self) -> list[RunDirectory]:
         """Return the members that are finished and have a best model, by name and number."""
-        runs = [RunDirectory(self.root / name) for name in run_names(self.root)]
+        runs = [RunDirectory(self.root / name) for name in run_names(self.root) if re.fullmatch(_MEMBER, name)]
         records = [(run, run.read_run()) for run in runs]
         return [run for run, record in records if record["status"] == "finished" and run.best_model.exists()]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.errors import Interrupted, KerasrunError, UsageError
+from kerasrun.errors import DamagedFileError, Interrupted, KerasrunError, UsageError
 from kerasrun.experiment.load import Given, load
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.many import statistics
@@ -202,9 +202,7 @@ def _summary(group: Group, failed: Mapping[str, str], folds: int | None, *, trus
 def _read(run: RunDirectory, *, trust: bool) -> tuple[Member, Seen | None]:
     """Return what a run measured, and of one of a fold what it predicts of that, unless the labels are pictures."""
     recorded = read_recorded(run, trust=trust)
-    experiment, best = recorded.experiment, run.read_run()["best"]["epoch"]
-    assert best is not None, "there is a best model"
-    row = next(row for row in Table(run.metrics_file).rows() if row["epoch"] == best)
+    experiment, (best, row) = recorded.experiment, _best(run)
     metrics: dict[str, Any] = {name: value for name, value in row.items() if name not in ("epoch", "learning_rate")}
     data = recorded.open_data()
     labels = data.splits["train"].labels
@@ -219,6 +217,24 @@ def _read(run: RunDirectory, *, trust: bool) -> tuple[Member, Seen | None]:
         if seen:
             report_on(run, experiment, trained, data.splits["validation"], "validation", see=seen)
     return Member(run.name, experiment.seed, experiment.fit.validation_fold, best, metrics), seen
+
+
+def _best(run: RunDirectory) -> tuple[int, Mapping[str, float | None]]:
+    """Return the best epoch of a finished run, and its row in `metrics.csv`.
+
+    Raises:
+        DamagedFileError: if they are not there.
+    """
+    best = run.read_run().get("best")
+    if best is None or best["epoch"] is None:
+        raise DamagedFileError(f"{run.run_file} is damaged: it does not say which epoch was the best")
+    _, row = Table(run.metrics_file).of_epoch(best["epoch"])
+    if row.get("epoch") != best["epoch"]:
+        raise DamagedFileError(
+            f"{run.metrics_file} is damaged: it has no row of the best epoch, {best['epoch']}; kerasrun resume {run} "
+            "puts it back from a checkpoint"
+        )
+    return best["epoch"], row
 
 
 def _told(seen: Seen, member: Member) -> list[Prediction]:

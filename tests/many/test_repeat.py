@@ -2,13 +2,14 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 import kerasrun
 from kerasrun.commands.repeat import _seeds
-from kerasrun.errors import DataError, ExperimentError, KerasrunError, UsageError
+from kerasrun.errors import DamagedFileError, DataError, ExperimentError, KerasrunError, UsageError
 from kerasrun.many.repeat import repeat
 from tests.training.conftest import write_digits, write_small
 
@@ -63,6 +64,29 @@ def test_a_member_is_the_run_trained_alone_and_one_that_fails_stops_no_other(tmp
     failed = repeat(file, seeds=2, overrides=endless, output=tmp_path / "runs")
     assert list(failed.failed) == ["seed-1", "seed-2"]
     assert "NaN" in failed.failed["seed-2"] or "finite" in failed.failed["seed-2"]
+
+
+@pytest.mark.tensorflow
+def test_what_is_damaged_in_a_member_is_named_and_a_foreign_run_counts_nothing(tmp_path):
+    write_digits(tmp_path)
+    file = write_small(tmp_path, "fit: {epochs: 1, validation_data: test}")
+    group = repeat(file, seeds=2, output=tmp_path / "runs").group
+    shutil.copytree(group.root / "seed-1", group.root / "odd-1")
+    assert [one.run for one in repeat(file, seeds=2, output=tmp_path / "runs").members] == ["seed-1", "seed-2"]
+    run = group.member("seed", 1)
+    record, metrics = run.read_run(), run.metrics_file.read_text()
+    for table in (None, "epoch,loss\n7,0.5\n"):
+        run.metrics_file.unlink() if table is None else run.metrics_file.write_text(table)
+        with pytest.raises(
+            DamagedFileError, match=r"seed-1.metrics\.csv is damaged: it has no row of the best epoch, 1"
+        ):
+            repeat(file, seeds=2, output=tmp_path / "runs")
+    run.metrics_file.write_text(metrics)
+    unknown = {**record, "best": {**record["best"], "epoch": None}}
+    for damaged in (unknown, {key: value for key, value in record.items() if key != "best"}):
+        run.write_run(damaged)
+        with pytest.raises(DamagedFileError, match=r"seed-1.run\.json is damaged: it does not say which epoch"):
+            repeat(file, seeds=2, output=tmp_path / "runs")
 
 
 @pytest.mark.tensorflow
