@@ -209,7 +209,7 @@ def _read(run: RunDirectory, *, trust: bool) -> tuple[Member, Seen | None]:
     seen = Seen() if experiment.fit.fold and isinstance(labels, np.ndarray) else None
     if "test" in data.splits or seen:
         trained = recorded.open_model(model_of(run), trust=trust)
-        recorded.compare(data, trained.info.classes)
+        recorded.compare(data, trained.info)
         if test := data.splits.get("test"):
             report = report_on(run, experiment, trained, test, "test")
             assert report is not None, "there is one process"

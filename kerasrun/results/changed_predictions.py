@@ -157,7 +157,7 @@ def _answers(run: RunDirectory, split: str | None, *, trust: bool) -> _Answers:
     data = recorded.open_data()
     examples = chosen(data.splits, split)
     trained = recorded.open_model(path, trust=trust)
-    recorded.compare(data, info.classes)
+    recorded.compare(data, info)
     from kerasrun.engine.evaluator import Predictor
 
     with network_explained(path):

@@ -184,7 +184,7 @@ def measured(
     examples = _outside(recorded.experiment, info, path, folder) if folder else chosen(splits, split)
     trained = recorded.open_model(path, trust=trust, place=place)
     if opened:
-        recorded.compare(opened, info.classes)
+        recorded.compare(opened, info)
         _require_same_columns(opened.row_format, info.row_format)
     split_name = f"data-{folder.stem if folder.is_file() else folder.name}" if folder else examples.name
     found = _chosen(run, recorded.experiment, trained, validation, rule) if rule and validation else None

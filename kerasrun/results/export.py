@@ -133,7 +133,7 @@ def export(
     _check_precision(chosen, recorded.experiment.precision)
     data = recorded.open_data()
     trained = recorded.open_model(path, trust=trust)
-    recorded.compare(data, trained.info.classes)
+    recorded.compare(data, trained.info)
     stem = f"{recorded.experiment.name}.{quantize}" if quantize else recorded.experiment.name
     target = output or run.below(RunFile.EXPORTS, f"{stem}{chosen.suffix}")
     shown_path = f"{run}/{target.relative_to(run.root)}" if output is None else str(output)

@@ -11,7 +11,7 @@ from kerasrun.errors import DataError
 from kerasrun.experiment.changes import check_changes
 from kerasrun.experiment.load import parse
 from kerasrun.experiment.schema import Experiment
-from kerasrun.model_file import TrainedModel
+from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.pipeline.selection import training_and_validation, with_test_split
 from kerasrun.reading.data import Data
 from kerasrun.results.model import open_model
@@ -49,19 +49,24 @@ class Recorded:
         splits = {**data.splits, "train": train} | ({"validation": validation} if validation else {})
         return replace(data, splits=splits)
 
-    def compare(self, data: Data, classes: Sequence[str]) -> None:
+    def compare(self, data: Data, info: ModelInfo) -> None:
         """Wait until the data are read, and warn if they are not those of training.
 
         Args:
-            classes: those that the model knows.
+            info: what the model file knows.
 
         Raises:
             DataError: if a file cannot be used, or the labels of the data are others than the model's.
         """
-        if tuple(data.classes) != tuple(classes):
+        if data.label_kind != info.label_kind:
+            raise DataError(
+                f"the labels of the data are {data.label_kind}; the model was trained on {info.label_kind}: "
+                "evaluate it on these"
+            )
+        if tuple(data.classes) != tuple(info.classes):
             raise DataError(
                 f"the labels of the data are {listed(data.classes, 'and')}; the model was trained on "
-                f"{listed(classes, 'and')}: evaluate it on these"
+                f"{listed(info.classes, 'and')}: evaluate it on these"
             )
         if data.fingerprint != self.fingerprint:
             logger.warning(

@@ -219,7 +219,7 @@ def _measure(
 
     def measure() -> _Measured:
         found, outputs = examples or chosen(data.splits, None), []
-        recorded.compare(data, model.info.classes)
+        recorded.compare(data, model.info)
         if data.fingerprint != recorded.fingerprint:
             parts.missing.append("The data as they were: these are not those of training")
 

@@ -92,7 +92,7 @@ def plot_examples(
     trained = recorded.open_model(path, trust=trust)
     info = trained.info
     names = examples.names or [f"{examples.name}[{place}]" for place in range(len(examples))]
-    recorded.compare(data, info.classes)
+    recorded.compare(data, info)
     outputs = model_outputs(trained.model, info.batch_size, examples)
     said = info.task.predicted(outputs, info.question(paths=names))
     figure, panels = grid(len(examples))

@@ -12,6 +12,7 @@ import pytest
 import kerasrun
 from kerasrun.engine import devices
 from kerasrun.errors import DataError, ModelFileError, RunBusyError, RunDirectoryError, UsageError
+from kerasrun.model_file import ModelInfo
 from kerasrun.reading.data import Data
 from kerasrun.results import evaluation, export, plots
 from kerasrun.results.changed_predictions import changed_predictions
@@ -347,8 +348,16 @@ model: {{MLP: {{units: [4]}}}}
 @pytest.mark.parametrize("classes", [("cat", "dog", "fox"), ("cat",), ("cat", "cow")])
 def test_data_of_other_classes_than_the_models_are_refused(classes):
     data = Data({}, classes, None, "sha256")
+    info = ModelInfo(("cat", "dog"), None, 32, "probabilities", "pets", 1)
     with pytest.raises(DataError, match=r"the labels of the data are .*; the model was trained on cat and dog: "):
-        Recorded(None, "sha256", {}, {}).compare(data, ("cat", "dog"))
+        Recorded(None, "sha256", {}, {}).compare(data, info)
+
+
+def test_data_of_another_kind_of_labels_than_the_models_are_refused():
+    data = Data({}, ("cat", "dog"), None, "sha256")
+    info = ModelInfo(data.classes, None, 32, "values", "pets", 1, label_kind="numbers")
+    with pytest.raises(DataError, match="the labels of the data are classes; the model was trained on numbers: "):
+        Recorded(None, "sha256", {}, {}).compare(data, info)
 
 
 def test_a_class_that_no_model_file_can_name_is_refused():
