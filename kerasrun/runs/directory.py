@@ -260,13 +260,13 @@ def follow_latest(path: Path) -> Path:
         return path
     if path.is_symlink():
         target = path.readlink()
-        if target.name != str(target):
+        if target.name != str(target) or target.name == "..":
             raise RunDirectoryError(f"{path} leads to another folder, {target}; name the run itself")
         return path.parent / target
     if path.is_file():
         with _readable(path):
             name = read_bytes(path, _LONGEST_LATEST).decode(errors="replace").strip()
-        if re.fullmatch(r"[^\x00/\\]+", name):
+        if re.fullmatch(r"[^\x00/\\]+", name) and name not in (".", ".."):
             return path.parent / name
         raise RunDirectoryError(f"{path} is damaged: it does not hold the name of a run; name the run instead")
     return path

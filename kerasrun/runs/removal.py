@@ -34,11 +34,10 @@ def require_removable(runs: Iterable[RunDirectory], *, keep_best: bool, force: b
 
 
 def size(run: RunDirectory, *, keep_best: bool) -> int:
-    """Return the bytes that `remove` frees: of a link to a run, none."""
+    """Return the bytes that `remove` frees: of a link to a run, or to a folder in place of one of a run, none."""
     if keep_best:
-        return sum(map(atomic.size_of_folder, (run.checkpoints, run.exports))) + atomic.sizes(run.last_model).get(
-            run.last_model, 0
-        )
+        folders = [folder for folder in (run.checkpoints, run.exports) if not folder.is_symlink()]
+        return sum(map(atomic.size_of_folder, folders)) + atomic.sizes(run.last_model).get(run.last_model, 0)
     return 0 if run.root.is_symlink() else atomic.size_of_folder(run.root)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kerasrun.errors import DamagedFileError, RunDirectoryError
 from kerasrun.runs import atomic
-from kerasrun.runs.directory import RunDirectory, create, open_run, run_names
+from kerasrun.runs.directory import RunDirectory, create, follow_latest, open_run, run_names
 from kerasrun.runs.listing import find_run
 
 
@@ -172,6 +172,17 @@ def test_a_damaged_latest_file_is_named(run, content):
     latest.write_bytes(content)
     with pytest.raises(RunDirectoryError, match=r"latest|there is no run"):
         open_run(latest)
+
+
+@pytest.mark.parametrize("name", ["..", "."])
+def test_a_latest_that_leads_out_of_its_folder_is_refused(run, name):
+    outer = create(run.root.parent / "inner", "inner")
+    latest = outer.root.parent / "latest"
+    for made in (latest.symlink_to, latest.write_text):
+        latest.unlink()
+        made(name)
+        with pytest.raises(RunDirectoryError, match=r"leads to another folder|does not hold the name of a run"):
+            follow_latest(latest)
 
 
 def test_a_missing_run_is_told_with_the_nearest_name(run):

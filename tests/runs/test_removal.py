@@ -12,7 +12,7 @@ from kerasrun.errors import ModelFileError, RunBusyError, RunDirectoryError, Usa
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import create, run_names
 from kerasrun.runs.lock import lock
-from kerasrun.runs.removal import remove
+from kerasrun.runs.removal import remove, size
 
 
 @pytest.fixture
@@ -105,6 +105,16 @@ def test_no_link_is_followed(runs, tmp_path, capsys):
     assert "runs/lenet-1: 0 B freed" in capsys.readouterr().out
     assert (elsewhere / "run.json").exists()
     assert (tmp_path / "mine" / "photo.png").exists()
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "exports"])
+def test_the_files_behind_a_link_in_place_of_a_folder_are_not_counted(runs, tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "film.mp4").write_bytes(bytes(10**6))
+    if (runs[0].root / name).exists():
+        (runs[0].root / name).rename(tmp_path / "before")
+    (runs[0].root / name).symlink_to(tmp_path / "mine", target_is_directory=True)
+    assert size(runs[0], keep_best=True) < 10**6
 
 
 def test_what_is_no_run_is_never_removed(runs, tmp_path):
