@@ -40,11 +40,15 @@ def rm(
     found = list({os.path.normpath(run.root): run for run in (find_run(one, output) for one in runs)}.values())
     require_removable(found, keep_best=keep == "best", force=force)
     sizes = {run: size(run, keep_best=keep == "best") for run in found}
+
+    def told(*counted: int | None) -> str:
+        return amount(sum(one or 0 for one in counted)) + (" and more" if None in counted else "")
+
     what = "all but the best model and the numbers of " if keep else ""
-    _confirm(f"{what}{', '.join(plain(str(run)) for run in found)}: {amount(sum(sizes.values()))}", yes=yes)
+    _confirm(f"{what}{', '.join(plain(str(run)) for run in found)}: {told(*sizes.values())}", yes=yes)
     for run, freed in sizes.items():
         remove(run, keep_best=keep == "best", force=force)
-        typer.echo(f"{plain(str(run))}: {amount(freed)} freed")
+        typer.echo(f"{plain(str(run))}: {told(freed)} freed")
 
 
 def _confirm(what: str, *, yes: bool) -> None:

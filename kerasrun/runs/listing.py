@@ -55,9 +55,12 @@ class RunSummary:
         return self.run.name
 
     @functools.cached_property
-    def bytes(self) -> int:
-        """The bytes of all files of the run; counted when it is asked for."""
-        return atomic.size_of_folder(self.run.root)
+    def bytes(self) -> int | None:
+        """The bytes of all files of the run, counted when it is asked for; None where they cannot be counted."""
+        try:
+            return atomic.size_of_folder(self.run.root)
+        except RunDirectoryError:  # a folder that may not be read, or is nested too deeply
+            return None
 
 
 def find_run(argument: Path | None, output: Path) -> RunDirectory:

@@ -33,12 +33,17 @@ def require_removable(runs: Iterable[RunDirectory], *, keep_best: bool, force: b
         raise RunDirectoryError("\n".join([*refused, "nothing was removed; --force removes such runs as well"]))
 
 
-def size(run: RunDirectory, *, keep_best: bool) -> int:
-    """Return the bytes that `remove` frees: of a link to a run, or to a folder in place of one of a run, none."""
-    if keep_best:
-        folders = [folder for folder in (run.checkpoints, run.exports) if not folder.is_symlink()]
-        return sum(map(atomic.size_of_folder, folders)) + atomic.sizes(run.last_model).get(run.last_model, 0)
-    return 0 if run.root.is_symlink() else atomic.size_of_folder(run.root)
+def size(run: RunDirectory, *, keep_best: bool) -> int | None:
+    """Return the bytes that `remove` frees; None where they cannot be counted.
+
+    Of a link to a run, or to a folder in place of one of a run, that are none.
+    """
+    folders = [run.checkpoints, run.exports] if keep_best else [run.root]
+    try:
+        total = sum(atomic.size_of_folder(folder) for folder in folders if not folder.is_symlink())
+    except RunDirectoryError:  # a folder that may not be read, or is nested too deeply
+        return None
+    return total + (atomic.sizes(run.last_model).get(run.last_model, 0) if keep_best else 0)
 
 
 def remove(run: RunDirectory, *, keep_best: bool, force: bool) -> None:

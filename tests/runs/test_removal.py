@@ -1,6 +1,7 @@
 """`rm`: what is removed, what is not, and where `latest` leads afterwards."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from kerasrun import cli
 from kerasrun.errors import ModelFileError, RunBusyError, RunDirectoryError, UsageError
 from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import create, run_names
+from kerasrun.runs.listing import summary_of
 from kerasrun.runs.lock import lock
 from kerasrun.runs.removal import remove, size
 
@@ -156,6 +158,24 @@ def test_folders_nested_too_deeply_are_told_in_words(runs):
             remove(runs[0], keep_best=False, force=False)
     finally:  # pytest could not
         subprocess.run(["rm", "-rf", str(runs[0].root.parent)], check=True)
+
+
+def test_a_path_longer_than_the_system_takes_is_removed(runs, capsys, monkeypatch):
+    monkeypatch.chdir(runs[0].root)
+    for _ in range(20):
+        Path("d" * 240).mkdir()
+        os.chdir("d" * 240)
+    os.chdir(runs[0].root.parent.parent)
+    try:
+        assert summary_of(runs[0]).bytes is None
+        cli.app(["runs"], standalone_mode=False)
+        listed = capsys.readouterr().out.splitlines()
+        assert [("lenet-1" in line, " -" in line) for line in listed if "lenet-" in line].count((True, True)) == 1
+        rm("lenet-1", "lenet-2", "--yes")
+    finally:  # pytest could not
+        subprocess.run(["rm", "-rf", str(runs[0].root)], check=True)
+    assert left() == ["lenet-3"]
+    assert "runs/lenet-1: 0 B and more freed" in capsys.readouterr().out
 
 
 def test_a_run_by_two_paths_is_one(runs, capsys):
