@@ -1,6 +1,5 @@
 """The files that `keras.datasets` downloads, read as `load_data()` reads them."""
 
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from kerasrun.errors import DataError
+from kerasrun.reading import pickles
 from kerasrun.reading.files import unreadable
 from kerasrun.reading.labelled_arrays import LabelledArrays
-from kerasrun.regular_files import open_regular
+from kerasrun.regular_files import read_bytes
 from kerasrun.sources.idx import PREFIXES, read_idx
 from kerasrun.sources.npz import open_archive, read_array
 
@@ -28,13 +28,8 @@ _CIFAR100_FOLDER = Path("cifar-100-python-target", "cifar-100-python")
 _TEST_SHARE, _SEED = 0.2, 113
 """How Keras divides a table, by default."""
 
-# What CIFAR's pickles need for their arrays, under the names of NumPy 1 and 2. Anything else might run foreign code.
-_UNPICKLED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-}
+_LARGEST_CIFAR = 2**28
+"""CIFAR-100's largest file has 148 MiB."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +117,10 @@ def _from_pickles(files: Mapping[str, Sequence[Path]], labels: str) -> Splits:
         images, numbers = [], []
         for path in paths:
             content = _unpickled(path)
-            rows, given = content.get(b"data"), content.get(labels.encode())
+            rows, given = getattr(content.get(b"data"), "value", None), content.get(labels.encode())
             if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape[1:] != (3 * 32 * 32,):
                 raise DataError(f"{path}: 'data' must hold rows of 3072 bytes; expected the file that Keras downloads")
-            if not isinstance(given, list) or len(given) != len(rows):
+            if not isinstance(given, list) or len(given) != len(rows) or any(type(one) is not int for one in given):
                 raise DataError(f"{path}: has not {len(rows)} {labels!r}, one for each image")
             images.append(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
             numbers.append(np.array(given))
@@ -135,21 +130,13 @@ def _from_pickles(files: Mapping[str, Sequence[Path]], labels: str) -> Splits:
 
 
 def _unpickled(path: Path) -> dict[bytes, Any]:
-    """Return the arrays, lists and names in a pickle, and nothing that could run code."""
+    """Return the arrays, lists and names in a file of CIFAR."""
     try:
-        with open_regular(path) as file:
-            content = _ArraysOnly(file, encoding="bytes").load()
+        content = pickles.read(read_bytes(path, _LARGEST_CIFAR))
     except OSError as error:
         raise unreadable(path, error, "a file of CIFAR") from error
-    except Exception as error:  # a damaged pickle raises anything
+    except ValueError as error:
         raise DataError(f"{path}: is damaged, or not a file of CIFAR: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: is not a file of CIFAR")
     return content
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _UNPICKLED:
-            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not taken from a pickle")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)

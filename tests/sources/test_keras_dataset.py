@@ -171,6 +171,9 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
         (pickle.dumps([1]), "is not a file of CIFAR"),
         (pickle.dumps({b"data": 1}), "'data' must hold rows of 3072 bytes"),
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, 4), "has not 2 'labels'"),
+        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [np.zeros(1)]}, 4), "has not 1 'labels'"),
+        # A note at a place for which `pickle` would take 64 GiB.
+        (pickle.dumps({b"data": 1}, 3)[:-1] + b"r\xff\xff\xff\xff.", "'data' must hold rows"),
     ],
 )
 def test_a_damaged_file_of_cifar_is_told(tmp_path, content, words):
