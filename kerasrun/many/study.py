@@ -4,6 +4,7 @@ A suggestion is a function of the seed, the number and the trials before it, so 
 a copy of the study in memory, where nothing is half written, by a sampler that begins there.
 """
 
+import copy
 import hashlib
 import inspect
 import math
@@ -28,6 +29,7 @@ from kerasrun.errors import KerasrunError, StorageError, is_full_memory
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.schema import Parameter, Sweep
 from kerasrun.experiment.search import choices
+from kerasrun.many import cmaes_states
 from kerasrun.regular_files import require_regular
 from kerasrun.runs import atomic
 from kerasrun.text.problems import closest, listed
@@ -226,25 +228,32 @@ class Study:
     def _ask(self, number: int) -> FrozenTrial:
         """Suggest in a copy of the study of which the trials before this one are all there is."""
         memory = optuna.storages.InMemoryStorage()
-        copy = optuna.create_study(
+        alike = optuna.create_study(
             storage=memory,
             study_name=self.study.study_name,
             direction=self.study.direction,
             sampler=self._sampler(number),
             pruner=self._pruner,
         )
-        study_id = memory.get_study_id_from_name(copy.study_name)
+        study_id = memory.get_study_id_from_name(alike.study_name)
         noted: dict[str, Any] = {}
         for trial in (one for one in self.trials() if one.number < number):
-            memory.create_new_trial(study_id, trial)
+            memory.create_new_trial(study_id, _without_pickles(trial))
             noted |= trial.system_attrs.get(_OF_STUDY, {})
         for key, value in noted.items():
             memory.set_study_system_attr(study_id, key, value)
         with _without_pickled_code():
-            copy.ask(self.space)
-        trial = copy.get_trials()[-1]
+            alike.ask(self.space)
+        trial = alike.get_trials()[-1]
         new = {key: value for key, value in memory.get_study_system_attrs(study_id).items() if noted.get(key) != value}
         return trial if not new else _with_note(trial, new)
+
+
+def _without_pickles(trial: FrozenTrial) -> FrozenTrial:
+    """Return a trial in which nothing is pickled but by this program."""
+    read = copy.copy(trial)
+    read.system_attrs = cmaes_states.pickled_again(trial.system_attrs)
+    return read
 
 
 def _with_note(trial: FrozenTrial, note: Mapping[str, Any]) -> FrozenTrial:

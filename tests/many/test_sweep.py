@@ -1,6 +1,7 @@
 """A search: its section is checked before the first trial, and a kill changes nothing of what comes out."""
 
 import hashlib
+import pickle
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from kerasrun.many.study import Study, journal_in, lock_of
 from kerasrun.many.sweep import Plan, sweep, work
 from kerasrun.runs import directory
 from tests.forked import Forked
+from tests.many.test_cmaes_states import POINTER
 from tests.training.conftest import write_digits, write_small
 
 SECTION = """
@@ -97,6 +99,16 @@ def test_what_is_suggested_follows_from_the_seed_whatever_was_killed(tmp_path, s
     again.end(number, TrialState.COMPLETE, number % 3)
     assert [*cut, *suggested(again, 1)] == whole
     assert len({str(values) for values in whole}) == 6
+
+
+@pytest.mark.parametrize("state", [POINTER, pickle.dumps(print)])
+def test_a_state_of_a_stranger_never_reaches_pickle(tmp_path, state):
+    study = study_of(tmp_path, "{CmaEs: {n_startup_trials: 1}}")
+    suggested(study, 2)
+    study._storage.set_trial_system_attr(study._trial_id(study.begin()), "cma:optimizer:0", state.hex())
+    study.end(2, TrialState.COMPLETE, 1)
+    with pytest.raises(StorageError, match=r"no sweep writes \(ValueError: it (calls numpy|holds builtins)\."):
+        study.suggested(study.begin())
 
 
 def test_a_grid_has_every_combination_once(tmp_path):
