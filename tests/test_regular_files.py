@@ -21,7 +21,7 @@ from kerasrun.experiment.load import load
 from kerasrun.models._architecture import read_architecture
 from kerasrun.reading.archives import check_weights
 from kerasrun.reading.rows import TextTable
-from kerasrun.results.examples import _array
+from kerasrun.results.examples import _from_arrays
 from kerasrun.runs import checkpoints, directory
 from kerasrun.runs.metrics import Table
 from kerasrun.sources.csv import Csv
@@ -97,7 +97,7 @@ def _npy(folder, make):
 
 
 def _npy_to_predict(folder, make):
-    _array(make(folder / "a.npy"), (3,), None)
+    _from_arrays([make(folder / "a.npy")], (3,), None)
 
 
 def _idx(folder, make):
@@ -262,8 +262,8 @@ OURS = {
     ),
     # Keras's source, and what is installed with kerasrun.
     *("keras_catalogue.py", "keras_source.py", "experiment/examples.py"),
-    # What was exported a moment ago.
-    *("exports/json.py", "exports/yaml.py"),
+    # What was exported, drawn or reported a moment ago.
+    *("exports/json.py", "exports/yaml.py", "notebook.py"),
 }
 """The files, or what they read, that no stranger wrote."""
 

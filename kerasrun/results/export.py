@@ -21,6 +21,7 @@ from kerasrun.exports.tflite import Quantize, Tflite, chunks, times_faster, writ
 from kerasrun.model_file import TrainedModel
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Split
+from kerasrun.regular_files import read_bytes
 from kerasrun.report.plain import to_json
 from kerasrun.report.scores import shown
 from kerasrun.results.evaluation import chosen as chosen_split
@@ -226,7 +227,7 @@ def _labels(chosen: Export, trained: TrainedModel, target: Path, *, is_asked_for
     if not isinstance(chosen, Tflite) or not (trained.info.task.one_class or trained.info.task.together):
         return None
     file = target.with_name("labels.txt")
-    if is_asked_for and file.exists() and file.read_bytes() != _lines(trained.info.classes):
+    if is_asked_for and file.exists() and read_bytes(file) != _lines(trained.info.classes):
         raise UsageError(f"{file} is there, and is written beside a tflite; expected another folder")
     return file
 
