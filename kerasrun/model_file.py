@@ -244,7 +244,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _entry(archive: zipfile.ZipFile, path: Path) -> bytes:
     if damaged := damaged_entry(archive):
-        raise ModelFileError(f"{path}: damaged: the checksum of {damaged} inside it is wrong")
+        raise ModelFileError(f"{path}: damaged: {damaged} inside it has not its checksum or size")
     if ENTRY not in archive.namelist():
         raise ModelFileError(
             f"{path}: a Keras model that kerasrun did not write: it does not say which classes and which image "

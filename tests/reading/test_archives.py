@@ -1,0 +1,93 @@
+"""The entries that a `.keras` file may have."""
+
+import shutil
+import tempfile
+import warnings
+import zipfile
+
+import pytest
+
+from kerasrun import model_file
+from kerasrun.errors import KerasrunError, ModelError
+from kerasrun.models._architecture import read_architecture
+from kerasrun.reading.archives import opened_archive
+
+WRITTEN = ("metadata.json", "config.json", "model.weights.h5", "kerasrun.json")
+
+
+def archive(path, *names):
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path, "w") as file:  # that a name is there twice
+        for name in (*WRITTEN, *names):
+            file.writestr(name, "{}")
+    return path
+
+
+def test_what_keras_writes_is_taken(tmp_path):
+    names = ("assets/layers/text_vectorization/vocabulary.txt", "assets/layers/string lookup/a.txt")
+    with opened_archive(archive(tmp_path / "a.keras", *names)) as file:
+        assert file.namelist() == [*WRITTEN, *names]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "x",
+            "model.weights.npz",
+            "assets",
+            "assets/",
+            "assets//a",
+            "/etc/passwd",
+            "../a",
+            "assets/../a",
+            "assets/./a",
+        ),
+        *(
+            "assets\\..\\a",
+            "assets/" + "a" * 256,
+            "assets/" + "é" * 128,
+            "assets/" + "a/" * 500 + "b",
+            "assets/\x1b[31m",
+        ),
+        *("./config.json", "config.json/", "config.json/x", "assets/a\n"),
+    ],
+)
+def test_an_entry_that_keras_does_not_write_is_told(tmp_path, name):
+    path = archive(tmp_path / "a.keras", name)
+    for read in (model_file.check, model_file.read_info, read_architecture):
+        with pytest.raises(KerasrunError, match=r"has the entry .*, which Keras does not write"):
+            read(path)
+
+
+def test_an_entry_may_not_be_there_twice(tmp_path):
+    with pytest.raises(ModelError, match="it has two entries of one name"):
+        read_architecture(archive(tmp_path / "a.keras", "config.json"))
+
+
+def test_no_entry_lies_in_a_file(tmp_path):
+    with pytest.raises(ModelError, match=r"the entry 'assets/a/b/c' lies in a file"):
+        read_architecture(archive(tmp_path / "a.keras", "assets/a", "assets/a/b/c"))
+
+
+def test_an_npz_may_have_any_names(tmp_path):
+    with opened_archive(archive(tmp_path / "a.npz", "x.npy", "x.npy")) as file:
+        assert len(file.namelist()) == 6
+
+
+@pytest.mark.tensorflow
+def test_what_keras_saves_with_assets_is_taken_and_leaves_nothing(tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    lookup = keras.layers.StringLookup()
+    lookup.adapt(["a", "b"])
+    keras.Sequential([keras.Input((1,), dtype="string"), lookup]).save(tmp_path / "a.keras")
+    with opened_archive(tmp_path / "a.keras") as file:
+        assert any(name.startswith("assets/") for name in file.namelist())
+    shutil.copy(tmp_path / "a.keras", tmp_path / "b.keras")
+    with zipfile.ZipFile(tmp_path / "b.keras", "a") as file:
+        file.writestr("pad", bytes(1000))
+    with pytest.raises(KerasrunError, match="'pad', which Keras does not write"):
+        model_file.load(tmp_path / "b.keras")
+    assert not list((tmp_path / "temporary").iterdir())
