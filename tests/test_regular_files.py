@@ -284,7 +284,6 @@ def test_nothing_else_opens_files_for_reading():
         ("reading/hdf5.py", "h5py.File"),  # after `require_regular`
         *((file, "h5py.File") for file in ("engine/state.py", "exports/h5.py")),  # in memory
         ("exports/weights.py", "zipfile.ZipFile"),  # in memory
-        ("report/pages.py", "file.read_text"),  # what it has just written
         *(("sources/parquet.py", f"parquet.{one}") for one in ("ParquetFile", "read_metadata")),  # after `first_bytes`
         ("reading/images.py", "Image.open"),  # of what was read, or opened
         ("reading/archives.py", "zipfile.ZipFile"),  # of what was opened

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 _MOST_INSTRUCTIONS = 2**20
-"""The largest file of CIFAR has 300,000."""
+"""The largest file of CIFAR has 200,000."""
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TEXTS_OF_PYTHON_2 = ("BINSTRING", "SHORT_BINSTRING")
 _VALUES = (
