@@ -24,6 +24,7 @@ EXPERIMENT = Path(__file__).parent / "experiments" / "photos.yaml"
 OURS = "kerasrun"
 OURS_AS_FLOAT32 = "kerasrun, made float32"
 OURS_SCALED = "kerasrun, decode: scaled"
+OURS_ON_DISK = "kerasrun, kept on disk"
 BATCH_SIZE = 32
 GENERATOR = "photos_generator"
 CHANGED = {
@@ -70,7 +71,7 @@ def measure(given: argparse.Namespace) -> None:
             ("rotated, shifted, sheared, zoomed and flipped", {OURS: ()}, changed, ()),
             ("without changes, from the second epoch on", as_float32, UNCHANGED, ("augmentation=null",)),
             ("without changes, decoded in each epoch", scaled, decoded, not_kept),
-            ("without changes, in kerasrun's cache on disk", {OURS: ()}, decoded, on_disk),
+            ("without changes, in kerasrun's cache on disk", {OURS_ON_DISK: ()}, decoded, on_disk),
         ):
             commands = _commands(data, given.rounds + 1, ours, peers, overrides)
             commands = {name: ["env", f"XDG_CACHE_HOME={folder}", *command] for name, command in commands.items()}

@@ -56,6 +56,7 @@ def test_photos_that_are_not_kept_are_decoded_exactly_and_scaled(tmp_path, repor
     exact, scaled = reported[OURS], reported[photos.OURS_SCALED]
     assert "cache.memory=0" in exact
     assert scaled == [*exact, "--set", "data.directory.decode=scaled"]
+    assert "cache.disk=auto" in reported[photos.OURS_ON_DISK]
     assert rows(capsys.readouterr().out)["PyTorch DataLoader, two workers"][0] == "50"
 
 
