@@ -1,5 +1,6 @@
 """A run to write to, and a disk that fails once."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,17 @@ def names():
 
 
 @pytest.fixture
-def open_files():
-    """How many files this process has open."""
-    return lambda: len(list(Path("/dev/fd").iterdir()))
+def open_files(tmp_path):
+    """The files and folders of this test that the process has open; threads of the tests before may open others."""
+
+    def opened():
+        targets = []
+        for entry in Path("/dev/fd").iterdir():
+            with suppress(OSError):  # it was closed meanwhile, as is the one that lists them
+                targets.append(str(entry.readlink()))
+        return sorted(target for target in targets if target.startswith(str(tmp_path)))
+
+    return opened
 
 
 @pytest.fixture
