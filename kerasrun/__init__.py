@@ -7,7 +7,7 @@ import os
 import sys
 
 # `python -m kerasrun` puts the working directory first, where a typing.py of anybody's would be taken for Python's own.
-# While Python looks for a module, -m stands for its file.
+# While Python looks for a module, `sys.argv[0]` is -m.
 if sys.argv[:1] == ["-m"] and sys.path and not sys.flags.safe_path:
     try:
         _here = os.getcwd()  # noqa: PTH109  pathlib imports too much

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from kerasrun import reported
 from kerasrun.experiment.units import duration
@@ -43,9 +43,8 @@ class Page:
     path: Path
 
     def _repr_html_(self) -> str:
-        page = escape(self.path.read_text(encoding="utf-8"))
         return Markup('<iframe sandbox srcdoc="{}" style="width: 100%; height: {}px; border: 0"></iframe>').format(
-            Markup(page), _PAGE_HEIGHT
+            self.path.read_text(encoding="utf-8"), _PAGE_HEIGHT
         )
 
 

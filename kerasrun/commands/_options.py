@@ -59,6 +59,11 @@ def is_experiment(target: Path) -> bool:
     return (target.suffix in (".yaml", ".yml") or target.is_file()) and not is_model(target)
 
 
+def split_meant(name: str | None) -> str | None:
+    """Return the name of a split, for which others say `val` and `valid`."""
+    return "validation" if name in ("val", "valid") else name
+
+
 def is_model(target: Path) -> bool:
     """Return whether an argument names a model file."""
     return target.suffix == ".keras"

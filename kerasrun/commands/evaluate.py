@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._completion import splits
-from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Trust
+from kerasrun.commands._options import RUNS, Json, Last, Output, Overrides, Run, Trust, split_meant
 from kerasrun.commands._workers import Workers, begin_workers, place_of_worker
 from kerasrun.errors import UsageError
 
@@ -61,7 +61,7 @@ def evaluate(
     from kerasrun.reported import evaluate as evaluate_run
     from kerasrun.runs.listing import find_run
 
-    split = "validation" if split in ("val", "valid") else split
+    split = split_meant(split)
     if group := named_group(run, output):
         if keep_threshold:
             raise UsageError("--keep-threshold is for the model file of a run, not for a group; name a run")

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 import typer
 
 from kerasrun.commands._completion import splits
-from kerasrun.commands._options import RUNS, Output, Overrides, Target, Trust, check_overrides, is_experiment
+from kerasrun.commands._options import (
+    RUNS,
+    Output,
+    Overrides,
+    Target,
+    Trust,
+    check_overrides,
+    is_experiment,
+    split_meant,
+)
 from kerasrun.errors import UsageError
 
 GROUP, ORDER = "Look at runs and networks", 120
@@ -67,8 +76,7 @@ def plot(
     if labels:
         pictures.append(plot_labels_of_run(found, drawing, changes, trust=trust))
     if examples:
-        split = "validation" if split in ("val", "valid") else split
-        pictures.append(plot_examples(found, drawing, split, changes, trust=trust))
+        pictures.append(plot_examples(found, drawing, split_meant(split), changes, trust=trust))
     if not (labels or examples):
         check_overrides(overrides)
         pictures += plot_run(found, drawing, trust=trust)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kerasrun.commands._completion import run_names, splits
-from kerasrun.commands._options import RUNS, Output, Overrides, Trust
+from kerasrun.commands._options import RUNS, Output, Overrides, Trust, split_meant
 from kerasrun.errors import MissingProgramError, UsageError
 
 GROUP, ORDER = "Use what was trained", 75
@@ -52,8 +52,7 @@ def report(
             raise UsageError("several runs are shown as they were recorded; --split and --set are for a report of one")
         file = write_comparison(found)
     else:
-        split = "validation" if split in ("val", "valid") else split
-        file = write_report(found[0], split=split, overrides=overrides or (), trust=trust)
+        file = write_report(found[0], split=split_meant(split), overrides=overrides or (), trust=trust)
     typer.echo(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
     if show and not webbrowser.open(file.as_uri()):
         raise MissingProgramError(f"no browser was found that could show it; open {file} in one")

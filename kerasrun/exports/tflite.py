@@ -65,7 +65,7 @@ def chunks(path: Path, trained: TrainedModel, examples: Split) -> Iterator[NDArr
 
 def times_faster(path: Path, other: Path, trained: TrainedModel, examples: Split) -> float:
     """Return how many times as fast a written model computes one example as another: medians of turns, here."""
-    (one, *_) = batches(examples, 1)
+    one = next(batches(examples, 1))
     interpreters = [_interpreter(path), _interpreter(other)]
     seconds: Sequence[list[float]] = ([], [])
     for _ in range(_TIMED + 1):
