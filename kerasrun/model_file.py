@@ -311,16 +311,16 @@ def _info(entry: bytes, path: Path) -> ModelInfo:
             _require_rows(info.row_format)
             if (info.row_format.image is None) != (info.image_format is None):
                 raise ValueError("row_format.image: expected the column of the images, where there are some")
-        if info.array_form or info.label_kind == "arrays":
+        if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
+            raise ModelFileError(
+                f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {shown(min(unknown))}"
+            )
+        if info.array_form or info.task.blends:
             require_form(info.array_form, len(info.classes))
         if info.image_format and info.image_format.height * info.image_format.width > _MOST_PIXELS:
             raise ValueError(f"image_format: expected at most {_MOST_PIXELS:,} pixels")
     except ValueError as error:
         raise ModelFileError(f"{path}: {ENTRY} inside it is damaged: {error}") from error
-    if unknown := {info.label_kind, *(part.label_kind for part in info.parts)} - set(task_names()):
-        raise ModelFileError(
-            f"{path}: {ENTRY} inside it names a task that this kerasrun does not have: {shown(min(unknown))}"
-        )
     if info.threshold is not None and not _can_decide(info, info.threshold):
         raise ModelFileError(
             f"{path}: {ENTRY} inside it is damaged: threshold: expected what decides of {len(info.classes)} "

@@ -4,26 +4,37 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import DataError
-from kerasrun.reading.labelled_arrays import LabelledArrays
+from kerasrun.reading.data import channel_names
+from kerasrun.reading.labelled_arrays import GivenLabels, LabelledArrays, ReadLabels
 from kerasrun.reading.pixels import as_pixels
-from kerasrun.reading.stored import Rows, StoredArray
+from kerasrun.reading.stored import Rows, StoredArray, converted_form
 
 
-def array_targets(
-    arrays: Mapping[str, LabelledArrays], image_size: tuple[int, int] | None, *, sequences: bool
-) -> Mapping[str, LabelledArrays]:
-    """Return the labels of every split in the place of its inputs, so that they are read and checked as these are.
+def targets_of_arrays(given: GivenLabels) -> ReadLabels:
+    """Return what is to be made of the examples: the labels of every split, or the examples themselves if they are it.
 
-    Args:
-        image_size: to which inputs are brought, and targets that are as large.
-        sequences: whether inputs are sequences.
+    Labels are arrays of as many dimensions as the inputs or one less, or the very inputs.
 
     Raises:
         DataError: if they are not an array of numbers for each example, or not as large as `image_size` needs.
     """
+    arrays, sequences = given.arrays, given.sequences
+    are_inputs = arrays["train"].labels is arrays["train"].inputs
+    targets = {} if are_inputs else _targets(arrays, given.image_size, sequences=sequences)
+    shape, _ = converted_form((targets or arrays)["train"].inputs, sequences=sequences)
+    none = {name: np.zeros(len(split.inputs), np.int64) for name, split in arrays.items()}
+    names = channel_names(shape[1:], given.names)
+    return ReadLabels(none, names, per_pixel=True, are_inputs=are_inputs, targets=targets)
+
+
+def _targets(
+    arrays: Mapping[str, LabelledArrays], image_size: tuple[int, int] | None, *, sequences: bool
+) -> Mapping[str, LabelledArrays]:
+    """Return the labels of every split in the place of its inputs."""
     targets = {}
     for name, split in arrays.items():
         inputs, labels = split.inputs, split.labels

@@ -1,6 +1,5 @@
 """Masks in arrays: whole numbers become class numbers, uint8 of shape (examples, height, width, 1), or of steps."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,33 +8,24 @@ from numpy.typing import NDArray
 from kerasrun.errors import DataError
 from kerasrun.reading.data import IGNORED
 from kerasrun.reading.files import listed
-from kerasrun.reading.labelled_arrays import LabelledArrays
+from kerasrun.reading.labelled_arrays import GivenLabels, LabelledArrays, ReadLabels
 from kerasrun.reading.memory import memory_budget
 from kerasrun.reading.stored import Rows, StoredArray, block_slices, read_rows
 
 _MOST_VALUES = 256
 
 
-def masks_of_classes(
-    arrays: Mapping[str, LabelledArrays],
-    names: Sequence[str] | None,
-    ignored: Sequence[int | str] = (),
-    *,
-    sequences: bool = False,
-) -> tuple[dict[str, NDArray[np.uint8] | StoredArray], tuple[str, ...]]:
-    """Return the masks of every split as class numbers, in memory where they fit into it, and the classes.
+def masks_of_arrays(given: GivenLabels) -> ReadLabels:
+    """Return the masks of every split as class numbers, in memory where they fit into it.
 
-    The values are 0 and 255 for two classes, or class numbers from 0; or the masks are one-hot.
-
-    Args:
-        names: of the classes, or None for their values.
-        ignored: values and names of classes that do not count: their pixels are `IGNORED`, and they are not returned.
-        sequences: whether inputs are sequences, of which each step has a class.
+    The values are 0 and 255 for two classes, or class numbers from 0; or the masks are one-hot. Pixels of the values
+    and classes that are ignored are `IGNORED`, and these classes are not named.
 
     Raises:
         DataError: if an array holds no masks of its images, or other values; the message has its name.
     """
-    given, channels = arrays["train"].labels_name, set()
+    arrays, names, ignored, sequences = given.arrays, given.names, given.ignored, given.sequences
+    whose, channels = arrays["train"].labels_name, set()
     for name, split in arrays.items():
         places = _places(split, sequences=sequences)
         if split.labels.ndim == len(places) + 1 and split.labels.shape[-1] > 1:
@@ -47,7 +37,7 @@ def masks_of_classes(
     there = np.logical_or.reduce([present for present, _ in found.values()])
     numbers = {one for one in ignored if isinstance(one, int)}
     if unknown := [one for one in ignored if isinstance(one, str) and one not in (names or ())]:
-        raise DataError(f"{given}: `ignore` names {unknown[0]!r}, which is not one of `classes`; say the value instead")
+        raise DataError(f"{whose}: `ignore` names {unknown[0]!r}, which is not one of `classes`; say the value instead")
     present = np.flatnonzero(there).tolist()
     values = [value for value in present if value not in numbers]
     if values and {*values} <= {0, 255} and 255 in values:
@@ -57,7 +47,7 @@ def masks_of_classes(
         kept = counted[: len(names) if names else sum(value <= max(values, default=0) for value in counted)]
         if not {*values} <= {*kept} or (not names and len(values) < len(kept)):
             raise DataError(
-                f"{given}: the masks have the values {listed([str(one) for one in present])}; expected 0 and 255, or "
+                f"{whose}: the masks have the values {listed([str(one) for one in present])}; expected 0 and 255, or "
                 f"class numbers {f'from 0 to {len(kept) - 1}' if names else 'from 0 without a gap'}"
                 + (", or `ignore: [255]` for pixels that have none" if 255 in values else "")
             )
@@ -65,17 +55,17 @@ def masks_of_classes(
     counting = [place for place, name in enumerate(classes) if name not in ignored]
     if len(classes) != len(kept) or len(counting) < 2:
         raise DataError(
-            f"{given}: the masks have the values {listed([str(one) for one in present])}, but "
+            f"{whose}: the masks have the values {listed([str(one) for one in present])}, but "
             + (f"`classes` names {len(classes)}" if names else "two classes or more are needed")
             + (" beside those that `ignore` leaves out" if ignored else "")
         )
     for place in counting:
         if not found["train"][0][kept[place]]:
-            raise DataError(f"{given}: no pixel to train on is of the class {classes[place]!r}")
+            raise DataError(f"{whose}: no pixel to train on is of the class {classes[place]!r}")
     table = np.full(_MOST_VALUES, IGNORED, np.uint8)
     table[[kept[place] for place in counting]] = np.arange(len(counting))
     masks = {name: _numbers(arrays[name], read, table, sequences=sequences) for name, (_, read) in found.items()}
-    return masks, tuple(classes[place] for place in counting)
+    return ReadLabels(masks, tuple(classes[place] for place in counting), per_pixel=True)
 
 
 def _places(split: LabelledArrays, *, sequences: bool) -> tuple[int, ...]:

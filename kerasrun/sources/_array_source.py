@@ -49,6 +49,7 @@ class ArraySource(Source):
 
         return data_from_arrays(
             arrays,
+            task_named(self.label_kind).from_arrays,
             label_kind=self.label_kind,
             classes=self.classes or classes,
             image_size=self.image_size,
@@ -81,9 +82,11 @@ class AnyArrays(ArraySource):
 
     @model_validator(mode="after")
     def _fits_masks(self) -> Self:
-        if self.ignore and self.label_kind != "masks":
+        task = task_named(self.label_kind)
+        are_masks = task.per_pixel and not task.blends
+        if self.ignore and not are_masks:
             raise ValueError("expected no ignore beside labels that are not masks")
-        if self.label_kind == "masks" and self.fit_mode != "resize":
+        if are_masks and self.fit_mode != "resize":
             raise ValueError("expected fit_mode: resize, as a pixel that is filled in has no class")
         return self
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.figures import Reconstruction
 
 DRAWN = 6
@@ -146,6 +147,11 @@ class Arrays(Numbers):
         file = question.files[place]
         question.save(_picture(made, place, question) if form.is_picture else _Stored(made.astype(np.float32)), file)
         return ArrayPrediction(path, rmse, str(file))
+
+    def from_arrays(self, given: GivenLabels) -> ReadLabels:
+        from kerasrun.reading.array_targets import targets_of_arrays
+
+        return targets_of_arrays(given)
 
     def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
         if len(self._form.shape) == 1:

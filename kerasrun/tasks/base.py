@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.predictions import Prediction, Question
     from kerasrun.report.scores import Scorer, Scores
 
@@ -343,6 +344,14 @@ class Task(ABC):
     def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
         """Return the probability or the number that each column of the outputs stands for."""
         return label_values(found, outputs)
+
+    def from_arrays(self, given: GivenLabels) -> ReadLabels:
+        """Return labels as `Split.labels` holds them, from the arrays of every split.
+
+        Raises:
+            DataError: if an array holds other labels; the message has its name.
+        """
+        raise NotImplementedError
 
     def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
         """Return labels as `Split.labels` holds them, from columns of numbers as several outputs divide them."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.calibration import Calibration
     from kerasrun.report.curves import RankingCurves
 
@@ -119,6 +120,11 @@ class Classes(Task):
 
     def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
         return class_values(found, outputs)
+
+    def from_arrays(self, given: GivenLabels) -> ReadLabels:
+        from kerasrun.reading.array_classes import classes_of_arrays
+
+        return classes_of_arrays(given)
 
     def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
         numbers: NDArray[np.int64] = labels.argmax(axis=1)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.figures import Overlay
 
 OVERLAYS = 6
@@ -115,6 +116,11 @@ class Segmentation(Task):
             for numbers in pixel_classes(outputs, question.outputs, question.only_threshold):
                 found.append(mask_prediction(len(found), numbers, question))
         return found
+
+    def from_arrays(self, given: GivenLabels) -> ReadLabels:
+        from kerasrun.reading.mask_arrays import masks_of_arrays
+
+        return masks_of_arrays(given)
 
     def files(self, folder: Path, paths: Sequence[str], originals: Sequence[Path]) -> Sequence[Path]:
         return files_below(folder, paths, originals, "mask", ".png")

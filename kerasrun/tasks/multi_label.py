@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.calibration import Calibration
     from kerasrun.report.curves import RankingCurves
 
@@ -85,6 +86,11 @@ class MultiLabel(Task):
             )
             for path, row in zip(question.paths, label_values(found, question.outputs), strict=True)
         ]
+
+    def from_arrays(self, given: GivenLabels) -> ReadLabels:
+        from kerasrun.reading.array_columns import columns_of_arrays
+
+        return columns_of_arrays(given, together=True)
 
     def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
         import numpy as np

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
+
 # They compare classes as a rule; numbers that are shares, or signs, as well.
 MEASURES = ("KLDivergence", "Hinge", "SquaredHinge", "CategoricalHinge")
 
@@ -83,6 +85,11 @@ class Numbers(Task):
         """Return outputs (examples, targets) as predictions."""
         rows = zip(question.paths, found, strict=True)
         return [NumbersPrediction(path, named(question.classes, row)) for path, row in rows]
+
+    def from_arrays(self, given: GivenLabels) -> ReadLabels:
+        from kerasrun.reading.array_columns import columns_of_arrays
+
+        return columns_of_arrays(given)
 
     def without_threshold(self, classes: int, outputs: OutputKind) -> str:
         return "predicts numbers"
