@@ -24,6 +24,7 @@ from kerasrun.engine.job import Job
 from kerasrun.engine.prepared import Prepared, prepare, start_device
 from kerasrun.errors import CheckpointError, DeviceError, ModelError, WorkersError
 from kerasrun.experiment.changes import allowed_changes, check_changes
+from kerasrun.experiment.files import Base
 from kerasrun.experiment.load import Given, Loaded, load, parse, path_of
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.pipeline.selection import first, places_of
@@ -121,20 +122,11 @@ def train(
         run, said = status.run, description(path_of(file), overrides, job, job.device, job.team.shards)
         status.is_mine = True
         channel.tell(run=str(run))
-        atomic.write_text(run.experiment_file, loaded.text)
-        bases = {f"{number}-{name_of_runs(one.path.name)}": one for number, one in enumerate(loaded.bases, 1)}
-        for name, base in bases.items():
-            atomic.write_text(run.bases / name, base.text)
-        for plugin in plugins.in_use():
-            atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
-        known_plugins.remember(plugins.checksums())
-        run.write_resolved(resolved_yaml(job.experiment))
-        if job.experiment.fit.test_split is not None:
-            atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
+        _write_files(run, loaded, job)
         begun_with = {"from": origin.description()} if origin else {}
         trusted = {"trust": True} if trust else {}
         where = {} if isinstance(file, Mapping) else {"file": str(Path(file).absolute())}
-        below = {name: str(base.path) for name, base in bases.items()}
+        below = {name: str(base.path) for name, base in _bases(loaded).items()}
         run.update_run(
             **said, **where, bases=below, error=None, **begun_with, **trusted, jit_compile=job.model.jit_compile
         )
@@ -144,6 +136,24 @@ def train(
         with _placed(loaded):
             _to_its_end(run, job, loop, loop.start)
     return run
+
+
+def _bases(loaded: Loaded) -> dict[str, Base]:
+    """Return the files on which the experiment builds, by the names that they have in its run."""
+    return {f"{number}-{name_of_runs(one.path.name)}": one for number, one in enumerate(loaded.bases, 1)}
+
+
+def _write_files(run: RunDirectory, loaded: Loaded, job: Job) -> None:
+    """Write what a new run keeps of its experiment."""
+    atomic.write_text(run.experiment_file, loaded.text)
+    for name, base in _bases(loaded).items():
+        atomic.write_text(run.bases / name, base.text)
+    for plugin in plugins.in_use():
+        atomic.write_bytes(run.plugins / plugin.path.name, plugin.content)
+    known_plugins.remember(plugins.checksums())
+    run.write_resolved(resolved_yaml(job.experiment))
+    if job.experiment.fit.test_split is not None:
+        atomic.write_text(run.test_examples_file, _listed(job.data.splits["test"]))
 
 
 def _gone_on(
@@ -193,13 +203,7 @@ def resume(
             return None
         run = run if isinstance(run, RunDirectory) else directory.open_run(Path(run))
     with failure_told(place), Tracking(run) as tracking, owned(run) as status, contextlib.ExitStack() as led:
-        if not run.resolved_file.exists() and not checkpoints.any_saved(run):
-            raise CheckpointError(
-                f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again"
-            )
-        checkpoint = checkpoints.newest(run)
-        for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
-            logger.warning("%s", note)
+        checkpoint = _restored(run)
         loaded = load(run.resolved_file, overrides, alone=True)
         recorded: Mapping[str, Any] = {"shards": 1, **described(run.read_run(), run.run_file)}
         _say_what_was_edited(run, recorded)
@@ -249,6 +253,16 @@ def resume(
         with _placed(loaded):
             _to_its_end(run, job, loop, lambda: loop.resume(best.begin_at(checkpoint), best.made_from))
     return run
+
+
+def _restored(run: RunDirectory) -> checkpoints.Checkpoint:
+    """Put the run back to where its newest readable checkpoint has it, and return that."""
+    if not run.resolved_file.exists() and not checkpoints.any_saved(run):
+        raise CheckpointError(f"{run} was killed before it began: it has no {run.resolved_file.name}; train it again")
+    checkpoint = checkpoints.newest(run)
+    for note in (*checkpoint.notes, *recovery.restore(run, checkpoint)):
+        logger.warning("%s", note)
+    return checkpoint
 
 
 def dry_run(
