@@ -71,6 +71,7 @@ def test_a_built_package_has_the_examples_and_copies_them(wheel, installed, tmp_
     assert "path: ../data/digits/idx" in copy
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_an_installed_package_trains_what_init_wrote(installed, tmp_path):
     shutil.copytree(ROOT / "data" / "digits" / "idx", tmp_path / "data" / "digits" / "idx")

@@ -56,6 +56,7 @@ def contents(folder):
     return sorted(path.relative_to(folder) for path in folder.rglob("*"))
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_other_bits_are_a_no_that_names_the_variable(experiment, tmp_path):
     """Of a run whose threads are others than this machine's, and whose resolved experiment somebody has edited."""

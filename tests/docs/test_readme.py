@@ -23,6 +23,7 @@ def test_the_environment_is_activated_before_anything_else():
     assert re.search(r"source \$\(BIN\)/activate", (ROOT / "Makefile").read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_every_command_works_as_printed(tmp_path):
     for name in ("configs", "data"):

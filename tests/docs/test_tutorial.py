@@ -66,6 +66,7 @@ def test_the_experiment_is_the_one_that_init_writes(tmp_path):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long
 def test_what_the_commands_print_is_what_the_page_shows(done):
     _, printed = done
     assert printed["kerasrun init --data photos"] == "photos.yaml\n"
@@ -81,6 +82,7 @@ def test_what_the_commands_print_is_what_the_page_shows(done):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long
 def test_the_table_is_what_the_page_says_and_every_row_is_predicted(done):
     folder, printed = done
     page = (ROOT / "docs" / TUTORIAL).read_text(encoding="utf-8")
@@ -93,6 +95,7 @@ def test_the_table_is_what_the_page_says_and_every_row_is_predicted(done):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long
 def test_the_prediction_names_every_photo(done):
     folder, printed = done
     rows = printed["kerasrun predict data/digits/png/test/8 --top 2"].splitlines()[1:]
@@ -102,6 +105,7 @@ def test_the_prediction_names_every_photo(done):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.long
 def test_every_field_of_run_json_has_a_row_in_its_table(done):
     folder, _ = done
     page = (ROOT / "docs" / "run-directory.md").read_text(encoding="utf-8")

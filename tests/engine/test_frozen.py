@@ -167,6 +167,7 @@ def test_the_rest_gives_the_logits_of_the_whole(whole):
     np.testing.assert_allclose(part.rest(given.array), model(x), rtol=0, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_resume_decides_as_the_run_did_and_ends_with_the_same_bits(whole, tmp_path, kept, monkeypatch):
     train_cut(tmp_path, EXPERIMENT)
     monkeypatch.setattr(computation, "memory_budget", lambda: 0)
@@ -179,6 +180,7 @@ def test_a_resume_decides_as_the_run_did_and_ends_with_the_same_bits(whole, tmp_
     assert run.metrics_file.read_bytes() == whole.metrics_file.read_bytes()
 
 
+@pytest.mark.long
 def test_a_stop_while_features_are_computed_is_resumed(whole, tmp_path, monkeypatch):
     def stopped(part, inputs, batch_size, stop, *others):
         os.kill(os.getpid(), signal.SIGINT)

@@ -10,7 +10,6 @@ from kerasrun.errors import ModelFileError, RunDirectoryError, UsageError
 from kerasrun.many.ensemble import evaluate_group, predict_group
 from kerasrun.many.group import find_or_make, named_group
 from kerasrun.many.repeat import repeat
-from tests.grids import rest_is_long
 from tests.training.conftest import write_digits, write_small
 
 
@@ -28,7 +27,8 @@ def test_a_group_is_named_by_its_folder_or_its_name_there(tmp_path):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("logits", rest_is_long([False, True]))
+@pytest.mark.long
+@pytest.mark.parametrize("logits", [False, True])
 def test_probabilities_are_averaged_and_their_deviation_is_told(tmp_path, logits):
     arrays = write_digits(tmp_path)
     np.save(tmp_path / "x.npy", arrays["x_test"])

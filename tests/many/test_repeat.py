@@ -66,6 +66,7 @@ def test_a_member_is_the_run_trained_alone_and_one_that_fails_stops_no_other(tmp
     assert "NaN" in failed.failed["seed-2"] or "finite" in failed.failed["seed-2"]
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_what_is_damaged_in_a_member_is_named_and_a_foreign_run_counts_nothing(tmp_path):
     write_digits(tmp_path)
@@ -89,6 +90,7 @@ def test_what_is_damaged_in_a_member_is_named_and_a_foreign_run_counts_nothing(t
             repeat(file, seeds=2, output=tmp_path / "runs")
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_each_example_is_predicted_by_a_run_that_did_not_train_on_it(tmp_path):
     from sklearn.metrics import accuracy_score, confusion_matrix

@@ -32,6 +32,7 @@ def runs(folder):
     return {run.name for run in folder.glob("runs/small-sweep-1/trial-*")}
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_two_machines_share_a_search_and_one_that_is_killed_goes_on(tmp_path):
     write_digits(tmp_path)

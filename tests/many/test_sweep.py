@@ -219,6 +219,7 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_search_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path):
     write_digits(tmp_path)

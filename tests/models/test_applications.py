@@ -212,6 +212,7 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
         load()
 
 
+@pytest.mark.long
 def test_a_run_goes_on_exactly_without_its_file_of_weights(tmp_path):
     import keras
 

@@ -433,6 +433,7 @@ def _weights(path):
     return [array.tobytes() for array in keras.models.load_model(path, compile=False).get_weights()]
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_what_a_layer_measured_goes_into_each_run_that_follows(experiment, tmp_path):
     """`Normalization` computes with copies of its weights: of the file, of a checkpoint, and of another run."""

@@ -33,6 +33,7 @@ def test_the_interval_is_that_of_the_percentile_bootstrap():
     assert found == interval_of_mean(differences)
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_examples_that_became_right_or_wrong_are_named(run, tmp_path):
     shorter = kerasrun.train(run.experiment_file, overrides=["fit.epochs=1"], output=tmp_path)

@@ -241,6 +241,7 @@ def test_a_rule_chooses_the_threshold_on_validation(validated):
     assert "on validation too, which flatters the scores" in flattered
 
 
+@pytest.mark.long
 def test_a_threshold_that_is_kept_decides_until_another_is(validated, tmp_path):
     before = validated.best_model.read_bytes()
     values, _ = of_split(validated, "test")

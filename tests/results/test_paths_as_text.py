@@ -15,6 +15,7 @@ def test_predict_takes_text(run, png):
         assert kerasrun.predict(examples, model=str(run.best_model), plugins=()) == expected
 
 
+@pytest.mark.long
 def test_evaluate_takes_text(run, png):
     folder = png / "test"
     reports = [kerasrun.evaluate(one, data=data) for one in (run, str(run.root)) for data in (folder, str(folder))]

@@ -109,6 +109,7 @@ def test_a_row_is_named_and_numbers_are_drawn(tmp_path):
     assert "Predicted over true numbers on validation" in [one["aria-label"] for one in page.all("svg")]
 
 
+@pytest.mark.long
 def test_planted_label_errors_are_found(png, tmp_path):
     """5 % of the digits have another label: of the 50 examples that are shown, at least 45 are among them."""
     files = sorted((png / "train").glob("*/*.png"))

@@ -203,6 +203,7 @@ def test_a_download_that_fails_names_the_file(cache, monkeypatch):
         KerasDataset(name="mnist").open()
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_what_is_not_in_the_cache_is_asked_of_keras(cache, monkeypatch):
     for name in ("http_proxy", "https_proxy"):

@@ -36,6 +36,7 @@ def test_with_workers_the_first_round_has_every_point_and_every_signal_to_each_o
     assert {(kill.number, kill.rank) for kill in planned} == set(itertools.product(SIGNALS, range(2)))
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_process_can_come_to_every_point():
     """What is renamed or no longer called where it was would let every process live."""

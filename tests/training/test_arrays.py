@@ -232,6 +232,7 @@ def test_training_gives_the_numbers_of_plain_keras(folder, labels, network, loss
         assert [one.rmse for one in predictions] == pytest.approx(errors.tolist(), abs=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_folders_of_images_of_images_train_to_the_bits_of_arrays(folder):
     text = "data: {npz: {path: pairs.npz, labels: arrays}}\naugmentation: [RandomRotation: {factor: 0.1}]"
@@ -244,6 +245,7 @@ def test_folders_of_images_of_images_train_to_the_bits_of_arrays(folder):
     assert kerasrun.evaluate(of_folders).pictures
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_run_is_exact_and_has_the_same_bits_from_every_kind_of_data(folder):
     layers = GREY.replace("  layers:", "  layers:\n    - GaussianNoise: {stddev: 0.1}")
@@ -308,6 +310,7 @@ model: {layers: [Conv2D: {filters: 4, kernel_size: 3, padding: same}, UpSampling
         trained(folder, text.replace("RandomFlip: {mode: horizontal}", "RandomRotation: {factor: 0.1}"), "larger")
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_sequences_and_rows_can_be_their_own_targets(tmp_path):
     random = np.random.default_rng(5)
@@ -330,6 +333,7 @@ model: {layers: [LSTM: {units: 3}, RepeatVector: {n: 6}, LSTM: {units: 3, return
     assert all(0 <= number <= 255 for _, number in first.values)
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_columns_of_a_table_can_be_their_own_targets(tmp_path):
     rows = np.random.default_rng(1).normal((5, 100), (1, 20), (30, 2))

@@ -80,6 +80,7 @@ except kerasrun.errors.WorkersError as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_rank_0_tells_of_all_and_nothing_is_written(together, tmp_path):
     command = [*COMMAND, "--json", "-s", "fit.batch_size=8"]

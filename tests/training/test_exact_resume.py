@@ -14,7 +14,7 @@ from kerasrun.runs.directory import open_run
 from tests import forked
 from tests.training.exactness import EPOCHS, STEPS_PER_EPOCH, digests
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.long]
 STEPS = EPOCHS * STEPS_PER_EPOCH
 CUTS = [f"step-{step}" for step in range(1, STEPS + 1)] + [f"epoch-{epoch}" for epoch in range(1, EPOCHS)]
 

@@ -6,6 +6,7 @@ import pytest
 
 import kerasrun
 from kerasrun.errors import UsageError
+from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 
 pytestmark = pytest.mark.tensorflow
@@ -52,7 +53,7 @@ def evidence(run):
     }
 
 
-@pytest.mark.parametrize("text", [PLATEAU, SCHEDULE], ids=["plateau", "schedule"])
+@pytest.mark.parametrize("text", rest_is_long([PLATEAU, SCHEDULE]), ids=["plateau", "schedule"])
 def test_an_extended_run_is_the_longer_run(train, text):
     run = train(small(text, 2))
     averaged = variables_digest(run.last_model)
@@ -102,6 +103,7 @@ def test_averages_that_took_the_place_of_the_weights_end_a_run_for_good(train):
         kerasrun.resume(run, overrides=["fit.epochs=3"])
 
 
+@pytest.mark.long
 def test_averages_that_are_swapped_each_epoch_cannot_end_at_one_that_is_over(train, interrupted):
     run = interrupted(SWAPPED)
     with pytest.raises(UsageError, match="epoch 2 is over: give at least 3"):

@@ -96,6 +96,7 @@ def test_masks_without_their_key_are_told_of_it(folder):
         Npz(path=folder / "cells.npz").open()
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_run_on_one_hdf5_file_is_exact_and_has_the_bits_of_one_on_files(folder):
     train_whole_and_cut(folder, EXPERIMENT)

@@ -10,6 +10,7 @@ import kerasrun
 from kerasrun.errors import ModelError
 from kerasrun.model_file import read_info
 from kerasrun.runs.directory import open_run
+from tests.grids import rest_is_long
 from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
@@ -82,7 +83,7 @@ fit: {epochs: 3, batch_size: 4}
 """
 
 
-@pytest.fixture(scope="module", params=["sparse_categorical_crossentropy", "categorical_crossentropy"])
+@pytest.fixture(scope="module", params=rest_is_long(["sparse_categorical_crossentropy", "categorical_crossentropy"]))
 def ignoring(request, tmp_path_factory):
     """Run `whole/run-1`, and `cut/run-1` as above, on masks of which a third has no class."""
     folder = tmp_path_factory.mktemp("ignoring")

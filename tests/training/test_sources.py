@@ -76,7 +76,8 @@ def test_weights_of_examples_count_in_training(in_memory, tmp_path):
     assert variables_digest(plain.last_model) != variables_digest(in_memory.last_model)
 
 
-@pytest.mark.parametrize("form", rest_is_long(["table", "list"]))
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["table", "list"])
 def test_images_that_a_table_lists_give_the_bits_of_class_folders_also_after_a_resume(tmp_path, form):
     text = """
 data: {data}

@@ -117,6 +117,7 @@ def cut(folder):
     return run
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_in_any_stage_ends_as_one_that_was_not(cut, whole, tmp_path):
     run = kerasrun.resume(shutil.copytree(cut, tmp_path / "small-1"))
     assert evidence(run) == evidence(whole)

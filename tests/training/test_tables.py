@@ -109,6 +109,7 @@ def test_many_categories_have_vectors_of_their_own_and_an_unknown_one_zeros(tmp_
     assert np.asarray(vectors(np.full((1, 1), 3000, np.float32))).any()
 
 
+@pytest.mark.long
 def test_another_table_is_evaluated_as_the_model_reads_it(folder):
     run = kerasrun.train(folder / "run.yaml", output=folder)
     with (folder / "rows.csv").open(newline="") as file:
@@ -130,6 +131,7 @@ def test_numbers_in_units_of_their_own_train_in_16_bits(folder):
     assert np.isfinite(kerasrun.evaluate(run, split="train").metrics["loss"])
 
 
+@pytest.mark.long
 def test_vectors_of_categories_stay_where_a_stage_says_so_and_pass_on_to_another_run(folder):
     import keras
 

@@ -323,6 +323,7 @@ def processes_of(run):
     return [int(one) for one in found.stdout.split()]
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_tensorboard_has_each_epoch_once_and_the_parameters_after_two_kills(killed_twice):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader

@@ -74,6 +74,7 @@ def test_a_training_that_ends_before_the_cut_is_no_yes(tmp_path, capsys):
     assert "4 steps are fewer than the 8 that were to be compared: stopped early by EarlyStopping" in error["message"]
 
 
+@pytest.mark.long
 def test_two_processes_give_the_bits_of_one(tmp_path, monkeypatch):
     prepare(tmp_path, 8, patience=20, shards=2)
     addresses = free_addresses(2)

@@ -48,6 +48,7 @@ kerasrun.train("exact.yaml", overrides=[f"model={exported}", "fit.epochs=1"])
 """
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_every_command_gives_the_same_bits_without_locks(tmp_path, digits, monkeypatch):
     environment = preloaded(NO_LOCKS, tmp_path)

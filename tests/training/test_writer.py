@@ -40,6 +40,7 @@ def slow_disk(monkeypatch):
     return met
 
 
+@pytest.mark.long
 def test_training_goes_on_while_a_checkpoint_is_written(train, slow_disk):
     run = train("fit: {epochs: 2}\ncheckpoint: {seconds_between: 0}")
     assert slow_disk == [True]

@@ -12,6 +12,7 @@ from kerasrun.pipeline.augmentation import NOISE, LayerAugmentation
 from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
 from kerasrun.workers.draws import as_in_the_whole_batch, own_rows
 from kerasrun.workers.shares import Share
+from tests.grids import rest_is_long
 from tests.pipeline.test_augmentation import LAYERS as AUGMENTATIONS
 
 pytestmark = pytest.mark.tensorflow
@@ -158,7 +159,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("name", "arguments"), CHANGES.items(), ids=CHANGES)
+@pytest.mark.parametrize(("name", "arguments"), rest_is_long(CHANGES.items(), short=2), ids=CHANGES)
 def test_an_augmentation_layer_changes_a_shard_as_in_its_batch(name, arguments):
     changed = Changed(LayerAugmentation([Component(name, arguments)], seed=1, unit=255.0), 3)
     np.testing.assert_array_equal(changed.shards[1], changed.whole[1])

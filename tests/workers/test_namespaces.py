@@ -130,6 +130,7 @@ def content(run):
     return variables_digest(run.last_model), run.metrics_file.read_bytes()
 
 
+@pytest.mark.long
 def test_workers_whose_cable_was_cut_end_within_20_s_and_resume_to_the_same_bits(machines, folder, monkeypatch):
     command = ["train", "run.yaml", "--shards", WORKERS]
     alone = Forked(["-c", IN_NAMESPACE, "-", 0, *command, "-o", "alone"], folder)

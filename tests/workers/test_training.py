@@ -174,6 +174,7 @@ def test_two_workers_of_which_one_is_killed_end_with_the_bits_of_one_process(fol
     np.testing.assert_allclose(rows(run), rows(folder / "one" / "small-1"), rtol=0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_compressed_gradients_are_the_same_bits_whoever_computes_them_and_nearly_those_of_whole_ones(folder, together):
     command = ["train", "small.yaml", "-s", "compress=float16", "-o"]
     done = forked.run(["-m", "kerasrun", *command, "rounded", "--shards", 2], folder)
@@ -184,6 +185,7 @@ def test_compressed_gradients_are_the_same_bits_whoever_computes_them_and_nearly
     np.testing.assert_allclose(rows(run), rows(folder / "sharded" / "small-1"), rtol=0, atol=1e-3)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_told_to_stop_has_all_save_once_and_others_go_on_without_the_run(folder, together):
     with forked_parent(folder, "train", "small.yaml", "--workers", 2, "-o", "stopped") as parent:
         wait_for_checkpoint(folder / "stopped")

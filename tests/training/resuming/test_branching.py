@@ -126,6 +126,7 @@ def test_a_branch_begins_with_the_weights_of_a_checkpoint(source, folder):
     assert said["sha256"] == hashlib.sha256((checkpoint / "state.h5").read_bytes()).hexdigest()
 
 
+@pytest.mark.long
 def test_the_layers_in_a_wrapper_are_found_in_both_kinds_of_file(branch, folder):
     text = STILL.replace("Flatten", "Reshape: {target_shape: [4, 100]}").replace(
         "Dense: {units: 6}", "Bidirectional: {layer: {SimpleRNN: {units: 3, dropout: 0.1}}}"

@@ -28,6 +28,7 @@ def test_without_a_limit_there_is_always_time():
     assert limit.leaves(1e9)
 
 
+@pytest.mark.long
 @tensorflow
 def test_the_shortest_limit_comes_to_the_same_end_a_step_or_a_validation_at_a_time(train):
     from tests.training.exactness import variables_digest
