@@ -8,6 +8,7 @@ import copy
 import json
 import math
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -180,13 +181,14 @@ def build(checked: CheckedFile) -> TrainedModel:
     import keras
 
     most = math.inf if info.plugins else checked.numbers  # a layer of a plugin may save what it likes
-    try:
-        with weights_within(most):
-            model = keras.models.load_model(path, compile=False, safe_mode=not checked.trusted)
-    except MemoryError:
-        raise
-    except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
-        raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
+    with _temporary_files_removed():
+        try:
+            with weights_within(most):
+                model = keras.models.load_model(path, compile=False, safe_mode=not checked.trusted)
+        except MemoryError:
+            raise
+        except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
+            raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")
     shapes = [tuple(output.shape) for output in model.outputs]
@@ -196,6 +198,17 @@ def build(checked: CheckedFile) -> TrainedModel:
             f"the outputs of the network, {', '.join(map(str, shapes))}, are not made"
         )
     return TrainedModel(path, model, info, checked.trusted)
+
+
+@contextmanager
+def _temporary_files_removed() -> Iterator[None]:
+    """Remove the files that Keras unpacks in the block, which stay in the temporary folder where that fails."""
+    with tempfile.TemporaryDirectory(prefix="kerasrun-model-") as private:
+        before, tempfile.tempdir = tempfile.tempdir, private
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def needed_plugins(model: Any) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from kerasrun.reading.memory import too_packed
-from kerasrun.regular_files import LARGEST_NETWORK, open_regular
+from kerasrun.regular_files import LARGEST_NETWORK, LARGEST_TEXT, open_regular
 
 _LARGEST_DIRECTORY = 2**22
 """That of some 40,000 entries."""
@@ -43,6 +43,7 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             _require_packings(archive)
             if path.suffix == ".keras":
                 _require_names(archive.namelist())
+                _require_small_assets(archive)
             yield archive
 
 
@@ -65,6 +66,13 @@ def _require_names(names: Sequence[str]) -> None:
             raise zipfile.BadZipFile(f"it has the entry {name[:_LONGEST_NAME]!r}, which Keras does not write")
         if any("/".join(parts[:count]) in known for count in range(1, len(parts))):
             raise zipfile.BadZipFile(f"the entry {name[:_LONGEST_NAME]!r} lies in a file")
+
+
+def _require_small_assets(archive: zipfile.ZipFile) -> None:
+    """Check that what Keras unpacks onto the disk is no more than the vocabularies of a network."""
+    size = sum(entry.file_size for entry in archive.infolist() if entry.filename.startswith(f"{_ASSETS}/"))
+    if size > LARGEST_TEXT:
+        raise zipfile.BadZipFile(f"its {_ASSETS} unpack to {size:,} bytes; expected at most {LARGEST_TEXT:,}")
 
 
 def read_text(archive: zipfile.ZipFile, name: str) -> bytes:

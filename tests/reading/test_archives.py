@@ -1,17 +1,21 @@
 """The entries that a `.keras` file may have."""
 
+import errno
 import shutil
 import tempfile
 import warnings
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from kerasrun import model_file
-from kerasrun.errors import KerasrunError, ModelError
+from kerasrun.errors import KerasrunError, ModelError, ModelFileError
 from kerasrun.models._architecture import read_architecture
 from kerasrun.reading.archives import opened_archive
+from kerasrun.regular_files import LARGEST_TEXT
 
+INFO = model_file.ModelInfo(("a", "b"), None, 2, "probabilities", "e", 1)
 WRITTEN = ("metadata.json", "config.json", "model.weights.h5", "kerasrun.json")
 
 
@@ -69,6 +73,18 @@ def test_no_entry_lies_in_a_file(tmp_path):
         read_architecture(archive(tmp_path / "a.keras", "assets/a", "assets/a/b/c"))
 
 
+def test_assets_unpack_to_no_more_than_texts_have(tmp_path):
+    path = archive(tmp_path / "a.keras")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("assets/a", bytes(LARGEST_TEXT))
+    with opened_archive(path) as file:
+        assert "assets/a" in file.namelist()
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("assets/b", b"1")
+    with pytest.raises(ModelError, match=r"its assets unpack to 33,554,433 bytes; expected at most 33,554,432"):
+        read_architecture(path)
+
+
 def test_an_npz_may_have_any_names(tmp_path):
     with opened_archive(archive(tmp_path / "a.npz", "x.npy", "x.npy")) as file:
         assert len(file.namelist()) == 6
@@ -91,3 +107,27 @@ def test_what_keras_saves_with_assets_is_taken_and_leaves_nothing(tmp_path, monk
     with pytest.raises(KerasrunError, match="'pad', which Keras does not write"):
         model_file.load(tmp_path / "b.keras")
     assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.tensorflow
+def test_a_disk_that_is_full_while_keras_unpacks_is_told_and_emptied(tmp_path, monkeypatch):
+    import keras
+
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    layers = [keras.Input((2,)), keras.layers.Dense(2, activation="softmax")]
+    model_file.save(keras.Sequential(layers), INFO, tmp_path / "a.keras")
+    assert model_file.load(tmp_path / "a.keras")[1] == INFO
+    unpacked = []
+
+    def fill(archive, *_, **__):
+        unpacked.append(archive.filename)
+        Path(tempfile.mkdtemp(), "half").write_text("")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", fill)
+    with pytest.raises(ModelFileError, match=r"a\.keras: Keras cannot load this model: .*No space left on device"):
+        model_file.load(tmp_path / "a.keras")
+    assert unpacked
+    assert not list((tmp_path / "temporary").iterdir())
+    assert tempfile.gettempdir() == str(tmp_path / "temporary")
