@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -280,11 +281,10 @@ def test_nothing_else_opens_files_for_reading():
     doors = {
         ("regular_files.py", "open"),
         ("cli.py", "open"),  # a descriptor
-        ("sources/npy.py", "np.load"),  # a map, after `first_bytes`
         ("reading/hdf5.py", "h5py.File"),  # after `require_regular`
         *((file, "h5py.File") for file in ("engine/state.py", "exports/h5.py")),  # in memory
         ("exports/weights.py", "zipfile.ZipFile"),  # in memory
-        *(("sources/parquet.py", f"parquet.{one}") for one in ("ParquetFile", "read_metadata")),  # after `first_bytes`
+        *(("sources/parquet.py", f"parquet.{one}") for one in ("ParquetFile", "read_metadata")),  # of what was opened
         ("reading/images.py", "Image.open"),  # of what was read, or opened
         ("reading/archives.py", "zipfile.ZipFile"),  # of what was opened
         ("model_file.py", "zipfile.ZipFile"),  # to write
@@ -338,3 +338,28 @@ def test_a_file_that_a_pipe_replaces_while_it_is_opened_is_not_waited_for(tmp_pa
     monkeypatch.setattr(regular_files, "require_regular", replace)
     with pytest.raises(OSError, match="it is a named pipe, not a file"):
         regular_files.open_regular(tmp_path / "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none elsewhere")
+@pytest.mark.parametrize("source", ["npy", "npz", "parquet"])
+def test_a_file_of_data_that_a_pipe_replaces_after_the_look_is_not_waited_for(tmp_path, monkeypatch, source):
+    module = importlib.import_module(f"kerasrun.sources.{source}")
+    real = module.first_bytes
+    write = {"npy": np.save, "npz": lambda file, array: np.savez(file, x_train=array, y_train=array[:, 0])}
+    with (tmp_path / "a").open("wb") as file:
+        write.get(source, lambda file, _: file.write(b"PAR1PAR1"))(file, np.zeros((4, 3)))
+
+    def replaced(path, expected):
+        start = real(path, expected)
+        path.unlink()
+        os.mkfifo(path)
+        return start
+
+    monkeypatch.setattr(module, "first_bytes", replaced)
+    opened = {
+        "npy": lambda: module.mapped(tmp_path / "a"),
+        "npz": lambda: Npz(path=tmp_path / "a").open(),
+        "parquet": lambda: Parquet(train=tmp_path / "a", label="y").open(),
+    }
+    with pytest.raises((DataError, OSError), match="it is a named pipe"):
+        opened[source]()

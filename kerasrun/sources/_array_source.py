@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -17,6 +17,7 @@ from kerasrun.sources.base import ArrayLabels, ClassNames, Ignored, ImageSize, R
 from kerasrun.tasks.base import task_named
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from kerasrun.reading.labelled_arrays import LabelledArrays
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 
 # With more whole numbers than these, labels are rather counts than classes.
 _MOST_CLASSES = 100
+_NEWEST_HEADER = (3, 0)
+
+
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[Any]"]:
+    """Read the header of an `.npy` file: the shape of its array, whether that is in Fortran's order, and its type."""
+    import numpy as np
+
+    version = np.lib.format.read_magic(file)
+    if version > _NEWEST_HEADER:
+        raise ValueError(f"its format is {version}; expected at most {_NEWEST_HEADER}")
+    first = version == (1, 0)
+    return (np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0)(file)
 
 
 class ArraySource(Source):

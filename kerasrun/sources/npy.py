@@ -1,7 +1,7 @@
 """Arrays in one NumPy file each."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -10,7 +10,8 @@ from kerasrun.errors import DataError
 from kerasrun.reading.data import SPELLINGS, Data
 from kerasrun.reading.files import FileThatStays, first_bytes, list_folder
 from kerasrun.reading.memory import too_large, too_packed
-from kerasrun.sources._array_source import AnyArrays
+from kerasrun.regular_files import open_regular
+from kerasrun.sources._array_source import AnyArrays, read_header
 from kerasrun.sources.base import Recognized
 
 if TYPE_CHECKING:
@@ -129,7 +130,12 @@ def mapped(path: Path) -> "NDArray[Any]":
     if start[:6] != b"\x93NUMPY":
         raise DataError(f"{path}: is not an .npy file; it begins with {start!r}")
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with open_regular(path) as file:
+            shape, is_fortran, dtype = read_header(file)
+            if dtype.hasobject:  # which a map would take for addresses
+                raise ValueError("Python objects")
+            order: Literal["F", "C"] = "F" if is_fortran else "C"
+            array: NDArray[Any] = np.memmap(file, dtype, "r", file.tell(), shape, order)
     except Exception as error:  # of a damaged file NumPy raises anything
         if "Python objects" in str(error):
             raise DataError(

@@ -5,14 +5,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError
 from kerasrun.reading.archives import opened_archive
 from kerasrun.reading.data import Data
 from kerasrun.reading.files import first_bytes, listed
 from kerasrun.reading.memory import too_large
-from kerasrun.sources._array_source import NamedArrays
+from kerasrun.sources._array_source import NamedArrays, read_header
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +81,8 @@ def read_array(archive: zipfile.ZipFile, key: str, path: Path) -> "NDArray[Any]"
         raise DataError(f"{path}: {key} {why}")
     try:
         with archive.open(entry) as file:
-            promised = _promised(file)
+            shape, _, dtype = read_header(file)
+        promised = 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
         if promised > entry.file_size:
             raise ValueError(f"its header promises {promised:,} bytes, but it has {entry.file_size:,}")
         with archive.open(entry) as file:
@@ -94,13 +95,3 @@ def read_array(archive: zipfile.ZipFile, key: str, path: Path) -> "NDArray[Any]"
             raise DataError(f"{path}: {key} {reason}; save it as an array of numbers of one shape") from error
         raise DataError(f"{path}: {key} is damaged or truncated: {error}") from error
     return array
-
-
-def _promised(file: IO[bytes]) -> int:
-    """Return how many bytes of values the header of an array promises; 0 where they are Python objects."""
-    import numpy as np
-
-    one_zero = np.lib.format.read_magic(file) == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if one_zero else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return 0 if dtype.hasobject else math.prod(shape) * int(dtype.itemsize)

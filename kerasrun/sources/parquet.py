@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from kerasrun.errors import DataError, MissingProgramError
 from kerasrun.reading.files import FileThatStays, first_bytes, listed
@@ -43,7 +43,7 @@ class Parquet(RowSource):
     suffixes: ClassVar[tuple[str, ...]] = (".parquet",)
 
     def table(self, path: Path) -> Table:
-        with _opened(path) as file:
+        with _opened(path) as (file, _):
             names, about = tuple(file.schema_arrow.names), file.metadata
             unpacked = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
         if why := too_packed(max(unpacked, about.num_rows * (len(names) * _CELL + _ROW)), path):
@@ -54,7 +54,7 @@ class Parquet(RowSource):
 
     @classmethod
     def first_rows(cls, path: Path) -> tuple[list[str], list[list[str]], dict[str, Any]]:
-        with _opened(path) as file:
+        with _opened(path) as (file, _):
             names = file.schema_arrow.names
             columns = next(file.iter_batches(LOOKED_AT), None)
             rows = [] if columns is None else list(zip(*map(_texts, columns.columns), strict=True))
@@ -74,7 +74,7 @@ class _ParquetTable(Table):
         import pyarrow
 
         stays, line = FileThatStays(self.path), 0
-        with _opened(self.path) as file, open_regular(self.path) as content:
+        with _opened(self.path) as (file, content):
             while digest is not None and (block := content.read(_BLOCK)):
                 digest.update(block)
             for group in range(file.num_row_groups):
@@ -92,7 +92,7 @@ class _ParquetTable(Table):
         import pyarrow
 
         names, found, order = self._named(positions), [], []
-        with _opened(self.path) as file:
+        with _opened(self.path) as (file, _):
             for group in sorted({group for _, group, _ in places}):
                 asked = [place for place, (_, one, _) in enumerate(places) if one == group]
                 found.append(file.read_row_group(group, names).take([places[place][2] for place in asked]))
@@ -190,8 +190,8 @@ def _written(values: list[Any]) -> list[str]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file with pyarrow, which reads more of it as it is asked to.
+def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
+    """Open a file with pyarrow, which reads more of it as it is asked to; the bytes of it are given too.
 
     Raises:
         MissingProgramError: if pyarrow is not installed.
@@ -205,12 +205,13 @@ def _opened(path: Path) -> Iterator[Any]:
     from pyarrow import parquet, types
 
     first_bytes(path, "a Parquet file")
-    with _explained(path):
-        about = parquet.read_metadata(path)
+    with _explained(path), open_regular(path) as content:
+        about = parquet.read_metadata(content)
         texts = [one.name for one in about.schema.to_arrow_schema() if types.is_string(one.type)]
         options = {"metadata": about, "read_dictionary": texts, "page_checksum_verification": True}
-        with parquet.ParquetFile(path, **options) as file:
-            yield file
+        with parquet.ParquetFile(content, **options) as file:
+            content.seek(0)
+            yield file, content
 
 
 @contextmanager

@@ -120,6 +120,16 @@ def test_arrays_that_cannot_be_are_told_with_their_file(fails):
     fails("x_test.npy: uint8 of shape (2, 4, 4) does not go", x_train=X, y_train=Y, x_test=X[:2, :4], y_test=Y[:2])
 
 
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("array", [X, np.asfortranarray(X), np.array(3.5), X[:0], np.array(["é", "abc"])])
+def test_a_map_has_what_numpy_loads(tmp_path, array, version):
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array(file, array, version)
+    found, expected = mapped(tmp_path / "a.npy"), np.load(tmp_path / "a.npy")
+    assert (found.dtype, found.shape, found.strides) == (expected.dtype, expected.shape, expected.strides)
+    assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("kind", ["V0", "S0", "U0"])
 def test_values_without_a_byte_are_refused_however_many_the_header_promises(tmp_path, kind):
     path = tmp_path / "y_train.npy"
@@ -135,6 +145,7 @@ def test_values_without_a_byte_are_refused_however_many_the_header_promises(tmp_
         (lambda content: b"", "is empty"),
         (lambda content: content[: len(content) // 2], "is damaged or truncated"),
         (lambda content: content[:100], "is damaged or truncated"),
+        (lambda content: content[:6] + b"\x04" + content[7:], "is damaged or truncated: its format is (4, 0)"),
         (lambda content: b"hello" + content, "is not an .npy file; it begins with b'hello"),
         (lambda content: b"PK" + content, "is an archive of arrays"),
     ],
