@@ -34,8 +34,8 @@ _LARGEST = 1e100
 """Values from here on are not drawn: no float32 is so large, and Matplotlib finds no ticks for them."""
 _LONGEST = 200
 """How many characters of a name are drawn: Matplotlib takes seconds for tens of thousands."""
-MOST_CURVES = 100
-"""How many panels a picture has; matplotlib takes seconds for them."""
+_MOST_CURVES = 24
+"""How many metrics are drawn, each of which takes Matplotlib a quarter of a second or more."""
 _PANELS_ACROSS = 3
 
 _SECONDS_OF_LAYOUT = 5
@@ -84,7 +84,7 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
             f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume {run} "
             "puts back"
         )
-    figure = curves(run.metrics_file, rows, [column for _, columns in of_metrics(rows) for column in columns])
+    figure = curves(run.metrics_file, rows, _columns(run.metrics_file, rows))
     figure.suptitle(run.name)
     return save(figure, run.plots / f"curves.{file_format}")
 
@@ -127,6 +127,20 @@ def of_metrics(rows: Sequence[Mapping[str, Cell]]) -> list[tuple[str, list[str]]
     return [(name, [one for one in (name, f"val_{name}") if one in columns]) for name in names]
 
 
+def first_metrics(rows: Sequence[Mapping[str, Cell]]) -> tuple[list[tuple[str, list[str]]], int]:
+    """Return the metrics that are drawn, as `of_metrics` does, and how many others there are."""
+    metrics = of_metrics(rows)
+    return metrics[:_MOST_CURVES], len(metrics[_MOST_CURVES:])
+
+
+def _columns(table: Path, rows: Sequence[Mapping[str, Cell]]) -> list[str]:
+    """Return the columns of a table that are drawn; a warning says how many are not."""
+    metrics, others = first_metrics(rows)
+    if others:
+        logger.warning("%s: the curves of %s more metrics are not drawn", table, f"{others:,}")
+    return [column for _, columns in metrics for column in columns]
+
+
 def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     """Draw the curves of runs over each other, training dashed and validation drawn through, into a file.
 
@@ -139,8 +153,8 @@ def plot_together(runs: Sequence[RunDirectory], path: Path) -> Path:
     tables = {run: rows for run in runs if (rows := Table(run.metrics_file).rows())}
     if not tables:
         raise RunDirectoryError(f"{' and '.join(map(str, runs))} have no curves: no epoch is done")
-    metrics = of_metrics([row for rows in tables.values() for row in rows])
-    return save(curves_together(tables, [column for _, columns in metrics for column in columns]), path.absolute())
+    columns = _columns(next(iter(tables)).metrics_file, [row for rows in tables.values() for row in rows])
+    return save(curves_together(tables, columns), path.absolute())
 
 
 def curves_together(tables: Mapping[RunDirectory, Sequence[Mapping[str, Cell]]], columns: Sequence[str]) -> "Figure":
@@ -163,8 +177,6 @@ def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any
     names = list(dict.fromkeys(name.removeprefix("val_") for name in columns))
     if not names:
         raise RunDirectoryError(f"{table} has no columns that can be drawn")
-    if len(names) > MOST_CURVES:
-        raise RunDirectoryError(f"{table} has {len(names)} columns; at most {MOST_CURVES} can be drawn")
     across = min(len(names), _PANELS_ACROSS)
     down = math.ceil(len(names) / across)
     figure = empty(5 * across, 3.7 * down)

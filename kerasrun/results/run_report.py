@@ -33,7 +33,7 @@ from kerasrun.results.importance import REPEATS, permutation_importance
 from kerasrun.results.intervals import intervals
 from kerasrun.results.mistakes import SIDE, Answers, Judged, furthest
 from kerasrun.results.network_drawing import network_drawing
-from kerasrun.results.plots import curves, curves_together, of_metrics
+from kerasrun.results.plots import curves, curves_together, first_metrics
 from kerasrun.results.recorded import Recorded, read_recorded
 from kerasrun.results.run_diff import diff
 from kerasrun.results.split_pictures import class_counts
@@ -41,7 +41,7 @@ from kerasrun.run_files import RunFile
 from kerasrun.runs import atomic, checkpoints, recovery
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 from kerasrun.runs.listing import RunSummary, summary_of
-from kerasrun.runs.metrics import Cell, Table
+from kerasrun.runs.metrics import Table
 from kerasrun.runs.records import RunRecord
 from kerasrun.tasks.classes import ClassificationScores
 from kerasrun.tasks.numbers import RegressionScores
@@ -62,7 +62,6 @@ _FEWEST_ROWS = 50
 """Of fewer rows the worth of a column says nothing."""
 MOST_UNSURE = 8
 _MOST_PAIRS = 10
-_MOST_CURVES = 24
 _MOST_IN_MATRIX = 100
 """Of more classes, the pairs that are confused say more than a matrix."""
 _ALTERNATIVES = {
@@ -187,13 +186,15 @@ def write_comparison(runs: Sequence[RunDirectory | str | Path]) -> Path:
     """
     found = [run if isinstance(run, RunDirectory) else open_run(run) for run in runs]
     tables = {run: rows for run in found if (rows := Table(run.metrics_file).rows())}
+    metrics, others = first_metrics([row for rows in tables.values() for row in rows])
     page = pages.rendered(
         *("kerasrun.results", "runs.html"),
         compared=diff(*found),
         curves=[
             _drawn(partial(curves_together, tables, columns), f"Curves of {name} of {len(tables)} runs")
-            for name, columns in of_metrics([row for rows in tables.values() for row in rows])[:_MOST_CURVES]
+            for name, columns in metrics
         ],
+        others=others,
         number=_number,
     )
     file = found[0].root.parent / RunFile.REPORT
@@ -279,21 +280,16 @@ def _curves(run: RunDirectory, summary: RunSummary, parts: _Parts) -> list[Marku
     """Draw each metric over the epochs, training and validation together."""
     rows = Table(run.metrics_file).rows()
     ends = [end for end in _stage_ends(run) if end < len(rows)]
+    metrics, others = first_metrics(rows)
+    if others:
+        parts.missing.append(f"The curves of {others:,} more metrics of {run.metrics_file.name}")
     return [
         _drawn(
             partial(curves, run.metrics_file, rows, columns, best=summary.best_epoch, stage_ends=ends),
             f"Curve of {name} over {len(rows)} epochs",
         )
-        for name, columns in _first_metrics(rows, parts)
+        for name, columns in metrics
     ]
-
-
-def _first_metrics(rows: Sequence[Mapping[str, Cell]], parts: _Parts) -> list[tuple[str, list[str]]]:
-    """Return the metrics that are drawn, each of which takes Matplotlib half a second."""
-    metrics = of_metrics(rows)
-    if len(metrics) > _MOST_CURVES:
-        parts.missing.append(f"The curves of {len(metrics) - _MOST_CURVES} more columns of metrics.csv")
-    return metrics[:_MOST_CURVES]
 
 
 def _drawn(make: Callable[[], "Figure"], alternative: str) -> Markup:

@@ -22,6 +22,8 @@ Cell = int | float | None
 Row = Mapping[str, Cell]
 _MOST_CELLS = 2**21
 """A million epochs of a loss: each cell takes several times the memory of its text."""
+_MOST_COLUMNS = 10_000
+"""More than the logs of any training, and few enough to be compared and listed in a second."""
 _CHANGED = "the file is damaged, or was changed by hand; kerasrun resume puts it back from a checkpoint"
 
 
@@ -80,6 +82,8 @@ class Table:
             header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
         except csv.Error as error:
             raise RunDirectoryError(f"{self.path}: {error}; {_CHANGED}") from error
+        if len(header) > _MOST_COLUMNS:
+            raise RunDirectoryError(f"{self.path} has more than {_MOST_COLUMNS:,} columns; {_CHANGED}")
         if header[:1] != ["epoch"] or len(set(header)) < len(header):
             raise RunDirectoryError(f"{self.path}:1: no columns, expected 'epoch' and others; {_CHANGED}")
         return header, lines

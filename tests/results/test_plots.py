@@ -213,12 +213,19 @@ def test_of_a_very_long_name_the_beginning_is_drawn(tmp_path, monkeypatch):
     assert titles == ["x" * 200]
 
 
-def test_more_curves_than_a_picture_holds_are_refused_in_words(tmp_path):
-    run = create(tmp_path, "wide")
-    names = [f"m{i}" for i in range(101)]
-    run.metrics_file.write_text(f"epoch,{','.join(names)}\n1{',1.0' * 101}\n")
-    with pytest.raises(RunDirectoryError, match=r"metrics.csv has 101 columns; at most 100 can be drawn"):
-        plots.plot_curves(run)
+def test_of_more_curves_than_a_picture_holds_the_first_are_drawn(tmp_path, monkeypatch, caplog):
+    run, titles = create(tmp_path, "wide"), []
+    names = [f"m{i}" for i in range(1100)]
+    run.metrics_file.write_text(f"epoch,{','.join(names)}\n1{',1.0' * 1100}\n")
+    monkeypatch.setattr(
+        plots, "save", lambda figure, path: titles.append([one.get_title() for one in figure.axes]) or path
+    )
+    for draw in (plots.plot_curves, lambda run: plots.plot_together([run], tmp_path / "a.png")):
+        with caplog.at_level("WARNING", "kerasrun"):
+            draw(run)
+        assert caplog.messages == [f"{run.metrics_file}: the curves of 1,076 more metrics are not drawn"]
+        caplog.clear()
+    assert titles == [names[:24]] * 2
 
 
 def test_a_table_without_columns_has_no_curves(tmp_path):

@@ -204,9 +204,12 @@ def test_a_page_has_no_more_curves_and_marks_than_it_can_draw(run, tmp_path):
     rows = [f"{epoch}," + ",".join(["1.5"] * len(names)) for epoch in (1, 2, 3)]
     copy.metrics_file.write_text("\n".join([f"epoch,{','.join(names)}", *rows]) + "\n")
     parts = run_report._Parts()
-    drawn = run_report._first_metrics(Table(copy.metrics_file).rows(), parts)
-    assert [name for name, _ in drawn] == names[:24]
-    assert parts.missing == ["The curves of 6 more columns of metrics.csv"]
+    assert len(run_report._curves(copy, run_report.summary_of(copy), parts)) == 24
+    assert parts.missing == ["The curves of 6 more metrics of metrics.csv"]
+    text = kerasrun.write_comparison([copy, run]).read_text(encoding="utf-8")
+    # Those of the other run, such as its loss, are counted too.
+    others = {name.removeprefix("val_") for name in Table(run.metrics_file).rows()[0]} - {"epoch"}
+    assert f"{len(names) + len(others) - 24} more metrics are not drawn" in text
     figure = curves(copy.metrics_file, Table(copy.metrics_file).rows(), ["m1"], stage_ends=[1] * 100_000 + [2])
     assert [len(one.get_segments()) for one in figure.axes[0].collections] == [2]
 

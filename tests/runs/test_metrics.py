@@ -94,6 +94,15 @@ def test_more_cells_than_a_million_epochs_have_are_refused_unread(table, content
             read()
 
 
+def test_more_columns_than_any_training_logs_are_refused(table):
+    names = [f"m{number}" for number in range(10**4)]
+    table.path.write_text("epoch," + ",".join(names) + "\n1" + ",1.5" * len(names) + "\n")
+    with pytest.raises(RunDirectoryError, match=r"metrics\.csv has more than 10,000 columns; .*changed by hand"):
+        table.of_epoch(1)
+    table.path.write_text("epoch," + ",".join(names[1:]) + "\n1" + ",1.5" * len(names[1:]) + "\n")
+    assert len(table.rows()[0]) == 10**4
+
+
 def test_a_million_epochs_are_read(table):
     table.path.write_text("epoch,loss\n" + "".join(f"{epoch},1.5\n" for epoch in range(1, 10**6 + 1)))
     assert table.of_epoch(10**6) == (10**6, {"epoch": 10**6, "loss": 1.5})
