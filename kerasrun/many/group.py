@@ -6,28 +6,45 @@ member is a run of its own: killed, resumed and looked at like every other.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
-from kerasrun.errors import RunDirectoryError
+from typing_extensions import TypedDict
+
+from kerasrun.errors import DamagedFileError, RunDirectoryError
 from kerasrun.experiment.load import Given
 from kerasrun.regular_files import read_bytes
 from kerasrun.reported import resume, train
 from kerasrun.run_files import GROUP_FILE
-from kerasrun.runs import atomic
+from kerasrun.runs import atomic, recovery
 from kerasrun.runs.directory import RunDirectory, numbers_in, run_names
+from kerasrun.runs.records import RunRecord
 from kerasrun.text import json_text
+from kerasrun.text.problems import listed
+from kerasrun.training.resuming import same_experiment
 from kerasrun.training.resuming.same_experiment import removed_if_empty
 
 if TYPE_CHECKING:
     from kerasrun.training.loop import Watch
 
-_FORMAT = 1
-_MEMBER = r"seed-\d+(-fold-\d+)?|trial-\d+"
-"""What `repeat` and `sweep` call their runs; others that lie in the folder are not of the group."""
+_FORMAT = 2
+_MEMBERS = {"repeat": r"seed-\d+(-fold-\d+)?", "sweep": r"trial-\d+"}
+"""What the commands call their runs; others that lie in the folder are not of the group."""
+
+
+class _Record(TypedDict):
+    """What `group.json` says."""
+
+    format_version: Literal[2]
+    kind: Literal["repeat", "sweep"]
+    sha256: str
+    """Of the experiment."""
+    sections: dict[str, str]
+    """sha256 of each section that all members share."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +59,21 @@ class Group:
 
     def finished(self) -> list[RunDirectory]:
         """Return the members that are finished and have a best model, by name and number."""
-        runs = [RunDirectory(self.root / name) for name in run_names(self.root) if re.fullmatch(_MEMBER, name)]
-        records = [(run, run.read_run()) for run in runs]
-        return [run for run, record in records if record["status"] == "finished" and run.best_model.exists()]
+        own = self._record()
+        names = [name for name in run_names(self.root) if re.fullmatch(_MEMBERS[own["kind"]], name)]
+        records = {run: run.read_run() for run in (RunDirectory(self.root / name) for name in names)}
+        return [
+            run
+            for run, record in records.items()
+            if record["status"] == "finished" and run.best_model.exists() and not _different(own, record)
+        ]
+
+    def _record(self) -> _Record:
+        file = self.root / GROUP_FILE
+        try:
+            return json_text.checked(_Record, json_text.parse(read_bytes(file)))
+        except (OSError, ValueError) as error:
+            raise DamagedFileError(f"{file} is not what kerasrun writes: {error}") from error
 
     def train(
         self,
@@ -72,6 +101,10 @@ class Group:
         run = self.member(name, number)
         atomic.require_files(run.root)
         if run.root.exists() and not removed_if_empty(run):
+            if different := _different(self._record(), recovery.read(run).content):
+                raise RunDirectoryError(
+                    f"{run} is of another experiment, it differs in {listed(different, 'and')}: move it elsewhere"
+                )
             resume(run, trust=trust, watch=watch)
         else:
             own = [*overrides, f"name={name}"]
@@ -79,18 +112,30 @@ class Group:
         return run
 
 
-def find_or_make(output: Path, kind: str, name: str, experiment: str) -> Group:
+def _different(group: _Record, member: RunRecord) -> list[str]:
+    """Return the sections in which a run is not of a group."""
+    asked = member.get(same_experiment.KEY, {})
+    return [name for name, sha256 in group["sections"].items() if asked.get(name) != sha256]
+
+
+def find_or_make(
+    output: Path, kind: str, name: str, experiment: str, sections: Mapping[str, str] = MappingProxyType({})
+) -> Group:
     """Return the newest group of a kind that was made for this experiment, or a new one.
 
     Args:
         kind: the command, such as `repeat`: the folder is `<output>/<name>-<kind>-<n>`.
         experiment: the text of the resolved experiment, and of whatever else must be the same to go on.
+        sections: sha256 of each section that all members share, as `same_experiment.sections` has it.
 
     Raises:
         RunDirectoryError: if the folder cannot be read or written.
     """
     output, stem = output.absolute(), f"{name}-{kind}"
-    made_for = {"format_version": _FORMAT, "kind": kind, "sha256": hashlib.sha256(experiment.encode()).hexdigest()}
+    made_for = {
+        **{"format_version": _FORMAT, "kind": kind, "sha256": hashlib.sha256(experiment.encode()).hexdigest()},
+        "sections": dict(sections),
+    }
     with atomic.explained(output):
         output.mkdir(parents=True, exist_ok=True)
         numbers = numbers_in(output, stem)

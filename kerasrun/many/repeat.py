@@ -30,12 +30,15 @@ from kerasrun.results.recorded import read_recorded
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of
 from kerasrun.runs.metrics import Table
+from kerasrun.training.resuming.same_experiment import sections
 from kerasrun.workers.cluster import place_here
 
 logger = logging.getLogger("kerasrun")
 
 SUMMARY, OUT_OF_FOLD = "summary.json", "out_of_fold.csv"
 _MOST_RUNS = 100_000
+_OWN_SECTIONS = ("name", "seed", "fit")
+"""Sections that each member has of its own: `fit` has the fold."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def repeat(
     first = load(file, [*overrides, *members[0][2]]).experiment
     # The others have another seed, or the next folds; what tracks them may change.
     alike = first.model_copy(update={"seed": 1, "track": (), "report": False})
-    group = find_or_make(Path(output), "repeat", alike.name, resolved_yaml(alike))
+    of_all = {name: sha256 for name, sha256 in sections(first).items() if name not in _OWN_SECTIONS}
+    group = find_or_make(Path(output), "repeat", alike.name, resolved_yaml(alike), of_all)
     failed: dict[str, str] = {}
     finished = group.finished()
     for number, (name, of_run, own) in enumerate(members, start=1):

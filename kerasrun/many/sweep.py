@@ -43,7 +43,7 @@ from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
 from kerasrun.text.problems import shown
-from kerasrun.training.resuming.same_experiment import removed_if_empty
+from kerasrun.training.resuming.same_experiment import removed_if_empty, sections
 from kerasrun.workers import channel
 from kerasrun.workers.cluster import place_here
 
@@ -163,7 +163,9 @@ def plan(
         update={"sweep": sweep.model_copy(update={"trials": 1}), "track": (), "report": False}
     )
     text = resolved_yaml(alike)
-    group = find_or_make(Path(output), "sweep", alike.name, text)
+    own = {"name", "fit", "checkpoint", *(key.partition(".")[0] for key in sweep.parameters)}
+    of_all = {name: sha256 for name, sha256 in sections(alike).items() if name not in own}
+    group = find_or_make(Path(output), "sweep", alike.name, text, of_all)
     name = f"{alike.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     study = Study(loaded, shared or journal_in(group.root), name, way)
     return Plan(file, tuple(overrides), loaded, group, study, trust)

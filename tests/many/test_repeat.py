@@ -73,7 +73,20 @@ def test_what_is_damaged_in_a_member_is_named_and_a_foreign_run_counts_nothing(t
     file = write_small(tmp_path, "fit: {epochs: 1, validation_data: test}")
     group = repeat(file, seeds=2, output=tmp_path / "runs").group
     shutil.copytree(group.root / "seed-1", group.root / "odd-1")
-    assert [one.run for one in repeat(file, seeds=2, output=tmp_path / "runs").members] == ["seed-1", "seed-2"]
+    shutil.copytree(group.root / "seed-1", group.root / "trial-1")
+    other = ["compile.optimizer={SGD: {learning_rate: 0.5}}"]
+    shutil.copytree(
+        kerasrun.train(file, overrides=[*other, "name=seed"], output=tmp_path / "runs", number=9).root,
+        group.root / "seed-9",
+    )
+    summary = repeat(file, seeds=2, output=tmp_path / "runs")
+    assert [one.run for one in summary.members] == ["seed-1", "seed-2"]
+    assert summary.group == group
+    assert [run.name for run in group.finished()] == ["seed-1", "seed-2"]
+    failed = repeat(file, seeds=[9], output=tmp_path / "runs").failed
+    assert failed == {
+        "seed-9": f"{group.member('seed', 9)} is of another experiment, it differs in compile: move it elsewhere"
+    }
     run = group.member("seed", 1)
     record, metrics = run.read_run(), run.metrics_file.read_text()
     for table in (None, "epoch,loss\n7,0.5\n"):

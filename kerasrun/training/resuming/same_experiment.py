@@ -46,6 +46,15 @@ def asked(experiment: Experiment, branch: Branch | None) -> dict[str, str]:
         "--from": origin,
         _PATHS: data_paths(experiment),
     }
+    return _checksums(parts)
+
+
+def sections(experiment: Experiment) -> dict[str, str]:
+    """Return the sha256 of each section, as `asked` has it, but of plugins, of which that has the contents."""
+    return _checksums({name: part for name, part in what_stays(experiment).items() if name != "plugins"})
+
+
+def _checksums(parts: Mapping[str, object]) -> dict[str, str]:
     return {name: sha256_of_fields({name: part}) for name, part in parts.items()}
 
 
