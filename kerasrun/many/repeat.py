@@ -30,6 +30,7 @@ from kerasrun.results.recorded import read_recorded
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory, model_of
 from kerasrun.runs.metrics import Table
+from kerasrun.runs.records import best_of
 from kerasrun.training.resuming.same_experiment import sections
 from kerasrun.workers.cluster import place_here
 
@@ -229,8 +230,8 @@ def _best(run: RunDirectory) -> tuple[int, Mapping[str, float | None]]:
     Raises:
         DamagedFileError: if they are not there.
     """
-    best = run.read_run().get("best")
-    if best is None or best["epoch"] is None:
+    best = best_of(run.read_run(), run.run_file)
+    if best["epoch"] is None:
         raise DamagedFileError(f"{run.run_file} is damaged: it does not say which epoch was the best")
     _, row = Table(run.metrics_file).of_epoch(best["epoch"])
     if row.get("epoch") != best["epoch"]:

@@ -42,6 +42,7 @@ from kerasrun.reading.inputs import usable_cores
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.lock import lock
+from kerasrun.runs.records import best_of, described
 from kerasrun.text.problems import shown
 from kerasrun.training.resuming.same_experiment import removed_if_empty, sections
 from kerasrun.workers import channel
@@ -263,7 +264,7 @@ class _Worker:
             self.study.end(number, TrialState.FAIL, run=str(run.root), reason=str(error))
             return
         record = run.read_run()
-        reason, best = str(record["reason"]), record["best"]
+        reason, best = str(record["reason"]), best_of(record, run.run_file)
         state = TrialState.PRUNED if record["status"] == "pruned" else TrialState.COMPLETE
         result = reason if state == TrialState.PRUNED else f"{best['monitor']} {value:.4g} at epoch {best['epoch']}"
         logger.info("trial %d: %s: %s", number, told, result)
@@ -278,14 +279,14 @@ class _Worker:
         """
         atomic.require_files(run.root)
         before = run.read_run() if run.root.exists() and not removed_if_empty(run) else None
-        if before is not None and not set(_settings(values)) <= set(before["overrides"]):
+        if before is not None and not set(_settings(values)) <= set(before.get("overrides", ())):
             raise UsageError(
                 f"{run} has other values than trial {number} has in the storage, so it is of another search: give "
                 "--storage as before, or another folder by -o"
             )
         if before is None or before["status"] != "pruned":
             if before is not None:
-                self._check_threads(run, before["device"]["threads"]["intra_op"])
+                self._check_threads(run, described(before, run.run_file)["device"]["threads"]["intra_op"])
             overrides = [*self.settings, *_settings(values)]
             watch = _Watch(self.study, number, self.planned.loaded.experiment)
             try:
@@ -303,7 +304,7 @@ class _Worker:
         record = run.read_run()
         if record["status"] == "paused":
             raise Interrupted(f"trial {number} is {record['reason']}", KerasrunError.exit_code)
-        best = record["best"]
+        best = best_of(record, run.run_file)
         if best["value"] is None or not math.isfinite(best["value"]):
             raise NotFiniteError(f"no epoch had a finite {best['monitor']}")
         return best["value"]

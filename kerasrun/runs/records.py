@@ -268,6 +268,17 @@ def described(content: RunRecord, file: Path) -> RunRecord:
     return content
 
 
+def best_of(content: RunRecord, file: Path) -> BestEpoch:
+    """Return the best epoch of a run that is at its end.
+
+    Raises:
+        DamagedFileError: if it is not there.
+    """
+    if "best" not in content:
+        raise DamagedFileError(f"{file} is damaged: it does not say which epoch was the best")
+    return content["best"]
+
+
 def progress_reader(version: object) -> Callable[[dict[str, Any]], SavedProgress]:
     """Return what reads the content of a `progress.json` of this format; a ValueError of it says what is wrong there.
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 import kerasrun
 from kerasrun.commands.sweep import sweep as command
 from kerasrun.errors import (
+    DamagedFileError,
     ExperimentError,
     FailedRunsError,
     Interrupted,
@@ -213,6 +214,36 @@ def test_a_run_of_another_storage_is_not_taken_for_a_trial(tmp_path):
     (tmp_path / "trial-0" / "checkpoints" / "00000001").mkdir(parents=True)
     with pytest.raises(UsageError, match="trial-0 has other values than trial 0 has in the storage"):
         work(planned(tmp_path, train=None))
+
+
+@pytest.mark.parametrize(("missing", "error"), [("overrides", UsageError), ("device", RunDirectoryError)])
+def test_a_trial_whose_record_lacks_what_it_was_is_told(tmp_path, missing, error):
+    """A stranger may have taken it away: of a run that was killed early it is not there."""
+    seen = []
+    work(planned(tmp_path, lambda run, options: seen.append(options["overrides"]) or fails(), trials=1))
+    (tmp_path / "again").mkdir()
+    again = planned(tmp_path / "again", train=None, trials=1)
+    device = {"kind": "cpu", "count": 1, "names": [], "models": [], "deterministic": True}
+    known = {"overrides": seen[0], "device": {**device, "threads": {"intra_op": 1, "inter_op": 1}}}
+    del known[missing]
+    directory.create(tmp_path / "again", "trial", 0).update_run(status="finished", **known)
+    (tmp_path / "again" / "trial-0" / "checkpoints" / "00000001").mkdir(parents=True)
+    with pytest.raises(error, match=r"trial-0 has other values|run\.json does not say classes"):
+        work(again)
+
+
+def test_a_trial_that_ended_without_a_best_epoch_is_damaged(tmp_path):
+    def train(run, options):
+        directory.create(run.root.parent, "trial", 0).update_run(status="finished")
+
+    with pytest.raises(
+        DamagedFileError, match=r"trial-0.run\.json is damaged: it does not say which epoch was the best"
+    ):
+        work(planned(tmp_path, train, trials=1))
+
+
+def fails():
+    raise kerasrun.errors.NotFiniteError("no")
 
 
 def sha256(path):
