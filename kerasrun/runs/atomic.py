@@ -352,13 +352,53 @@ def _remove(entry: Path) -> None:
     if kind is None:
         return
     with _at(entry) as (name, folder):
-        if stat.S_ISDIR(kind.st_mode):
-            try:
-                shutil.rmtree(name, dir_fd=folder)
-            except RecursionError:
-                raise OSError(errno.ELOOP, "its folders are nested too deeply; remove it by hand", str(entry)) from None
-        else:
+        if not stat.S_ISDIR(kind.st_mode):
             os.unlink(name, dir_fd=folder)
+        elif folder is None:
+            shutil.rmtree(name)
+        else:
+            _remove_tree(name, folder)
+
+
+def _remove_tree(name: str, folder: int) -> None:
+    """Remove a folder with all that is in it, and follow no link.
+
+    Folders in a folder are moved up into the first one, so that they may be nested as deeply as the disk allows.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    top = os.open(name, flags, dir_fd=folder)
+    try:
+        waiting = _folders_left(top)
+        while waiting:
+            one = waiting.pop()
+            inner = os.open(one, flags, dir_fd=top)
+            try:
+                for deeper in _folders_left(inner):
+                    waiting.append(secrets.token_hex(16))
+                    os.rename(deeper, waiting[-1], src_dir_fd=inner, dst_dir_fd=top)
+            finally:
+                os.close(inner)
+            os.rmdir(one, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=folder)
+
+
+def _folders_left(folder: int) -> list[str]:
+    """Remove what is in a folder but folders that hold something, and return those."""
+    left = []
+    with os.scandir(folder) as entries:
+        for entry in list(entries):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+                continue
+            try:
+                os.rmdir(entry.name, dir_fd=folder)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                left.append(entry.name)
+    return left
 
 
 def _move(source: Path, target: Path) -> None:

@@ -151,11 +151,22 @@ def test_where_nobody_can_be_asked_nothing_is_removed(runs, monkeypatch):
     assert len(left()) == 3
 
 
-def test_folders_nested_too_deeply_are_told_in_words(runs):
-    subprocess.run(["mkdir", "-p", str(runs[0].root / (1_200 * "a/"))], check=True)
+def test_folders_are_removed_however_deep_and_links_in_them_alone(runs, tmp_path):
+    (tmp_path / "other" / "deep").mkdir(parents=True)
+    (tmp_path / "other" / "file").write_text("mine")
+    deep = runs[0].root / (1_200 * "a/")
+    subprocess.run(["mkdir", "-p", str(deep)], check=True)
+    for place in (runs[0].root, runs[0].root / "a", deep.parents[1195]):
+        (place / "folder").symlink_to(tmp_path / "other")
+        (place / "file").symlink_to(tmp_path / "other" / "file")
+        (place / "other").mkdir()
+        (place / "other" / "file").touch()
     try:
-        with pytest.raises(RunDirectoryError, match=r"nested too deeply|Too many open files"):
-            remove(runs[0], keep_best=False, force=False)
+        rm("lenet-1", "--yes")
+        assert left() == ["lenet-2", "lenet-3"]
+        assert sorted(path.name for path in runs[0].root.parent.iterdir()) == ["latest", "lenet-2", "lenet-3"]
+        assert (tmp_path / "other" / "file").read_text() == "mine"
+        assert (tmp_path / "other" / "deep").is_dir()
     finally:  # pytest could not
         subprocess.run(["rm", "-rf", str(runs[0].root.parent)], check=True)
 
