@@ -16,6 +16,10 @@ _COMMANDS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029
 """Control characters but for tabs and ends of lines, and what sets the direction of writing."""
 
 
+_LONG = ((re.compile(r"\S{1001,}"), 100), (re.compile(r"[^\n]{5001,}"), 2000))
+"""Words and lines that nobody reads, and how many characters of each end are shown: a number may have thousands."""
+
+
 def harmless(text: str) -> str:
     """Return a text without characters that a terminal would not show."""
     return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
@@ -28,6 +32,13 @@ def plain(text: str) -> str:
     """
     encoded = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in encoded)
+
+
+def _short(text: str) -> str:
+    """Return a text with no more of its words and lines than can be read."""
+    for pattern, kept in _LONG:
+        text = pattern.sub(lambda found, kept=kept: f"{found[0][:kept]}…{found[0][-kept:]}", text)  # type: ignore[misc]
+    return text
 
 
 def say_before_waiting(text: str) -> None:
@@ -60,6 +71,10 @@ class Stderr(Shown):
         at_once = stream.write_through  # PYTHONUNBUFFERED
         super().__init__(stream)
         self.reconfigure(write_through=at_once)
+
+    def write(self, text: str) -> int:
+        super().write(_short(text))
+        return len(text)
 
     def write_as_it_is(self, text: str) -> int:
         with contextlib.suppress(OSError):

@@ -58,6 +58,26 @@ def test_no_name_gives_a_terminal_commands(tmp_path, arguments):
     assert done.returncode in (0, 1, 2)
 
 
+def test_of_words_and_lines_that_nobody_reads_the_ends_are_shown():
+    raw = io.BytesIO()
+    stream = stderr.Stderr(io.TextIOWrapper(raw, encoding="utf-8"))
+    number, line = "12" * 2500, "a b " * 25_000
+    print(f"error: {number}: too large\n{'x' * 1000} {line}", file=stream)
+    stream.flush()
+    first, second = raw.getvalue().decode().splitlines()
+    assert first == f"error: {number[:100]}…{number[-99:]}: too large"
+    assert second == f"{'x' * 1000} {line}"[:2000] + "…" + line[-2000:]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "a" * 100_000], ["a" * 100_000], ["repeat", "a", "--seeds", "9" * 5000]]
+)
+def test_a_refusal_does_not_repeat_what_is_too_long(arguments):
+    done = subprocess.run([sys.executable, "-m", "kerasrun", *arguments], capture_output=True, check=False)
+    assert done.returncode in (1, 2)
+    assert 50 < len(done.stderr) < 1000
+
+
 def test_what_is_printed_of_an_experiment_means_the_same_when_it_is_escaped():
     import yaml
 
