@@ -56,6 +56,8 @@ CollectiveTimeout = Annotated[
     ),
 ]
 
+_MOST_WORKERS = 4096
+"""On one machine."""
 _WITH_VALUE, _ALONE = ("--workers", "--restarts", "--collective-timeout"), ("--elastic",)
 
 
@@ -145,8 +147,8 @@ def workers_to_begin(workers: str | None, shards: int = 0) -> int:
 
         os.environ.update({"TF_CONFIG": from_slurm(os.environ).tf_config(), STARTED_AS: shlex.join(sys.argv)})
         return 1
-    if not re.fullmatch("[1-9][0-9]{0,5}", workers):
-        raise UsageError(f"--workers {workers}: expected a number of processes, or slurm")
+    if not re.fullmatch("[1-9][0-9]{0,3}", workers) or int(workers) > _MOST_WORKERS:
+        raise UsageError(f"--workers {workers}: expected a number of processes up to {_MOST_WORKERS}, or slurm")
     count = int(workers)
     if count == 1:
         return count

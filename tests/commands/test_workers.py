@@ -20,9 +20,10 @@ from kerasrun.workers.worker import gpu_of
 @pytest.mark.parametrize(
     ("workers", "shards", "sentence"),
     [
-        ("x", 0, "--workers x: expected a number of processes, or slurm"),
-        (6_000 * "9", 0, f"--workers {6_000 * '9'}: expected a number of processes, or slurm"),
-        ("0", 0, "--workers 0: expected a number of processes, or slurm"),
+        ("x", 0, "--workers x: expected a number of processes up to 4096, or slurm"),
+        (6_000 * "9", 0, f"--workers {6_000 * '9'}: expected a number of processes up to 4096, or slurm"),
+        ("0", 0, "--workers 0: expected a number of processes up to 4096, or slurm"),
+        ("4097", 0, "--workers 4097: expected a number of processes up to 4096, or slurm"),
         ("3", 4, "--workers 3: cannot share 4 shards evenly; take a divisor of 4"),
     ],
 )
@@ -36,8 +37,8 @@ def test_more_processes_than_the_machine_can_start_are_told_in_one_sentence():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
     try:
-        with pytest.raises(WorkersError, match=r"--workers 99999: this machine cannot start so many processes: .*open"):
-            begin_workers("99999")
+        with pytest.raises(WorkersError, match=r"--workers 4096: this machine cannot start so many processes: .*open"):
+            begin_workers("4096")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
