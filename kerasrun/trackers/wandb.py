@@ -1,6 +1,8 @@
 """Weights & Biases."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -26,6 +28,7 @@ class WandB(Tracker):
         import wandb
 
         self.keep = keep
+        _set_up()
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or run.experiment,
             id=kept.get("id", run.unique),
@@ -53,3 +56,11 @@ class WandB(Tracker):
             found |= {f"best_{name}": value for name, value in best.values.items()} | {"best_epoch": best.epoch}
         self.run.summary.update(found)
         self.run.finish(exit_code=0 if status in SUCCESS else 1)
+
+
+def _set_up() -> None:
+    """Have wandb read its settings without those of the working directory, which may be a stranger's."""
+    import wandb
+
+    with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
+        wandb.setup()

@@ -420,6 +420,22 @@ def test_a_journal_that_names_another_file_is_not_rolled_back(tmp_path):
     assert tracker("mlflow").refusal(tmp_path) is None
 
 
+@pytest.mark.parametrize("folder", ["wandb", ".wandb"])
+def test_wandb_reads_no_settings_of_the_working_directory(tmp_path, folder):
+    pytest.importorskip("wandb")
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "settings").write_text("[default]\nentity = stranger\nbase_url = https://stranger.example\n")
+    code = "import wandb; {}; print(wandb.setup().settings.entity, wandb.setup().settings.base_url)"
+    said = []
+    for begin in ("wandb.setup()", "from kerasrun.trackers.wandb import _set_up; _set_up()"):
+        command = [sys.executable, "-P", "-c", code.format(begin)]
+        environment = {**os.environ, "WANDB_SILENT": "true", "WANDB_CONFIG_DIR": str(tmp_path / "none")}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+        said.append(done.stdout)
+    assert "stranger stranger" in said[0].replace("https://", "")
+    assert "stranger" not in said[1]
+
+
 def test_every_place_where_wandb_may_write_is_looked_at(tmp_path):
     pytest.importorskip("wandb")
     (tmp_path / ".wandb").symlink_to(tmp_path)
