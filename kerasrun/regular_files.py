@@ -10,6 +10,7 @@ import io
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 LARGEST_TEXT = 2**25
@@ -42,6 +43,12 @@ def open_regular(path: Path) -> io.BufferedReader:
 def require_regular(path: Path) -> None:
     """Raise an OSError that says what is there if it is neither a regular file nor a folder."""
     _require_kind(path.stat().st_mode, path)
+
+
+def refusal_of_links(places: Iterable[Path]) -> str | None:
+    """Return why nothing is written to the first of the places that is a link; None if none is."""
+    links = (place for place in places if place.is_symlink())
+    return next((f"{link} is a link, and nothing is written through one" for link in links), None)
 
 
 def _require_kind(mode: int, path: Path) -> None:

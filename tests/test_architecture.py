@@ -17,6 +17,7 @@ ORDER = (
         "version",
         "errors",
         "regular_files",
+        "sqlite_files",
         "stderr",
         "user_folders",
         "collector",

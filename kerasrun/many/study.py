@@ -22,6 +22,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kerasrun.components import Component
@@ -32,6 +33,7 @@ from kerasrun.experiment.search import choices
 from kerasrun.many import cmaes_states
 from kerasrun.regular_files import require_regular
 from kerasrun.runs import atomic
+from kerasrun.sqlite_files import refusal
 from kerasrun.text.problems import closest, listed
 
 _OF_STUDY = "kerasrun_study"
@@ -289,9 +291,28 @@ def open_storage(url: str) -> BaseStorage:
                 raise StorageError(f"--storage {url}: expected grpc://HOST:PORT")
             with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
                 return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+        _require_own_file(url)
         return _database(url)
-    except (ImportError, ValueError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+    except (ImportError, ValueError, OSError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise StorageError(f"--storage {url}: {_one_line(error)}") from error
+
+
+def _require_own_file(url: str) -> None:
+    """Refuse what SQLite would write elsewhere than into the file that a URL names.
+
+    Raises:
+        ValueError: naming it.
+        OSError: if it is a pipe, a socket or a device.
+        SQLAlchemyError: if it is no URL of a database.
+    """
+    parts = make_url(url)
+    if parts.get_backend_name() != "sqlite":
+        return
+    name = parts.database or ":memory:"
+    if name == ":memory:" or name.startswith("file:"):
+        raise ValueError("expected sqlite:///FILE: what is in memory ends with this process")
+    if why := refusal(Path(name)):
+        raise ValueError(why)
 
 
 def _database(url: str, times: int = 3) -> BaseStorage:

@@ -4,22 +4,17 @@ import functools
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from kerasrun import trackers
 from kerasrun.families import members
+from kerasrun.regular_files import refusal_of_links
 
 NAMES = tuple(members(trackers.__path__))
 SUCCESS = ("finished", "pruned")
 """What a run that needs nothing more is called."""
-
-
-def refusal_of_links(places: Iterable[Path]) -> str | None:
-    """Return why nothing is written to the first of the places that is a link; None if none is."""
-    links = (place for place in places if place.is_symlink())
-    return next((f"{link} is a link, and nothing is written through one" for link in links), None)
 
 
 class Tracked(NamedTuple):

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kerasrun.regular_files import open_regular
+from kerasrun import sqlite_files
 from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker
 
 _LONGEST, _MOST = 500, 100
 """How many characters of a value every server takes, and how many parameters at once."""
-_NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
-"""The end of a journal of SQLite that names a super-journal."""
+_DATABASE = "mlflow.db"
 
 
 class MLflow(Tracker):
@@ -19,7 +18,7 @@ class MLflow(Tracker):
     experiment is `MLFLOW_EXPERIMENT_NAME`, by default called as kerasrun's."""
 
     packages = ("mlflow",)
-    beside = ("mlflow.db", "mlflow.db-journal", "mlflow.db-wal", "mlflow.db-shm", "mlartifacts")
+    beside = (*(f"{_DATABASE}{suffix}" for suffix in sqlite_files.SUFFIXES), "mlartifacts")
     environment: ClassVar = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # it is tried again after the next epoch
@@ -28,23 +27,13 @@ class MLflow(Tracker):
 
     @classmethod
     def refusal(cls, runs: Path) -> str | None:
-        """SQLite removes the file that a journal names at its end; MLflow's own journals name none.
-
-        Source: https://www.sqlite.org/fileformat2.html#the_rollback_journal
-        """
-        journal = runs / "mlflow.db-journal"
-        if journal.is_file() and not journal.is_symlink():
-            with open_regular(journal) as file:
-                file.seek(max(0, journal.stat().st_size - len(_NAMES_ANOTHER)))
-                if file.read(len(_NAMES_ANOTHER)) == _NAMES_ANOTHER:
-                    return f"{journal} names a file that is to be removed"
-        return super().refusal(runs)
+        return sqlite_files.refusal(runs / _DATABASE) or super().refusal(runs)
 
     def begin(self, run: Tracked, kept: Mapping[str, Any], keep: Callable[..., None]) -> int:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.runs / 'mlflow.db'}"
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.runs / _DATABASE}"
         self.client = MlflowClient(uri)
         self.id = kept["run_id"] if kept.get("tracking_uri") == uri else self._run(run)
         keep(run_id=self.id, tracking_uri=uri)

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker, refusal_of_links
+from kerasrun.regular_files import refusal_of_links
+from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker
 
 _SUFFIX = ".kerasrun"
 

@@ -19,7 +19,7 @@ from kerasrun.errors import MissingProgramError, RunBusyError
 from kerasrun.experiment.files import parse_text
 from kerasrun.experiment.load import Loaded
 from kerasrun.experiment.variables import fill
-from kerasrun.regular_files import read_bytes
+from kerasrun.regular_files import read_bytes, refusal_of_links
 from kerasrun.run_files import GROUP_FILE, RunFile
 from kerasrun.runs import atomic
 from kerasrun.runs.directory import RunDirectory
@@ -30,7 +30,7 @@ from kerasrun.runs.records import sha256_of_fields
 from kerasrun.text import json_text
 from kerasrun.text.problems import dotted
 from kerasrun.text.yaml_text import walk
-from kerasrun.trackers.base import Point, Tracked, Tracker, lacking, refusal_of_links, tracker
+from kerasrun.trackers.base import Point, Tracked, Tracker, lacking, tracker
 from kerasrun.workers.child_processes import deaf_children
 
 logger = logging.getLogger("kerasrun")

@@ -1,7 +1,9 @@
 """A search: its section is checked before the first trial, and a kill changes nothing of what comes out."""
 
 import hashlib
+import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,7 +26,7 @@ from kerasrun.errors import (
 from kerasrun.experiment.load import load
 from kerasrun.experiment.search import check_values
 from kerasrun.many.group import Group
-from kerasrun.many.study import Study, journal_in, lock_of
+from kerasrun.many.study import Study, journal_in, lock_of, open_storage
 from kerasrun.many.sweep import Plan, sweep, work
 from kerasrun.runs import directory
 from tests.forked import Forked
@@ -319,6 +321,38 @@ def test_a_storage_that_is_not_there_is_told_before_there_is_a_folder(tmp_path, 
     with pytest.raises(StorageError, match=told):
         sweep(write_small(tmp_path, SECTION), output=tmp_path / "runs", storage=url)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm"])
+def test_a_database_that_leads_elsewhere_is_not_opened(tmp_path, suffix):
+    (tmp_path / "mine").write_text("")
+    (tmp_path / f"a.db{suffix}").symlink_to(tmp_path / "mine")
+    with pytest.raises(StorageError, match=rf"a\.db{suffix} is a link, and nothing is written through one"):
+        open_storage(f"sqlite:///{tmp_path}/a.db")
+    (tmp_path / f"a.db{suffix}").unlink()
+    os.mkfifo(tmp_path / f"a.db{suffix}")
+    with pytest.raises(StorageError, match="it is a named pipe, not a file"):
+        open_storage(f"sqlite:///{tmp_path}/a.db")
+    assert (tmp_path / "mine").read_text() == ""
+
+
+def test_a_journal_that_names_another_file_is_not_rolled_back(tmp_path):
+    # As it ends in a journal of a transaction of several databases.
+    (tmp_path / "a.db-journal").write_bytes(b"mine" + bytes(8) + bytes.fromhex("d9d505f920a163d7"))
+    with pytest.raises(StorageError, match=r"a\.db-journal names a file that is to be removed"):
+        open_storage(f"sqlite:///{tmp_path}/a.db")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:a.db?uri=true"])
+def test_a_database_that_is_no_file_is_refused(url):
+    with pytest.raises(StorageError, match="expected sqlite:///FILE: what is in memory ends with this process"):
+        open_storage(url)
+
+
+def test_a_file_of_sqlite_is_a_storage(tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path}/a.db")
+    assert storage.get_all_studies() == []
+    assert sqlite3.connect(tmp_path / "a.db").execute("select count(*) from studies").fetchone() == (0,)
 
 
 def test_a_sampler_is_refused_before_there_is_a_folder(tmp_path):
