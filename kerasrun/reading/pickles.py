@@ -73,7 +73,8 @@ class _Machine:
     def __init__(self, names: Collection[str]) -> None:
         self.stack: list[Any] = []
         self._names = names
-        self._marks: list[int] = []
+        self._below: list[list[Any]] = []
+        """What lies below each mark."""
         self._noted: dict[int, Any] = {}
 
     def follow(self, instruction: str, argument: Any) -> None:
@@ -82,7 +83,8 @@ class _Machine:
             case "PROTO" | "FRAME":
                 pass
             case "MARK":
-                self._marks.append(len(stack))
+                self._below.append(stack)
+                self.stack = []
             case "BINPUT" | "LONG_BINPUT":
                 self._noted[argument] = stack[-1]
             case "MEMOIZE":
@@ -95,15 +97,16 @@ class _Machine:
                 _of(list, stack[-1]).append(value)
             case "APPENDS":
                 values = self._since_mark()
-                _of(list, stack[-1]).extend(values)
+                _of(list, self.stack[-1]).extend(values)
             case "SETITEM":
                 value, key = stack.pop(), stack.pop()
                 _of(dict, stack[-1]).update(_items([key, value]))
             case "SETITEMS":
                 values = self._since_mark()
-                _of(dict, stack[-1]).update(_items(values))
+                _of(dict, self.stack[-1]).update(_items(values))
             case _:
-                stack.append(self._value(instruction, argument))
+                value = self._value(instruction, argument)
+                self.stack.append(value)
 
     def _value(self, instruction: str, argument: Any) -> Any:
         stack = self.stack
@@ -133,9 +136,7 @@ class _Machine:
         return _CONSTANTS[instruction]
 
     def _since_mark(self) -> list[Any]:
-        start = self._marks.pop()
-        values = self.stack[start:]
-        del self.stack[start:]
+        values, self.stack = self.stack, self._below.pop()
         return values
 
     def _name(self, module: str, name: str) -> _Name:

@@ -105,6 +105,15 @@ def test_what_would_write_elsewhere_or_without_an_end_is_refused(content, words)
         pickles.read(pickled(content))
 
 
+@pytest.mark.parametrize("content", [b"K\x01(\x85.", b"](K\x01a.", b"}K\x01(K\x02s."])
+def test_nothing_is_taken_from_below_a_mark(content):
+    """As `pickle` has it: what an instruction takes lies above the last mark."""
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(b"\x80\x02" + content)
+    with pytest.raises(ValueError, match="it is no pickle of arrays"):
+        pickles.read(b"\x80\x02" + content)
+
+
 @pytest.mark.parametrize("place", [2**27, 2**32 - 1])
 def test_a_note_at_a_far_place_takes_no_memory(place):
     assert pickles.read(pickled(number(7) + b"r" + struct.pack("<I", place))) == 7
