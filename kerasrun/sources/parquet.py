@@ -71,20 +71,23 @@ class _ParquetTable(Table):
     def blocks(
         self, positions: Sequence[int], digest: "hashlib._Hash | None" = None
     ) -> Iterator[tuple[list[Place], Any]]:
+        import numpy as np
         import pyarrow
 
         stays, line = FileThatStays(self.path), 0
         with _opened(self.path) as (file, content):
             while digest is not None and (block := content.read(_BLOCK)):
                 digest.update(block)
-            for group in range(file.num_row_groups):
-                row = 0
-                for batch in file.iter_batches(_TOGETHER, row_groups=[group], columns=self._named(positions)):
-                    yield (
-                        [(line + place + 1, group, row + place) for place in range(len(batch))],
-                        pyarrow.Table.from_batches([batch]),
-                    )
-                    row, line = row + len(batch), line + len(batch)
+            about = file.metadata
+            ends = np.cumsum([about.row_group(group).num_rows for group in range(file.num_row_groups)])
+            # Of all groups at once: there may be thousands of a few rows.
+            for batch in file.iter_batches(_TOGETHER, columns=self._named(positions)):
+                rows = np.arange(line, line + len(batch))
+                groups = np.searchsorted(ends, rows, "right")
+                begins = np.concatenate(([0], ends))[groups]
+                places = zip((rows + 1).tolist(), groups.tolist(), (rows - begins).tolist(), strict=True)
+                yield list(places), pyarrow.Table.from_batches([batch])
+                line += len(batch)
         stays.check()
 
     def rows_at(self, places: Sequence[Place], positions: Sequence[int]) -> Any:

@@ -106,6 +106,25 @@ def test_rows_that_would_fill_the_memory_are_read_in_any_order(opened):
         np.testing.assert_array_equal(on_demand.take(np.array(indices, np.int64)), expected)
 
 
+def test_rows_of_many_groups_are_found_in_theirs(tmp_path):
+    """Some hold nothing, as those of a program that writes what comes in each minute."""
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    table = pyarrow.table({"x": np.arange(600) / 3, "y": list("ab") * 300, "z": [f"t{n % 7}" for n in range(600)]})
+    sizes = [0, 1, 0, 0, 2, 5, *[1] * 200, 0, 392, 0]
+    with ParquetWriter(tmp_path / "train.parquet", table.schema) as writer:
+        for begin, size in zip(np.cumsum([0, *sizes]).tolist(), sizes, strict=False):
+            writer.write_table(table.slice(begin, size))
+    assert pyarrow.parquet.read_metadata(tmp_path / "train.parquet").num_row_groups > 200
+    order = np.random.default_rng(1).permutation(600)[:50]
+    for memory in (0, 0.25):
+        with kept_within(memory):
+            inputs = Parquet(train=tmp_path / "train.parquet", label="y").open().splits["train"].inputs
+        assert hasattr(inputs, "array") == (memory > 0)
+        np.testing.assert_allclose(inputs.take(order)[:, 0], order / 3, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("columns", "fields", "message"),
     [
