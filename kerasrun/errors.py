@@ -130,6 +130,10 @@ MORE_MEMORY = "end other programs, or raise the limits of this one (ulimit -v)"
 """What to do where no key of an experiment helps."""
 
 
+_NO_THREAD = "can't start new thread"
+"""What Python says where there is no memory for a thread, or the user has too many of them."""
+
+
 @contextmanager
 def within_memory(doing: str, advice: str) -> Iterator[None]:
     """Explain a full memory, whoever noticed it, by what was being done and what to change; the innermost one does.
@@ -143,6 +147,8 @@ def within_memory(doing: str, advice: str) -> Iterator[None]:
         if not is_full_memory(error):
             raise
         said = " ".join(str(error).split())
+        if said == _NO_THREAD:
+            said += ", which ulimit -u bounds too"
         size = f" ({said[:200]})" if said else ""
         raise OutOfMemoryError(f"{doing}: there is not enough memory{size}; {advice}") from error
 
@@ -152,7 +158,7 @@ def is_full_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     if isinstance(error, RuntimeError):
-        return str(error) == "can't start new thread"
+        return str(error) == _NO_THREAD
     if isinstance(error, ImportError):  # of a library that finds no place among the addresses
         return "failed to map segment" in str(error) or "cannot allocate memory" in str(error)
     exhausted = getattr(sys.modules.get("tensorflow.python.framework.errors"), "ResourceExhaustedError", ())

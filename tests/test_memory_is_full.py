@@ -44,6 +44,12 @@ def test_other_errors_stay_what_they_are(error):
         raise error
 
 
+def test_a_thread_that_cannot_be_started_may_be_one_too_many():
+    told = pytest.raises(OutOfMemoryError, match=r"\(can't start new thread, which ulimit -u bounds too\); less$")
+    with told, within_memory("reading", "less"):
+        raise RuntimeError("can't start new thread")
+
+
 def test_the_innermost_says_what_was_done():
     told = pytest.raises(OutOfMemoryError, match=r"^inner: there is not enough memory; less$")
     with told, within_memory("outer", "more"), within_memory("inner", "less"):

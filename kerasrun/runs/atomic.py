@@ -300,7 +300,10 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what_to_do = f"; {_WHAT_TO_DO[error.errno]}" if error.errno in _WHAT_TO_DO else ""
-        raise RunDirectoryError(f"{path} cannot be written: {error.strerror or error}{what_to_do}") from error
+        reason = str(error.strerror or error)
+        if error.errno and "\n" in reason:  # as HDF5 says it, with addresses in memory
+            reason = os.strerror(error.errno)
+        raise RunDirectoryError(f"{path} cannot be written: {reason}{what_to_do}") from error
 
 
 @contextmanager

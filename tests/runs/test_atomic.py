@@ -138,3 +138,13 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path, names):
     (folder / "state.h5").write_text("half")
     atomic.remove_leftovers(tmp_path)
     assert names(tmp_path) == ["kept"]
+
+
+def test_a_full_disk_is_told_in_a_sentence_however_a_library_says_it(tmp_path):
+    """As HDF5: with the time, the address of a buffer, and a line for each few words."""
+    said = (
+        f"Can't write data (file write failed: time = now\n, filename = 'a.h5', errno = {errno.ENOSPC}, buf = 0x55db)"
+    )
+    with pytest.raises(RunDirectoryError) as told, atomic.explained(tmp_path):
+        raise OSError(errno.ENOSPC, said)
+    assert str(told.value).startswith(f"{tmp_path} cannot be written: {os.strerror(errno.ENOSPC)}; what was written")
