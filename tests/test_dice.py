@@ -70,6 +70,7 @@ def test_both_come_back_from_their_configuration():
         assert again.get_config() == given.get_config()
 
 
+@pytest.mark.long
 def test_an_experiment_names_them_like_keras_s_own(tmp_path):
     """From the text to the values of training, evaluation and the best model."""
     import kerasrun

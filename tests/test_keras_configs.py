@@ -12,6 +12,7 @@ from kerasrun.errors import ModelError, ModelFileError
 from kerasrun.keras_configs import refusal
 from kerasrun.model_file import check, load
 from kerasrun.models.saved import Saved
+from tests.grids import rest_is_long
 
 FILE = Path("network.keras")
 
@@ -255,7 +256,7 @@ def test_networks_of_keras_load_without_trust(tmp_path):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["ConvNeXtTiny", "InceptionResNetV2", "MobileNetV3Small"])
+@pytest.mark.parametrize("name", rest_is_long(["MobileNetV3Small", "ConvNeXtTiny", "InceptionResNetV2"]))
 def test_applications_with_classes_of_their_own_load_without_trust(name):
     import keras
 

@@ -31,6 +31,7 @@ def test_training_ends_with_the_report(run, tmp_path, caplog):
     assert not train(tmp_path).report_file.exists()
 
 
+@pytest.mark.long
 def test_results_are_the_same_with_it_and_without(run, tmp_path):
     without = train(tmp_path)
     assert run.metrics_file.read_bytes() == without.metrics_file.read_bytes()
@@ -38,6 +39,7 @@ def test_results_are_the_same_with_it_and_without(run, tmp_path):
     assert asked[0] == asked[1]
 
 
+@pytest.mark.long
 def test_a_resume_goes_on_with_it_or_without(tmp_path):
     begun = train(tmp_path)
     more = kerasrun.resume(begun, overrides=["fit.epochs=3", "report=true"])
@@ -45,6 +47,7 @@ def test_a_resume_goes_on_with_it_or_without(tmp_path):
     assert "report: true" in more.resolved_file.read_text()
 
 
+@pytest.mark.long
 def test_the_finished_run_gets_the_report_that_it_lacks_and_keeps_the_one_it_has(run):
     before = run.report_file.stat().st_mtime_ns
     kerasrun.resume(run)

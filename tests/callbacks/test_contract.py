@@ -124,6 +124,7 @@ def test_a_resumed_run_is_the_run_that_was_left_alone(runs):
     assert cut == whole
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_what_grows_is_recorded_and_as_long_after_a_resume(runs):
     whole, cut = (checkpoints.newest(run).progress["outputs"] for run in runs)

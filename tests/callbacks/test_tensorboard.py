@@ -39,12 +39,14 @@ def board(request, tmp_path_factory):
     return folder / request.param / "run-1" / "tensorboard"
 
 
+@pytest.mark.long
 def test_histograms_and_images_are_there_for_each_epoch(board):
     events = EventAccumulator(str(board / "train"), size_guidance={"tensors": 0}).Reload()
     for tag in ("edges/kernel/histogram", "edges/bias/image", "output/kernel/histogram", "output/kernel/image"):
         assert [event.step for event in events.Tensors(tag)] == [0, 1, 2, 3]
 
 
+@pytest.mark.long
 def test_the_profile_is_there(board):
     assert [path.suffixes for path in board.glob("train/plugins/profile/*/*")] == [[".xplane", ".pb"]]
 

@@ -319,6 +319,7 @@ def test_a_keras_json_that_keras_refuses_is_named(settings, tmp_path):
     assert f"DeviceError: {tmp_path / 'keras.json'}: Keras cannot start with these settings" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_keras_json_does_not_change_what_is_computed(tmp_path):
     settings = {"floatx": "float16", "epsilon": 1e-3, "image_data_format": "channels_first", "backend": "jax"}

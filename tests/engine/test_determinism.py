@@ -46,6 +46,7 @@ except kerasrun.errors.DeviceError as error:
 """
 
 
+@pytest.mark.long
 def test_a_run_without_it_is_resumed_and_evaluated_without_it(tmp_path, digits):
     (tmp_path / "a.yaml").write_text("data: {npz: {path: digits.npz}}\nmodel: {MLP: {units: [8]}}\n")
     done = forked.run(["-c", WITHOUT], tmp_path)

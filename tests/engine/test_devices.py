@@ -128,6 +128,7 @@ def test_who_chooses_the_kernels_has_them():
     assert started_with("devices._compute_with_onednn()", TF_ENABLE_ONEDNN_OPTS="0") == "0"
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_resumed_run_keeps_the_kernels_that_tensorflow_chose_for_it():
     assert started_with("devices.start(variables={'TF_ENABLE_ONEDNN_OPTS': None})") == "None"

@@ -202,11 +202,13 @@ def test_features_that_do_not_fit_are_not_kept():
     assert part_to_keep(model, 101, budget) is None
 
 
+@pytest.mark.long
 def test_augmented_examples_are_computed_each_time(tmp_path, kept):
     trained(tmp_path, EXPERIMENT, overrides=["augmentation=[RandomFlip]", "stages.0.epochs=1"])
     assert kept == []
 
 
+@pytest.mark.long
 def test_a_callback_of_a_plugin_may_change_what_is_frozen(tmp_path, kept):
     (tmp_path / "own.py").write_text(
         "import keras\n\n\nclass Thaw(keras.callbacks.Callback):\n    stateless = True\n", encoding="utf-8"

@@ -66,6 +66,7 @@ def test_normalization_is_adapted_as_keras_adapts_it(axis, tmp_path):
     np.testing.assert_allclose(np.asarray(found.variance), np.asarray(expected.variance), rtol=2e-3, atol=1e-3)
 
 
+@pytest.mark.long
 def test_a_run_with_an_adapted_layer_resumes_to_the_same_bits(tmp_path):
     text = "preprocessing: [Normalization]\nfit: {epochs: 4, batch_size: 4}"
     (tmp_path / "whole").mkdir()

@@ -246,6 +246,7 @@ model:
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", BRANCHES.values(), ids=BRANCHES)
 def test_branches_of_a_network_share_a_batch(train, text):
     require_equal(train(text, None), train(text, SHARDS))
@@ -328,6 +329,7 @@ def test_normalization_out_of_reach_is_refused_with_its_layer(folder):
     assert refused.value.layer == ("model", 1)
 
 
+@pytest.mark.long
 def test_plain_normalization_moves_by_the_mean_over_shards(train, folder):
     """The first batch has 11 examples, in shards of 3, 3, 3 and 2; each shard has its own variance."""
     text = (
@@ -398,6 +400,7 @@ def said(folder, text, caplog, shards=SHARDS):
 PLAIN = SYNCHRONIZED.replace("synchronized: true", "synchronized: false")
 
 
+@pytest.mark.long
 def test_what_shards_compute_otherwise_is_said_at_the_start(folder, caplog):
     assert "BatchNormalization that learns normalizes each shard by itself" in said(folder, PLAIN, caplog)
     half = said(folder, DENSE + "precision: mixed_bfloat16", caplog)

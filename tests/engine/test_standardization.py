@@ -128,6 +128,7 @@ def test_a_run_that_was_cut_ends_with_the_same_bits(runs):
         assert [weight.tobytes() for weight in first] == [weight.tobytes() for weight in second]
 
 
+@pytest.mark.long
 def test_the_model_file_standardizes_in_plain_keras_with_the_statistics_of_what_trained(runs):
     import keras
 

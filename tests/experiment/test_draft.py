@@ -205,6 +205,7 @@ def test_many_images_of_each_class_are_for_more_filters(drafted, tmp_path):
     assert "filters: 64" in text
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", sorted({network.name for network in PRETRAINED}))
 def test_files_of_weights_are_called_as_keras_calls_them(monkeypatch, cache, name):

@@ -58,6 +58,7 @@ def test_probabilities_are_averaged_and_their_deviation_is_told(tmp_path, logits
         evaluate_group(group, split="validation")
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_what_a_member_keeps_as_its_threshold_is_not_that_of_the_mean(tmp_path):
     arrays = {f"y_{split}": np.arange(40) % 2 for split in ("train", "test")}

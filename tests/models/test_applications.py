@@ -115,6 +115,7 @@ def test_weights_come_from_a_local_file(official_layout):
         assert np.array_equal(model.get_layer(name).get_weights()[0], original.get_layer(name).get_weights()[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("include_top", [True, False])
 def test_a_file_serves_with_its_top_and_without(tmp_path, include_top):
     import keras

@@ -402,6 +402,7 @@ def experiment(tmp_path, files):
     return file
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_run_goes_on_exactly_when_the_file_is_gone(experiment, tmp_path):
     whole = kerasrun.train(experiment, output=tmp_path / "whole")

@@ -59,6 +59,7 @@ def test_other_examples_are_not_compared(run, tmp_path):
     assert kerasrun.diff(run, other, predictions=True, split="test").predictions.p == 1.0
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_numbers_are_compared_by_their_errors(tmp_path):
     runs = [

@@ -277,6 +277,7 @@ def _of(path):
     return read_info(path)
 
 
+@pytest.mark.long
 def test_labels_get_a_threshold_each_and_keep_them(trained):
     run = trained(
         "each", lambda row: (row > [-1, 0, 1, 99]).astype(int), ", labels: multi_label", ", validation_split: 0.4"
@@ -326,6 +327,7 @@ def test_a_picture_that_fails_is_a_warning_and_the_numbers_are_kept(run, monkeyp
     assert json.loads(run.evaluation("test").read_text())["metrics"] == dict(report.metrics)
 
 
+@pytest.mark.long
 def test_another_table_of_images_is_evaluated_with_the_labels_of_its_rows(tmp_path, png):
     digits = png.parent
     text = f"""

@@ -14,6 +14,7 @@ from kerasrun.models.layers import Layers
 from kerasrun.reading.data import Data, ImageFormat, Split
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.sources.base import Source
+from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
 
@@ -41,7 +42,7 @@ class Bright(Source):
         return Data(splits, names, ImageFormat(16, 16, "grayscale"), digest, "masks")
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=rest_is_long([3, 2]))
 def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("masks")
     known = {"kerasrun.sources": {"bright": Bright}, "kerasrun.models": {"layers": Layers}}

@@ -7,6 +7,7 @@ import kerasrun
 pytestmark = pytest.mark.tensorflow
 
 
+@pytest.mark.long
 def test_predict_takes_text(run, png):
     folder = png / "test" / "7"
     expected = kerasrun.predict([folder], model=run.best_model)
@@ -22,6 +23,7 @@ def test_evaluate_takes_text(run, png):
     assert all(report.to_json() == reports[0].to_json() for report in reports)
 
 
+@pytest.mark.long
 def test_export_takes_text(run, tmp_path):
     path = str(tmp_path / "model.weights.h5")
     assert kerasrun.export(str(run.root), "weights", output=path).path == path

@@ -272,6 +272,7 @@ def deep(tmp_path_factory):
     return kerasrun.train(folder / "e.yaml", output=folder / "runs"), folder
 
 
+@pytest.mark.long
 def test_an_array_of_16_bits_is_predicted_as_it_was_evaluated(deep):
     run, folder = deep
     right = [

@@ -146,6 +146,7 @@ def test_the_worst_mistakes_are_explained_beside_their_pictures(run, page):
     assert len(set(sources)) == 24
 
 
+@pytest.mark.long
 def test_explanations_that_take_too_long_are_left_out_in_a_sentence(run, monkeypatch):
     monkeypatch.setattr(run_report, "_SECONDS_OF_EXPLAINING", -1)
     page = page_of(run)
@@ -153,6 +154,7 @@ def test_explanations_that_take_too_long_are_left_out_in_a_sentence(run, monkeyp
     assert not [one for one in page.all("img") if one["alt"].startswith("What counts")]
 
 
+@pytest.mark.long
 def test_a_network_that_cannot_be_explained_is_a_sentence_on_the_page(run, monkeypatch):
     from kerasrun.results import explanations
 
@@ -160,6 +162,7 @@ def test_a_network_that_cannot_be_explained_is_a_sentence_on_the_page(run, monke
     assert "cannot be explained: its network has no layer that learns" in page_of(run).text
 
 
+@pytest.mark.long
 def test_a_column_that_alone_matters_is_worth_all(tmp_path):
     """The label is whether the second column is above a half; the others are noise."""
     draw = np.random.default_rng(0)

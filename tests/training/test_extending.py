@@ -112,6 +112,7 @@ def test_averages_that_are_swapped_each_epoch_cannot_end_at_one_that_is_over(tra
     assert evidence(run) == evidence(train(small(SWAPPED, 3)))
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_early_would_have_stopped_in_a_longer_one(train, caplog):
     run = train(small(STOPPED, 4))
     before = evidence(run)

@@ -130,7 +130,7 @@ def test_every_command_meets_every_link():
     assert tried == set(itertools.product(COMMANDS, NAMES))
 
 
-@pytest.mark.parametrize(("commands", "names"), rest_is_long(CASES, short=3))
+@pytest.mark.parametrize(("commands", "names"), rest_is_long(CASES))
 def test_nothing_behind_a_link_is_written_or_removed(cut, tmp_path, commands, names, caplog):
     run = open_run(shutil.copytree(cut.root, tmp_path / "run-1", symlinks=True))
     outside = tmp_path / "outside"

@@ -141,6 +141,7 @@ def left_after_the_second_epoch(shapes):
     return run
 
 
+@pytest.mark.long
 def test_a_resume_does_not_wait_for_files_of_the_same_names_sizes_and_times(shapes, undisturbed, monkeypatch):
     run = left_after_the_second_epoch(shapes)
     held_back = HeldBack(monkeypatch)

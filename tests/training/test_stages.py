@@ -140,6 +140,7 @@ def test_it_is_not_made_from_the_beginning_of_the_next_stage(whole):
         best_model(whole, experiment, replace(newest, progress=at_the_end))
 
 
+@pytest.mark.long
 def test_the_last_stage_may_be_shortened_and_extended(cut, whole, tmp_path):
     run = kerasrun.resume(shutil.copytree(cut, tmp_path / "small-1"), overrides=["stages.2.epochs=1"])
     assert (run.read_run()["status"], len(run.metrics_file.read_text().splitlines())) == ("finished", 5)

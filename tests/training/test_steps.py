@@ -124,6 +124,7 @@ fit: {{batch_size: 20}}
         assert float(run.metrics_file.read_text().splitlines()[1].split(",")[1]) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_steps_that_the_network_leaves_out_do_not_count_as_in_plain_keras(tmp_path):
     random, arrays = np.random.default_rng(8), {}

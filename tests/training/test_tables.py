@@ -126,6 +126,7 @@ def test_another_table_is_evaluated_as_the_model_reads_it(folder):
     assert kerasrun.evaluate(run, data=folder / "turned.csv").metrics == whole.metrics
 
 
+@pytest.mark.long
 def test_numbers_in_units_of_their_own_train_in_16_bits(folder):
     run = kerasrun.train(folder / "run.yaml", overrides=["precision=mixed_float16", *FEW], output=folder)
     assert np.isfinite(kerasrun.evaluate(run, split="train").metrics["loss"])

@@ -119,6 +119,7 @@ def test_changed_data_are_refused_and_nothing_is_touched(killed):
     assert content(killed) == before
 
 
+@pytest.mark.long
 def test_accepted_data_are_trained_on_from_the_very_step_and_then_belong_to_the_run(killed):
     was = killed.read_run()["data_fingerprint"]
     with np.load(DIGITS) as archive:
@@ -225,6 +226,7 @@ def test_the_command_refuses_with_exit_1_and_accepts(killed):
     assert len(entry["changes"]) == 2
 
 
+@pytest.mark.long
 def test_the_command_sets_variables_that_change_bits_as_they_were(killed, trained, monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     done = subprocess.run([sys.executable, *command(killed)], capture_output=True, text=True, check=False)

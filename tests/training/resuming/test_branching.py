@@ -140,6 +140,7 @@ def test_the_layers_in_a_wrapper_are_found_in_both_kinds_of_file(branch, folder)
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(began, saved, strict=True))
 
 
+@pytest.mark.long
 def test_without_learning_the_first_validation_is_the_evaluation_of_the_source(source, branch):
     """Batch normalization moves its statistics at a learning rate of 0 too, so it is frozen."""
     run = branch(source, "best", STILL.replace("- BatchNormalization", "- BatchNormalization: {trainable: false}"))
@@ -150,6 +151,7 @@ def test_without_learning_the_first_validation_is_the_evaluation_of_the_source(s
     assert logs["val_accuracy"] == measured["accuracy"]
 
 
+@pytest.mark.long
 def test_optimizer_random_state_and_epochs_begin_anew(source, branch, folder):
     begun = branch(source, "best", SOURCE.replace("epochs: 3", "epochs: 1"))
     fresh = kerasrun.train(folder / "branch.yaml", output=folder / "runs")
