@@ -258,7 +258,7 @@ def model_targets(model: Any, experiment: Experiment, classes: int, task: Task) 
         return several_targets(model, outputs, classes)
     loss = experiment.compile.loss
     targets = task.targets_for(model, classes, loss if isinstance(loss, Component) else None)
-    return replace(targets, ignores=experiment.data.ignores)
+    return replace(targets, ignores=experiment.data.ignores, mixed=bool(experiment.mixing))
 
 
 def begin_stage(job: Job, stage: int) -> None:

@@ -81,6 +81,7 @@ def prepare(loaded: Loaded, *, trust: bool = False, place: Place = ONE_PROCESS) 
         validates=validation is not None,
         batches=steps_in_epoch(len(validation), fit.batch_size) if validation else None,
         inputs=experiment.data.input_names,
+        weighted=train_split.sample_weight is not None,
     )
     check_with_data(experiment, facts, loaded.document)
     if fit.batch_size > len(train_split):

@@ -31,7 +31,8 @@ def differences(model: Any, experiment: Experiment) -> list[str]:
         found.append(f"precision: {experiment.precision} rounds the gradient of each shard before they are added")
     if experiment.compress:
         found.append(f"compress: {experiment.compress} rounds the gradient of each shard, and their sum")
-    if equalizing := [one for one in _augmenting(experiment) if one in ("Equalization", "RandAugment")]:
+    equalizing = [one for one in _augmenting(experiment) if one in ("Equalization", "RandAugment")]
+    if equalizing and not experiment.mixing:  # for which each process changes the whole batch
         found.append(
             f"augmentation: {equalizing[0]} evens out the pixels of each shard by itself, and without shards those of "
             "the whole batch"

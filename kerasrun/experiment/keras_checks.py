@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -547,6 +548,13 @@ _OF_LAYERS = {
     **dict.fromkeys(_FACTORS, _A_FACTOR),
     **dict.fromkeys(_WHOLE, _A_COUNT),
 }
+# They are shapes of beta distributions. Below, more and more of Keras's draws, in 32 bits, are exactly a half.
+LEAST_MIXED = 0.05
+MIXED_HALF = f"at least {LEAST_MIXED}, since below it Keras draws halves"
+_OF_ONE_LAYER = {
+    ("MixUp", "alpha"): Bounds(f"a number of {MIXED_HALF}", LEAST_MIXED, sys.float_info.max),
+    ("CutMix", "factor"): _A_SHARE,
+}
 _OF_CALLBACKS = {**dict.fromkeys(_AT_LEAST_ZERO, _NOT_NEGATIVE), "save_freq": _BATCHES}
 
 
@@ -554,6 +562,8 @@ def bounds_of(family: str, component: str, parameter: str) -> Bounds | None:
     """Return between what a number must be; None where it may be any."""
     if _may_be_anything(family, component):
         return None
+    if family == "layers" and (component, parameter) in _OF_ONE_LAYER:
+        return _OF_ONE_LAYER[component, parameter]
     if parameter in _ABOVE_ZERO:
         return _POSITIVE
     if family == "optimizers":

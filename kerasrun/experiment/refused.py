@@ -43,14 +43,13 @@ _REFUSED: dict[str, dict[str, str]] = {
 }
 
 _REFUSED_AS_AUGMENTATION = {
-    "MixUp": "it mixes the labels as well, which augmentation does not",
-    "CutMix": "it mixes the labels as well, which augmentation does not",
     "AugMix": "its draws cannot be repeated by a resumed run; list the layers that it combines, or take RandAugment",
     "ImageDataGenerator": "it stands alone, without a dash: augmentation: {ImageDataGenerator: {…}}",
 }
 
 _REFUSED_IN_NETWORKS = {
-    "Equalization": "Keras makes a circle of it, which no network may have; 'augmentation' takes it"
+    "Equalization": "Keras makes a circle of it, which no network may have; 'augmentation' takes it",
+    **dict.fromkeys(("CutMix", "MixUp"), "a network has no labels, which it mixes as well; 'augmentation' takes it"),
 }
 
 

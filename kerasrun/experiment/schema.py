@@ -26,6 +26,8 @@ BY_INPUT = "by input"
 """The mark of a mapping whose keys are the names of inputs."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 EveryEpoch = Annotated[int, Field(ge=1)]
+MIXING = ("CutMix", "MixUp")
+"""The layers of Keras that mix the examples of a batch, and their labels."""
 if TYPE_CHECKING:
     TrackerName = str
 else:
@@ -265,3 +267,9 @@ class Experiment(Section):
         if isinstance(self.preprocessing, Mapping):
             return [one for layers in self.preprocessing.values() for one in layers]
         return self.preprocessing or ()
+
+    @property
+    def mixing(self) -> Mapping[int, Component]:
+        """The layers of `augmentation` that mix examples and their labels, by their places."""
+        layers = () if isinstance(self.augmentation, ImageDataGenerator) else self.augmentation
+        return {number: layer for number, layer in enumerate(layers) if layer.name in MIXING}

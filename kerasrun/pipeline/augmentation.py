@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasrun.components import Component
 from kerasrun.errors import DeviceError, KerasrunError, ModelError
 from kerasrun.experiment.image_data_generator import ImageDataGenerator
-from kerasrun.experiment.schema import Experiment
+from kerasrun.experiment.schema import MIXING, Experiment
 from kerasrun.keras_catalogue import canonical
 from kerasrun.keras_objects import build
 from kerasrun.pipeline.image_data_generator import GeneratorAugmentation
@@ -25,8 +25,6 @@ from kerasrun.workers.draws import own_rows
 
 # It chooses its layers with Python's own random numbers, once for all steps of a graph.
 NOT_REPEATABLE = ("AugMix",)
-# These mix the labels of two examples, which needs labels as probabilities.
-MIXES_LABELS = ("CutMix", "MixUp")
 
 # Noise, by which Keras regularizes networks; of images it makes those that a network learns to clean.
 NOISE = ("Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D")
@@ -41,6 +39,10 @@ LEAVES_MASKS = ("ContrastLimitedAdaptiveHistogramEqualization",)
 class Augmentation(Protocol):
     """A change of a batch of training examples, as a function of the step."""
 
+    @property
+    def mixes(self) -> bool:
+        """Whether examples of a batch are mixed, which needs all of it, and their labels."""
+
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
@@ -49,6 +51,7 @@ class Augmentation(Protocol):
         Args:
             images: float32 (batch, height, width, channels), values 0 to 255.
             masks: class numbers, uint8 (batch, height, width, 1), or images of numbers; None where there are none.
+                Where examples are mixed, their labels: float32 (batch, labels).
         """
 
 
@@ -64,7 +67,8 @@ def augmentation_of(experiment: Experiment, split: Split, *, blends: bool = Fals
     """
     generator = experiment.augmentation
     made: GeneratorAugmentation | LayerAugmentation | None = None
-    shape, targets, alone = split.inputs.example_shape, _moved_shape(split), experiment.augment == "input"
+    shape, targets = split.inputs.example_shape, _moved_shape(split)
+    alone = experiment.augment == "input" and targets is not None
     if isinstance(generator, ImageDataGenerator):
         made = GeneratorAugmentation(generator, experiment.seed, blends=blends) if generator.augments else None
         if made and made.resamples and not alone and targets and targets[:2] != shape[:2]:
@@ -86,6 +90,7 @@ class OfInputs:
     """A change of the examples alone, whose targets stay as they were."""
 
     augmentation: Augmentation
+    mixes = False
 
     def __call__(
         self, images: tf.Tensor, step: tf.Tensor, masks: tf.Tensor | None = None
@@ -120,6 +125,7 @@ class LayerAugmentation:
         for number, component in enumerate(components):
             with _placed(number):
                 self.layers.append(_augmentation_layer(component))
+        self.mixes = any(type(layer).__name__ in MIXING for layer in self.layers)
 
     def check(self, shape: tuple[int, ...], targets: tuple[int, ...] | None = None) -> None:
         """Try two examples of this shape, with targets of another shape or without.
@@ -198,6 +204,8 @@ class LayerAugmentation:
         return changed[0], changed[1] if masks is not None else None
 
     def _moved(self, layer: Any, masks: tf.Tensor, transformation: Any) -> tf.Tensor:
+        if self.mixes:  # labels, not masks
+            return layer.transform_labels(masks, transformation, training=True)
         floats = tf.cast(masks, tf.float32)  # which every layer takes
         if self.blends and type(layer).transform_segmentation_masks is _TO_THE_NEAREST_PIXEL:
             return layer.transform_images(floats, transformation, training=True)
@@ -229,8 +237,6 @@ def _augmentation_layer(component: Component) -> Any:
             f"augmentation: {component.name} draws from random state of its own, so that a resumed run could not "
             "repeat it; list the layers that it combines, or take RandAugment"
         )
-    if component.name in MIXES_LABELS:
-        raise ModelError(f"augmentation: {component.name} changes labels as well as images, which is not supported yet")
     if canonical("layers", component.name) not in NOISE and not hasattr(layer, "get_random_transformation"):
         raise ModelError(
             f"augmentation: {component.name} does not augment images; layers that belong to the network go into model: "

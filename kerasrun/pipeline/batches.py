@@ -20,6 +20,9 @@ from kerasrun.tasks.base import ClassNumbers, Masks
 from kerasrun.workers.draws import as_in_the_whole_batch
 from kerasrun.workers.shares import Share
 
+Weights = NDArray[np.float32] | Callable[[tf.Tensor], tf.Tensor] | None
+"""How much each example counts, (examples,); or what follows from the labels of a batch that is mixed."""
+
 
 def training_batches(
     inputs: Inputs,
@@ -31,7 +34,7 @@ def training_batches(
     epochs: int,
     steps_per_epoch: int | None = None,
     augmentation: Augmentation | None = None,
-    sample_weight: NDArray[np.float32] | None = None,
+    sample_weight: Weights = None,
     others: Sequence[Inputs] = (),
     share: Share | None = None,
 ) -> tf.data.Dataset:
@@ -46,7 +49,7 @@ def training_batches(
         labels: as the loss takes them, (examples, …); or what is encoded batch by batch.
         epochs: the number of the last epoch, counted from one.
         steps_per_epoch: batches in an epoch; by default an epoch is one pass.
-        sample_weight: how much each example counts in the loss, (examples,).
+        sample_weight: how much each example counts in the loss.
         others: further inputs of the network, each (examples, …), which are not augmented.
         share: the shards of each batch that this process computes; without it a batch is whole.
 
@@ -93,7 +96,7 @@ class BatchesInMemory:
         batch_size: int,
         seed: int,
         first_step: int,
-        sample_weight: NDArray[np.float32] | None = None,
+        sample_weight: Weights = None,
         others: Sequence[Inputs] = (),
         share: Share | None = None,
     ) -> None:
@@ -135,7 +138,7 @@ def _loader(
     labels: NDArray[Any] | ClassNumbers | Masks,
     batch_size: int,
     augmentation: Augmentation | None,
-    sample_weight: NDArray[np.float32] | None,
+    sample_weight: Weights,
     share: Share | None,
 ) -> Callable[[tf.Tensor, tf.Tensor], tuple[Any, ...]]:
     """Make a batch, in a graph, of its global step and the indices of its examples.
@@ -147,7 +150,8 @@ def _loader(
     read_masks = _reader(masks.inputs) if masks and masks.inputs is not inputs[0] else None
     # What goes with an example, beside the example itself.
     numbers = labels.numbers if isinstance(labels, ClassNumbers) else labels
-    arrays = (numbers if masks is None else None, sample_weight)
+    weigh = sample_weight if callable(sample_weight) else None
+    arrays = (numbers if masks is None else None, None if weigh else sample_weight)
     along = [tf.constant(array) for array in arrays if array is not None]
     # Where the graph knows how large a batch is, a step of LeNet has 239 operators less 23.
     size = batch_size if share is None and len(inputs[0]) % batch_size == 0 else None
@@ -159,7 +163,10 @@ def _loader(
         if isinstance(labels, ClassNumbers):
             others = (labels.encode(others[0]), *others[1:])
         mask = None if masks is None else read_masks(indices) if read_masks else x
-        if augmentation:
+        if augmentation and augmentation.mixes:
+            x, mixed = augmentation(tf.cast(x, tf.float32), step, others[0])
+            others = (mixed, weigh(mixed)) if weigh else (mixed,)
+        elif augmentation:
             x, mask = augmentation(tf.cast(x, tf.float32), step, mask)
         if read_others:
             x = (x, *(other(indices) for other in read_others))
@@ -167,7 +174,11 @@ def _loader(
 
     def load_shards(step: tf.Tensor, indices: tf.Tensor) -> tuple[Any, ...]:
         total, shards = tf.size(indices, tf.int64), []
-        for cut in share.cuts(total) if share else ():
+        cuts = share.cuts(total) if share else []
+        if augmentation and augmentation.mixes:  # with examples of other shards
+            whole = load(step, indices)
+            return total, tuple(tf.nest.map_structure(cut.of, whole) for cut in cuts)
+        for cut in cuts:
             with as_in_the_whole_batch(cut):
                 shards.append(load(step, cut.of(indices)))
         return total, tuple(shards)

@@ -46,6 +46,8 @@ class Parameters:
 class GeneratorAugmentation:
     """The random part of an `ImageDataGenerator`, applied to batches."""
 
+    mixes = False
+
     def __init__(self, generator: ImageDataGenerator, seed: int, *, blends: bool = False) -> None:
         """
         Args:

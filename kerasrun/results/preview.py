@@ -16,10 +16,14 @@ from kerasrun.pipeline.order import epoch_order
 from kerasrun.report.figures import NARROW, as_colors, grid, shortened, text_below
 from kerasrun.report.plain import draw
 from kerasrun.runs import atomic
-from kerasrun.tasks.base import Masks, task_named
+from kerasrun.tasks.base import ClassNumbers, Masks, task_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Of a mixed example, in the room above a small image.
+_LINES = 2
+_LINE = 20
 
 
 def preview(
@@ -62,7 +66,10 @@ def preview(
 
 
 def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the inputs of the network, (count, height, width, channels), and the labels as in `Split.labels`."""
+    """Return the inputs of the network, (count, height, width, channels), and the labels as in `Split.labels`.
+
+    Where examples are mixed, a label is a row of shares.
+    """
     import tensorflow as tf
 
     from kerasrun.engine.building import preprocessing_model
@@ -71,12 +78,13 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
 
     experiment, train = prepared.experiment, prepared.train
     labels = train.labels if isinstance(train.labels, np.ndarray) else Masks(train.labels, lambda masks: masks)
+    mixed = _to_be_mixed(train.label_array, len(prepared.data.classes)) if experiment.mixing else None
     preprocess = preprocessing_model(experiment, train.inputs)
     blends = task_named(prepared.data.label_kind).blends
     augmentation = augmentation_of(experiment, train, blends=blends)
     batches = training_batches(
         train.inputs,
-        labels,
+        labels if mixed is None else mixed,
         batch_size=experiment.fit.batch_size,
         seed=experiment.seed,
         first_step=0,
@@ -88,13 +96,31 @@ def _first_examples(prepared: Prepared, count: int) -> tuple[NDArray[np.float32]
     return np.concatenate(seen)[:count].astype(np.float32), np.concatenate(known)[:count]
 
 
+def _to_be_mixed(labels: NDArray[Any], classes: int) -> NDArray[np.float32] | ClassNumbers:
+    """Return a row of shares for each example: one-hot for a class."""
+    import tensorflow as tf
+
+    if labels.ndim > 1:
+        return labels.astype(np.float32)
+    return ClassNumbers(labels, lambda numbers: tf.one_hot(numbers, classes))
+
+
+def _title(shares: NDArray[np.float32], classes: Sequence[str]) -> str:
+    """Return the largest shares of a mixed example, a line for each."""
+    largest = [place for place in np.argsort(-shares, kind="stable")[:_LINES] if shares[place] >= 0.005]
+    return "\n".join(shortened(f"{shares[place]:.0%} {classes[place]}", _LINE) for place in largest)
+
+
 def _grid(prepared: Prepared, images: NDArray[np.float32], labels: NDArray[Any]) -> "Figure":
     train, data = prepared.train, prepared.data
     figure, panels = grid(len(images))
     order, task = epoch_order(prepared.experiment.seed, 0, len(train)), task_named(data.label_kind)
     for axes, image, label, place in zip(panels, as_colors(images), labels, order, strict=False):
         axes.imshow(image)
-        task.draw(axes, label, data.classes)
+        if prepared.experiment.mixing:
+            axes.set_title(_title(label, data.classes), fontsize=7)
+        else:
+            task.draw(axes, label, data.classes)
         if train.names:
             text_below(axes, shortened(train.names[place], NARROW, from_end=True))
     task.explain(figure, data.classes)

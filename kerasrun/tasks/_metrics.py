@@ -63,6 +63,8 @@ _AT_PROBABILITIES = (
     *("AUC", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity"),
     *_LOGARITHMS,
 )
+# Keras's take every share above 0 for a yes, or none below 1. The others take the largest share, or compare numbers.
+_OF_WHOLE_CLASSES = ("yes or no", "equality", "scores")
 _CORRELATIONS = ("ConcordanceCorrelation", "PearsonCorrelation")
 
 
@@ -82,6 +84,8 @@ class Sides:
     """Whether every pixel has targets and outputs."""
     bounded: bool = True
     """Whether the outputs are from 0 to 1, where they are no logits or scores."""
+    mixed: bool = False
+    """Whether targets are shares of classes, as those of mixed examples."""
 
     def columns(self, y_true: Any) -> Any:
         """Return 0 or 1 for each column, float32 (…, units)."""
@@ -96,6 +100,14 @@ class Sides:
         if self.targets == "one column":
             return ops.concatenate([1 - y_true, y_true], axis=-1)
         return self.columns(y_true)
+
+    def decided(self, y_true: Any) -> Any:
+        """Return 0 or 1 for each share of a class: 1 for the largest, of several labels for those above a half."""
+        from keras import ops
+
+        if self.targets == "one-hot":
+            return ops.one_hot(ops.argmax(y_true, axis=-1), self.classes)
+        return ops.cast(y_true > 0.5, y_true.dtype)
 
     def class_numbers(self, y_true: Any) -> Any:
         """Return class numbers, int32 (…)."""
@@ -168,6 +180,9 @@ class Sides:
                 f"activation to {activation}, or take accuracy",
             )
         true, predicted = self._sides(name, arguments)
+        if self.mixed and COMPARES[name] in _OF_WHOLE_CLASSES and name not in _LOGARITHMS:
+            shares = true
+            true = lambda y: shares(self.decided(y))  # noqa: E731
         if name in _LOGARITHMS and self.outputs == _LOGARITHMS[name]:
             arguments["from_logits"], predicted = True, _same
         elif name in _LOGARITHMS and self._activation != _LOGARITHMS[name]:

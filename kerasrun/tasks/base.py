@@ -267,7 +267,16 @@ class Task(ABC):
         elif targets.sparse:
             form = "class numbers"
         loss = canonical("losses", targets.loss.name)
-        return Sides(form, targets.outputs, loss, targets.classes, targets.units, self.per_pixel, targets.bounded)
+        return Sides(
+            form,
+            targets.outputs,
+            loss,
+            targets.classes,
+            targets.units,
+            self.per_pixel,
+            targets.bounded,
+            targets.mixed,
+        )
 
     def _metric_class(self, name: str, targets: Targets) -> str:
         """Return the class of a metric; `accuracy` and `crossentropy` mean one of three, by the form of the targets."""
@@ -418,6 +427,8 @@ class Targets:
     """Whether some pixels have no class (`reading.data.IGNORED`), and do not count."""
     bounded: bool = True
     """Whether the last layer's activation keeps the outputs from 0 to 1, as far as it tells."""
+    mixed: bool = False
+    """Whether the examples that train are mixed, so that they have shares of classes."""
 
     @property
     def from_logits(self) -> bool:

@@ -1,12 +1,15 @@
 """How much each training example counts in the loss, from `fit.class_weight`, as `Model.fit` means it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.reading.data import Split
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ClassWeight = Literal["balanced"] | Mapping[str, float] | None
 """The type of `fit.class_weight`."""
@@ -41,6 +44,25 @@ def sample_weight(wanted: ClassWeight, split: Split, classes: Sequence[str]) -> 
         return _for_each_place(split)
     by_class: NDArray[np.float32] = np.array(list(weights.values()), np.float32)[split.label_array]
     return by_class if split.sample_weight is None else by_class * split.sample_weight
+
+
+def weight_of_mixed(
+    wanted: ClassWeight, split: Split, classes: Sequence[str]
+) -> "Callable[[tf.Tensor], tf.Tensor] | None":
+    """Return what gives a batch of mixed labels its weights, as `Model.fit` does: those of the largest shares."""
+    import tensorflow as tf
+
+    weights = class_weights(wanted, split, classes)
+    if weights is None:
+        return None
+    by_class = tf.constant(list(weights.values()), tf.float32)
+
+    def weigh(shares: tf.Tensor) -> tf.Tensor:
+        """Return (batch,) of shares (batch, classes), or (batch, 1) of the second of two classes."""
+        largest = tf.argmax(shares, 1) if shares.shape[1] > 1 else tf.cast(tf.round(shares[:, 0]), tf.int64)
+        return tf.gather(by_class, largest)
+
+    return weigh
 
 
 def _for_each_place(split: Split) -> NDArray[np.float32] | None:

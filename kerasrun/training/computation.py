@@ -23,7 +23,7 @@ from kerasrun.reading.data import Split
 from kerasrun.reading.memory import kept_within, memory_budget
 from kerasrun.runs.records import FeaturesRecord
 from kerasrun.tasks.base import Masks
-from kerasrun.training.class_weight import sample_weight
+from kerasrun.training.class_weight import sample_weight, weight_of_mixed
 from kerasrun.workers import channel
 from kerasrun.workers.shares import Share
 from kerasrun.workers.team import Order, checksum
@@ -42,7 +42,8 @@ class Computation:
         self.team = job.team
         self.model = job.model
         self.labels = job.targets.task.training_labels(job.train, job.targets)
-        self.sample_weight = sample_weight(job.experiment.fit.class_weight, job.train, job.data.classes)
+        weights_of = weight_of_mixed if job.experiment.mixing else sample_weight
+        self.sample_weight = weights_of(job.experiment.fit.class_weight, job.train, job.data.classes)
         self.frozen: FrozenPart | None = None
         """The layers that are computed once in this stage."""
         self.budget = 0

@@ -192,6 +192,7 @@ DRAWS = {
     + SGD
     + "augmentation: [RandomTranslation: {height_factor: 0.1, width_factor: 0.1}, RandomRotation: {factor: 0.05}, "
     "RandomContrast: {factor: 0.2}, RandomElasticTransform: {factor: 1.0}]",
+    "mixing": DENSE + SGD + "augmentation: [RandomRotation: {factor: 0.05}, CutMix, MixUp: {alpha: 0.5}]",
 }
 
 
@@ -407,6 +408,7 @@ def test_what_shards_compute_otherwise_is_said_at_the_start(folder, caplog):
     assert "precision: mixed_bfloat16 rounds the gradient of each shard" in half
     equalized = said(folder, f"{DENSE}augmentation: [Equalization]", caplog)
     assert "augmentation: Equalization evens out the pixels of each shard by itself" in equalized
+    assert "evens out" not in said(folder, f"{DENSE}augmentation: [Equalization, MixUp]", caplog)
     (folder / "energy.py").write_text(ENERGY)
     of_plugin = said(folder, f"{DENSE.replace('Flatten', 'Flatten, Energy')}plugins: [energy.py]", caplog)
     assert "energy.py: what add_loss adds is averaged over examples" in of_plugin

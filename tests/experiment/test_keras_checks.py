@@ -123,7 +123,7 @@ def test_callbacks_that_cannot_be_used_are_refused_with_the_reason(name):
 @pytest.mark.parametrize(
     ("section", "reason"),
     [
-        ("augmentation: [CutMix]", "it mixes the labels"),
+        ("augmentation: [AugMix]", "its draws cannot be repeated"),
         ("compile: {optimizer: MultiOptimizer}", "needs a Python object"),
         ("compile: {metrics: [MeanMetricWrapper]}", "needs a Python function"),
         ("compile: {loss: Loss}", "a base class"),

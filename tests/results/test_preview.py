@@ -75,6 +75,28 @@ def test_each_example_has_the_name_of_its_file(experiment, monkeypatch):
         assert whole.split("/")[-2] == true
 
 
+def test_a_mixed_example_has_the_shares_of_its_classes(experiment, monkeypatch):
+    """As training has them, the largest first."""
+    from kerasrun.engine.building import build_job
+    from kerasrun.engine.prepared import start_device
+    from kerasrun.training.computation import Computation
+
+    figures = []
+    monkeypatch.setattr(preview, "draw", lambda figure, file, **options: (figures.append(figure), file.touch()))
+    prepared = prepare(load(file := experiment("augmentation: [MixUp: {alpha: 1}]\n")))
+    kerasrun.preview(file, output=file.parent / "a.png", count=9)
+    job = build_job(prepared, start_device(prepared.experiment), pretrained=False)
+    batches = Computation(job).batches(0)
+    shares = np.concatenate([next(batches)[1].numpy() for _ in range(2)])[:9]
+    titles = [axes.get_title() for axes in figures[0].axes if axes.images]
+    assert sum("\n" in title for title in titles) > 3
+    for title, row in zip(titles, shares, strict=True):
+        second, first = np.sort(row)[-2:]
+        names = [prepared.data.classes[place] for place in (-row).argsort()[:2]]
+        lines = [f"{first:.0%} {names[0]}", f"{second:.0%} {names[1]}"]
+        assert title.split("\n") == lines[: 1 + (second >= 0.005)]
+
+
 def test_masks_are_laid_over_their_images(experiment, pairs, tmp_path):
     plain = np.asarray(
         Image.open(kerasrun.preview(experiment(), output=tmp_path / "plain.png", count=2)).convert("RGB")

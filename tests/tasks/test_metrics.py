@@ -1,6 +1,6 @@
 """Each metric of Keras gives the value that scikit-learn or arithmetic gives, whatever the loss and the last layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -399,3 +399,31 @@ def test_tversky_weights_false_positives_by_alpha():
     for weights, expected in (({"alpha": 1.0, "beta": 0.0}, 2 / 3), ({"alpha": 0.0, "beta": 1.0}, 0.0)):
         loss = build("losses", Component("Tversky", weights))
         assert float(loss(*only_false_positives)) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("metric", EXPECTED)
+@pytest.mark.parametrize("name", ["one unit", "one logit", "one-hot", "one-hot logits", "labels", "labels of logits"])
+def test_a_mixed_example_counts_as_its_largest_share(name, metric):
+    """But for metrics that compare numbers, or logarithms, which take all shares."""
+    if metric in refused(name) | CORRELATIONS or metric in PROBABILITIES:
+        pytest.skip("it compares numbers, or has no meaning")
+    c, (arguments, expected) = CASES[name], EXPECTED[metric]
+    if metric in ("IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"):
+        arguments = {**arguments, "num_classes": c.targets.classes}
+    whole = c.targets.encode(c.labels)
+    columns = whole.shape[1]
+    # With at most 0.4 of others, what was the largest stays so.
+    others = np.full_like(whole, 1 / columns) if name.startswith("one-hot") else 1 - whole
+    share = np.random.default_rng(2).uniform(0, 0.4, (len(whole), 1)).astype(np.float32)
+    built = c.targets.task.metric(Component(metric, arguments), "m", replace(c.targets, mixed=True))
+    built.update_state((1 - share) * whole + share * others, c.outputs)
+    tolerance = 2e-2 if "num_thresholds" in arguments else 2e-5
+    assert float(built.result()) == pytest.approx(float(expected(c)), rel=tolerance, abs=tolerance)
+
+
+def test_a_cross_entropy_takes_all_shares():
+    c = CASES["one-hot"]
+    shares = np.random.default_rng(2).dirichlet(np.ones(4), len(c.labels)).astype(np.float32)
+    built = c.targets.task.metric(Component("categorical_crossentropy"), "m", replace(c.targets, mixed=True))
+    built.update_state(shares, c.outputs)
+    assert float(built.result()) == pytest.approx(-np.mean((shares * np.log(c.p)).sum(1)), rel=1e-5)

@@ -37,6 +37,8 @@ class Facts:
     """How many batches could validate."""
     inputs: tuple[str, ...] = (INPUT,)
     """The names of the network's inputs."""
+    weighted: bool = False
+    """Whether it is known that the examples have weights of their own."""
 
 
 Rule = Callable[[Experiment | None, Facts, Document], list[Problem]]
@@ -55,7 +57,8 @@ def facts_of_text(source: Source | None, places: Document) -> Facts:
     given = (places.node(("fit", key)) for key in WHAT_VALIDATES)
     validates = True if any(node is not None and node.value is not None for node in given) else None
     kind, classes, columns, shape = map(said, ("label_kind", "listed_classes", "label_columns", "example_shape"))
-    return Facts(kind, classes, columns, shape, validates, inputs=said("input_names") or (INPUT,))
+    inputs, weighted = said("input_names") or (INPUT,), said("sample_weight") is not None
+    return Facts(kind, classes, columns, shape, validates, inputs=inputs, weighted=weighted)
 
 
 def problems(experiment: Experiment | None, facts: Facts, places: Document) -> list[Problem]:
