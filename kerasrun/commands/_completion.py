@@ -1,11 +1,17 @@
-"""What a shell offers for arguments when Tab is pressed; `kerasrun --install-completion` has it ask."""
+"""What a shell offers for arguments when Tab is pressed; `kerasrun --install-completion` has it ask.
 
+Names of runs and files, and values of an experiment, may be a stranger's. zsh evaluates what it is offered, and others
+put it on the command line as it is: so only that is offered which is the same word to every shell, and no option.
+"""
+
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
 _SPLITS = ("train", "validation", "test")
+_WORD = re.compile(r"[\w./][\w.,:=+@%/-]*")
 
 
 def splits(incomplete: str) -> list[str]:
@@ -39,8 +45,9 @@ def key_paths(ctx: typer.Context, incomplete: str) -> list[str]:
     from kerasrun.experiment.key_paths import key_paths as paths
 
     # Behind an option that waits for its value, Click has not told arguments from each other yet.
-    return paths(incomplete, next((file for file in map(Path, ctx.args) if file.is_file()), None))
+    file = next((file for file in map(Path, ctx.args) if file.is_file()), None)
+    return _beginning(incomplete, paths(incomplete, file))
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in names if name.startswith(incomplete) and _WORD.fullmatch(name)]

@@ -1,5 +1,6 @@
 """What a shell is given when Tab is pressed, asked for as the scripts of `--install-completion` do."""
 
+import json
 import os
 import subprocess
 import sys
@@ -79,6 +80,28 @@ def offered(folder, line):
 )
 def test_words_that_begin_so_are_offered(folder, line, words):
     assert offered(folder, line) == words
+
+
+NAMES = [r"a\$(touch x)", "a b", "a;touch x", "a`touch x`", 'a\\"; touch x; "', "a\ntouch x", "--trust"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_a_shell_would_not_take_for_one_word_is_not_offered(tmp_path, name):
+    (tmp_path / f"{name}.yaml").write_text(EXPERIMENT, encoding="utf-8")
+    (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / name / "run.json").touch()
+    (tmp_path / "good.yaml").write_text(f"name: {json.dumps(name)}\n", encoding="utf-8")
+    assert offered(tmp_path, "kerasrun summary ") == ["good.yaml"]
+    assert offered(tmp_path, "kerasrun evaluate ") == []
+    values = [] if name != "--trust" else ["name=--trust"]
+    assert offered(tmp_path, "kerasrun train good.yaml -s nam") == ["name=", *values]
+
+
+def test_names_in_every_script_are_offered(tmp_path):
+    for name in ("übung-1", "训练-2", "a.b_c+d@e,f=g%h-3"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").touch()
+    assert set(offered(tmp_path, "kerasrun evaluate ")) == {"übung-1", "训练-2", "a.b_c+d@e,f=g%h-3"}
 
 
 def test_a_folder_without_runs_offers_none(tmp_path):
