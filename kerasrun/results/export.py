@@ -222,14 +222,22 @@ def _labels(chosen: Export, trained: TrainedModel, target: Path, *, is_asked_for
     """Return where the names of the classes are written, as programs for phones read them; None where they are not.
 
     Raises:
-        UsageError: if a file of another content is there, in a folder that is not the run's own.
+        UsageError: if something of another content is there, in a folder that is not the run's own.
     """
     if not isinstance(chosen, Tflite) or not (trained.info.task.one_class or trained.info.task.together):
         return None
     file = target.with_name("labels.txt")
-    if is_asked_for and file.exists() and read_bytes(file) != _lines(trained.info.classes):
+    if is_asked_for and file.exists() and not _holds(file, _lines(trained.info.classes)):
         raise UsageError(f"{file} is there, and is written beside a tflite; expected another folder")
     return file
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Return whether this is a file of this content, and not a pipe, a folder, or what cannot be read."""
+    try:
+        return read_bytes(path) == content
+    except OSError:
+        return False
 
 
 def _check_name(chosen: Export, output: Path | None) -> None:

@@ -1,5 +1,7 @@
 """Exports for phones: smaller numbers, measured with their own runtime, and the labels beside them."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,21 @@ def test_a_list_of_labels_of_someone_else_is_not_replaced(run, tmp_path):
     with pytest.raises(UsageError, match=r"labels\.txt is there"):
         kerasrun.export(run, "tflite", output=tmp_path / "a.tflite")
     assert [file.name for file in tmp_path.iterdir()] == ["labels.txt"]
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: _sparse(path, 2**26)]
+)
+def test_what_is_no_list_of_labels_is_not_replaced_either(make, run, tmp_path):
+    make(tmp_path / "labels.txt")
+    with pytest.raises(UsageError, match=r"labels\.txt is there"):
+        kerasrun.export(run, "tflite", output=tmp_path / "a.tflite")
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.txt"]
+
+
+def _sparse(path, size):
+    path.touch()
+    os.truncate(path, size)
 
 
 def test_only_tflite_has_smaller_numbers(run):
