@@ -1,5 +1,6 @@
 """The files that are written for a user to edit: an experiment, and beside it the schema by which editors know it."""
 
+import secrets
 from pathlib import Path
 
 from kerasrun.errors import DataError
@@ -12,20 +13,29 @@ MODELINE = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 
 def write_new(target: Path, text: str) -> None:
-    """Write a file that is not there yet.
+    """Write a file that is not there yet, whole or not at all.
 
     Raises:
         DataError: if it is there, or cannot be written.
     """
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
+        _write(target, text)
     except FileExistsError:
         raise DataError(
             f"{target}: is there already, and is not written over; name another file with --output FILE"
         ) from None
     except OSError as error:
         raise DataError(f"{target}: cannot be written: {error.strerror}") from error
+
+
+def _write(target: Path, text: str) -> None:
+    file = target.open("x", encoding="utf-8")
+    try:
+        with file:
+            file.write(text)
+    except BaseException:
+        target.unlink()
+        raise
 
 
 def write_experiment(target: Path, text: str) -> None:
@@ -42,7 +52,7 @@ def write_schema(target: Path) -> None:
     """Write the schema of experiment files; an earlier one, perhaps of other versions, is replaced.
 
     Raises:
-        DataError: if the file is something else, or cannot be written.
+        DataError: if the file is something else, or cannot be written; an earlier one is still there.
     """
     from kerasrun.experiment.json_schema import BEGINNING, schema_text
 
@@ -50,7 +60,10 @@ def write_schema(target: Path) -> None:
         with open_regular(target) as file:
             is_schema = file.read(len(BEGINNING)) == BEGINNING.encode()
         if is_schema:
-            target.unlink()
+            new = target.with_name(f".tmp-{secrets.token_hex(4)}{SCHEMA}")
+            _write(new, schema_text())
+            new.replace(target)
+            return
     except FileNotFoundError:
         pass
     except OSError as error:

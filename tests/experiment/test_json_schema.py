@@ -1,6 +1,7 @@
 """The schema for editors: what tests/editors tries with the language server, as far as no server is needed."""
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -99,6 +100,19 @@ def test_an_earlier_schema_is_replaced_and_nothing_else_is(tmp_path):
     with pytest.raises(DataError, match=r"a\.yaml: is there already, and is not written over"):
         write_schema(tmp_path / "a.yaml")
     assert (tmp_path / "a.yaml").read_text() == "data:"
+
+
+def test_a_full_disk_leaves_no_half_file_and_the_earlier_schema(tmp_path):
+    (tmp_path / SCHEMA).write_text(schema_text()[:200], encoding="utf-8")
+    before, (soft, hard) = (tmp_path / SCHEMA).read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        for name in ("new.json", SCHEMA):
+            with pytest.raises(DataError, match=rf"{name}: cannot be written: File too large"):
+                write_schema(tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {SCHEMA: before}
 
 
 def test_a_schema_behind_a_link_is_not_written_through(tmp_path):
