@@ -125,8 +125,8 @@ def _write_info(archive: zipfile.ZipFile, info: ModelInfo) -> None:
 
 
 def copy_with(info: ModelInfo, source: Path, path: Path) -> None:
-    """Write what is in a model file to `path`, with another info; raises as `read_info`."""
-    with _opened(source) as before, zipfile.ZipFile(path, "w") as after:
+    """Write what is in a model file, which was just read, to `path`, with another info; an OSError is not explained."""
+    with opened_archive(source) as before, zipfile.ZipFile(path, "w") as after:
         for entry in before.infolist():
             if entry.filename != ENTRY:
                 # A copy, because what is written gets a place of its own.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import sys
 from dataclasses import replace
@@ -295,6 +296,18 @@ def test_a_model_file_that_another_process_may_replace_is_not_changed(validated)
     with lock(validated), pytest.raises(RunBusyError, match="is being written by process"):
         kerasrun.evaluate(validated, threshold=0.3, keep_threshold=True)
     assert validated.best_model.read_bytes() == before
+
+
+def test_a_disk_without_room_for_the_threshold_leaves_the_model(validated):
+    before, (soft, hard) = validated.best_model.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(RunDirectoryError, match=r"best\.keras cannot be written: File too large"):
+            evaluation._keep_threshold(validated.best_model, 0.3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert validated.best_model.read_bytes() == before
+    assert not list(validated.root.glob(".tmp-*"))
 
 
 def test_what_cannot_choose_or_keep_a_threshold_is_told(run, trained, validated):
