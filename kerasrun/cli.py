@@ -206,6 +206,13 @@ def _wrapped(stream: TextIO, wrapper: type[stderr.Shown]) -> TextIO:
 class _Stdout(stderr.Shown):
     """Stdout, which a full disk behind it makes an error that the user can mend."""
 
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        if isinstance(stream.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: it takes a part, and the rest is lost unsaid
+            encoding, lines = stream.encoding, stream.line_buffering
+            raw: Any = stream.detach()
+            stream = io.TextIOWrapper(io.BufferedWriter(raw), encoding, line_buffering=lines)
+        super().__init__(stream)
+
     def write(self, text: str) -> int:
         with self._explained():
             return super().write(text)

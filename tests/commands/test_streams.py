@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pty
+import resource
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,25 @@ def test_what_prints_ends_without_a_word_when_nobody_reads_on(command, whole):
     with contextlib.ExitStack() as stack:
         assert ended(whole, *command, stdout=dead_pipe(stack)) == 1
     assert "stdout" not in (whole / "stderr").read_text()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_with_room_for_a_part_is_an_error(unbuffered, tmp_path):
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    settings = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}  # half of a module would stay
+    with (tmp_path / "stdout").open("wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasrun", "train", "--help"],
+            cwd=tmp_path,
+            env={**os.environ, **settings, "PYTHONUNBUFFERED": unbuffered},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            preexec_fn=limited,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"error: stdout: File too large; what was printed is not complete\n")
 
 
 @pytest.mark.parametrize("broken", [full, dead_pipe, dead_terminal])
