@@ -229,8 +229,8 @@ class Explainer:
         return [name for name in names for _ in range(math.prod(taken[1:]))]
 
     def _sums(self, attributions: NDArray[np.float64]) -> NDArray[np.float64]:
-        names = list(dict.fromkeys(self._parts))
-        places = [names.index(name) for name in self._parts]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(self._parts))}
+        places = [numbers[name] for name in self._parts]
         sums: NDArray[np.float64] = np.bincount(places, weights=attributions.ravel()).astype(np.float64)
         return sums
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kerasrun import model_file
 from kerasrun.cli import app
 from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
 from kerasrun.reading.data import ImageFormat
+from kerasrun.results.explanations import Explainer
 from kerasrun.results.model import untrained
 
 pytestmark = pytest.mark.tensorflow
@@ -178,6 +180,14 @@ def customers(tmp_path):
         "preprocessing: [Normalization]\nfit: {epochs: 2, validation_split: 0.3}\n"
     )
     return tmp_path
+
+
+def test_the_columns_of_a_wide_row_take_time_in_proportion_to_their_number():
+    explainer = object.__new__(Explainer)
+    explainer._parts = [f"column {number}" for number in range(100_000)]
+    begin = time.process_time()
+    assert explainer._sums(np.arange(100_000.0)).tolist() == list(range(100_000))
+    assert time.process_time() - begin < 5
 
 
 def test_the_numbers_of_a_row_are_added_up_in_their_columns(customers):
