@@ -28,6 +28,9 @@ READABLE_CURVES = 12
 _NAMED_CLASSES = 150
 """Above this many classes their names are too small."""
 _LONGEST_NAME = 60
+_MOST_TARGETS = 12
+"""Each panel takes Matplotlib a third of a second."""
+_BINS = 30
 _MOST_PAIRS = 10
 _COLUMNS = 8
 """How many images are beside each other."""
@@ -71,7 +74,7 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     count = len(classes)
     is_readable = count <= READABLE_CLASSES
     order = np.arange(count) if is_readable else _confused_together(counts)
-    counts, names = counts[np.ix_(order, order)], [plain(classes[place]) for place in order]
+    counts, names = counts[np.ix_(order, order)], [_drawn(classes[place]) for place in order]
     side = max(4.0, 0.5 * count + 2) if is_readable else min(0.1 * count + 10, 20)
     figure = empty(side + 1, side)
     axes: Any = figure.subplots()
@@ -81,7 +84,6 @@ def confusions(counts: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     axes.set(xlabel="predicted", ylabel="true")
     if count <= _NAMED_CLASSES:
         size = None if is_readable else max(4.0, min(10.0, 600 / count))
-        names = [shortened(name, _LONGEST_NAME) for name in names]
         # matplotlib makes these texts when it draws
         axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 2 else 0, fontsize=size)
         axes.set_yticks(range(count), names, fontsize=size)
@@ -136,7 +138,7 @@ def calibration(curves: Mapping[str, Calibration]) -> dict[str, Figure]:
     above, below = figure.subplots(2, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)  # of probabilities that are what they say
     for name, one in curves.items():
-        label = curve_label(f"{name}: ECE {one.error:.3f}" if name else f"ECE {one.error:.3f}")
+        label = curve_label(f"{_drawn(name)}: ECE {one.error:.3f}" if name else f"ECE {one.error:.3f}")
         above.plot(one.confidence, one.accuracy, marker="o", markersize=3, label=label)
         below.plot(one.confidence, one.examples / one.examples.sum(), marker="o", markersize=3)
     above.set(title="calibration", ylabel="share that came true", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -152,7 +154,7 @@ def _curves(curves: Mapping[str, Curve], drawstyle: Any) -> tuple[Figure, Any]:
     figure = empty(5, 5)
     axes: Any = figure.subplots()
     for name, curve in curves.items():
-        axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=curve_label(f"{name}: area {curve.area:.3f}"))
+        axes.plot(curve.x, curve.y, drawstyle=drawstyle, label=curve_label(f"{_drawn(name)}: area {curve.area:.3f}"))
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.grid(alpha=0.3)
     if len(curves) <= READABLE_CURVES:
@@ -181,16 +183,19 @@ def residuals(targets: Sequence[str], true: NDArray[np.float64], values: NDArray
 
 
 def _of_targets(targets: Sequence[str]) -> tuple[Figure, list[Any]]:
-    """Return a picture with a panel for each target."""
+    """Return a picture with a panel for each target, of very many for the first."""
+    of, targets = len(targets), targets[:_MOST_TARGETS]
     columns = min(len(targets), 4)
     rows = -(-len(targets) // columns)
     figure = empty(4 * columns, 4 * rows)
     panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axes, name in zip(panels, targets, strict=False):
-        axes.set_title(name)
+        axes.set_title(_drawn(name))
         axes.grid(alpha=0.3)
     for axes in panels[len(targets) :]:
         axes.set_axis_off()
+    if len(targets) < of:
+        figure.supxlabel(f"the first {len(targets)} of {of:,} targets")
     return figure, panels[: len(targets)].tolist()
 
 
@@ -211,7 +216,9 @@ def overlays(examples: Sequence[Overlay], classes: Sequence[str]) -> Figure:
             axes.set_axis_off()
     shown = list(enumerate(classes))[1 : READABLE_CURVES + 1]
     for number, name in shown:
-        figure.axes[0].plot([], [], marker="s", linestyle="", color=colors[number] / 255, label=curve_label(name))
+        figure.axes[0].plot(
+            [], [], marker="s", linestyle="", color=colors[number] / 255, label=curve_label(_drawn(name))
+        )
     figure.legend(loc="outside lower center", ncols=min(len(shown), 6))
     return figure
 
@@ -254,7 +261,7 @@ def class_bars(names: Sequence[str], counts: Sequence[tuple[str, Sequence[int]]]
         drawn = axes.barh(range(len(values)), values)
         if len(values) <= _NAMED_CLASSES:
             axes.bar_label(drawn, padding=2, fontsize=7)
-            axes.set_yticks(range(len(values)), [shortened(plain(one), _LONGEST_NAME) for one, _ in counts])
+            axes.set_yticks(range(len(values)), [_drawn(one) for one, _ in counts])
         axes.set(title=f"{name}: {sum(values):,}", xlabel="examples")
         axes.margins(x=0.12, y=0.01)
     panels[0].invert_yaxis()
@@ -269,11 +276,18 @@ def histograms(names: Sequence[str], values: Mapping[str, Sequence[NDArray[Any]]
         values: each target with its numbers in each split.
     """
     figure, panels = _of_targets(list(values))
-    for axes, of_splits in zip(panels, values.values(), strict=True):
-        axes.hist(of_splits, bins=30, density=True, histtype="step", label=list(names))
+    for axes, of_splits in zip(panels, values.values(), strict=False):
+        axes.hist(of_splits, bins=_edges(np.concatenate(of_splits)), density=True, histtype="step", label=list(names))
         axes.set(xlabel="value", ylabel="density")
         axes.legend()
     return figure
+
+
+def _edges(numbers: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the edges of bins; Matplotlib finds none between neighbours of float32, nor where it ends."""
+    low, high = float(numbers.min()), float(numbers.max())
+    margin = 0.0 if low < high else max(0.5, abs(low) / 1000)
+    return np.linspace(low - margin, high + margin, _BINS + 1)
 
 
 def grid(count: int) -> tuple[Figure, list[Any]]:
@@ -285,6 +299,11 @@ def grid(count: int) -> tuple[Figure, list[Any]]:
     for axes in panels:
         axes.axis("off")
     return figure, panels
+
+
+def _drawn(name: str) -> str:
+    """Return a name as pictures have it: Matplotlib takes seconds for a long one."""
+    return shortened(plain(name), _LONGEST_NAME)
 
 
 def text_below(axes: Any, *lines: str) -> None:

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 from kerasrun.cli import app
 from kerasrun.errors import DataError
 from kerasrun.report import figures
+from kerasrun.report.plain import draw
 from kerasrun.results import split_pictures
 from kerasrun.results.plots import Drawing
 
@@ -74,6 +75,30 @@ def test_a_histogram_for_each_target_has_every_split():
     figure = figures.histograms(["train", "test"], values)
     assert [axes.get_title() for axes in figure.axes] == ["a", "b"]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["test", "train"]
+
+
+@pytest.mark.parametrize("numbers", [[2**24, 2**24 + 2], [0, 1e-45], [-3e38, 3e38], [1e30, 1e30], [1e-45, 1e-45]])
+def test_numbers_of_any_size_have_a_histogram(numbers, tmp_path):
+    figure = figures.histograms(["train"], {"a": [np.array(numbers, np.float32)]})
+    draw(figure, tmp_path / "a.png")
+    (outline,) = figure.axes[0].patches
+    at = outline.get_xy()[:, 0]
+    assert at.min() <= np.float32(numbers[0]) <= np.float32(numbers[1]) <= at.max()
+
+
+def test_very_many_targets_with_very_long_names_are_drawn_in_part(tmp_path):
+    names = [f"{number} {'x' * 50_000}" for number in range(300)]
+    numbers = np.arange(900.0).reshape(3, 300)
+    of_each = dict(zip(names, ([column] for column in numbers.T), strict=True))
+    for figure in (
+        figures.histograms(["train"], of_each),
+        figures.predicted(names, numbers, numbers),
+        figures.residuals(names, numbers, numbers),
+    ):
+        assert figure.get_supxlabel() == "the first 12 of 300 targets"
+        titles = [axes.get_title() for axes in figure.axes]
+        assert [title.split()[0] for title in titles] == [str(number) for number in range(12)]
+        assert max(map(len, titles)) <= 60
 
 
 def test_of_a_long_path_the_end_is_kept():
