@@ -1,5 +1,6 @@
 """What a notebook shows of a training and of a run; and a model that stays loaded."""
 
+import io
 import re
 import sys
 from types import ModuleType, SimpleNamespace
@@ -112,3 +113,12 @@ def test_what_a_loaded_model_cannot_take_is_said(run, tmp_path):  # noqa: F811
         model.predict(np.array(["seven"]))
     with pytest.raises(ModelFileError):
         kerasrun.Model(tmp_path / "none.keras")
+
+
+def test_an_image_whose_pixels_cannot_be_read_is_said(run, png):  # noqa: F811
+    model, file = kerasrun.Model(run.best_model), next((png / "test").glob("*/*.png"))
+    closed = Image.new("L", (4, 4))
+    closed.close()
+    for image in (Image.open(io.BytesIO(file.read_bytes()[:-60])), Image.new("F", (4, 4)), closed):
+        with pytest.raises(DataError, match=r"example\[0\]: its pixels cannot be read: "):
+            model.predict(image)
