@@ -34,6 +34,8 @@ _BINS = 30
 _MOST_PAIRS = 10
 _COLUMNS = 8
 """How many images are beside each other."""
+_OPACITY = 0.55
+"""That of a mask over its picture."""
 NARROW = 22
 """How many characters have room beside one of them."""
 
@@ -339,6 +341,19 @@ def heated(picture: NDArray[np.uint8], relevance: NDArray[np.float64]) -> NDArra
     hue = np.stack([np.full_like(share, 255), 255 * np.clip(2 * share - 1, 0, 1), np.zeros_like(share)], axis=-1)
     weight = 0.7 * share[..., np.newaxis]
     mixed: NDArray[np.uint8] = (colours * (1 - weight) + hue * weight).astype(np.uint8)
+    return mixed
+
+
+def laid_over(picture: NDArray[np.uint8], mask: NDArray[np.int64], classes: int) -> NDArray[np.uint8]:
+    """Return a picture with a mask over it, half transparent, but for the first class; (height, width, 3).
+
+    Args:
+        picture: as `pixels` returns it.
+        mask: class numbers, (height, width).
+    """
+    colours = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=-1)
+    weight = np.where(mask > 0, _OPACITY, 0)[..., np.newaxis]
+    mixed: NDArray[np.uint8] = (colours * (1 - weight) + class_colors(classes)[mask] * weight).astype(np.uint8)
     return mixed
 
 

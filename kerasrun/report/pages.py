@@ -33,6 +33,8 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # the browser draws the text: it has the letters of every script
     "svg.hashsalt": "kerasrun",  # the same numbers give the same file
 }
+SIDE = 160
+"""The pixels of a small picture."""
 _MOST_POINTS = 5000
 """More of them are drawn as pixels."""
 _NOT_IN_HTML = re.compile(r"<metadata>.*?</metadata>| xmlns(:xlink)?=\"[^\"]*\"", re.DOTALL)

@@ -24,14 +24,15 @@ from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.reading.data import Data, Split
 from kerasrun.reading.inputs import within_limit
 from kerasrun.report import pages
-from kerasrun.report.confusions import confused
+from kerasrun.report.confusions import Confused, confused
 from kerasrun.report.figures import READABLE_CLASSES, heated, pixels
+from kerasrun.report.mistakes import Judge, Judged, Mistakes
 from kerasrun.report.predictions import Question
 from kerasrun.report.scores import in_own_units, shown
 from kerasrun.results.evaluation import EvaluationReport, chosen, report_on
 from kerasrun.results.importance import REPEATS, permutation_importance
 from kerasrun.results.intervals import intervals
-from kerasrun.results.mistakes import SIDE, Answers, Judged, furthest
+from kerasrun.results.mistakes import seen
 from kerasrun.results.network_drawing import network_drawing
 from kerasrun.results.plots import curves, curves_together, first_metrics
 from kerasrun.results.recorded import Recorded, read_recorded
@@ -44,14 +45,12 @@ from kerasrun.runs.listing import RunSummary, summary_of
 from kerasrun.runs.metrics import Table
 from kerasrun.runs.records import RunRecord
 from kerasrun.tasks.classes import ClassificationScores
-from kerasrun.tasks.numbers import RegressionScores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kerasrun.results.explanations import Explanation
 
-MOST_MISTAKES = 50
 _MOST_EXPLAINED = 12
 _MOST_REASONS = 3
 """How many columns of a row are named."""
@@ -60,7 +59,6 @@ _MOST_SHUFFLED = 200_000
 """How many rows are predicted for what each column is worth."""
 _FEWEST_ROWS = 50
 """Of fewer rows the worth of a column says nothing."""
-MOST_UNSURE = 8
 _MOST_PAIRS = 10
 _MOST_IN_MATRIX = 100
 """Of more classes, the pairs that are confused say more than a matrix."""
@@ -108,6 +106,8 @@ class _Measured:
     """The experiment's."""
     outputs: Sequence[NDArray[np.float32]]
     """Of every chunk, where they are kept: those of masks and arrays would fill the memory."""
+    judge: Judge | None
+    """Has seen them; None where nobody says which are the worst."""
 
     @property
     def info(self) -> ModelInfo:
@@ -161,6 +161,7 @@ def _of_model(parts: _Parts, run: RunDirectory, model: TrainedModel) -> dict[str
     return {
         "about": model.info.task.about(len(model.info.classes)),
         "network": parts.get("The network", partial(network_drawing, model.model)),
+        "counted": model.info.task.counted,
         "usage": _usage(run, model.info),
     }
 
@@ -172,7 +173,8 @@ def _of_scores(parts: _Parts, measured: _Measured) -> dict[str, Any]:
         "intervals": parts.get("The intervals", partial(_intervals, measured)) or {},
         "tables": _tables(measured.report.scores.as_dict()),
         "pictures": parts.get("The pictures of the scores", partial(_pictures, measured)) or [],
-        "judged": _explained(parts, measured, parts.get("The mistakes", partial(_judged, measured)) or {}),
+        "mistakes": _explained(parts, measured, parts.get("The mistakes", partial(_mistakes, measured)) or []),
+        "matrix": _matrix(measured),
         "importance": parts.get("What each column is worth", partial(_importance, measured)),
     }
 
@@ -220,6 +222,7 @@ def _measure(
 
     def measure() -> _Measured:
         found, outputs = examples or chosen(data.splits, None), []
+        judge = model.info.task.judge(found, model.info.question())
         recorded.compare(data, model.info)
         if data.fingerprint != recorded.fingerprint:
             parts.missing.append("The data as they were: these are not those of training")
@@ -227,10 +230,12 @@ def _measure(
         def see(_split: Split, _info: ModelInfo, chunk: NDArray[np.float32]) -> None:
             if chunk.ndim == 2:
                 outputs.append(chunk)
+            if judge:
+                judge.add(chunk)
 
         report = report_on(run, recorded.experiment, model, found, found.name, see=see)
         assert report is not None, "there is one process"
-        return _Measured(report, found, model, recorded.experiment.seed, outputs)
+        return _Measured(report, found, model, recorded.experiment.seed, outputs, judge)
 
     return data, model, parts.get("The scores", measure)
 
@@ -241,7 +246,8 @@ def _experiment(resolved: str, run: RunDirectory) -> list[str]:
 
 def _facts(content: RunRecord, summary: RunSummary) -> Iterator[tuple[str, str]]:
     """Yield what a run was, in words, as far as it was recorded."""
-    reason = f" ({content['reason']})" if content["reason"] else ""
+    stopped = content["reason"] and summary.epochs_done != summary.epochs
+    reason = f" ({content['reason']})" if stopped else ""
     yield "status", f"{summary.status}, {summary.epochs_done or 0} of {summary.epochs or '?'} epochs{reason}"
     if summary.best_epoch:
         yield "best epoch", f"{summary.best_epoch}, {summary.best_name} {_number(summary.best_value)}"
@@ -260,7 +266,7 @@ def _facts(content: RunRecord, summary: RunSummary) -> Iterator[tuple[str, str]]
     versions = {name: version for name, version in content.get("versions", {}).items() if version}
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
     if git := content.get("git"):
-        yield "git", f"{git.get('commit')}{', with changes' if git.get('dirty') else ''}"
+        yield "git", f"{str(git.get('commit'))[:12]}{', with changes' if git.get('dirty') else ''}"
     if content.get("data_fingerprint"):
         yield "data", f"sha256 {str(content['data_fingerprint'])[:12]}…"
     yield "command", content.get("command", "not recorded")
@@ -336,41 +342,44 @@ def _pictures(measured: _Measured) -> list[Markup]:
         made = dict(measured.report.scores.figures())
     if not READABLE_CLASSES < len(measured.info.classes) <= _MOST_IN_MATRIX:
         made.pop("confusion", None)  # the page has a table, or the pairs alone
+    made.pop("overlays", None)  # it has larger ones
     where = f"on {measured.report.split}"
     return [pages.drawing(figure, f"{_ALTERNATIVES.get(name, name)} {where}") for name, figure in made.items()]
 
 
-def _judged(measured: _Measured) -> dict[str, Any]:
-    """Return what the model gets wrong, where each example has one class, or numbers."""
-    scores, split, info = measured.report.scores, measured.split, measured.info
-    if isinstance(scores, RegressionScores):
-        return {"mistakes": furthest(split, info, np.concatenate(measured.outputs), MOST_MISTAKES)}
+def _mistakes(measured: _Measured) -> list[Mistakes]:
+    """Return what the model gets wrong, of each output."""
+    found = measured.judge.mistakes() if measured.judge else []
+    return [seen(one, measured.split, measured.info.row_format) for one in found]
+
+
+def _matrix(measured: _Measured) -> tuple[NDArray[np.int64], list[Confused]] | None:
+    """Return how often each class is called what, and the pairs that are confused most often."""
+    scores = measured.report.scores
     if not isinstance(scores, ClassificationScores):
-        return {}
-    answers, matrix = Answers(split, info, np.concatenate(measured.outputs)), scores.confusion_matrix
-    return {
-        "matrix": matrix,
-        "names": info.classes,
-        "pairs": confused(matrix, info.classes, _MOST_PAIRS),
-        "mistakes": answers.mistakes(MOST_MISTAKES),
-        "wrong": int(matrix.sum() - np.trace(matrix)),
-        "doubts": int(answers.doubts.sum()),
-        "unsure": answers.unsure(MOST_UNSURE),
-    }
+        return None
+    return scores.confusion_matrix, confused(scores.confusion_matrix, measured.info.classes, _MOST_PAIRS)
 
 
-def _explained(parts: _Parts, measured: _Measured, judged: dict[str, Any]) -> dict[str, Any]:
-    """Add to the first mistakes why the model says so, as many as there is time for."""
-    first = judged.get("mistakes", [])[:_MOST_EXPLAINED]
-    explained = parts.get("Why the model says so", partial(_with_reasons, measured, first)) if first else None
+def _explained(parts: _Parts, measured: _Measured, mistakes: Sequence[Mistakes]) -> list[Mistakes]:
+    """Add to the first mistakes of each output why the model says so, as many as there is time for."""
+    if measured.info.task.per_pixel:
+        return list(mistakes)  # a mask shows itself what the model sees where
+    first = [one.worst[: _MOST_EXPLAINED // len(mistakes)] for one in mistakes]
+    flat = list(itertools.chain.from_iterable(first))
+    explained = parts.get("Why the model says so", partial(_with_reasons, measured, flat)) if flat else None
     if explained is None:
-        return judged
-    if len(explained) < len(first):
+        return list(mistakes)
+    if len(explained) < len(flat):
         parts.missing.append(
-            f"Why the model says so, of {len(first) - len(explained)} of the {len(first)} worst mistakes: it takes too "
+            f"Why the model says so, of {len(flat) - len(explained)} of the {len(flat)} worst mistakes: it takes too "
             "long here; kerasrun predict EXAMPLE --explain FOLDER takes its time"
         )
-    return judged | {"mistakes": [*explained, *judged["mistakes"][len(explained) :]]}
+    all_first = iter([*explained, *flat[len(explained) :]])
+    return [
+        replace(one, worst=[*itertools.islice(all_first, len(few)), *one.worst[len(few) :]])
+        for one, few in zip(mistakes, first, strict=True)
+    ]
 
 
 def _with_reasons(measured: _Measured, mistakes: Sequence[Judged]) -> list[Judged]:
@@ -390,9 +399,13 @@ def _with_reasons(measured: _Measured, mistakes: Sequence[Judged]) -> list[Judge
 
 def _reason(explanation: "Explanation", example: NDArray[Any]) -> str:
     if not explanation.names:
-        return pages.address_of(Image.fromarray(heated(pixels(example), explanation.relevance)), SIDE)
+        return pages.address_of(Image.fromarray(heated(pixels(example), explanation.relevance)), pages.SIDE)
     first = np.argsort(-np.abs(explanation.relevance), kind="stable")[:_MOST_REASONS]
-    return ", ".join(f"{explanation.names[place]} {explanation.relevance[place]:+.2g}" for place in first)
+    return ", ".join(f"{explanation.names[place]} {_signed(explanation.relevance[place])}" for place in first)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}" if abs(value) < 100 else f"{value:+,.0f}"
 
 
 def _importance(measured: _Measured) -> dict[str, Any] | None:

@@ -127,6 +127,9 @@ class Arrays(Numbers):
     def scorer(self, split: Split, question: Question) -> Scorer:
         return ArrayScorer(split, question, self._form)
 
+    def judge(self, split: Split, question: Question) -> None:
+        return None
+
     def predictions(self, chunks: Iterable[NDArray[np.float32]], question: Question) -> list[Prediction]:
         """Write arrays as they come: those of many images would not fit into memory."""
         found: list[Prediction] = []

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
+    from kerasrun.report.mistakes import Judge, Mistakes
     from kerasrun.report.predictions import Prediction, Question
     from kerasrun.report.scores import Scorer, Scores
 
@@ -348,6 +349,19 @@ class Task(ABC):
 
     def predicted(self, found: NDArray[np.float32], question: Question) -> list[Prediction]:
         """Return what all outputs (examples, …) predict, where the task has no `predictions` of its own."""
+        raise NotImplementedError
+
+    def judge(self, split: Split, question: Question) -> Judge | None:
+        """Return the object that finds the worst mistakes on a split, as the report shows them; None if there is none.
+
+        Here it keeps all outputs, and asks `mistakes`.
+        """
+        from kerasrun.report.mistakes import WholeJudge
+
+        return WholeJudge(lambda found: self.mistakes(split, found, question))
+
+    def mistakes(self, split: Split, found: NDArray[np.float32], question: Question) -> Sequence[Mistakes]:
+        """Return on which examples all outputs (examples, …) are wrong, where the task has no `judge` of its own."""
         raise NotImplementedError
 
     def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.components import Component
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.calibration import Calibration
     from kerasrun.report.curves import RankingCurves
+    from kerasrun.report.mistakes import Judged, Mistakes
 
 # With fewer classes, to be among the five best is no merit.
 MANY_CLASSES = 10
@@ -116,6 +118,22 @@ class Classes(Task):
         return [
             ClassPrediction(path, tuple((question.classes[i], float(row[i])) for i in best), value)
             for path, row, best in zip(question.paths, values, order[:, : question.top], strict=True)
+        ]
+
+    def mistakes(self, split: Split, found: NDArray[np.float32], question: Question) -> Sequence[Mistakes]:
+        """Return the examples that are called otherwise than they are, and those that are rightly called."""
+        from kerasrun.report.mistakes import MOST_MISTAKES, MOST_OTHERS, Mistakes, wrongly
+
+        answers = Answers(split.label_array, found, question)
+        wrong = answers.called != answers.labels
+        return [
+            Mistakes(
+                answers.judged(wrong, MOST_MISTAKES),
+                wrongly(int(wrong.sum()), split, "called otherwise than they are"),
+                doubts=int(answers.doubts.sum()),
+                others=answers.judged(~wrong, MOST_OTHERS),
+                about_others="Rightly called, but least surely",
+            )
         ]
 
     def values(self, found: NDArray[np.float32], outputs: OutputKind) -> NDArray[np.float64]:
@@ -263,6 +281,57 @@ def class_score(name: str, hits: int, called: int, support: int) -> ClassScore:
     quotients = ((hits, called), (hits, support), (2 * hits, called + support))
     precision, recall, f1 = (float(part / whole) if whole else 0.0 for part, whole in quotients)
     return ClassScore(name, precision, recall, f1, int(support))
+
+
+class Answers:
+    """What a model says of examples, each of which has one class."""
+
+    def __init__(self, labels: NDArray[Any], outputs: NDArray[np.float32], question: Question) -> None:
+        import numpy as np
+
+        self.labels, self._question = labels, question
+        self._values = class_values(outputs, question.outputs)
+        self._best = self._values.argmax(axis=1)
+        self.called = called_classes(self._values, question.only_threshold)
+        self._of_true = self._values[np.arange(len(labels)), labels]
+        # By the cross-entropy, the highest first; where that is the same, as where it rounds to nothing, by the margin.
+        self._order = np.lexsort((self._of_true - self._values.max(axis=1), self._of_true))
+
+    @cached_property
+    def doubts(self) -> NDArray[np.bool_]:
+        """Whether each label is likely wrong, as confident learning finds it (Northcutt and others, 2021).
+
+        Another class is the most probable, and at least as probable as it is for its own examples on average.
+        """
+        import numpy as np
+
+        counts = np.bincount(self.labels, minlength=self._values.shape[1])
+        sums = np.bincount(self.labels, weights=self._of_true, minlength=len(counts))
+        usual = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+        found: NDArray[np.bool_] = (self._best != self.labels) & (self._values.max(axis=1) >= usual[self._best])
+        return found
+
+    def judged(self, which: NDArray[np.bool_], most: int) -> list[Judged]:
+        """Return the first of some examples, the highest loss first."""
+        return [self._one(int(place)) for place in self._order[which[self._order]][:most]]
+
+    def _one(self, place: int) -> Judged:
+        import numpy as np
+
+        from kerasrun.report.mistakes import MOST_NAMED, Judged
+
+        names, row, called = self._question.classes, self._values[place], int(self.called[place])
+        with np.errstate(divide="ignore"):
+            loss = abs(float(np.log(self._of_true[place]))) if self._question.outputs != "scores" else None
+        return Judged(
+            place,
+            names[self.labels[place]],
+            names[called],
+            loss,
+            [(names[number], float(row[number])) for number in np.argsort(-row, kind="stable")[:MOST_NAMED]],
+            doubted=bool(self.doubts[place]),
+            said=called,
+        )
 
 
 def _sureness(outputs: NDArray[np.float64], kind: OutputKind) -> NDArray[np.float64]:

@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 
     from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.figures import Overlay
+    from kerasrun.report.mistakes import Judge, Judged, Mistakes
 
 OVERLAYS = 6
 """How many examples are drawn."""
+_MOST_WORST = 24
+"""How many masks that cover the true ones least are shown."""
 _CONV = "kernel_size: 3, padding: same, activation: relu"
 
 
@@ -108,6 +111,9 @@ class Segmentation(Task):
 
     def scorer(self, split: Split, question: Question) -> Scorer:
         return SegmentationScorer(split, question)
+
+    def judge(self, split: Split, question: Question) -> Judge:
+        return MaskJudge(split, question)
 
     def predictions(self, chunks: Iterable[NDArray[np.float32]], question: Question) -> list[Prediction]:
         """Write masks as they come: those of many images would not fit into memory."""
@@ -288,6 +294,127 @@ class SegmentationScorer:
             threshold=threshold if len(names) == 2 else None,
             overlays=tuple(self._overlays),
         )
+
+
+class MaskJudge:
+    """Keeps the masks that cover the true ones least, and some from all over the split, as outputs come."""
+
+    def __init__(self, split: Split, question: Question) -> None:
+        import numpy as np
+
+        self._split, self._question = split, question
+        self._places = set(np.linspace(0, len(split) - 1, min(OVERLAYS, len(split)), dtype=int).tolist())
+        self._done = 0
+        self._worst: list[_Covered] = []
+        self._others: list[_Covered] = []
+
+    def add(self, outputs: NDArray[np.float32]) -> None:
+        import numpy as np
+
+        indices, classes = np.arange(self._done, self._done + len(outputs)), len(self._question.classes)
+        true = _masks(self._split).take(indices)[..., 0]
+        predicted = pixel_classes(outputs, self._question.outputs, self._question.only_threshold)
+        ious = example_ious(true, predicted, classes)
+        found = [
+            _Covered(index, float(np.nanmean(own)), own, of_true.copy(), of_model.astype(np.uint8))
+            for index, own, of_true, of_model in zip(indices.tolist(), ious, true, predicted, strict=True)
+            if not np.isnan(own).all()
+        ]
+        self._others += [one for one in found if one.place in self._places]
+        worst = [*self._worst, *(one for one in found if one.iou < 1)]
+        self._worst = sorted(worst, key=lambda one: one.iou)[:_MOST_WORST]
+        self._done += len(outputs)
+
+    def mistakes(self) -> Sequence[Mistakes]:
+        from kerasrun.report.figures import READABLE_CURVES, class_colors
+        from kerasrun.report.mistakes import Mistakes
+
+        names, where = self._question.classes, self._split.name
+        colours = {name: f"rgb{tuple(one.tolist())}" for name, one in zip(names, class_colors(len(names)), strict=True)}
+        about = f"The {len(self._worst)} examples of {where} with the lowest IoU, the mean over their classes."
+        return [
+            Mistakes(
+                list(map(self._judged, self._worst)),
+                about if self._worst else f"All masks of {where} are right to the pixel.",
+                measure="IoU",
+                others=[self._judged(one) for one in self._others if one not in self._worst],
+                about_others=f"From all over {where}",
+                colours=dict(list(colours.items())[1 : READABLE_CURVES + 1]),
+            )
+        ]
+
+    def _judged(self, one: _Covered) -> Judged:
+        import numpy as np
+
+        from kerasrun.report.figures import shortened
+        from kerasrun.report.mistakes import MOST_NAMED, Judged
+
+        names, masks = self._question.classes, {"true": one.true, "predicted": one.predicted}
+        known = [number for number in np.argsort(one.ious).tolist() if not np.isnan(one.ious[number])]
+        is_picture = one.true.ndim == 2
+        true, called = ("" if is_picture else shortened(", ".join(map(self._name, mask))) for mask in masks.values())
+        return Judged(
+            one.place,
+            true,
+            called,
+            one.iou,
+            [(names[number], float(one.ious[number])) for number in known[:MOST_NAMED]],
+            masks=self._drawn(one.place, masks) if is_picture else {},
+        )
+
+    def _name(self, number: int) -> str:
+        names = self._question.classes
+        return names[number] if number < len(names) else "–"
+
+    def _drawn(self, place: int, masks: Mapping[str, NDArray[np.uint8]]) -> Mapping[str, str]:
+        """Return the addresses of the picture at `place` with each of the masks over it."""
+        import numpy as np
+        from PIL import Image
+
+        from kerasrun.report.figures import laid_over, pixels
+        from kerasrun.report.pages import SIDE, address_of
+
+        picture, classes = pixels(self._split.inputs.take(np.array([place]))[0]), len(self._question.classes)
+        return {
+            what: address_of(Image.fromarray(laid_over(picture, np.where(mask < classes, mask, 0), classes)), SIDE)
+            for what, mask in masks.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Covered:
+    """How far the true and the predicted mask of an example cover each other."""
+
+    place: int
+    iou: float
+    """The mean of `ious`."""
+    ious: NDArray[np.float64]
+    """Of each class; NaN where neither mask has it."""
+    true: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]
+
+
+def example_ious(true: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """Return the intersection over union of each class in each example; NaN where neither mask has it.
+
+    Args:
+        true: class numbers, (examples, …); others have no class and do not count.
+        predicted: class numbers, of the same shape.
+
+    Returns:
+        shape (examples, classes).
+    """
+    import numpy as np
+
+    true, predicted = (one.reshape(len(one), -1).astype(np.int64) for one in (true, predicted))
+    numbers, there = np.arange(len(true))[:, np.newaxis] * classes, true < classes
+
+    def counts(masks: NDArray[Any], which: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount((masks + numbers)[which], minlength=len(true) * classes).reshape(-1, classes)
+
+    hits = counts(true, there & (true == predicted))
+    union = counts(true, there) + counts(predicted, there) - hits
+    return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
+from kerasrun.reading.data import Split
 from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question, named, row_of
 from kerasrun.report.scores import Scores, mean, shown
-from kerasrun.report.values import label_values, least
+from kerasrun.report.values import OutputKind, label_values, least
 from kerasrun.tasks.base import CATEGORICAL, LINEAR, Output, Task, is_from_logits
 from kerasrun.tasks.classes import ClassScore, class_score
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
     from kerasrun.report.calibration import Calibration
     from kerasrun.report.curves import RankingCurves
+    from kerasrun.report.mistakes import Mistakes
 
 
 class MultiLabel(Task):
@@ -92,6 +94,32 @@ class MultiLabel(Task):
 
         return columns_of_arrays(given, together=True)
 
+    def mistakes(self, split: Split, found: NDArray[np.float32], question: Question) -> Sequence[Mistakes]:
+        """Return the examples that are given other labels than they have, the highest mean loss of the labels first."""
+        import numpy as np
+
+        from kerasrun.report.mistakes import MOST_MISTAKES, MOST_NAMED, Judged, Mistakes, wrongly
+
+        values, truth = label_values(found, question.outputs), split.label_array.astype(bool)
+        given, names = values > _thresholds(question), question.classes
+        wrong = (given != truth).any(axis=1)
+        losses = _losses(truth, values, question.outputs)
+        means = losses.mean(axis=1)
+        order = np.argsort(-means, kind="stable")
+        worst = [
+            Judged(
+                place,
+                self.caption(truth[place], names),
+                self.caption(given[place], names),
+                None if question.outputs == "scores" else float(means[place]),
+                [(names[label], float(values[place, label])) for label in labels[:MOST_NAMED]],
+                said=labels[0],
+            )
+            for place in order[wrong[order]][:MOST_MISTAKES].tolist()
+            for labels in (np.argsort(-losses[place], kind="stable").tolist(),)
+        ]
+        return [Mistakes(worst, wrongly(int(wrong.sum()), split, "given other labels than they have"))]
+
     def from_columns(self, labels: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
@@ -114,6 +142,18 @@ def _thresholds(question: Question) -> tuple[float, ...]:
     if given is None:
         given = least(question.outputs)
     return given if isinstance(given, tuple) else (given,) * len(question.classes)
+
+
+def _losses(truth: NDArray[np.bool_], values: NDArray[np.float64], outputs: OutputKind) -> NDArray[np.float64]:
+    """Return how wrong each label is: the cross-entropy, or the hinge loss of scores."""
+    import numpy as np
+
+    if outputs == "scores":
+        hinge: NDArray[np.float64] = np.maximum(0, 1 - np.where(truth, values, -values))
+        return hinge
+    with np.errstate(divide="ignore"):
+        entropies: NDArray[np.float64] = -np.log(np.where(truth, values, 1 - values))
+    return entropies
 
 
 @dataclass(frozen=True)

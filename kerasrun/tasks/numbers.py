@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kerasrun.components import Component
 from kerasrun.errors import ModelError
 from kerasrun.keras_catalogue import canonical
+from kerasrun.reading.data import Split
 from kerasrun.report.plain import text_table
 from kerasrun.report.predictions import Prediction, Question, named, row_of
 from kerasrun.report.scores import Scores, in_own_units, shown
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kerasrun.reading.labelled_arrays import GivenLabels, ReadLabels
+    from kerasrun.report.mistakes import Mistakes
 
 # They compare classes as a rule; numbers that are shares, or signs, as well.
 MEASURES = ("KLDivergence", "Hinge", "SquaredHinge", "CategoricalHinge")
@@ -91,6 +93,21 @@ class Numbers(Task):
 
         return columns_of_arrays(given)
 
+    def mistakes(self, split: Split, found: NDArray[np.float32], question: Question) -> Sequence[Mistakes]:
+        """Return the examples whose numbers are furthest off, each target by its own spread."""
+        import numpy as np
+
+        from kerasrun.report.mistakes import MOST_MISTAKES, Judged, Mistakes
+
+        true = split.label_array.astype(np.float64)
+        spread = true.std(axis=0)
+        off = (np.abs(found - true) / np.where(spread > 0, spread, 1)).mean(axis=1)
+        worst = [
+            Judged(place, _in_words(true[place], question.classes), _in_words(found[place], question.classes))
+            for place in np.argsort(-off, kind="stable")[:MOST_MISTAKES].tolist()
+        ]
+        return [Mistakes(worst, f"The {len(worst)} examples of {split.name} whose predictions are furthest off.")]
+
     def without_threshold(self, classes: int, outputs: OutputKind) -> str:
         return "predicts numbers"
 
@@ -152,6 +169,12 @@ class RegressionScores(Scores):
 
         of = [t.target for t in self.targets], self.true, self.predicted
         return {"predicted": figures.predicted(*of), "residuals": figures.residuals(*of)}
+
+
+def _in_words(numbers: NDArray[Any], targets: Sequence[str]) -> str:
+    if len(targets) == 1:
+        return in_own_units(float(numbers[0]))
+    return ", ".join(f"{name} {in_own_units(float(one))}" for name, one in zip(targets, numbers, strict=True))
 
 
 def _target(name: str, true: NDArray[np.float64], predicted: NDArray[np.float64]) -> TargetScore:

@@ -7,7 +7,7 @@ them, and a model file says how in its `parts`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kerasrun.components import Component
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from kerasrun.report.mistakes import Mistakes
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,20 @@ class SeveralOutputs(Task):
         return [
             OutputsPrediction(path, tuple(of_example), question.every)
             for path, *of_example in zip(question.paths, *answers, strict=True)
+        ]
+
+    def mistakes(self, split: Split, found: NDArray[np.float32], question: Question) -> Sequence[Mistakes]:
+        """Return those of each output."""
+        return [
+            replace(
+                one, output=part.name, worst=[replace(judged, said=columns.start + judged.said) for judged in one.worst]
+            )
+            for part, columns in self._columns()
+            for one in part.task.mistakes(
+                replace(split, labels=part.task.from_columns(split.label_array[:, columns])),
+                found[:, columns],
+                Question(question.classes[columns], part.outputs),
+            )
         ]
 
     def without_threshold(self, classes: int, outputs: OutputKind) -> str:

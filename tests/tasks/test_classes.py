@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.report.predictions import Question
 from kerasrun.report.values import class_values, pixel_classes
 from kerasrun.tasks.classes import TASK, confusion_matrix
@@ -162,3 +164,42 @@ def test_being_among_the_five_best_counts_where_there_are_many_classes(classes, 
 )
 def test_every_pixel_gets_a_class(outputs, kind, threshold, expected):
     assert pixel_classes(np.array([[outputs]], np.float32), kind, threshold).tolist() == [[expected]]
+
+
+def mistakes(labels, outputs, kind="probabilities", names=("a", "b", "c"), threshold=None):
+    split = Split("test", ArrayInputs(np.zeros((len(labels), 2), np.float32)), np.array(labels))
+    (found,) = TASK.mistakes(split, np.array(outputs, np.float32), Question(names, kind, threshold))
+    return found
+
+
+def test_mistakes_begin_with_the_highest_loss():
+    found = mistakes([0, 1, 2, 2], [[0.1, 0.6, 0.3], [0, 1, 0], [0.5, 0.3, 0.2], [0, 1, 0]])
+    assert [(one.place, one.true, one.called) for one in found.worst] == [(3, "c", "b"), (0, "a", "b"), (2, "c", "a")]
+    losses = [one.value for one in found.worst]
+    assert losses == [np.inf, pytest.approx(-np.log(0.1)), pytest.approx(-np.log(0.2))]
+    assert [name for name, _ in found.worst[1].best] == ["b", "c", "a"]
+    assert found.about == "3 of 4 examples of test are called otherwise than they are."
+    assert [one.place for one in found.others] == [1]
+
+
+def test_scores_of_a_hinge_loss_are_no_probabilities_of_mistakes():
+    (found,) = mistakes([0], [[-1.0, 2.0, 0.5]], "scores").worst
+    assert (found.value, found.best[0]) == (None, ("b", 2.0))
+
+
+def test_a_label_is_likely_wrong_where_another_class_is_as_sure_as_it_usually_is():
+    """Of b the own examples have 0.8 on average: 0.9 is as sure, 0.7 is not, which is but a mistake."""
+    found = mistakes([1, 1, 0, 0], [[0, 0.9, 0.1], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.2, 0.7, 0.1]])
+    assert [(one.place, one.doubted) for one in found.worst] == [(2, True), (3, False)]
+    assert found.doubts == 1
+
+
+def test_a_threshold_of_the_model_file_says_what_is_called():
+    found = mistakes([0, 1], [[0.3], [0.1]], names=("no", "yes"), threshold=0.2)
+    assert [(one.true, one.called) for one in found.worst] == [("yes", "no"), ("no", "yes")]
+    assert [one.doubted for one in found.worst] == [True, False]  # a label is doubted by what is most probable
+
+
+def test_a_model_without_a_mistake_is_said_to_have_none():
+    found = mistakes([0, 1], [[1, 0, 0], [0, 1, 0]])
+    assert (found.worst, found.about) == ([], "The model makes no mistake on the 2 examples of test.")

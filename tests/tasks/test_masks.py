@@ -1,16 +1,19 @@
 """Areas by hand and by scikit-learn, counted chunk by chunk."""
 
+import base64
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from kerasrun.components import Component
 from kerasrun.reading.data import Split
 from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.report.predictions import Question
-from kerasrun.tasks.masks import TASK, SegmentationScorer
+from kerasrun.tasks.masks import TASK, SegmentationScorer, example_ious
 from tests.tasks.sample import Sample
 
 SAMPLE = Sample(
@@ -94,3 +97,60 @@ def test_areas_are_those_of_scikit_learn():
     assert [score.iou for score in scores.classes] == pytest.approx(iou)
     assert [score.dice for score in scores.classes] == pytest.approx(dice)
     assert scores.headline["mean_iou"] == pytest.approx(iou.mean())
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_iou_of_each_example_is_that_of_scikit_learn(classes):
+    from sklearn.metrics import jaccard_score
+
+    draw = np.random.default_rng(8)
+    true, predicted = draw.integers(0, classes, (2, 9, 5, 4))
+    true[:2] = predicted[:3] = 0  # neither has the others
+    true[4, 2] = 255  # without a class
+    found = example_ious(true.astype(np.uint8), predicted, classes)
+    for place in range(9):
+        known = true[place] < classes
+        a, b = true[place][known], predicted[place][known]
+        there = np.union1d(a, b)
+        assert found[place, there] == pytest.approx(jaccard_score(a, b, labels=there, average=None), abs=1e-12)
+        assert np.isnan(np.delete(found[place], there)).all()
+        assert np.nanmean(found[place]) == pytest.approx(jaccard_score(a, b, average="macro"), abs=1e-12)
+
+
+def judged(split, true, predicted, names):
+    judge = TASK.judge(split, Question(names, "probabilities"))
+    outputs = np.eye(len(names), dtype=np.float32)[predicted]
+    for chunk in (outputs[:2], outputs[2:]):
+        judge.add(chunk)
+    (found,) = judge.mistakes()
+    return found
+
+
+def test_the_masks_with_the_lowest_iou_come_first_with_both_masks_over_the_picture():
+    from sklearn.metrics import jaccard_score
+
+    draw = np.random.default_rng(9)
+    true, predicted = draw.integers(0, 3, (2, 40, 6, 6))
+    predicted[5] = true[5]  # no mistake
+    split = Split("test", ArrayInputs(np.full((40, 6, 6, 1), 90, np.uint8)), ArrayInputs(true[..., None].astype("u1")))
+    found = judged(split, true, predicted, ("ground", "cat", "dog"))
+    expected = [jaccard_score(a.ravel(), b.ravel(), average="macro") for a, b in zip(true, predicted, strict=True)]
+    order = sorted(range(40), key=lambda place: expected[place])[:24]
+    assert [one.place for one in found.worst] == order
+    assert [one.value for one in found.worst] == pytest.approx([expected[place] for place in order], abs=1e-12)
+    assert not set(order) & {one.place for one in found.others}
+    with Image.open(io.BytesIO(base64.b64decode(found.worst[0].masks["predicted"].partition(",")[2]))) as picture:
+        colours = np.asarray(picture.convert("RGB"))
+    for number, colour in enumerate([(90, 90, 90), (110, 40, 40), (40, 110, 40)]):  # 90 · 0.45 + 128 · 0.55
+        assert (colours[predicted[order[0]] == number] == colour).all()
+    assert found.colours == {"cat": "rgb(128, 0, 0)", "dog": "rgb(0, 128, 0)"}
+
+
+def test_masks_that_are_right_are_no_mistakes_and_steps_are_named():
+    true = np.array([[0, 1, 1], [1, 1, 255], [0, 0, 1]], np.uint8)
+    split = Split("test", ArrayInputs(np.zeros((3, 3, 2), np.float32)), ArrayInputs(true[..., np.newaxis]))
+    right = judged(split, true, np.minimum(true, 1), ("no", "yes"))
+    assert (right.worst, right.about) == ([], "All masks of test are right to the pixel.")
+    (found,) = judged(split, true, np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1]]), ("no", "yes")).worst
+    assert (found.place, found.true, found.called, found.masks) == (1, "yes, yes, –", "yes, no, yes", {})
+    assert found.value == 0.25  # of yes one of two steps, of no none

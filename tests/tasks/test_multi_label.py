@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.report.predictions import Question
 from kerasrun.tasks.multi_label import TASK
 from tests.tasks.sample import Sample
@@ -94,3 +96,40 @@ def test_scores_are_those_of_scikit_learn():
         "macro_f1": pytest.approx(metrics.f1_score(labels, given, average="macro")),
         "mean_average_precision": pytest.approx(metrics.average_precision_score(labels, values)),
     }
+
+
+def mistakes(labels, outputs, kind="probabilities", threshold=None):
+    split = Split("test", ArrayInputs(np.zeros((len(labels), 2), np.float32)), labels)
+    (found,) = TASK.mistakes(split, outputs, Question(("sky", "sea", "sun"), kind, threshold))
+    return found
+
+
+def test_mistakes_have_the_loss_of_scikit_learn_the_highest_first():
+    from sklearn.metrics import log_loss
+
+    rng = np.random.default_rng(5)
+    labels, values = rng.integers(0, 2, (40, 3), dtype=np.uint8), rng.uniform(0.01, 0.99, (40, 3)).astype(np.float32)
+    found = mistakes(labels, values)
+    wrong = np.flatnonzero(((values > 0.5) != labels).any(axis=1))
+    expected = {
+        place: log_loss(labels[place], values[place].astype(np.float64), labels=[0, 1]) for place in wrong.tolist()
+    }
+    assert [one.place for one in found.worst] == sorted(expected, key=lambda place: -expected[place])
+    assert [one.value for one in found.worst] == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-9)
+    assert found.about == f"{len(wrong)} of 40 examples of test are given other labels than they have."
+
+
+def test_a_mistake_names_what_is_true_what_is_called_and_first_the_label_that_is_most_wrong():
+    labels, outputs = np.array([[1, 0, 0], [1, 1, 0]], np.uint8), np.array([[0.9, 0.6, 0.2], [0.6, 0.1, 0.2]], "f4")
+    first, second = mistakes(labels, outputs).worst
+    assert (first.true, first.called, first.said) == ("sky, sea", "sky", 1)
+    assert (second.true, second.called, second.said) == ("sky", "sky, sea", 1)
+    assert [name for name, _ in first.best] == ["sea", "sky", "sun"]
+    assert [value for _, value in first.best] == pytest.approx([0.1, 0.6, 0.2])
+    assert mistakes(labels, outputs, threshold=(0.5, 0.05, 0.5)).worst[0].place == 0  # the second is right by it
+
+
+def test_mistakes_of_a_hinge_loss_are_ordered_by_it():
+    labels, scores = np.array([[1, 0, 0], [1, 0, 0]], np.uint8), np.array([[-0.1, -1, -1], [-2, -1, -1]], np.float32)
+    found = mistakes(labels, scores, "scores").worst
+    assert [(one.place, one.value) for one in found] == [(1, None), (0, None)]

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from kerasrun.components import Component
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.report.predictions import Question
 from kerasrun.tasks.numbers import TASK, NumbersPrediction
 from tests.tasks.sample import Sample
@@ -75,3 +77,13 @@ def test_a_price_is_written_with_every_digit_before_the_point():
         for number in (372_060.31, -1_250_000.0, 99_999.7, 54_321.98, 0.123456, 2e20)
     ]
     assert written == ["372060", "-1250000", "100000", "54322", "0.12346", "2e+20"]
+
+
+def test_the_numbers_that_are_furthest_off_come_first():
+    """Each target by its own spread: of rooms, which are all the same, by the number itself."""
+    split = Split("test", ArrayInputs(np.zeros((4, 2), np.float32)), TRUE)
+    (found,) = TASK.mistakes(split, PREDICTED, Question(["price", "rooms"], "values"))
+    spread = np.std([1, 2, 3, 6])
+    off = [0, 1 / spread + 1, 0, 2 / spread]
+    assert [one.place for one in found.worst] == sorted(range(4), key=lambda place: -off[place])
+    assert (found.worst[0].true, found.worst[0].called) == ("price 2, rooms 5", "price 3, rooms 4")

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from kerasrun.reading.data import Split
+from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.report.predictions import Question
 from kerasrun.tasks.base import OutputPart
 from kerasrun.tasks.several_outputs import SeveralOutputs
@@ -33,3 +35,14 @@ def test_names_of_outputs_stand_in_front():
     assert list(scores.as_dict()["outputs"]) == ["kind", "urgent", "hours"]
     assert {"kind_confusion", "hours_predicted"} <= scores.figures().keys()
     assert {"kind", "urgent", "hours"} <= set(scores.to_text().splitlines())
+
+
+def test_each_has_its_own_mistakes_and_names_its_columns():
+    split = Split("test", ArrayInputs(np.zeros((3, 2), np.float32)), LABELS)
+    kind, urgent, hours = SeveralOutputs(PARTS).mistakes(split, OUTPUTS, Question(NAMES, "values"))
+    assert [one.output for one in (kind, urgent, hours)] == ["kind", "urgent", "hours"]
+    assert [(one.place, one.true, one.called, NAMES[one.said]) for one in kind.worst] == [(1, "bike", "car", "car")]
+    assert [(one.place, one.true, one.called, NAMES[one.said]) for one in urgent.worst] == [
+        (2, "urgent", "none", "urgent")
+    ]
+    assert [(one.place, NAMES[one.said]) for one in hours.worst] == [(2, "hours"), (0, "hours"), (1, "hours")]
