@@ -3,7 +3,6 @@
 import functools
 import importlib
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from kerasrun.results.run_report import write_report
 from kerasrun.runs import directory
 from kerasrun.runs.directory import RunDirectory
 from kerasrun.runs.listing import summary_of
-from kerasrun.stderr import plain
+from kerasrun.stderr import in_notebook, plain
 
 Arguments = ParamSpec("Arguments")
 _PAGE_HEIGHT = 700
@@ -97,23 +96,25 @@ class EpochTable:
 
     def __init__(self, display: Callable[..., Any], html: Callable[[str], Any]) -> None:
         """Take `display` and `HTML` of `IPython.display`."""
-        self._html = html
+        self._display, self._html = display, html
         self._rows: list[Mapping[str, float]] = []
-        self._place = display(html(""), display_id=True)
+        self._place: Any = None  # below what is said before the first epoch
 
     def __call__(self, epoch: int, logs: Mapping[str, float]) -> None:
         self._rows.append({"epoch": epoch, **logs})
         names = list(dict.fromkeys(name for row in self._rows for name in row))
         rows = [[str(row["epoch"]), *(shown(row.get(name)) for name in names[1:])] for row in self._rows]
-        self._place.update(self._html(_table(names, rows)))
+        shown_now = self._html(_table(names, rows))
+        if self._place is None:
+            self._place = self._display(shown_now, display_id=True)
+        else:
+            self._place.update(shown_now)
 
 
 @contextmanager
 def _epochs_in_a_table() -> Iterator[EpochTable | None]:
     """Give a table in place of the lines of epochs, where a notebook runs this program."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if not hasattr(shell, "kernel"):
+    if not in_notebook():
         yield None
         return
     shows = importlib.import_module("IPython.display")

@@ -30,6 +30,8 @@ def plain(text: str) -> str:
 
     Control characters, ends of lines and bytes of a file name that are not UTF-8 are written as Python escapes them.
     """
+    if text.isprintable():  # a page has the addresses of many pictures
+        return text
     encoded = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in encoded)
 
@@ -103,12 +105,22 @@ class _AsItIs:
         return getattr(self._stream, name)
 
 
+def in_notebook() -> bool:
+    """Return whether the kernel of a notebook runs this program."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython.get_ipython() if ipython else None, "kernel")
+
+
 class _CurrentStderr(logging.Handler):
-    """Writes to whatever `sys.stderr` is at the moment: a live progress bar replaces it for a while."""
+    """Writes to whatever `sys.stderr` is at the moment: a live progress bar replaces it for a while.
+
+    A notebook shows stderr in red, so there it gets warnings alone.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
+        file = sys.stdout if record.levelno < logging.WARNING and in_notebook() else sys.stderr
         with contextlib.suppress(OSError):  # a full disk behind stderr must not end a training
-            print(harmless(getattr(record, "on_terminal", None) or self.format(record)), file=sys.stderr)
+            print(harmless(getattr(record, "on_terminal", None) or self.format(record)), file=file)
 
 
 def show() -> logging.Handler:

@@ -26,7 +26,7 @@ def kernel(monkeypatch):
     ipython, display = ModuleType("IPython"), ModuleType("IPython.display")
     ipython.get_ipython = lambda: SimpleNamespace(kernel=True)
     display.HTML = str
-    display.display = lambda first, display_id: SimpleNamespace(update=shown.append)
+    display.display = lambda first, display_id: (shown.append(first), SimpleNamespace(update=shown.append))[1]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     return shown
@@ -63,6 +63,14 @@ def test_the_epochs_of_a_training_are_a_table_that_grows(kernel, line, said):
     assert first[:2] == ["1", f"{float(trained.metrics_file.read_text().splitlines()[1].split(',')[1]):.4f}"]
     assert said() == []
     assert "epoch 2/2" in trained.log_file.read_text()
+
+
+def test_a_notebook_gets_warnings_alone_on_stderr_which_it_shows_in_red(kernel, line, said, capsys):
+    kerasrun.train(line)
+    found = capsys.readouterr()
+    assert "written to" in found.out
+    (warning,) = found.err.splitlines()
+    assert warning.startswith("fit.batch_size: 32 is more than the 8 training examples")
 
 
 def test_without_a_kernel_lines_are_said(line, said):

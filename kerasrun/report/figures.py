@@ -320,13 +320,12 @@ def shortened(text: str, most: int = 40, *, from_end: bool = False) -> str:
     return f"…{text[1 - most :]}" if from_end else f"{text[: most - 1]}…"
 
 
-def heat(picture: NDArray[np.uint8], relevance: NDArray[np.float64], title: str, note: str) -> Figure:
-    """Draw a picture, and beside it the same with the map over it."""
-    figure = empty(7, 4.2)
+def heat(figure: Any, picture: NDArray[np.uint8], relevance: NDArray[np.float64], title: str, note: str) -> None:
+    """Draw a picture, and beside it the same with the map over it, in a figure or a part of one."""
     for axes, image in zip(figure.subplots(1, 2), (picture, heated(picture, relevance)), strict=True):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         axes.set_axis_off()
-    return _titled(figure, title, note)
+    _title(figure, title, note)
 
 
 def heated(picture: NDArray[np.uint8], relevance: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -357,10 +356,9 @@ def laid_over(picture: NDArray[np.uint8], mask: NDArray[np.int64], classes: int)
     return mixed
 
 
-def bars(names: Sequence[str], values: NDArray[np.float64], title: str, note: str) -> Figure:
-    """Draw a bar for each of the largest numbers, of either sign, the largest on top."""
+def bars(figure: Any, names: Sequence[str], values: NDArray[np.float64], title: str, note: str) -> None:
+    """Draw a bar for each of the largest numbers, of either sign, the largest on top, as `heat` draws."""
     order = np.argsort(-np.abs(values), kind="stable")[:READABLE_CLASSES]
-    figure = empty(7, 1.4 + 0.26 * len(order))
     axes: Any = figure.subplots()
     axes.barh(range(len(order)), values[order], color=["C0" if value > 0 else "C3" for value in values[order]])
     axes.set_yticks(range(len(order)), [shortened(names[place]) for place in order])
@@ -369,13 +367,12 @@ def bars(names: Sequence[str], values: NDArray[np.float64], title: str, note: st
     axes.grid(axis="x", alpha=0.3)
     if len(order) < len(names):
         note = f"{note}; the largest {len(order)} of {len(names)}"
-    return _titled(figure, title, note)
+    _title(figure, title, note)
 
 
-def _titled(figure: Figure, title: str, note: str) -> Figure:
+def _title(figure: Any, title: str, note: str) -> None:
     figure.suptitle(shortened(title, 80), fontsize=11)
     figure.supxlabel(note, fontsize=8, color="grey")
-    return figure
 
 
 def class_colors(classes: int) -> NDArray[np.uint8]:

@@ -21,7 +21,8 @@ from kerasrun.engine.shard_pass import graph_of
 from kerasrun.engine.steps import logits_of
 from kerasrun.errors import ModelFileError
 from kerasrun.model_file import TrainedModel
-from kerasrun.report.figures import bars, heat, pixels
+from kerasrun.network_layers import JOINED
+from kerasrun.report.figures import READABLE_CLASSES, bars, empty, heat, pixels
 from kerasrun.results.model import check_explainable
 
 if TYPE_CHECKING:
@@ -50,13 +51,55 @@ class Explanation:
     agreement: float | None = None
     """Of a map with what patches cost: the rank correlation, from -1 to 1."""
 
-    def figure(self, example: NDArray[Any], title: str) -> "Figure":
+    def draw(self, figure: Any, example: NDArray[Any], title: str) -> None:
         """Draw it: with the example, where that is a picture."""
         if self.names:
-            return bars(self.names, self.relevance, title, self.how)
+            bars(figure, self.names, self.relevance, title, self.how)
+            return
         how = self.how if self.relevance.any() else f"{self.how}: nothing there speaks for it"
         check = "" if self.agreement is None else f"; rank correlation with occlusion {self.agreement:.2f}"
-        return heat(pixels(example), self.relevance, title, how + check)
+        heat(figure, pixels(example), self.relevance, title, how + check)
+
+    @property
+    def height(self) -> float:
+        """How many inches its drawing is high."""
+        return 1.4 + 0.26 * min(len(self.names), READABLE_CLASSES) if self.names else 4.2
+
+
+def drawn(explanations: Sequence[tuple[Explanation, str]], example: NDArray[Any]) -> "Figure":
+    """Draw explanations, each with a title, one below the other."""
+    heights = [one.height for one, _ in explanations]
+    figure = empty(7, sum(heights))
+    panels = figure.subfigures(len(heights), height_ratios=heights, squeeze=False)[:, 0]
+    for panel, (explanation, title) in zip(panels, explanations, strict=True):
+        explanation.draw(panel, example, title)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An operation of a network that has run."""
+
+    operation: Any
+    given: Sequence[Any]
+    """The tensors that it took, but for masks, which have no gradient."""
+    made: Sequence[Any]
+
+    @property
+    def output(self) -> Any:
+        return self.made[0]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How one output of a network is explained."""
+
+    how: str
+    place: int | None
+    """The number of the operation whose output is watched; None for the first input."""
+    parts: Sequence[str] = ()
+    """For each number there the column or the step that it is of; none of pictures."""
+    has_maps: bool = False
 
 
 class Explainer:
@@ -71,29 +114,46 @@ class Explainer:
         self._model, self._info, self._path = trained.model, trained.info, trained.path
         self._at_once = min(_AT_ONCE, 4 * self._info.batch_size)
         self._shape = tuple(int(side) for side in self._model.inputs[0].shape[1:])
-        seen: list[tuple[Any, Any, Any]] = []
+        steps: list[_Step] = []
 
         def look(operation: Any, given: Any, output: Any) -> Any:
-            seen.append((operation, given, output))
+            steps.append(
+                _Step(operation, list(filter(_is_no_mask, keras.tree.flatten(given))), keras.tree.flatten(output))
+            )
             return output
 
         inputs = [tf.zeros((1, *one.shape[1:])) for one in self._model.inputs]
-        _run(self._model, inputs, look)
-        first = next((number for number, (operation, *_) in enumerate(seen) if _learns(operation)), None)
+        ends = keras.tree.flatten(_run(self._model, inputs, look))[:1]
+        if self._info.parts:
+            ends = next(step.given for step in steps if step.operation.name == JOINED)
+        self._ways = [self._way(steps, inputs[0], end) for end in ends]
+        self.how = ", ".join(dict.fromkeys(way.how for way in self._ways))
+
+    def _way(self, steps: Sequence[_Step], begin: Any, end: Any) -> _Way:
+        """Choose how an output is explained: where nothing goes round what is watched, if there is such a place."""
+        backwards = _needed(steps, end)
+        first = next((place for place in reversed(backwards) if _learns(steps[place].operation)), None)
         if first is None:
             raise self._refusal("has no layer that learns")
-        maps = [number for number, (*_, output) in enumerate(seen) if number >= first and _is_map(output)]
-        self._has_maps = bool(maps) and len(self._shape) == 3
-        if self._has_maps:
-            self._place: int | None = maps[-1]
-            self.how = f"Grad-CAM of {seen[maps[-1]][0].name}"
-            return
-        taken = keras.tree.flatten(seen[first][1])[0]
-        self._place = next((number for number, (*_, output) in enumerate(seen) if output is taken), None)
-        if self._place is None and taken is not inputs[0]:
+
+        def goes_round(place: int) -> bool:
+            others = [step for number, step in enumerate(steps) if number != place]
+            return any(one is begin for number in _needed(others, end) for one in others[number].given)
+
+        maps = [place for place in backwards if place >= first and _is_map(steps[place].output)]
+        if maps and len(self._shape) == 3:
+            of_all = next((place for place in maps if not goes_round(place)), None)
+            place = maps[0] if of_all is None else of_all
+            beside = ", one of several branches" if of_all is None else ""
+            return _Way(f"Grad-CAM of {steps[place].operation.name}{beside}", place, has_maps=True)
+        taken = steps[first].given[0]
+        before = [place for place in backwards if place < first and len(steps[place].made) == 1]
+        places = [place for place in before if steps[place].output is taken] + before
+        if not places and taken is not begin:
             raise self._refusal("takes its input apart before its first layer")
-        self._parts = self._named_parts(tuple(taken.shape[1:]))
-        self.how = "integrated gradients"
+        watched = next((place for place in places if not goes_round(place)), None)
+        shape = tuple((begin if watched is None else steps[watched].output).shape[1:])
+        return _Way("integrated gradients", watched, self._named_parts(shape))
 
     def explain(self, inputs: Sequence[NDArray[Any]], number: int, *, check: bool = True) -> Explanation:
         """Explain what is said of one example.
@@ -107,13 +167,14 @@ class Explainer:
             ModelFileError: if the network has no gradient.
         """
         x = [tf.cast(one, tf.float32) for one in inputs]
-        how = self.how
-        if self._has_maps:
+        way = self._ways[self._column(number)[0]]
+        how = way.how
+        if way.has_maps:
             relevance = self._map(x, number)
         else:
             attributions, how = self._integrated(x, number)
             if len(self._shape) != 3:
-                return Explanation(how, self._sums(attributions), list(dict.fromkeys(self._parts)))
+                return Explanation(how, _sums(attributions, way.parts), list(dict.fromkeys(way.parts)))
             relevance = np.abs(attributions.reshape(self._shape)).sum(axis=-1)
         agreement = self._agreement(relevance, x, number) if check else None
         return Explanation(how, relevance, agreement=agreement)
@@ -134,9 +195,9 @@ class Explainer:
             found, wanted = attributions.sum(), end - begin
             # Beside a difference of nothing the rounding of float32 is large.
             if abs(found - wanted) <= max(_INCOMPLETE * abs(wanted), 1e-5 * max(abs(begin), abs(end))):
-                return attributions, self.how
+                return attributions, "integrated gradients"
             if steps == _MOST_STEPS:
-                return attributions, f"{self.how}, incomplete: their sum is {found:.3g}, not {wanted:.3g}"
+                return attributions, f"integrated gradients, incomplete: their sum is {found:.3g}, not {wanted:.3g}"
             steps *= 2
 
     def _along_the_line(
@@ -183,19 +244,34 @@ class Explainer:
         self, x: Sequence[tf.Tensor], number: int, at_place: Callable[[tf.Tensor], tf.Tensor] | None = None
     ) -> tf.Tensor:
         """Return the score of a class, before softmax, for each example; of numbers the number itself."""
-        count = itertools.count()
+        output, column = self._column(number)
+        count, ends, place = itertools.count(), [], self._ways[output].place
 
-        def see(_operation: Any, _given: Any, output: Any) -> Any:
-            return at_place(output) if at_place and next(count) == self._place else output
+        def see(operation: Any, given: Any, made: Any) -> Any:
+            if self._info.parts and operation.name == JOINED:
+                ends.extend(keras.tree.flatten(given))
+            return at_place(made) if at_place and next(count) == place else made
 
-        if at_place and self._place is None:
+        if at_place and place is None:
             x = [at_place(x[0]), *x[1:]]
-        output = keras.tree.flatten(_run(self._model, x, see))[0]
+        whole = keras.tree.flatten(_run(self._model, x, see))[0]
         self._model._clear_losses()
-        scores = tf.cast(output if self._info.outputs == "values" else logits_of(output), tf.float32)
+        if self._info.parts:
+            kind, end = self._info.parts[output].outputs, ends[output]
+        else:
+            kind, end = self._info.outputs, whole
+        scores = tf.cast(end if kind == "values" else logits_of(end), tf.float32)
         if self._info.task.one_class and scores.shape[-1] == 1:  # one unit for the second of two classes
             return scores[:, 0] if number else -scores[:, 0]
-        return scores[:, number]
+        return scores[:, column]
+
+    def _column(self, number: int) -> tuple[int, int]:
+        """Return the output that has a column of all of them, and the column's number in it."""
+        for place, part in enumerate(self._info.parts):
+            if number < part.columns:
+                return place, number
+            number -= part.columns
+        return 0, number
 
     def _agreement(self, relevance: NDArray[np.float64], x: Sequence[tf.Tensor], number: int) -> float:
         """Return how far a map ranks patches as their cost does: that of painting them in the picture's mean colour."""
@@ -209,7 +285,7 @@ class Explainer:
         ]
         costs = float(self._scores(x, number)[0]) - np.concatenate(scores).astype(np.float64)
         # Grad-CAM has what speaks for a class alone; the sizes of attributions have what speaks against it, too.
-        costs = np.maximum(costs, 0) if self._has_maps else np.abs(costs)
+        costs = np.maximum(costs, 0) if self._ways[self._column(number)[0]].has_maps else np.abs(costs)
         return rank_correlation(np.array([relevance[patch].mean() for patch in patches]), costs)
 
     def _named_parts(self, taken: tuple[int, ...]) -> list[str]:
@@ -228,12 +304,6 @@ class Explainer:
             raise self._refusal(f"makes {taken} of an example of the shape {self._shape} before its first layer")
         return [name for name in names for _ in range(math.prod(taken[1:]))]
 
-    def _sums(self, attributions: NDArray[np.float64]) -> NDArray[np.float64]:
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(self._parts))}
-        places = [numbers[name] for name in self._parts]
-        sums: NDArray[np.float64] = np.bincount(places, weights=attributions.ravel()).astype(np.float64)
-        return sums
-
     def _refusal(self, why: str) -> ModelFileError:
         return ModelFileError(f"{self._path} cannot be explained: its network {why}")
 
@@ -247,6 +317,14 @@ def computed(network: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32
         return np.concatenate([graph(tf.constant(part)).numpy() for part in parts])
 
     return outputs
+
+
+def _sums(attributions: NDArray[np.float64], parts: Sequence[str]) -> NDArray[np.float64]:
+    """Return the sum of each part, in the order in which they begin."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(parts))}
+    places = [numbers[name] for name in parts]
+    sums: NDArray[np.float64] = np.bincount(places, weights=attributions.ravel()).astype(np.float64)
+    return sums
 
 
 def rank_correlation(some: NDArray[np.float64], others: NDArray[np.float64]) -> float:
@@ -282,12 +360,28 @@ def _run(network: Any, inputs: Any, see: Callable[[Any, Any, Any], Any]) -> Any:
 
         def call(*given: Any, **options: Any) -> Any:
             if graph is None:
-                return see(operation, given, operation_fn(operation, training=False)(*given, **options))
-            return see(operation, given, _run(graph, graph._standardize_inputs(given[0]), see))
+                output = operation_fn(operation, training=False)(*given, **options)
+                return see(operation, (*given, *options.values()), output)
+            output = _run(graph, graph._standardize_inputs(given[0]), see)
+            return see(operation, output, output)  # it takes what the operations within have made
 
         return call
 
     return network._run_through_graph(inputs, operation_fn=seen)
+
+
+def _needed(steps: Sequence[_Step], end: Any) -> list[int]:
+    """Return the numbers of the steps that a tensor is computed by, the last one first."""
+    needed, places = {id(end)}, []
+    for place in reversed(range(len(steps))):
+        if not needed.isdisjoint(map(id, steps[place].made)):
+            needed.update(map(id, steps[place].given))
+            places.append(place)
+    return places
+
+
+def _is_no_mask(given: Any) -> bool:
+    return isinstance(given, tf.Tensor) and given.dtype != tf.bool
 
 
 def _learns(operation: Any) -> bool:

@@ -71,11 +71,12 @@ def check_explainable(info: ModelInfo, path: Path) -> None:
     """Refuse a model whose answer is not about an example as a whole.
 
     Raises:
-        ModelFileError: if it makes masks or arrays, or has several outputs.
+        ModelFileError: if it makes masks or arrays.
     """
-    if info.parts or info.task.per_pixel or info.task.writes:
-        what = "has several outputs" if info.parts else "makes masks or arrays"
-        raise ModelFileError(f"{path} {what}, which kerasrun cannot explain: it explains classes, labels and numbers")
+    if info.task.per_pixel or info.task.writes:
+        raise ModelFileError(
+            f"{path} makes masks or arrays, which kerasrun cannot explain: it explains classes, labels and numbers"
+        )
 
 
 def untrained(

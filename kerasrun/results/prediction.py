@@ -1,6 +1,7 @@
 """`predict`: what a model says of examples that nobody has labelled, from the model file alone."""
 
 import collections
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from kerasrun.tasks._files import files_below
 from kerasrun.tasks.classes import ClassPrediction
 from kerasrun.tasks.multi_label import MultiLabelPrediction
 from kerasrun.tasks.numbers import NumbersPrediction
+from kerasrun.tasks.several_outputs import OutputAnswer, OutputsPrediction
 from kerasrun.workers.cluster import ONE_PROCESS, Place
 
 logger = logging.getLogger("kerasrun")
@@ -181,7 +183,7 @@ def _explanations(asked: Asked, folder: Path, place: Place) -> Sequence[Path]:
 
 def _explained(asked: Asked, trained: TrainedModel, files: Sequence[Path]) -> list[Prediction]:
     """Return predictions that name the pictures which show why, and write these."""
-    from kerasrun.results.explanations import Explainer
+    from kerasrun.results.explanations import Explainer, drawn
 
     with network_explained(asked.model):
         explainer = Explainer(trained)  # before anything is computed that it might refuse
@@ -189,31 +191,49 @@ def _explained(asked: Asked, trained: TrainedModel, files: Sequence[Path]) -> li
     def completed(predictions: list[Prediction]) -> list[Prediction]:
         found: list[Prediction] = []
         for place, (prediction, file) in enumerate(zip(predictions, files, strict=True)):
-            number, said = _said(prediction, asked.info.classes)
             inputs = [one.take(np.array([place])) for one in (asked.found.inputs, *asked.found.others.values())]
             with network_explained(asked.model), within_memory(f"explaining {prediction.path}", MORE_MEMORY):
-                explanation = explainer.explain(inputs, number)
+                explained = [
+                    (output, explainer.explain(inputs, number), said)
+                    for output, number, said in _said(prediction, asked.info.classes)
+                ]
             _make_folder(file.parent)
-            save(explanation.figure(inputs[0][0], said), file)
-            agreement = {} if explanation.agreement is None else {"agreement": explanation.agreement}
-            found.append(Beside(prediction.path, prediction, {**agreement, "explanation": str(file)}))
+            save(drawn([(one, said) for _, one, said in explained], inputs[0][0]), file)
+            agreements = {
+                f"agreement{output}": one.agreement for output, one, _ in explained if one.agreement is not None
+            }
+            found.append(Beside(prediction.path, prediction, {**agreements, "explanation": str(file)}))
         logger.info("explained by %s", explainer.how)
         return found
 
     return answers(asked, outputs(asked, trained), completed)
 
 
-def _said(prediction: Prediction, names: Sequence[str]) -> tuple[int, str]:
-    """Return the number of what a prediction says first of all, and it in words."""
+def _said(prediction: Prediction, names: Sequence[str]) -> list[tuple[str, int, str]]:
+    """Return what a prediction says first of all, of each output: `.output`, its number, and it in words."""
     match prediction:
         case ClassPrediction(top=((name, number), *_), value=what):
-            return names.index(name), f"called {name}, {what} {number:.4f}"
+            return [("", names.index(name), f"called {name}, {what} {number:.4f}")]
         case MultiLabelPrediction(values=values, value=what):
-            name, number = max(values, key=lambda one: one[1])
-            return names.index(name), f"{name}, {what} {number:.4f}"
+            place = _largest(values)
+            return [("", place, f"{values[place][0]}, {what} {values[place][1]:.4f}")]
         case NumbersPrediction(values=((name, number), *_)):
-            return 0, f"{name} {in_own_units(number)}"
+            return [("", 0, f"{name} {in_own_units(number)}")]
+        case OutputsPrediction(outputs=outputs):
+            widths = [0, *(one.part.columns for one in outputs)]
+            begins = itertools.accumulate(widths)
+            return [_said_by(one, begin) for one, begin in zip(outputs, begins, strict=False)]
     raise TypeError(f"a {type(prediction).__name__} says nothing that is explained")
+
+
+def _said_by(answer: OutputAnswer, begin: int) -> tuple[str, int, str]:
+    place = 0 if answer.part.outputs == "values" else _largest(answer.values)
+    name, number = answer.values[place]
+    return f".{answer.part.name}", begin + place, f"{answer.part.name}: {name} {in_own_units(number)}"
+
+
+def _largest(values: Sequence[tuple[str, float]]) -> int:
+    return max(range(len(values)), key=lambda place: values[place][1])
 
 
 def save_picture(picture: Any, file: Path) -> None:

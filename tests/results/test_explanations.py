@@ -19,6 +19,7 @@ from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageE
 from kerasrun.reading.data import ImageFormat
 from kerasrun.results.explanations import Explainer
 from kerasrun.results.model import untrained
+from kerasrun.tasks.base import OutputPart
 
 pytestmark = pytest.mark.tensorflow
 SIDE = 32
@@ -122,6 +123,7 @@ def test_attributions_of_a_network_with_hidden_units_are_complete():
     """Their sum is what the score, computed here by hand, is above that of zeros, to 1 %."""
     import keras
 
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((5, 4, 1))
     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
     for units in (32, 16):
@@ -141,6 +143,93 @@ def test_attributions_of_a_network_with_hidden_units_are_complete():
         assert how == "integrated gradients"
         found = of_network.explain([pixels], number)
         assert found.relevance == pytest.approx(np.abs(attributions.reshape(5, 4)))
+
+
+def of_two_outputs(inputs, x, y):
+    import keras
+
+    first = keras.layers.Dense(2, activation="softmax", name="kind")(x)
+    second = keras.layers.Dense(1, name="hours")(y)
+    return keras.Model(inputs, keras.layers.Concatenate(name="output")([first, second]))
+
+
+PARTS = (OutputPart("kind", 2, "classes", "probabilities"), OutputPart("hours", 1, "numbers", "values"))
+TWO = {"classes": ("car", "bike", "hours"), "outputs": "values", "label_kind": "several_outputs", "parts": PARTS}
+
+
+def test_each_of_several_outputs_is_explained_by_its_own_weights():
+    import keras
+
+    inputs = keras.Input((3,))
+    of_network = explainer(of_two_outputs(inputs, inputs, inputs), **TWO)
+    row = np.array([[7, -2, 1.5]], np.float32)
+    of_kind, of_hours = (of_network._model.get_layer(name).get_weights()[0] for name in ("kind", "hours"))
+    for number, weights in enumerate([of_kind[:, 0], of_kind[:, 1], of_hours[:, 0]]):
+        assert of_network.explain([row], number).relevance == pytest.approx(row[0] * weights, abs=1e-6)
+    assert of_network.how == "integrated gradients"
+
+
+def test_each_of_several_outputs_has_the_maps_that_it_is_made_of():
+    import keras
+
+    inputs = keras.Input((SIDE, SIDE, 1))
+    trunk = keras.layers.Conv2D(2, 3, strides=4, name="trunk")(inputs)
+    left = keras.layers.Conv2D(3, 3, name="left")(trunk)
+    right = keras.layers.Conv2D(3, 3, name="right")(trunk)
+    ends = [keras.layers.GlobalAveragePooling2D()(one) for one in (left, right)]
+    of_network = explainer(of_two_outputs(inputs, *ends), **TWO)
+    assert of_network.how == "Grad-CAM of left, Grad-CAM of right"
+    for number in range(3):
+        assert of_network.explain([picture()], number).relevance.shape == (SIDE, SIDE)
+    both = keras.layers.Dense(2)(keras.layers.Concatenate()(ends))
+    assert explainer(keras.Model(inputs, both), outputs="softmax logits").how == "Grad-CAM of trunk"
+
+
+def test_a_map_of_one_of_several_branches_says_so():
+    import keras
+
+    inputs = keras.Input((SIDE, SIDE, 1))
+    ends = [
+        keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, side, name=f"of_{side}")(inputs))
+        for side in (3, 5)
+    ]
+    network = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Concatenate()(ends)))
+    how = explainer(network, outputs="softmax logits").how
+    assert how in [f"Grad-CAM of of_{side}, one of several branches" for side in (3, 5)]
+
+
+def test_attributions_are_of_all_branches():
+    """The score is linear, so each column adds its derivative times itself, on both ways."""
+    import keras
+
+    inputs = keras.Input((3,))
+    scaled = keras.layers.Rescaling(0.5)(inputs)
+    sums = [keras.layers.Dense(1)(one) for one in (scaled, inputs)]
+    network = keras.Model(inputs, keras.layers.Add()(sums))
+    row = np.array([[7, -2, 1.5]], np.float32)
+    found = explainer(network, ["price"], "values", label_kind="numbers").explain([row], 0).relevance
+    deep, wide = (weights[:, 0] for weights in network.get_weights()[::2])
+    assert found == pytest.approx(row[0] * (0.5 * deep + wide), abs=1e-5)
+
+
+def test_predictions_of_several_outputs_are_explained_in_one_picture(tmp_path):
+    rows = [f"{x},{-x},{x > 5:d},{x <= 5:d},{2 * x}" for x in range(12)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,high,low,double", *rows]))
+    (tmp_path / "e.yaml").write_text(
+        "data: {csv: {train: rows.csv, target: [high, low, double]}}\n"
+        "model: {layers: [Dense: {units: 4, name: x}, Dense: {units: 2, activation: softmax, name: level}, "
+        "Dense: {units: 1, name: double, inputs: [x]}], outputs: [level, double]}\n"
+        "compile: {loss: {level: categorical_crossentropy, double: mse}}\n"
+        "fit: {epochs: 1, validation_split: 0.5}\n"
+    )
+    run = kerasrun.train(tmp_path / "e.yaml", output=tmp_path / "runs")
+    found = kerasrun.predict(tmp_path / "rows.csv", model=run.best_model, explain=tmp_path / "why")
+    assert [one.answer for one in found] == kerasrun.predict(tmp_path / "rows.csv", model=run.best_model)
+    with Image.open(found[0].more["explanation"]) as one:
+        assert one.height == 2 * one.width * (1.4 + 0.26 * 2) // 7  # two parts of two columns each, below each other
+    text = kerasrun.write_report(run).read_text(encoding="utf-8")
+    assert "What could not be shown" not in text
+    assert text.count("what counts") == 2
 
 
 def test_attributions_that_miss_something_say_so():
