@@ -266,7 +266,9 @@ def test_a_run_is_exact_and_has_the_same_bits_from_every_kind_of_data(folder):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("preprocessing", ["Rescaling: {scale: 0.00784313725490196, offset: -1}", "Normalization"])
+@pytest.mark.parametrize(
+    "preprocessing", rest_is_long(["Normalization", "Rescaling: {scale: 0.00784313725490196, offset: -1}"])
+)
 def test_targets_are_scaled_as_inputs_are_and_brought_back(folder, preprocessing):
     text = f"data: {OF_INPUTS['npz']}\npreprocessing: [{preprocessing}]{GREY.replace('sigmoid', 'linear')}{FIT}}}\n"
     run = trained(folder, text, "scaled")
@@ -365,6 +367,7 @@ compile: {{optimizer: {{Adam: {{learning_rate: 0.05}}}}}}
         opened(tmp_path, data.replace("data: ", "").replace("COLUMNS", "label: a"))
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_init_recognizes_images_of_images_and_what_it_writes_trains(folder):
     found = Npz.recognize(folder / "pairs.npz")

@@ -13,6 +13,7 @@ from kerasrun.reading.inputs import ArrayInputs
 from kerasrun.runs.metrics import Table
 from kerasrun.tasks.base import Targets, task_named
 from kerasrun.training.class_weight import class_weights, sample_weight
+from tests.grids import rest_is_long
 from tests.seeds import moved
 
 LABELS = np.array([1, 1, 1, 1, 0, 0])
@@ -57,12 +58,14 @@ def two_classes(tmp_path, digits):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("loss", "weights"),
-    [
-        ("categorical_crossentropy", "balanced"),
-        ("sparse_categorical_crossentropy", {"1": 5.5}),
-        ("binary_crossentropy", "balanced"),
-        ("hinge", {"1": 5.5}),
-    ],
+    rest_is_long(
+        [
+            ("categorical_crossentropy", "balanced"),
+            ("sparse_categorical_crossentropy", {"1": 5.5}),
+            ("binary_crossentropy", "balanced"),
+            ("hinge", {"1": 5.5}),
+        ]
+    ),
 )
 def test_one_epoch_is_that_of_fit(train, two_classes, loss, weights):
     """On the same batches, from the same weights: the loss, the metrics, and what validates, which is not weighted."""

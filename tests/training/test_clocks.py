@@ -44,6 +44,7 @@ def same_bits(whole):
     assert variables_digest(other.last_model) == variables_digest(whole.last_model)
 
 
+@pytest.mark.long
 def test_clocks_that_jump_change_nothing(whole):
     forked.run(["-c", JUMPING + TRAIN], Path.cwd()).check_returncode()
     same_bits(whole)

@@ -69,6 +69,7 @@ def test_the_first_batches_validate(runs):
     assert runs[0].read_run()["examples"]["validation"] == 128
 
 
+@pytest.mark.long
 def test_as_many_steps_as_a_pass_has_change_nothing(train):
     text = "fit: {epochs: 2, batch_size: 32, validation_data: test}"
     plain = train(text)

@@ -90,6 +90,7 @@ def interrupted(train, tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.long
 def test_a_shortened_run_is_the_shorter_run(train, interrupted):
     text = PLATEAU.replace("epochs: 3", "epochs: 1")
     run = interrupted(text)

@@ -169,6 +169,7 @@ def test_optimizer_random_state_and_epochs_begin_anew(source, branch, folder):
     assert any(name.endswith("seed_generator_state") for name in compared)
 
 
+@pytest.mark.long
 def test_a_branch_resumes_to_the_same_bits_without_its_source(source, branch, folder, monkeypatch):
     from kerasrun.training.loop import TrainingLoop
 
@@ -246,6 +247,7 @@ def test_damaged_files_are_named(source, branch, folder):
         branch(folder / "none", "best")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("weights", ["best", 3])
 def test_other_classes_of_the_same_number_are_told_also_where_run_json_is_lost(source, branch, folder, caplog, weights):
     copied = shutil.copytree(source.root, folder / f"without-run-json-{weights}")
