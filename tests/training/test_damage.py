@@ -32,7 +32,6 @@ from kerasrun.runs.records import sha256_of_fields
 from kerasrun.training import train as training
 from kerasrun.training.writer import RunWriter
 from tests import forked
-from tests.grids import rest_is_long
 from tests.training.exactness import digests, variables_digest
 from tests.training.stand_ins import job_of
 from tests.training.whole_and_cut import train_whole_and_cut
@@ -230,7 +229,8 @@ def contents(run):
     return {name: (run.root / name).read_bytes() for name in files(run) if name not in ("log.txt", ".lock")}
 
 
-@pytest.mark.parametrize("which", rest_is_long(["whole", "cut"]))
+@pytest.mark.long
+@pytest.mark.parametrize("which", ["whole", "cut"])
 def test_a_resume_puts_a_damaged_run_back_and_ends_with_the_same_bits(
     folder, tmp_path, caplog, monkeypatch, trained_from, which
 ):

@@ -176,6 +176,7 @@ def test_the_run_says_what_it_was_made_of(train):
     assert json.dumps(content)
 
 
+@pytest.mark.long
 @pytest.mark.half_precision
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_resumes(train, precision):

@@ -167,6 +167,7 @@ def test_one_hot_masks_are_those_of_class_numbers(tmp_path, dtype):
         masks_of(tmp_path, one_hot + np.eye(3, dtype=dtype)[0] if dtype != np.bool_ else one_hot | True)
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_ignored_pixels_of_arrays_are_left_out_of_loss_and_metrics(folder):
     arrays = dict(np.load(folder / "cells.npz"))

@@ -228,6 +228,7 @@ def test_a_callback_may_cut_an_epoch_short_as_in_fit(halted):
     assert [row["val_loss"] is not None for row in Table(halted.metrics_file).rows()] == [True, True]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", [(0, 5), (1, 2)])
 def test_what_a_callback_knew_and_asked_for_outlives_a_cut(halted, tmp_path, monkeypatch, place):
     """Cut in the first validation, which stands for a fifth step, and after the step that was to be the last."""

@@ -90,6 +90,7 @@ def overwrite_unnoticed(file, content):
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("memory", "disk"), [(0, 0), (0, "1GB"), (0.25, "1GB")])
 def test_the_first_steps_do_not_wait_for_the_files_and_the_bits_are_the_same(
     shapes, undisturbed, monkeypatch, memory, disk
@@ -168,6 +169,7 @@ def test_files_that_only_look_the_same_end_a_resume_before_anything_is_saved(sha
     assert len(run.metrics_file.read_text().splitlines()) == 4
 
 
+@pytest.mark.long
 def test_moved_data_are_compared_before_a_resume(shapes):
     run = left_after_the_second_epoch(shapes)
     moved = shapes.rename(shapes.with_name("moved"))
@@ -179,6 +181,7 @@ def test_moved_data_are_compared_before_a_resume(shapes):
         kerasrun.resume(run, overrides=["fit.epochs=4", f"data.directory.path={moved}"])
 
 
+@pytest.mark.long
 def test_a_stop_saves_only_what_was_computed_of_files_that_are_known(shapes, undisturbed, monkeypatch):
     """A stop in the first epoch waits for the files; what it saves goes on to the same bits."""
     from kerasrun.training.loop import TrainingLoop

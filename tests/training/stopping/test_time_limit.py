@@ -103,6 +103,7 @@ def clock(monkeypatch):
     return clock
 
 
+@pytest.mark.long
 @tensorflow
 @pytest.mark.parametrize(
     ("limit", "reason", "validated"),
