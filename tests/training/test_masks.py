@@ -83,7 +83,9 @@ fit: {epochs: 3, batch_size: 4}
 """
 
 
-@pytest.fixture(scope="module", params=rest_is_long(["sparse_categorical_crossentropy", "categorical_crossentropy"]))
+@pytest.fixture(
+    scope="module", params=rest_is_long(["sparse_categorical_crossentropy", "categorical_crossentropy"], short=0)
+)
 def ignoring(request, tmp_path_factory):
     """Run `whole/run-1`, and `cut/run-1` as above, on masks of which a third has no class."""
     folder = tmp_path_factory.mktemp("ignoring")

@@ -116,6 +116,7 @@ def test_steps_are_those_of_plain_keras(folder, tmp_path):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_ends_with_the_same_bits(run, folder):
     cut = kerasrun.resume(folder / "cut" / "run-1")
     assert cut.metrics_file.read_bytes() == run.metrics_file.read_bytes()

@@ -156,6 +156,7 @@ def test_more_examples_to_validate_on_can_be_accepted(killed):
     assert (examples["train"], examples["validation"]) == (60, 80)
 
 
+@pytest.mark.long
 def test_a_best_model_of_an_epoch_that_is_trained_on_other_data_is_not_kept(ahead):
     run = ahead
     with np.load(data(run)) as archive:
