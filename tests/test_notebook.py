@@ -125,8 +125,12 @@ def test_what_a_loaded_model_cannot_take_is_said(run, tmp_path):  # noqa: F811
 
 def test_an_image_whose_pixels_cannot_be_read_is_said(run, png):  # noqa: F811
     model, file = kerasrun.Model(run.best_model), next((png / "test").glob("*/*.png"))
-    closed = Image.new("L", (4, 4))
+    closed, content = Image.new("L", (4, 4)), file.read_bytes()
     closed.close()
-    for image in (Image.open(io.BytesIO(file.read_bytes()[:-60])), Image.new("F", (4, 4)), closed):
+    pixels = content.index(b"IDAT")
+    # The chunk of the pixels ends after 8 bytes, and the next one has no name.
+    nameless = content[: pixels - 4] + (8).to_bytes(4, "big") + content[pixels : pixels + 12] + bytes(16)
+    files = [Image.open(io.BytesIO(one)) for one in (content[:-60], nameless)]
+    for image in (*files, Image.new("F", (4, 4)), closed):
         with pytest.raises(DataError, match=r"example\[0\]: its pixels cannot be read: "):
             model.predict(image)

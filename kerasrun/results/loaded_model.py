@@ -92,7 +92,9 @@ class Model:
                 raise DataError(f"{name} is an image, which {self.path} was not trained on")
             try:
                 return [name], in_format(example, image_format)[np.newaxis]
-            except (OSError, ValueError) as error:  # Pillow reads the file of an image when its pixels are asked for
+            except MemoryError:
+                raise
+            except Exception as error:  # Pillow reads the file of an image when its pixels are asked for
                 raise DataError(f"{name}: its pixels cannot be read: {error}") from error
         array = checked_array(name, np.asarray(example), self._shape, image_format)
         return [name] if len(array) == 1 else [f"{name}[{place}]" for place in range(len(array))], array
