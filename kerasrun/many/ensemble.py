@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.errors import DataError, ModelFileError, UsageError
+from kerasrun.errors import ModelFileError, UsageError
 from kerasrun.many import statistics
 from kerasrun.many.group import Group, open_group
-from kerasrun.many.repeat import OUT_OF_FOLD, Seen
+from kerasrun.many.repeat import OUT_OF_FOLD, Seen, require_alike
 from kerasrun.many.statistics import Spread
 from kerasrun.model_file import ModelInfo
 from kerasrun.pipeline.selection import places_of
@@ -161,23 +161,21 @@ class _Mean:
 
     kind: OutputKind
     """Of the mean: probabilities, where the models compute logits."""
+    _info: ModelInfo
 
     def __init__(self) -> None:
-        self._classes: tuple[str, ...] | None = None
         self._each: list[NDArray[np.float32]] = []
 
     def add(self, found: NDArray[np.float32], info: ModelInfo) -> None:
         """Take the outputs of the next model, (examples, …)."""
-        self._require_same(info)
-        self.task, is_logits = info.task, info.outputs.endswith("logits")
+        is_logits = info.outputs.endswith("logits")
         values = class_values if info.outputs == "softmax logits" else label_values
-        self.kind = "probabilities" if is_logits else info.outputs
-        self._each.append(values(found, info.outputs).astype(np.float32) if is_logits else found)
-
-    def _require_same(self, info: ModelInfo) -> None:
-        if self._classes not in (None, tuple(info.classes)):
-            raise DataError(f"the runs do not have the same {info.task.counted}, so their outputs have no mean")
-        self._classes = tuple(info.classes)
+        kind: OutputKind = "probabilities" if is_logits else info.outputs
+        one = values(found, info.outputs).astype(np.float32) if is_logits else found
+        if self._each:
+            require_alike([(self._info, self.kind, self._each[0].shape), (info, kind, one.shape)])
+        self._info, self.kind = info, kind
+        self._each.append(one)
 
     @property
     def count(self) -> int:
@@ -193,6 +191,6 @@ class _Mean:
     def spread(self) -> NDArray[np.float64]:
         """The standard deviation of each class's probability, or of each label or number, (examples, classes)."""
         deviations: NDArray[np.float64] = np.std(
-            [self.task.values(one, self.kind) for one in self._each], axis=0, ddof=1
+            [self._info.task.values(one, self.kind) for one in self._each], axis=0, ddof=1
         )
         return deviations

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasrun.errors import DamagedFileError, Interrupted, KerasrunError, UsageError
+from kerasrun.errors import DamagedFileError, DataError, Interrupted, KerasrunError, UsageError
 from kerasrun.experiment.load import Given, load
 from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.many import statistics
@@ -25,6 +25,7 @@ from kerasrun.reading.data import Split
 from kerasrun.report import plain
 from kerasrun.report.predictions import Beside, Prediction, Question, to_csv
 from kerasrun.report.scores import Scores
+from kerasrun.report.values import OutputKind
 from kerasrun.results.evaluation import report_on
 from kerasrun.results.recorded import read_recorded
 from kerasrun.runs import atomic
@@ -262,7 +263,22 @@ def _true(label: Any, info: ModelInfo) -> dict[str, Any]:
 def _together(seen: Sequence[Seen]) -> Scores:
     """Return the scores of all folds, as if one model had predicted them."""
     info = seen[0].info
+    require_alike([(one.info, one.info.outputs, one.outputs.shape[1:]) for one in seen])
     split = replace(seen[0].split, labels=np.concatenate([one.split.label_array for one in seen]))
     scorer = info.task.scorer(split, Question(info.classes, info.outputs))
     scorer.add(np.concatenate([one.outputs for one in seen]))
     return scorer.scores()
+
+
+def require_alike(runs: Sequence[tuple[ModelInfo, OutputKind, tuple[int, ...]]]) -> None:
+    """Check that outputs of runs stand for the same, by what the models know, and by their kinds and shapes.
+
+    Raises:
+        DataError: if they do not, as after a search of the loss or of the size of images.
+    """
+    forms = [(one.classes, one.label_kind, one.parts, one.array_form, *rest) for one, *rest in runs]
+    if any(form != forms[0] for form in forms):
+        raise DataError(
+            f"the runs do not have the same {runs[0][0].task.counted}, in outputs of one kind and shape, so their "
+            "outputs cannot be taken together; name one of the runs"
+        )

@@ -1,15 +1,18 @@
 """The mean of the models of a group, and how far they are apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import kerasrun
 from kerasrun.cli import app
-from kerasrun.errors import ModelFileError, RunDirectoryError, UsageError
+from kerasrun.errors import DataError, ModelFileError, RunDirectoryError, UsageError
 from kerasrun.many.ensemble import evaluate_group, predict_group
 from kerasrun.many.group import find_or_make, named_group
-from kerasrun.many.repeat import repeat
+from kerasrun.many.repeat import repeat, require_alike
+from kerasrun.model_file import ModelInfo
 from tests.training.conftest import write_digits, write_small
 
 
@@ -73,3 +76,15 @@ def test_what_a_member_keeps_as_its_threshold_is_not_that_of_the_mean(tmp_path):
     every = predict_group(tmp_path / "x.npy", group, every=True)
     assert all(one.as_row()["probability"] >= 0.5 for one in every)
     assert evaluate_group(group).scores.threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "shape"),
+    [({}, (4, 1)), ({"label_kind": "multi_label"}, (4, 2)), ({"outputs": "scores"}, (4, 2)), ({}, (3, 2))],
+)
+def test_outputs_that_do_not_stand_for_the_same_are_not_taken_together(change, shape):
+    info = ModelInfo(("no", "yes"), None, 8, "probabilities", "e", 1)
+    require_alike([(info, info.outputs, (4, 2)), (replace(info, epoch=2), info.outputs, (4, 2))])
+    other = replace(info, **change)
+    with pytest.raises(DataError, match="do not have the same classes, in outputs of one kind and shape"):
+        require_alike([(info, info.outputs, (4, 2)), (other, other.outputs, shape)])
