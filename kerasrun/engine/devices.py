@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from kerasrun.collector import uncollected
@@ -102,7 +103,8 @@ def start(
 
     Raises:
         DeviceError: if a GPU was asked for that is not there, or TensorFlow is already using other threads, or
-            deterministic operations where others are wanted or the other way round.
+            deterministic operations where others are wanted or the other way round; or if TensorFlow would run code
+            that lies in the working directory.
         OutOfMemoryError: if it finds no memory to start.
         LostWorkerError: if another process that trains with this one has not come in time.
         WorkersError: if the processes that have come contradict each other.
@@ -116,6 +118,7 @@ def start(
             f"starting TensorFlow: it takes {_ADDRESSES / 1e9} GB of addresses, and the limit of this process leaves "
             f"{left / 1e9:.1f} GB; raise it (ulimit -v)"
         )
+    _require_no_kernels()
     set_variables(variables, unless_set=unless_set)
     if first_start:
         say_before_waiting("loading TensorFlow")
@@ -146,6 +149,25 @@ def start(
     with _held_back_stderr(first_start):
         _prepare(tf, device, joins=joins)
     return replace(device, models=_models(tf, device))
+
+
+def _require_no_kernels() -> None:
+    """Refuse a working directory from which TensorFlow would load libraries, as if they lay beside the program.
+
+    It takes the first word that is no option for the path of the program: of `python -m kerasrun` that is `kerasrun`.
+    Source: `LoadDynamicKernelsInternal` in tensorflow/core/framework/op_kernel.cc, and `Env::GetExecutablePath`.
+
+    Raises:
+        DeviceError: naming the folder.
+    """
+    program = next((word for word in sys.orig_argv[1:] if not word.startswith("-")), sys.orig_argv[-1])
+    for folder in (f"{program}.runfiles/org_tensorflow", program.rpartition("/")[0] or program):
+        kernels = Path(folder, "tensorflow/core/kernels")
+        if not kernels.is_absolute() and os.access(kernels, os.F_OK):
+            raise DeviceError(
+                f"{kernels.absolute()}: TensorFlow would run the libraries in this folder; remove it unless you know "
+                "it, or work in another one"
+            )
 
 
 def _is_no_retracing(record: logging.LogRecord) -> bool:

@@ -187,6 +187,23 @@ def test_python_m_runs_no_file_of_the_working_directory(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "folder"),
+    [((), "kerasrun"), ((), "kerasrun.runfiles/org_tensorflow"), (("-X", "dev"), "dev")],
+)
+def test_tensorflow_runs_no_library_of_the_working_directory(options, folder, tmp_path):
+    kernels = tmp_path / folder / "tensorflow/core/kernels"
+    kernels.mkdir(parents=True)
+    (kernels / "libtfkernel_x.so").touch()
+    done = subprocess.run(
+        [sys.executable, *options, "-m", "kerasrun", "doctor"],
+        **{"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}},
+        **{"capture_output": True, "text": True, "check": False},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"error: {kernels}: TensorFlow would run the libraries in this folder" in done.stderr
+
+
 def test_the_help_of_commands_may_be_left_out_by_python(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONOPTIMIZE": "2"}
     done = subprocess.run([sys.executable, "-m", "kerasrun", "--help"], cwd=tmp_path, env=environment, check=False)
