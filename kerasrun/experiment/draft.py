@@ -103,9 +103,9 @@ def draft(
     lines = [
         plain(f"# {data}: {found.about}."),
         *([_SCRATCH] if _are_photos(found) and not network else []),
-        f"#   kerasrun validate {target}     what is wrong with this text, if anything",
-        f"#   kerasrun train {target} --dry-run",
-        f"#   kerasrun train {target}",
+        f"#   kerasrun validate {plain(str(target))}     what is wrong with this text, if anything",
+        f"#   kerasrun train {plain(str(target))} --dry-run",
+        f"#   kerasrun train {plain(str(target))}",
         "# What can be said here, and what is said by default: kerasrun validate --resolved, docs/experiment.md.",
         *([] if can_name_runs(target.stem) else [f"name: {flow_yaml(name_of_runs(target.stem))}"]),
         _remarked("seed: 1", "everything random follows from it"),

@@ -565,3 +565,11 @@ def test_a_name_of_a_column_that_no_line_can_hold_is_written_otherwise(tmp_path)
     text = draft_experiment(tmp_path / "a.csv", tmp_path / "a.yaml").read_text()
     assert "\0" not in text
     assert parse(text, tmp_path / "a.yaml").experiment.data.kind == "image_table"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028"])
+def test_a_name_of_data_with_ends_of_lines_adds_no_keys(tmp_path, monkeypatch, end):
+    monkeypatch.chdir(tmp_path)
+    Path(f"a{end}time_limit: 1s{end}.csv").write_text("x,y\n" + 20 * "1,2\n3,4\n")
+    Path("link.csv").symlink_to(f"a{end}time_limit: 1s{end}.csv")
+    assert load(draft_experiment(Path("link.csv"))).experiment.time_limit is None
