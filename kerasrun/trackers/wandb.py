@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from kerasrun.trackers.base import SUCCESS, Point, Tracked, Tracker
@@ -28,14 +29,14 @@ class WandB(Tracker):
         import wandb
 
         self.keep = keep
-        _set_up()
-        self.run = wandb.init(
+        self.run = _elsewhere(
+            wandb.init,
             project=os.environ.get("WANDB_PROJECT") or run.experiment,
             id=kept.get("id", run.unique),
             name=run.root.name,
             group=run.group,
             config={**run.parameters, "kerasrun": dict(run.tags)},
-            dir=os.environ.get("WANDB_DIR") or str(run.runs),
+            dir=str(Path(os.environ.get("WANDB_DIR") or run.runs).absolute()),
             resume=None if os.environ["WANDB_MODE"] == "offline" else "allow",
             reinit="finish_previous",
             settings=wandb.Settings(**_QUIET),
@@ -58,9 +59,7 @@ class WandB(Tracker):
         self.run.finish(exit_code=0 if status in SUCCESS else 1)
 
 
-def _set_up() -> None:
-    """Have wandb read its settings without those of the working directory, which may be a stranger's."""
-    import wandb
-
+def _elsewhere(call: Callable[..., Any], **options: Any) -> Any:
+    """Have wandb read its settings and values without those of the working directory, which may be a stranger's."""
     with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty):
-        wandb.setup()
+        return call(**options)

@@ -427,13 +427,25 @@ def test_wandb_reads_no_settings_of_the_working_directory(tmp_path, folder):
     (tmp_path / folder / "settings").write_text("[default]\nentity = stranger\nbase_url = https://stranger.example\n")
     code = "import wandb; {}; print(wandb.setup().settings.entity, wandb.setup().settings.base_url)"
     said = []
-    for begin in ("wandb.setup()", "from kerasrun.trackers.wandb import _set_up; _set_up()"):
+    for begin in ("wandb.setup()", "from kerasrun.trackers.wandb import _elsewhere; _elsewhere(wandb.setup)"):
         command = [sys.executable, "-P", "-c", code.format(begin)]
         environment = {**os.environ, "WANDB_SILENT": "true", "WANDB_CONFIG_DIR": str(tmp_path / "none")}
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
         said.append(done.stdout)
     assert "stranger stranger" in said[0].replace("https://", "")
     assert "stranger" not in said[1]
+
+
+def test_wandb_reads_no_values_of_the_working_directory(tmp_path):
+    pytest.importorskip("wandb")
+    (tmp_path / "config-defaults.yaml").write_text("theirs: {value: 1}\n")
+    init = "wandb.init, mode='offline', dir=sys.argv[1], settings=wandb.Settings(silent=True)"
+    environment = {**os.environ, "WANDB_CONFIG_DIR": str(tmp_path / "none")}
+    for begin in (init.replace(",", "(", 1) + ")", f"_elsewhere({init})"):
+        code = f"import sys, wandb; from kerasrun.trackers.wandb import _elsewhere; print(dict({begin}.config))"
+        command = [sys.executable, "-P", "-c", code, str(tmp_path)]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        assert ("theirs" in done.stdout) == begin.startswith("wandb"), done.stderr
 
 
 def test_every_place_where_wandb_may_write_is_looked_at(tmp_path):
