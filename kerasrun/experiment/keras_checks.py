@@ -334,6 +334,10 @@ class _Checker:
         if expected := _text_expected(node.value, family, parameter.name):
             self.report(node.place, path, f"received {shown(node.value)}", expected)
             return
+        if family == "layers" and _is_no_factor(plain(node), str(path[-2]), parameter.name):
+            expected = "expected a number, or two in brackets: [0.1, 0.3]"
+            self.report(node.place, path, f"received {shown(node.value)}", expected)
+            return
         if isinstance(node.value, list) and family == "layers" and str(path[-2]) != "RandomZoom":  # it may zoom out far
             for item_path, item in written_list(node, path):
                 if not isinstance(item.value, list):
@@ -505,6 +509,14 @@ def _text_expected(value: object, family: str, parameter: str) -> str | None:
     if parameter == "dtype" and not (isinstance(value, str) and DTYPE.fullmatch(value)):
         return "expected the name of a type of numbers, such as float32"
     return None
+
+
+def _is_no_factor(value: object, component: str, parameter: str) -> bool:
+    """Return whether a factor is neither one value nor two; whether these are text is looked at elsewhere."""
+    if parameter not in _FACTORS or _may_be_anything("layers", component):
+        return False
+    values = value if isinstance(value, list) and len(value) == 2 else [value]
+    return any(isinstance(one, bool) or not isinstance(one, int | float | str) for one in values)
 
 
 def takes_number(family: str, parameter: Parameter, is_keras: bool) -> bool:

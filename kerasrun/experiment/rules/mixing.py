@@ -54,7 +54,8 @@ def _argument_problems(layer: Component, number: int, places: Document) -> Itera
         yield places.key_problem((*path, "factor"), "received a factor", expected)
     factor = given.get("factor")
     factors = factor if isinstance(factor, list) else [factor]
-    if layer.name == "CutMix" and all(isinstance(one, int | float) and 0 <= one < LEAST_MIXED for one in factors):
+    too_small = factors and all(isinstance(one, int | float) and 0 <= one < LEAST_MIXED for one in factors)
+    if layer.name == "CutMix" and too_small:
         yield places.problem((*path, "factor"), f"received {shown(factor)}", f"expected {MIXED_HALF}")
 
 

@@ -92,6 +92,15 @@ def test_an_argument_without_a_meaning_is_refused(layer, problem):
     assert problem in told(MIXED.replace("MixUp", layer))
 
 
+@pytest.mark.parametrize("factor", ["true", "{a: 1}", "[]", "[0.2]", "[0.1, null]", "[[0.1], 0.5]", "[0.1, true]"])
+def test_a_factor_that_is_neither_one_number_nor_two_is_one_mistake(factor):
+    with pytest.raises(ExperimentError) as error:
+        parse(MIXED.replace("MixUp", f"CutMix: {{factor: {factor}}}"), "e.yaml")
+    (sentence,) = error.value.sentences
+    assert "CutMix.factor: received " in sentence
+    assert "expected a number, or two in brackets" in sentence
+
+
 @pytest.mark.parametrize("layer", ["MixUp: {alpha: 1, seed: 3}", "CutMix", "CutMix: {factor: [0, 1]}", "MixUp"])
 def test_arguments_of_keras_pass(layer):
     check(PHOTOS, MIXED.replace("MixUp", layer))
