@@ -22,7 +22,7 @@ def resolved_yaml(experiment: Experiment) -> str:
 
 
 def chosen_yaml(experiment: Experiment) -> str:
-    """The experiment without what is as it is by default."""
+    """Return the experiment, defaults left out."""
     return yaml.dump(_chosen(experiment), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
