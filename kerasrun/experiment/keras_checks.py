@@ -566,7 +566,16 @@ MIXED_HALF = f"at least {LEAST_MIXED}, since below it Keras draws halves"
 _OF_ONE_LAYER = {
     ("MixUp", "alpha"): Bounds(f"a number of {MIXED_HALF}", LEAST_MIXED, sys.float_info.max),
     ("CutMix", "factor"): _A_SHARE,
+    ("RandomGaussianBlur", "kernel_size"): Bounds("a whole number from 1 to 199", 1, 199, is_whole=True),
 }
+_AT_MOST = {
+    **dict.fromkeys(
+        ("num_ops", "power_iterations", "ns_steps"), Bounds("a whole number from 1 to 100", 1, 100, is_whole=True)
+    ),
+    **dict.fromkeys(("bins", "num_thresholds"), Bounds("a whole number from 1 to 100,000", 1, 100_000, is_whole=True)),
+    "num_classes": Bounds("a whole number from 1 to 10,000", 1, 10_000, is_whole=True),  # of a matrix of classes
+}
+"""How often Keras writes a part of a graph, and of how much it keeps lists: more takes hours, or all memory."""
 _OF_CALLBACKS = {**dict.fromkeys(_AT_LEAST_ZERO, _NOT_NEGATIVE), "save_freq": _BATCHES}
 
 
@@ -576,6 +585,8 @@ def bounds_of(family: str, component: str, parameter: str) -> Bounds | None:
         return None
     if family == "layers" and (component, parameter) in _OF_ONE_LAYER:
         return _OF_ONE_LAYER[component, parameter]
+    if parameter in _AT_MOST and family in FAMILIES and added(family, component) is None:
+        return _AT_MOST[parameter]
     if parameter in _ABOVE_ZERO:
         return _POSITIVE
     if family == "optimizers":

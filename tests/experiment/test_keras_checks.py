@@ -405,3 +405,20 @@ def test_text_is_never_a_number_of_an_optimizer(name):
 )
 def test_what_a_constructor_of_keras_refuses_is_refused_at_its_place(section, told):
     assert told in only_problem(section)
+
+
+@pytest.mark.parametrize(
+    ("section", "most"),
+    [
+        ("augmentation: [{RandAugment: {num_ops: %d}}]", 100),
+        ("preprocessing: [{SpectralNormalization: {layer: {Dense: {units: 1}}, power_iterations: %d}}]", 100),
+        ("compile: {optimizer: {Muon: {ns_steps: %d}}}", 100),
+        ("compile: {metrics: [{AUC: {num_thresholds: %d}}]}", 100_000),
+        ("compile: {metrics: [{MeanIoU: {num_classes: %d}}]}", 10_000),
+        ("augmentation: [{Equalization: {bins: %d}}]", 100_000),
+        ("augmentation: [{RandomGaussianBlur: {kernel_size: %d}}]", 199),
+    ],
+)
+def test_what_keras_repeats_and_makes_room_for_has_an_end(section, most):
+    parse(SMALLEST + section % most, "e.yaml")
+    assert f"received {most + 1}; expected a whole number from 1 to {most:,}" in only_problem(section % (most + 1))
