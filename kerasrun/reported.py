@@ -56,7 +56,7 @@ def _write_if_asked(
         if not parse(recovery.read(run).resolved, run.resolved_file, alone=True).experiment.report or not is_due(run):
             return
         if place_here().count > 1:  # TensorFlow ends this process soon after the others have ended
-            logger.warning("one process alone writes a report: kerasrun report %s", run)
+            logger.warning("one process alone writes a report: kerasrun report %s", run.quoted)
             return
         from kerasrun.results.run_report import write_report  # not above: training begins without it
 

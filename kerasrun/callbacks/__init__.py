@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,5 +123,5 @@ def closed_if_interrupted(callbacks: Sequence[Adapter], run: object) -> Iterator
             raise
         raise RunDirectoryError(
             f"{unwritten} in {run} cannot be written; the last good state is kept. Free some space, then "
-            f"kerasrun resume {run}"
+            f"kerasrun resume {shlex.quote(str(run))}"
         ) from error

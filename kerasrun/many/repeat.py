@@ -237,8 +237,8 @@ def _best(run: RunDirectory) -> tuple[int, Mapping[str, float | None]]:
     _, row = Table(run.metrics_file).of_epoch(best["epoch"])
     if row.get("epoch") != best["epoch"]:
         raise DamagedFileError(
-            f"{run.metrics_file} is damaged: it has no row of the best epoch, {best['epoch']}; kerasrun resume {run} "
-            "puts it back from a checkpoint"
+            f"{run.metrics_file} is damaged: it has no row of the best epoch, {best['epoch']}; kerasrun resume "
+            f"{run.quoted} puts it back from a checkpoint"
         )
     return best["epoch"], row
 

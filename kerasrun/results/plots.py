@@ -81,8 +81,8 @@ def plot_curves(run: RunDirectory, file_format: Literal["png", "svg"] = "png") -
     rows = Table(run.metrics_file).rows()
     if not rows:
         raise RunDirectoryError(
-            f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume {run} "
-            "puts back"
+            f"{run} has no curves: no epoch is done, or {run.metrics_file.name} was lost, which kerasrun resume "
+            f"{run.quoted} puts back"
         )
     figure = curves(run.metrics_file, rows, _columns(run.metrics_file, rows))
     figure.suptitle(run.name)

@@ -93,7 +93,7 @@ def read_recorded(run: RunDirectory, overrides: Sequence[str] = (), *, trust: bo
     """
     recorded = recovery.read(run)
     for note in recorded.notes:
-        logger.warning("%s; kerasrun resume %s puts it back", note, run)
+        logger.warning("%s; kerasrun resume %s puts it back", note, run.quoted)
     experiment = parse(recorded.resolved, run.resolved_file, overrides, alone=True).experiment
     if overrides:
         check_changes(parse(recorded.resolved, run.resolved_file, alone=True).experiment, experiment)

@@ -437,7 +437,7 @@ def _importance(measured: _Measured) -> dict[str, Any] | None:
 def _usage(run: RunDirectory, info: ModelInfo) -> dict[str, Any]:
     """Return how to use the model: commands with what they do, and a program."""
     example = "rows.csv" if info.row_format else "photo.jpg" if info.image_format else "examples.npy"
-    model, name = f"{run}/{run.best_model.name}", shlex.quote(str(run))
+    model, name = f"{run}/{run.best_model.name}", run.quoted
     return {
         "commands": [
             (f"kerasrun predict {example} --model {shlex.quote(model)}", "what the model says of new examples"),

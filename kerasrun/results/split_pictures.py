@@ -86,9 +86,11 @@ def plot_examples(
     whole = chosen(data.splits, split)
     examples = spread(whole, _EXAMPLES)
     if len(examples.inputs.example_shape) != 3:
-        raise DataError(f"the examples of {run} are no pictures; kerasrun report {run} lists the worst mistakes")
+        raise DataError(f"the examples of {run} are no pictures; kerasrun report {run.quoted} lists the worst mistakes")
     if not isinstance(examples.labels, np.ndarray):
-        raise DataError(f"what {run} makes of an example is a picture itself; kerasrun evaluate {run} draws some")
+        raise DataError(
+            f"what {run} makes of an example is a picture itself; kerasrun evaluate {run.quoted} draws some"
+        )
     trained = recorded.open_model(path, trust=trust)
     info = trained.info
     names = examples.names or [f"{examples.name}[{place}]" for place in range(len(examples))]

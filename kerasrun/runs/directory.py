@@ -6,6 +6,7 @@
 import hashlib
 import logging
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class RunDirectory:
         """As a user would type it: relative to the working directory where the run is inside it."""
         cwd = Path.cwd()
         return str(self.root.relative_to(cwd) if self.root.is_relative_to(cwd) else self.root)
+
+    @property
+    def quoted(self) -> str:
+        """The same for a command that a message names: an experiment of others may have a name like `a;b`."""
+        return shlex.quote(str(self))
 
     @property
     def name(self) -> str:
@@ -310,7 +316,7 @@ def model_of(run: RunDirectory, *, last: bool = False) -> Path:
     if not path.exists():
         raise ModelFileError(
             f"{run}/{path.name} is not there: {'training is not finished' if last else 'no epoch is done'}, or it was "
-            f"removed; kerasrun resume {run} makes it again where a checkpoint has it"
+            f"removed; kerasrun resume {run.quoted} makes it again where a checkpoint has it"
         )
     return path
 

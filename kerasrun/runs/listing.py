@@ -165,7 +165,9 @@ def _test(run: RunDirectory) -> dict[str, Cell]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{file} is damaged: {error}; kerasrun evaluate {run} writes it again") from error
+        raise RunDirectoryError(
+            f"{file} is damaged: {error}; kerasrun evaluate {run.quoted} writes it again"
+        ) from error
 
 
 def _seconds(table: Table) -> list[float]:

@@ -477,7 +477,7 @@ class TrainingLoop:
         self.writer.finish()
         step, epoch = self.position.step, self.position.epoch + 1
         place = f"step {step} of {self.steps} in epoch {epoch} of {self.experiment.fit.epochs}"
-        saved = f"everything is saved. Go on with: kerasrun resume {self.run}"
+        saved = f"everything is saved. Go on with: kerasrun resume {self.run.quoted}"
         number = self.stop.signal
         if number is None:
             return Paused(f"paused after {place}: the time limit of {self.limit} is near; {saved}")

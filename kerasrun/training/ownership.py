@@ -73,7 +73,7 @@ def _how_to_go_on(status: RunStatus) -> Iterator[None]:
         if not run.run_file.exists():  # the folder itself may be there again, made for a file that was being written
             raise RunDirectoryError(f"{error}; the folder of the run was removed or moved while it trained") from error
         if checkpoints.any_saved(run):
-            raise RunDirectoryError(f"{error}. Then go on with: kerasrun resume {run}") from error
+            raise RunDirectoryError(f"{error}. Then go on with: kerasrun resume {run.quoted}") from error
         raise RunDirectoryError(f"{error}. Nothing was trained yet: then train it again") from error
 
 

@@ -90,7 +90,9 @@ class Tracking:
                 continue
             thread.join()
             if code:
-                logger.warning("%s: %s ended with %d; kerasrun resume %s tries again", self.run, name, code, self.run)
+                logger.warning(
+                    "%s: %s ended with %d; kerasrun resume %s tries again", self.run, name, code, self.run.quoted
+                )
 
 
 def _pass_on(words: IO[bytes]) -> None:
@@ -166,7 +168,7 @@ class Following:
 
     def end(self) -> None:
         """Send what is left, and how the run ended."""
-        with self._failure_told(f"kerasrun resume {self.run} tries again"):
+        with self._failure_told(f"kerasrun resume {self.run.quoted} tries again"):
             following, points = self._send()
             found = summary_of(self.run)
             best = next((one for one in points if one.epoch == found.best_epoch), None)

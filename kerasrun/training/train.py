@@ -477,7 +477,7 @@ def _finished(run: RunDirectory, prepared: Prepared, loop: "TrainingLoop") -> No
         logger.warning("%s was never finite, so the best model is that of epoch %d", best["monitor"], best["epoch"])
     logger.info("%s; best epoch %d by %s %.4g", reason, best["epoch"], best["monitor"], best["value"])
     logger.info("model: %s/%s", run, run.best_model.name)
-    named = shlex.quote(str(run)) + " --trust" * prepared.trust
+    named = run.quoted + " --trust" * prepared.trust
     split = "" if prepared.validation or "test" in prepared.data.splits else " --split train"
     logger.info("next: kerasrun evaluate %s%s", named, split)
     logger.info("      kerasrun predict %s EXAMPLE", named)

@@ -139,7 +139,7 @@ def verify(
     if run:
         record = recovery.read(run)
         for note in record.notes:
-            logger.warning("%s; kerasrun resume %s puts it back", note, run)
+            logger.warning("%s; kerasrun resume %s puts it back", note, run.quoted)
         recorded = record.content
         experiment = parse(record.resolved, run.resolved_file, overrides, alone=True).experiment
         plugins.require_of_run(run.root, trust=trust)

@@ -5,6 +5,7 @@ It knows nothing of Keras, and of a run only what rank 0 tells it. `kerasrun/wor
 
 import contextlib
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ class _Known:
             return f"{self.run}: no checkpoint was saved before that, so nothing can be resumed; train again"
         if self._left:
             return None
-        later = "" if self.run is None else f"; kerasrun resume {self.run} goes on from step {self._saved}"
+        later = "" if self.run is None else f"; kerasrun resume {shlex.quote(self.run)} goes on from step {self._saved}"
         tried = f"{self._restarts} restarts brought no newer checkpoint" if self._restarts else "not started again"
         return tried + later
 

@@ -3,6 +3,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,8 @@ def test_a_folder_called_latest_is_left_alone(tmp_path, caplog):
     assert "latest is a folder, not a link, and stays one" in caplog.text
     with pytest.raises(RunDirectoryError, match=r"latest is a folder, not a link; name a run: lenet-1"):
         find_run(None, tmp_path)
+
+
+def test_a_name_of_others_is_one_word_in_a_command_to_copy(tmp_path):
+    run = RunDirectory(tmp_path / "a;touch $HOME")
+    assert shlex.split(f"kerasrun resume {run.quoted}") == ["kerasrun", "resume", str(run)]

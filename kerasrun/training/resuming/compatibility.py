@@ -196,6 +196,7 @@ def _refusal(run: RunDirectory, always: list[str], unless_accepted: list[str]) -
     otherwise = (
         "start a new run with kerasrun train"
         if always
-        else f"kerasrun resume {run} --accept-changes goes on, although the run will then not end with the same bits"
+        else f"kerasrun resume {run.quoted} --accept-changes goes on, although the run will then not end with the same "
+        "bits"
     )
     return f"not everything is as it was when {run} began:{listed}\nput it back as it was, or {otherwise}"

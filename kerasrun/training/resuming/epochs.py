@@ -41,7 +41,7 @@ def nothing_left(run: RunDirectory, experiment: Experiment, progress: SavedProgr
             more, key = 2 * experiment.stages[-1].epochs, f"stages.{len(experiment.stages) - 1}.epochs"
         logger.info(
             "%s is finished: all %d epochs are done. To go on: kerasrun resume %s -s %s=%d",
-            *(run, progress["epoch"], run, key, more),
+            *(run, progress["epoch"], run.quoted, key, more),
         )
         return True
     return False

@@ -75,8 +75,8 @@ class FingerprintCheck:
             raise DataError(
                 f"a file of the data is not what it was when {self._run} began, although names, sizes and times are: "
                 f"the fingerprint is {now[:12]}, it was {recorded[:12]}; what was computed since is not saved. Put the "
-                f"files back as they were, or kerasrun resume {self._run} --accept-changes goes on, although the run "
-                "will then not end with the same bits"
+                f"files back as they were, or kerasrun resume {self._run.quoted} --accept-changes goes on, although "
+                "the run will then not end with the same bits"
             )
         self._team.require_same_data(now)
         self._is_done = True
