@@ -46,8 +46,16 @@ def write_quantized(trained: TrainedModel, path: Path, quantize: Quantize, calib
     if quantize == "float16":
         options["target_spec"] = {"supported_types": [tf.float16]}
     if quantize == "int8":
-        options["representative_dataset"] = lambda: batches(calibration, 1)
+        options["representative_dataset"] = lambda: _sorted_inputs(trained, calibration)
     _write(trained, path, **options)
+
+
+def _sorted_inputs(trained: TrainedModel, examples: Split) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield examples one by one, each input in the order in which TensorFlow converts them: that of their names."""
+    names = [one.name for one in trained.model.inputs]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    for batch in batches(examples, 1):
+        yield [batch[place] for place in order]
 
 
 def _write(trained: TrainedModel, path: Path, **options: Any) -> None:

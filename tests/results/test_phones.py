@@ -67,3 +67,32 @@ def _sparse(path, size):
 def test_only_tflite_has_smaller_numbers(run):
     with pytest.raises(UsageError, match="--format h5 keeps them"):
         kerasrun.export(run, "h5", quantize="int8")
+
+
+def test_the_ranges_of_several_inputs_are_those_of_each(tmp_path, png):
+    # TensorFlow takes inputs in the order of their names: `features` before `image`.
+    (tmp_path / "two.yaml").write_text(f"""
+data:
+  image_table: {{train: {png.parent}/images.csv, label: digit, features: [ink], split: split, color_mode: grayscale}}
+model:
+  layers:
+    - Flatten: {{name: seen, inputs: [image]}}
+    - Concatenate: {{inputs: [seen, features]}}
+fit: {{epochs: 1}}
+""")
+    run = kerasrun.train(tmp_path / "two.yaml", output=tmp_path)
+    report = kerasrun.export(run, "tflite", quantize="int8", max_drop=100)
+
+    interpreter = interpreting.Interpreter(str(run.exports / "two.int8.tflite"))
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_output_details()
+    split = read_recorded(run).open_data().splits["test"]
+    rows = np.arange(len(split))
+    called = []
+    for image, ink in zip(split.inputs.take(rows), split.others["features"].take(rows), strict=True):
+        for taken in interpreter.get_input_details():
+            value = image if len(taken["shape"]) == 4 else ink
+            interpreter.set_tensor(taken["index"], value[np.newaxis].astype(np.float32))
+        interpreter.invoke()
+        called.append(int(interpreter.get_tensor(given["index"])[0].argmax()))
+    assert report.after == np.mean(np.array(called) == split.labels)
