@@ -20,6 +20,12 @@ class Onnx(Export):
     only_float32 = True
 
     def write(self, trained: TrainedModel, path: Path) -> None:
+        import keras
+
+        for layer in trained.model._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):
+                # tf2onnx makes inputs of tensors that are neither weights nor constants.
+                layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
         with warnings.catch_warnings():
             # Keras looks for `numpy.object`, which tf2onnx uses and NumPy 2 lacks.
             warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)

@@ -55,6 +55,24 @@ def exported(run):
     return export
 
 
+@pytest.mark.skipif(bool(lacking("onnx")), reason="pip install 'kerasrun[onnx]'")
+def test_onnx_holds_what_rows_were_normalized_by(tmp_path):
+    import keras
+    import onnxruntime
+
+    x = np.random.default_rng(1).normal(50, 9, (60, 4)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(60) % 3)
+    (tmp_path / "rows.yaml").write_text(
+        "data: {npz: {path: a.npz}}\npreprocessing: [Normalization]\nmodel: {MLP: {units: []}}\nfit: {epochs: 1}\n"
+    )
+    run = kerasrun.train(tmp_path / "rows.yaml", output=tmp_path)
+    kerasrun.export(run, "onnx")
+    session = onnxruntime.InferenceSession(str(run.exports / "rows.onnx"), providers=["CPUExecutionProvider"])
+    (taken,) = session.get_inputs()
+    (given,) = session.run(None, {taken.name: x})
+    np.testing.assert_allclose(given, keras.models.load_model(run.best_model).predict(x), atol=1e-5)
+
+
 def test_the_command_line_knows_every_format():
     format_or_none, *_ = get_args(command.__annotations__["file_format"])
     choices = {name for one in get_args(format_or_none) for name in get_args(one)}
