@@ -227,8 +227,8 @@ class Task(ABC):
             unit, key = ("channel", "filters") if self.per_pixel else ("unit", "units")
             raise ModelError(
                 f"the last layer has {units} {unit}{'' if units == 1 else 's'}, but {loss.name} on {classes} "
-                f"{self.counted} needs {wanted.units}: set its {key} to {wanted.units}, or leave the layer out and it "
-                "is added"
+                f"{self.counted} needs {wanted.units}: set its {key} to {wanted.units}, or leave the layer out (of a "
+                "saved network by drop_last: 1) and it is added"
             )
         if activation is not None:
             _check_activation(self, loss, units, activation, wanted)

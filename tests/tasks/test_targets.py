@@ -40,7 +40,7 @@ def test_labels_become_what_the_loss_takes():
     ("units", "activation", "classes", "loss", "sentence"),
     [
         (9, "softmax", 10, None, "has 9 units.*needs 10.*set its units to 10"),
-        (1, "sigmoid", 10, None, "has 1 unit,.*needs 10"),
+        (1, "sigmoid", 10, None, "has 1 unit,.*needs 10.*of a saved network by drop_last: 1"),
         (10, "linear", 10, None, "no activation.*softmax.*from_logits: true"),
         (1, "softmax", 2, None, "always 1.*sigmoid"),
         (
