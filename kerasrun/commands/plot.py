@@ -62,6 +62,10 @@ def plot(
     from kerasrun.results.split_pictures import plot_examples, plot_labels_of_experiment, plot_labels_of_run
     from kerasrun.runs.listing import find_run
 
+    if full and (labels or examples):
+        raise UsageError("--full draws the network, which --labels and --examples leave out: give it by itself")
+    if split is not None and not examples:
+        raise UsageError("--split says of which examples --examples shows pictures: give --examples as well")
     drawing = Drawing(file_format, full, show_shapes, show_layer_names, expand_nested, dpi)
     changes = overrides or ()
     if target and is_experiment(target):
