@@ -51,6 +51,7 @@ def test_the_profile_is_there(board):
     assert [path.suffixes for path in board.glob("train/plugins/profile/*/*")] == [[".xplane", ".pb"]]
 
 
+@pytest.mark.long
 def test_the_weights_for_the_projector_are_there(board):
     assert (board / "projector_config.pbtxt").exists()
     saved = sorted(path.name for path in board.glob("train/*.weights.h5"))

@@ -118,6 +118,7 @@ def runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_ends_with_the_same_bits(runs):
     import keras
 

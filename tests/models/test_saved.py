@@ -256,6 +256,7 @@ def test_code_of_a_file_is_refused(files, form):
         written.settled()
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_code_of_a_file_runs_where_each_command_is_told_to_trust_it(experiment, files, tmp_path):
     model = f"model={{saved: {{path: {files / 'code.h5'}, head: [4]}}}}"

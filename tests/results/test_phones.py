@@ -69,6 +69,7 @@ def test_only_tflite_has_smaller_numbers(run):
         kerasrun.export(run, "h5", quantize="int8")
 
 
+@pytest.mark.long
 def test_the_ranges_of_several_inputs_are_those_of_each(tmp_path, png):
     # TensorFlow takes inputs in the order of their names: `features` before `image`.
     (tmp_path / "two.yaml").write_text(f"""

@@ -201,6 +201,7 @@ def test_many_classes_have_no_intervals_which_would_take_minutes():
     assert intervals(None, labels, outputs, None) == {}
 
 
+@pytest.mark.long
 def test_a_page_has_no_more_curves_and_marks_than_it_can_draw(run, tmp_path):
     copy = kerasrun.open_run(shutil.copytree(run.root, tmp_path / run.name))
     names = [f"m{number}" for number in range(30)]

@@ -64,6 +64,7 @@ def test_how_steps_are_fused_changes_no_bit(train, monkeypatch):
     assert len(digests) == 1
 
 
+@pytest.mark.long
 def test_another_seed_gives_another_run(train):
     first = rows(train("seed: 1"))
     assert first == rows(train("seed: 1"))

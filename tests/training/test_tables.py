@@ -47,6 +47,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_ends_with_the_same_bits_also_where_rows_stay_in_their_file(folder):
     train_whole_and_cut(folder, EXPERIMENT)
     cut = kerasrun.resume(folder / "cut" / "run-1")

@@ -355,6 +355,7 @@ print(json.dumps([experiment.name, run.info.run_id, run.info.status, run.data.pa
 """
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_mlflow_has_each_epoch_once_in_one_run_after_two_kills(killed_twice):
     pytest.importorskip("mlflow", reason="pip install 'kerasrun[mlflow]'")
