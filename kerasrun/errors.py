@@ -131,7 +131,7 @@ MORE_MEMORY = "end other programs, or raise the limits of this one (ulimit -v)"
 
 
 _NO_THREAD = "can't start new thread"
-"""What Python says where there is no memory for a thread, or the user has too many of them."""
+"""What Python says if there is no memory for a thread, or the user has too many threads."""
 
 
 @contextmanager

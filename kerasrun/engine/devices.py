@@ -154,7 +154,8 @@ def start(
 def _require_no_kernels() -> None:
     """Refuse a working directory from which TensorFlow would load libraries, as if they lay beside the program.
 
-    It takes the first word that is no option for the path of the program: of `python -m kerasrun` that is `kerasrun`.
+    TensorFlow takes the first word of the command line that is not an option as the path of its program: for `python -m
+    kerasrun` that is `kerasrun`.
     Source: `LoadDynamicKernelsInternal` in tensorflow/core/framework/op_kernel.cc, and `Env::GetExecutablePath`.
 
     Raises:

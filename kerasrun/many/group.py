@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 _FORMAT = 2
 _MEMBERS = {"repeat": r"seed-\d+(-fold-\d+)?", "sweep": r"trial-\d+"}
-"""What the commands call their runs; others that lie in the folder are not of the group."""
+"""The names that the commands give to their runs; other runs in the folder are not members of the group."""
 
 
 class _Record(TypedDict):
-    """What `group.json` says."""
+    """The content of `group.json`."""
 
     format_version: Literal[2]
     kind: Literal["repeat", "sweep"]

@@ -271,7 +271,7 @@ def _together(seen: Sequence[Seen]) -> Scores:
 
 
 def require_alike(runs: Sequence[tuple[ModelInfo, OutputKind, tuple[int, ...]]]) -> None:
-    """Check that outputs of runs stand for the same, by what the models know, and by their kinds and shapes.
+    """Check that the outputs of runs mean the same: the same classes or labels, in outputs of one kind and shape.
 
     Raises:
         DataError: if they do not, as after a search of the loss or of the size of images.

@@ -76,7 +76,7 @@ def _texts(split: LabelledArrays) -> list[str]:
         labels = split.label_array.reshape(-1).tolist()
         texts = [label.decode() if isinstance(label, bytes) else label for label in labels]
         "".join(filter(lambda text: isinstance(text, str), texts)).encode()
-    except (UnicodeError, SystemError) as error:  # the second of numbers that are no characters
+    except (UnicodeError, SystemError) as error:  # SystemError: of numbers that are not characters
         raise DataError(f"{split.labels_name}: holds names that are not text of Unicode: {error}") from error
     if len(texts) != len(split.inputs) or not all(isinstance(text, str) for text in texts):
         raise DataError(
