@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import gc
+import importlib
 import os
 import shutil
 import signal
@@ -76,10 +77,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def leave_tensorflow_out_of_the_garbage():
+def leave_tensorflow_out_of_the_garbage(request):
     """Keras looks for garbage before each training, and TensorFlow's objects are by far the most to look through."""
-    yield
-    if "tensorflow" in sys.modules and not gc.get_freeze_count():
+    if request.node.get_closest_marker("tensorflow"):
+        importlib.import_module("keras")
+    if "tensorflow" in sys.modules:
         gc.collect()
         gc.freeze()
 

@@ -12,6 +12,7 @@ from kerasrun.experiment.load import parse
 from kerasrun.sources._rows import _one_hot
 from kerasrun.sources.csv import Csv
 from kerasrun.text.problems import listed
+from tests.grids import rest_is_long
 
 CLASSES = ", ".join(f"c{i}" for i in range(500))
 SMALLEST = f"data: {{npz: {{path: a.npz, classes: [{CLASSES}]}}}}\nmodel: LeNet\n"
@@ -40,7 +41,7 @@ def told(text):
     return str(error.value)
 
 
-@pytest.mark.parametrize("what", MANY)
+@pytest.mark.parametrize("what", rest_is_long(MANY, short=3))
 def test_very_many_problems_take_time_in_proportion_and_few_are_told(what):
     told(SMALLEST + MANY[what](1))
     calls = []
@@ -53,6 +54,7 @@ def test_very_many_problems_take_time_in_proportion_and_few_are_told(what):
     assert (calls[1] - calls[0]) / 1500 < 1500  # for each problem
 
 
+@pytest.mark.long
 def test_inputs_of_layers_that_are_not_there_take_time_in_proportion():
     layers = ", ".join(f"{{Dense: {{units: 1, name: a{i}, inputs: [b{i}]}}}}" for i in range(1900))
     begin = time.process_time()
@@ -62,6 +64,7 @@ def test_inputs_of_layers_that_are_not_there_take_time_in_proportion():
     assert len(text) < 50_000
 
 
+@pytest.mark.long
 def test_a_kind_among_very_many_keys_is_found_in_proportion():
     begin = time.process_time()
     assert "expected csv, directory" in told(f"data: {{{keys(20_000)}}}\nmodel: LeNet\n")

@@ -92,6 +92,7 @@ def test_too_few_addresses_to_start_are_told(tmp_path, megabytes):
     )
 
 
+@pytest.mark.long
 def test_data_that_no_address_is_left_for_are_told(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=np.ones((200, 10**6), np.uint8), y_train=np.arange(200) % 2)
     (tmp_path / "e.yaml").write_text("data: {npz: {path: a.npz}}\nmodel: {MLP: {units: [4]}}\n")

@@ -55,6 +55,7 @@ def cells(html):
     return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
 
 
+@pytest.mark.long
 def test_the_epochs_of_a_training_are_a_table_that_grows(kernel, line, said):
     trained = kerasrun.train(line)
     assert [len(cells(html)) for html in kernel] == [2, 3]
@@ -73,6 +74,7 @@ def test_a_notebook_gets_warnings_alone_on_stderr_which_it_shows_in_red(kernel, 
     assert warning.startswith("fit.batch_size: 32 is more than the 8 training examples")
 
 
+@pytest.mark.long
 def test_without_a_kernel_lines_are_said(line, said):
     kerasrun.train(line)
     assert len(said()) == 2

@@ -48,6 +48,7 @@ def test_nothing_is_imported_that_an_annotation_names(tmp_path):
     assert "this" not in sys.modules
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     [

@@ -59,6 +59,7 @@ def test_the_finished_run_gets_the_report_that_it_lacks_and_keeps_the_one_it_has
     assert run.report_file.stat().st_mtime_ns >= before
 
 
+@pytest.mark.long
 def test_an_evaluation_writes_it_of_its_split(run):
     kerasrun.evaluate(run, split="train")
     assert "on train" in run.report_file.read_text(encoding="utf-8")
@@ -66,6 +67,7 @@ def test_an_evaluation_writes_it_of_its_split(run):
     assert "on train" in run.report_file.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", [ValueError("no such font"), kerasrun.errors.RunDirectoryError("the disk is full")])
 def test_a_report_that_fails_is_a_warning_and_the_run_is_finished(tmp_path, monkeypatch, caplog, error):
     def fail(*arguments, **options):
@@ -79,6 +81,7 @@ def test_a_report_that_fails_is_a_warning_and_the_run_is_finished(tmp_path, monk
     assert str(error) in said
 
 
+@pytest.mark.long
 def test_who_is_asked_to_stop_stops(run, monkeypatch):
     def stop(*arguments, **options):
         raise Interrupted("by SIGTERM", 143)

@@ -99,6 +99,7 @@ def test_what_trains_goes_on_when_both_are_broken(broken, code, whole):
     same_bits(open_run(whole / output / "talks-1"), open_run(whole / "runs" / "talks-1"))
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_all_three_streams_may_be_closed(whole):
     shutil.copytree(whole, whole.with_name("closed"), ignore=shutil.ignore_patterns("runs"))

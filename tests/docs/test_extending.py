@@ -89,6 +89,7 @@ def test_the_source_names_a_file_that_is_missing_or_wrong(extended, name, words)
     assert words in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_both_train(extended):
     code = (

@@ -22,6 +22,7 @@ compile: {optimizer: {SGD: {learning_rate: 1.0}}}
 """
 
 
+@pytest.mark.long
 def test_an_embedding_trains_to_the_same_bits(train):
     first, second = train(EMBEDDING), train(EMBEDDING)
     assert variables_digest(first.last_model) == variables_digest(second.last_model)

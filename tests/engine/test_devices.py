@@ -93,6 +93,7 @@ def run_forked(code):
     return forked.run(["-c", code], Path.cwd())
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_tensorflows_start_says_nothing(started):
     assert (started.returncode, started.stderr) == (0, "after\n")

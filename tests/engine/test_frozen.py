@@ -143,6 +143,7 @@ def test_nothing_is_kept_where_no_layer_with_weights_is_frozen():
     assert network(layers.Rescaling(1 / 255)) is None
 
 
+@pytest.mark.long
 def test_training_on_features_is_training_on_examples(whole, tmp_path, kept):
     """But for the last bits: what is computed with other batches is rounded otherwise."""
     examples = trained(tmp_path, EXPERIMENT, overrides=["cache.features=false"])

@@ -12,6 +12,7 @@ from kerasrun.errors import DataError, ExperimentError, ModelError
 from kerasrun.experiment.load import load, parse
 from kerasrun.runs import directory
 from kerasrun.training.train import build
+from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
 ROWS = np.random.default_rng(2).normal([1000, -500, 7], [3, 1, 0], (40, 3)).astype(np.float32)
@@ -33,6 +34,7 @@ def layer(run, kind):
     return next(one for one in model.layers if type(one).__name__ == kind)
 
 
+@pytest.mark.long
 def test_normalization_is_adapted_to_the_examples_that_train_alone(tmp_path):
     run = trained(tmp_path, "preprocessing: [Normalization]\nfit: {epochs: 1, validation_split: 0.25, batch_size: 4}")
     found = layer(run, "Normalization")
@@ -52,7 +54,7 @@ def test_normalization_has_the_values_of_scikit_learn_and_is_finite_for_a_consta
     assert np.isfinite(np.asarray(found(ROWS))).all()
 
 
-@pytest.mark.parametrize("axis", ["-1", "1", "[1]", "null"])
+@pytest.mark.parametrize("axis", rest_is_long(["-1", "1", "[1]", "null"]))
 def test_normalization_is_adapted_as_keras_adapts_it(axis, tmp_path):
     import keras
 

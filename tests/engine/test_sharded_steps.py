@@ -196,7 +196,8 @@ DRAWS = {
 }
 
 
-@pytest.mark.parametrize("text", rest_is_long(DRAWS.values()), ids=DRAWS)
+@pytest.mark.long
+@pytest.mark.parametrize("text", DRAWS.values(), ids=DRAWS)
 def test_what_is_drawn_for_an_example_is_that_of_the_whole_batch(train, text):
     require_equal(train(text, None), train(text, SHARDS))
 
@@ -213,7 +214,8 @@ SEQUENCES = {
 }
 
 
-@pytest.mark.parametrize("text", rest_is_long(SEQUENCES.values()), ids=SEQUENCES)
+@pytest.mark.long
+@pytest.mark.parametrize("text", SEQUENCES.values(), ids=SEQUENCES)
 def test_sequences_are_left_out_and_dropped_as_in_the_whole_batch(train, text):
     require_equal(train(text, None), train(text, FEW))
 
@@ -300,7 +302,8 @@ WITHIN = {
 }
 
 
-@pytest.mark.parametrize("text", rest_is_long(WITHIN.values()), ids=WITHIN)
+@pytest.mark.long
+@pytest.mark.parametrize("text", WITHIN.values(), ids=WITHIN)
 def test_synchronized_normalization_has_the_statistics_of_the_whole_batch(train, folder, text):
     own = keras.layers
     branch = keras.Sequential([own.Input((6, 6, 4)), own.BatchNormalization(synchronized=True), own.Dropout(0.2)])

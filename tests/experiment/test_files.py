@@ -218,6 +218,7 @@ def test_a_circle_is_told_where_it_closes_and_by_all_its_files(tmp_path):
     assert "e.yaml:1:7: base: a circle of files: e.yaml → e.yaml" in told("e.yaml")
 
 
+@pytest.mark.long
 def test_a_base_is_bounded_like_any_text_and_all_of_them_together(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     write(tmp_path, e="base: pipe.yaml\n")

@@ -189,6 +189,7 @@ def test_perceptual_hashes_are_the_low_frequencies_above_their_median():
         assert [bool(int(seen) >> place & 1) for place in range(64)] == bits.tolist()
 
 
+@pytest.mark.long
 def test_the_frames_of_a_video_are_one_group_and_need_no_more_memory_than_a_few_megabytes(tmp_path):
     """3,000 frames have 4.5 million pairs, which took 1.6 GB; what is drawn in no frame belongs to none."""
     random = np.random.default_rng(3)

@@ -24,6 +24,7 @@ def test_a_folder_whose_description_is_damaged_is_not_taken(tmp_path):
     assert find_or_make(tmp_path, "repeat", "iris", "epochs: 1").root.name == "iris-repeat-2"
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_member_is_trained_once_whatever_was_killed_before(tmp_path):
     write_digits(tmp_path)

@@ -44,6 +44,7 @@ def test_more_folds_than_examples_are_refused_at_once(tmp_path):
         repeat(write_small(tmp_path, "fit: {epochs: 1}"), folds=5000, output=tmp_path / "runs")
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_member_is_the_run_trained_alone_and_one_that_fails_stops_no_other(tmp_path):
     write_digits(tmp_path)

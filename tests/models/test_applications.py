@@ -105,6 +105,7 @@ def test_frozen_batch_normalization_uses_and_keeps_its_statistics():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.non_trainable_weights, strict=True))
 
 
+@pytest.mark.long
 def test_weights_come_from_a_local_file(official_layout):
     import keras
 
@@ -203,6 +204,7 @@ def test_a_file_that_cannot_have_the_weights_is_told_before_tensorflow_is_loaded
         kerasrun.train(file, output=tmp_path)
 
 
+@pytest.mark.long
 def test_the_weights_of_another_network_are_refused(tmp_path):
     import keras
 

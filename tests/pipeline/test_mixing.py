@@ -104,6 +104,7 @@ def test_shares_of_labels_are_those_of_the_picture(names):
     assert (labels.max(axis=1) < 0.9).sum() > 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MIXERS)
 def test_what_is_mixed_is_a_function_of_the_seed_and_the_step(name):
     first, again, other_step = (mixed(mixing(name), step) for step in (3, 3, 4))
@@ -165,6 +166,7 @@ def test_the_batches_are_the_same_wherever_the_stream_began():
             np.testing.assert_array_equal(batch[1], y)
 
 
+@pytest.mark.long
 def test_a_shard_is_a_part_of_the_batch_whoever_computes_it():
     from kerasrun.workers.shares import Share
 

@@ -180,6 +180,7 @@ def test_a_name_that_is_not_utf_8_is_shown(tmp_path):
         Hdf5(path=tmp_path / "x.h5").open()
 
 
+@pytest.mark.long
 def test_a_chunk_that_is_far_larger_than_its_array_is_not_unpacked(tmp_path):
     """Deflated twice, a gigabyte of zeros is a few kilobytes; HDF5 unpacks a chunk whole."""
 

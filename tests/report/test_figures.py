@@ -29,6 +29,7 @@ def test_matplotlibrc_of_the_working_directory_is_not_read(tmp_path, kind):
     assert settings_of(tmp_path) == "100.0"
 
 
+@pytest.mark.long
 def test_the_users_own_settings_count(tmp_path):
     (tmp_path / "matplotlibrc").write_text("figure.dpi: 33\n")
     assert settings_of(PACKAGE.parent, MPLCONFIGDIR=str(tmp_path)) == "33.0"

@@ -50,6 +50,7 @@ def test_examples_that_became_right_or_wrong_are_named(run, tmp_path):
     assert json.loads(found.to_json())["predictions"]["became_right"][0]["example"] == first.example
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_other_examples_are_not_compared(run, tmp_path):
     other = kerasrun.open_run(shutil.copytree(run.root, tmp_path / "other"))

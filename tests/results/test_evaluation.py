@@ -106,6 +106,7 @@ def test_the_report_is_kept_in_the_run(run, report):
     assert (run.plots / "confusion_test.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_a_folder_outside_the_experiment_is_evaluated_with_the_models_classes(run, png, tmp_path):
     for name in ("3", "7"):
         shutil.copytree(png / "test" / name, tmp_path / "mine" / name)
@@ -137,6 +138,7 @@ def test_a_run_without_a_model_yet_says_so(tmp_path):
         kerasrun.evaluate(create(tmp_path, "new"))
 
 
+@pytest.mark.long
 def test_the_last_model_can_be_asked_for(run):
     assert kerasrun.evaluate(run, last=True).epoch == 2
 
@@ -147,6 +149,7 @@ def _info(run):
     return read_info(run.best_model)
 
 
+@pytest.mark.long
 def test_a_report_that_cannot_be_kept_is_shown_and_names_no_picture(run, monkeypatch, caplog):
     def refuse(*arguments):
         raise RunDirectoryError("read-only")
@@ -176,6 +179,7 @@ def trained(tmp_path_factory):
     return train
 
 
+@pytest.mark.long
 def test_numbers_have_errors_and_a_picture(trained):
     run = trained("numbers", lambda row: row[:2].sum(keepdims=True), ", labels: numbers")
     report = kerasrun.evaluate(run)
@@ -188,6 +192,7 @@ def test_numbers_have_errors_and_a_picture(trained):
         kerasrun.evaluate(run, threshold=0.5)
 
 
+@pytest.mark.long
 def test_two_classes_have_curves_and_follow_a_threshold(trained):
     run = trained("two", lambda row: row[0] > 0)
     report = kerasrun.evaluate(run, threshold=0.0)
@@ -201,6 +206,7 @@ def test_two_classes_have_curves_and_follow_a_threshold(trained):
         kerasrun.evaluate(run, threshold=30)
 
 
+@pytest.mark.long
 def test_labels_that_may_hold_together_are_measured_one_by_one(trained):
     report = kerasrun.evaluate(trained("several", lambda row: (row > 0).astype(int), ", labels: multi_label"))
     assert [label.score.name for label in report.scores.labels] == ["0", "1", "2", "3"]
@@ -221,6 +227,7 @@ def of_split(run, name):
     return np.array([dict(one.top)["1"] for one in found]), split.label_array.astype(int)
 
 
+@pytest.mark.long
 def test_a_rule_chooses_the_threshold_on_validation(validated):
     """The F1 of each distinct value, by hand, and the scores on the split that is evaluated."""
     from sklearn import metrics
@@ -291,6 +298,7 @@ def test_labels_get_a_threshold_each_and_keep_them(trained):
     assert kerasrun.evaluate(run).scores.as_dict() == report.scores.as_dict()
 
 
+@pytest.mark.long
 def test_a_model_file_that_another_process_may_replace_is_not_changed(validated):
     before = validated.best_model.read_bytes()
     with lock(validated), pytest.raises(RunBusyError, match="is being written by process"):
@@ -310,6 +318,7 @@ def test_a_disk_without_room_for_the_threshold_leaves_the_model(validated):
     assert not list(validated.root.glob(".tmp-*"))
 
 
+@pytest.mark.long
 def test_what_cannot_choose_or_keep_a_threshold_is_told(run, trained, validated):
     two = trained("without", lambda row: row[0] > 0)
     with pytest.raises(DataError, match="no split validation"):
@@ -327,6 +336,7 @@ def test_a_threshold_is_refused_where_classes_are_compared(run):
         kerasrun.evaluate(run, threshold=0.3)
 
 
+@pytest.mark.long
 def test_a_picture_that_fails_is_a_warning_and_the_numbers_are_kept(run, monkeypatch, caplog):
     from kerasrun.results import plots
 

@@ -89,6 +89,7 @@ def test_grad_cam_of_averaged_maps_is_their_class_activation_map():
     assert found == pytest.approx(np.maximum(expected, 0), abs=1e-6)
 
 
+@pytest.mark.long
 def test_the_maps_of_a_network_of_keras_are_the_last_before_pooling():
     import keras
 
@@ -212,6 +213,7 @@ def test_attributions_are_of_all_branches():
     assert found == pytest.approx(row[0] * (0.5 * deep + wide), abs=1e-5)
 
 
+@pytest.mark.long
 def test_predictions_of_several_outputs_are_explained_in_one_picture(tmp_path):
     rows = [f"{x},{-x},{x > 5:d},{x <= 5:d},{2 * x}" for x in range(12)]
     (tmp_path / "rows.csv").write_text("\n".join(["a,b,high,low,double", *rows]))
@@ -289,6 +291,7 @@ def test_the_numbers_of_a_row_are_added_up_in_their_columns(customers):
     assert counts == {"age": 2, "since": 4, "city": 6, "plan": 3}  # √40 for the cities
 
 
+@pytest.mark.long
 def test_a_table_is_explained_by_a_bar_for_each_column(customers):
     run = kerasrun.train(customers / "e.yaml", output=customers / "runs")
     few = customers / "few.csv"
@@ -390,6 +393,7 @@ def test_an_image_is_never_replaced_and_a_file_is_no_folder(run, png, tmp_path):
         kerasrun.predict(tmp_path / "x.png", model=run.best_model, explain=tmp_path / "x.png")
 
 
+@pytest.mark.long
 def test_every_form_of_output_names_the_explanation(run, png, tmp_path):
     np.save(tmp_path / "two.npy", np.zeros((2, 32, 32), np.uint8))
     command = ["predict", str(tmp_path / "two.npy"), "--run", str(run.root), "--explain", str(tmp_path / "why")]

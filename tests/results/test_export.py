@@ -94,6 +94,7 @@ def test_the_keras_file_is_the_model_file(exported, run, tmp_path):
     assert (tmp_path / "mine.keras").read_bytes() == run.best_model.read_bytes()
 
 
+@pytest.mark.long
 def test_the_architecture_is_plain_text_without_tags(exported, tmp_path):
     exported("yaml", output=tmp_path / "net.yaml")
     exported("json", output=tmp_path / "net.json")
@@ -182,6 +183,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
         kerasrun.export(create(tmp_path, "new"), "onnx")
 
 
+@pytest.mark.long
 @pytest.mark.half_precision
 def test_mixed_precision_is_refused_where_it_cannot_be_held(tmp_path, monkeypatch):
     """And where nothing validates, training examples are compared; where the data are gone, that is told."""
@@ -209,6 +211,7 @@ class Twice(keras.layers.Layer):
 """
 
 
+@pytest.mark.long
 def test_a_network_with_layers_of_a_plugin_is_exported(tmp_path):
     (tmp_path / "own.py").write_text(OWN)
     np.savez(tmp_path / "a.npz", x_train=np.ones((8, 3), np.float32), y_train=np.arange(8) % 2)

@@ -56,6 +56,7 @@ def run(request, tmp_path_factory):
         yield kerasrun.train(file, output=folder / "runs")
 
 
+@pytest.mark.long
 def test_areas_are_measured_and_drawn(run):
     report = kerasrun.evaluate(run)
     assert report.scores.pixel_accuracy == pytest.approx(report.metrics["accuracy"], abs=1e-6)

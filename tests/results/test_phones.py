@@ -35,6 +35,7 @@ def test_smaller_numbers_are_measured_as_a_script_by_hand_does(run, quantize):
     assert (run.exports / "labels.txt").read_text() == "".join(f"{digit}\n" for digit in range(10))
 
 
+@pytest.mark.long
 def test_what_loses_more_than_is_allowed_is_not_kept(run, monkeypatch, tmp_path):
     monkeypatch.setattr(exporting, "chunks", lambda path, trained, split: [np.zeros((len(split), 10), "f4")])
     with pytest.raises(ExportError, match=r"accuracy drops from .* to .*--max-drop 0 allows 0 hundredths"):

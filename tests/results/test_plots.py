@@ -29,6 +29,7 @@ def test_a_run_without_an_epoch_has_no_curves(tmp_path):
         plots.plot_curves(create(tmp_path, "new"))
 
 
+@pytest.mark.long
 def test_without_graphviz_the_message_names_the_package_and_curves_are_drawn(run, monkeypatch, caplog):
     monkeypatch.setattr(plots.shutil, "which", lambda program: None)
     with pytest.raises(MissingProgramError, match="apt install graphviz"):
@@ -162,6 +163,7 @@ def test_an_experiment_is_summarized_before_it_is_trained():
     assert "not trained: cnn_small" in text
 
 
+@pytest.mark.long
 def test_small_weights_are_printed_and_the_range_of_large_ones():
     import keras
 

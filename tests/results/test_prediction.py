@@ -75,6 +75,7 @@ def test_text_names_image_class_and_probability(predictions):
     assert predictions[0].path in first
 
 
+@pytest.mark.long
 def test_a_model_of_scaled_images_predicts_what_libjpeg_makes_of_them(run, png, tmp_path):
     def scaled(info):
         return {**info, "image_format": {**info["image_format"], "decode": "scaled"}}

@@ -97,6 +97,7 @@ def test_a_mixed_example_has_the_shares_of_its_classes(experiment, monkeypatch):
         assert title.split("\n") == lines[: 1 + (second >= 0.005)]
 
 
+@pytest.mark.long
 def test_masks_are_laid_over_their_images(experiment, pairs, tmp_path):
     plain = np.asarray(
         Image.open(kerasrun.preview(experiment(), output=tmp_path / "plain.png", count=2)).convert("RGB")

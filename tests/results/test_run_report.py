@@ -17,6 +17,7 @@ from kerasrun.results import run_report
 from kerasrun.results.intervals import intervals
 from kerasrun.results.plots import curves
 from kerasrun.runs.metrics import Table
+from tests.grids import rest_is_long
 from tests.report.test_pages import HOSTILE, check_is_self_contained
 
 pytestmark = pytest.mark.tensorflow
@@ -31,6 +32,7 @@ def page(run):
     return page_of(run)
 
 
+@pytest.mark.long
 def test_the_page_is_small(run, page):
     assert 50_000 < run.report_file.stat().st_size < 5_000_000
 
@@ -43,6 +45,7 @@ def test_the_scores_are_those_of_evaluate(run, page):
     assert f"{wrong} of 359 examples of test are called otherwise" in page.text
 
 
+@pytest.mark.long
 def test_the_calibration_is_that_of_evaluate(run, page):
     error = kerasrun.evaluate(run).as_dict()["ece"]
     assert f"ECE {error:.3f}" in page.text
@@ -74,6 +77,7 @@ def test_the_commands_on_the_page_work(run, page, png, capsys):
     assert "probability" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_without_the_data_the_page_says_so_and_has_the_rest(run, tmp_path):
     folder = tmp_path / "digits"
     photos(folder / "data", ["a", "b"])
@@ -89,6 +93,7 @@ def test_without_the_data_the_page_says_so_and_has_the_rest(run, tmp_path):
     assert "best.keras is not there" in page_of(small).text
 
 
+@pytest.mark.long
 def test_names_are_text_whatever_they_are(tmp_path):
     names = [HOSTILE.replace("/", "∕").replace("\ud800", "").replace("\x07", ""), "אבג", '"onload=alert(1) x="']
     photos(tmp_path / "data", names)
@@ -97,6 +102,7 @@ def test_names_are_text_whatever_they_are(tmp_path):
     assert "אבג" in page.text
 
 
+@pytest.mark.long
 def test_a_row_is_named_and_numbers_are_drawn(tmp_path):
     rows = "\n".join(f"{x},{2 * x}" for x in range(40))
     (tmp_path / "line.csv").write_text(f"x,</svg><script>y\n{rows}\n")
@@ -218,6 +224,7 @@ def test_a_page_has_no_more_curves_and_marks_than_it_can_draw(run, tmp_path):
     assert [len(one.get_segments()) for one in figure.axes[0].collections] == [2]
 
 
+@pytest.mark.long
 def test_the_intervals_hold_the_scores(run, page):
     """Of a share p of n examples, about 1.96 √(p (1 − p) / n) on either side."""
     accuracy = kerasrun.evaluate(run).scores.accuracy
@@ -227,6 +234,7 @@ def test_the_intervals_hold_the_scores(run, page):
     assert (high - low) / 2 == pytest.approx(1.96 * (accuracy * (1 - accuracy) / 359) ** 0.5, rel=0.25)
 
 
+@pytest.mark.long
 def test_a_part_that_cannot_be_made_is_a_sentence_on_the_page(run, monkeypatch):
     def fail(model):
         raise ZeroDivisionError("of <b>")
@@ -237,7 +245,7 @@ def test_a_part_that_cannot_be_made_is_a_sentence_on_the_page(run, monkeypatch):
     assert "How good it is" in page.text
 
 
-@pytest.mark.parametrize("there_is_one", [True, False])
+@pytest.mark.parametrize("there_is_one", rest_is_long([True, False]))
 def test_open_shows_the_page_in_the_browser(run, page, monkeypatch, there_is_one):
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), there_is_one)[1])
@@ -253,6 +261,7 @@ def test_what_is_asked_for_in_vain_is_an_error(run):
         kerasrun.write_report(run, overrides=["fit.batch_size=7"])
 
 
+@pytest.mark.long
 def test_a_browser_shows_it_without_a_word_on_the_console(run, page, tmp_path):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:

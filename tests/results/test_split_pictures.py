@@ -36,6 +36,7 @@ def test_a_bar_for_each_class_in_each_split(run, drawn, png):
     assert test == [len(list((png / "test" / str(number)).iterdir())) for number in range(10)]
 
 
+@pytest.mark.long
 def test_examples_have_their_names_and_what_the_model_says(run, drawn, png):
     import kerasrun
 

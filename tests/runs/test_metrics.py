@@ -103,6 +103,7 @@ def test_more_columns_than_any_training_logs_are_refused(table):
     assert len(table.rows()[0]) == 10**4
 
 
+@pytest.mark.long
 def test_a_million_epochs_are_read(table):
     table.path.write_text("epoch,loss\n" + "".join(f"{epoch},1.5\n" for epoch in range(1, 10**6 + 1)))
     assert table.of_epoch(10**6) == (10**6, {"epoch": 10**6, "loss": 1.5})

@@ -140,6 +140,7 @@ def test_a_run_of_it_is_exact_evaluates_and_predicts(folder):
     assert len(predict(folder / "x.npy", model=run.last_model)) == 9
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_resume_refuses_data_that_are_not_the_same_again(folder):
     (folder / "own.py").write_text(PLUGIN.replace("scale * arrays", "np.random.default_rng().random() * arrays"))

@@ -308,6 +308,7 @@ def test_a_group_on_both_sides_of_given_files_is_told_with_both_rows(written):
         written({name: values[:6] for name, values in COLUMNS.items()}, {"group": "patient"}, test)
 
 
+@pytest.mark.long
 def test_a_class_for_each_row_is_told_or_takes_bounded_memory(written):
     count = 20_000
     labels = {"y": [f"k{row}" for row in range(count)], "x": [0.5] * count, "patient": ["p"] * count}

@@ -265,10 +265,9 @@ def test_a_run_is_exact_and_has_the_same_bits_from_every_kind_of_data(folder):
     assert elsewhere.metrics == kerasrun.evaluate(of_files).metrics
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(
-    "preprocessing", rest_is_long(["Normalization", "Rescaling: {scale: 0.00784313725490196, offset: -1}"])
-)
+@pytest.mark.parametrize("preprocessing", ["Normalization", "Rescaling: {scale: 0.00784313725490196, offset: -1}"])
 def test_targets_are_scaled_as_inputs_are_and_brought_back(folder, preprocessing):
     text = f"data: {OF_INPUTS['npz']}\npreprocessing: [{preprocessing}]{GREY.replace('sigmoid', 'linear')}{FIT}}}\n"
     run = trained(folder, text, "scaled")
@@ -293,6 +292,7 @@ def test_what_cannot_be_brought_back_is_refused(folder):
         trained(folder, text, "refused")
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_target_may_be_larger_than_its_image(folder):
     arrays = stored(folder / "pairs.npz")

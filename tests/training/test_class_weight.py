@@ -108,6 +108,7 @@ def test_one_epoch_is_that_of_fit(train, two_classes, loss, weights):
     }
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_balanced_counts_the_examples_that_train_alone_and_is_told(train, two_classes):
     run = train("data: {npz: {path: two.npz}}\nfit: {class_weight: balanced, validation_split: 0.5}")

@@ -50,6 +50,7 @@ def test_clocks_that_jump_change_nothing(whole):
     same_bits(whole)
 
 
+@pytest.mark.long
 def test_a_process_that_is_stopped_and_goes_on_changes_nothing(whole):
     process, stops = forked.Forked(["-c", TRAIN], Path.cwd()), 0
     try:

@@ -351,6 +351,7 @@ def test_a_best_model_that_no_checkpoint_has_is_refused_with_its_epoch(without_b
     assert ("put the file back from a copy" if finished else "--accept-changes goes on") in str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("without_best", ["cut"], indirect=True)
 def test_accepted_the_best_model_is_that_of_the_epochs_to_come(without_best, folder):
     kerasrun.resume(without_best, accept_changes=True)

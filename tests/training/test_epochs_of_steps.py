@@ -40,6 +40,7 @@ def runs(tmp_path_factory):
     return open_run(folder / "whole" / "run-1"), cut
 
 
+@pytest.mark.long
 def test_a_resumed_run_of_such_epochs_ends_with_the_same_bits(runs):
     whole, cut = runs
     for name in ("metrics.csv", "log.csv"):

@@ -6,7 +6,6 @@ import pytest
 
 import kerasrun
 from kerasrun.errors import UsageError
-from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 
 pytestmark = pytest.mark.tensorflow
@@ -53,7 +52,8 @@ def evidence(run):
     }
 
 
-@pytest.mark.parametrize("text", rest_is_long([PLATEAU, SCHEDULE]), ids=["plateau", "schedule"])
+@pytest.mark.long
+@pytest.mark.parametrize("text", [PLATEAU, SCHEDULE], ids=["plateau", "schedule"])
 def test_an_extended_run_is_the_longer_run(train, text):
     run = train(small(text, 2))
     averaged = variables_digest(run.last_model)
@@ -98,6 +98,7 @@ def test_a_shortened_run_is_the_shorter_run(train, interrupted):
     assert evidence(run) == evidence(train(small(text, 2)))
 
 
+@pytest.mark.long
 def test_averages_that_took_the_place_of_the_weights_end_a_run_for_good(train):
     run = train(small(SWAPPED, 2))
     with pytest.raises(UsageError, match="swap_on_epoch cannot be extended"):

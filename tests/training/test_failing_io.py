@@ -27,7 +27,6 @@ from kerasrun.training import train as training
 from kerasrun.training import writer as writing
 from kerasrun.training.best import Best
 from kerasrun.training.writer import RunWriter
-from tests.grids import rest_is_long
 from tests.runs.failing_disk import FailingDisk
 from tests.training.exactness import variables_digest
 from tests.training.stand_ins import job_of
@@ -263,10 +262,11 @@ def test_a_model_that_keras_cannot_write_to_its_end_leaves_the_old_one(folder, t
     assert model_file.load(run.best_model)[1].metrics == info.metrics
 
 
+@pytest.mark.long
 # `run.json` is written three times before the first checkpoint; without one, a run cannot be resumed.
 @pytest.mark.parametrize(
     ("name", "failing_call"),
-    rest_is_long([("state.h5", 2), ("best.keras", 2), ("metrics.csv", 2), ("run.json", 5), ("last.keras", 1)]),
+    [("state.h5", 2), ("best.keras", 2), ("metrics.csv", 2), ("run.json", 5), ("last.keras", 1)],
 )
 def test_a_training_in_which_one_write_fails_is_resumed_to_the_same_bits(
     folder, tmp_path, monkeypatch, whole, name, failing_call

@@ -92,6 +92,7 @@ def test_an_unknown_plugin_of_a_run_is_refused_without_a_terminal(stranger, comm
     assert not (stranger.plugins / "own.imported").exists()
 
 
+@pytest.mark.long
 def test_a_plugin_that_gives_the_data_is_not_run_before_it_is_asked_about(tmp_path, monkeypatch):
     monkeypatch.setattr("kerasrun.known_plugins._allowed", set())
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

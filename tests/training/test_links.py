@@ -175,6 +175,7 @@ def test_no_name_in_a_record_leads_elsewhere(cut, tmp_path, name):
         run.below(RunFile.PLOTS, f"{name}.png")
 
 
+@pytest.mark.long
 def test_a_resume_leaves_notes_and_profiles_of_a_user_alone(cut, tmp_path):
     run = open_run(shutil.copytree(cut.root, tmp_path / "run-1"))
     notes = run.root / "tensorboard/train/notes.txt"

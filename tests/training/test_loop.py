@@ -52,6 +52,7 @@ def test_the_logs_are_those_of_fit(train, digits):
             assert row[name] == pytest.approx(value, rel=1e-4), name
 
 
+@pytest.mark.long
 def test_how_steps_are_fused_changes_no_bit(train, monkeypatch):
     from kerasrun.engine import chunks
     from tests.training.exactness import variables_digest
@@ -120,6 +121,7 @@ def test_early_stopping_ends_the_run_and_says_so(train):
     assert "stopped early by EarlyStopping on val_loss after epoch 3 of 9" in run.read_run()["reason"]
 
 
+@pytest.mark.long
 def test_batch_hooks_run_at_every_step_for_those_that_need_them(train):
     run = train(
         "fit: {epochs: 1, batch_size: 50}\n"
@@ -149,6 +151,7 @@ def test_a_frozen_learning_rate_schedule_is_logged(train):
     assert [row["learning_rate"] for row in rows(run)] == pytest.approx([0.05, 0.025])
 
 
+@pytest.mark.long
 def test_what_callbacks_print_goes_to_stderr(train, capsys):
     train(
         "fit: {epochs: 3, validation_data: test}\ncompile: {optimizer: {SGD: {learning_rate: 0.0}}}\n"
@@ -159,6 +162,7 @@ def test_what_callbacks_print_goes_to_stderr(train, capsys):
     assert "early stopping" in printed.err
 
 
+@pytest.mark.long
 def test_an_epoch_is_one_line_where_stderr_is_no_terminal(train, caplog):
     with caplog.at_level(logging.INFO, "kerasrun"):
         train("fit: {epochs: 2}")
@@ -167,6 +171,7 @@ def test_an_epoch_is_one_line_where_stderr_is_no_terminal(train, caplog):
     assert all("loss " in line and "accuracy " in line for line in lines)
 
 
+@pytest.mark.long
 def test_the_run_says_what_it_was_made_of(train):
     run = train("seed: 5\nfit: {validation_split: 0.1}", "fit.epochs=2")
     content = run.read_run()
@@ -197,6 +202,7 @@ def test_a_dry_run_tries_everything_and_leaves_nothing(tmp_path, digits, caplog)
     assert any("one batch of 32" in message and "saved and restored" in message for message in caplog.messages)
 
 
+@pytest.mark.long
 def test_a_dry_run_ends_an_epoch_as_training_does(tmp_path, digits):
     (tmp_path / "late.py").write_text(
         "import keras\n\n\nclass Late(keras.callbacks.Callback):\n"
@@ -236,6 +242,7 @@ def test_what_cannot_work_is_told_before_there_is_a_run(train, tmp_path, text, w
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 def test_activity_regularizers_train_and_validate(train):
     run = train(
         "model: {layers: [Flatten, {Dense: {units: 4, activity_regularizer: {L2: {l2: 0.001}}}}]}\n"
@@ -244,6 +251,7 @@ def test_activity_regularizers_train_and_validate(train):
     assert rows(run)[0]["val_loss"] > 0
 
 
+@pytest.mark.long
 def test_settings_in_keras_json_change_nothing(train):
     import keras
 
@@ -310,17 +318,20 @@ def test_the_state_has_every_variable_that_a_step_changes(optimizer, has_state, 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "name: été 日本\n",
-        "compile: {optimizer: {SGD: {learning_rate: 1}}}\n",
-        "callbacks: [{CSVLogger: {filename: logs/log.csv}}]\n",
-        "compile: {loss: Circle}\n",
-    ],
+    rest_is_long(
+        [
+            "name: été 日本\n",
+            "compile: {optimizer: {SGD: {learning_rate: 1}}}\n",
+            "callbacks: [{CSVLogger: {filename: logs/log.csv}}]\n",
+            "compile: {loss: Circle}\n",
+        ]
+    ),
 )
 def test_what_users_write_trains(train, text):
     assert len(rows(train(text))) == 1
 
 
+@pytest.mark.long
 def test_the_best_model_is_the_one_that_was_measured_also_with_averaged_weights(train):
     run = train(
         "fit: {epochs: 3, validation_data: test}\ncallbacks: [SwapEMAWeights]\n"
@@ -331,6 +342,7 @@ def test_the_best_model_is_the_one_that_was_measured_also_with_averaged_weights(
     assert {f"val_{name}": value for name, value in evaluated.items()}.items() <= best.items()
 
 
+@pytest.mark.long
 def test_accuracy_counts_logits_by_their_sign(train, tmp_path, digits):
     kept = {}
     for name in ("train", "test"):
@@ -345,6 +357,7 @@ def test_accuracy_counts_logits_by_their_sign(train, tmp_path, digits):
     assert report.metrics["accuracy"] == pytest.approx(report.scores.accuracy)
 
 
+@pytest.mark.long
 def test_hinge_gives_scores_and_no_probabilities(train, tmp_path, digits):
     from PIL import Image
 
@@ -383,6 +396,7 @@ def test_xla_is_decided_by_a_rule(asked, gpus, told, monkeypatch):
     assert building._jit_compile(asked) == told
 
 
+@pytest.mark.long
 def test_a_step_that_xla_compiles_learns_what_another_learns():
     import keras
     import tensorflow as tf
@@ -409,6 +423,7 @@ def test_a_step_that_xla_compiles_learns_what_another_learns():
         np.testing.assert_allclose(with_xla, without, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_training_leaves_no_graph_behind(train):
     """TensorFlow keeps some 4 MB of each otherwise, so that a search would fill the memory."""
 

@@ -42,6 +42,7 @@ def runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_unet_learns_more_than_the_commonest_class(runs):
     header, *rows = (runs / "whole" / "run-1" / "metrics.csv").read_text().splitlines()
     accuracy = [float(row.split(",")[header.split(",").index("val_accuracy")]) for row in rows]

@@ -7,6 +7,7 @@ import kerasrun
 from kerasrun.engine.prepared import prepare
 from kerasrun.experiment.load import load
 from kerasrun.runs.metrics import Table
+from tests.grids import rest_is_long
 from tests.seeds import moved
 from tests.training.conftest import train_small, write_small
 from tests.training.test_every_family import ends_with_the_same_bits
@@ -20,6 +21,7 @@ def row(run, number=0):
     return Table(run.metrics_file).rows()[number]
 
 
+@pytest.mark.long
 def test_only_training_sees_mixed_examples(tmp_path, digits):
     text = f"{STILL}fit: {{batch_size: 30, validation_data: test}}\n"
     plain, mixed = (row(train_small(tmp_path, text + more)) for more in ("", MIXED))
@@ -29,6 +31,7 @@ def test_only_training_sees_mixed_examples(tmp_path, digits):
     }
 
 
+@pytest.mark.long
 def test_a_model_file_has_no_part_in_it(train):
     import keras
 
@@ -45,7 +48,7 @@ def two_classes(tmp_path, digits):
     np.savez(tmp_path / "two.npz", x_train=digits["x_train"][chosen], y_train=digits["y_train"][chosen])
 
 
-@pytest.mark.parametrize(("loss", "units"), [("categorical_crossentropy", 2), ("binary_crossentropy", 1)])
+@pytest.mark.parametrize(("loss", "units"), rest_is_long([("categorical_crossentropy", 2), ("binary_crossentropy", 1)]))
 def test_an_epoch_is_that_of_fit_on_the_same_mixed_batches(tmp_path, two_classes, loss, units):
     """With weights of classes, which Keras takes of the largest share."""
     import keras
@@ -98,10 +101,12 @@ def stream(job, units):
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "compile: {optimizer: {Adam: {gradient_accumulation_steps: 3}}}\nfit: {epochs: 3, batch_size: 25}\n",
-        "stages: [{epochs: 1, trainable: output}, {epochs: 2, trainable: true}]\nfit: {batch_size: 25}\n",
-    ],
+    rest_is_long(
+        [
+            "compile: {optimizer: {Adam: {gradient_accumulation_steps: 3}}}\nfit: {epochs: 3, batch_size: 25}\n",
+            "stages: [{epochs: 1, trainable: output}, {epochs: 2, trainable: true}]\nfit: {batch_size: 25}\n",
+        ]
+    ),
     ids=["accumulation", "stages"],
 )
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, digits, text):

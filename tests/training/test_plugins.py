@@ -94,6 +94,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_changed_plugin_refuses_the_resume(folder):
     run = open_run(folder / "changed" / "run-1")
     (run.plugins / "own.py").write_text(PLUGIN.replace("ops.square", "ops.abs"))
@@ -101,6 +102,7 @@ def test_a_changed_plugin_refuses_the_resume(folder):
         kerasrun.resume(run)
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_its_own_copy_to_the_same_bits(folder):
     whole, cut = open_run(folder / "whole" / "run-1"), open_run(folder / "cut" / "run-1")
     kerasrun.resume(cut)
@@ -111,12 +113,14 @@ def test_a_run_goes_on_with_its_own_copy_to_the_same_bits(folder):
     assert rows[0]["own_loss"] == pytest.approx(rows[0]["loss"], rel=1e-5)
 
 
+@pytest.mark.long
 def test_evaluate_finds_the_plugin_unasked(folder):
     run = open_run(folder / "whole" / "run-1")
     best = run.read_run()["best"]
     assert kerasrun.evaluate(run).metrics["loss"] == pytest.approx(best["value"], rel=1e-6)
 
 
+@pytest.mark.long
 def test_a_model_outside_its_run_needs_the_file(folder, tmp_path):
     run = open_run(folder / "whole" / "run-1")
     model = shutil.copy(run.best_model, tmp_path / "model.keras")
@@ -221,6 +225,7 @@ def halted(tmp_path_factory):
     return kerasrun.train(folder / "run.yaml", output=folder / "whole")
 
 
+@pytest.mark.long
 def test_a_callback_may_cut_an_epoch_short_as_in_fit(halted):
     progress = checkpoints.newest(halted).progress
     steps = from_hdf5(checkpoints.newest(halted).state_file)["optimizer/0000/adam/iteration"]

@@ -195,6 +195,7 @@ def in_terminal(arguments, folder, columns):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.decode()), stdout
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_terminal_is_told_what_is_trained_and_what_to_do_next(tmp_path):
     stderr, stdout = in_terminal(["train", str(ROOT / "configs/cnn_small.yaml"), "--epochs", "2"], tmp_path, 60)

@@ -11,7 +11,6 @@ import kerasrun
 from kerasrun.errors import DataError
 from kerasrun.reading.image_files import ImageFiles
 from kerasrun.runs import checkpoints
-from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
 
@@ -101,6 +100,7 @@ def test_the_first_steps_do_not_wait_for_the_files_and_the_bits_are_the_same(
     assert (run.read_run()["data_fingerprint"], digest(run)) == undisturbed
 
 
+@pytest.mark.long
 def test_the_first_checkpoint_is_made_before_the_data_are_known_and_the_next_one_after(shapes, monkeypatch):
     from kerasrun.training.loop import TrainingLoop
 
@@ -151,7 +151,8 @@ def test_a_resume_does_not_wait_for_files_of_the_same_names_sizes_and_times(shap
     assert digest(run) == undisturbed[1]
 
 
-@pytest.mark.parametrize("memory", rest_is_long([0, 0.25]))
+@pytest.mark.long
+@pytest.mark.parametrize("memory", [0, 0.25])
 def test_files_that_only_look_the_same_end_a_resume_before_anything_is_saved(shapes, monkeypatch, memory):
     run = left_after_the_second_epoch(shapes)
     before = digest(run)

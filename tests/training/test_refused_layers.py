@@ -69,6 +69,7 @@ def test_two_ways_to_validate_are_one_too_many(tmp_path):
         train(tmp_path, "model: MLP\nfit: {validation_split: 0.5}")
 
 
+@pytest.mark.long
 def test_a_batch_larger_than_the_data_is_said(tmp_path, caplog):
     train(tmp_path, "model: MLP\nfit: {epochs: 1, batch_size: 9}")
     assert any("fit.batch_size: 9 is more than the 8 training examples" in line for line in caplog.messages)

@@ -32,6 +32,7 @@ def finished(trained, tmp_path):
     return kerasrun.open_run(shutil.copytree(trained.root, tmp_path / "runs" / trained.root.name))
 
 
+@pytest.mark.long
 def test_a_finished_run_is_told_so_with_how_to_extend_it(finished, caplog):
     with caplog.at_level(logging.INFO, "kerasrun"):
         kerasrun.resume(finished)
@@ -100,6 +101,7 @@ def test_a_run_whose_loss_was_not_finite_does_not_hide_one_that_can_go_on(tmp_pa
     assert newest_unfinished(tmp_path).name == "b-1"
 
 
+@pytest.mark.long
 def test_an_edited_experiment_file_is_said_and_does_not_change_the_run(train, tmp_path, caplog):
     run = train(SHORT)
     assert json.loads(run.run_file.read_text())["file"] == str(tmp_path / "small.yaml")
@@ -114,6 +116,7 @@ def test_an_edited_experiment_file_is_said_and_does_not_change_the_run(train, tm
     assert "0.5" not in caplog.text, "a run of somebody else may name any file of this machine"
 
 
+@pytest.mark.long
 def test_a_run_keeps_every_file_of_its_experiment_and_says_which_was_edited(train, tmp_path, caplog, monkeypatch):
     folders = [tmp_path / name for name in ("one", "two")]
     for number, folder in enumerate(folders):
@@ -136,12 +139,14 @@ def test_a_run_keeps_every_file_of_its_experiment_and_says_which_was_edited(trai
     assert kerasrun.load(run.resolved_file).experiment.compile == resolved.compile
 
 
+@pytest.mark.long
 def test_a_run_that_names_no_file_as_its_experiment_resumes(train):
     run = train(SHORT)
     run.update_run(file="a\0b")
     kerasrun.resume(run)
 
 
+@pytest.mark.long
 def test_moved_data_are_found_with_a_new_path(train, tmp_path):
     run = train(SHORT)
     (tmp_path / "digits.npz").rename(tmp_path / "moved.npz")
@@ -149,6 +154,7 @@ def test_moved_data_are_found_with_a_new_path(train, tmp_path):
     assert run.read_run()["status"] == "finished"
 
 
+@pytest.mark.long
 def test_a_moved_run_resumes(finished, tmp_path):
     shutil.move(finished.root, tmp_path / "elsewhere")
     run = kerasrun.open_run(tmp_path / "elsewhere")
@@ -230,6 +236,7 @@ def test_a_run_that_is_moved_while_it_trains_says_so(train, tmp_path, monkeypatc
         train()
 
 
+@pytest.mark.long
 def test_what_callbacks_wrote_after_the_checkpoint_is_taken_back(train, tmp_path, monkeypatch):
     """Stopped when an epoch is over and written everywhere, but before its checkpoint."""
     from kerasrun.training.writer import RunWriter

@@ -8,7 +8,6 @@ from kerasrun.engine.prepared import prepare
 from kerasrun.errors import ExperimentError, ModelError
 from kerasrun.experiment.load import load, parse
 from kerasrun.results.prediction import predict
-from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -39,7 +38,8 @@ def weights(run):
     return [weight.numpy() for weight in model.weights], model
 
 
-@pytest.mark.parametrize("loss", rest_is_long(["{Huber: {delta: 0.5}}", "mse", "mae", "log_cosh"]))
+@pytest.mark.long
+@pytest.mark.parametrize("loss", ["{Huber: {delta: 0.5}}", "mse", "mae", "log_cosh"])
 def test_steps_are_those_of_training_on_standardised_targets(tmp_path, loss):
     experiment(tmp_path, True, loss)
     run = kerasrun.train(tmp_path / "run.yaml", output=tmp_path / "scaled")
@@ -66,6 +66,7 @@ def test_losses_metrics_and_predictions_are_in_the_units_of_the_targets(tmp_path
     assert report.metrics["mae"] == pytest.approx(np.mean(np.abs(found - PRICES)), rel=1e-4)
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_ends_with_the_same_bits(tmp_path):
     train_whole_and_cut(tmp_path, experiment(tmp_path, True))
     cut = kerasrun.resume(tmp_path / "cut" / "run-1")

@@ -6,7 +6,6 @@ import pytest
 import kerasrun
 from kerasrun.errors import ModelError
 from kerasrun.results.prediction import predict
-from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -36,7 +35,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("experiment", "name"), rest_is_long([(RECURRENT, "x"), (TOKENS, "tokens")]))
+@pytest.mark.long
+@pytest.mark.parametrize(("experiment", "name"), [(RECURRENT, "x"), (TOKENS, "tokens")])
 def test_a_run_of_sequences_is_exact_and_its_model_file_reads_them_alone(folder, experiment, name):
     import keras
 
@@ -55,6 +55,7 @@ def test_a_run_of_sequences_is_exact_and_its_model_file_reads_them_alone(folder,
     assert report.metrics["accuracy"] == pytest.approx(((expected > 0.5) == labels).mean())
 
 
+@pytest.mark.long
 def test_tokens_of_8_bits_reach_the_embedding_as_they_are(folder):
     (folder / "run.yaml").write_text(TOKENS.replace("epochs: 3", "epochs: 20"))
     run = kerasrun.train(

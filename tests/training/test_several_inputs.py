@@ -138,6 +138,7 @@ def test_a_prediction_is_what_plain_keras_computes_of_the_file(run, folder, tmp_
     assert [path.rpartition("/")[2] for path in (one.path for one in found)] == [row["photo"] for row in rows]
 
 
+@pytest.mark.long
 def test_another_table_in_any_order_is_evaluated_as_the_split(run, folder):
     report = kerasrun.evaluate(run, split="test")
     assert kerasrun.evaluate(run, data=folder / "test.csv").metrics == report.metrics
@@ -160,6 +161,7 @@ def test_an_unknown_category_is_told_and_what_is_no_table_is_refused(run, folder
     assert "No such file" in missing.error
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["keras", "savedmodel"])
 def test_it_is_exported_with_both_inputs(run, tmp_path, form):
     target = tmp_path / ("both" if form == "savedmodel" else f"both.{form}")
@@ -189,6 +191,7 @@ def test_frozen_convolutions_are_computed_once_beside_the_row(folder, tmp_path, 
     np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.long
 def test_a_saved_network_takes_the_inputs_by_their_names_or_shapes(folder, tmp_path):
     import keras
 

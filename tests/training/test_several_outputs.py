@@ -65,6 +65,7 @@ def report(folder):
     return kerasrun.evaluate(folder / "whole" / "run-1", last=True)
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_ends_with_the_same_bits(folder):
     from kerasrun.engine.state import from_hdf5
     from kerasrun.runs import checkpoints

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import kerasrun
-from tests.grids import rest_is_long
 from tests.training.exactness import DIGITS, variables_digest
 from tests.training.whole_and_cut import train_cut
 
@@ -58,7 +57,8 @@ def in_memory(tmp_path_factory):
     return kerasrun.train(folder / "run.yaml", output=folder)
 
 
-@pytest.mark.parametrize("write", rest_is_long([write_csv, write_npy, write_hdf5]))
+@pytest.mark.long
+@pytest.mark.parametrize("write", [write_csv, write_npy, write_hdf5])
 def test_rows_that_stay_in_their_file_give_the_bits_of_rows_in_memory_after_a_resume(
     write, in_memory, tmp_path, caplog
 ):

@@ -211,6 +211,7 @@ def _then(method, what):
     return both
 
 
+@pytest.mark.long
 def test_a_schedule_of_a_stage_may_count_epochs(train):
     rate = "{ExponentialDecay: {initial_learning_rate: 0.1, decay_epochs: 1, decay_rate: 0.5, staircase: true}}"
     second = f"{{epochs: 2, optimizer: {{SGD: {{learning_rate: {rate}}}}}}}"

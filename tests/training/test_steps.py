@@ -69,11 +69,13 @@ def plain_keras(x, y, weight, units, activation, loss):
 @pytest.mark.parametrize("weight", rest_is_long(["weight", "", "of_examples"]))
 @pytest.mark.parametrize(
     ("labels", "y", "units", "activation", "loss"),
-    [
-        ("masks", "y", 1, "sigmoid", "binary_crossentropy"),
-        ("masks", "three", 3, "softmax", "sparse_categorical_crossentropy"),
-        ("arrays", "total", 1, None, "mse"),
-    ],
+    rest_is_long(
+        [
+            ("masks", "y", 1, "sigmoid", "binary_crossentropy"),
+            ("masks", "three", 3, "softmax", "sparse_categorical_crossentropy"),
+            ("arrays", "total", 1, None, "mse"),
+        ]
+    ),
 )
 def test_labels_and_weights_of_steps_give_the_numbers_of_plain_keras(
     folder, weight, labels, y, units, activation, loss
@@ -102,6 +104,7 @@ def test_labels_and_weights_of_steps_give_the_numbers_of_plain_keras(
         assert report.scores.pixel_accuracy == pytest.approx((called == true["test"][..., 0]).mean())
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_weights_of_pixels_and_of_images_give_the_numbers_of_plain_keras(tmp_path):
     random = np.random.default_rng(2)
@@ -146,6 +149,7 @@ def test_steps_that_the_network_leaves_out_do_not_count_as_in_plain_keras(tmp_pa
         trained(tmp_path, text.replace("labels: masks", "labels: masks, ignore: [2]"))
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_a_run_on_steps_with_weights_is_exact(folder):
     text = STEPS.replace("LABELS MORE", "masks, sample_weight: weight").replace(

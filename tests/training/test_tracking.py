@@ -421,6 +421,7 @@ def test_a_journal_that_names_another_file_is_not_rolled_back(tmp_path):
     assert tracker("mlflow").refusal(tmp_path) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", ["wandb", ".wandb"])
 def test_wandb_reads_no_settings_of_the_working_directory(tmp_path, folder):
     pytest.importorskip("wandb")
@@ -437,6 +438,7 @@ def test_wandb_reads_no_settings_of_the_working_directory(tmp_path, folder):
     assert "stranger" not in said[1]
 
 
+@pytest.mark.long
 def test_wandb_reads_no_values_of_the_working_directory(tmp_path):
     pytest.importorskip("wandb")
     (tmp_path / "config-defaults.yaml").write_text("theirs: {value: 1}\n")

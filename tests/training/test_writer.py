@@ -8,6 +8,7 @@ from kerasrun.runs import checkpoints
 from kerasrun.runs.directory import open_run
 from kerasrun.training.best import Best
 from kerasrun.training.writer import RunWriter
+from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 
 pytestmark = pytest.mark.tensorflow
@@ -81,6 +82,7 @@ def best_of_two(monkeypatch):
     monkeypatch.setattr(Best, "improves", improves)
 
 
+@pytest.mark.long
 def test_when_checkpoints_and_the_best_model_are_written_changes_no_bit(train, monkeypatch, best_of_two):
     steps, save, runs = [], checkpoints.save, []
     monkeypatch.setattr(checkpoints, "save", lambda run, step, *rest: steps.append(step) or save(run, step, *rest))
@@ -96,7 +98,7 @@ def models(run):
     return run.best_model, run.last_model
 
 
-@pytest.mark.parametrize("seconds", [0, 1000])
+@pytest.mark.parametrize("seconds", rest_is_long([0, 1000]))
 def test_the_best_model_is_there_when_training_fails(train, tmp_path, monkeypatch, best_of_two, seconds):
     append = RunWriter.append_epoch
 

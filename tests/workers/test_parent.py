@@ -440,6 +440,7 @@ sys.exit(3)
     wait_until_gone(int(Path("started").read_text()))
 
 
+@pytest.mark.long
 def test_a_stopped_parent_calls_nobody_silent():
     script = "rank or done('here')\ntime.sleep(3.5)"
     code = f"sys.exit(started({script!r}, restarts=0, timeouts=Timeouts(stall=2, joining=2)))"

@@ -162,6 +162,7 @@ def rows(run):
         return np.array([[float(value) for value in row.values()] for row in csv.DictReader(file)])
 
 
+@pytest.mark.long
 def test_two_workers_of_which_one_is_killed_end_with_the_bits_of_one_process(folder):
     with started(folder, "train", "small.yaml", "--workers", 2, "-o", "killed") as parent:
         wait_for_checkpoint(folder / "killed")

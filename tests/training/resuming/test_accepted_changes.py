@@ -148,6 +148,7 @@ def test_another_number_of_training_examples_cannot_be_accepted(killed, count, w
     assert content(killed) == before
 
 
+@pytest.mark.long
 def test_more_examples_to_validate_on_can_be_accepted(killed):
     with np.load(DIGITS) as archive:
         change_data(killed, x_test=archive["x_test"][:80], y_test=archive["y_test"][:80])
@@ -202,6 +203,7 @@ def test_examples_that_the_network_was_not_built_for_cannot_be_accepted(killed):
     assert "type of an example uint8 → float32 (cannot be accepted)" in str(refused.value)
 
 
+@pytest.mark.long
 def test_a_device_may_be_named_where_the_same_one_is_meant(killed, trained):
     resume(killed, "device=cpu")
     whole = kerasrun.open_run(trained / "runs" / "small-1")

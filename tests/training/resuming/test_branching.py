@@ -86,6 +86,7 @@ def weights_of(model_file):
     return [np.array(weight) for weight in keras.models.load_model(model_file, compile=False).get_weights()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", ["best", "last"])
 def test_a_branch_begins_with_the_weights_of_the_model_and_loads_no_others(source, branch, monkeypatch, which):
     from kerasrun.models.layers import Layers

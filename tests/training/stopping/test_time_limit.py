@@ -125,6 +125,7 @@ def test_the_save_at_hand_is_done_in_time(train, clock, limit, reason, validated
     assert run.read_run()["status"] == ("finished" if validated == 6 else "paused")
 
 
+@pytest.mark.long
 @tensorflow
 def test_the_command_line_says_how_to_go_on_and_ends_with_0(train, tmp_path, caplog):
     from kerasrun.cli import app
