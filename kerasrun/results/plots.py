@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kerasrun.engine.errors import network_explained
 from kerasrun.errors import MissingProgramError, RunDirectoryError, UsageError
 from kerasrun.model_file import TrainedModel
@@ -37,6 +40,8 @@ _LONGEST = 200
 _MOST_CURVES = 24
 """How many metrics are drawn, each of which takes Matplotlib a quarter of a second or more."""
 _PANELS_ACROSS = 3
+_BINS = 500
+"""How many stretches of a long curve are drawn by their least and greatest values: a panel is as many pixels wide."""
 
 _SECONDS_OF_LAYOUT = 5
 """NASNetMobile takes one; a network of 60 layers, each connected to all before it, more than two minutes."""
@@ -191,10 +196,24 @@ def _panels(table: Path, columns: Sequence[str]) -> "tuple[Figure, dict[str, Any
     return figure, panels
 
 
-def _points(rows: Sequence[Mapping[str, Cell]], column: str) -> tuple[list[Cell], list[Cell]]:
-    """Return the epochs at which a column has a value that can be drawn, and these values."""
+def _points(rows: Sequence[Mapping[str, Cell]], column: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the epochs at which a column has a value that can be drawn, and these values; of very many, those that
+    can be seen."""
     known = [(row["epoch"], value) for row in rows if (value := row[column]) is not None and not abs(value) >= _LARGEST]
-    return [epoch for epoch, _ in known], [value for _, value in known]
+    epochs, values = np.array([epoch for epoch, _ in known], np.int64), np.array([value for _, value in known], float)
+    places = _seen(values) if len(values) > 2 * _BINS else slice(None)
+    return epochs[places], values[places]
+
+
+def _seen(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the places of the first and the last value, and of the least and the greatest of each stretch: spikes
+    stay."""
+    width = math.ceil(len(values) / _BINS)
+    stretches = np.pad(values, (0, -len(values) % width), mode="edge").reshape(-1, width)
+    is_gap = np.isnan(stretches)
+    least, greatest = np.where(is_gap, np.inf, stretches).argmin(1), np.where(is_gap, -np.inf, stretches).argmax(1)
+    begins = np.arange(len(stretches)) * width
+    return np.unique(np.concatenate([[0, len(values) - 1], begins + least, begins + greatest]))
 
 
 def plot_model(run: RunDirectory, drawing: Drawing = Drawing(), *, trust: bool = False) -> Path:

@@ -1,5 +1,6 @@
 """Pictures and summaries of runs and experiments."""
 
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -228,6 +229,17 @@ def test_of_more_curves_than_a_picture_holds_the_first_are_drawn(tmp_path, monke
         assert caplog.messages == [f"{run.metrics_file}: the curves of 1,076 more metrics are not drawn"]
         caplog.clear()
     assert titles == [names[:24]] * 2
+
+
+def test_of_a_very_long_curve_every_spike_is_drawn_and_few_points():
+    spikes = {1: 0.0, 40_000: 9.0, 40_001: -9.0, 70_000: math.nan, 99_999: 0.0}
+    rows = [{"epoch": epoch, "loss": spikes.get(epoch, (epoch % 7) / 10)} for epoch in range(1, 100_000)]
+    (line,) = plots.curves(Path("metrics.csv"), rows, ["loss"]).axes[0].lines
+    drawn = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    assert {1: 0.0, 40_000: 9.0, 40_001: -9.0, 99_999: 0.0}.items() <= drawn.items()
+    assert len(drawn) < 1100
+    assert not any(map(math.isnan, drawn.values()))
+    assert all(value == rows[epoch - 1]["loss"] for epoch, value in drawn.items())
 
 
 def test_a_table_without_columns_has_no_curves(tmp_path):
