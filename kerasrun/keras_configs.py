@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from kerasrun.keras_bounds import bounds_of_work
 from kerasrun.keras_catalogue import FAMILIES, PLUGIN_MODULES, is_of_plugin
 from kerasrun.keras_source import Place, find
 
@@ -111,6 +112,18 @@ def _refused(one: dict[str, Any], where: str) -> str | None:
         return f": {named}{at}, but calls it {_shown(one['registered_name'])}, which may be code. {_ADVICE}"
     if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
         return f": {named}{at}, which reads the file {_shown(config['vocabulary'])}. {_ADVICE}"
+    if isinstance(config, dict) and (beyond := _beyond(name, config)):
+        return f": {named}{at}, whose {beyond}. {_ADVICE}"
+    return None
+
+
+def _beyond(name: str, config: dict[str, Any]) -> str | None:
+    """Return the first number in a config by which Keras would repeat or make room without an end, as a clause."""
+    for key, value in config.items():
+        bounds = bounds_of_work(name, key)
+        for one in value if isinstance(value, list) else [value]:
+            if bounds and isinstance(one, int | float) and not bounds.hold(one):
+                return f"{_shown(key)} is {_shown(one)}; expected {bounds.words}"
     return None
 
 

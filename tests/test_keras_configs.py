@@ -103,6 +103,26 @@ def test_what_runs_code_is_refused_wherever_it_stands(place, one, words):
     assert "in its config: config.layers[" in why or "in its config: compile_config" in why
 
 
+@pytest.mark.parametrize("place", ["a layer", "a metric", "a nested network"])
+@pytest.mark.parametrize(
+    ("module", "name", "key", "most"),
+    [
+        ("keras.layers", "RandAugment", "num_ops", 100),
+        ("keras.layers", "SpectralNormalization", "power_iterations", 100),
+        ("keras.layers", "RandomGaussianBlur", "kernel_size", 199),
+        ("keras.optimizers", "Muon", "ns_steps", 100),
+        ("keras.metrics", "AUC", "num_thresholds", 100_000),
+        ("keras.metrics", "MeanIoU", "num_classes", 10_000),
+        ("keras.layers", "Equalization", "bins", 100_000),
+    ],
+)
+def test_what_an_experiment_must_not_repeat_or_make_room_for_a_network_must_not(place, module, name, key, most):
+    within, beyond = ({key: number, "name": "n"} for number in (most, [most, most + 1]))
+    assert refusal(POSITIONS[place](of(module, name, within)), FILE) is None
+    words = f"whose '{key}' is {most + 1}; expected a whole number from 1 to {most:,}"
+    assert words in (refusal(POSITIONS[place](of(module, name, beyond)), FILE) or "")
+
+
 def test_a_long_name_is_cut():
     why = refusal(network({"class_name": "x" * 30_000, "config": {"name": "y" * 30_000}}), FILE)
     assert 100 < len(why) < 1000

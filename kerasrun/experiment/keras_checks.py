@@ -12,6 +12,7 @@ from kerasrun.callbacks import adapter_of, written_callbacks
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schedules import DECAY, epoch_arguments
 from kerasrun.experiment.slots import components
+from kerasrun.keras_bounds import Bounds, bounds_of_work
 from kerasrun.keras_catalogue import (
     FAMILIES,
     RATES,
@@ -532,22 +533,6 @@ def choices_of(family: str, parameter: Parameter) -> tuple[str, ...]:
     return choices if parameter.plain_default in (None, *choices) else ()
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What a number must be to have a meaning."""
-
-    words: str
-    least: float = -math.inf
-    most: float = math.inf
-    is_above: bool = False
-    """Whether `least` itself is too small."""
-    is_whole: bool = False
-
-    def hold(self, value: float) -> bool:
-        is_inside = self.least < value if self.is_above else self.least <= value <= self.most
-        return is_inside and (not self.is_whole or float(value).is_integer())
-
-
 _POSITIVE = Bounds("a number above 0", 0, is_above=True)
 _NOT_NEGATIVE = Bounds("a number of at least 0", 0)
 _A_SHARE = Bounds("a share from 0 to 1", 0, 1)
@@ -566,16 +551,7 @@ MIXED_HALF = f"at least {LEAST_MIXED}, since below it Keras draws halves"
 _OF_ONE_LAYER = {
     ("MixUp", "alpha"): Bounds(f"a number of {MIXED_HALF}", LEAST_MIXED, sys.float_info.max),
     ("CutMix", "factor"): _A_SHARE,
-    ("RandomGaussianBlur", "kernel_size"): Bounds("a whole number from 1 to 199", 1, 199, is_whole=True),
 }
-_AT_MOST = {
-    **dict.fromkeys(
-        ("num_ops", "power_iterations", "ns_steps"), Bounds("a whole number from 1 to 100", 1, 100, is_whole=True)
-    ),
-    **dict.fromkeys(("bins", "num_thresholds"), Bounds("a whole number from 1 to 100,000", 1, 100_000, is_whole=True)),
-    "num_classes": Bounds("a whole number from 1 to 10,000", 1, 10_000, is_whole=True),  # of a matrix of classes
-}
-"""How often Keras writes a part of a graph, and of how much it keeps lists: more takes hours, or all memory."""
 _OF_CALLBACKS = {**dict.fromkeys(_AT_LEAST_ZERO, _NOT_NEGATIVE), "save_freq": _BATCHES}
 
 
@@ -585,8 +561,8 @@ def bounds_of(family: str, component: str, parameter: str) -> Bounds | None:
         return None
     if family == "layers" and (component, parameter) in _OF_ONE_LAYER:
         return _OF_ONE_LAYER[component, parameter]
-    if parameter in _AT_MOST and family in FAMILIES and added(family, component) is None:
-        return _AT_MOST[parameter]
+    if family in FAMILIES and added(family, component) is None and (bounds := bounds_of_work(component, parameter)):
+        return bounds
     if parameter in _ABOVE_ZERO:
         return _POSITIVE
     if family == "optimizers":
