@@ -28,7 +28,9 @@ def _up_to(most: int) -> Bounds:
 
 
 _AT_MOST = {
-    **dict.fromkeys(("num_ops", "power_iterations", "ns_steps"), _up_to(100)),
+    "num_ops": _up_to(10),  # each has all layers of RandAugment, and takes most of a second
+    **dict.fromkeys(("power_iterations", "ns_steps"), _up_to(100)),
+    "num_mel_bins": _up_to(10_000),
     **dict.fromkeys(("bins", "num_thresholds"), _up_to(100_000)),
 }
 """How often Keras writes a part of a graph, and of how much it keeps lists: more takes hours, or all memory."""

@@ -107,13 +107,14 @@ def test_what_runs_code_is_refused_wherever_it_stands(place, one, words):
 @pytest.mark.parametrize(
     ("module", "name", "key", "most"),
     [
-        ("keras.layers", "RandAugment", "num_ops", 100),
+        ("keras.layers", "RandAugment", "num_ops", 10),
         ("keras.layers", "SpectralNormalization", "power_iterations", 100),
         ("keras.layers", "RandomGaussianBlur", "kernel_size", 199),
         ("keras.optimizers", "Muon", "ns_steps", 100),
         ("keras.metrics", "AUC", "num_thresholds", 100_000),
         ("keras.metrics", "MeanIoU", "num_classes", 10_000),
         ("keras.layers", "Equalization", "bins", 100_000),
+        ("keras.layers", "MelSpectrogram", "num_mel_bins", 10_000),
     ],
 )
 def test_what_an_experiment_must_not_repeat_or_make_room_for_a_network_must_not(place, module, name, key, most):

@@ -410,7 +410,7 @@ def test_what_a_constructor_of_keras_refuses_is_refused_at_its_place(section, to
 @pytest.mark.parametrize(
     ("section", "most"),
     [
-        ("augmentation: [{RandAugment: {num_ops: %d}}]", 100),
+        ("augmentation: [{RandAugment: {num_ops: %d}}]", 10),
         ("preprocessing: [{SpectralNormalization: {layer: {Dense: {units: 1}}, power_iterations: %d}}]", 100),
         ("compile: {optimizer: {Muon: {ns_steps: %d}}}", 100),
         ("compile: {metrics: [{AUC: {num_thresholds: %d}}]}", 100_000),
