@@ -25,6 +25,7 @@ ORDER = (
         "families",
         "components",
         "keras_source",
+        "keras_bounds",
         "keras_rules",
         "keras_catalogue",
         "keras_docs",

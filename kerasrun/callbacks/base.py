@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -182,6 +183,10 @@ class Adapter:
     def writes(self) -> list[Path]:
         """Return the files that Keras writes for it by their paths, with `*` for what varies; none may be a link."""
         return [Path(re.sub(r"{[^{}]*}", "*", str(getattr(self.callback, self.file))))] if self.file else []
+
+    def write_whole(self, replacing: Callable[[Path], AbstractContextManager[Path]]) -> None:
+        """Have it write its files, where each is written at once, under the names that `replacing` yields for theirs;
+        called after it gets the model."""
 
     def keep_files(self, *, begun: bool) -> None:
         """Have it append to the files that are there; called before it gets the model.

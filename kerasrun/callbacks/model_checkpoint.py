@@ -1,7 +1,10 @@
 """ModelCheckpoint: Keras's own model files, with values of the logs in their names."""
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 from kerasrun.callbacks.base import Adapter
 from kerasrun.text.document import Written
@@ -35,11 +38,43 @@ class ModelCheckpoint(Adapter):
     def needs_every_step(self) -> bool:
         return bool(self.callback.save_freq != "epoch")
 
+    def write_whole(self, replacing: Callable[[Path], AbstractContextManager[Path]]) -> None:
+        super().write_whole(replacing)
+        save, model = type(self.callback)._save_model, self.callback._model
+        whole = _Whole(model, replacing)
+
+        def save_whole(epoch: int, batch: int | None, logs: Mapping[str, float]) -> None:
+            self.callback._model = whole
+            try:
+                save(self.callback, epoch, batch, logs)
+            finally:
+                self.callback._model = model
+
+        self.callback._save_model = save_whole
+
     def watched(self) -> set[str]:
         if self.callback.save_freq != "epoch":
             return set()
         monitored = {self.callback.monitor} if self.callback.save_best_only else set()
         return monitored | set(filter(None, _fields(self.callback.filepath)))
+
+
+class _Whole:
+    """A model whose files are whole or not there: Keras writes in place, and a full disk would leave half of one."""
+
+    def __init__(self, model: Any, replacing: Callable[[Path], AbstractContextManager[Path]]) -> None:
+        self._model, self._replacing = model, replacing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def save(self, path: str, **options: Any) -> None:
+        with self._replacing(Path(path)) as private:
+            self._model.save(private, **options)
+
+    def save_weights(self, path: str, **options: Any) -> None:
+        with self._replacing(Path(path)) as private:
+            self._model.save_weights(private, **options)
 
 
 def _name_problems(written: Written, allowed: Sequence[str]) -> list[Problem]:

@@ -69,23 +69,30 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def replace_from(private: Path, path: Path) -> None:
+def replace_from(private: Path, path: Path, *, flushed: bool = True) -> None:
     """Put a file that was made elsewhere in the folder of `path` in place; it is gone afterwards, also after a failure.
+
+    Args:
+        flushed: wait until its content is on the disk, so that it is whole after a power cut too.
 
     Raises:
         RunDirectoryError: if the disk refuses; what was at `path` is still there.
     """
     with writing(path, private):
-        flush(private)
+        if flushed:
+            flush(private)
         _move(private, path)
         flush_folder(path.parent)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, flushed: bool = True) -> Iterator[Path]:
     """Yield a name beside `path`, of the same suffix, for the block to write; then put that file in place.
 
     The folder of `path` is made if it is missing (its parent must be there).
+
+    Args:
+        flushed: as of `replace_from`.
 
     Raises:
         RunDirectoryError: if the block or the disk fails with an OSError; what was at `path` is still there.
@@ -94,7 +101,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with writing(path, private):
         _make_folder(path.parent)
         yield private
-    replace_from(private, path)
+    replace_from(private, path, flushed=flushed)
 
 
 @contextmanager

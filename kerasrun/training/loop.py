@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ class TrainingLoop:
                 atomic.make_folders(folder)
             for written in callback.writes():
                 atomic.require_files(written)
+                atomic.remove_leftovers(written.parent)
         self._gather_listeners()
         redirected, closed = contextlib.redirect_stdout(sys.stderr), closed_if_interrupted(self.callbacks, self.run)
         self.job.team.stop = self.stop
@@ -213,6 +215,9 @@ class TrainingLoop:
             epochs=self.experiment.fit.epochs,
             steps=self.steps,
         )
+        for adapter in self.callbacks:
+            # Unflushed, since Keras does not wait for the disk either.
+            adapter.write_whole(partial(atomic.replacing, flushed=False))
 
     def _bring_into_stage(self, stage: int) -> None:
         """Go through the stages before it, which choose what learns; then make again what was traced."""

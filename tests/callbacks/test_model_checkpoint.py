@@ -1,7 +1,13 @@
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from kerasrun.callbacks import build_callbacks
 from kerasrun.components import Component
+from kerasrun.errors import RunDirectoryError
+from kerasrun.runs import atomic
 
 pytestmark = pytest.mark.tensorflow
 
@@ -29,3 +35,28 @@ def test_only_one_that_saves_by_steps_needs_every_step(tmp_path, arguments, ever
 )
 def test_it_watches_what_its_files_are_named_after(tmp_path, arguments, watched):
     assert build(tmp_path, **arguments).watched() == watched
+
+
+@pytest.mark.parametrize(("name", "method"), [("a.weights.h5", "save_weights"), ("a.keras", "save")])
+def test_a_full_disk_leaves_the_file_of_an_earlier_epoch(tmp_path, name, method):
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    adapter = build(tmp_path, filepath=f"kept/{name}", save_weights_only=method == "save_weights")
+    file = tmp_path / "kept" / name
+    adapter.callback.set_model(model)
+    adapter.write_whole(atomic.replacing)
+    adapter.callback.on_epoch_end(0, {})
+    before = file.read_bytes()
+    assert len(before) > 1000
+
+    def full(path, **_):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    setattr(model, method, full)
+    with pytest.raises(RunDirectoryError, match=rf"{name} cannot be written: No space left on device"):
+        adapter.callback.on_epoch_end(1, {})
+    assert file.read_bytes() == before
+    assert [*file.parent.iterdir()] == [file]
+    assert adapter.callback.model is model
