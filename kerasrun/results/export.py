@@ -154,8 +154,8 @@ def export(
                 )
         else:
             report = _exact(chosen, trained, data, private, shown_path)
-    if labels:
-        atomic.write_bytes(labels, _lines(trained.info.classes))
+        if labels:  # before the export is in place, which would be there without them
+            atomic.write_bytes(labels, _lines(trained.info.classes))
     return report
 
 

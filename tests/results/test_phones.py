@@ -1,14 +1,16 @@
 """Exports for phones: smaller numbers, measured with their own runtime, and the labels beside them."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 
 import kerasrun
-from kerasrun.errors import ExportError, UsageError
+from kerasrun.errors import ExportError, RunDirectoryError, UsageError
 from kerasrun.results import export as exporting
 from kerasrun.results.recorded import read_recorded
+from kerasrun.runs.directory import RunDirectory
 from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
@@ -48,6 +50,14 @@ def test_a_list_of_labels_of_someone_else_is_not_replaced(run, tmp_path):
     with pytest.raises(UsageError, match=r"labels\.txt is there"):
         kerasrun.export(run, "tflite", output=tmp_path / "a.tflite")
     assert [file.name for file in tmp_path.iterdir()] == ["labels.txt"]
+
+
+def test_without_the_list_of_labels_there_is_no_export(run, tmp_path):
+    own = RunDirectory(shutil.copytree(run.root, tmp_path / run.name, ignore=shutil.ignore_patterns("exports")))
+    (own.exports / "labels.txt").mkdir(parents=True)
+    with pytest.raises(RunDirectoryError, match=r"labels\.txt cannot be written: Is a directory"):
+        kerasrun.export(own, "tflite")
+    assert [file.name for file in own.exports.iterdir()] == ["labels.txt"]
 
 
 @pytest.mark.parametrize(
