@@ -1,5 +1,6 @@
 """What a notebook shows of a training and of a run; and a model that stays loaded."""
 
+import functools
 import io
 import re
 import sys
@@ -11,7 +12,7 @@ from PIL import Image
 
 import kerasrun
 from kerasrun import stderr
-from kerasrun.errors import DataError, ModelFileError
+from kerasrun.errors import DataError, ModelFileError, UsageError
 from kerasrun.notebook import Run
 from kerasrun.runs.directory import RunDirectory
 from tests.results.conftest import png, run  # noqa: F401  fixtures
@@ -123,6 +124,19 @@ def test_what_a_loaded_model_cannot_take_is_said(run, tmp_path):  # noqa: F811
         model.predict(np.array(["seven"]))
     with pytest.raises(ModelFileError):
         kerasrun.Model(tmp_path / "none.keras")
+
+
+def test_what_the_command_line_cannot_say_is_refused_in_words(run, png):  # noqa: F811
+    model, file = kerasrun.Model(run.best_model), next((png / "test").glob("*/*.png"))
+    for predict in (model.predict, functools.partial(kerasrun.predict, model=run.best_model)):
+        for top in ("3", -1, 0, 1.5, True):
+            with pytest.raises(UsageError, match=rf"--top {top}: expected a whole number, at least 1"):
+                predict(file, top=top)
+        with pytest.raises(UsageError, match="no examples: expected at least one"):
+            predict([])
+        with pytest.raises(UsageError, match="--threshold half is not a probability"):
+            predict(file, threshold="half")
+        assert len(predict(file, top=np.int64(2))[0].top) == 2
 
 
 def test_an_image_whose_pixels_cannot_be_read_is_said(run, png):  # noqa: F811

@@ -14,7 +14,7 @@ from kerasrun.model_file import read_input_shape
 from kerasrun.reading.images import in_format
 from kerasrun.report.predictions import Prediction
 from kerasrun.results.examples import checked_array, read_examples
-from kerasrun.results.model import check_threshold, open_model
+from kerasrun.results.model import check_asked, check_threshold, open_model
 from kerasrun.runs.directory import RunDirectory, model_of, open_run
 
 Example = str | Path | Image.Image | NDArray[Any]
@@ -74,6 +74,7 @@ class Model:
         """
         check_threshold(self.info, threshold, self.path)
         several = [examples] if isinstance(examples, str | Path | Image.Image | np.ndarray) else list(examples)
+        check_asked(several, top)
         names, arrays = zip(*(self._read(number, one) for number, one in enumerate(several)), strict=True)
         paths = [name for of_one in names for name in of_one]
         question = self.info.question(threshold, paths=paths, top=top)

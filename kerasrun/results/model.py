@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ def open_model(
         return model_file.build(checked)
 
 
+def check_asked(examples: Sequence[Any], top: int | None) -> None:
+    """Refuse what the command line cannot say.
+
+    Raises:
+        UsageError: if there is no example, or `top` is no number of classes.
+    """
+    if len(examples) == 0:
+        raise UsageError("no examples: expected at least one")
+    if top is not None and (isinstance(top, bool) or not isinstance(top, Integral) or top < 1):
+        raise UsageError(f"--top {top}: expected a whole number, at least 1")
+
+
 def check_threshold(info: ModelInfo, threshold: float | Rule | None, path: Path) -> None:
     """Refuse a threshold for a model whose answer is not a yes or a no.
 
@@ -61,8 +74,8 @@ def check_threshold(info: ModelInfo, threshold: float | Rule | None, path: Path)
     if isinstance(threshold, Rule):
         if info.task.per_pixel:
             raise ModelFileError(f"{path} makes masks, of which no rule chooses a threshold; give a number")
-    elif not 0 <= threshold <= 1:
-        raise UsageError(f"--threshold {threshold:g} is not a probability: expected a number from 0 to 1")
+    elif not isinstance(threshold, Real) or not 0 <= threshold <= 1:
+        raise UsageError(f"--threshold {threshold} is not a probability: expected a number from 0 to 1")
     if why := info.task.without_threshold(len(info.classes), info.outputs):
         raise ModelFileError(f"{path} {why}, so there is nothing for --threshold to decide; leave it out")
 

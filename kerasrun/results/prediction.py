@@ -18,7 +18,7 @@ from kerasrun.model_file import ModelInfo, TrainedModel
 from kerasrun.report.predictions import Beside, Prediction, Question, Unreadable
 from kerasrun.report.scores import in_own_units
 from kerasrun.results.examples import Examples, read_examples
-from kerasrun.results.model import check_explainable, check_threshold, open_model
+from kerasrun.results.model import check_asked, check_explainable, check_threshold, open_model
 from kerasrun.results.plots import save
 from kerasrun.runs import atomic
 from kerasrun.tasks._files import files_below
@@ -111,6 +111,7 @@ def ask(
 ) -> Asked:
     """Read examples for a model; arguments and errors as for `predict`."""
     examples = [examples] if isinstance(examples, str | Path) else examples
+    check_asked(examples, top)
     info = model_file.read_info(model)
     if top is not None and every:
         raise UsageError("--top and --all both say how many classes to name; give one of them")
