@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ NEEDLESS = ("sklearn", "matplotlib")
 
 # With fewer it fails in many ways, of which some end the process without a word.
 _ADDRESSES = 1.7e9
+
+_THREADS_BESIDE = 2
+"""How many threads and processes are begun while it starts, beside those that compute."""
 
 DeviceRequest = Literal["auto", "cpu", "gpu"] | tuple[int, ...]
 
@@ -120,7 +124,9 @@ def start(
         )
     _require_no_kernels()
     set_variables(variables, unless_set=unless_set)
+    chosen = dict(threads or _threads(usable_cores(), place, shards or place.count))
     if first_start:
+        _require_threads(sum(chosen.values()) + _THREADS_BESIDE)
         say_before_waiting("loading TensorFlow")
     needless = NEEDLESS if first_start else ()
     stays = uncollected() if first_start else contextlib.nullcontext()
@@ -137,7 +143,6 @@ def start(
 
         tf.get_logger().setLevel(logging.WARNING)
         tf.get_logger().addFilter(_is_no_retracing)
-        chosen = dict(threads or _threads(usable_cores(), place, shards or place.count))
         _set_threads(tf, chosen)
         gpus = tf.config.list_physical_devices("GPU")
     # In this order, so that a device that is refused leaves the process free to begin in the other way.
@@ -169,6 +174,29 @@ def _require_no_kernels() -> None:
                 f"{kernels.absolute()}: TensorFlow would run the libraries in this folder; remove it unless you know "
                 "it, or work in another one"
             )
+
+
+def _require_threads(count: int) -> None:
+    """Begin threads and end them: where TensorFlow cannot, it ends the process without a word.
+
+    Raises:
+        OutOfMemoryError: if fewer can be begun.
+    """
+    enough, begun = threading.Event(), []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=enough.wait)
+            thread.start()
+            begun.append(thread)
+    except RuntimeError as error:
+        raise OutOfMemoryError(
+            f"starting TensorFlow: it takes {count} threads, and only {len(begun)} can be begun; raise the limit of "
+            "this user (ulimit -u) or container"
+        ) from error
+    finally:
+        enough.set()
+        for thread in begun:
+            thread.join()
 
 
 def _is_no_retracing(record: logging.LogRecord) -> bool:

@@ -4,14 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import kerasrun
-from kerasrun.engine.devices import _models, choose
-from kerasrun.errors import DeviceError
+from kerasrun.engine.devices import _models, _require_threads, choose
+from kerasrun.errors import DeviceError, OutOfMemoryError
 from tests import forked
 from tests.training.exactness import DIGITS
 
@@ -136,6 +137,21 @@ def test_a_resumed_run_keeps_the_kernels_that_tensorflow_chose_for_it():
 
 
 HELD_BACK = "import os\nfrom kerasrun.engine.devices import _held_back_stderr\nwith _held_back_stderr():\n    "
+
+
+def test_fewer_threads_than_tensorflow_begins_are_told(monkeypatch):
+    begin, before = threading.Thread.start, threading.active_count()
+
+    def begin_three(thread):
+        if threading.active_count() == before + 3:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin_three)
+    with pytest.raises(OutOfMemoryError, match=r"it takes 6 threads, and only 3 can be begun; raise .*ulimit -u"):
+        _require_threads(6)
+    _require_threads(3)
+    assert threading.active_count() == before
 
 
 def test_noise_is_dropped_when_the_start_succeeds():
