@@ -5,6 +5,7 @@ more, `kerasrun.json`, which `keras.models.load_model` passes over.
 """
 
 import copy
+import io
 import json
 import math
 import shutil
@@ -117,6 +118,27 @@ def save(model: Any, info: ModelInfo, path: Path) -> None:
     model.save(path)
     with zipfile.ZipFile(path, "a") as archive:
         _write_info(archive, info)
+
+
+def save_weights(model: Any, path: Path) -> None:
+    """Write the weights alone, as `Model.save_weights` does; HDF5 itself crashes where it cannot write to the disk."""
+    from keras.src.saving.saving_lib import save_model
+
+    buffer = io.BytesIO()
+    save_model(model, buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        path.write_bytes(archive.read("model.weights.h5"))
+
+
+def save_h5(model: Any, path: Path) -> None:
+    """Write a model as Keras's older file; as `save_weights`."""
+    import h5py
+    from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        save_model_to_hdf5(model, file)
+    path.write_bytes(buffer.getbuffer())
 
 
 def _write_info(archive: zipfile.ZipFile, info: ModelInfo) -> None:

@@ -68,13 +68,20 @@ class _Whole:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def save(self, path: str, **options: Any) -> None:
-        with self._replacing(Path(path)) as private:
-            self._model.save(private, **options)
+    def save(self, path: str, *, overwrite: bool) -> None:
+        from kerasrun.model_file import save_h5
 
-    def save_weights(self, path: str, **options: Any) -> None:
         with self._replacing(Path(path)) as private:
-            self._model.save_weights(private, **options)
+            if private.suffix == ".h5":
+                save_h5(self._model, private)
+            else:
+                self._model.save(private, overwrite=overwrite)
+
+    def save_weights(self, path: str, *, overwrite: bool) -> None:
+        from kerasrun.model_file import save_weights
+
+        with self._replacing(Path(path)) as private:
+            save_weights(self._model, private)
 
 
 def _name_problems(written: Written, allowed: Sequence[str]) -> list[Problem]:

@@ -1,11 +1,10 @@
 """Keras's older file."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 from kerasrun.exports.base import KerasExport
-from kerasrun.model_file import TrainedModel
+from kerasrun.model_file import TrainedModel, save_h5
 
 
 class H5(KerasExport):
@@ -14,13 +13,7 @@ class H5(KerasExport):
     suffix = ".h5"
 
     def write(self, trained: TrainedModel, path: Path) -> None:
-        import h5py
-        from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
-
-        buffer = io.BytesIO()  # HDF5 crashes where it cannot write to the disk
-        with h5py.File(buffer, "w") as file:
-            save_model_to_hdf5(trained.model, file)
-        path.write_bytes(buffer.getbuffer())
+        save_h5(trained.model, path)
 
     def read(self, path: Path, trained: TrainedModel) -> Any:
         import keras
