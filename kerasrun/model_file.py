@@ -122,12 +122,13 @@ def save(model: Any, info: ModelInfo, path: Path) -> None:
 
 def save_weights(model: Any, path: Path) -> None:
     """Write the weights alone, as `Model.save_weights` does; HDF5 itself crashes where it cannot write to the disk."""
-    from keras.src.saving.saving_lib import save_model
+    from keras.src.saving.saving_lib import H5IOStore, _save_state
 
     buffer = io.BytesIO()
-    save_model(model, buffer)
-    with zipfile.ZipFile(buffer) as archive:
-        path.write_bytes(archive.read("model.weights.h5"))
+    store = H5IOStore(buffer, mode="w")
+    _save_state(model, weights_store=store, assets_store=None, inner_path="", visited_saveables=set())
+    store.close()
+    path.write_bytes(buffer.getbuffer())
 
 
 def save_h5(model: Any, path: Path) -> None:
