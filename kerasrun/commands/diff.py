@@ -44,7 +44,7 @@ def diff(
 
     Example: kerasrun diff lenet-1 lenet-2
     """
-    if split and not predictions:
+    if split is not None and not predictions:
         raise UsageError("--split says whose predictions are compared, so it needs --predictions")
     if as_json and as_markdown:
         raise UsageError("--json and --md both say how to print; give one of them")

@@ -59,17 +59,18 @@ def init(
     """
     from kerasrun.experiment.examples import copy_example, examples
 
-    if name and data:
+    if name is not None and data:
         raise UsageError(f"{name} and --data both say what to write; give one of them")
     if data:
         from kerasrun.experiment.draft import draft_experiment
 
         typer.echo(draft_experiment(data, file, label, split=split, download=download))
-    elif label:
+    elif label is not None:
         raise UsageError("--label names a column of a table; name the table with --data PATH")
-    elif split or download:
-        raise UsageError(f"{'--split' if split else '--download'} is about your data; name them with --data PATH")
-    elif name:
+    elif split is not None or download:
+        option = "--download" if split is None else "--split"
+        raise UsageError(f"{option} is about your data; name them with --data PATH")
+    elif name is not None:
         typer.echo(copy_example(name, file))
     elif file:
         raise UsageError("--output says where to write, but not what: name an example, or data with --data PATH")

@@ -48,7 +48,7 @@ def report(
 
     found = [find_run(run, output) for run in runs] if runs else [find_run(None, output)]
     if len(found) > 1:
-        if split or overrides:
+        if split is not None or overrides:
             raise UsageError("several runs are shown as they were recorded; --split and --set are for a report of one")
         file = write_comparison(found)
     else:

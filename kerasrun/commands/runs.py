@@ -43,7 +43,7 @@ def runs(
     from kerasrun.runs.listing import list_runs
 
     every = list_runs(output)
-    shown = [name.strip() for name in columns.split(",")] if columns else []
+    shown = [] if columns is None else [name.strip() for name in columns.split(",")]
     found = selected(every, where, sort, reverse=reverse, columns=shown)
     if as_json or as_csv:
         typer.echo((to_json if as_json else to_csv)(found, shown))

@@ -60,7 +60,7 @@ def draft_experiment(
     if target.exists():
         raise DataError(f"{target}: is there already, and is not written over; name another file with --output FILE")
     found = recognize(data, label)
-    shares = _shares(split, found) if split else {}
+    shares = {} if split is None else _shares(split, found)
     text = draft(found, data, target, shares, download=download)
     parse(text, target)
     write_experiment(target, text)

@@ -215,7 +215,7 @@ def _measure(
     if recorded is None:
         return None, None, None
     data = parts.get("The data", recorded.open_data)
-    examples = chosen(data.splits, split) if data and split else None
+    examples = chosen(data.splits, split) if data and split is not None else None
     model = parts.get("The model", lambda: recorded.open_model(model_of(run), trust=trust))
     if data is None or model is None:
         return data, model, None

@@ -93,8 +93,8 @@ def selected(
     Raises:
         UsageError: if no run has one of the columns, or the condition is none.
     """
-    conditions = parse(where) if where else []
-    names = [one.name for one in conditions] + ([sort] if sort else [])
+    conditions = [] if where is None else parse(where)
+    names = [one.name for one in conditions] + ([] if sort is None else [sort])
     known = {run.name: values(run, names) for run in runs} if names or columns else {}
     _require((*names, *columns), known.values())
     kept = [run for run in runs if all(one.holds(known[run.name]) for one in conditions)]

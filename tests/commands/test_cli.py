@@ -93,7 +93,9 @@ def test_which_weights_of_which_run_is_said_once(options, said):
     assert (done.returncode, done.stderr) == (2, f"{said}\n")
 
 
-@pytest.mark.parametrize("options", [["--label", "y"], ["--split", "80/20"], ["--download"]])
+@pytest.mark.parametrize(
+    "options", [["--label", "y"], ["--label", ""], ["--split", "80/20"], ["--split", ""], ["--download"]]
+)
 def test_init_needs_data_for_what_is_said_of_them(options):
     done = kerasrun("init", *options)
     assert done.returncode == 2

@@ -109,6 +109,16 @@ def test_a_column_that_no_run_has_is_answered_with_the_nearest(runs):
             ask()
 
 
+def test_empty_text_is_no_default(runs):
+    for ask in (
+        lambda: selected(runs, sort=""),
+        lambda: selected(runs, ""),
+        lambda: selected(runs, columns=[""]),
+    ):
+        with pytest.raises(UsageError, match="''"):
+            ask()
+
+
 def test_columns_can_be_chosen_and_read_by_programs(runs):
     assert to_csv(runs[:2], ["run", "lr", "test_accuracy"]).splitlines() == [
         "run,lr,test_accuracy",
