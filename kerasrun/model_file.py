@@ -5,6 +5,7 @@ more, `kerasrun.json`, which `keras.models.load_model` passes over.
 """
 
 import copy
+import errno
 import io
 import json
 import math
@@ -211,6 +212,11 @@ def build(checked: CheckedFile) -> TrainedModel:
         except MemoryError:
             raise
         except Exception as error:  # Keras believes a config, and fails in every way where it is wrong
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                folder = Path(tempfile.gettempdir()).parent
+                raise ModelFileError(
+                    f"{path}: no room in {folder}, where Keras unpacks it; free some space, or set TMPDIR"
+                ) from error
             raise ModelFileError(f"{path}: Keras cannot load this model: {sentence(error)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}; expected a network")

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, create_model, field_validator
 
 from kerasrun.components import ExperimentPath
-from kerasrun.errors import ModelError
+from kerasrun.errors import ModelError, is_full_memory
 from kerasrun.keras_catalogue import Parameter
 from kerasrun.models._keras_applications import Application, application
 from kerasrun.models._keras_applications import application_names as kind_names  # noqa: F401  see components
@@ -172,14 +172,18 @@ class FineTuned(Network):
         errors = []
         try:
             check_weights(path)
-        except (ValueError, OSError, KeyError, RuntimeError) as error:
+        except Exception as error:  # of a damaged file h5py raises anything
+            if is_full_memory(error):
+                raise
             raise ModelError(f"{path}: {sentence(error)}") from error
         for layout in layouts:
             try:
                 # Where a file lacks a layer, Keras warns and leaves that layer's random weights.
                 with warnings.catch_warnings(action="error", category=UserWarning):
                     return self._base(weights=str(path), **layout)
-            except (ValueError, OSError, KeyError, UserWarning) as error:
+            except Exception as error:  # Keras believes a file, and fails in every way where it is wrong
+                if is_full_memory(error):
+                    raise
                 errors.append(error)
         raise ModelError(
             f"{path}: these are not the weights of {self.kind}, neither without its top nor with it: "

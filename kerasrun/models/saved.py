@@ -3,7 +3,6 @@
 import logging
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -11,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from kerasrun.components import ExperimentPath
-from kerasrun.errors import ModelError
+from kerasrun.errors import ModelError, is_full_memory
 from kerasrun.keras_configs import refusal
 from kerasrun.models._architecture import parsed, preprocesses, read_architecture
 from kerasrun.models.base import Network, free_name, sentence, with_head, without_head
@@ -234,7 +233,9 @@ class Saved(Network):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 whole.load_weights(path, skip_mismatch=self.skip_mismatch, **options)
-        except (ValueError, OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # Keras believes a file, and fails in every way where it is wrong
+            if is_full_memory(error):
+                raise
             raise ModelError(f"{path}: these are not the weights of {self.path.name}: {sentence(error)}") from error
         for warning in caught:
             if issubclass(warning.category, UserWarning):

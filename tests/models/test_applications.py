@@ -6,6 +6,7 @@ import shutil
 import urllib.error
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -210,9 +211,13 @@ def test_the_weights_of_another_network_are_refused(tmp_path):
 
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save_weights(path)
-    _, load = built("MobileNet", weights=path, alpha=0.25)
-    with pytest.raises(ModelError, match="not the weights of MobileNet"):
-        load()
+    without_names = tmp_path / "names.h5"
+    with h5py.File(without_names, "w") as file:
+        file.attrs["layer_names"] = 3
+    for weights in (path, without_names):
+        _, load = built("MobileNet", weights=weights, alpha=0.25)
+        with pytest.raises(ModelError, match="not the weights of MobileNet"):
+            load()
 
 
 @pytest.mark.long

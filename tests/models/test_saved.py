@@ -175,6 +175,17 @@ def test_weights_are_taken_from_no_other_file(files, tmp_path, kind, name):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.parametrize("group", ["/model_weights", "/model_weights/conv"])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_weights_whose_names_are_none_are_told(files, tmp_path, group, by_name):
+    weights = shutil.copy(files / "network.h5", tmp_path)
+    with h5py.File(weights, "r+") as file:
+        file[group].attrs["layer_names" if group == "/model_weights" else "weight_names"] = 3
+    with pytest.raises(ModelError, match=r"network.h5: these are not the weights of network.json"):
+        built(files / "network.json", weights=weights, by_name=by_name)
+
+
+@pytest.mark.tensorflow
 def test_a_layer_of_ones_own_is_asked_for_as_a_plugin(tmp_path):
     own = {"module": None, "class_name": "Twice", "config": {"name": "t"}, "registered_name": "mine>Twice"}
     config = {"class_name": "Sequential", "config": {"name": "s", "layers": [own]}}
