@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.engine.errors import network_explained
-from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, UsageError
+from kerasrun.errors import ExportError, KerasrunError, MissingProgramError, ModelError, UsageError
 from kerasrun.exports.base import Export, formats, model_outputs
 from kerasrun.exports.tflite import Quantize, Tflite, chunks, times_faster, write_quantized
 from kerasrun.model_file import TrainedModel
+from kerasrun.models._architecture import read_architecture
 from kerasrun.pipeline.selection import spread
 from kerasrun.reading.data import Data, Split
 from kerasrun.regular_files import read_bytes
@@ -249,11 +250,33 @@ def _check_name(chosen: Export, output: Path | None) -> None:
         raise UsageError(f"--output {output}: expected a name that ends in {chosen.suffix}")
     if chosen.suffix and output.is_dir():
         raise UsageError(f"--output {output}: is a folder; expected the name of a file")
-    if not chosen.suffix and output.exists() and not (output / chosen.mark).exists():
+    if _is_of_run(output):
+        raise UsageError(f"--output {output}: is the run's own file; expected another name, such as one in its exports")
+    if output.exists() and not _may_be_older(chosen, output):
         raise UsageError(
             f"--output {output}: is there, and is not an older export as {chosen.name}; expected a new name, or "
             "such an export"
         )
+
+
+def _is_of_run(output: Path) -> bool:
+    """Return whether kerasrun writes this file into a run for itself."""
+    path = output.parent.resolve() / output.name
+    runs = (folder for folder in path.parents if (folder / RunFile.RUN).is_file())
+    return any(path.relative_to(run).parts[0] in set(RunFile) - {RunFile.EXPORTS} for run in runs)
+
+
+def _may_be_older(chosen: Export, output: Path) -> bool:
+    """Return whether what is there may be an export of this format: text may be an experiment, or anything else."""
+    if not chosen.suffix:
+        return (output / chosen.mark).exists()
+    if chosen.suffix not in (".json", ".yaml"):
+        return True
+    try:
+        read_architecture(output)
+    except ModelError:
+        return False
+    return True
 
 
 def _check_packages(chosen: Export) -> None:

@@ -177,6 +177,18 @@ def test_an_older_export_is_replaced_but_no_other_folder(exported, tmp_path, mon
         exported("h5", output=tmp_path / "photos")
 
 
+def test_nothing_that_is_no_export_is_replaced(exported, run, tmp_path):
+    exported("json", output=tmp_path / "small.json")
+    exported("json", output=tmp_path / "small.json")
+    (tmp_path / "small.yaml").write_text("data: {npz: {path: a.npz}}")
+    with pytest.raises(UsageError, match=r"small\.yaml: is there, and is not an older export as yaml"):
+        exported("yaml", output=tmp_path / "small.yaml")
+    own = {"json": "run.json", "yaml": "resolved.yaml", "keras": "last.keras", "h5": "checkpoints/00000000/state.h5"}
+    for form, name in own.items():
+        with pytest.raises(UsageError, match=r"is the run's own file"):
+            exported(form, output=run.root / name)
+
+
 def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingProgramError, match=r"needs tf2onnx and onnx and onnxruntime.*'kerasrun\[onnx\]'"):
