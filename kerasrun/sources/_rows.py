@@ -218,6 +218,8 @@ class RowSource(FeatureTable):
         features = [place for place in range(len(columns)) if place not in taken]
         if any(not columns[place] for place in features):  # an index
             features = [place for place in features if columns[place]]
+            if not features:
+                raise DataError(f"{paths['train']}: labels and an index alone; expected features beside them")
             keys["features"] = [columns[place] for place in features]
         values = {place: [row[place] for row in rows] for place in features}
         kinds = {columns[place]: kind for place in features if (kind := _kind(columns[place], values[place]))}

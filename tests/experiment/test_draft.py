@@ -428,6 +428,7 @@ def test_an_odd_path_is_quoted(drafted, tmp_path):
         ("notes.csv", "a,b,a\n1,2,yes\n3,4,no\n", r"notes\.csv:1: the header has 'a' more than once; rename"),
         ("notes.csv", "a,b\n1,2,3\n", r"notes\.csv: row 2 has 3 values, the first one 2"),
         ("notes.csv", "a\n1\n", r"notes\.csv: a single column"),
+        ("series.csv", ",y\n0,1\n1,2\n", r"series\.csv: labels and an index alone; expected features"),
         ("none", None, "none: does not exist"),
         ("a.npz", "x", r"a\.npz: is not an \.npz file"),
     ],
