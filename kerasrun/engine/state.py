@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 from kerasrun.errors import CheckpointError
@@ -61,13 +62,25 @@ def from_hdf5(path: Path) -> Arrays:
     """Read a file that `to_hdf5` wrote.
 
     Raises:
-        CheckpointError: if it is damaged, or takes values from other files.
+        CheckpointError: if it is damaged, takes values from other files, or holds what no checkpoint does.
     """
     try:
         with Contents(path) as contents:
-            return {name: array[()] for name, array in contents.require_own().arrays.items()}
+            return {name: _numbers(name, array[()]) for name, array in contents.require_own().arrays.items()}
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+def _numbers(name: str, value: Any) -> NDArray[Any]:
+    """Return an array of a checkpoint; HDF5 has no bfloat16, and gives its bytes."""
+    array = np.asarray(value)
+    if array.dtype == "V2":
+        array = array.view("bfloat16")
+    elif array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds no numbers")
+    if len(name.split("/")) < len(("group", "number", "path")):
+        raise ValueError(f"{name} is no name of a variable")
+    return array
 
 
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:

@@ -51,6 +51,26 @@ def test_a_damaged_file_is_told_by_its_name(tmp_path, content):
         state.from_hdf5(tmp_path / "state.h5")
 
 
+@pytest.mark.parametrize("name", ["model/0000/kernel", "model", "model/0000"])
+def test_what_no_checkpoint_holds_is_told_by_its_name(tmp_path, name):
+    texts = (b"x", np.array([b"x"]), np.zeros(2, [("a", "f4")]), np.ones(2, complex), h5py.Empty("f"))
+    for value in texts if name.endswith("kernel") else [np.zeros(3)]:
+        with h5py.File(tmp_path / "state.h5", "w") as file:
+            file[name] = value
+        with pytest.raises(CheckpointError, match=rf"state\.h5 cannot be read: {name} "):
+            state.from_hdf5(tmp_path / "state.h5")
+
+
+def test_bfloat16_comes_back(tmp_path):
+    from ml_dtypes import bfloat16
+
+    kernel = np.array([[1.5, -2.0]], bfloat16)
+    (tmp_path / "state.h5").write_bytes(state.to_hdf5({"model/0000/kernel": kernel, "model/0001/one": kernel[0, 0]}))
+    arrays = state.from_hdf5(tmp_path / "state.h5")
+    assert np.array_equal(arrays["model/0000/kernel"], kernel)
+    assert (arrays["model/0001/one"], arrays["model/0001/one"].dtype) == (1.5, bfloat16)
+
+
 def test_it_holds_what_keras_files_leave_out():
     names = " ".join(state.model_arrays(model()))
     assert all(part in names for part in ("seed_generator_state", "moving_mean", "iteration", "momentum", "mae"))
