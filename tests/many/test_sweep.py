@@ -355,6 +355,15 @@ def test_a_file_of_sqlite_is_a_storage(tmp_path):
     assert sqlite3.connect(tmp_path / "a.db").execute("select count(*) from studies").fetchone() == (0,)
 
 
+def test_tables_of_another_optuna_are_told(tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    open_storage(url)
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'v99'")
+    with pytest.raises(StorageError, match=rf"--storage {url}: .*no longer compatible with the table schema"):
+        open_storage(url)
+
+
 def test_a_sampler_is_refused_before_there_is_a_folder(tmp_path):
     with pytest.raises(ExperimentError, match="TPEE"):
         sweep(write_small(tmp_path, SECTION), overrides=["sweep.sampler=TPEE"], output=tmp_path / "runs")
