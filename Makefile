@@ -11,6 +11,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Two processes, each of which runs whole files.
+TOGETHER := -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
 
 .PHONY: demo test test-long test-fast test-benchmarks editors check format docs site dist clean
 
@@ -27,13 +29,13 @@ demo: $(VENV)/installed
 	@echo "runs. Change something: 'kerasrun train configs/lenet_directory.yaml -s fit.epochs=3'. Then read configs/ and docs/."
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -m "not long" $(TOGETHER)
 
 test-long: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -m long -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -m long $(TOGETHER)
 
 test-fast: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -q -m "not tensorflow and not long" --ignore tests/benchmarks
+	$(BIN)/python -m pytest -q -m "not tensorflow and not long" $(TOGETHER)
 
 test-benchmarks: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -q tests/benchmarks

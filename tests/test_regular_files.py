@@ -282,8 +282,7 @@ def test_nothing_else_opens_files_for_reading():
         ("regular_files.py", "open"),
         ("cli.py", "open"),  # a descriptor
         ("reading/hdf5.py", "h5py.File"),  # after `require_regular`
-        *((file, "h5py.File") for file in ("engine/state.py", "exports/h5.py")),  # in memory
-        ("exports/weights.py", "zipfile.ZipFile"),  # in memory
+        *((file, "h5py.File") for file in ("engine/state.py", "model_file.py")),  # in memory
         *(("sources/parquet.py", f"parquet.{one}") for one in ("ParquetFile", "read_metadata")),  # of what was opened
         ("reading/images.py", "Image.open"),  # of what was read, or opened
         ("reading/archives.py", "zipfile.ZipFile"),  # of what was opened

@@ -170,7 +170,7 @@ def test_nothing_else_opens_hdf5_files_for_reading():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("h5py.File"):
                 found.append((str(file.relative_to(package)), ast.unparse(node.args[0])))
-    assert sorted(found) == [("engine/state.py", "buffer"), ("exports/h5.py", "buffer"), ("reading/hdf5.py", "source")]
+    assert sorted(found) == [("engine/state.py", "buffer"), ("model_file.py", "buffer"), ("reading/hdf5.py", "source")]
 
 
 def test_a_name_that_is_not_utf_8_is_shown(tmp_path):

@@ -11,13 +11,13 @@ from kerasrun.errors import ExportError, RunDirectoryError, UsageError
 from kerasrun.results import export as exporting
 from kerasrun.results.recorded import read_recorded
 from kerasrun.runs.directory import RunDirectory
-from tests.grids import rest_is_long
 
 pytestmark = pytest.mark.tensorflow
 interpreting = pytest.importorskip("ai_edge_litert.interpreter", reason="pip install 'kerasrun[tflite]'")
 
 
-@pytest.mark.parametrize("quantize", rest_is_long(["int8", "float16", "dynamic"]))
+@pytest.mark.long
+@pytest.mark.parametrize("quantize", ["int8", "float16", "dynamic"])
 def test_smaller_numbers_are_measured_as_a_script_by_hand_does(run, quantize):
     report = kerasrun.export(run, "tflite", quantize=quantize, max_drop=100)
 

@@ -75,6 +75,7 @@ def test_each_example_has_the_name_of_its_file(experiment, monkeypatch):
         assert whole.split("/")[-2] == true
 
 
+@pytest.mark.long
 def test_a_mixed_example_has_the_shares_of_its_classes(experiment, monkeypatch):
     """As training has them, the largest first."""
     from kerasrun.engine.building import build_job

@@ -17,7 +17,6 @@ from kerasrun.results import run_report
 from kerasrun.results.intervals import intervals
 from kerasrun.results.plots import curves
 from kerasrun.runs.metrics import Table
-from tests.grids import rest_is_long
 from tests.report.test_pages import HOSTILE, check_is_self_contained
 
 pytestmark = pytest.mark.tensorflow
@@ -245,7 +244,8 @@ def test_a_part_that_cannot_be_made_is_a_sentence_on_the_page(run, monkeypatch):
     assert "How good it is" in page.text
 
 
-@pytest.mark.parametrize("there_is_one", rest_is_long([True, False]))
+@pytest.mark.long
+@pytest.mark.parametrize("there_is_one", [True, False])
 def test_open_shows_the_page_in_the_browser(run, page, monkeypatch, there_is_one):
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), there_is_one)[1])

@@ -12,7 +12,6 @@ from kerasrun.experiment.resolved import resolved_yaml
 from kerasrun.reading.memory import kept_within
 from kerasrun.results.prediction import predict
 from kerasrun.sources.npz import Npz
-from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -307,8 +306,9 @@ def test_a_shape_that_no_examples_have_is_refused(own, shape):
         own_source(own).open()
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("memory", rest_is_long(["", "cache: {memory: 0}\n"]))
+@pytest.mark.parametrize("memory", ["", "cache: {memory: 0}\n"])
 def test_a_run_of_a_class_is_exact_evaluates_predicts_and_is_inspected(own, memory):
     text = f"{OWN_EXPERIMENT.replace('x.npz', 'x.npz, how: rows')}{memory}"
     train_whole_and_cut(own, text)

@@ -99,14 +99,13 @@ def stream(job, units):
         yield x.numpy(), y.numpy()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
-    rest_is_long(
-        [
-            "compile: {optimizer: {Adam: {gradient_accumulation_steps: 3}}}\nfit: {epochs: 3, batch_size: 25}\n",
-            "stages: [{epochs: 1, trainable: output}, {epochs: 2, trainable: true}]\nfit: {batch_size: 25}\n",
-        ]
-    ),
+    [
+        "compile: {optimizer: {Adam: {gradient_accumulation_steps: 3}}}\nfit: {epochs: 3, batch_size: 25}\n",
+        "stages: [{epochs: 1, trainable: output}, {epochs: 2, trainable: true}]\nfit: {batch_size: 25}\n",
+    ],
     ids=["accumulation", "stages"],
 )
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, digits, text):

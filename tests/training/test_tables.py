@@ -15,7 +15,6 @@ from kerasrun.errors import DataError, ModelError
 from kerasrun.experiment.load import load
 from kerasrun.results.prediction import predict
 from kerasrun.training.resuming.branching import Branch
-from tests.grids import rest_is_long
 from tests.training.exactness import variables_digest
 from tests.training.whole_and_cut import train_whole_and_cut
 
@@ -92,7 +91,8 @@ def test_columns_are_found_by_name_with_the_model_file_alone(folder, caplog):
     assert "column 'city': 1 row with categories that training did not have, taken as unknown: 'Rio'" in caplog.text
 
 
-@pytest.mark.parametrize("precision", rest_is_long(["float32", "mixed_bfloat16"]))
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_many_categories_have_vectors_of_their_own_and_an_unknown_one_zeros(tmp_path, precision):
     import keras
 

@@ -371,6 +371,7 @@ def test_mlflow_has_each_epoch_once_in_one_run_after_two_kills(killed_twice):
     assert sorted(points["loss"]) == [[row["epoch"], row["loss"]] for row in written]
 
 
+@pytest.mark.long
 @pytest.mark.tensorflow
 def test_wandb_has_files_of_one_id_after_two_kills(killed_twice):
     pytest.importorskip("wandb", reason="pip install 'kerasrun[wandb]'")

@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_equal_bits_are_a_yes(folder):
     found = compared(folder)
     assert (found.exact, found.steps, found.cut, found.differences) == (True, 20, 11, ())
@@ -56,6 +57,7 @@ def recorded(folder, name):
     return [when for when, _ in json.loads((folder / f"{name}.json").read_text())["records"]]
 
 
+@pytest.mark.long
 def test_steps_are_fused_as_users_have_them_where_no_cut_is_to_come(folder):
     steps = [f"after step {step}" for step in range(1, 21)]
     assert recorded(folder, "once") == ["before the first step", *steps, "at the end"]

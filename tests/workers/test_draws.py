@@ -167,6 +167,7 @@ def test_an_augmentation_layer_changes_a_shard_as_in_its_batch(name, arguments):
     np.testing.assert_allclose(changed.shards[0], changed.whole[0], atol=2e-3)
 
 
+@pytest.mark.long
 def test_an_image_data_generator_changes_a_shard_as_in_its_batch():
     generator = ImageDataGenerator(
         rotation_range=30,

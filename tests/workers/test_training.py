@@ -230,6 +230,7 @@ def test_a_dry_run_in_two_processes_tries_a_batch_and_leaves_nothing(folder, tog
     assert not (folder / "dry").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rank", "prefix"), [(0, ""), (1, "worker 1: ")])
 def test_an_error_in_a_step_of_one_alone_ends_all_with_one_message(folder, rank, prefix):
     (folder / "failing.py").write_text(PLUGIN.replace("RANK", str(rank)), encoding="utf-8")
