@@ -11,6 +11,8 @@ import pytest
 import kerasrun
 from kerasrun.errors import CheckpointError, DeviceError, RunDirectoryError, UsageError
 from tests.training.conftest import train_small, write_digits
+from tests.training.exactness import digests
+from tests.training.whole_and_cut import train_whole_and_cut
 
 pytestmark = pytest.mark.tensorflow
 
@@ -261,3 +263,14 @@ def test_what_callbacks_wrote_after_the_checkpoint_is_taken_back(train, tmp_path
     whole = train(text)
     for name in ("metrics.csv", "log.csv"):
         assert (run.root / name).read_bytes() == (whole.root / name).read_bytes()
+
+
+@pytest.mark.long
+@pytest.mark.half_precision
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_layers_of_other_types_of_numbers_end_with_the_same_bits(tmp_path, digits, dtype):
+    layers = f"[Flatten, {{Dense: {{units: 8, activation: relu, dtype: {dtype}}}}}, {{Dropout: {{rate: 0.1}}}}]"
+    sections = f"model: {{layers: {layers}}}\nfit: {{epochs: 3}}\ncallbacks: [{{CSVLogger: {{filename: log.csv}}}}]\n"
+    train_whole_and_cut(tmp_path, f"data: {{npz: {{path: digits.npz}}}}\n{sections}")
+    resumed = kerasrun.resume(tmp_path / "cut" / "run-1")
+    assert digests(resumed) == digests(kerasrun.open_run(tmp_path / "whole" / "run-1"))
