@@ -1,10 +1,11 @@
 """The files that are written for a user to edit: an experiment, and beside it the schema by which editors know it."""
 
-import secrets
+import os
 from pathlib import Path
 
 from kerasrun.errors import DataError
 from kerasrun.regular_files import open_regular
+from kerasrun.runs import atomic
 
 SCHEMA = ".kerasrun-schema.json"
 """The file of the schema, in the folder of the experiments that name it."""
@@ -29,13 +30,19 @@ def write_new(target: Path, text: str) -> None:
 
 
 def _write(target: Path, text: str) -> None:
-    file = target.open("x", encoding="utf-8")
+    private = atomic.private_name(target)
     try:
-        with file:
-            file.write(text)
-    except BaseException:
-        target.unlink()
-        raise
+        atomic.write_private(private, text.encode())
+        if os.path.lexists(target):  # a rename would replace it
+            raise FileExistsError(target)
+        try:
+            os.link(private, target)
+        except FileExistsError:
+            raise
+        except OSError:  # this file system has no hard links
+            private.rename(target)
+    finally:
+        private.unlink(missing_ok=True)
 
 
 def write_experiment(target: Path, text: str) -> None:
@@ -60,7 +67,7 @@ def write_schema(target: Path) -> None:
         with open_regular(target) as file:
             is_schema = file.read(len(BEGINNING)) == BEGINNING.encode()
         if is_schema:
-            new = target.with_name(f".tmp-{secrets.token_hex(4)}{SCHEMA}")
+            new = atomic.private_name(target)
             _write(new, schema_text())
             new.replace(target)
             return

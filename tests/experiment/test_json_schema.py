@@ -1,6 +1,8 @@
 """The schema for editors: what tests/editors tries with the language server, as far as no server is needed."""
 
+import errno
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -13,10 +15,11 @@ from kerasrun.experiment.draft import draft_experiment
 from kerasrun.experiment.examples import copy_example
 from kerasrun.experiment.json_schema import json_schema, schema_text
 from kerasrun.experiment.meanings import meaning
-from kerasrun.experiment.new_files import MODELINE, SCHEMA, write_schema
+from kerasrun.experiment.new_files import MODELINE, SCHEMA, write_new, write_schema
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Fit
 from kerasrun.keras_catalogue import names, signature
+from kerasrun.runs import atomic
 from tests.docs.conftest import ROOT
 
 
@@ -122,3 +125,26 @@ def test_a_schema_behind_a_link_is_not_written_through(tmp_path):
     write_schema(tmp_path / SCHEMA)
     assert not (tmp_path / SCHEMA).is_symlink()
     assert (tmp_path / "kept.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch, links):
+    """A kill leaves what is there when the content has been written but not flushed."""
+    target, seen = tmp_path / "a.yaml", []
+    flush = atomic.flush
+
+    def look(path):
+        seen.append((target.exists(), path.read_text()))
+        flush(path)
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(atomic, "flush", look)
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    write_new(target, "é: 1\n")
+    assert seen == [(False, "é: 1\n")]
+    with pytest.raises(DataError, match="is there already"):
+        write_new(target, "another")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.yaml", "é: 1\n")]
