@@ -27,6 +27,7 @@ from typing import Any
 from kerasrun.errors import RunDirectoryError
 
 _PRIVATE = ".tmp-"
+_REMOVED = f"{_PRIVATE}removed-"
 _LONGEST = 50  # characters; systems take no name of more than 255 bytes
 _LARGEST_WRITE = 1 << 26  # macOS refuses writes of 2 GiB and more
 _NO_SPACE = "what was written before is kept; free some space"
@@ -166,6 +167,14 @@ def remove_leftovers(folder: Path) -> None:
                 _remove(folder / name)
 
 
+def finish_removals(folder: Path) -> None:
+    """Remove what `remove_folder` left in `folder` when it was killed; no lock is needed, for nobody reads it."""
+    with explained(folder):
+        for name in _names(folder):
+            if name.startswith(_REMOVED):
+                discard(folder / name)
+
+
 def remove_file(path: Path) -> None:
     """Remove a file if it is there."""
     with explained(path):
@@ -177,9 +186,10 @@ def remove_folder(path: Path) -> None:
     """Remove a folder, if it is there, such that no reader sees it half removed."""
     with explained(path):
         if _kind(path) is not None:
-            private = private_name(path)
+            private = path.with_name(f"{_REMOVED}{secrets.token_hex(4)}-{path.name[-_LONGEST:]}")
             _move(path, private)
-            _remove(private)
+            with contextlib.suppress(FileNotFoundError):  # another process finishes it
+                _remove(private)
 
 
 def append(path: Path, data: bytes, size: int) -> None:

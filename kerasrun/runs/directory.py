@@ -204,6 +204,7 @@ def create(output: Path, name: str, number: int | None = None, **fields: Any) ->
     output = output.absolute()
     with atomic.explained(output):
         output.mkdir(parents=True, exist_ok=True)
+        atomic.finish_removals(output)
         run = _make_next(output, name) if number is None else _make(output, name, number)
     try:
         with atomic.explained(output):

@@ -62,6 +62,7 @@ def remove(run: RunDirectory, *, keep_best: bool, force: bool) -> None:
             atomic.remove_file(run.last_model)
             return
         atomic.remove_folder(run.root)
+    atomic.finish_removals(run.root.parent)
     latest = run.root.parent / LATEST
     target = follow_latest(latest)
     if target == latest or target.exists():

@@ -57,6 +57,24 @@ def test_latest_leads_to_the_newest_that_is_left(runs):
     assert list(latest.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("next_command", [lambda: rm("lenet-2", "-y"), lambda: create(Path("runs"), "lenet")])
+def test_a_removal_that_was_killed_is_finished_by_the_next_command(runs, monkeypatch, next_command):
+    class Killed(BaseException):
+        pass
+
+    def die(entry):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kerasrun.runs.atomic._remove", die)
+        with pytest.raises(Killed):
+            rm("lenet-1", "-y")
+    (Path("runs") / ".mine").mkdir()
+    assert len(list(Path("runs").glob(".tmp-*"))) == 1
+    next_command()
+    assert [path.name for path in Path("runs").glob(".*")] == [".mine"]
+
+
 def test_the_best_model_and_the_numbers_can_be_kept(runs, capsys):
     run = runs[0]
     (run.root / "notes.txt").write_text("mine")
