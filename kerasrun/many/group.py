@@ -7,7 +7,6 @@ member is a run of its own: killed, resumed and looked at like every other.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -141,9 +140,13 @@ def find_or_make(
         numbers = numbers_in(output, stem)
         for number in reversed(numbers):
             group = Group(output / f"{stem}-{number}")
-            with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+            try:
                 if json_text.parse(read_bytes(group.root / GROUP_FILE)) == made_for:
                     return group
+            except (FileNotFoundError, NotADirectoryError, ValueError):
+                continue
+            except OSError as error:
+                raise DamagedFileError(f"{group.root / GROUP_FILE} cannot be read: {error.strerror}") from error
         group = Group(output / f"{stem}-{max(numbers, default=0) + 1}")
         group.root.mkdir()
         atomic.write_json(group.root / GROUP_FILE, made_for)

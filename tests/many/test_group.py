@@ -1,8 +1,10 @@
 """A folder of runs: the same command finds it again, and each member goes on where it was."""
 
+import os
+
 import pytest
 
-from kerasrun.errors import RunBusyError
+from kerasrun.errors import DamagedFileError, RunBusyError
 from kerasrun.many.group import find_or_make, is_group
 from kerasrun.runs import directory
 from kerasrun.runs.lock import lock
@@ -44,3 +46,12 @@ def test_a_member_that_another_process_begins_is_left_alone(tmp_path):
     with lock(run), pytest.raises(RunBusyError):
         group.train("no.yaml", "seed", 1)
     assert run.is_run()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_group_that_cannot_be_read_is_told_by_its_file(tmp_path, make):
+    file = find_or_make(tmp_path, "repeat", "iris", "epochs: 1").root / "group.json"
+    file.unlink()
+    make(file)
+    with pytest.raises(DamagedFileError, match=r"iris-repeat-1/group\.json cannot be read: "):
+        find_or_make(tmp_path, "repeat", "iris", "epochs: 1")
