@@ -1,11 +1,11 @@
 """The files that are written for a user to edit: an experiment, and beside it the schema by which editors know it."""
 
 import os
+import secrets
 from pathlib import Path
 
 from kerasrun.errors import DataError
 from kerasrun.regular_files import open_regular
-from kerasrun.runs import atomic
 
 SCHEMA = ".kerasrun-schema.json"
 """The file of the schema, in the folder of the experiments that name it."""
@@ -30,9 +30,9 @@ def write_new(target: Path, text: str) -> None:
 
 
 def _write(target: Path, text: str) -> None:
-    private = atomic.private_name(target)
+    private = _private(target)
     try:
-        atomic.write_private(private, text.encode())
+        private.write_text(text, encoding="utf-8")
         if os.path.lexists(target):  # a rename would replace it
             raise FileExistsError(target)
         try:
@@ -43,6 +43,10 @@ def _write(target: Path, text: str) -> None:
             private.rename(target)
     finally:
         private.unlink(missing_ok=True)
+
+
+def _private(target: Path) -> Path:
+    return target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-50:]}")
 
 
 def write_experiment(target: Path, text: str) -> None:
@@ -67,7 +71,7 @@ def write_schema(target: Path) -> None:
         with open_regular(target) as file:
             is_schema = file.read(len(BEGINNING)) == BEGINNING.encode()
         if is_schema:
-            new = atomic.private_name(target)
+            new = _private(target)
             _write(new, schema_text())
             new.replace(target)
             return

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,6 @@ from kerasrun.experiment.new_files import MODELINE, SCHEMA, write_new, write_sch
 from kerasrun.experiment.refused import refusal
 from kerasrun.experiment.schema import Experiment, Fit
 from kerasrun.keras_catalogue import names, signature
-from kerasrun.runs import atomic
 from tests.docs.conftest import ROOT
 
 
@@ -129,18 +129,18 @@ def test_a_schema_behind_a_link_is_not_written_through(tmp_path):
 
 @pytest.mark.parametrize("links", [True, False])
 def test_a_new_file_has_its_name_only_when_it_is_whole(tmp_path, monkeypatch, links):
-    """A kill leaves what is there when the content has been written but not flushed."""
+    """A kill leaves what is there when the content has been written."""
     target, seen = tmp_path / "a.yaml", []
-    flush = atomic.flush
+    write = Path.write_text
 
-    def look(path):
-        seen.append((target.exists(), path.read_text()))
-        flush(path)
+    def look(path, text, **options):
+        write(path, text, **options)
+        seen.append((target.exists(), path.read_text(encoding="utf-8")))
 
     def refuse(*_):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(atomic, "flush", look)
+    monkeypatch.setattr(Path, "write_text", look)
     if not links:
         monkeypatch.setattr(os, "link", refuse)
     write_new(target, "é: 1\n")
