@@ -1,4 +1,4 @@
-"""Between what the numbers must be by which Keras repeats, makes room or draws, in experiments and in model files.
+"""The bounds of numbers by which Keras repeats work or reserves memory, in experiments and in model files.
 
 Light to import.
 """
@@ -41,6 +41,8 @@ _OF_ONE = {
 
 
 def bounds_of_work(component: str, parameter: str) -> Bounds | None:
-    """Return between what a number must be by which a component of Keras takes time or memory; None where it takes
-    none, or only for weights and outputs, which are counted when they are made."""
+    """Return the bounds of a number that decides how much time or memory a component of Keras takes.
+
+    None for other numbers, and for the sizes of weights and outputs, which are counted when they are made.
+    """
     return _OF_ONE.get((component, parameter)) or _AT_MOST.get(parameter)

@@ -185,8 +185,10 @@ class Adapter:
         return [Path(re.sub(r"{[^{}]*}", "*", str(getattr(self.callback, self.file))))] if self.file else []
 
     def write_whole(self, replacing: Callable[[Path], AbstractContextManager[Path]]) -> None:
-        """Have it write its files, where each is written at once, under the names that `replacing` yields for theirs;
-        called after it gets the model."""
+        """Have each of its files be whole or not there: written under the name that `replacing` yields for its own.
+
+        Called after it gets the model. Files that grow are left as they are.
+        """
 
     def keep_files(self, *, begun: bool) -> None:
         """Have it append to the files that are there; called before it gets the model.

@@ -77,9 +77,9 @@ def _numbers(name: str, value: Any) -> NDArray[Any]:
     if array.dtype == "V2":
         array = array.view("bfloat16")
     elif array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} holds no numbers")
+        raise ValueError(f"{name} does not hold numbers")
     if len(name.split("/")) < len(("group", "number", "path")):
-        raise ValueError(f"{name} is no name of a variable")
+        raise ValueError(f"{name} is not the name of a variable")
     return array
 
 

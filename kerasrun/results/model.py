@@ -53,7 +53,7 @@ def check_asked(examples: Sequence[Any], top: int | None) -> None:
     """Refuse what the command line cannot say.
 
     Raises:
-        UsageError: if there is no example, or `top` is no number of classes.
+        UsageError: if there is no example, or `top` is not a number of classes.
     """
     if len(examples) == 0:
         raise UsageError("no examples: expected at least one")

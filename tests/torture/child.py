@@ -239,7 +239,7 @@ def _half_removed(real: Callable[[Path], None], folder: Path) -> None:
 
 
 def _is(name: str) -> Callable[..., bool]:
-    return lambda private, path: bool(path.name == name)
+    return lambda private, path, **options: bool(path.name == name)
 
 
 def _says_finished(run: Any, **fields: Any) -> bool:
