@@ -131,7 +131,7 @@ MORE_MEMORY = "end other programs, or raise the limits of this one (ulimit -v)"
 
 
 _NO_THREAD = "can't start new thread"
-"""What Python says if there is no memory for a thread, or the user has too many threads."""
+"""Python's message where a thread cannot be started: memory is short, or the user has too many threads."""
 
 
 @contextmanager

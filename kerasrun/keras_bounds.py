@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a number must be to have a meaning."""
+    """The values that a number may have."""
 
     words: str
     least: float = -math.inf

@@ -39,7 +39,6 @@ class ModelCheckpoint(Adapter):
         return bool(self.callback.save_freq != "epoch")
 
     def write_whole(self, replacing: Callable[[Path], AbstractContextManager[Path]]) -> None:
-        super().write_whole(replacing)
         save, model = type(self.callback)._save_model, self.callback._model
         whole = _Whole(model, replacing)
 

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kerasrun.errors import DataError
@@ -20,7 +22,8 @@ def write_new(target: Path, text: str) -> None:
         DataError: if it is there, or cannot be written.
     """
     try:
-        _write(target, text)
+        with _whole(target, text) as private:
+            _name(private, target)
     except FileExistsError:
         raise DataError(
             f"{target}: is there already, and is not written over; name another file with --output FILE"
@@ -29,24 +32,27 @@ def write_new(target: Path, text: str) -> None:
         raise DataError(f"{target}: cannot be written: {error.strerror}") from error
 
 
-def _write(target: Path, text: str) -> None:
-    private = _private(target)
+@contextmanager
+def _whole(target: Path, text: str) -> Iterator[Path]:
+    """Yield a file beside `target` that has the text, for the block to name; it is gone afterwards."""
+    private = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-50:]}")
     try:
         private.write_text(text, encoding="utf-8")
-        if os.path.lexists(target):  # a rename would replace it
-            raise FileExistsError(target)
-        try:
-            os.link(private, target)
-        except FileExistsError:
-            raise
-        except OSError:  # this file system has no hard links
-            private.rename(target)
+        yield private
     finally:
         private.unlink(missing_ok=True)
 
 
-def _private(target: Path) -> Path:
-    return target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name[-50:]}")
+def _name(private: Path, target: Path) -> None:
+    """Give a file a name that no other file has."""
+    if os.path.lexists(target):  # a rename would replace it
+        raise FileExistsError(target)
+    try:
+        os.link(private, target)
+    except FileExistsError:
+        raise
+    except OSError:  # this file system has no hard links
+        private.rename(target)
 
 
 def write_experiment(target: Path, text: str) -> None:
@@ -71,9 +77,8 @@ def write_schema(target: Path) -> None:
         with open_regular(target) as file:
             is_schema = file.read(len(BEGINNING)) == BEGINNING.encode()
         if is_schema:
-            new = _private(target)
-            _write(new, schema_text())
-            new.replace(target)
+            with _whole(target, schema_text()) as private:
+                private.replace(target)
             return
     except FileNotFoundError:
         pass

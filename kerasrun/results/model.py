@@ -50,10 +50,10 @@ def open_model(
 
 
 def check_asked(examples: Sequence[Any], top: int | None) -> None:
-    """Refuse what the command line cannot say.
+    """Check the arguments that the command line has checked already.
 
     Raises:
-        UsageError: if there is no example, or `top` is not a number of classes.
+        UsageError: if there are no examples, or `top` is not a whole number of at least 1.
     """
     if len(examples) == 0:
         raise UsageError("no examples: expected at least one")
